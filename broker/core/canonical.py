@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Canonical JSON: one value, one sequence of bytes (RFC 8785, restricted as ``schemas/PROTOCOL.md`` section 2 says).
+
+- member names are ASCII; integers only, |n| ≤ 2^53−1; no fractions, no exponents; depth ≤ 24; no lone surrogates;
+- whatever is not exactly what we would write ourselves is refused with the one code ``not-canonical``: other languages
+  cannot tell 1.0 from 1 after parsing, so finer codes would not be portable.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+from typing import Any
+
+import orjson
+
+from broker.core.errors import NotCanonical
+from broker.core.ids import Digest
+
+__all__ = ["Json", "MAX_DEPTH", "b64url_decode", "b64url_encode", "digest", "dump", "parse"]
+
+Json = Any  # None | bool | int | str | list[Json] | dict[str, Json]; a recursive alias costs mypy more than it proves here
+
+MAX_DEPTH = 24  # containers inside each other
+_MAX_INTEGER = 2**53 - 1
+_OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
+
+
+def dump(value: Json) -> bytes:
+    """Return the canonical bytes of a value made of dicts, lists, texts, integers, booleans and None.
+
+    Raises:
+        NotCanonical: the value has no canonical form (fraction, huge integer, non-ASCII name, lone surrogate, too deep).
+    """
+    _walk(value)
+    try:
+        return orjson.dumps(value, option=_OPTIONS)
+    except (orjson.JSONEncodeError, RecursionError) as error:
+        raise NotCanonical from error
+
+
+def parse(raw: bytes) -> Json:
+    """Return the value of canonical bytes.
+
+    Raises:
+        NotCanonical: the bytes are not canonical JSON, whatever the reason.
+    """
+    try:
+        value = orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise NotCanonical from error
+    if dump(value) != raw:
+        raise NotCanonical
+    return value
+
+
+def digest(raw: bytes) -> Digest:
+    """Return SHA-256 of the bytes in hex: the name of a message for both countries."""
+    return Digest(hashlib.sha256(raw).hexdigest())
+
+
+def b64url_encode(raw: bytes) -> str:
+    """Return base64url without padding (RFC 7515 section 2)."""
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode("ascii")
+
+
+def b64url_decode(text: str) -> bytes:
+    """Return the bytes of base64url without padding; only the one canonical spelling is taken.
+
+    Raises:
+        ValueError: other alphabet, padding, or bits left over that a second spelling could hide.
+    """
+    try:
+        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    except (binascii.Error, ValueError) as error:
+        raise ValueError("not base64url") from error
+    if b64url_encode(raw) != text:  # malleability: two spellings of the same bytes
+        raise ValueError("not canonical base64url")
+    return raw
+
+
+def _walk(value: Json) -> None:
+    """Refuse what orjson would write although the protocol forbids it; iterative, so depth cannot exhaust the stack."""
+    level: list[Json] = [value]
+    depth = 0
+    while level:
+        below: list[Json] = []
+        containers = False
+        for item in level:
+            kind = type(item)
+            if kind is dict:
+                containers = True
+                for name in item:
+                    if not isinstance(name, str) or not name.isascii():
+                        raise NotCanonical
+                below.extend(item.values())
+            elif kind is list or kind is tuple:
+                containers = True
+                below.extend(item)
+            elif kind is int:
+                if not -_MAX_INTEGER <= item <= _MAX_INTEGER:
+                    raise NotCanonical
+            elif not (item is None or kind is bool or isinstance(item, str)):
+                raise NotCanonical
+        depth += containers
+        if depth > MAX_DEPTH:
+            raise NotCanonical
+        level = below

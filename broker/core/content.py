@@ -1,0 +1,227 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A message's content, ``{"header": {…}, "body": {…}}``, as canonical bytes and back (PROTOCOL section 4).
+
+The JSON form of the header is decided here alone; `schemas/messages/header/1.0.json` holds the same shape for people
+and other implementations, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from broker.core import canonical
+from broker.core.errors import HeaderInvalid
+from broker.core.ids import (
+    AuthorityId,
+    CaseRef,
+    CountryCode,
+    Digest,
+    MessageId,
+    MessageType,
+    ProcedureId,
+    SchemaVersion,
+)
+from broker.core.messages import (
+    ClearedMessage,
+    Header,
+    LegalBasis,
+    OutboxEntry,
+    OutboxKind,
+    Party,
+    ProcedureRef,
+    Urgency,
+)
+
+__all__ = ["compose", "decode_header", "encode", "encode_header", "time_from_text", "time_to_text"]
+
+T = TypeVar("T")
+
+
+def time_to_text(moment: datetime) -> str:
+    """Return RFC 3339 UTC with milliseconds, the one spelling used in messages: ``2026-11-22T03:00:00.000Z``."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+
+
+def time_from_text(text: str) -> datetime:
+    """Return the moment of that one spelling.
+
+    Raises:
+        ValueError: any other spelling.
+    """
+    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    if time_to_text(moment) != text:
+        raise ValueError("not the canonical time")
+    return moment
+
+
+def encode_header(header: Header) -> dict[str, Any]:
+    """Return the JSON form; a member that does not apply is absent, never null."""
+    data: dict[str, Any] = {
+        "id": header.id,
+        "type": header.type,
+        "version": header.version,
+        "sender": {"country": header.sender.country, "authority": header.sender.authority},
+        "recipient": {"country": header.recipient.country, "authority": header.recipient.authority},
+        "created": time_to_text(header.created),
+        "exercise": header.exercise,
+        "nonce": header.nonce,
+        "parents": list(header.parents),
+    }
+    optional: dict[str, Any] = {
+        "language": header.language,
+        "urgency": header.urgency,
+        "purpose": header.purpose,
+        "case_ref": header.case_ref,
+    }
+    if header.legal_basis is not None:
+        basis = header.legal_basis
+        citation = {} if basis.citation is None else {"citation": basis.citation}
+        optional["legal_basis"] = {"code": basis.code, **citation}
+    if header.procedure is not None:
+        ref = header.procedure
+        optional["procedure"] = {"id": ref.id, "name": ref.name, "version": ref.version, "digest": ref.digest}
+    data.update((name, value) for name, value in optional.items() if value is not None)
+    return data
+
+
+def encode(header: Header, body: Mapping[str, Any]) -> bytes:
+    """Return the canonical content bytes; their SHA-256 is the message digest.
+
+    Raises:
+        NotCanonical: the body has no canonical form.
+    """
+    return canonical.dump({"header": encode_header(header), "body": body})
+
+
+def compose(cleared: ClearedMessage, *, parents: tuple[Digest, ...], created: datetime) -> OutboxEntry:
+    """Complete the header with the heads of our record and fix the message's bytes for good."""
+    header = replace(cleared.message.header, parents=tuple(sorted(parents)), created=created)
+    return entry_of(header, cleared.message.body, OutboxKind.MESSAGE)
+
+
+def entry_of(header: Header, body: Mapping[str, Any], kind: OutboxKind) -> OutboxEntry:
+    """Return the outbox entry of a complete header and body."""
+    content = encode(header, body)
+    return OutboxEntry(
+        id=header.id,
+        kind=kind,
+        recipient=header.recipient.country,
+        exercise=header.exercise,
+        content=content,
+        digest=canonical.digest(content),
+        created=header.created,
+        header=header,
+        procedure=header.procedure.id if header.procedure else None,
+    )
+
+
+def decode_header(data: Any) -> Header:
+    """Return the typed header of a JSON object.
+
+    Raises:
+        HeaderInvalid: a member is missing, unknown or not of its form; ``where`` points at it.
+    """
+    fields = _Fields(data, "/header")
+    header = Header(
+        id=fields.take("id", MessageId),
+        type=fields.take("type", MessageType),
+        version=fields.take("version", SchemaVersion),
+        sender=fields.take("sender", _party),
+        recipient=fields.take("recipient", _party),
+        created=fields.take("created", time_from_text),
+        exercise=fields.take("exercise", _boolean),
+        nonce=fields.take("nonce", _nonce),
+        parents=fields.take("parents", _parents),
+        language=fields.take_optional("language", _text),
+        urgency=fields.take_optional("urgency", Urgency),
+        purpose=fields.take_optional("purpose", _text),
+        legal_basis=fields.take_optional("legal_basis", _legal_basis),
+        case_ref=fields.take_optional("case_ref", CaseRef),
+        procedure=fields.take_optional("procedure", _procedure),
+    )
+    fields.finish()
+    return header
+
+
+class _Fields:
+    """Takes members out of an object one by one, so that what is left over is unknown."""
+
+    def __init__(self, data: Any, where: str) -> None:
+        if not isinstance(data, Mapping):
+            raise HeaderInvalid("This must be an object.", where=where)
+        self._left = dict(data)
+        self._where = where
+
+    def take(self, name: str, parse: Callable[[Any], T]) -> T:
+        if name not in self._left:
+            raise HeaderInvalid("A required member is missing.", where=f"{self._where}/{name}")
+        try:
+            return parse(self._left.pop(name))
+        except HeaderInvalid as error:
+            raise HeaderInvalid(error.detail, where=f"{self._where}/{name}{error.where or ''}") from None
+        except (ValueError, TypeError) as error:
+            raise HeaderInvalid("The member does not have its form.", where=f"{self._where}/{name}") from error
+
+    def take_optional(self, name: str, parse: Callable[[Any], T]) -> T | None:
+        return self.take(name, parse) if name in self._left else None
+
+    def finish(self) -> None:
+        for name in self._left:
+            raise HeaderInvalid("An unknown member.", where=f"{self._where}/{name if name.isidentifier() else '?'}")
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError("not a text")
+    return value
+
+
+def _boolean(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("not a boolean")
+    return value
+
+
+def _nonce(value: Any) -> str:
+    if len(canonical.b64url_decode(_text(value))) != 16:
+        raise ValueError("not 16 bytes")
+    return str(value)
+
+
+def _parents(value: Any) -> tuple[Digest, ...]:
+    if not isinstance(value, list):
+        raise ValueError("not a list")
+    parents = tuple(Digest(item) for item in value)
+    if list(parents) != sorted(set(parents)):
+        raise ValueError("not sorted or not unique")
+    return parents
+
+
+def _party(value: Any) -> Party:
+    fields = _Fields(value, "")
+    party = Party(country=fields.take("country", CountryCode), authority=fields.take("authority", AuthorityId))
+    fields.finish()
+    return party
+
+
+def _legal_basis(value: Any) -> LegalBasis:
+    fields = _Fields(value, "")
+    basis = LegalBasis(code=fields.take("code", _text), citation=fields.take_optional("citation", _text))
+    fields.finish()
+    return basis
+
+
+def _procedure(value: Any) -> ProcedureRef:
+    fields = _Fields(value, "")
+    ref = ProcedureRef(
+        id=fields.take("id", ProcedureId),
+        name=fields.take("name", _text),
+        version=fields.take("version", SchemaVersion),
+        digest=fields.take("digest", Digest),
+    )
+    fields.finish()
+    return ref

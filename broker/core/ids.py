@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Parsed identifiers. Holding one proves that its text was checked; each is still a `str` for storage and JSON."""
+
+from __future__ import annotations
+
+import re
+from typing import ClassVar, Self
+
+__all__ = [
+    "AuthorityId", "CaseRef", "CountryCode", "Digest", "KeyId", "MessageId", "MessageType", "ProcedureId", "SchemaVersion",
+]  # fmt: skip
+
+_UUID7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
+
+
+class _Id(str):
+    """A text of one fixed pattern.
+
+    Raises:
+        ValueError: the text does not fit; the message names the kind of identifier, never the text.
+    """
+
+    __slots__ = ()
+    pattern: ClassVar[re.Pattern[str]]
+
+    def __new__(cls, text: str) -> Self:
+        if not isinstance(text, str) or cls.pattern.fullmatch(text) is None:
+            raise ValueError(f"not a {cls.__name__}")
+        return super().__new__(cls, text)
+
+
+class CountryCode(_Id):
+    """ISO 3166-1 alpha-2 (plus user-assigned XK); EL and UK exist only at the edge of the EU forms."""
+
+    __slots__ = ()
+    pattern = re.compile(r"(?!EL|UK)[A-Z]{2}", re.ASCII)
+
+
+class AuthorityId(_Id):
+    """An office within its country, e.g. ``social-insurance-board``; ``node`` is the node itself."""
+
+    __slots__ = ()
+    pattern = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+
+
+class MessageId(_Id):
+    """UUIDv7 in lower case (RFC 9562)."""
+
+    __slots__ = ()
+    pattern = re.compile(_UUID7, re.ASCII)
+
+
+class ProcedureId(_Id):
+    """UUIDv7 of one piece of cross-border work between two members."""
+
+    __slots__ = ()
+    pattern = re.compile(_UUID7, re.ASCII)
+
+
+class CaseRef(_Id):
+    """Pseudonymous reference of a case towards one other country; ``EX-`` marks an exercise."""
+
+    __slots__ = ()
+    pattern = re.compile(r"(?:EX-)?CR-[0-9A-HJKMNP-TV-Z]{20}", re.ASCII)
+
+    @property
+    def exercise(self) -> bool:
+        """Whether the case is an exercise."""
+        return self.startswith("EX-")
+
+
+class KeyId(_Id):
+    """RFC 7638 SHA-256 thumbprint, base64url."""
+
+    __slots__ = ()
+    pattern = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+
+
+class Digest(_Id):
+    """SHA-256 in lower-case hex."""
+
+    __slots__ = ()
+    pattern = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+class MessageType(_Id):
+    """``procedure.act``, lower case with hyphens."""
+
+    __slots__ = ()
+    pattern = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\.[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
+
+    @property
+    def procedure(self) -> str:
+        """The procedure's name."""
+        return self.split(".", 1)[0]
+
+    @property
+    def act(self) -> str:
+        """The act's name within the procedure."""
+        return self.split(".", 1)[1]
+
+
+class SchemaVersion(_Id):
+    """``major.minor``."""
+
+    __slots__ = ()
+    pattern = re.compile(r"(?:0|[1-9][0-9]{0,3})\.(?:0|[1-9][0-9]{0,3})", re.ASCII)
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """For ordering versions by number."""
+        major, minor = self.split(".")
+        return int(major), int(minor)

@@ -1,0 +1,508 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the flows need from the outside world, as Protocols; implementations stand to the right in the layers.
+
+- A `Transaction` is used inside one synchronous function without I/O, cryptography or await (`Store.run`); everything it
+  did is committed together or not at all. The function may run again after a rollback: it has no other effects.
+- An implementation turns foreign exceptions into `core.errors` at its door, and never lets their text out: database
+  drivers and validators put values into it.
+- All datetimes are aware UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, KeyId, MessageId, ProcedureId
+from broker.core.messages import Delivery, Header, InboxEntry, OutboxEntry, OutboxKind, ProcedureRef, SealedEnvelope
+from broker.core.receipts import Receipt, ReceiptKind
+from broker.core.record import RecordEntry
+from broker.core.trust import TrustList
+from broker.security.suite import Opener, Signer
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """The time. Simulators move it by hand."""
+
+    def now(self) -> datetime:
+        """Return the current time, aware UTC."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that never goes back."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait; the only way that a loop waits for time."""
+        ...
+
+
+class Ids(Protocol):
+    """Fresh identifiers and randomness for flows."""
+
+    def message_id(self) -> MessageId:
+        """Return a new UUIDv7."""
+        ...
+
+    def procedure_id(self) -> ProcedureId:
+        """Return a new UUIDv7."""
+        ...
+
+    def case_ref(self, *, exercise: bool) -> CaseRef:
+        """Return a new pseudonymous reference."""
+        ...
+
+    def nonce(self) -> str:
+        """Return 16 random bytes, base64url."""
+        ...
+
+    def token(self) -> str:
+        """Return a random lease token."""
+        ...
+
+    def jitter(self) -> float:
+        """Return a random number in [0, 1)."""
+        ...
+
+
+class Compute(Protocol):
+    """Where CPU-heavy pure functions run: two threads in a node, inline in a simulator."""
+
+    async def run(self, fn: Callable[[], T]) -> T:
+        """Run the function and return its result or raise its exception."""
+        ...
+
+
+# --- vault and trust ------------------------------------------------------------------------------------------------
+
+
+class Vault(Protocol):
+    """Where private keys live; they never come out."""
+
+    def signer(self, trust: TrustList, now: datetime) -> Signer:
+        """Return a signer over this node's signing keys that the trust list allows now.
+
+        Raises:
+            KeyMissing: the trust list gives no usable signing key whose private part is here.
+        """
+        ...
+
+    def opener(self) -> Opener:
+        """Return the opener over all private encryption keys that are still here."""
+        ...
+
+
+class TrustSource(Protocol):
+    """The newest verified trust list."""
+
+    def current(self) -> TrustList:
+        """Return the list in force; cheap, no I/O."""
+        ...
+
+    async def refresh(self) -> bool:
+        """Look for a newer list; return whether one came into force.
+
+        Raises:
+            TrustListInvalid: the newer one is bad; the previous one stays.
+        """
+        ...
+
+
+# --- transport ------------------------------------------------------------------------------------------------------
+
+
+class Transport(Protocol):
+    """Carries sealed envelopes between members. At least once: duplicates and reordering are normal."""
+
+    async def publish(self, envelope: SealedEnvelope) -> None:
+        """Hand an envelope over; returns only when the other side of the transport holds it durably.
+
+        Raises:
+            Unroutable: there is no such destination.
+            PublishRefused: it was refused (full, no permission).
+            PublishUnconfirmed: no confirmation in time; it may or may not have arrived.
+            TransportUnavailable: not connected.
+        """
+        ...
+
+    def deliveries(self) -> AsyncIterator[Delivery]:
+        """Yield what arrived for this node, input and dead queue alike, until closed; waits while disconnected."""
+        ...
+
+    async def done(self, delivery: Delivery) -> None:
+        """Settle a delivery: its outcome is committed. Failing to settle is harmless (it comes again)."""
+        ...
+
+    async def again(self, delivery: Delivery) -> None:
+        """Give a delivery back undecided (our own fault); it comes again later."""
+        ...
+
+    async def health(self) -> str | None:
+        """Return None when connected, else one sentence for an operator."""
+        ...
+
+    async def close(self) -> None:
+        """Stop consuming and release everything; unsettled deliveries come again."""
+        ...
+
+
+# --- store: rows ----------------------------------------------------------------------------------------------------
+
+
+class OutboxState(StrEnum):
+    """Life of an outbox entry; the evidence ladder as the sender sees it."""
+
+    RECORDED = "recorded"  # owed; not published yet (sealed or not)
+    PUBLISHED = "published"  # the transport holds it
+    DELIVERED = "delivered"  # the peer's node stored it
+    HANDED_OVER = "handed-over"
+    OPENED = "opened"
+    REFUSED = "refused"
+    DONE = "done"  # a receipts envelope after publishing: it gets no receipt
+
+
+class InboxState(StrEnum):
+    """Life of an inbox entry."""
+
+    RECORDED = "recorded"  # stored, receipt owed, not yet taken by adapter or officers
+    HANDED_OVER = "handed-over"
+    OPENED = "opened"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcedureRow:
+    """A procedure as this node holds it."""
+
+    ref: ProcedureRef
+    peer: CountryCode
+    opener: CountryCode  # author of the first message: the requesting side
+    our_authority: AuthorityId
+    peer_authority: AuthorityId
+    case_ref: CaseRef | None
+    exercise: bool
+    opened: datetime
+    state: str = ""  # last folded state, for lists; the fold is the truth
+    alarm: bool = False
+    gap: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxRow:
+    """An entry with its life so far."""
+
+    entry: OutboxEntry
+    state: OutboxState
+    attempts: int = 0
+    resends: int = 0
+    next_at: datetime | None = None
+    error: str | None = None  # code of the last failure
+    envelope: SealedEnvelope | None = None
+    lease: str | None = None
+    published: datetime | None = None
+    delivered: datetime | None = None
+    handed_over: datetime | None = None
+    opened: datetime | None = None
+    refused: datetime | None = None
+    refusal_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxRow:
+    """An entry with its life so far."""
+
+    entry: InboxEntry
+    state: InboxState
+    attempts: int = 0
+    next_at: datetime | None = None
+    error: str | None = None
+    lease: str | None = None
+    handed_over: datetime | None = None
+    opened: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SeenRaw:
+    """Raw bytes that were decided before: a repeat is answered from here without cryptography."""
+
+    sha256: Digest
+    sender: CountryCode | None  # None: quarantined, nothing is answered
+    message: MessageId | None
+    answered: datetime  # when the stored receipt was last queued; again at most once a minute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldDelivery:
+    """A quarantined or parked delivery: sealed bytes and why."""
+
+    sha256: Digest
+    raw: bytes
+    code: str
+    user: str | None
+    received: datetime
+    next_at: datetime | None = None  # parked only: when it is offered again
+    attempts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attention:
+    """Something a person must look at (promise P7). No personal data: codes, ids and countries."""
+
+    code: str  # e.g. "overdue-delivered", "security-id-reused", "adapter-failed"
+    subject: str  # id of what it is about; code and subject together are unique while open
+    who: str  # errors.Actor value
+    at: datetime
+    peer: CountryCode | None = None
+    authority: AuthorityId | None = None  # None: the whole node's
+    detail: str = ""  # one sentence, no content
+    resolved: datetime | None = None
+    resolved_by: str | None = None
+    id: int = 0  # given by the store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """Who did what, when, to which thing; written in the business transaction."""
+
+    at: datetime
+    actor: str
+    action: str  # closed list in core/delivery
+    subject: str
+    detail: str = ""  # codes only
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idempotent:
+    """The answer that an idempotency key got before."""
+
+    scope: str
+    key: str
+    body_digest: Digest
+    message: MessageId
+
+
+class Transaction(Protocol):
+    """Everything a flow may read and write, synchronously, in one commit."""
+
+    # idempotency
+    def find_idempotent(self, scope: str, key: str) -> Idempotent | None: ...
+    def add_idempotent(self, row: Idempotent, now: datetime) -> None: ...
+
+    # procedures and their record
+    def lock_procedure(self, procedure: ProcedureId) -> ProcedureRow | None:
+        """Return the row, locked until the end of the transaction."""
+        ...
+
+    def add_procedure(self, row: ProcedureRow) -> None: ...
+    def save_procedure(self, row: ProcedureRow) -> None:
+        """Store state, alarm and gap of an existing row."""
+        ...
+
+    def record(self, procedure: ProcedureId) -> tuple[RecordEntry, ...]:
+        """Return all entries of the procedure's record, in no particular order."""
+        ...
+
+    def add_record_entry(self, procedure: ProcedureId, entry: RecordEntry) -> None: ...
+    def make_stub(self, procedure: ProcedureId, digest: Digest, code: str) -> None:
+        """Turn a recorded message into a stub by the recipient's signed refusal."""
+        ...
+
+    def procedure_receipts(self, procedure: ProcedureId) -> tuple[Receipt, ...]:
+        """Return the delivered and refused receipts, issued and received, about the record's messages."""
+        ...
+
+    # outbox
+    def add_outbox(self, entry: OutboxEntry, *, next_at: datetime) -> None: ...
+    def outbox(self, message: MessageId) -> OutboxRow | None: ...
+    def lease_outbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[OutboxRow, ...]:
+        """Lease entries in state RECORDED whose next_at has come and whose lease is free or over; oldest first."""
+        ...
+
+    def save_sealed(self, envelope: SealedEnvelope, *, token: str) -> bool:
+        """Store sealed bytes before publishing. False: the lease was lost, do not publish."""
+        ...
+
+    def mark_published(self, message: MessageId, *, at: datetime, token: str) -> bool:
+        """RECORDED → PUBLISHED (receipts: → DONE), lease released. False: the lease was lost."""
+        ...
+
+    def retry_outbox(self, message: MessageId, *, next_at: datetime, error: str, token: str) -> bool:
+        """Count an attempt, set the next one, release the lease."""
+        ...
+
+    def reopen_outbox(self, message: MessageId, *, now: datetime, reseal: bool, count_resend: bool) -> bool:
+        """Back to RECORDED for another publish; with reseal the sealed bytes are dropped. False: already final."""
+        ...
+
+    def settle_outbox(self, message: MessageId, receipt: Receipt) -> bool:
+        """Move an entry up the evidence ladder, never down. False: nothing changed."""
+        ...
+
+    def outbox_sealed_with(self, kids: frozenset[KeyId]) -> tuple[MessageId, ...]:
+        """Return entries RECORDED or PUBLISHED whose sealed bytes used one of these keys."""
+        ...
+
+    def overdue_outbox(self, *, state: OutboxState, before: datetime, limit: int) -> tuple[OutboxRow, ...]:
+        """Return casework entries in that state whose step into it was before that time."""
+        ...
+
+    # inbox
+    def inbox(self, sender: CountryCode, message: MessageId) -> InboxRow | None: ...
+    def add_inbox(self, entry: InboxEntry, *, next_at: datetime) -> bool:
+        """False: another worker recorded (sender, id) first; nothing was written."""
+        ...
+
+    def lease_inbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[InboxRow, ...]: ...
+    def retry_inbox(self, sender: CountryCode, message: MessageId, *, next_at: datetime, error: str, token: str) -> bool: ...
+    def mark_handed_over(self, sender: CountryCode, message: MessageId, *, at: datetime, token: str) -> bool: ...
+    def mark_opened(self, sender: CountryCode, message: MessageId, *, at: datetime) -> bool:
+        """False: it was opened before."""
+        ...
+
+    def overdue_inbox(self, *, state: InboxState, before: datetime, limit: int) -> tuple[InboxRow, ...]: ...
+
+    # receipts
+    def add_receipt(self, receipt: Receipt, *, issued: bool) -> bool:
+        """Store it once per (issuer, author, message, kind); issued ones wait for an envelope. False: held already."""
+        ...
+
+    def receipt(self, issuer: CountryCode, author: CountryCode, message: MessageId, kind: ReceiptKind) -> Receipt | None: ...
+    def queue_receipts(self, author: CountryCode, message: MessageId) -> None:
+        """Let the stored receipts about that message be sent again."""
+        ...
+
+    def waiting_receipts(self, peer: CountryCode, limit: int) -> tuple[Receipt, ...]: ...
+    def peers_with_waiting_receipts(self) -> tuple[CountryCode, ...]:
+        """Return peers that are owed receipts and have no receipts envelope in state RECORDED."""
+        ...
+
+    def assign_receipts(self, receipts: Sequence[Receipt], envelope: MessageId) -> None:
+        """The receipts travel in that envelope; they no longer wait."""
+        ...
+
+    # raw bytes, quarantine, parking
+    def seen(self, sha256: Digest) -> SeenRaw | None: ...
+    def save_seen(self, row: SeenRaw) -> None: ...
+    def quarantine(self, held: HeldDelivery, *, max_items: int, max_bytes: int) -> None:
+        """Keep the newest within the limits per broker user, count what was dropped."""
+        ...
+
+    def park(self, held: HeldDelivery, *, max_items: int, max_bytes: int) -> None: ...
+    def due_parked(self, *, now: datetime, limit: int) -> tuple[HeldDelivery, ...]: ...
+    def unpark(self, sha256: Digest) -> None: ...
+    def count_abuse(self, user: str, code: str, at: datetime) -> int:
+        """Count a broken publishing rule; return the total of that user and code."""
+        ...
+
+    # people
+    def raise_attention(self, attention: Attention) -> bool:
+        """Open an entry; False where one of that code and subject is open already."""
+        ...
+
+    def resolve_attention(self, code: str, subject: str, *, at: datetime, by: str) -> bool: ...
+    def audit(self, row: AuditRow) -> None: ...
+
+    # one worker at a time
+    def take_lease(self, name: str, *, token: str, now: datetime, until: datetime) -> bool:
+        """Take or renew a named lease. False: another worker holds it."""
+        ...
+
+
+# --- store: reading -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """One page of a list; `next` is the cursor of the following one."""
+
+    items: tuple[Any, ...]
+    next: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageFilter:
+    """What a list of messages is limited to. None: not limited."""
+
+    direction: str | None = None  # "in" or "out"
+    peer: CountryCode | None = None
+    procedure: ProcedureId | None = None
+    type: str | None = None
+    state: str | None = None
+    authority: AuthorityId | None = None  # our office; None only for the system itself, never from a token
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageRow:
+    """A message in a list or alone, either direction."""
+
+    direction: str  # "in" or "out"
+    id: MessageId
+    digest: Digest
+    peer: CountryCode
+    authority: AuthorityId  # ours
+    header: Header
+    state: str
+    at: datetime  # recorded (out) or received (in)
+    published: datetime | None = None
+    delivered: datetime | None = None
+    handed_over: datetime | None = None
+    opened: datetime | None = None
+    refused: datetime | None = None
+    refusal_code: str | None = None
+    error: str | None = None
+    content: bytes | None = None  # only when read alone
+
+
+class Reader(Protocol):
+    """Read-only views on a connection of their own; synchronous like a transaction."""
+
+    def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page: ...
+    def message(self, message: MessageId, authority: AuthorityId | None) -> MessageRow | None:
+        """Return one message with its content; None also where it is another authority's."""
+        ...
+
+    def procedures(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page: ...
+    def procedure(self, procedure: ProcedureId, authority: AuthorityId | None) -> ProcedureRow | None: ...
+    def record(self, procedure: ProcedureId) -> tuple[RecordEntry, ...]: ...
+    def procedure_receipts(self, procedure: ProcedureId) -> tuple[Receipt, ...]: ...
+    def receipts_about(self, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:
+        """Return every receipt, issued or received, about one message."""
+        ...
+
+    def attention(self, authority: AuthorityId | None, *, open_only: bool, cursor: str | None, limit: int) -> Page: ...
+    def audit(self, *, cursor: str | None, limit: int) -> Page: ...
+    def counts(self) -> Mapping[str, int]:
+        """Return gauges: "outbox.<state>", "inbox.<state>", "quarantine", "parked", "attention", "receipts.waiting"."""
+        ...
+
+
+class Store(Protocol):
+    """Runs transaction functions; the only door to the database."""
+
+    async def run(self, fn: Callable[[Transaction], T]) -> T:
+        """Run in one transaction; commit when it returns, roll back when it raises.
+
+        Raises:
+            StoreUnavailable, DiskFull: nothing was committed.
+        """
+        ...
+
+    async def read(self, fn: Callable[[Reader], T]) -> T:
+        """Run on a read-only connection."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+# --- people and national systems ------------------------------------------------------------------------------------
+
+
+class Notifier(Protocol):
+    """Tells people that something waits; never what."""
+
+    async def notify(self, attention: Attention) -> None: ...
