@@ -18,7 +18,7 @@ from enum import StrEnum
 from typing import Any, Protocol, TypeVar
 
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, KeyId, MessageId, ProcedureId
-from broker.core.messages import Delivery, Header, InboxEntry, OutboxEntry, OutboxKind, ProcedureRef, SealedEnvelope
+from broker.core.messages import Delivery, Header, InboxEntry, OutboxEntry, ProcedureRef, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import RecordEntry
 from broker.core.trust import TrustList
@@ -358,7 +358,9 @@ class Transaction(Protocol):
         ...
 
     def lease_inbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[InboxRow, ...]: ...
-    def retry_inbox(self, sender: CountryCode, message: MessageId, *, next_at: datetime, error: str, token: str) -> bool: ...
+    def retry_inbox(
+        self, sender: CountryCode, message: MessageId, *, next_at: datetime, error: str, token: str
+    ) -> bool: ...
     def mark_handed_over(self, sender: CountryCode, message: MessageId, *, at: datetime, token: str) -> bool: ...
     def mark_opened(self, sender: CountryCode, message: MessageId, *, at: datetime) -> bool:
         """False: it was opened before."""
@@ -371,7 +373,9 @@ class Transaction(Protocol):
         """Store it once per (issuer, author, message, kind); issued ones wait for an envelope. False: held already."""
         ...
 
-    def receipt(self, issuer: CountryCode, author: CountryCode, message: MessageId, kind: ReceiptKind) -> Receipt | None: ...
+    def receipt(
+        self, issuer: CountryCode, author: CountryCode, message: MessageId, kind: ReceiptKind
+    ) -> Receipt | None: ...
     def queue_receipts(self, author: CountryCode, message: MessageId) -> None:
         """Let the stored receipts about that message be sent again."""
         ...

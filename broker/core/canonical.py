@@ -19,9 +19,11 @@ import orjson
 from broker.core.errors import NotCanonical
 from broker.core.ids import Digest
 
-__all__ = ["Json", "MAX_DEPTH", "b64url_decode", "b64url_encode", "digest", "dump", "parse"]
+__all__ = ["MAX_DEPTH", "Json", "b64url_decode", "b64url_encode", "digest", "dump", "parse"]
 
-Json = Any  # None | bool | int | str | list[Json] | dict[str, Json]; a recursive alias costs mypy more than it proves here
+Json = (
+    Any  # None | bool | int | str | list[Json] | dict[str, Json]; a recursive alias costs mypy more than it proves here
+)
 
 MAX_DEPTH = 24  # containers inside each other
 _MAX_INTEGER = 2**53 - 1

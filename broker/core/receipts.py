@@ -7,11 +7,9 @@ A receipt is a node's signed evidence about one message. It holds ids, digests, 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
 
 from broker.core.ids import CountryCode, Digest, MessageId
 
