@@ -27,6 +27,7 @@ Json = (
 
 MAX_DEPTH = 24  # containers inside each other
 _MAX_INTEGER = 2**53 - 1
+_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/???")  # what base64url does not have becomes what base64 does not have
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 
@@ -39,8 +40,8 @@ def dump(value: Json) -> bytes:
     _walk(value)
     try:
         return orjson.dumps(value, option=_OPTIONS)
-    except (orjson.JSONEncodeError, RecursionError) as error:
-        raise NotCanonical from error
+    except (orjson.JSONEncodeError, RecursionError):
+        raise NotCanonical from None
 
 
 def parse(raw: bytes) -> Json:
@@ -51,8 +52,8 @@ def parse(raw: bytes) -> Json:
     """
     try:
         value = orjson.loads(raw)
-    except orjson.JSONDecodeError as error:
-        raise NotCanonical from error
+    except orjson.JSONDecodeError:  # it carries the whole document
+        raise NotCanonical from None
     if dump(value) != raw:
         raise NotCanonical
     return value
@@ -75,10 +76,14 @@ def b64url_decode(text: str) -> bytes:
         ValueError: other alphabet, padding, or bits left over that a second spelling could hide.
     """
     try:
-        raw = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-    except (binascii.Error, ValueError) as error:
-        raise ValueError("not base64url") from error
-    if b64url_encode(raw) != text:  # malleability: two spellings of the same bytes
+        standard = text.encode("ascii").translate(_TO_STANDARD)
+        raw = binascii.a2b_base64(standard + b"=" * (-len(standard) % 4), strict_mode=True)
+    except ValueError:
+        raise ValueError("not base64url") from None
+    spare = len(text) % 4  # only a group cut short has bits left over: encode that group again and compare
+    if (
+        spare and b64url_encode(raw[-(len(raw) % 3) :]) != text[-spare:]
+    ):  # malleability: two spellings of the same bytes
         raise ValueError("not canonical base64url")
     return raw
 

@@ -163,15 +163,15 @@ class _Fields:
             return parse(self._left.pop(name))
         except HeaderInvalid as error:
             raise HeaderInvalid(error.detail, where=f"{self._where}/{name}{error.where or ''}") from None
-        except (ValueError, TypeError) as error:
-            raise HeaderInvalid("The member does not have its form.", where=f"{self._where}/{name}") from error
+        except (ValueError, TypeError):  # their texts quote the value
+            raise HeaderInvalid("The member does not have its form.", where=f"{self._where}/{name}") from None
 
     def take_optional(self, name: str, parse: Callable[[Any], T]) -> T | None:
         return self.take(name, parse) if name in self._left else None
 
     def finish(self) -> None:
-        for name in self._left:
-            raise HeaderInvalid("An unknown member.", where=f"{self._where}/{name if name.isidentifier() else '?'}")
+        if self._left:  # not named: a name could stand in the place of a member name
+            raise HeaderInvalid("An unknown member.", where=self._where or None)
 
 
 def _text(value: Any) -> str:

@@ -136,6 +136,20 @@ class BasisNotAllowed(SenderError):
     code = "basis-not-allowed"
 
 
+class SafeguardBlocked(SenderError):
+    """A safeguard forbids sending this; nobody can release it, only other facts can."""
+
+    code = "safeguard-blocked"
+    who = Actor.CALLER
+
+
+class SafeguardHeld(SenderError):
+    """A safeguard wants a second person to decide before this is sent."""
+
+    code = "safeguard-held"
+    who = Actor.CALLER
+
+
 class ExerciseMismatch(SenderError):
     """An exercise message in a real procedure or on a node in service, or the reverse."""
 
@@ -146,6 +160,12 @@ class Expired(SenderError):
     """The envelope's expiry has passed; the sender seals the same message anew."""
 
     code = "expired"
+
+
+class ExpiryTooFar(SenderError):
+    """The envelope's expiry lies further ahead than the protocol allows; the sender mends its setting and seals anew."""
+
+    code = "expiry-too-far"
 
 
 class UnknownRecipient(SenderError):
@@ -452,6 +472,12 @@ class StoreNeedsMigration(NodeError):
     code = "store-needs-migration"
 
 
+class StoreCorrupt(NodeError):
+    """The database holds something that this program did not write; restore it from a backup."""
+
+    code = "store-corrupt"
+
+
 class DiskFull(NodeError):
     """There is no room left on the disk."""
 
@@ -504,6 +530,12 @@ class Overloaded(NodeError):
     """This node is busy; try again shortly."""
 
     code = "overloaded"
+
+
+class IssuerUnavailable(NodeError):
+    """The issuer of access tokens cannot be reached, so no token of it can be checked."""
+
+    code = "issuer-unavailable"
 
 
 class Internal(NodeError):

@@ -38,6 +38,7 @@ __all__ = [
     "InboxEntry",
     "LegalBasis",
     "OutboxEntry",
+    "OutboxKind",
     "Party",
     "ProcedureRef",
     "ProfileHeader",

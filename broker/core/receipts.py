@@ -1,21 +1,40 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a receipt says, and how a batch of them is written in a message's body.
+"""What a receipt says, how a batch of them is written in a message's body, and which message a receipt is about.
 
 A receipt is a node's signed evidence about one message. It holds ids, digests, kinds, times and nothing of a case.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Any, TypeVar
 
+from broker.core.content import time_from_text, time_to_text
+from broker.core.errors import Expired, SchemaInvalid
 from broker.core.ids import CountryCode, Digest, MessageId
 
-__all__ = ["MAX_RECEIPTS", "Receipt", "ReceiptKind"]
+__all__ = [
+    "MAX_HEADS",
+    "MAX_RECEIPTS",
+    "Receipt",
+    "ReceiptKind",
+    "applies",
+    "contradicts",
+    "from_body",
+    "to_body",
+]
+
+T = TypeVar("T")
 
 MAX_RECEIPTS = 20  # per envelope, so that a full one still fits the smallest padded length (16 KiB)
+MAX_HEADS = 64  # per receipt; a record has one or two in practice
+_CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
+_MAX_CODE = 64  # characters
 
 
 class ReceiptKind(StrEnum):
@@ -38,5 +57,127 @@ class Receipt:
     kind: ReceiptKind
     at: datetime  # aware UTC, millisecond precision
     code: str | None = None  # only with REFUSED
-    heads: tuple[Digest, ...] = ()  # of the issuer's record when it signed (delivered and refused)
+    heads: tuple[Digest, ...] = ()  # of the issuer's record when it signed (delivered and refused), sorted
     record_digest: Digest | None = None  # over the closure of heads
+
+    @property
+    def answers(self) -> bool:
+        """Whether it settles the message: taken or refused. "Expired" does not: the same message is sealed anew."""
+        return self.kind is ReceiptKind.DELIVERED or (self.kind is ReceiptKind.REFUSED and self.code != Expired.code)
+
+
+def applies(receipt: Receipt, digest: Digest) -> bool:
+    """Whether a receipt is about these bytes; the same id with another digest is a security alert."""
+    return receipt.digest == digest
+
+
+def contradicts(held: Iterable[Receipt], new: Receipt) -> bool:
+    """Whether the issuer says the opposite of what it said before about the same message.
+
+    A node answers a message once: delivered or refused. The first answer stands for good, the second is not stored:
+    otherwise a peer could take back what is final.
+    """
+    return new.answers and any(
+        receipt.answers
+        and receipt.kind is not new.kind
+        and (receipt.issuer, receipt.author, receipt.message) == (new.issuer, new.author, new.message)
+        for receipt in held
+    )
+
+
+def to_body(receipts: Iterable[Receipt]) -> dict[str, Any]:
+    """Return the body of ``node.receipts`` 1.0; a member that does not apply is absent."""
+    return {"receipts": [_encode(receipt) for receipt in receipts]}
+
+
+def from_body(body: Any, issuer: CountryCode) -> tuple[Receipt, ...]:
+    """Return the receipts of a body; the issuer is the verified sender, never something a body says.
+
+    Raises:
+        SchemaInvalid: a member is missing, unknown or not of its form; ``where`` points at it.
+    """
+    if not isinstance(body, Mapping) or set(body) != {"receipts"}:
+        raise SchemaInvalid("The body has exactly the member receipts.", where="/body")
+    items = body["receipts"]
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_RECEIPTS:
+        raise SchemaInvalid(f"This is a list of 1 to {MAX_RECEIPTS} receipts.", where="/body/receipts")
+    return tuple(_decode(item, issuer, f"/body/receipts/{position}") for position, item in enumerate(items))
+
+
+def _encode(receipt: Receipt) -> dict[str, Any]:
+    data: dict[str, Any] = {
+        "message": receipt.message,
+        "author": receipt.author,
+        "digest": receipt.digest,
+        "kind": receipt.kind,
+        "at": time_to_text(receipt.at),
+    }
+    if receipt.code is not None:
+        data["code"] = receipt.code
+    if receipt.heads:
+        data["heads"] = sorted(receipt.heads)
+    if receipt.record_digest is not None:
+        data["record_digest"] = receipt.record_digest
+    return data
+
+
+_STATING = (ReceiptKind.DELIVERED, ReceiptKind.REFUSED)
+_REQUIRED = ("message", "author", "digest", "kind", "at")
+_OPTIONAL = ("code", "heads", "record_digest")
+
+
+def _decode(item: Any, issuer: CountryCode, where: str) -> Receipt:
+    if not isinstance(item, Mapping):
+        raise SchemaInvalid("This must be an object.", where=where)
+    for name in _REQUIRED:
+        if name not in item:
+            raise SchemaInvalid("A required member is missing.", where=f"{where}/{name}")
+    if not set(item) <= {*_REQUIRED, *_OPTIONAL}:
+        raise SchemaInvalid("An unknown member.", where=where)
+
+    def take(name: str, parse: Callable[[Any], T]) -> T:
+        try:
+            return parse(item[name])
+        except (ValueError, TypeError):
+            raise SchemaInvalid("The member does not have its form.", where=f"{where}/{name}") from None
+
+    receipt = Receipt(
+        issuer=issuer,
+        author=take("author", CountryCode),
+        message=take("message", MessageId),
+        digest=take("digest", Digest),
+        kind=take("kind", ReceiptKind),
+        at=take("at", time_from_text),
+        code=take("code", _code) if "code" in item else None,
+        heads=take("heads", _heads) if "heads" in item else (),
+        record_digest=take("record_digest", Digest) if "record_digest" in item else None,
+    )
+    _check(receipt, where)
+    return receipt
+
+
+def _check(receipt: Receipt, where: str) -> None:
+    """Refuse combinations that no step of the ladder has."""
+    if receipt.author == receipt.issuer:
+        raise SchemaInvalid("Nobody receipts his own message.", where=f"{where}/author")
+    if (receipt.kind is ReceiptKind.REFUSED) is not (receipt.code is not None):
+        raise SchemaInvalid("Exactly a refusal carries a code.", where=f"{where}/code")
+    if receipt.kind not in _STATING and (receipt.heads or receipt.record_digest):
+        raise SchemaInvalid("Only delivered and refused state the record.", where=f"{where}/heads")
+    if receipt.record_digest is not None and not receipt.heads:
+        raise SchemaInvalid("A record digest is over the closure of heads.", where=f"{where}/record_digest")
+
+
+def _code(value: Any) -> str:
+    if not isinstance(value, str) or len(value) > _MAX_CODE or _CODE.fullmatch(value) is None:
+        raise ValueError("not an error code")
+    return value
+
+
+def _heads(value: Any) -> tuple[Digest, ...]:
+    if not isinstance(value, list) or not 1 <= len(value) <= MAX_HEADS:
+        raise ValueError("not a list of heads")
+    heads = tuple(Digest(item) for item in value)
+    if list(heads) != sorted(set(heads)):
+        raise ValueError("not sorted or not unique")
+    return heads

@@ -1,14 +1,72 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""The record of a procedure: the set of its messages and refusals, and what they add up to."""
+"""The record of a procedure: the set of its messages and refusals, and what they add up to.
+
+State is a pure function of the set, the receipts and the procedure's table; no clock, case fact or safeguard enters it.
+An *answer* is a delivered or refused receipt (not "expired"); its heads say what its issuer had placed when it signed.
+
+1. *Placed*: a message is placed when its whole ancestry is held. Until then it waits: a gap delays effect, never sight.
+2. *Order*: a message comes after all its parents; of those that are ready stops come first, then the smaller digest.
+3. *Own chain*: of two messages of one author neither of which descends from the other, the one is forked that an answer
+   of the other side leaves out while it covers its rival; where no answer decides, the one with the greater digest.
+4. *No denying*: walk the other side's chain (its messages that break no own chain) while its messages are answered by
+   the author and the closures of the answers' heads are held; at each step let C be the union of the closures so far.
+   A message outside C that does not descend from every message of the other side in C is forked. (Because of the union
+   an answer cannot take back what an earlier one conceded; because the walk has no holes a fork is never healed.)
+   A message of the requested side that does not descend from any message of the requesting side is forked too.
+5. *Effect*: stubs and forked messages are placed without effect, their descendants go on. An act that the state does
+   not allow is crossed. A fact or an irreversible act that the state does not allow, and the later one of a stop and an
+   irreversible message that do not know of each other, raise ALARM; facts and stops still move the underlying state.
+6. *Heads*: the placed messages from which no other placed one descends, left aside forked ones that no answer of the
+   other side covers: nobody builds on what he does not believe, and nobody's heads can be flooded.
+7. *Final*: what the same walk reaches and C covers, and is neither stub nor forked, is final for its author: whatever
+   is added to the set later, its mark and what took effect before it stay. An answer to the message alone would not be
+   enough: an earlier message that is refused afterwards, or a slow answer to one, would change it.
+
+Rules 3, 4 and 7 hold against any peer, as long as this node answers each message in the transaction that records it,
+stores no second answer about one message (`receipts.contradicts`), and names its heads as parents.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
 
+from broker.core import canonical
+from broker.core.ancestry import Ancestry, bits, build
 from broker.core.ids import CountryCode, Digest, MessageId
+from broker.core.procedures import (
+    ALARM_CLOSED,
+    ActKind,
+    ProcedureTable,
+    Role,
+    State,
+    allowed,
+    close_alarms,
+    raise_alarm,
+    start,
+    step,
+)
+from broker.core.receipts import Receipt
 
-__all__ = ["RecordEntry"]
+__all__ = [
+    "CONFIRMATION_MAX_AGE",
+    "Folded",
+    "Mark",
+    "RecordEntry",
+    "agrees",
+    "closure",
+    "closure_digest",
+    "fold",
+    "hindrances",
+    "is_final",
+    "may_submit",
+    "statement",
+]
+
+CONFIRMATION_MAX_AGE = timedelta(hours=2)  # before an irreversible act: the peer was there, a stop would have come
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,3 +84,376 @@ class RecordEntry:
     def stub(self) -> bool:
         """Whether the recipient refused it."""
         return self.code is not None
+
+
+class Mark(StrEnum):
+    """What became of a message in the record; the same on both sides once both hold the same set."""
+
+    EFFECT = "effect"
+    CROSSED = "crossed"  # an act that the state did not allow where the order puts it
+    ALARM = "alarm"  # it raised an alarm; it moved the underlying state where the table allowed that
+    FORKED = "forked"  # it ignores what its author had sent or answered; a security alert
+    STUB = "stub"  # refused
+    WAITING = "waiting"  # an ancestor is missing
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Folded:
+    """What a record adds up to."""
+
+    state: State
+    order: tuple[Digest, ...]  # of the placed messages
+    marks: Mapping[Digest, Mark]  # of all held messages
+    heads: tuple[Digest, ...]  # sorted; the parents of the next message
+    missing: tuple[Digest, ...]  # sorted; named by a message or an answer, but not held
+    final: frozenset[Digest]  # messages that can no longer change
+    unsettled: Mapping[Role, tuple[Digest, ...]]  # by author: neither final nor refused nor forked
+    confirmed: Mapping[Role, datetime]  # by author: newest answer of the other side that covers all of its messages
+    actions: Mapping[Role, tuple[str, ...]]  # what each side may send now
+
+
+def fold(
+    table: ProcedureTable, opener: CountryCode, entries: Iterable[RecordEntry], receipts: Iterable[Receipt]
+) -> Folded:
+    """Return what the set adds up to; the order in which its members are given does not matter."""
+    held = {entry.digest: entry for entry in entries}
+    ancestry = build(
+        {digest: entry.parents for digest, entry in held.items()}, lambda digest: _stops(table, held[digest])
+    )
+    view = _View(table, opener, held, ancestry, receipts)
+    forked = view.forked()
+    state, marks = _effects(view, forked)
+    final = view.final(forked)
+    for digest in held:
+        marks.setdefault(digest, Mark.WAITING)
+    return Folded(
+        state=state,
+        order=ancestry.order,
+        marks=marks,
+        heads=ancestry.maximal(view.placed & ~(forked & ~view.covered())),
+        missing=tuple(sorted(ancestry.missing | {head for head in view.named if head not in held})),
+        final=frozenset(ancestry.order[position] for position in bits(final)),
+        unsettled={role: view.digests(view.by[role] & ~final & ~forked & ~view.stubs) for role in Role},
+        confirmed=view.confirmed(forked),
+        actions={role: allowed(table, state, role) for role in Role},
+    )
+
+
+def is_final(folded: Folded, digest: Digest) -> bool:
+    """Whether a message's mark can no longer change (rule 7)."""
+    return digest in folded.final
+
+
+def closure(entries: Iterable[RecordEntry], heads: Iterable[Digest]) -> frozenset[Digest] | None:
+    """Return the heads and all their ancestors; None where one of them is not held."""
+    held = {entry.digest: entry.parents for entry in entries}
+    found: set[Digest] = set()
+    waiting = list(heads)
+    while waiting:
+        digest = waiting.pop()
+        if digest in found:
+            continue
+        if digest not in held:
+            return None
+        found.add(digest)
+        waiting.extend(held[digest])
+    return frozenset(found)
+
+
+def closure_digest(
+    table: ProcedureTable,
+    opener: CountryCode,
+    entries: Iterable[RecordEntry],
+    receipts: Iterable[Receipt],
+    heads: Iterable[Digest],
+) -> Digest | None:
+    """Return the record digest over the closure of the heads; None where something of the closure is missing.
+
+    Fold the messages of the closure alone, with those receipts alone that have heads, all inside the closure. The digest
+    is SHA-256 of the canonical JSON of::
+
+        {"messages": [[message digest, mark], …], "state": {"alarms": [[message digest, [side, …]], …], "name": …},
+         "table": table digest}
+
+    ``messages`` holds every message of the closure and is sorted by digest; marks are the lower-case words of `Mark`;
+    ``alarms`` holds the open alarms, sorted by the digest of the message that raised them, each with the sorted sides
+    that have closed it; ``name`` is the underlying state.
+    """
+    held = tuple(entries)
+    inside = closure(held, heads)
+    if inside is None:
+        return None
+    known = (receipt for receipt in receipts if receipt.heads and inside.issuperset(receipt.heads))
+    folded = fold(table, opener, (entry for entry in held if entry.digest in inside), known)
+    alarms = sorted((alarm.message, sorted(alarm.closed_by)) for alarm in folded.state.alarms)
+    stated = {
+        "messages": sorted([digest, mark] for digest, mark in folded.marks.items()),
+        "state": {"alarms": [list(alarm) for alarm in alarms], "name": folded.state.name},
+        "table": table.digest,
+    }
+    return canonical.digest(canonical.dump(stated))
+
+
+def statement(
+    table: ProcedureTable,
+    opener: CountryCode,
+    us: CountryCode,
+    entries: Iterable[RecordEntry],
+    receipts: Iterable[Receipt],
+    heads: Iterable[Digest],
+) -> Digest | None:
+    """Return the record digest to sign in a receipt over these heads; None while it would not be comparable.
+
+    While one of our messages in the closure is unanswered, the peer may have refused it without our knowing: our digest
+    would differ from the peer's although nobody did anything wrong.
+    """
+    held, evidence, stated = tuple(entries), tuple(receipts), tuple(heads)
+    if not _answered(held, evidence, us, stated):
+        return None
+    return closure_digest(table, opener, held, evidence, stated)
+
+
+def agrees(
+    table: ProcedureTable,
+    opener: CountryCode,
+    entries: Iterable[RecordEntry],
+    receipts: Iterable[Receipt],
+    theirs: Receipt,
+) -> bool | None:
+    """Return whether the peer's receipt states the record that we hold; None while it cannot be compared.
+
+    It cannot while something of the closure is missing here, or one of our messages in it is unanswered.
+    """
+    held, evidence = tuple(entries), tuple(receipts)
+    if theirs.record_digest is None or not _answered(held, evidence, theirs.author, theirs.heads):
+        return None
+    ours = closure_digest(table, opener, held, evidence, theirs.heads)
+    return None if ours is None else ours == theirs.record_digest
+
+
+def hindrances(table: ProcedureTable, folded: Folded, act: str, role: Role, *, now: datetime) -> tuple[str, ...]:
+    """Return why an irreversible act must not be submitted now, as codes; empty for every other act.
+
+    The peer's clearance, which names a plan and its validity, is judged where procedures have plans; not here.
+    """
+    definition = table.acts.get(act)
+    if definition is None or not definition.irreversible:
+        return ()
+    confirmed = folded.confirmed.get(role)
+    reasons = {
+        "own-message-not-final": bool(folded.unsettled[role]),
+        "gap": bool(folded.missing),
+        "alarm": folded.state.alarmed,
+        "confirmation-missing": confirmed is None,
+        "confirmation-too-old": confirmed is not None and now - confirmed > CONFIRMATION_MAX_AGE,
+    }
+    return tuple(reason for reason, holds in reasons.items() if holds)
+
+
+def may_submit(table: ProcedureTable, folded: Folded, act: str, role: Role, *, now: datetime) -> bool:
+    """Whether that side may send the act now."""
+    return act in folded.actions[role] and not hindrances(table, folded, act, role, now=now)
+
+
+def _answered(
+    entries: tuple[RecordEntry, ...], receipts: tuple[Receipt, ...], author: CountryCode, heads: tuple[Digest, ...]
+) -> bool:
+    """Whether every message of an author in the closure of the heads was taken or refused by the other side."""
+    inside = closure(entries, heads)
+    if inside is None:
+        return False
+    answered = {receipt.digest for receipt in receipts if receipt.answers and receipt.author == author}
+    return all(entry.digest in answered for entry in entries if entry.author == author and entry.digest in inside)
+
+
+def _stops(table: ProcedureTable, entry: RecordEntry) -> bool:
+    definition = table.acts.get(entry.act)
+    return definition is not None and definition.stop
+
+
+def _effects(view: _View, forked: int) -> tuple[State, dict[Digest, Mark]]:
+    """Walk the order once and return the state it ends in, with every placed message's mark (rule 5)."""
+    state, marks = start(view.table), {}
+    stops = irreversibles = 0
+    for position, digest in enumerate(view.ancestry.order):
+        entry = view.held[digest]
+        if entry.stub:
+            marks[digest] = Mark.STUB
+            continue
+        if forked >> position & 1:
+            marks[digest] = Mark.FORKED
+            continue
+        definition = view.table.acts.get(entry.act)
+        unaware = 0
+        if definition is not None and definition.irreversible:
+            unaware |= stops & ~view.ancestry.above[position]
+            irreversibles |= 1 << position
+        if definition is not None and definition.stop:
+            unaware |= irreversibles & ~view.ancestry.above[position] & ~(1 << position)
+            stops |= 1 << position
+        state, marks[digest] = _effect(view, state, entry, position, view.digests(unaware))
+    return state, marks
+
+
+def _effect(
+    view: _View, state: State, entry: RecordEntry, position: int, unaware: tuple[Digest, ...]
+) -> tuple[State, Mark]:
+    role = view.role(entry.author)
+    if entry.act == ALARM_CLOSED:
+        above, index = view.ancestry.above[position], view.ancestry.index
+        seen = {digest for alarm in state.alarms for digest in alarm.about if above >> index[digest] & 1}
+        closed = close_alarms(state, role, seen)
+        return (state, Mark.CROSSED) if closed is None else (closed, Mark.EFFECT)
+    moved = step(view.table, state, entry.act, role)
+    definition = view.table.acts.get(entry.act)
+    happened = definition is not None and (definition.kind is ActKind.FACT or definition.irreversible)
+    if unaware or (moved is None and happened):
+        return raise_alarm(moved or state, entry.digest, unaware), Mark.ALARM
+    return (state, Mark.CROSSED) if moved is None else (moved, Mark.EFFECT)
+
+
+class _View:
+    """The placed messages as sets of bits, with the answers' closures: what the rules about forks and finality read."""
+
+    def __init__(
+        self,
+        table: ProcedureTable,
+        opener: CountryCode,
+        held: Mapping[Digest, RecordEntry],
+        ancestry: Ancestry,
+        receipts: Iterable[Receipt],
+    ) -> None:
+        self.table = table
+        self.held = held
+        self.ancestry = ancestry
+        self._opener = opener
+        self.placed = (1 << len(ancestry.order)) - 1
+        self.by = dict.fromkeys(Role, 0)
+        self.stubs = 0
+        for position, digest in enumerate(ancestry.order):
+            entry = held[digest]
+            self.by[self.role(entry.author)] |= 1 << position
+            self.stubs |= entry.stub << position
+        self.answers: dict[int, tuple[Receipt, int | None]] = {}  # position of the message → answer, closure of heads
+        self.named: set[Digest] = set()
+        self._read(receipts)
+        self._broken = self._broken_chain(Role.REQUESTING) | self._broken_chain(Role.REQUESTED)
+
+    def role(self, country: CountryCode) -> Role:
+        """Return the side that a member has for the procedure's whole life."""
+        return Role.REQUESTING if country == self._opener else Role.REQUESTED
+
+    def digests(self, positions: int) -> tuple[Digest, ...]:
+        """Return the messages of a set in the record's order."""
+        return tuple(self.ancestry.order[position] for position in bits(positions))
+
+    def _read(self, receipts: Iterable[Receipt]) -> None:
+        """Keep one answer per message, by its recipient and about exactly these bytes."""
+        answers = (receipt for receipt in receipts if receipt.answers)
+        for receipt in sorted(answers, key=lambda receipt: (receipt.digest, receipt.kind, receipt.at, receipt.heads)):
+            entry = self.held.get(receipt.digest)
+            if (
+                entry is None
+                or entry.message != receipt.message
+                or self.role(receipt.issuer) is self.role(entry.author)
+            ):
+                continue
+            self.named.update(receipt.heads)
+            position = self.ancestry.index.get(receipt.digest)
+            if position is not None and position not in self.answers:
+                self.answers[position] = receipt, self.ancestry.closure(receipt.heads)
+
+    def covered(self) -> int:
+        """Return what the recipient has built on: every message in the closure of an answer by the other side."""
+        covered = 0
+        for position, (_, inside) in self.answers.items():
+            author = Role.REQUESTING if self.by[Role.REQUESTING] >> position & 1 else Role.REQUESTED
+            covered |= (inside or 0) & self.by[author]
+        return covered
+
+    def forked(self) -> int:
+        """Return the messages that break their own chain or deny what their author had answered (rules 3 and 4)."""
+        broken = self._broken
+        denied = 0
+        for role in Role:
+            denied |= self._denied(role, broken)
+        opening = self.by[Role.REQUESTING]
+        for position in bits(self.by[Role.REQUESTED]):
+            if not self.ancestry.above[position] & opening:
+                denied |= 1 << position
+        return broken | denied
+
+    def _broken_chain(self, role: Role) -> int:
+        own = self.by[role]
+        sizes = sorted((self.ancestry.above[position] & own).bit_count() for position in bits(own))
+        if sizes == list(range(len(sizes))):
+            return 0  # each one contains all before it: one chain, the normal case
+        below = self.ancestry.below()
+        answers = [inside for position, (_, inside) in self.answers.items() if inside and own >> position & 1]
+        broken = 0
+        for position in bits(own):
+            rivals = own & ~self.ancestry.above[position] & ~below[position] & ~(1 << position)
+            if rivals and self._loses(position, rivals, answers):
+                broken |= 1 << position
+        return broken
+
+    def _loses(self, position: int, rivals: int, answers: list[int]) -> bool:
+        """Whether an answer covers a rival but not this one, or its digest is the greater where no answer decides."""
+        undecided = rivals
+        for inside in answers:
+            if inside >> position & 1:
+                undecided &= inside
+            elif inside & rivals:
+                return True
+        order = self.ancestry.order
+        return any(order[rival] < order[position] for rival in bits(undecided))
+
+    def _walk(self, role: Role, skipped: int) -> Iterator[tuple[int, int]]:
+        """Yield an author's messages in their order, with the closure of each one's answer, up to the first hole."""
+        for position in bits(self.by[role] & ~skipped):
+            inside = self.answers[position][1] if position in self.answers else None
+            if inside is None:
+                return
+            yield position, inside
+
+    def _denied(self, role: Role, broken: int) -> int:
+        """Return the messages of one side that ignore what its own answers had covered."""
+        own, others = self.by[role], self.by[_other(role)]
+        conceded, denied = 0, 0
+        for _, inside in self._walk(_other(role), broken):
+            denied |= self._ignoring(inside & ~conceded & own, conceded & others)
+            conceded |= inside
+        return denied | self._ignoring(own & ~conceded, conceded & others)
+
+    def _ignoring(self, messages: int, known: int) -> int:
+        """Return those messages that do not descend from all that was known."""
+        ignoring = 0
+        for position in bits(messages):
+            if known & ~self.ancestry.above[position]:
+                ignoring |= 1 << position
+        return ignoring
+
+    def final(self, forked: int) -> int:
+        """Return the messages that nothing added later can change (rule 7)."""
+        final = 0
+        for role in Role:
+            walked, covered = 0, 0
+            for position, inside in self._walk(role, self._broken):
+                walked |= 1 << position
+                covered |= inside
+            final |= walked & covered
+        return final & ~self.stubs & ~forked
+
+    def confirmed(self, forked: int) -> dict[Role, datetime]:
+        """Return for each author the time of the newest answer whose heads cover all that he sent."""
+        newest: dict[Role, datetime] = {}
+        for position, (receipt, inside) in self.answers.items():
+            role = self.role(self.held[self.ancestry.order[position]].author)
+            sent = self.by[role] & ~forked & ~self.stubs
+            if inside is not None and not sent & ~inside:
+                newest[role] = max(receipt.at, newest.get(role, receipt.at))
+        return newest
+
+
+def _other(role: Role) -> Role:
+    return Role.REQUESTED if role is Role.REQUESTING else Role.REQUESTING

@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The four folders: everything that touches the disk, synchronous; no link is followed, no file is written over."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from adapters.filedrop.mapping import ACCEPTED_SUFFIX, PROBLEM_SUFFIX, free_names, is_offered
+from broker.adapter_api import AdapterFailed, BadRequest, TooLargeToSend, is_full, sync_folder, write_durably
+
+__all__ = ["Folders", "Offered"]
+
+_PLACES = ("in", "out", "sent", "rejected")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offered:
+    """Something in out/ as it was when looked at; any change to it makes another value."""
+
+    name: str
+    mode: int
+    inode: int
+    size: int  # bytes
+    modified_ns: int
+    changed_ns: int
+
+    @property
+    def tag(self) -> str:
+        """A digest to name it by in logs before its content is known; the name itself may be a child's."""
+        return hashlib.sha256(f"{self.inode}/{self.size}/{self.modified_ns}".encode("ascii")).hexdigest()
+
+
+class Folders:
+    """One drop folder."""
+
+    def __init__(self, root: Path, *, max_file_bytes: int, group_access: bool) -> None:
+        self._root = root
+        self._max_file_bytes = max_file_bytes
+        self._file_mode, self._folder_mode = (0o640, 0o2770) if group_access else (0o600, 0o700)
+
+    def prepare(self) -> None:
+        """Make the four folders where they are missing; never the drop folder itself: its disk may not be mounted.
+
+        Raises:
+            AdapterFailed: the drop folder is not there or cannot be written.
+        """
+        try:
+            for place in _PLACES:
+                folder = self._root / place
+                if not folder.is_dir():
+                    folder.mkdir()
+                    folder.chmod(self._folder_mode)
+        except OSError as error:
+            raise _failed(error, "The drop folder is missing or cannot be written") from None
+
+    def put(self, name: str, raw: bytes) -> None:
+        """Write a received message into in/, whole and durable; where it lies there already, nothing is done.
+
+        Raises:
+            AdapterFailed: it is not there.
+        """
+        path = self._root / "in" / name
+        try:
+            there = _lstat(path)
+            if there is None:
+                write_durably(path, raw, mode=self._file_mode)
+            elif not stat.S_ISREG(there.st_mode):
+                raise AdapterFailed("Something that is no file has the name of a received message's file.")
+        except OSError as error:
+            raise _failed(error, "A received message cannot be written") from None
+
+    def scan(self) -> tuple[Offered, ...]:
+        """Return what is offered in out/, oldest first.
+
+        Raises:
+            AdapterFailed: out/ cannot be read.
+        """
+        try:
+            with os.scandir(self._root / "out") as entries:
+                names = [entry.name for entry in entries if is_offered(entry.name)]
+            found = [offered for name in names if (offered := self._look(name)) is not None]
+        except OSError as error:
+            raise _failed(error, "The outgoing folder cannot be read") from None
+        return tuple(sorted(found, key=lambda offered: (offered.modified_ns, offered.name)))
+
+    def read(self, offered: Offered) -> bytes | None:
+        """Return the file's content; None when it is gone or no longer what was looked at.
+
+        Raises:
+            BadRequest: it is no ordinary file, or this node may not read it.
+            TooLargeToSend: it is larger than the largest file that is read.
+        """
+        if not stat.S_ISREG(offered.mode):
+            raise BadRequest("This is a link, a folder or something else that is no ordinary file.")
+        if offered.size > self._max_file_bytes:
+            raise TooLargeToSend("The file is larger than the largest that is read.")
+        try:
+            # a link put in its place since is not followed, a pipe does not block
+            flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+            descriptor = os.open(self._root / "out" / offered.name, flags)
+            with os.fdopen(descriptor, "rb") as stream:
+                if _offered(offered.name, os.fstat(descriptor)) != offered:
+                    return None
+                return stream.read(self._max_file_bytes + 1)
+        except OSError:
+            if self._look(offered.name) != offered:
+                return None
+            raise BadRequest("The node's user may not read the file.") from None
+
+    def accept(self, offered: Offered, note: bytes) -> None:
+        """Move a file to sent/ with the note beside it; where it has changed meanwhile, it stays.
+
+        Raises:
+            AdapterFailed: it could not be moved; it stays in out/ and comes again with the same key.
+        """
+        self._settle(offered, "sent", ACCEPTED_SUFFIX, note)
+
+    def reject(self, offered: Offered, note: bytes) -> None:
+        """Move a file to rejected/ with the note beside it; where it has changed meanwhile, it stays.
+
+        Raises:
+            AdapterFailed: it could not be moved; it stays in out/ and is rejected again.
+        """
+        self._settle(offered, "rejected", PROBLEM_SUFFIX, note)
+
+    def _settle(self, offered: Offered, place: str, suffix: str, note: bytes) -> None:
+        """Write the note first: a crash in between leaves the file in out/, and its second round finds its own note."""
+        source = self._root / "out" / offered.name
+        try:
+            if self._look(offered.name) != offered:
+                return
+            target = self._free(self._root / place, offered.name, suffix, note)
+            beside = target.with_name(f"{target.name}{suffix}")
+            if _lstat(beside) is None:
+                write_durably(beside, note, mode=self._file_mode)
+            self._move(source, target, beside, offered)
+        except OSError as error:
+            raise _failed(error, "A file cannot be moved out of the outgoing folder") from None
+
+    def _move(self, source: Path, target: Path, beside: Path, offered: Offered) -> None:
+        try:
+            source.rename(target)
+        except FileNotFoundError:  # another worker, or the national system, took it; the note is theirs if the file is
+            if _lstat(target) is None:
+                beside.unlink(missing_ok=True)
+            return
+        moved = target.lstat()
+        if (moved.st_ino, moved.st_size, moved.st_mtime_ns) != (offered.inode, offered.size, offered.modified_ns):
+            # written over in the last moment: what was moved has never been submitted
+            if _lstat(source) is None:
+                target.rename(source)
+            beside.unlink(missing_ok=True)
+        sync_folder(target.parent)
+        sync_folder(source.parent)
+
+    def _free(self, folder: Path, name: str, suffix: str, note: bytes) -> Path:
+        for candidate in free_names(name):
+            target = folder / candidate
+            beside = folder / f"{candidate}{suffix}"
+            if _lstat(target) is None and (_lstat(beside) is None or _holds(beside, note)):
+                return target
+        raise AdapterFailed("Too many files of one name have been moved out of the outgoing folder.")
+
+    def _look(self, name: str) -> Offered | None:
+        found = _lstat(self._root / "out" / name)
+        return None if found is None else _offered(name, found)
+
+
+def _offered(name: str, found: os.stat_result) -> Offered:
+    return Offered(
+        name=name,
+        mode=found.st_mode,
+        inode=found.st_ino,
+        size=found.st_size,
+        modified_ns=found.st_mtime_ns,
+        changed_ns=found.st_ctime_ns,
+    )
+
+
+def _lstat(path: Path) -> os.stat_result | None:
+    with suppress(FileNotFoundError):
+        return path.lstat()
+    return None
+
+
+def _holds(path: Path, raw: bytes) -> bool:
+    """Whether an ordinary small file holds exactly these bytes."""
+    found = _lstat(path)
+    if found is None or not stat.S_ISREG(found.st_mode) or found.st_size != len(raw):
+        return False
+    return path.read_bytes() == raw
+
+
+def _failed(error: OSError, what: str) -> AdapterFailed:
+    """Name the kind of failure; never the path, which may hold a child's name."""
+    why = "no room on the disk" if is_full(error) else type(error).__name__
+    return AdapterFailed(f"{what} ({why}).")

@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Names and contents of the files, without touching any."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from broker.adapter_api import Accepted, BadRequest, InboundMessage, SenderError, problem
+
+__all__ = [
+    "ACCEPTED_SUFFIX", "PROBLEM_SUFFIX", "accepted_note", "free_names", "idempotency_key", "is_offered",
+    "parse_submission", "problem_note", "received_file", "received_name",
+]  # fmt: skip
+
+ACCEPTED_SUFFIX = ".accepted.json"
+PROBLEM_SUFFIX = ".problem.json"
+_IN_THE_MAKING = (".tmp", ".part")
+
+
+def received_name(message: InboundMessage) -> str:
+    """Return the name of a received message's file: its id, so that the same message is the same file."""
+    return f"{message.id}.json"
+
+
+def received_file(message: InboundMessage) -> bytes:
+    """Return the content of a received message's file."""
+    return _json(message.to_json())
+
+
+def is_offered(name: str) -> bool:
+    """Whether a name in out/ is meant to be submitted: neither hidden nor in the making."""
+    return not name.startswith(".") and not name.lower().endswith(_IN_THE_MAKING)
+
+
+def idempotency_key(name: str, raw: bytes) -> str:
+    """Return the same key for the same name and content, so that a file cannot be sent twice by a crash."""
+    return hashlib.sha256(os.fsencode(name) + b"\0" + raw).hexdigest()
+
+
+def parse_submission(name: str, raw: bytes) -> dict[str, Any]:
+    """Return the JSON object of a file.
+
+    Raises:
+        BadRequest: it is not one; what the file says is not repeated.
+    """
+    if not name.lower().endswith(".json"):
+        raise BadRequest("A file to be submitted has a name that ends in .json.")
+    try:
+        data = json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        raise BadRequest("The file is not JSON in UTF-8, or an object in it has a name twice.") from None
+    if not isinstance(data, dict):
+        raise BadRequest("The file is not a JSON object.")
+    return data
+
+
+def accepted_note(accepted: Accepted) -> bytes:
+    """Return what is written beside a sent file: the same bytes for every answer to the same key."""
+    return _json(
+        {"message": str(accepted.message), "procedure": str(accepted.procedure), "digest": str(accepted.digest)}
+    )
+
+
+def problem_note(error: SenderError) -> bytes:
+    """Return what is written beside a rejected file: what is wrong, where, and who must act."""
+    return _json(problem(error))
+
+
+def free_names(name: str) -> Iterator[str]:
+    """Yield the name, then the name with ``~2``, ``~3`` … before its ending."""
+    yield name
+    stem, dot, ending = name.rpartition(".")
+    for number in range(2, 10_000):
+        yield f"{stem}~{number}{dot}{ending}" if stem else f"{name}~{number}"
+
+
+def _json(data: Any) -> bytes:
+    return json.dumps(data, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        raise ValueError("a name twice")
+    return data
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError("not a JSON number")

@@ -1,0 +1,159 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs the adapters of a node, each under its own supervisor: a failing one is told about and started again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from broker.adapter_api import Adapter, AdapterContext, AdapterEvent, discover
+from broker.catalogue import Catalogue
+from broker.core.delivery import AttentionCode
+from broker.core.errors import AdapterFailed, BrokerError, Forbidden, SettingsInvalid
+from broker.core.ids import AuthorityId, CountryCode
+from broker.flows.submit import Accepted, Submit
+from broker.ledger import Ledger
+from broker.logs import Event, Log
+from broker.ports import Clock, Store
+from broker.settings import Settings
+
+__all__ = ["AdapterPlace", "Adapters", "place_adapters"]
+
+RESTART_SECONDS = 5.0
+RESTART_MAX_SECONDS = 300.0
+
+_EVENTS = {
+    AdapterEvent.SUBMITTED: Event.MESSAGE_SUBMITTED,
+    AdapterEvent.REFUSED: Event.MESSAGE_REFUSED,
+    AdapterEvent.DELAYED: Event.ADAPTER_FAILED,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterPlace:
+    """An adapter and the offices it serves."""
+
+    name: str
+    adapter: Adapter
+    authorities: tuple[AuthorityId, ...]
+
+
+def place_adapters(settings: Settings) -> tuple[AdapterPlace, ...]:
+    """Create the adapters that the settings name.
+
+    Raises:
+        SettingsInvalid: there is no adapter of that name, or its options are wrong.
+        AdapterFailed: it cannot be loaded.
+    """
+    known = discover()
+    places = []
+    for name, chosen in settings.adapters.items():
+        factory = known.get(chosen.use or name)
+        if factory is None:
+            raise SettingsInvalid("There is no adapter of that name.", where=f"{settings.file}: adapters.{name}")
+        options = {key: _anchored(settings, key, value) for key, value in chosen.options.items()}
+        places.append(AdapterPlace(name=name, adapter=factory(options), authorities=chosen.authorities))
+    return tuple(places)
+
+
+def _anchored(settings: Settings, key: str, value: Any) -> Any:
+    """Paths in an adapter's table start at the home folder, as everywhere in the settings."""
+    return str(settings.home / value) if key in {"folder", "path"} and isinstance(value, str) else value
+
+
+class Adapters:
+    """The adapters of one node while it runs."""
+
+    def __init__(
+        self,
+        places: tuple[AdapterPlace, ...],
+        *,
+        us: CountryCode,
+        submit: Submit,
+        catalogue: Catalogue,
+        store: Store,
+        ledger: Ledger,
+        clock: Clock,
+    ) -> None:
+        self._places = places
+        self._us = us
+        self._submit = submit
+        self._catalogue = catalogue
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+        self._log = Log("adapters")
+        self._by_authority = {office: place.adapter for place in places for office in place.authorities}
+
+    def serving(self, authority: AuthorityId) -> Adapter | None:
+        """Return the adapter of that office; None: its officers use API and console."""
+        return self._by_authority.get(authority)
+
+    async def run(self) -> None:
+        """Run every adapter's outgoing side until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            for place in self._places:
+                tasks.create_task(self._supervise(place), name=f"adapter {place.name}")
+
+    async def close(self) -> None:
+        """Let every adapter release what it holds; a failing one does not keep the others from it."""
+        for place in self._places:
+            try:
+                await place.adapter.close()
+            except Exception as error:  # foreign code
+                self._log.error(Event.ADAPTER_FAILED, error, adapter=place.name)
+
+    async def _supervise(self, place: AdapterPlace) -> None:
+        pause = RESTART_SECONDS
+        while True:
+            started = self._clock.monotonic()
+            self._log.info(Event.ADAPTER_STARTED, adapter=place.name)
+            try:
+                await place.adapter.run(self._context(place))
+                error: Exception = AdapterFailed("The adapter ended by itself.")
+            except Exception as failure:  # foreign code must not stop the node (promise P7: a person is told)
+                error = failure
+            self._log.error(Event.ADAPTER_FAILED, error, adapter=place.name)
+            await self._tell(place, error)
+            pause = RESTART_SECONDS if self._clock.monotonic() - started > RESTART_MAX_SECONDS else pause * 2
+            await self._clock.sleep(min(pause, RESTART_MAX_SECONDS))
+
+    async def _tell(self, place: AdapterPlace, error: Exception) -> None:
+        detail = error.detail if isinstance(error, AdapterFailed) else f"The adapter raised {type(error).__name__}."
+        try:
+            await self._store.run(
+                lambda tx: self._ledger.call(
+                    tx, AttentionCode.ADAPTER_STOPPED, place.name, now=self._clock.now(), detail=detail
+                )
+            )
+        except BrokerError as trouble:
+            self._log.error(Event.STORE_FAILED, trouble)
+
+    def _context(self, place: AdapterPlace) -> AdapterContext:
+        return AdapterContext(
+            us=self._us,
+            authorities=place.authorities,
+            submit=self._submit_for(place),
+            clock=self._clock,
+            log=self._logger(place),
+        )
+
+    def _submit_for(self, place: AdapterPlace) -> Callable[[Mapping[str, Any], str], Awaitable[Accepted]]:
+        async def submit(data: Mapping[str, Any], idempotency_key: str) -> Accepted:
+            submission = self._catalogue.parse_submission(
+                data, actor=f"adapter:{place.name}", route=place.name, idempotency_key=idempotency_key
+            )
+            if submission.sender_authority not in place.authorities:
+                raise Forbidden("This adapter does not serve that office.", where="/sender/authority")
+            return await self._submit(submission)
+
+        return submit
+
+    def _logger(self, place: AdapterPlace) -> Callable[..., None]:
+        def log(event: AdapterEvent, /, **fields: object) -> None:
+            self._log.info(_EVENTS[event], adapter=place.name, **fields)
+
+        return log

@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Puts the API together from its services."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+import orjson
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from broker.api.attention import AttentionList, AuditTrail
+from broker.api.gate import Gate
+from broker.api.health import Health
+from broker.api.messages import Messages
+from broker.api.openapi import describe
+from broker.api.procedures import Procedures
+from broker.api.requests import Query
+from broker.api.routes import ROUTES
+from broker.api.services import ApiServices
+
+__all__ = ["create_app"]
+
+
+def create_app(services: ApiServices) -> web.Application:
+    """Return the application; `serving.ApiRunner` runs it. It closes the token verifier when it ends."""
+    app = web.Application(middlewares=[Gate(services).middleware], client_max_size=services.limits.body_bytes)
+    handlers = _handlers(services)
+    if handlers.keys() != {route.name for route in ROUTES}:
+        raise RuntimeError("every route has exactly one handler")
+    for route in ROUTES:
+        app.router.add_route(route.method, route.template, handlers[route.name])
+    app.on_cleanup.append(_closing(services))
+    return app
+
+
+def _closing(services: ApiServices) -> Callable[[web.Application], Awaitable[None]]:
+    async def close(_: web.Application) -> None:
+        await services.tokens.close()
+
+    return close
+
+
+def _handlers(services: ApiServices) -> dict[str, Handler]:
+    messages, procedures = Messages(services), Procedures(services)
+    attention, health = AttentionList(services), Health(services)
+    return {
+        "submitMessage": messages.submit,
+        "listMessages": messages.list,
+        "readMessage": messages.read,
+        "markOpened": messages.mark_opened,
+        "listProcedures": procedures.list,
+        "readProcedure": procedures.read,
+        "listActions": procedures.actions,
+        "readTimeline": procedures.timeline,
+        "listAttention": attention.list,
+        "resolveAttention": attention.resolve,
+        "listAudit": AuditTrail(services).list,
+        "readHealth": health.read,
+        "readMetrics": health.metrics,
+        "readDescription": _description(services),
+    }
+
+
+def _description(services: ApiServices) -> Handler:
+    document = orjson.dumps(describe(services))
+
+    async def read(request: web.Request) -> web.Response:
+        Query(request).finish()
+        return web.Response(body=document, content_type="application/json")
+
+    return read

@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What people must look at, and the trail of who did what.
+
+An admin or auditor of the authority ``node`` speaks for the installation itself and sees what concerns no single office.
+"""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from broker.api import views
+from broker.api.requests import PRINCIPAL, Query, number, path_id
+from broker.api.services import ApiServices
+from broker.api.tokens import Principal, Role
+from broker.core.errors import Forbidden
+from broker.core.ids import AuthorityId
+
+__all__ = ["AttentionList", "AuditTrail"]
+
+_NODE = "node"
+
+
+class AttentionList:
+    """Handlers under /attention."""
+
+    def __init__(self, services: ApiServices) -> None:
+        self._services = services
+
+    async def list(self, request: web.Request) -> web.Response:
+        """Return a page of entries, open ones only unless asked otherwise.
+
+        Raises:
+            BadRequest, BadCursor: a parameter is wrong.
+        """
+        authority = _scope(request[PRINCIPAL])
+        query = Query(request)
+        open_only = query.take("open", _truth) is not False
+        cursor, limit = query.page(self._services.limits)
+        listed = await self._services.store.read(
+            lambda reader: reader.attention(authority, open_only=open_only, cursor=cursor, limit=limit)
+        )
+        return views.answer(views.page(listed, views.attention))
+
+    async def resolve(self, request: web.Request) -> web.Response:
+        """State that a person has looked after an entry.
+
+        Raises:
+            NotFound: there is no such open entry for the authority.
+        """
+        Query(request).finish()
+        principal = request[PRINCIPAL]
+        await self._services.attend.resolve(
+            path_id(request, number), actor=principal.subject, authority=_scope(principal)
+        )
+        return web.Response(status=204)
+
+
+class AuditTrail:
+    """The handler of /audit."""
+
+    def __init__(self, services: ApiServices) -> None:
+        self._services = services
+
+    async def list(self, request: web.Request) -> web.Response:
+        """Return a page of the node's audit trail.
+
+        Raises:
+            Forbidden: the trail is the whole node's, and the token speaks for one office.
+            BadRequest, BadCursor: a parameter is wrong.
+        """
+        cursor, limit = Query(request).page(self._services.limits)
+        if request[PRINCIPAL].authority != _NODE:
+            raise Forbidden("The audit trail is the whole node's; the token must be of the authority `node`.")
+        listed = await self._services.store.read(lambda reader: reader.audit(cursor=cursor, limit=limit))
+        return views.answer(views.page(listed, views.audit_row))
+
+
+def _scope(principal: Principal) -> AuthorityId | None:
+    """Return the office that a list is limited to; None is the whole node."""
+    whole = principal.authority == _NODE and principal.role in {Role.ADMIN, Role.AUDITOR}
+    return None if whole else principal.authority
+
+
+def _truth(text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError("not a truth value")
+    return text == "true"

@@ -1,0 +1,297 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON schemas of the OpenAPI document: what `views` writes and what a submission must look like."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from broker.api.messages import STATES, Direction
+from broker.api.services import Catalogue
+from broker.core.errors import Actor, BrokerError, by_code
+from broker.core.ids import (
+    AuthorityId,
+    CaseRef,
+    CountryCode,
+    Digest,
+    MessageId,
+    MessageType,
+    ProcedureId,
+    SchemaVersion,
+)
+from broker.core.messages import Urgency
+from broker.core.procedures import Role
+from broker.core.receipts import ReceiptKind
+
+__all__ = ["Schema", "casework_types", "components", "identifier", "reference", "types_schema"]
+
+Schema = dict[str, Any]
+
+_Id = type[AuthorityId | CaseRef | CountryCode | Digest | MessageId | MessageType | ProcedureId | SchemaVersion]
+
+_TIME = {
+    "type": "string",
+    "description": "RFC 3339, UTC, milliseconds.",
+    "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$",
+    "examples": ["2026-11-22T03:00:00.000Z"],
+}
+_TRUTH: Schema = {"type": "boolean"}
+_TEXT: Schema = {"type": "string"}
+_PREFIX = "#/components/schemas/"
+_NODE = "node"
+_COUNTRY_PATTERN = "^[A-Z]{2}$"  # without the look-ahead that excludes EL and UK: generators cannot read it
+
+
+def reference(name: str) -> Schema:
+    """Return a reference to a schema of the document."""
+    return {"$ref": _PREFIX + name}
+
+
+def identifier(kind: _Id, description: str = "") -> Schema:
+    """Return the schema of one of our identifiers."""
+    pattern = _COUNTRY_PATTERN if kind is CountryCode else f"^{kind.pattern.pattern}$"
+    described = {"description": description} if description else {}
+    return {"type": "string", "pattern": pattern, **described}
+
+
+def types_schema(types: Sequence[MessageType]) -> Schema:
+    """Return the schema of the message types that this node knows."""
+    return {"type": "string", "enum": sorted(str(known) for known in types)} if types else identifier(MessageType)
+
+
+def casework_types(catalogue: Catalogue) -> tuple[MessageType, ...]:
+    """Return the types that people submit; the nodes' own are none of them."""
+    return tuple(known for known in catalogue.types() if known.procedure != _NODE)
+
+
+def components(catalogue: Catalogue) -> dict[str, Schema]:
+    """Return every schema by name."""
+    types = casework_types(catalogue)
+    item = _message_item(types)
+    procedure = _procedure_item()
+    return {
+        **_submission(catalogue, types),
+        **_bodies(catalogue, types),
+        "Problem": _problem(by_code().values()),
+        "Accepted": _accepted(),
+        "MessageItem": item,
+        "MessageList": _list("MessageItem"),
+        "Receipt": _receipt(),
+        "Message": _message(item),
+        "Opened": _object({"message": identifier(MessageId), "opened": _TIME}),
+        "ProcedureItem": procedure,
+        "ProcedureList": _list("ProcedureItem"),
+        "RecordLine": _record_line(),
+        "Procedure": _procedure(procedure),
+        "Actions": _object(
+            {"procedure": identifier(ProcedureId), "state": _TEXT, "items": _array(identifier(MessageType))}
+        ),
+        "TimelineLine": _timeline_line(),
+        "Timeline": _object({"procedure": identifier(ProcedureId), "items": _array(reference("TimelineLine"))}),
+        "Attention": _attention(),
+        "AttentionList": _list("Attention"),
+        "AuditRow": _object({"at": _TIME, "actor": _TEXT, "action": _TEXT, "subject": _TEXT, "detail": _TEXT}),
+        "AuditList": _list("AuditRow"),
+        "HealthCheck": _object({"name": _TEXT, "ok": _TRUTH, "detail": _TEXT}, optional=("detail",)),
+        "Health": _object(
+            {"live": _TRUTH, "ready": _TRUTH, "checks": _array(reference("HealthCheck"))}, optional=("checks",)
+        ),
+        "Description": {"type": "object", "description": "An OpenAPI 3.1 document.", "required": ["openapi"]},
+    }
+
+
+def _object(properties: dict[str, Schema], *, optional: Iterable[str] = ()) -> Schema:
+    absent = set(optional)
+    return {
+        "type": "object",
+        "properties": properties,
+        "required": [name for name in properties if name not in absent],
+        "additionalProperties": False,
+    }
+
+
+def _array(items: Schema) -> Schema:
+    return {"type": "array", "items": items}
+
+
+def _list(item: str) -> Schema:
+    cursor = {"type": "string", "description": "Cursor of the next page; absent on the last one."}
+    return _object({"items": _array(reference(item)), "next": cursor}, optional=("next",))
+
+
+def _problem(errors: Iterable[type[BrokerError]]) -> Schema:
+    fault = _object({"pointer": _TEXT, "reason": _TEXT})
+    return _object(
+        {
+            "type": {"type": "string", "pattern": "^/problems/[a-z0-9-]+$"},
+            "title": _TEXT,
+            "status": {"type": "integer", "minimum": 400, "maximum": 599},
+            "detail": {"type": "string", "description": "One sentence, without any value of the request."},
+            "code": {"type": "string", "enum": sorted(error.code for error in errors)},
+            "who_must_act": {"type": "string", "enum": [actor.value for actor in Actor]},
+            "where": {"type": "string", "description": "JSON pointer into the body, or the header or parameter."},
+            "errors": _array(fault),
+            "reference": {"type": "string", "description": "Finds the failure in the node's log."},
+        },
+        optional=("where", "errors", "reference"),
+    )
+
+
+def _submission(catalogue: Catalogue, types: Sequence[MessageType]) -> dict[str, Schema]:
+    """Return the submission's schema and the parts it refers to, from the catalogue's own bytes."""
+    found = _hoisted("Submission", catalogue.submission_schema(prefix=_PREFIX))
+    submission = found["Submission"]
+    submission["properties"] = {**submission["properties"], "type": types_schema(types)}
+    return found
+
+
+def _bodies(catalogue: Catalogue, types: Sequence[MessageType]) -> dict[str, Schema]:
+    """Return each body schema under its type and version; a submission's `body` is one of them."""
+    found: dict[str, Schema] = {}
+    for known in types:
+        for version in catalogue.versions(known):
+            found |= _hoisted(f"{known}.{version}", catalogue.schema(known, version, prefix=_PREFIX))
+    return found
+
+
+def _hoisted(name: str, schema: Schema) -> dict[str, Schema]:
+    definitions: dict[str, Schema] = schema.get("$defs", {})
+    whole = {key: value for key, value in schema.items() if key not in {"$schema", "$id", "$defs"}}
+    return {name: whole, **definitions}
+
+
+def _accepted() -> Schema:
+    repeated = {**_TRUTH, "description": "The same Idempotency-Key came before; nothing new was stored."}
+    return _object(
+        {
+            "message": identifier(MessageId),
+            "digest": identifier(Digest, "SHA-256 of the message's content: its name in both countries."),
+            "procedure": identifier(ProcedureId),
+            "case_ref": identifier(CaseRef),
+            "created": _TIME,
+            "repeated": repeated,
+        },
+        optional=("case_ref",),
+    )
+
+
+def _message_item(types: Sequence[MessageType]) -> Schema:
+    steps = dict.fromkeys(("published", "delivered", "handed_over", "opened", "refused"), _TIME)
+    properties = {
+        "id": identifier(MessageId),
+        "direction": {"type": "string", "enum": [direction.value for direction in Direction]},
+        "type": types_schema(types),
+        "version": identifier(SchemaVersion),
+        "peer": identifier(CountryCode),
+        "authority": identifier(AuthorityId),
+        "procedure": identifier(ProcedureId),
+        "case_ref": identifier(CaseRef),
+        "urgency": {"type": "string", "enum": [urgency.value for urgency in Urgency]},
+        "exercise": _TRUTH,
+        "digest": identifier(Digest),
+        "state": {"type": "string", "enum": list(STATES)},
+        "at": _TIME,
+        "refusal_code": _TEXT,
+        "error": _TEXT,
+        **steps,
+    }
+    return _object(properties, optional=("procedure", "case_ref", "urgency", "refusal_code", "error", *steps))
+
+
+def _receipt() -> Schema:
+    properties = {
+        "issuer": identifier(CountryCode),
+        "kind": {"type": "string", "enum": [kind.value for kind in ReceiptKind]},
+        "at": _TIME,
+        "digest": identifier(Digest),
+        "code": _TEXT,
+        "heads": _array(identifier(Digest)),
+        "record_digest": identifier(Digest),
+    }
+    return _object(properties, optional=("code", "record_digest"))
+
+
+def _message(item: Schema) -> Schema:
+    content = _object({"header": {"type": "object"}, "body": {"type": "object"}})
+    evidence = _array(reference("Receipt"))
+    return {
+        **item,
+        "properties": {**item["properties"], "content": content, "evidence": evidence},
+        "required": [*item["required"], "evidence"],
+    }
+
+
+def _procedure_item() -> Schema:
+    properties = {
+        "id": identifier(ProcedureId),
+        "name": _TEXT,
+        "version": identifier(SchemaVersion),
+        "table": identifier(Digest, "Of the procedure table that governs it for its whole life."),
+        "peer": identifier(CountryCode),
+        "role": {"type": "string", "enum": [role.value for role in Role]},
+        "our_authority": identifier(AuthorityId),
+        "peer_authority": identifier(AuthorityId),
+        "case_ref": identifier(CaseRef),
+        "exercise": _TRUTH,
+        "opened": _TIME,
+        "state": _TEXT,
+        "alarm": _TRUTH,
+        "gap": _TRUTH,
+    }
+    return _object(properties, optional=("case_ref",))
+
+
+def _record_line() -> Schema:
+    properties = {
+        "digest": identifier(Digest),
+        "message": identifier(MessageId),
+        "author": identifier(CountryCode),
+        "act": _TEXT,
+        "mark": _TEXT,
+        "final": {**_TRUTH, "description": "The other country proved that it holds this and all before it."},
+        "code": {"type": "string", "description": "Of a refusal."},
+    }
+    return _object(properties, optional=("code",))
+
+
+def _procedure(item: Schema) -> Schema:
+    more = {
+        "digest": identifier(Digest, "Of the whole record; absent while something is missing."),
+        "heads": _array(identifier(Digest)),
+        "entries": _array(reference("RecordLine")),
+    }
+    return {
+        **item,
+        "properties": {**item["properties"], **more},
+        "required": [*item["required"], "heads", "entries"],
+    }
+
+
+def _timeline_line() -> Schema:
+    return _object(
+        {
+            "at": _TIME,
+            "who": identifier(CountryCode),
+            "what": _TEXT,
+            "state": _TEXT,
+            "evidence": _TEXT,
+            "message": identifier(MessageId),
+        }
+    )
+
+
+def _attention() -> Schema:
+    properties = {
+        "id": {"type": "integer", "minimum": 1},
+        "code": _TEXT,
+        "subject": _TEXT,
+        "who_must_act": _TEXT,
+        "at": _TIME,
+        "peer": identifier(CountryCode),
+        "authority": identifier(AuthorityId),
+        "detail": _TEXT,
+        "resolved": _TIME,
+        "resolved_by": _TEXT,
+    }
+    return _object(properties, optional=("peer", "authority", "resolved", "resolved_by"))

@@ -1,0 +1,150 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Submit, list, read and open messages."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from enum import StrEnum
+from typing import Any
+
+from aiohttp import web
+
+from broker.api import problems, views
+from broker.api.places import Places
+from broker.api.requests import PRINCIPAL, Query, idempotency_key, path_id, read_json
+from broker.api.routes import PREFIX
+from broker.api.services import ApiServices
+from broker.core.content import time_to_text
+from broker.core.errors import (
+    BadRequest,
+    BasisNotAllowed,
+    BrokerError,
+    Fate,
+    Forbidden,
+    HeaderInvalid,
+    NotCanonical,
+    NotFound,
+    SchemaInvalid,
+)
+from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, ProcedureId
+from broker.core.receipts import Receipt
+from broker.ports import InboxState, MessageFilter, MessageRow, OutboxState, Reader
+
+__all__ = ["STATES", "Direction", "Messages"]
+
+ROUTE = "api"  # part of an idempotency key's scope
+
+
+class Direction(StrEnum):
+    """Which way a message went, seen from this node."""
+
+    IN = "in"
+    OUT = "out"
+
+
+STATES = tuple(sorted({str(state) for state in (*OutboxState, *InboxState)} - {str(OutboxState.DONE)}))
+_NOT_CANONICAL = "The body has no canonical form: a fraction, an integer beyond 2^53-1, a member name that is not ASCII, or too deep."
+
+
+class Messages:
+    """Handlers under /messages."""
+
+    def __init__(self, services: ApiServices) -> None:
+        self._services = services
+        self._places = Places.of(services.catalogue)
+
+    async def submit(self, request: web.Request) -> web.Response:
+        """Take a message; 202 says that it is stored, whether now or when the same key came before.
+
+        Raises:
+            BrokerError: it is refused, or could not be stored; nothing was stored.
+        """
+        principal = request[PRINCIPAL]
+        key = idempotency_key(request)
+        data = await read_json(request, self._services.limits)
+        try:
+            submission = self._services.catalogue.parse_submission(
+                data, actor=principal.subject, route=ROUTE, idempotency_key=key
+            )
+            if submission.sender_authority != principal.authority:
+                raise Forbidden("The token speaks for another authority.", where="/sender/authority")
+            accepted = await self._services.submit(submission)
+        except NotCanonical:
+            raise BadRequest(_NOT_CANONICAL, where="/body") from None
+        except BrokerError as error:
+            if error.fate is not Fate.REFUSE:
+                raise
+            return await self._refuse(error, data)
+        location = {"Location": f"{PREFIX}/messages/{accepted.message}"}
+        return views.answer(views.accepted(accepted), status=202, headers=location)
+
+    async def list(self, request: web.Request) -> web.Response:
+        """Return a page of the authority's messages.
+
+        Raises:
+            BadRequest, BadCursor: a parameter is wrong.
+        """
+        query = Query(request)
+        wanted = MessageFilter(
+            direction=query.take("direction", Direction),
+            peer=query.take("peer", CountryCode),
+            procedure=query.take("procedure", ProcedureId),
+            type=query.take("type", MessageType),
+            state=query.take("state", _state),
+            authority=request[PRINCIPAL].authority,
+        )
+        cursor, limit = query.page(self._services.limits)
+        listed = await self._services.store.read(lambda reader: reader.messages(wanted, cursor=cursor, limit=limit))
+        return views.answer(views.page(listed, views.message_item))
+
+    async def read(self, request: web.Request) -> web.Response:
+        """Return one message with its content and evidence.
+
+        Raises:
+            NotFound: it is not here or another authority's.
+        """
+        Query(request).finish()
+        wanted, authority = path_id(request, MessageId), request[PRINCIPAL].authority
+        found = await self._services.store.read(lambda reader: self._find(reader, wanted, authority))
+        if found is None:
+            raise NotFound
+        return views.answer(views.message(*found))
+
+    async def mark_opened(self, request: web.Request) -> web.Response:
+        """State that a person has seen a received message.
+
+        Raises:
+            NotFound: there is no such received message for the authority.
+        """
+        Query(request).finish()
+        principal, wanted = request[PRINCIPAL], path_id(request, MessageId)
+        at = await self._services.open_message(wanted, authority=principal.authority, actor=principal.subject)
+        return views.answer({"message": str(wanted), "opened": time_to_text(at)})
+
+    async def _refuse(self, error: BrokerError, data: Any) -> web.Response:
+        """Answer with all that is wrong with the document, its places named as in the caller's document."""
+        if error.where is not None:  # a flow names places of the message that the submission became
+            error.where = self._places.known(error.where.removeprefix("/header"))
+        if not isinstance(error, SchemaInvalid | HeaderInvalid | BasisNotAllowed):
+            return problems.respond(error)
+        explain = self._services.catalogue.explain_submission
+        found = await asyncio.to_thread(explain, data)  # slow on a large hostile document
+        faults = [replace(fault, pointer=self._places.known(fault.pointer)) for fault in found]
+        return problems.respond(error, faults=faults)
+
+    def _find(
+        self, reader: Reader, wanted: MessageId, authority: AuthorityId
+    ) -> tuple[MessageRow, tuple[Receipt, ...]] | None:
+        row = reader.message(wanted, authority)
+        if row is None:
+            return None
+        author = self._services.us if row.direction == Direction.OUT else row.peer
+        return row, reader.receipts_about(author, row.id)
+
+
+def _state(text: str) -> str:
+    if text not in STATES:
+        raise ValueError("not a state")
+    return text

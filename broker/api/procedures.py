@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Look at procedures: their record, what may be done next, and what proves each step."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+from broker.api import views
+from broker.api.requests import PRINCIPAL, Query, path_id
+from broker.api.services import ApiServices
+from broker.core.ids import ProcedureId
+
+__all__ = ["Procedures"]
+
+
+class Procedures:
+    """Handlers under /procedures."""
+
+    def __init__(self, services: ApiServices) -> None:
+        self._services = services
+
+    async def list(self, request: web.Request) -> web.Response:
+        """Return a page of the authority's procedures.
+
+        Raises:
+            BadRequest, BadCursor: a parameter is wrong.
+        """
+        us, authority = self._services.us, request[PRINCIPAL].authority
+        cursor, limit = Query(request).page(self._services.limits)
+        listed = await self._services.store.read(
+            lambda reader: reader.procedures(authority, cursor=cursor, limit=limit)
+        )
+        return views.answer(views.page(listed, lambda row: views.procedure_item(row, us)))
+
+    async def read(self, request: web.Request) -> web.Response:
+        """Return a procedure with its record.
+
+        Raises:
+            NotFound: it is not here or another authority's.
+        """
+        Query(request).finish()
+        wanted = path_id(request, ProcedureId)
+        view = await self._services.inspect.procedure(wanted, authority=request[PRINCIPAL].authority)
+        return views.answer(views.procedure(view, self._services.us))
+
+    async def actions(self, request: web.Request) -> web.Response:
+        """Return what this side may do next, as message types.
+
+        Raises:
+            NotFound: it is not here or another authority's.
+        """
+        Query(request).finish()
+        wanted = path_id(request, ProcedureId)
+        view = await self._services.inspect.procedure(wanted, authority=request[PRINCIPAL].authority)
+        types = [f"{view.row.ref.name}.{act}" for act in view.actions]
+        return views.answer({"procedure": str(wanted), "state": view.state, "items": types})
+
+    async def timeline(self, request: web.Request) -> web.Response:
+        """Return every step, oldest first.
+
+        Raises:
+            NotFound: it is not here or another authority's.
+        """
+        Query(request).finish()
+        wanted = path_id(request, ProcedureId)
+        lines = await self._services.inspect.timeline(wanted, authority=request[PRINCIPAL].authority)
+        return views.answer({"procedure": str(wanted), "items": [views.timeline(line) for line in lines]})

@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The one table of endpoints: the router, the gate, the OpenAPI document and the tests all come from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from broker.api.tokens import Role
+from broker.core.errors import (
+    BadCursor,
+    BasisNotAllowed,
+    BrokerError,
+    ExerciseMismatch,
+    HeaderInvalid,
+    IdempotencyConflict,
+    NotAllowed,
+    NotFound,
+    ProcedureMismatch,
+    RecipientSuspended,
+    RequestTooLarge,
+    SchemaInvalid,
+    TooLargeToSend,
+    UnknownRecipient,
+    UnknownType,
+    UnsupportedMediaType,
+    VersionNotSupported,
+)
+
+__all__ = ["PREFIX", "ROUTES", "Route"]
+
+PREFIX = "/api/v1"
+
+_CASEWORK = frozenset({Role.OFFICER, Role.SYSTEM})
+_EVERYONE = frozenset(Role)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """One endpoint."""
+
+    name: str  # operationId; the handler of the same name is found by it
+    method: str
+    path: str  # under PREFIX
+    summary: str
+    roles: frozenset[Role] | None = None  # None: open to anyone
+    status: int = 200
+    answer: str | None = None  # name of the answer's schema; None: no JSON body
+    query: tuple[str, ...] = ()
+    submission: bool = False  # takes a submission and an Idempotency-Key
+    errors: tuple[type[BrokerError], ...] = ()  # beyond those that every endpoint can give
+
+    @property
+    def template(self) -> str:
+        """The whole path with its placeholders: the only form in which a path is logged or counted."""
+        return PREFIX + self.path
+
+
+_PAGE = ("cursor", "limit")
+
+ROUTES: tuple[Route, ...] = (
+    Route(
+        name="submitMessage", method="POST", path="/messages", roles=_CASEWORK, status=202, answer="Accepted",
+        summary="Submit a message for delivery to another country.", submission=True,
+        errors=(
+            SchemaInvalid, HeaderInvalid, UnknownType, VersionNotSupported, ProcedureMismatch, NotAllowed, BasisNotAllowed,
+            ExerciseMismatch, UnknownRecipient, RecipientSuspended, TooLargeToSend, IdempotencyConflict, NotFound,
+            RequestTooLarge, UnsupportedMediaType,
+        ),
+    ),
+    Route(
+        name="listMessages", method="GET", path="/messages", roles=_CASEWORK, answer="MessageList",
+        summary="List the authority's messages, newest first, without their content.",
+        query=("direction", "peer", "procedure", "type", "state", *_PAGE), errors=(BadCursor,),
+    ),
+    Route(
+        name="readMessage", method="GET", path="/messages/{id}", roles=_CASEWORK, answer="Message",
+        summary="Read one message: header, body and the evidence about it.", errors=(NotFound,),
+    ),
+    Route(
+        name="markOpened", method="POST", path="/messages/{id}/opened", roles=_CASEWORK, answer="Opened",
+        summary="State that a person has seen a received message; its sender gets a signed receipt.", errors=(NotFound,),
+    ),
+    Route(
+        name="listProcedures", method="GET", path="/procedures", roles=_CASEWORK, answer="ProcedureList",
+        summary="List the authority's procedures.", query=_PAGE, errors=(BadCursor,),
+    ),
+    Route(
+        name="readProcedure", method="GET", path="/procedures/{id}", roles=_CASEWORK, answer="Procedure",
+        summary="Read a procedure's record: state, digest, heads, entries and what is final.", errors=(NotFound,),
+    ),
+    Route(
+        name="listActions", method="GET", path="/procedures/{id}/actions", roles=_CASEWORK, answer="Actions",
+        summary="List the acts that this side may do next.", errors=(NotFound,),
+    ),
+    Route(
+        name="readTimeline", method="GET", path="/procedures/{id}/timeline", roles=_CASEWORK, answer="Timeline",
+        summary="Read every step of a procedure and what proves it, oldest first.", errors=(NotFound,),
+    ),
+    Route(
+        name="listAttention", method="GET", path="/attention", roles=_EVERYONE, answer="AttentionList",
+        summary="List what a person must look at.", query=("open", *_PAGE), errors=(BadCursor,),
+    ),
+    Route(
+        name="resolveAttention", method="POST", path="/attention/{id}/resolve", status=204,
+        roles=frozenset({Role.OFFICER, Role.ADMIN}),
+        summary="State that a person has looked after an entry.", errors=(NotFound,),
+    ),
+    Route(
+        name="listAudit", method="GET", path="/audit", roles=frozenset({Role.AUDITOR}), answer="AuditList",
+        summary="List who did what; for an auditor of the whole node.", query=_PAGE, errors=(BadCursor,),
+    ),
+    Route(
+        name="readHealth", method="GET", path="/health", answer="Health",
+        summary="Whether this node is alive and ready; an admin's token also shows the single checks.",
+    ),
+    Route(
+        name="readMetrics", method="GET", path="/metrics", roles=frozenset({Role.SYSTEM, Role.ADMIN}),
+        summary="Counters and gauges in Prometheus' text format.",
+    ),
+    Route(name="readDescription", method="GET", path="/openapi.json", answer="Description", summary="This description."),
+)  # fmt: skip

@@ -1,0 +1,197 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The JSON form of what the API shows; the schemas of `components` describe exactly these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from broker.api.services import Accepted, ProcedureView, RecordLine, TimelineLine
+from broker.core.content import time_to_text
+from broker.core.ids import CountryCode
+from broker.core.procedures import Role
+from broker.core.receipts import Receipt
+from broker.ports import Attention, AuditRow, MessageRow, Page, ProcedureRow
+
+__all__ = [
+    "accepted",
+    "answer",
+    "attention",
+    "audit_row",
+    "message",
+    "message_item",
+    "page",
+    "procedure",
+    "procedure_item",
+    "role_of",
+    "timeline",
+]
+
+_STEPS = ("published", "delivered", "handed_over", "opened", "refused")
+
+
+def answer(data: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
+    """Return the HTTP answer that carries the data as JSON."""
+    return web.Response(status=status, body=orjson.dumps(data), content_type="application/json", headers=headers)
+
+
+def page(listed: Page, view: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """Return one page; `next` is absent on the last one."""
+    items = {"items": [view(item) for item in listed.items]}
+    return items if listed.next is None else {**items, "next": listed.next}
+
+
+def accepted(row: Accepted) -> dict[str, Any]:
+    """Return the answer to a submission."""
+    return _present(
+        message=row.message,
+        digest=row.digest,
+        procedure=row.procedure,
+        case_ref=row.case_ref,
+        created=time_to_text(row.created),
+        repeated=row.repeated,
+    )
+
+
+def message_item(row: MessageRow) -> dict[str, Any]:
+    """Return a message as a list shows it: nothing of its body."""
+    header = row.header
+    steps: dict[str, datetime | None] = {name: getattr(row, name) for name in _STEPS}
+    return _present(
+        id=row.id,
+        direction=row.direction,
+        type=header.type,
+        version=header.version,
+        peer=row.peer,
+        authority=row.authority,
+        procedure=header.procedure.id if header.procedure else None,
+        case_ref=header.case_ref,
+        urgency=header.urgency,
+        exercise=header.exercise,
+        digest=row.digest,
+        state=row.state,
+        at=time_to_text(row.at),
+        refusal_code=row.refusal_code,
+        error=row.error,
+        **{name: None if moment is None else time_to_text(moment) for name, moment in steps.items()},
+    )
+
+
+def message(row: MessageRow, evidence: Iterable[Receipt]) -> dict[str, Any]:
+    """Return a message read alone: its content as both countries hold it, and the evidence about it."""
+    content = None if row.content is None else orjson.loads(row.content)
+    return _present(
+        **message_item(row),
+        content=content,
+        evidence=[_receipt(receipt) for receipt in sorted(evidence, key=lambda receipt: receipt.at)],
+    )
+
+
+def procedure_item(row: ProcedureRow, us: CountryCode) -> dict[str, Any]:
+    """Return a procedure as a list shows it."""
+    return _present(
+        id=row.ref.id,
+        name=row.ref.name,
+        version=row.ref.version,
+        table=row.ref.digest,
+        peer=row.peer,
+        role=role_of(row, us),
+        our_authority=row.our_authority,
+        peer_authority=row.peer_authority,
+        case_ref=row.case_ref,
+        exercise=row.exercise,
+        opened=time_to_text(row.opened),
+        state=row.state,
+        alarm=row.alarm,
+        gap=row.gap,
+    )
+
+
+def procedure(view: ProcedureView, us: CountryCode) -> dict[str, Any]:
+    """Return a procedure's record; `digest` is absent while something of it is missing."""
+    return _present(
+        **{
+            **procedure_item(view.row, us),
+            "state": view.state,
+            "alarm": view.alarm,
+            "gap": view.gap,
+            "role": view.role,
+            "digest": view.digest,
+            "heads": list(view.heads),
+            "entries": [_line(line) for line in view.entries],
+        }
+    )
+
+
+def timeline(line: TimelineLine) -> dict[str, Any]:
+    """Return one step of a procedure."""
+    return _present(
+        at=time_to_text(line.at),
+        who=line.who,
+        what=line.what,
+        state=line.state,
+        evidence=line.evidence,
+        message=line.message,
+    )
+
+
+def attention(entry: Attention) -> dict[str, Any]:
+    """Return one thing that a person must look at."""
+    return _present(
+        id=entry.id,
+        code=entry.code,
+        subject=entry.subject,
+        who_must_act=entry.who,
+        at=time_to_text(entry.at),
+        peer=entry.peer,
+        authority=entry.authority,
+        detail=entry.detail,
+        resolved=None if entry.resolved is None else time_to_text(entry.resolved),
+        resolved_by=entry.resolved_by,
+    )
+
+
+def audit_row(row: AuditRow) -> dict[str, Any]:
+    """Return one line of the audit trail."""
+    return _present(at=time_to_text(row.at), actor=row.actor, action=row.action, subject=row.subject, detail=row.detail)
+
+
+def role_of(row: ProcedureRow, us: CountryCode) -> str:
+    """Return this side's role: who opened it is the requesting side."""
+    return Role.REQUESTING if row.opener == us else Role.REQUESTED
+
+
+def _line(line: RecordLine) -> dict[str, Any]:
+    return _present(
+        digest=line.digest,
+        message=line.message,
+        author=line.author,
+        act=line.act,
+        mark=line.mark,
+        final=line.final,
+        code=line.code,
+    )
+
+
+def _receipt(receipt: Receipt) -> dict[str, Any]:
+    return _present(
+        issuer=receipt.issuer,
+        kind=receipt.kind,
+        at=time_to_text(receipt.at),
+        digest=receipt.digest,
+        code=receipt.code,
+        heads=list(receipt.heads),
+        record_digest=receipt.record_digest,
+    )
+
+
+def _present(**members: Any) -> dict[str, Any]:
+    """A member that does not apply is absent, never null; an identifier is written as plain text."""
+    return {
+        name: str(value) if isinstance(value, str) else value for name, value in members.items() if value is not None
+    }

@@ -1,0 +1,306 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The catalogue: holds a message against header schema, body schema and the legal bases of its type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Self
+
+import jsonschema_rs
+
+from broker.catalogue.bundle import DEFINITIONS, HEADER, SUBMISSION, Bundle, CodeList, read_bundle, self_contained
+from broker.catalogue.explaining import Problem, problems
+from broker.catalogue.submissions import normalised, to_submission
+from broker.core.content import decode_header, encode_header
+from broker.core.errors import (
+    BasisNotAllowed,
+    BrokerError,
+    CatalogueInvalid,
+    HeaderInvalid,
+    SchemaInvalid,
+    UnknownSchemaVersion,
+    UnknownType,
+    VersionNotSupported,
+)
+from broker.core.ids import Digest, MessageType, SchemaVersion
+from broker.core.messages import Draft, Header, LegalBasis, Submission, ValidMessage, VerifiedMessage
+from broker.core.procedures import ProcedureTable
+
+__all__ = ["Catalogue"]
+
+_UNFIT = "This does not fit the schema."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Compiled:
+    """A schema with the validator compiled from it once."""
+
+    schema: Mapping[str, Any]
+    validator: jsonschema_rs.Draft202012Validator
+
+    def accepts(self, instance: Any) -> bool:
+        """The verdict: whatever the validator cannot even read (lone surrogates, foreign types) does not fit."""
+        try:
+            return self.validator.is_valid(instance)
+        except (ValueError, TypeError, RecursionError):
+            return False
+
+    def problems(self, instance: Any, start: str) -> tuple[Problem, ...]:
+        """All that is wrong, for people; empty exactly where the verdict is yes."""
+        if self.accepts(instance):
+            return ()
+        return problems(self.schema, instance, start) or (Problem(pointer=start or "/", rule="form", sentence=_UNFIT),)
+
+
+class Catalogue:
+    """Message schemas, code lists and procedure tables of one bundle. Built by `from_files`."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self._bundle = bundle
+        self._header = _compile(bundle, HEADER)
+        self._submission = _compile(bundle, SUBMISSION)
+        self._bodies = {key: _compile(bundle, path) for key, path in bundle.messages.items()}
+        self._versions: dict[MessageType, tuple[SchemaVersion, ...]] = {}
+        for kind, _ in bundle.messages:
+            versions = (version for known, version in bundle.messages if known == kind)
+            self._versions[kind] = tuple(sorted(versions, key=lambda version: version.key))
+        self._cited = frozenset(
+            code for code, item in bundle.codes["legal-basis"].codes.items() if item.get("citation") is True
+        )
+
+    @classmethod
+    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+        """Build it from the files of ``schemas/``, named by their paths below it.
+
+        Raises:
+            CatalogueInvalid: a schema, code list or table cannot be used; ``where`` names file and place.
+        """
+        bundle = read_bundle(files)
+        if "legal-basis" not in bundle.codes:
+            raise CatalogueInvalid("This code list is missing.", where="codes/legal-basis.json")
+        for (kind, version), path in bundle.messages.items():
+            unknown = bundle.documents[path].get("x-trm-bases", {}).keys() - bundle.codes["legal-basis"].codes.keys()
+            if unknown:
+                raise CatalogueInvalid("x-trm-bases names a basis that is in no list.", where=f"{kind} {version}")
+        return cls(bundle)
+
+    # --- what a message must be -------------------------------------------------------------------------------------
+
+    def validate(self, draft: Draft) -> ValidMessage:
+        """Hold an outbound message against the schemas of its exact type and version.
+
+        Raises:
+            HeaderInvalid, UnknownType, VersionNotSupported, SchemaInvalid, BasisNotAllowed: what is wrong and where.
+        """
+        header = self._check_header(encode_header(draft.header))
+        self._check_version(header, newer=VersionNotSupported)
+        self._check_body(header, draft.body)
+        return ValidMessage(header=draft.header, body=draft.body)
+
+    def admit(self, verified: VerifiedMessage) -> ValidMessage:
+        """Hold an inbound message against the same schemas.
+
+        Raises:
+            HeaderInvalid, UnknownType, VersionNotSupported, SchemaInvalid, BasisNotAllowed: it is refused.
+            UnknownSchemaVersion: its version is newer than this catalogue; it is parked.
+        """
+        header = self._check_header(verified.header)
+        self._check_version(header, newer=UnknownSchemaVersion)
+        self._check_body(header, verified.body)
+        return ValidMessage(header=header, body=verified.body)
+
+    def parse_submission(self, data: Any, *, actor: str, route: str, idempotency_key: str) -> Submission:
+        """Return the submission that a JSON object describes; its body is not judged yet.
+
+        Raises:
+            BadRequest: it is no JSON object.
+            SchemaInvalid: a member is missing, unknown or not of its form; ``where`` points at it.
+        """
+        normal = normalised(data)
+        found = self._submission.problems(normal, "")
+        if found:
+            raise SchemaInvalid(found[0].sentence, where=found[0].pointer)
+        return to_submission(normal, actor=actor, route=route, idempotency_key=idempotency_key)
+
+    def _check_header(self, data: Mapping[str, Any]) -> Header:
+        header = decode_header(data)
+        if not self._header.accepts(data):
+            problem = self._header.problems(data, "/header")[0]
+            raise HeaderInvalid(problem.sentence, where=problem.pointer)
+        if header.procedure is not None and header.procedure.name != header.type.procedure:
+            raise HeaderInvalid("The message type belongs to another procedure.", where="/header/procedure/name")
+        return header
+
+    def _check_version(self, header: Header, *, newer: type[BrokerError]) -> None:
+        versions = self._versions.get(header.type)
+        if versions is None:
+            raise UnknownType(where="/header/type")
+        if header.version in versions:
+            return
+        if header.version.key > versions[-1].key:
+            raise newer(where="/header/version")
+        raise VersionNotSupported(where="/header/version")
+
+    def _check_body(self, header: Header, body: Any) -> None:
+        compiled = self._bodies[header.type, header.version]
+        if not compiled.accepts(body):
+            problem = compiled.problems(body, "/body")[0]
+            raise SchemaInvalid(problem.sentence, where=problem.pointer)
+        if header.legal_basis is not None:
+            found = self._basis_problems(compiled.schema, header.legal_basis, body)
+            if found:
+                raise BasisNotAllowed(found[0].sentence, where=f"/header{found[0].pointer}")
+
+    def _basis_problems(self, schema: Mapping[str, Any], basis: LegalBasis, body: Any) -> tuple[Problem, ...]:
+        """CASEWORK C-02: the bases that the type may rest on, and what each of them needs."""
+        bases: Mapping[str, Mapping[str, Any]] = schema.get("x-trm-bases", {})
+        rule = bases.get(basis.code)
+        if rule is None:
+            sentence = f"A message of this type rests on one of: {', '.join(bases)}."
+            return (Problem(pointer="/legal_basis/code", rule="x-trm-bases", sentence=sentence),)
+        found: list[Problem] = []
+        if basis.code in self._cited and not basis.citation:
+            sentence = "This basis needs the citation of the law or agreement."
+            found.append(Problem(pointer="/legal_basis/citation", rule="citation", sentence=sentence))
+        for name in rule.get("requires", ()):
+            if name not in body:
+                sentence = f"This basis needs the member {name} in the body."
+                found.append(Problem(pointer="/legal_basis/code", rule="x-trm-bases", sentence=sentence))
+        return tuple(found)
+
+    # --- explaining -------------------------------------------------------------------------------------------------
+
+    def explain(self, kind: MessageType, version: SchemaVersion, body: Any) -> tuple[Problem, ...]:
+        """Return all that is wrong with a body, without any of its values; empty: it fits.
+
+        Raises:
+            UnknownType, VersionNotSupported: there is no such schema.
+        """
+        return self._compiled(kind, version).problems(body, "/body")
+
+    def explain_submission(self, data: Any) -> tuple[Problem, ...]:
+        """Return all that is wrong with a submission, its body and its legal basis; empty: it can be submitted."""
+        found = self._submission.problems(data, "")
+        if not isinstance(data, Mapping) or any(item.pointer in _NEEDED_FIRST for item in found):
+            return found
+        try:
+            kind = MessageType(data["type"])
+            compiled = self._compiled(kind, SchemaVersion(data.get("version", self.newest(kind))))
+        except (UnknownType, VersionNotSupported) as error:
+            place = "/type" if isinstance(error, UnknownType) else "/version"
+            return (*found, Problem(pointer=place, rule=error.code, sentence=error.detail))
+        found += compiled.problems(data["body"], "/body")
+        if not any(item.pointer.startswith("/legal_basis") or item.pointer == "/body" for item in found):
+            basis = LegalBasis(code=data["legal_basis"]["code"], citation=data["legal_basis"].get("citation"))
+            found += self._basis_problems(compiled.schema, basis, data["body"])
+        return found
+
+    def validate_document(
+        self, data: Any, *, kind: MessageType | None = None, version: SchemaVersion | None = None
+    ) -> tuple[Problem, ...]:
+        """Return all that is wrong with a submission, or with a bare body where its type is given.
+
+        Raises:
+            UnknownType, VersionNotSupported: there is no schema for the type given.
+        """
+        if kind is None:
+            return self.explain_submission(data)
+        return self.explain(kind, version or self.newest(kind), data)
+
+    # --- looking up -------------------------------------------------------------------------------------------------
+
+    def types(self) -> tuple[MessageType, ...]:
+        """Return every message type, sorted."""
+        return tuple(sorted(self._versions))
+
+    def versions(self, kind: MessageType) -> tuple[SchemaVersion, ...]:
+        """Return the type's versions, oldest first; empty: the type is unknown."""
+        return self._versions.get(kind, ())
+
+    def newest(self, kind: MessageType) -> SchemaVersion:
+        """Return the type's newest version.
+
+        Raises:
+            UnknownType: there is no such type.
+        """
+        versions = self.versions(kind)
+        if not versions:
+            raise UnknownType(where="/type")
+        return versions[-1]
+
+    def bases(self, kind: MessageType) -> tuple[str, ...]:
+        """Return the legal bases that the newest version of the type may rest on.
+
+        Raises:
+            UnknownType: there is no such type.
+        """
+        return tuple(self._compiled(kind, self.newest(kind)).schema.get("x-trm-bases", {}))
+
+    def codes(self, name: str) -> CodeList:
+        """Return the code list of that name.
+
+        Raises:
+            CatalogueInvalid: there is no such list.
+        """
+        if name not in self._bundle.codes:
+            raise CatalogueInvalid("There is no code list of that name.", where=f"codes/{name}.json")
+        return self._bundle.codes[name]
+
+    def code_lists(self) -> tuple[str, ...]:
+        """Return the names of the code lists, sorted."""
+        return tuple(sorted(self._bundle.codes))
+
+    def schema(self, kind: MessageType, version: SchemaVersion, *, prefix: str = DEFINITIONS) -> dict[str, Any]:
+        """Return the body's schema, self-contained: what it refers to stands in ``$defs`` and is named by the prefix.
+
+        Raises:
+            UnknownType, VersionNotSupported: there is no such schema.
+        """
+        self._compiled(kind, version)
+        return self_contained(self._bundle, self._bundle.messages[kind, version], prefix=prefix)
+
+    def header_schema(self, *, prefix: str = DEFINITIONS) -> dict[str, Any]:
+        """Return the message header's schema, self-contained."""
+        return self_contained(self._bundle, HEADER, prefix=prefix)
+
+    def submission_schema(self, *, prefix: str = DEFINITIONS) -> dict[str, Any]:
+        """Return the schema of what a caller submits, self-contained."""
+        return self_contained(self._bundle, SUBMISSION, prefix=prefix)
+
+    def table(self, name: str, version: SchemaVersion | None = None) -> ProcedureTable:
+        """Return the procedure's table of that version, or its newest.
+
+        Raises:
+            UnknownType: there is no such procedure or version.
+        """
+        named = [table for table in self._bundle.tables.values() if table.procedure == name]
+        wanted = [table for table in named if version is None or table.version == version]
+        if not wanted:
+            raise UnknownType("This node does not know a procedure of that name and version.", where="/type")
+        return max(wanted, key=lambda table: table.version.key)
+
+    def table_by_digest(self, digest: Digest) -> ProcedureTable | None:
+        """Return the table whose canonical bytes have that digest."""
+        return self._bundle.tables.get(digest)
+
+    def _compiled(self, kind: MessageType, version: SchemaVersion) -> _Compiled:
+        if kind not in self._versions:
+            raise UnknownType(where="/type")
+        if version not in self._versions[kind]:
+            raise VersionNotSupported(where="/version")
+        return self._bodies[kind, version]
+
+
+_NEEDED_FIRST = frozenset({"/type", "/version", "/body"})
+
+
+def _compile(bundle: Bundle, path: str) -> _Compiled:
+    schema = self_contained(bundle, path)
+    try:
+        validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True, ignore_unknown_formats=False)
+    except (ValueError, jsonschema_rs.ReferencingError):
+        raise CatalogueInvalid("The schema cannot be compiled.", where=path) from None
+    return _Compiled(schema=MappingProxyType(schema), validator=validator)

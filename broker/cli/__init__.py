@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command `trm`: what a person or a script asks of a node at its own machine.
+
+- Each command answers people in sentences and tables, and with ``--json`` one JSON document on standard output.
+- Exit codes: 0 done · 1 refused, or a check failed · 2 the command was typed wrongly · 3 this node or its surroundings
+  failed · 130 interrupted.
+- An error says what, where and who must act. Nothing ends in a bare traceback; ``TRM_DEBUG=1`` shows one on purpose.
+- Heavy imports stand inside the commands, so that ``trm --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    from broker.cli import output
+    from broker.cli.app import run
+
+    try:
+        return run(arguments)
+    except KeyboardInterrupt:
+        return output.EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader of a pipe has gone: nothing can be said any more, not even at interpreter exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return output.EXIT_REFUSED
+    except Exception as error:
+        if os.environ.get("TRM_DEBUG"):
+            traceback.print_exc()
+        return output.complain(error, as_json="--json" in arguments)

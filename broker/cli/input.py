@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a person types or names: parsed, or refused with the place that is wrong and never with the text."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+from broker.core.errors import BadRequest, RequestTooLarge
+
+__all__ = ["MAX_BYTES", "parsed", "read_json"]
+
+T = TypeVar("T")
+
+MAX_BYTES = 8 * 1024 * 1024  # of a file; the largest message is 1 MiB
+
+
+def parsed(kind: Callable[[str], T], text: str, where: str) -> T:
+    """Return the identifier.
+
+    Raises:
+        BadRequest: the text does not have its form.
+    """
+    try:
+        return kind(text)
+    except ValueError as error:
+        name = getattr(kind, "__name__", "value")
+        raise BadRequest(f"This is not a {name}.", where=where) from error
+
+
+def read_json(file: Path) -> Any:
+    """Return the JSON value of a file, or of standard input for ``-``.
+
+    Raises:
+        BadRequest: it cannot be read, is not JSON, or names something twice in one object.
+        RequestTooLarge: it is larger than any message.
+    """
+    where = str(file)
+    try:
+        raw = sys.stdin.buffer.read(MAX_BYTES + 1) if where == "-" else _read(file)
+    except OSError as error:
+        raise BadRequest(f"The file cannot be read ({type(error).__name__}).", where=where) from None
+    if len(raw) > MAX_BYTES:
+        raise RequestTooLarge(where=where)
+    try:
+        return json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_once)
+    except UnicodeDecodeError:
+        raise BadRequest("The file is not UTF-8.", where=where) from None
+    except json.JSONDecodeError as error:
+        raise BadRequest("The file is not JSON.", where=f"{where}: line {error.lineno}, column {error.colno}") from None
+    except (ValueError, RecursionError):
+        raise BadRequest("The file is nested too deep, or names something twice in one object.", where=where) from None
+
+
+def _read(file: Path) -> bytes:
+    with file.open("rb") as stream:
+        return stream.read(MAX_BYTES + 1)
+
+
+def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    data = dict(pairs)
+    if len(data) != len(pairs):
+        raise ValueError("a name twice")
+    return data

@@ -1,0 +1,269 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""`trm submit`, `inbox`, `show` and `timeline`: the same flows and views as the API, at the node's own store.
+
+No key is needed: a submission is recorded, and the running node seals and sends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import hashlib
+import json
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from broker.cli import output
+from broker.cli.input import parsed, read_json
+from broker.core.content import time_to_text
+from broker.core.errors import BadRequest, NotFound
+from broker.core.ids import AuthorityId, CountryCode, MessageId, ProcedureId
+from broker.ports import MessageFilter, MessageRow
+from broker.settings import Settings
+
+if TYPE_CHECKING:
+    from broker.office import Office
+
+__all__ = ["inbox", "office_of", "show", "submit", "timeline"]
+
+T = TypeVar("T")
+
+ROUTE = "cli"  # part of an idempotency key's scope
+_DIRECTIONS = {"in": "in", "out": "out", "all": None}
+
+
+def submit(
+    file: Path,
+    home: Path,
+    *,
+    authority: str | None,
+    to: str | None,
+    procedure: str | None,
+    key: str | None,
+    as_json: bool,
+) -> None:
+    """Record the message of a file.
+
+    Raises:
+        SenderError: it is refused; nothing was stored.
+        NodeError: it could not be stored.
+    """
+    data = _addressed(read_json(file), authority=authority, to=to, procedure=procedure)
+
+    async def work(office: Office, _: Settings) -> Any:
+        digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+        submission = office.catalogue.parse_submission(
+            data, actor=_actor(), route=ROUTE, idempotency_key=key or f"file:{digest}"
+        )
+        return await office.submit(submission)
+
+    accepted = _with_office(home, work)
+    document = {
+        "message": accepted.message,
+        "digest": accepted.digest,
+        "procedure": accepted.procedure,
+        "case_ref": accepted.case_ref,
+        "created": time_to_text(accepted.created),
+        "repeated": accepted.repeated,
+    }
+
+    def people() -> None:
+        before = "It was accepted before under this key; nothing new was stored." if accepted.repeated else "Accepted."
+        output.console().print(
+            f"{before}\n  message    {accepted.message}\n  procedure  {accepted.procedure}\n"
+            f"  digest     {accepted.digest}\nNext: trm timeline {accepted.procedure} --home {home}"
+        )
+
+    output.answer(document, as_json=as_json, people=people)
+
+
+def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_json: bool) -> None:
+    """List messages, newest first, without content.
+
+    Raises:
+        BadRequest: no such direction or office.
+        NodeError: the store cannot be read.
+    """
+    if direction not in _DIRECTIONS:
+        raise BadRequest("The direction is in, out or all.", where="--direction")
+
+    async def work(office: Office, settings: Settings) -> Any:
+        wanted = MessageFilter(direction=_DIRECTIONS[direction], authority=office_of(settings, office, authority))
+        return await office.store.read(lambda reader: reader.messages(wanted, cursor=None, limit=limit))
+
+    rows = _with_office(home, work).items
+
+    def people() -> None:
+        if not rows:
+            output.console().print("No messages.")
+            return
+        output.table(
+            ("at", "", "country", "type", "state", "message", "procedure"),
+            ((_short(row), _arrow(row), row.peer, row.header.type, row.state, row.id, _procedure(row)) for row in rows),
+        )
+
+    output.answer({"items": [_item(row) for row in rows]}, as_json=as_json, people=people)
+
+
+def show(message: str, home: Path, *, authority: str | None, opened: bool, as_json: bool) -> None:
+    """Show one message with its content; with `opened`, also owe its sender the receipt.
+
+    Raises:
+        NotFound: it is not here, or another office's.
+        NodeError: the store cannot be read.
+    """
+    wanted = parsed(MessageId, message, "ID")
+
+    async def work(office: Office, settings: Settings) -> Any:
+        us = office_of(settings, office, authority)
+        if opened:
+            await office.open_message(wanted, authority=us, actor=_actor())
+        row = await office.store.read(lambda reader: reader.message(wanted, us))
+        if row is None:
+            raise NotFound
+        return row
+
+    row = _with_office(home, work)
+    content = json.loads(row.content) if row.content is not None else None
+
+    def people() -> None:
+        for name, value in _item(row).items():
+            output.console().print(f"{name:<12}{output.plain(str(value))}")
+        output.console().print(output.plain(json.dumps(content, ensure_ascii=False, indent=2)))
+
+    output.answer({**_item(row), "content": content}, as_json=as_json, people=people)
+
+
+def timeline(procedure: str, home: Path, *, authority: str | None, as_json: bool) -> None:
+    """Show every step of a procedure and the record's digest.
+
+    Raises:
+        NotFound: it is not here, or another office's.
+        NodeError: the store cannot be read.
+    """
+    wanted = parsed(ProcedureId, procedure, "PROCEDURE")
+
+    async def work(office: Office, settings: Settings) -> Any:
+        us = office_of(settings, office, authority)
+        return (
+            await office.inspect.procedure(wanted, authority=us),
+            await office.inspect.timeline(wanted, authority=us),
+        )
+
+    view, lines = _with_office(home, work)
+    document = {
+        "procedure": wanted,
+        "name": view.row.ref.name,
+        "peer": view.row.peer,
+        "role": view.role,
+        "state": view.state,
+        "alarm": view.alarm,
+        "gap": view.gap,
+        "digest": view.digest,
+        "actions": list(view.actions),
+        "timeline": [
+            {
+                "at": time_to_text(line.at), "who": line.who, "what": line.what, "state": line.state,
+                "evidence": line.evidence, "message": line.message,
+            }
+            for line in lines
+        ],
+    }  # fmt: skip
+
+    def people() -> None:
+        marks = "".join(f" · {name.upper()}" for name, on in (("alarm", view.alarm), ("gap", view.gap)) if on)
+        output.console().print(f"{view.row.ref.name} with {view.row.peer}, {view.role} side: {view.state}{marks}")
+        rows = ((time_to_text(line.at), line.who, line.what, line.state, line.evidence) for line in lines)
+        output.table(("time", "who", "what", "state", "evidence"), rows, wide=("evidence",))
+        output.console().print(f"record digest  {view.digest or 'none: something is missing'}")
+        output.console().print(f"you may next   {', '.join(view.actions) or 'nothing'}")
+
+    output.answer(document, as_json=as_json, people=people)
+
+
+def office_of(settings: Settings, office: Office, named: str | None) -> AuthorityId:
+    """Return the office that the command acts for: named, set, or the only one of this country.
+
+    Raises:
+        BadRequest: several are possible, or the text is not an office.
+    """
+    if named is not None:
+        return parsed(AuthorityId, named, "--authority")
+    if settings.default_authority is not None:
+        return settings.default_authority
+    member = office.trust.current().members.get(settings.country)
+    offices = member.authorities if member else ()
+    if len(offices) != 1:
+        names = ", ".join(item.id for item in offices) or "none is in the trust list"
+        raise BadRequest(f"Say for which office you act: {names}.", where="--authority")
+    return offices[0].id
+
+
+def _with_office(home: Path, work: Callable[[Office, Settings], Awaitable[T]]) -> T:
+    async def run() -> T:
+        from broker.office import open_office
+
+        settings = Settings.load(home)
+        office = open_office(settings)
+        try:
+            return await work(office, settings)
+        finally:
+            await office.close()
+
+    return asyncio.run(run())
+
+
+def _addressed(data: Any, *, authority: str | None, to: str | None, procedure: str | None) -> Any:
+    """Return the submission with what the command line says put over what the file says."""
+    if not isinstance(data, Mapping):
+        return data  # the catalogue says what is wrong with it
+    changed = dict(data)
+    if authority is not None:
+        changed["sender"] = {"authority": parsed(AuthorityId, authority, "--authority")}
+    if to is not None:
+        country, _, office = to.partition("/")
+        changed["recipient"] = {
+            "country": parsed(CountryCode, country, "--to"),
+            "authority": parsed(AuthorityId, office, "--to"),
+        }
+    if procedure is not None:
+        changed["procedure"] = parsed(ProcedureId, procedure, "--procedure")
+    return changed
+
+
+def _actor() -> str:
+    return f"{ROUTE}:{getpass.getuser()}"
+
+
+def _item(row: MessageRow) -> dict[str, Any]:
+    item = {
+        "id": row.id,
+        "direction": row.direction,
+        "type": row.header.type,
+        "version": row.header.version,
+        "peer": row.peer,
+        "authority": row.authority,
+        "procedure": _procedure(row),
+        "urgency": row.header.urgency,
+        "exercise": row.header.exercise,
+        "state": row.state,
+        "at": time_to_text(row.at),
+        "digest": row.digest,
+        "refusal_code": row.refusal_code,
+        "error": row.error,
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _procedure(row: MessageRow) -> ProcedureId | None:
+    return row.header.procedure.id if row.header.procedure else None
+
+
+def _arrow(row: MessageRow) -> str:
+    return "from" if row.direction == "in" else "to"
+
+
+def _short(row: MessageRow) -> str:
+    return row.at.strftime("%Y-%m-%d %H:%M:%S")

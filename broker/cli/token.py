@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""`trm token`: access tokens of the node's own issuer."""
+
+from __future__ import annotations
+
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from broker.cli import output
+from broker.cli.input import parsed
+from broker.core.errors import BadRequest
+from broker.core.ids import AuthorityId
+from broker.settings import Settings
+from broker.system import SystemClock
+from broker.trust_source import read_trust_list
+
+if TYPE_CHECKING:
+    from broker.api.local_issuer import LocalIssuer
+
+__all__ = ["local_issuer", "token"]
+
+
+def token(home: Path, *, role: str, authority: str | None, subject: str, minutes: int, as_json: bool) -> None:
+    """Print a token for that role and office.
+
+    Raises:
+        BadRequest: no such role or office, or the time is too long for the role.
+        NodeError: settings or issuer's key cannot be read, or tokens come from elsewhere.
+    """
+    from broker.api.local_issuer import LONGEST
+    from broker.api.tokens import Role
+
+    settings = Settings.load(home)
+    if settings.token_issuer is not None:
+        raise BadRequest("This node's tokens come from the issuer that its settings name.", where="token_issuer")
+    wanted = parsed(Role, role, "--role")
+    lifetime = timedelta(minutes=minutes)
+    if lifetime > LONGEST[wanted]:
+        longest = int(LONGEST[wanted].total_seconds() // 60)
+        raise BadRequest(f"A token of this role lives {longest} minutes at most.", where="--minutes")
+    office = _office(settings, authority)
+    text = local_issuer(settings).issue(subject, wanted, office, lifetime)
+    document = {"token": text, "role": wanted, "authority": office, "minutes": minutes}
+    output.answer(document, as_json=as_json, people=lambda: print(text, file=sys.stdout))  # bare, for a shell
+
+
+def local_issuer(settings: Settings) -> LocalIssuer:
+    """Return the node's own issuer.
+
+    Raises:
+        KeyMissing, HomeInvalid: its key is not there or cannot be used.
+    """
+    from broker.api.local_issuer import LocalIssuer
+    from broker.node import TOKEN_KEY_FILE
+
+    return LocalIssuer.load(
+        settings.home / TOKEN_KEY_FILE, us=settings.country, clock=SystemClock(), audience=settings.token_audience
+    )
+
+
+def _office(settings: Settings, named: str | None) -> AuthorityId:
+    """Return the office of ours that the token speaks for; one that is not ours would open nothing, silently."""
+    member = read_trust_list(settings.trust_list).members.get(settings.country)
+    ours = tuple(office.id for office in member.authorities) if member else ()
+    chosen = parsed(AuthorityId, named, "--authority") if named is not None else settings.default_authority
+    if chosen is None and len(ours) == 1:
+        return ours[0]
+    if chosen is None or chosen not in ours:
+        raise BadRequest(
+            f"Say for which office: {', '.join(ours) or 'none is in the trust list'}.", where="--authority"
+        )
+    return chosen

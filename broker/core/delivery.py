@@ -1,0 +1,329 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Life of an outbox and inbox entry without I/O: when to try again, when it is overdue, when a person is called.
+
+- What we accepted is tried for ever (promise P1); what does not go by itself is never retried silently (promise P7).
+- The limits here are numbers of the design, not settings.
+- Attention codes and audit actions are closed lists: what is stored under one of them keeps its meaning for good.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Self
+
+from broker.core.errors import (
+    Actor,
+    BrokerError,
+    CatalogueInvalid,
+    ClockWrong,
+    DiskFull,
+    HomeInvalid,
+    KeyMissing,
+    NodeError,
+    SettingsInvalid,
+    StoreNeedsMigration,
+    TrustListInvalid,
+    Unroutable,
+    VaultLocked,
+)
+
+__all__ = [
+    "ATTENTION_AFTER_ATTEMPTS",
+    "DELIVER_BATCH",
+    "DISPATCH_BATCH",
+    "HOLD_DAYS",
+    "LEASE_SECONDS",
+    "PARKED_ATTENTION_HOURS",
+    "PARKED_MAX_BYTES",
+    "PARKED_MAX_ITEMS",
+    "PARKED_RETRY_SECONDS",
+    "QUARANTINE_MAX_BYTES",
+    "QUARANTINE_MAX_ITEMS",
+    "REANSWER_SECONDS",
+    "RESENDS_BY_ITSELF",
+    "RETRY_MAX_SECONDS",
+    "RETRY_MIN_SECONDS",
+    "SIGN_OF_LOSS_SECONDS",
+    "TRUST_REFRESH_SECONDS",
+    "WATCH_BATCH",
+    "AttentionCode",
+    "AuditAction",
+    "LadderLimits",
+    "LadderStep",
+    "Overdue",
+    "RetryDecision",
+    "StepLimit",
+    "overdue",
+    "resend_due",
+    "retry",
+]
+
+MIB = 1024 * 1024  # bytes
+
+QUARANTINE_MAX_ITEMS = 1_000  # per broker user
+QUARANTINE_MAX_BYTES = 256 * MIB  # per broker user
+PARKED_MAX_ITEMS = 200  # per broker user
+PARKED_MAX_BYTES = 64 * MIB  # per broker user
+PARKED_RETRY_SECONDS = 60
+PARKED_ATTENTION_HOURS = 1  # a rotated key's list arrives long before; then a person looks
+REANSWER_SECONDS = 60  # a repeat is answered again at most once in that time
+TRUST_REFRESH_SECONDS = 60  # an unknown key asks for a refresh at most once in that time
+RESENDS_BY_ITSELF = 3  # then only a person sends again
+SIGN_OF_LOSS_SECONDS = 60  # a receipt for something published that much later: reordering alone explains less
+HOLD_DAYS = 7  # a held message expires into an attention entry
+LEASE_SECONDS = 60  # longer than the longest publish or hand-over takes
+DISPATCH_BATCH = 32  # entries
+DELIVER_BATCH = 32  # entries
+WATCH_BATCH = 200  # entries
+RETRY_MIN_SECONDS = 1
+RETRY_MAX_SECONDS = 300
+ATTENTION_AFTER_ATTEMPTS = 5  # about half a minute of trying
+
+# A retry cannot mend these: a person is called at the first failure. The entry is tried on all the same.
+_CALL_AT_ONCE = (
+    CatalogueInvalid,
+    ClockWrong,
+    DiskFull,
+    HomeInvalid,
+    KeyMissing,
+    SettingsInvalid,
+    StoreNeedsMigration,
+    TrustListInvalid,
+    Unroutable,
+    VaultLocked,
+)
+
+
+# --- trying again ---------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryDecision:
+    """When the next attempt is made, and whether a person is told now."""
+
+    next_at: datetime
+    call_person: bool
+
+
+def retry(attempts: int, error: BrokerError, *, now: datetime, jitter: float) -> RetryDecision:
+    """Return the decision after one more failure; it never gives up.
+
+    Args:
+        attempts: failures before this one.
+        error: why it failed.
+        now: the current time.
+        jitter: a random number in [0, 1): full jitter, so that a thousand entries do not come back at once.
+    """
+    doublings = min(attempts, RETRY_MAX_SECONDS.bit_length())
+    ceiling = min(RETRY_MIN_SECONDS * 2 ** (doublings + 1), RETRY_MAX_SECONDS)
+    hopeless = isinstance(error, _CALL_AT_ONCE) or not isinstance(error, NodeError)
+    if hopeless:
+        ceiling = RETRY_MAX_SECONDS  # nothing changes within seconds; a person mends it within minutes at best
+    wait = RETRY_MIN_SECONDS + jitter * (ceiling - RETRY_MIN_SECONDS)
+    return RetryDecision(
+        next_at=now + timedelta(seconds=wait),
+        call_person=hopeless or attempts + 1 >= ATTENTION_AFTER_ATTEMPTS,
+    )
+
+
+def resend_due(*, published: datetime | None, receipted: bool, resends: int, newest_receipted: datetime | None) -> bool:
+    """Whether there is a sign of loss and we may still send again by ourselves.
+
+    Args:
+        published: when this entry was last published.
+        receipted: whether the peer answered it.
+        resends: how often we sent it again by ourselves.
+        newest_receipted: publishing time of the latest entry to the same peer that it has answered.
+    """
+    if published is None or receipted or resends >= RESENDS_BY_ITSELF or newest_receipted is None:
+        return False
+    return newest_receipted > published + timedelta(seconds=SIGN_OF_LOSS_SECONDS)
+
+
+# --- the evidence ladder --------------------------------------------------------------------------------------------
+
+
+class LadderStep(StrEnum):
+    """The step that an entry has reached and waits on; values are those of the outbox states."""
+
+    PUBLISHED = "published"  # waits for delivered
+    DELIVERED = "delivered"  # waits for handed over
+    HANDED_OVER = "handed-over"  # waits for opened
+
+
+class Overdue(StrEnum):
+    """How late a step is."""
+
+    WARN = "warn"
+    FAIL = "fail"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepLimit:
+    """After how long one step is late, and after how long it counts as failed.
+
+    Raises:
+        ValueError: not 0 < warn ≤ fail.
+    """
+
+    warn: timedelta
+    fail: timedelta
+
+    def __post_init__(self) -> None:
+        if not timedelta(0) < self.warn <= self.fail:
+            raise ValueError("warn must be positive and not after fail")
+
+
+def _hours(warn: int, fail: int) -> StepLimit:
+    return StepLimit(warn=timedelta(hours=warn), fail=timedelta(hours=fail))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LadderLimits:
+    """When each step of the evidence ladder is overdue."""
+
+    published: StepLimit = field(default_factory=lambda: _hours(1, 12))
+    delivered: StepLimit = field(default_factory=lambda: _hours(12, 24))
+    handed_over: StepLimit = field(default_factory=lambda: _hours(24, 36))
+
+    def of(self, step: str) -> StepLimit:
+        """Return the limits of a step.
+
+        Raises:
+            ValueError: nothing waits in that state.
+        """
+        match LadderStep(step):
+            case LadderStep.PUBLISHED:
+                return self.published
+            case LadderStep.DELIVERED:
+                return self.delivered
+            case LadderStep.HANDED_OVER:
+                return self.handed_over
+
+    def warn(self, step: str) -> timedelta:
+        """Return after how long a step is late.
+
+        Raises:
+            ValueError: nothing waits in that state.
+        """
+        return self.of(step).warn
+
+    def judge(self, step: str, since: datetime, now: datetime) -> Overdue | None:
+        """Return how late a step is, None while it is in time.
+
+        Raises:
+            ValueError: nothing waits in that state.
+        """
+        return overdue(step, since, now, self)
+
+
+def overdue(step: str, since: datetime, now: datetime, limits: LadderLimits) -> Overdue | None:
+    """Return how late an entry is that reached a step then, None while it is in time.
+
+    Raises:
+        ValueError: nothing waits in that state.
+    """
+    limit, waited = limits.of(step), now - since
+    if waited >= limit.fail:
+        return Overdue.FAIL
+    return Overdue.WARN if waited >= limit.warn else None
+
+
+# --- calling people -------------------------------------------------------------------------------------------------
+
+
+class AttentionCode(StrEnum):
+    """Why a person is called, who must act, and what it means; a sentence about the thing, never about a child."""
+
+    who: Actor
+    meaning: str
+
+    def __new__(cls, code: str, who: Actor, meaning: str) -> Self:
+        """Make a member that is its code and carries who must act and what it means."""
+        member = str.__new__(cls, code)
+        member._value_ = code
+        member.who = who
+        member.meaning = meaning
+        return member
+
+    NOT_SENT = "not-sent", Actor.OPERATOR, "A message could not be handed to the message broker; it is tried on."
+    NOT_HANDED_OVER = (
+        "not-handed-over", Actor.OPERATOR, "The national system did not take a received message; it is tried on.",
+    )  # fmt: skip
+    OVERDUE_DELIVERED = (
+        "overdue-delivered", Actor.OPERATOR, "The other country has not confirmed a message that was sent to it.",
+    )  # fmt: skip
+    FAILED_DELIVERED = (
+        "failed-delivered", Actor.CALLER,
+        "The other country still has not confirmed a message: telephone its duty office.",
+    )  # fmt: skip
+    OVERDUE_HANDED_OVER = (
+        "overdue-handed-over", Actor.SENDER, "The other country's system has not taken a delivered message yet.",
+    )  # fmt: skip
+    FAILED_HANDED_OVER = (
+        "failed-handed-over", Actor.CALLER,
+        "The other country's system still has not taken a message: telephone its duty office.",
+    )  # fmt: skip
+    OVERDUE_OPENED = "overdue-opened", Actor.SENDER, "No officer of the other country has opened a message yet."
+    FAILED_OPENED = (
+        "failed-opened", Actor.CALLER,
+        "No officer of the other country opened a message in time: telephone its duty office.",
+    )  # fmt: skip
+    REFUSED = "refused", Actor.CALLER, "The other country refused a message; its author must change it or withdraw."
+    HOLD_EXPIRED = "hold-expired", Actor.CALLER, "Nobody decided about a held message in time; it was not sent."
+    ALARM = "alarm", Actor.CALLER, "Something happened that the record did not allow: both sides look and close it."
+    GAP = "gap", Actor.OPERATOR, "An earlier message of a procedure is missing; later ones wait for it."
+    FORKED = (
+        "forked", Actor.SECURITY,
+        "A message ignores what its author had sent or confirmed before; it is kept and has no effect.",
+    )  # fmt: skip
+    DIVERGENCE = "divergence", Actor.SECURITY, "The two countries' records of a procedure differ."
+    CONTRADICTION = (
+        "contradiction", Actor.SECURITY, "The other country both took and refused one message; its first answer stands.",
+    )  # fmt: skip
+    STRANGE_RECEIPT = "strange-receipt", Actor.SECURITY, "A receipt came for something that was never sent so."
+    ID_REUSED = "id-reused", Actor.SECURITY, "A known message id came again with other content."
+    PARKED = "parked", Actor.FEDERATION, "Something came that still cannot be believed; it is offered again and again."
+    ADAPTER_STOPPED = "adapter-stopped", Actor.OPERATOR, "An adapter ended by a fault; it is started again."
+    NODE_UNWELL = "node-unwell", Actor.OPERATOR, "One of this node's own health checks keeps failing."
+    QUARANTINED = "quarantined", Actor.SECURITY, "Something came that cannot be believed; it is kept sealed."
+    TRUST_LIST = "trust-list", Actor.FEDERATION, "The newer trust list cannot be used; the previous one is in force."
+
+    @classmethod
+    def for_overdue(cls, step: str, *, failed: bool) -> AttentionCode:
+        """Return the code for an entry that waits too long on a step.
+
+        Raises:
+            ValueError: nothing waits in that state.
+        """
+        awaited = {
+            LadderStep.PUBLISHED: (cls.OVERDUE_DELIVERED, cls.FAILED_DELIVERED),
+            LadderStep.DELIVERED: (cls.OVERDUE_HANDED_OVER, cls.FAILED_HANDED_OVER),
+            LadderStep.HANDED_OVER: (cls.OVERDUE_OPENED, cls.FAILED_OPENED),
+        }
+        return awaited[LadderStep(step)][failed]
+
+    @classmethod
+    def overdue(cls) -> tuple[AttentionCode, ...]:
+        """Return the codes that a receipt resolves."""
+        return tuple(cls.for_overdue(step, failed=failed) for step in LadderStep for failed in (False, True))
+
+
+class AuditAction(StrEnum):
+    """What the audit trail records."""
+
+    SUBMITTED = "submitted"  # a caller's message was accepted
+    RECEIVED = "received"  # a believed message was recorded
+    REPEATED = "repeated"  # the same message came sealed anew and was answered again
+    REFUSED = "refused"  # a believed message was refused
+    RECEIPTS_TAKEN = "receipts-taken"  # an envelope of receipts was taken
+    HANDED_OVER = "handed-over"  # adapter or officers' inbox has it
+    OPENED = "opened"  # an officer saw it
+    RESENT = "resent"  # sent again, by itself or by a person
+    QUARANTINED = "quarantined"  # something unbelievable was kept sealed
+    TRUST_LIST_CHANGED = "trust-list-changed"  # a newer trust list came into force
+    ATTENTION_RAISED = "attention-raised"  # a person was called
+    ATTENTION_RESOLVED = "attention-resolved"  # a person, or the node, closed the call

@@ -1,0 +1,260 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Rules that clear, hold or block a message before it leaves, with reasons that a person understands (promise P6).
+
+- A rule reads the coded fields of the body alone, and the addressed country; never free text, a name or a date.
+- A block is lifted by no one: only other facts, recorded by those who may record them, make another message. A hold is
+  decided by a second person.
+- Unknown is never read as safe, and a message type without rules does not leave.
+- Rules that need more than the message (the request behind an answer: R-30; the competence of offices: R-31; a
+  determination of non-disclosure by the other side: R-03; verified relatives: R-04) are judged where that is at hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from broker.core.errors import SafeguardBlocked, SafeguardHeld
+from broker.core.ids import CountryCode
+from broker.core.messages import Body, ClearedMessage, ValidMessage
+from broker.core.procedures import ALARM_CLOSED
+
+__all__ = ["Blocked", "Cleared", "Decision", "Held", "Level", "Reason", "clear", "decide"]
+
+
+class Level(StrEnum):
+    """What a rule's finding does to a message."""
+
+    HOLD = "hold"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why a rule holds or blocks, and where; without any value of the message."""
+
+    rule: str  # R-01 …
+    code: str  # stable
+    level: Level
+    where: str  # JSON pointer into the body
+    text: str  # one sentence for officers of this node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cleared:
+    """It may leave."""
+
+    message: ClearedMessage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A second person decides."""
+
+    reasons: tuple[Reason, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocked:
+    """It must not leave."""
+
+    reasons: tuple[Reason, ...]  # holds too: all that is to be mended
+
+
+Decision = Cleared | Held | Blocked
+Rule = Callable[[Body, CountryCode], Iterator[Reason]]
+
+
+def decide(message: ValidMessage) -> Decision:
+    """Return what the rules of the message's type say about it."""
+    kind = message.header.type
+    rules = _RULES.get("*." + ALARM_CLOSED if kind.act == ALARM_CLOSED else kind)
+    if rules is None:
+        return Blocked(reasons=(_NO_RULES,))
+    reasons = tuple(
+        reason for rule in rules.values() for reason in rule(message.body, message.header.recipient.country)
+    )
+    if any(reason.level is Level.BLOCK for reason in reasons):
+        return Blocked(reasons=reasons)
+    if reasons:
+        return Held(reasons=reasons)
+    return Cleared(message=ClearedMessage(message=message, reasons=tuple(rules)))
+
+
+def clear(message: ValidMessage) -> ClearedMessage:
+    """Return the message cleared.
+
+    Raises:
+        SafeguardBlocked: a rule forbids sending it.
+        SafeguardHeld: a second person would have to decide.
+    """
+    match decide(message):
+        case Cleared(message=cleared):
+            return cleared
+        case Held(reasons=reasons):
+            raise SafeguardHeld(_sentences(reasons), where=_first(reasons))
+        case Blocked(reasons=reasons):
+            raise SafeguardBlocked(_sentences(reasons), where=_first(reasons))
+
+
+def _sentences(reasons: Iterable[Reason]) -> str:
+    return " ".join(dict.fromkeys(f"{reason.text} ({reason.rule})" for reason in reasons))
+
+
+def _first(reasons: tuple[Reason, ...]) -> str:
+    worst = [reason for reason in reasons if reason.level is Level.BLOCK] or list(reasons)
+    return f"/body{worst[0].where}"
+
+
+# --- R-01: no contact with the country of origin ---------------------------------------------------------------------
+
+_PROTECTED = frozenset({"PENDING", "GRANTED", "POSSIBLE"})
+_ENDED = frozenset({"REJECTED_FINAL", "WITHDRAWN"})
+_STATELESS = "XXA"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Claim:
+    """A recorded or missing claim to protection and the States that may be the persecutor's."""
+
+    status: str
+    where: str
+    origins: frozenset[str]
+    origins_known: bool  # False: a nationality is unknown, withheld, or there is none
+
+
+def _origin(body: Body, country: CountryCode) -> Iterator[Reason]:
+    """R-01 as corrected by CASEWORK C-04; APR 7(2), RCD 27(10), QR 33(7).
+
+    The body has no alleged persecutor and no former habitual residence: for a stateless person, or one whose nationality
+    is not stated, no country can be ruled out.
+    """
+    serious = body["danger_assessment"]["outcome"] == "SERIOUS_DANGER"
+    for claim in _claims(body):
+        if country in claim.origins:
+            reason = _to_origin(claim, serious=serious)
+        elif claim.status in _PROTECTED and not claim.origins_known:
+            reason = _hold(
+                "R-01", "origin-not-known", claim.where,
+                "Protection is sought or held, and the country of origin is not recorded: it could be the addressee.",
+            )  # fmt: skip
+        else:
+            reason = None
+        if reason is not None:
+            yield reason
+
+
+def _to_origin(claim: _Claim, *, serious: bool) -> Reason | None:
+    """Judge a message to a State of nationality."""
+    if claim.status in _PROTECTED:
+        return _block(
+            "R-01", "contact-with-origin", claim.where,
+            "The child or a close relative seeks or holds protection: there is no contact with this country.",
+        )  # fmt: skip
+    if claim.status in _ENDED:
+        return _block(
+            "R-01", "claim-would-show", claim.where,
+            "This country must not learn that there was a claim to protection, and this message says so.",
+        )  # fmt: skip
+    if claim.status == "TEMPORARY_PROTECTION" and serious:
+        return _block(
+            "R-01", "temporary-protection-danger", claim.where,
+            "There is temporary protection and the assessment sees serious danger: there is no contact with this country.",
+        )  # fmt: skip
+    if claim.status == "TEMPORARY_PROTECTION":
+        return _hold(
+            "R-01", "temporary-protection", claim.where,
+            "There is temporary protection: guardian and lawyer decide about contact with this country.",
+        )  # fmt: skip
+    if claim.status != "NONE":
+        return _hold(
+            "R-01", "claim-not-recorded", claim.where,
+            "Nobody has recorded whether protection is sought or held: record it before writing to this country.",
+        )  # fmt: skip
+    return None
+
+
+def _claims(body: Body) -> Iterator[_Claim]:
+    """Yield the claims of the child, the persons sought and other close relatives; not recorded where nothing is said."""
+    child, child_known = _nationalities(body["child"])
+    yield _Claim(
+        status=body["protection_claim"]["status"],
+        where="/protection_claim/status",
+        origins=child,
+        origins_known=child_known,
+    )
+    for position, person in enumerate(body["persons_sought"]):
+        own, known = _nationalities(person)
+        yield _Claim(
+            status=person["protection_claim"]["status"],
+            where=f"/persons_sought/{position}/protection_claim/status",
+            origins=child | own,
+            origins_known=known and child_known,
+        )
+    relatives = body["family_protection_claims"]
+    if "value" in relatives:
+        for position, relative in enumerate(relatives["value"]):
+            yield _Claim(
+                status=relative["claim"]["status"],
+                where=f"/family_protection_claims/value/{position}/claim/status",
+                origins=child,
+                origins_known=child_known,
+            )
+    elif "not_applicable" not in relatives:
+        yield _Claim(status="NOT_RECORDED", where="/family_protection_claims", origins=child, origins_known=child_known)
+
+
+def _nationalities(person: Mapping[str, Any]) -> tuple[frozenset[str], bool]:
+    stated = frozenset(person["nationalities"].get("value", ()))
+    return stated - {_STATELESS}, bool(stated) and _STATELESS not in stated
+
+
+# --- R-02: danger ----------------------------------------------------------------------------------------------------
+
+
+def _danger(body: Body, _: CountryCode) -> Iterator[Reason]:
+    """R-02; H96 37, B2b 89. No one can release it, so that not knowing blocks like knowing."""
+    answer = body["danger_assessment"]["would_endanger"]
+    where = "/danger_assessment/would_endanger"
+    if answer == "YES":
+        yield _block("R-02", "would-endanger", where, "The assessment says that sending this would endanger somebody.")
+    elif answer != "NO":
+        yield _block("R-02", "danger-not-known", where, "The assessment does not say that sending this is safe.")
+
+
+# --- R-05: the child was heard, and consent or basis ------------------------------------------------------------------
+
+
+def _heard(body: Body, _: CountryCode) -> Iterator[Reason]:
+    """R-05; CRC 12. That the child was heard, or why not, and consent or basis, is asked for by the schema."""
+    if body["child_wish"].get("heard", {}).get("wants_tracing") == "NO":
+        yield _hold("R-05", "child-does-not-want", "/child_wish/heard/wants_tracing", "The child does not want this.")
+
+
+def _by_schema(_: Body, __: CountryCode) -> Iterator[Reason]:
+    """R-17: one purpose, no member beyond the schema's; held by the catalogue before this."""
+    return iter(())
+
+
+def _block(rule: str, code: str, where: str, text: str) -> Reason:
+    return Reason(rule=rule, code=code, level=Level.BLOCK, where=where, text=text)
+
+
+def _hold(rule: str, code: str, where: str, text: str) -> Reason:
+    return Reason(rule=rule, code=code, level=Level.HOLD, where=where, text=text)
+
+
+_NO_RULES = _block("R-17", "no-rules", "", "This node has no safeguard rules for this type of message.")
+
+# Which rules judge which type. A withdrawal or closing of an alarm says nothing about a person and must always get out.
+_RULES: Mapping[str, Mapping[str, Rule]] = {
+    "family-tracing.request": {"R-01": _origin, "R-02": _danger, "R-05": _heard, "R-17": _by_schema},
+    "family-tracing.acknowledgement": {"R-17": _by_schema},
+    "family-tracing.partial-result": {"R-02": _danger, "R-17": _by_schema},
+    "family-tracing.result": {"R-02": _danger, "R-17": _by_schema},
+    "family-tracing.withdrawal": {"R-17": _by_schema},
+    f"*.{ALARM_CLOSED}": {"R-17": _by_schema},
+}

@@ -1,0 +1,228 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the doctor looks at: settings, trust list, keys, schemas, tokens, disk, store, clock, peers, transport."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import stat
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from broker.core.errors import BrokerError, TransportUnavailable
+from broker.core.trust import TrustList
+from broker.doctor import judging
+from broker.doctor.judging import Finding, failed, ok, skipped, warning
+from broker.ports import Clock, MessageFilter, MessageRow
+from broker.settings import Settings
+
+__all__ = ["examine"]
+
+_CONNECT_SECONDS = 5.0
+_NEWEST = 200  # messages that clock and peers are judged by
+_NEXT = {
+    "settings-invalid": "Mend that line; the manual's table lists every setting.",
+    "home-invalid": "Check the folder and its owner; 'trm init' makes a new home.",
+    "vault-locked": "Give the right passphrase where the setting `passphrase_file` says.",
+    "key-missing": "Restore the file from its backup.",
+    "trust-list-invalid": "Fetch the trust list again from the federation.",
+    "catalogue-invalid": "Install the program again, or mend the setting `catalogue_folder`.",
+    "store-unavailable": "Start the database, or mend the setting `store_url`.",
+    "store-needs-migration": "Start the node of this version once: it brings the database up to date.",
+    "disk-full": "Free room on the disk.",
+    "transport-unavailable": "Start the message broker, or mend the address in the settings.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What one look at the store showed."""
+
+    rows: tuple[MessageRow, ...]
+    attention: int
+
+
+async def examine(home: Path, clock: Clock) -> tuple[Finding, ...]:
+    """Return one finding per check, in the order in which to mend them."""
+    try:
+        settings = Settings.load(home)
+    except BrokerError as error:
+        unread = [skipped(name, "the settings cannot be read") for name in _AFTER_SETTINGS]
+        return (_of(error, "settings"), *unread)
+    patient = _Patient(settings, clock)
+    return tuple([await check() for check in patient.checks()])
+
+
+class _Patient:
+    """One home, its checks in order; later ones use what earlier ones found."""
+
+    def __init__(self, settings: Settings, clock: Clock) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._trust: TrustList | None = None
+        self._seen: _Seen | None = None
+
+    def checks(self) -> tuple[Callable[[], Awaitable[Finding]], ...]:
+        """Return the checks; each is run through `_guarded`, so that one failure hides no other."""
+        return (
+            self._guarded("settings", self._settings_file),
+            self._guarded("trust", self._trust_list),
+            self._guarded("keys", self._keys),
+            self._guarded("catalogue", self._catalogue),
+            self._guarded("tokens", self._tokens),
+            self._guarded("disk", self._disk),
+            self._guarded("store", self._store),
+            self._guarded("clock", self._clock_right),
+            self._guarded("broker", self._transport),
+            self._guarded("peers", self._peers),
+            self._guarded("attention", self._attention),
+        )
+
+    def _guarded(self, name: str, check: Callable[[], Awaitable[Finding]]) -> Callable[[], Awaitable[Finding]]:
+        async def guarded() -> Finding:
+            try:
+                return await check()
+            except BrokerError as error:
+                return _of(error, name)
+            except Exception as error:
+                return failed(name, f"The check itself failed ({type(error).__name__}).", "Report this.")
+
+        return guarded
+
+    async def _settings_file(self) -> Finding:
+        settings = self._settings
+        for path in (settings.file, settings.vault_file):
+            if path.exists() and stat.S_IMODE(path.stat().st_mode) & 0o077:
+                return warning("settings", f"Others on this machine can read {path}.", f"Run: chmod 600 {path}")
+        return ok("settings", f"{settings.file} is the home of {settings.country}'s node.")
+
+    async def _trust_list(self) -> Finding:
+        from broker.trust_source import read_trust_list
+
+        trust = self._trust = read_trust_list(self._settings.trust_list)
+        return ok("trust", f"Version {trust.version} names {len(trust.members)} countries.")
+
+    async def _keys(self) -> Finding:
+        from broker.vault import FileVault, read_passphrase
+
+        if self._trust is None:
+            return skipped("keys", "the trust list cannot be read")
+        passphrase = await asyncio.to_thread(read_passphrase, self._settings)
+        vault = await asyncio.to_thread(FileVault.open, self._settings.vault_file, passphrase)
+        held = [kid for kid, _, _ in vault.public_keys()]
+        return judging.judge_keys(self._trust.members.get(self._settings.country), held, self._clock.now())
+
+    async def _catalogue(self) -> Finding:
+        from broker.schema_files import load_catalogue
+
+        types = load_catalogue(self._settings.catalogue_folder).types()
+        return ok("catalogue", f"{len(types)} message types are known.")
+
+    async def _tokens(self) -> Finding:
+        from broker.cli.token import local_issuer
+
+        if self._settings.token_issuer is not None:
+            return ok("tokens", "Access tokens come from the issuer that the settings name.")
+        local_issuer(self._settings)
+        return ok("tokens", "The node's own issuer has its key: 'trm token' makes access tokens.")
+
+    async def _disk(self) -> Finding:
+        home = self._settings.home
+        return judging.judge_disk(shutil.disk_usage(home).free, home)
+
+    async def _store(self) -> Finding:
+        from broker.storage import open_store
+
+        database = _sqlite_file(self._settings.store_url)
+        if database is not None and not database.exists():
+            return skipped("store", f"there is no database at {database} yet, the node's first start makes it")
+        store = open_store(self._settings.store_url, us=self._settings.country)
+        try:
+            page = await store.read(lambda reader: reader.messages(MessageFilter(), cursor=None, limit=_NEWEST))
+            counts = await store.read(lambda reader: reader.counts())
+        finally:
+            await store.close()
+        self._seen = _Seen(rows=tuple(page.items), attention=counts.get("attention", 0))
+        waiting = sum(number for name, number in counts.items() if name in {"outbox.recorded", "inbox.recorded"})
+        return ok("store", f"The database answers; {waiting} messages wait to be sent or handed over.")
+
+    async def _clock_right(self) -> Finding:
+        rows = self._seen.rows if self._seen else ()
+        past = [row.at for row in rows] + [_made(self._settings.file), _made(Path(__file__))]
+        return judging.judge_clock(self._clock.now(), not_before=max(past), skew=judging.skews(rows))
+
+    async def _transport(self) -> Finding:
+        if self._settings.transport == "spool":
+            return _spool(self._settings)
+        return await _rabbitmq(self._settings)
+
+    async def _peers(self) -> Finding:
+        if self._trust is None or self._seen is None:
+            return skipped("peers", "the trust list or the store cannot be read")
+        patience = timedelta(hours=self._settings.ladder.delivered_warn_hours)
+        return judging.judge_peers(
+            self._trust, self._settings.country, self._seen.rows, now=self._clock.now(), patience=patience
+        )
+
+    async def _attention(self) -> Finding:
+        if self._seen is None:
+            return skipped("attention", "the store cannot be read")
+        return judging.judge_attention(self._seen.attention)
+
+
+_AFTER_SETTINGS = (
+    "trust", "keys", "catalogue", "tokens", "disk", "store", "clock", "broker", "peers", "attention",
+)  # fmt: skip
+
+
+def _of(error: BrokerError, name: str) -> Finding:
+    where = f" ({error.where})" if error.where else ""
+    return failed(name, f"{error.detail}{where}", _NEXT.get(error.code, f"This is for the {error.who.value}."))
+
+
+def _made(file: Path) -> datetime:
+    return datetime.fromtimestamp(file.stat().st_mtime, UTC)
+
+
+def _sqlite_file(url: str) -> Path | None:
+    scheme, _, path = url.partition(":///")
+    return Path(path) if scheme.partition("+")[0] == "sqlite" and path else None
+
+
+def _spool(settings: Settings) -> Finding:
+    folder = settings.spool_folder
+    if folder is None or not folder.is_dir():
+        raise TransportUnavailable("The spool folder is not there: is the disk or stick mounted?", where=str(folder))
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        raise TransportUnavailable("The spool folder may not be read and written by this user.", where=str(folder))
+    return ok("broker", f"Envelopes travel through the folder {folder}; no server is needed.")
+
+
+async def _rabbitmq(settings: Settings) -> Finding:
+    """Log in and look at our own queue, passively: consuming belongs to the node."""
+    import aio_pika
+
+    from broker.transport.topology import in_queue
+
+    where = settings.amqp_url.get_secret_value().rpartition("@")[2] if settings.amqp_url else None
+    try:
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            connection = await aio_pika.connect(settings.amqp_address())
+            async with connection, connection.channel() as channel:
+                queue = await channel.declare_queue(in_queue(settings.country), passive=True)
+                waiting, readers = queue.declaration_result.message_count, queue.declaration_result.consumer_count
+    except (OSError, TimeoutError, aio_pika.exceptions.AMQPError) as error:
+        raise TransportUnavailable(
+            f"The message broker cannot be used ({type(error).__name__}).", where=where
+        ) from None
+    if not readers:
+        return warning(
+            "broker",
+            f"The broker answers; {waiting} envelopes wait and nobody reads our queue.",
+            "Start the node: trm serve.",
+        )
+    return ok("broker", f"The broker answers; {waiting} envelopes wait, {readers} readers.")

@@ -1,0 +1,189 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the doctor makes of what it saw: pure functions, each returns one finding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from broker.core.ids import CountryCode, KeyId
+from broker.core.trust import KeyUse, Member, MemberKind, MemberStatus, TrustList
+from broker.ports import MessageRow
+
+__all__ = [
+    "Finding", "Verdict", "failed", "judge_attention", "judge_clock", "judge_disk", "judge_keys", "judge_peers", "ok",
+    "skews", "skipped", "warning",
+]  # fmt: skip
+
+KEY_WARNING = timedelta(days=14)
+SKEW_WARNING = timedelta(minutes=2)
+SKEW_FAILURE = timedelta(minutes=10)  # from then on peers park what we send (PROTOCOL 8.16)
+DISK_WARNING = 1024**3  # bytes
+DISK_FAILURE = 100 * 1024**2  # bytes
+
+
+class Verdict(StrEnum):
+    """How a check came out."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One check: what was found, and what to do about it."""
+
+    name: str
+    verdict: Verdict
+    sentence: str
+    advice: str = ""
+
+
+# --- judging --------------------------------------------------------------------------------------------------------
+
+
+def judge_keys(member: Member | None, held: Iterable[KeyId], now: datetime) -> Finding:
+    """Judge whether each use has a key that the trust list allows now and whose private part is here."""
+    if member is None:
+        return failed("keys", "The trust list does not name this node's country.", "Have the federation add it.")
+    here, left = frozenset(held), {}
+    for use in KeyUse:
+        usable = [key for key in member.keys if key.use is use and key.usable(now) and key.kid in here]
+        if not usable:
+            advice = "Restore the vault from its backup, or have new keys entered in the trust list."
+            return failed("keys", f"No {use} key is both usable now by the trust list and in the vault.", advice)
+        left[use] = max(key.sign_until for key in usable) - now
+    use, shortest = min(left.items(), key=lambda item: item[1])
+    sentence = f"All {len(left)} uses have a key; the first to end is {use}, in {shortest.days} days."
+    if shortest < KEY_WARNING:
+        return warning("keys", sentence, "Make new keys and have them entered in the trust list.")
+    return ok("keys", sentence)
+
+
+def skews(rows: Iterable[MessageRow]) -> dict[CountryCode, timedelta]:
+    """Return per peer by how much our clock is at least ahead of theirs (negative: behind), where messages show it.
+
+    What a peer made cannot have reached us before; what a peer received cannot have left us later.
+    """
+    found: dict[CountryCode, timedelta] = {}
+    for row in rows:
+        if row.direction == "in":
+            shown = row.at - row.header.created
+            shown = min(timedelta(0), shown)
+        else:
+            shown = max((row.at - row.delivered, timedelta(0))) if row.delivered else timedelta(0)
+        if abs(shown) >= abs(found.get(row.peer, timedelta(0))):
+            found[row.peer] = shown
+    return found
+
+
+def judge_clock(now: datetime, *, not_before: datetime, skew: Mapping[CountryCode, timedelta]) -> Finding:
+    """Judge the clock by what must lie in its past, and by the times in messages to and from peers."""
+    advice = "Set the clock and let it be kept right (chrony or systemd-timesyncd)."
+    if now < not_before - timedelta(seconds=1):
+        past = not_before.strftime("%Y-%m-%d %H:%M UTC")
+        return failed("clock", f"The clock says an earlier time than this node has already seen ({past}).", advice)
+    if not skew:
+        return ok("clock", "The clock is past everything on this disk; there are no peers' times to compare with yet.")
+    peer, worst = max(skew.items(), key=lambda item: abs(item[1]))
+    if abs(worst) < SKEW_WARNING:
+        return ok("clock", f"The clock agrees with {len(skew)} of {len(skew)} peers heard from.")
+    direction = "ahead of" if worst > timedelta(0) else "behind"
+    sentence = f"The clock is at least {_span(abs(worst))} {direction} {peer}'s."
+    others = sum(1 for value in skew.values() if abs(value) >= SKEW_WARNING)
+    advice = advice if others > 1 or len(skew) == 1 else f"Ask {peer}'s operator to look too: only one peer differs."
+    if abs(worst) >= SKEW_FAILURE:
+        return failed("clock", sentence, advice)
+    return warning("clock", sentence, advice)
+
+
+def judge_disk(free: int, where: Path) -> Finding:
+    """Judge the room left on the disk of the home."""
+    sentence = f"{free / 1024**3:.1f} GiB are free at {where}."
+    advice = "Free room or enlarge the disk: without room nothing more is accepted or received."
+    if free < DISK_FAILURE:
+        return failed("disk", f"Only {free // 1024**2} MiB are free at {where}.", advice)
+    return warning("disk", sentence, advice) if free < DISK_WARNING else ok("disk", sentence)
+
+
+def judge_peers(
+    trust: TrustList, us: CountryCode, rows: Sequence[MessageRow], *, now: datetime, patience: timedelta
+) -> Finding:
+    """Judge which countries answer: who was heard last when, and what waits for a sign of life."""
+    peers = [m for c, m in sorted(trust.members.items()) if c != us and m.kind is MemberKind.STATE]
+    if not peers:
+        return warning("peers", "The trust list names no other country.", "Ask the federation for the full list.")
+    silent = [m.country for m in peers if _waiting(rows, m.country, now - patience)]
+    suspended = [m.country for m in peers if m.status is not MemberStatus.ACTIVE]
+    said = [_heard(rows, m.country, now) for m in peers]
+    sentence = "; ".join(said) + "." + (f" Suspended: {', '.join(suspended)}." if suspended else "")
+    if silent:
+        advice = f"Telephone the operators of {', '.join(silent)}: messages have waited there for more than {_span(patience)}."
+        return warning("peers", sentence, advice)
+    return ok("peers", sentence)
+
+
+def judge_attention(number: int) -> Finding:
+    """Judge whether people are up to date with what they were called for."""
+    if number:
+        return warning("attention", f"{number} entries wait for a person.", "See them in the API's attention list.")
+    return ok("attention", "Nothing waits for a person.")
+
+
+def _waiting(rows: Iterable[MessageRow], peer: CountryCode, before: datetime) -> bool:
+    return any(
+        row.direction == "out"
+        and row.peer == peer
+        and row.delivered is None
+        and row.refused is None
+        and row.at < before
+        for row in rows
+    )
+
+
+def _heard(rows: Iterable[MessageRow], peer: CountryCode, now: datetime) -> str:
+    heard = [
+        moment
+        for row in rows
+        if row.peer == peer
+        for moment in (
+            (row.at,) if row.direction == "in" else (row.delivered, row.handed_over, row.opened, row.refused)
+        )
+        if moment is not None
+    ]
+    return f"{peer} heard {_span(now - max(heard))} ago" if heard else f"{peer} never heard yet"
+
+
+def _span(length: timedelta) -> str:
+    seconds = max(0, int(length.total_seconds()))
+    for size, name in ((86_400, "day"), (3_600, "hour"), (60, "minute")):
+        if seconds >= size:
+            number = seconds // size
+            return f"{number} {name}{'' if number == 1 else 's'}"
+    return f"{seconds} seconds"
+
+
+def ok(name: str, sentence: str) -> Finding:
+    """Return that all is well."""
+    return Finding(name=name, verdict=Verdict.OK, sentence=sentence)
+
+
+def warning(name: str, sentence: str, advice: str) -> Finding:
+    """Return that somebody should look."""
+    return Finding(name=name, verdict=Verdict.WARNING, sentence=sentence, advice=advice)
+
+
+def failed(name: str, sentence: str, advice: str) -> Finding:
+    """Return that the node cannot do its work."""
+    return Finding(name=name, verdict=Verdict.FAILED, sentence=sentence, advice=advice)
+
+
+def skipped(name: str, ground: str) -> Finding:
+    """Return that there was nothing to look at; never counted as good."""
+    return Finding(name=name, verdict=Verdict.SKIPPED, sentence=f"Not looked at: {ground}.")

@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A person looked after something that called for attention."""
+
+from __future__ import annotations
+
+from broker.core.delivery import AuditAction
+from broker.core.errors import NotFound
+from broker.core.ids import AuthorityId
+from broker.ports import Attention, AuditRow, Clock, Store, Transaction
+
+__all__ = ["Attend"]
+
+
+class Attend:
+    """Closes attention entries, by whom and when on record."""
+
+    def __init__(self, *, store: Store, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+
+    async def resolve(self, attention: int, *, actor: str, authority: AuthorityId | None) -> Attention:
+        """Close an open entry and return it.
+
+        Raises:
+            NotFound: there is no such open entry for that authority.
+        """
+        entry = await self._store.read(lambda reader: reader.attention_entry(attention, authority))
+        if entry is None or entry.resolved is not None:
+            raise NotFound
+        await self._store.run(lambda tx: self._close(tx, entry, actor))
+        return entry
+
+    def _close(self, tx: Transaction, entry: Attention, actor: str) -> None:
+        now = self._clock.now()
+        if not tx.resolve_attention(entry.code, entry.subject, at=now, by=actor):
+            raise NotFound
+        tx.audit(
+            AuditRow(
+                at=now, actor=actor, action=AuditAction.ATTENTION_RESOLVED, subject=entry.subject, detail=entry.code
+            )
+        )

@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Hand what was received over to the national system, or leave it in the officers' inbox, and say so to its sender."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import timedelta
+
+from broker.adapter_api import Adapter, inbound_message
+from broker.core.delivery import DELIVER_BATCH, LEASE_SECONDS, AttentionCode, AuditAction, retry
+from broker.core.errors import AdapterFailed, BrokerError
+from broker.core.ids import AuthorityId, CountryCode
+from broker.core.receipts import Receipt, ReceiptKind
+from broker.ledger import Ledger
+from broker.ports import Attention, AuditRow, Clock, Ids, InboxRow, Notifier, Store, Transaction
+
+__all__ = ["Deliver"]
+
+
+class Deliver:
+    """InboxEntry → adapter or officers' inbox → handed-over receipt."""
+
+    def __init__(
+        self,
+        *,
+        us: CountryCode,
+        store: Store,
+        adapter_for: Callable[[AuthorityId], Adapter | None],
+        ledger: Ledger,
+        notifier: Notifier,
+        clock: Clock,
+        ids: Ids,
+        wake: Callable[[], None],
+    ) -> None:
+        """Args:
+        adapter_for: the adapter of an authority; None leaves its messages in the officers' inbox.
+        wake: called when a receipt waits for the dispatcher.
+        """
+        self._us = us
+        self._store = store
+        self._adapter_for = adapter_for
+        self._ledger = ledger
+        self._notifier = notifier
+        self._clock = clock
+        self._ids = ids
+        self._wake = wake
+
+    async def __call__(self) -> int:
+        """Hand over one batch; return how many entries were taken."""
+        token = self._ids.token()
+        now = self._clock.now()
+        until = now + timedelta(seconds=LEASE_SECONDS)
+        rows = await self._store.run(lambda tx: tx.lease_inbox(now=now, until=until, token=token, limit=DELIVER_BATCH))
+        if not rows:
+            return 0
+        errors = await asyncio.gather(*(self._hand_over(row) for row in rows))
+        outcomes = list(zip(rows, errors, strict=True))
+        await asyncio.shield(self._store.run(lambda tx: self._settle(tx, outcomes, token)))
+        self._wake()
+        for row, error in outcomes:
+            if error is None:
+                await self._notifier.notify(_arrival(row))
+        return len(rows)
+
+    async def _hand_over(self, row: InboxRow) -> BrokerError | None:
+        adapter = self._adapter_for(row.entry.header.recipient.authority)
+        if adapter is None:
+            return None
+        try:
+            await adapter.deliver(inbound_message(row.entry))
+        except BrokerError as error:
+            return error
+        except Exception as error:
+            return AdapterFailed(f"The adapter raised {type(error).__name__}.")
+        return None
+
+    def _settle(self, tx: Transaction, outcomes: list[tuple[InboxRow, BrokerError | None]], token: str) -> None:
+        now = self._clock.now()
+        for row, error in outcomes:
+            entry = row.entry
+            if error is not None:
+                decision = retry(row.attempts, error, now=now, jitter=self._ids.jitter())
+                tx.retry_inbox(entry.sender, entry.id, next_at=decision.next_at, error=error.code, token=token)
+                if decision.call_person:
+                    self._ledger.call(
+                        tx, AttentionCode.NOT_HANDED_OVER, entry.id, peer=entry.sender, now=now, detail=error.detail
+                    )
+                continue
+            if not tx.mark_handed_over(entry.sender, entry.id, at=now, token=token):
+                continue  # the lease was lost; whoever has it now testifies
+            receipt = Receipt(
+                issuer=self._us,
+                author=entry.sender,
+                message=entry.id,
+                digest=entry.digest,
+                kind=ReceiptKind.HANDED_OVER,
+                at=now,
+            )
+            tx.add_receipt(receipt, issued=True)
+            tx.resolve_attention(AttentionCode.NOT_HANDED_OVER, entry.id, at=now, by="node")
+            tx.audit(AuditRow(at=now, actor="node", action=AuditAction.HANDED_OVER, subject=entry.id))
+
+
+def _arrival(row: InboxRow) -> Attention:
+    """What a notification may say: that something is there, for which office; never what."""
+    entry = row.entry
+    return Attention(
+        code="message-arrived",
+        subject=entry.id,
+        who="officer",
+        at=entry.received,
+        peer=entry.sender,
+        authority=entry.header.recipient.authority,
+    )

@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Send what we owe: batch receipts, seal with the trust list of now, publish, remember the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from broker.core.content import entry_of
+from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, AttentionCode, retry
+from broker.core.errors import BrokerError, RecipientSuspended, UnknownRecipient
+from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
+from broker.core.messages import Header, OutboxEntry, OutboxKind, Party, ProfileHeader, SealedEnvelope
+from broker.core.receipts import MAX_RECEIPTS, to_body
+from broker.core.trust import KeyUse, MemberStatus, TrustList
+from broker.ledger import Ledger
+from broker.ports import Clock, Compute, Ids, OutboxRow, Store, Transaction, Transport, TrustSource, Vault
+from broker.security.sealing import seal
+
+__all__ = ["Dispatch", "Outcome"]
+
+_NODE = AuthorityId("node")
+_RECEIPTS = MessageType("node.receipts")
+_RECEIPTS_VERSION = SchemaVersion("1.0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one leased entry: published, or the error that prevented it."""
+
+    row: OutboxRow
+    error: BrokerError | None = None
+
+
+class Dispatch:
+    """OutboxEntry → SealedEnvelope → transport."""
+
+    def __init__(
+        self,
+        *,
+        us: CountryCode,
+        store: Store,
+        transport: Transport,
+        trust: TrustSource,
+        vault: Vault,
+        compute: Compute,
+        clock: Clock,
+        ids: Ids,
+        ledger: Ledger,
+        envelope_life: timedelta,
+    ) -> None:
+        self._us = us
+        self._store = store
+        self._transport = transport
+        self._trust = trust
+        self._vault = vault
+        self._compute = compute
+        self._clock = clock
+        self._ids = ids
+        self._ledger = ledger
+        self._life = envelope_life
+
+    async def __call__(self) -> int:
+        """Send one batch; return how many entries were taken, so that the caller knows whether more may wait.
+
+        Raises:
+            StoreUnavailable, DiskFull: nothing was taken, or the leases run out and the entries are taken again.
+        """
+        token = self._ids.token()
+        rows = await self._store.run(lambda tx: self._take(tx, token))
+        if not rows:
+            return 0
+        sealed = await self._seal_all(rows, token)
+        outcomes = await asyncio.gather(*(self._publish(outcome) for outcome in sealed))
+        # Shielded: a cancelled worker must not forget that it published.
+        await asyncio.shield(self._store.run(lambda tx: self._settle(tx, outcomes, token)))
+        return len(rows)
+
+    def _take(self, tx: Transaction, token: str) -> tuple[OutboxRow, ...]:
+        now = self._clock.now()
+        for peer in tx.peers_with_waiting_receipts():
+            receipts = tx.waiting_receipts(peer, MAX_RECEIPTS)
+            entry = entry_of(self._receipts_header(peer, now), to_body(receipts), OutboxKind.RECEIPTS)
+            tx.add_outbox(entry, next_at=now)
+            tx.assign_receipts(receipts, entry.id)
+        until = now + timedelta(seconds=LEASE_SECONDS)
+        return tx.lease_outbox(now=now, until=until, token=token, limit=DISPATCH_BATCH)
+
+    def _receipts_header(self, peer: CountryCode, now: datetime) -> Header:
+        return Header(
+            id=self._ids.message_id(),
+            type=_RECEIPTS,
+            version=_RECEIPTS_VERSION,
+            sender=Party(country=self._us, authority=_NODE),
+            recipient=Party(country=peer, authority=_NODE),
+            created=now,
+            exercise=False,
+            nonce=self._ids.nonce(),
+        )
+
+    async def _seal_all(self, rows: tuple[OutboxRow, ...], token: str) -> list[Outcome]:
+        """Seal what is not sealed yet, and store the bytes before publishing: a retry sends identical bytes."""
+        trust, now = self._trust.current(), self._clock.now()
+        outcomes = await asyncio.gather(*(self._seal(row, trust, now) for row in rows))
+        fresh = {
+            new.row.entry.id: new.row.envelope
+            for old, new in zip(rows, outcomes, strict=True)
+            if new.row.envelope is not None and new.row.envelope is not old.envelope
+        }
+        if not fresh:
+            return list(outcomes)
+
+        def save(tx: Transaction) -> set[str]:
+            return {key for key, envelope in fresh.items() if not tx.save_sealed(envelope, token=token)}
+
+        lost = await self._store.run(save)
+        return [outcome for outcome in outcomes if outcome.row.entry.id not in lost]
+
+    async def _seal(self, row: OutboxRow, trust: TrustList, now: datetime) -> Outcome:
+        if row.envelope is not None and self._still_good(row.envelope, trust, now):
+            return Outcome(row=row)
+        try:
+            envelope = await self._compute.run(lambda: self._sealed(row.entry, trust, now))
+        except BrokerError as error:
+            return Outcome(row=row, error=error)
+        return Outcome(row=replace(row, envelope=envelope))
+
+    def _sealed(self, entry: OutboxEntry, trust: TrustList, now: datetime) -> SealedEnvelope:
+        member = trust.members.get(entry.recipient)
+        if member is None:
+            raise UnknownRecipient
+        if member.status is not MemberStatus.ACTIVE:
+            raise RecipientSuspended
+        key = member.key_for(KeyUse.HPKE, now)
+        if key is None:
+            raise UnknownRecipient("The addressed country has no usable encryption key in the trust list.")
+        profile = ProfileHeader(
+            sender=self._us,
+            recipient=entry.recipient,
+            id=entry.id,
+            expires=int((now + self._life).timestamp()),
+            exercise=entry.exercise,
+        )
+        signer = self._vault.signer(trust, now)
+        return seal(entry.content, profile=profile, signer=signer, recipient=key, trust_version=trust.version)
+
+    def _still_good(self, envelope: SealedEnvelope, trust: TrustList, now: datetime) -> bool:
+        """Whether stored bytes may go out again: not expired, and every key they used is still acceptable."""
+        if envelope.expires - now < self._life / 10:
+            return False
+        for kid in (envelope.recipient_kid, *envelope.signer_kids):
+            found = trust.find_key(kid)
+            if found is None or now >= found[1].accept_until:
+                return False
+            if found[1].revoked_at is not None and found[1].revoked_at <= now:
+                return False
+        return True
+
+    async def _publish(self, outcome: Outcome) -> Outcome:
+        if outcome.error is not None or outcome.row.envelope is None:
+            return outcome
+        try:
+            await self._transport.publish(outcome.row.envelope)
+        except BrokerError as error:
+            return Outcome(row=outcome.row, error=error)
+        return outcome
+
+    def _settle(self, tx: Transaction, outcomes: list[Outcome], token: str) -> None:
+        now = self._clock.now()
+        for outcome in outcomes:
+            entry, error = outcome.row.entry, outcome.error
+            if error is None:
+                tx.mark_published(entry.id, at=now, token=token)
+                tx.resolve_attention(AttentionCode.NOT_SENT, entry.id, at=now, by="node")
+                continue
+            decision = retry(outcome.row.attempts, error, now=now, jitter=self._ids.jitter())
+            tx.retry_outbox(entry.id, next_at=decision.next_at, error=error.code, token=token)
+            if decision.call_person:
+                self._ledger.call(
+                    tx, AttentionCode.NOT_SENT, entry.id, peer=entry.recipient, now=now, detail=error.detail
+                )

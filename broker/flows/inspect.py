@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Show a procedure to people: what state it is in, what they may do next, and what proves each step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from broker.core.errors import NotFound
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
+from broker.core.procedures import Role
+from broker.core.record import Folded, RecordEntry, closure_digest, fold, is_final
+from broker.ledger import Ledger
+from broker.ports import MessageFilter, MessageRow, ProcedureRow, Reader, Store
+
+__all__ = ["Inspect", "ProcedureView", "RecordLine", "TimelineLine"]
+
+_EVERYTHING = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordLine:
+    """One message of the record, in the record's order."""
+
+    digest: Digest
+    message: MessageId
+    author: CountryCode
+    act: str
+    mark: str
+    final: bool
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcedureView:
+    """A procedure as its officers see it."""
+
+    row: ProcedureRow
+    state: str
+    alarm: bool
+    gap: bool
+    role: str
+    digest: Digest | None  # of the whole record; None while something is missing
+    heads: tuple[Digest, ...]
+    actions: tuple[str, ...]  # acts that this side may do next
+    entries: tuple[RecordLine, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimelineLine:
+    """One step, for people: when, whose, what, where it left the message, and what proves it."""
+
+    at: datetime
+    who: CountryCode
+    what: str
+    state: str
+    evidence: str
+    message: MessageId
+
+
+class Inspect:
+    """Reads only."""
+
+    def __init__(self, *, us: CountryCode, store: Store, ledger: Ledger) -> None:
+        self._us = us
+        self._store = store
+        self._ledger = ledger
+
+    async def procedure(self, procedure: ProcedureId, *, authority: AuthorityId | None) -> ProcedureView:
+        """Return the procedure with its folded record.
+
+        Raises:
+            NotFound: there is none for that authority.
+        """
+        return await self._store.read(lambda reader: self._view(reader, procedure, authority))
+
+    async def timeline(self, procedure: ProcedureId, *, authority: AuthorityId | None) -> tuple[TimelineLine, ...]:
+        """Return every step of every message of the procedure, oldest first.
+
+        Raises:
+            NotFound: there is none for that authority.
+        """
+        return await self._store.read(lambda reader: self._timeline(reader, procedure, authority))
+
+    def _view(self, reader: Reader, procedure: ProcedureId, authority: AuthorityId | None) -> ProcedureView:
+        row = reader.procedure(procedure, authority)
+        if row is None:
+            raise NotFound
+        entries, receipts = reader.record(procedure), reader.procedure_receipts(procedure)
+        table = self._ledger.table(row)
+        folded = fold(table, row.opener, entries, receipts)
+        role = Role.REQUESTING if row.opener == self._us else Role.REQUESTED
+        return ProcedureView(
+            row=row,
+            state=folded.state.name,
+            alarm=folded.state.alarmed,
+            gap=bool(folded.missing),
+            role=role,
+            digest=closure_digest(table, row.opener, entries, receipts, folded.heads),
+            heads=folded.heads,
+            actions=folded.actions[role],
+            entries=_lines(entries, folded),
+        )
+
+    def _timeline(
+        self, reader: Reader, procedure: ProcedureId, authority: AuthorityId | None
+    ) -> tuple[TimelineLine, ...]:
+        row = reader.procedure(procedure, authority)
+        if row is None:
+            raise NotFound
+        wanted = MessageFilter(procedure=procedure, authority=authority)
+        lines: list[TimelineLine] = []
+        for message in reader.messages(wanted, cursor=None, limit=_EVERYTHING).items:
+            lines.extend(self._steps(reader, message))
+        return tuple(sorted(lines, key=lambda line: line.at))
+
+    def _steps(self, reader: Reader, message: MessageRow) -> list[TimelineLine]:
+        author = self._us if message.direction == "out" else message.peer
+        kind = message.header.type
+
+        def line(at: datetime, who: CountryCode, state: str, evidence: str) -> TimelineLine:
+            return TimelineLine(at=at, who=who, what=kind, state=state, evidence=evidence, message=message.id)
+
+        steps = []
+        if message.direction == "out":
+            steps.append(line(message.at, author, "recorded", f"stored at {self._us}, digest {message.digest[:12]}"))
+            if message.published is not None:
+                steps.append(line(message.published, author, "published", "confirmed by the transport"))
+        steps.extend(
+            line(receipt.at, receipt.issuer, receipt.kind, f"receipt signed by {receipt.issuer}")
+            for receipt in reader.receipts_about(author, message.id)
+        )
+        return steps
+
+
+def _lines(entries: tuple[RecordEntry, ...], folded: Folded) -> tuple[RecordLine, ...]:
+    by_digest = {entry.digest: entry for entry in entries}
+    waiting = tuple(digest for digest in by_digest if digest not in set(folded.order))
+    return tuple(
+        RecordLine(
+            digest=digest,
+            message=by_digest[digest].message,
+            author=by_digest[digest].author,
+            act=by_digest[digest].act,
+            mark=folded.marks[digest],
+            final=is_final(folded, digest),
+            code=by_digest[digest].code,
+        )
+        for digest in folded.order + waiting
+    )

@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""An officer saw a message: the human step of the evidence ladder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from broker.core.delivery import AuditAction
+from broker.core.errors import NotFound
+from broker.core.ids import AuthorityId, CountryCode, MessageId
+from broker.core.receipts import Receipt, ReceiptKind
+from broker.ports import AuditRow, Clock, MessageRow, Store, Transaction
+
+__all__ = ["Open"]
+
+
+class Open:
+    """Marks an inbound message opened and owes its sender the receipt."""
+
+    def __init__(self, *, us: CountryCode, store: Store, clock: Clock, wake: Callable[[], None]) -> None:
+        self._us = us
+        self._store = store
+        self._clock = clock
+        self._wake = wake
+
+    async def __call__(self, message: MessageId, *, authority: AuthorityId, actor: str) -> datetime:
+        """Return when the message was first opened.
+
+        Raises:
+            NotFound: there is no such inbound message for that authority.
+        """
+        row = await self._store.read(lambda reader: reader.message(message, authority))
+        if row is None or row.direction != "in":
+            raise NotFound
+        if row.opened is not None:
+            return row.opened
+        at = await self._store.run(lambda tx: self._mark(tx, row, actor))
+        self._wake()
+        return at
+
+    def _mark(self, tx: Transaction, row: MessageRow, actor: str) -> datetime:
+        now = self._clock.now()
+        if not tx.mark_opened(row.peer, row.id, at=now):
+            held = tx.inbox(row.peer, row.id)
+            return held.opened if held and held.opened else now
+        receipt = Receipt(
+            issuer=self._us, author=row.peer, message=row.id, digest=row.digest, kind=ReceiptKind.OPENED, at=now
+        )
+        tx.add_receipt(receipt, issued=True)
+        tx.audit(AuditRow(at=now, actor=actor, action=AuditAction.OPENED, subject=row.id))
+        return now

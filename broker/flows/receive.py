@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Take what a transport brings: answer repeats, believe or not, record and testify in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from broker.core import canonical
+from broker.core.delivery import (
+    PARKED_MAX_BYTES,
+    PARKED_MAX_ITEMS,
+    PARKED_RETRY_SECONDS,
+    QUARANTINE_MAX_BYTES,
+    QUARANTINE_MAX_ITEMS,
+    REANSWER_SECONDS,
+    AttentionCode,
+    AuditAction,
+)
+from broker.core.errors import BrokerError, Fate, IdReused, Internal, NodeError, SenderError, TooLarge
+from broker.core.ids import CountryCode, Digest
+from broker.core.messages import Delivery, VerifiedMessage
+from broker.ports import AuditRow, Clock, Compute, HeldDelivery, SeenRaw, Store, Transaction, TrustSource, Vault
+from broker.reception import Reception
+from broker.security.envelope import MAX_ENVELOPE, parse
+from broker.security.sealing import open_envelope, verify
+
+__all__ = ["Receive"]
+
+
+class Receive:
+    """Delivery → Envelope → OpenedMessage → VerifiedMessage → ValidMessage → InboxEntry."""
+
+    def __init__(
+        self,
+        *,
+        us: CountryCode,
+        store: Store,
+        trust: TrustSource,
+        vault: Vault,
+        compute: Compute,
+        clock: Clock,
+        reception: Reception,
+        wake: Callable[[], None],
+        unknown: Callable[[], None],
+    ) -> None:
+        """Args:
+        reception: the transaction steps that decide about a believed message.
+        wake: called when something was decided: receipts wait, or there is something to hand over.
+        unknown: called when something is not yet believable: asks for a trust refresh.
+        """
+        self._us = us
+        self._store = store
+        self._trust = trust
+        self._vault = vault
+        self._compute = compute
+        self._clock = clock
+        self._reception = reception
+        self._wake = wake
+        self._unknown = unknown
+
+    async def __call__(self, delivery: Delivery) -> str:
+        """Decide about one delivery; when this returns, the transport may forget it.
+
+        Returns:
+            What became of it, for the log: a word of a closed list or an error code.
+
+        Raises:
+            NodeError: nothing was decided; the transport offers it again.
+        """
+        raw_sha256 = canonical.digest(delivery.raw)
+        if await self._store.run(lambda tx: self._repeat(tx, delivery, raw_sha256)):
+            outcome = "repeat"
+        else:
+            outcome = await self._decide(delivery, raw_sha256)
+        self._wake()
+        return outcome
+
+    async def _decide(self, delivery: Delivery, raw_sha256: Digest) -> str:
+        try:
+            verified = await self._compute.run(lambda: self._believe(delivery))
+            return await self._record(verified, raw_sha256)
+        except BrokerError as error:
+            if error.fate is Fate.RETRY or isinstance(error, NodeError):
+                raise
+            held = error
+        await self._store.run(lambda tx: self._hold(tx, delivery, raw_sha256, held))
+        if held.fate is Fate.PARK:
+            self._unknown()
+        return held.code
+
+    async def _record(self, verified: VerifiedMessage, raw_sha256: Digest) -> str:
+        try:
+            return await self._store.run(lambda tx: self._reception.record(tx, verified, raw_sha256))
+        except SenderError as error:
+            refusal = error
+        return await self._store.run(lambda tx: self._reception.refuse(tx, verified, raw_sha256, refusal))
+
+    async def set_aside(self, delivery: Delivery) -> None:
+        """Keep a delivery sealed for people after an unforeseen fault; coming back for ever would help nobody.
+
+        Raises:
+            NodeError: it could not be kept; the transport offers it again.
+        """
+        raw_sha256 = canonical.digest(delivery.raw)
+        await self._store.run(lambda tx: self._hold(tx, delivery, raw_sha256, Internal()))
+
+    def _repeat(self, tx: Transaction, delivery: Delivery, raw_sha256: Digest) -> bool:
+        """Answer bytes that were decided before from the store, before any cryptography."""
+        now = self._clock.now()
+        for code in delivery.abuse:
+            tx.count_abuse(delivery.user or "unknown", code, now)
+        seen = tx.seen(raw_sha256)
+        if seen is None:
+            return False
+        if seen.sender and seen.message and now - seen.answered >= timedelta(seconds=REANSWER_SECONDS):
+            tx.queue_receipts(seen.sender, seen.message)
+            tx.save_seen(SeenRaw(sha256=raw_sha256, sender=seen.sender, message=seen.message, answered=now))
+        return True
+
+    def _believe(self, delivery: Delivery) -> VerifiedMessage:
+        if len(delivery.raw) > MAX_ENVELOPE:
+            raise TooLarge
+        envelope = parse(delivery.raw)
+        opened = open_envelope(envelope, self._vault.opener(), us=self._us)
+        return verify(opened, self._trust.current(), now=self._clock.now())
+
+    def _hold(self, tx: Transaction, delivery: Delivery, raw_sha256: Digest, error: BrokerError) -> None:
+        """Keep the sealed bytes: in quarantine for good, or parked until they may be believable."""
+        now = self._clock.now()
+        held = HeldDelivery(
+            sha256=raw_sha256,
+            raw=delivery.raw[:MAX_ENVELOPE],
+            code=error.code,
+            user=delivery.user,
+            received=now,
+            next_at=now + timedelta(seconds=PARKED_RETRY_SECONDS) if error.fate is Fate.PARK else None,
+        )
+        if error.fate is Fate.PARK:
+            tx.park(held, max_items=PARKED_MAX_ITEMS, max_bytes=PARKED_MAX_BYTES)
+            return
+        tx.unpark(raw_sha256)
+        tx.quarantine(held, max_items=QUARANTINE_MAX_ITEMS, max_bytes=QUARANTINE_MAX_BYTES)
+        tx.save_seen(SeenRaw(sha256=raw_sha256, sender=None, message=None, answered=now))
+        tx.audit(AuditRow(at=now, actor="node", action=AuditAction.QUARANTINED, subject=raw_sha256, detail=error.code))
+        code = AttentionCode.ID_REUSED if isinstance(error, IdReused) else AttentionCode.QUARANTINED
+        self._reception.call(tx, code, delivery.user or "unknown", detail=error.detail)

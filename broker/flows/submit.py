@@ -1,0 +1,252 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Take a message from a caller: only when it is stored whole does the caller get yes (promise P1)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from broker.catalogue import Catalogue
+from broker.core import canonical
+from broker.core.content import compose
+from broker.core.delivery import AuditAction
+from broker.core.errors import (
+    ExerciseMismatch,
+    IdempotencyConflict,
+    NotAllowed,
+    NotFound,
+    ProcedureMismatch,
+    RecipientSuspended,
+    TooLargeToSend,
+    UnknownRecipient,
+    UnknownType,
+    VersionNotSupported,
+)
+from broker.core.ids import CaseRef, CountryCode, Digest, MessageId, ProcedureId, SchemaVersion
+from broker.core.messages import ClearedMessage, Draft, Header, OutboxEntry, Party, ProcedureRef, Submission
+from broker.core.procedures import NOT_OPENED, Role
+from broker.core.record import RecordEntry, may_submit
+from broker.core.safeguards import clear
+from broker.core.trust import Member, MemberStatus
+from broker.ledger import Ledger
+from broker.ports import AuditRow, Clock, Idempotent, Ids, ProcedureRow, Store, Transaction, TrustSource
+from broker.security.envelope import MAX_CONTENT
+
+__all__ = ["Accepted", "Submit"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What the caller is told: the message is stored and will be delivered, or a person will be told why not."""
+
+    message: MessageId
+    digest: Digest
+    procedure: ProcedureId
+    case_ref: CaseRef | None
+    created: datetime
+    repeated: bool = False  # the same idempotency key came before; nothing new was stored
+
+
+class Submit:
+    """Draft → ValidMessage → ClearedMessage → OutboxEntry."""
+
+    def __init__(
+        self,
+        *,
+        us: CountryCode,
+        store: Store,
+        trust: TrustSource,
+        catalogue: Catalogue,
+        clock: Clock,
+        ids: Ids,
+        wake: Callable[[], None],
+    ) -> None:
+        self._us = us
+        self._store = store
+        self._trust = trust
+        self._catalogue = catalogue
+        self._ledger = Ledger(us=us, catalogue=catalogue)
+        self._clock = clock
+        self._ids = ids
+        self._wake = wake
+
+    async def __call__(self, submission: Submission) -> Accepted:
+        """Check, record and answer.
+
+        Raises:
+            SenderError: it is refused, with what is wrong, where, and who must act; nothing was stored.
+            NodeError: nothing was stored; the caller tries again with the same idempotency key.
+        """
+        asked = self._fingerprint(submission)
+        earlier = await self._store.run(lambda tx: self._earlier(tx, asked))
+        if earlier is not None:
+            return earlier
+        row = await self._procedure(submission)
+        member = self._recipient(submission)
+        draft = self._compose(submission, row, self._version(submission, member))
+        cleared = clear(self._catalogue.validate(draft))
+        accepted = await self._store.run(lambda tx: self._record(tx, asked, row, cleared, submission.actor))
+        self._wake()
+        return accepted
+
+    def _fingerprint(self, submission: Submission) -> Idempotent:
+        scope = f"{submission.actor}|{submission.sender_authority}|{submission.route}"
+        asked = canonical.dump(
+            {
+                "type": submission.type,
+                "version": submission.version,
+                "to": [submission.recipient.country, submission.recipient.authority],
+                "procedure": submission.procedure,
+                "basis": [submission.legal_basis.code, submission.legal_basis.citation],
+                "about": [submission.purpose, submission.urgency, submission.language, submission.exercise],
+                "body": dict(submission.body),
+            }
+        )
+        return Idempotent(
+            scope=scope,
+            key=submission.idempotency_key,
+            body_digest=canonical.digest(asked),
+            message=self._ids.message_id(),
+        )
+
+    def _earlier(self, tx: Transaction, asked: Idempotent) -> Accepted | None:
+        known = tx.find_idempotent(asked.scope, asked.key)
+        if known is None:
+            return None
+        if known.body_digest != asked.body_digest:
+            raise IdempotencyConflict
+        row = tx.outbox(known.message)
+        if row is None:
+            raise NotFound("The message that this idempotency key stood for has been erased.")
+        return _accepted(row.entry, repeated=True)
+
+    async def _procedure(self, submission: Submission) -> ProcedureRow:
+        """Return the row of the procedure that the message belongs to, or a new one that it opens."""
+        if submission.procedure is None:
+            return self._new_procedure(submission)
+        wanted, authority = submission.procedure, submission.sender_authority
+        row = await self._store.read(lambda reader: reader.procedure(wanted, authority))
+        if row is None:
+            raise NotFound("There is no such procedure here for that authority.", where="/procedure")
+        if row.peer != submission.recipient.country:
+            raise ProcedureMismatch("The procedure is with another country.", where="/recipient/country")
+        if row.ref.name != submission.type.procedure:
+            raise ProcedureMismatch("The message type belongs to another procedure.", where="/type")
+        if row.exercise != submission.exercise:
+            raise ExerciseMismatch(where="/exercise")
+        return row
+
+    def _new_procedure(self, submission: Submission) -> ProcedureRow:
+        table = self._catalogue.table(submission.type.procedure)
+        ref = ProcedureRef(
+            id=self._ids.procedure_id(), name=table.procedure, version=table.version, digest=table.digest
+        )
+        return ProcedureRow(
+            ref=ref,
+            peer=submission.recipient.country,
+            opener=self._us,
+            our_authority=submission.sender_authority,
+            peer_authority=submission.recipient.authority,
+            case_ref=self._ids.case_ref(exercise=submission.exercise) if table.has_subject else None,
+            exercise=submission.exercise,
+            opened=self._clock.now(),
+            state=NOT_OPENED,
+        )
+
+    def _recipient(self, submission: Submission) -> Member:
+        trust = self._trust.current()
+        us, member = trust.members.get(self._us), trust.members.get(submission.recipient.country)
+        if us is None or us.authority(submission.sender_authority) is None:
+            raise UnknownRecipient("The sending authority is not in the trust list.", where="/sender/authority")
+        if member is None or member.country == self._us:
+            raise UnknownRecipient(where="/recipient/country")
+        if member.status is not MemberStatus.ACTIVE:
+            raise RecipientSuspended(where="/recipient/country")
+        if member.authority(submission.recipient.authority) is None:
+            raise UnknownRecipient(where="/recipient/authority")
+        return member
+
+    def _version(self, submission: Submission, member: Member) -> SchemaVersion:
+        ours = self._catalogue.versions(submission.type)
+        if not ours:
+            raise UnknownType(where="/type")
+        common = set(ours) & set(member.messages.get(submission.type, ()))
+        if submission.version is not None:
+            common &= {submission.version}
+        if not common:
+            raise VersionNotSupported(where="/version" if submission.version else "/type")
+        return max(common, key=lambda version: version.key)
+
+    def _compose(self, submission: Submission, row: ProcedureRow, version: SchemaVersion) -> Draft:
+        header = Header(
+            id=self._ids.message_id(),
+            type=submission.type,
+            version=version,
+            sender=Party(country=self._us, authority=submission.sender_authority),
+            recipient=submission.recipient,
+            created=self._clock.now(),
+            exercise=submission.exercise,
+            nonce=self._ids.nonce(),
+            language=submission.language,
+            urgency=submission.urgency,
+            purpose=submission.purpose,
+            legal_basis=submission.legal_basis,
+            case_ref=row.case_ref,
+            procedure=row.ref,
+        )
+        return Draft(header=header, body=submission.body)
+
+    def _record(
+        self, tx: Transaction, asked: Idempotent, row: ProcedureRow, cleared: ClearedMessage, actor: str
+    ) -> Accepted:
+        """Write entry, record, idempotency answer and audit row together, with the procedure's row locked."""
+        earlier = self._earlier(tx, asked)  # two callers with one key: the lock of the store decides
+        if earlier is not None:
+            return earlier
+        held = tx.lock_procedure(row.ref.id)
+        if held is None:
+            tx.add_procedure(row)
+        row = held or row
+        now = self._clock.now()
+        folded = self._ledger.fold(tx, row)
+        table, act = self._ledger.table(row), cleared.message.header.type.act
+        role = Role.REQUESTING if row.opener == self._us else Role.REQUESTED
+        if act not in folded.actions[role]:
+            raise NotAllowed(where="/type")
+        if not may_submit(table, folded, act, role, now=now):
+            raise NotAllowed("An irreversible act needs a complete, freshly confirmed record.", where="/type")
+        entry = compose(cleared, parents=folded.heads, created=now)
+        if len(entry.content) > MAX_CONTENT:
+            raise TooLargeToSend(where="/body")
+        tx.add_idempotent(
+            Idempotent(scope=asked.scope, key=asked.key, body_digest=asked.body_digest, message=entry.id), now
+        )
+        tx.add_record_entry(row.ref.id, _record_entry(entry, self._us))
+        tx.add_outbox(entry, next_at=now)
+        tx.audit(
+            AuditRow(at=now, actor=actor, action=AuditAction.SUBMITTED, subject=entry.id, detail=entry.header.type)
+        )
+        self._ledger.refold(tx, row, now=now)
+        return _accepted(entry)
+
+
+def _record_entry(entry: OutboxEntry, author: CountryCode) -> RecordEntry:
+    header = entry.header
+    return RecordEntry(
+        digest=entry.digest, message=entry.id, author=author, act=header.type.act, parents=header.parents
+    )
+
+
+def _accepted(entry: OutboxEntry, *, repeated: bool = False) -> Accepted:
+    if entry.procedure is None:
+        raise RuntimeError("casework always has a procedure")
+    return Accepted(
+        message=entry.id,
+        digest=entry.digest,
+        procedure=entry.procedure,
+        case_ref=entry.header.case_ref,
+        created=entry.created,
+        repeated=repeated,
+    )

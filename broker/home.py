@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Making a node's home folder: keys and vault, settings, the public document for the federation, the trust list."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from broker.core.errors import DiskFull, HomeInvalid
+from broker.core.ids import CountryCode, MessageType, SchemaVersion
+from broker.core.trust import Authority, KeyUse, Member, MemberKey, TrustList
+from broker.durable import is_full, write_durably
+from broker.security import jwk
+from broker.settings import FILE_NAME, Settings
+from broker.trust_source import LONGEST_ENVELOPE_LIFE, encode_member, encode_trust_list, parse_trust_list
+from broker.vault import DEFAULT_KDF, FileVault, KdfParameters, PrivateKey
+
+__all__ = ["MEMBER_FILE", "create_home", "generate_keys", "member_of", "write_trust_list"]
+
+MEMBER_FILE = "member.json"  # public: what this node asks the federation's officers to list
+_SIGN_DAYS = 365
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+
+
+def generate_keys() -> tuple[PrivateKey, ...]:
+    """Return one new key of each use."""
+    return tuple(PrivateKey(use=use, seed=jwk.generate(use)[0]) for use in KeyUse)
+
+
+def member_of(
+    country: CountryCode,
+    keys: Iterable[PrivateKey],
+    *,
+    now: datetime,
+    authorities: Iterable[Authority],
+    messages: Mapping[MessageType, tuple[SchemaVersion, ...]],
+    sign_days: int = _SIGN_DAYS,
+) -> Member:
+    """Return the entry that lists these keys from now on, in whole seconds as the trust list writes them."""
+    start = now.replace(microsecond=0)
+    sign_until = start + timedelta(days=sign_days)
+    listed = tuple(
+        MemberKey(
+            kid=jwk.thumbprint(key.use, key.public),
+            use=key.use,
+            public=key.public,
+            not_before=start,
+            sign_until=sign_until,
+            accept_until=sign_until + LONGEST_ENVELOPE_LIFE,
+        )
+        for key in keys
+    )
+    return Member(country=country, keys=listed, authorities=tuple(authorities), messages=dict(messages))
+
+
+def create_home(
+    home: Path,
+    country: CountryCode,
+    *,
+    passphrase: bytes,
+    now: datetime,
+    authorities: Iterable[Authority],
+    messages: Mapping[MessageType, tuple[SchemaVersion, ...]],
+    settings: Mapping[str, Any],
+    kdf: KdfParameters = DEFAULT_KDF,
+) -> Member:
+    """Make the folder with new keys in a vault, the settings and the public document; return the member's entry.
+
+    The settings file is written last: a home folder that has one is complete. A trust list still has to be put there.
+
+    Raises:
+        HomeInvalid: there is a node in the folder already, or it cannot be written.
+        SettingsInvalid: the settings say something impossible; nothing was written.
+        VaultLocked: the passphrase is empty.
+        DiskFull: no room.
+    """
+    home = home.absolute()
+    stated = {"country": str(country), **settings}
+    checked = Settings.checked(home, stated)
+    if checked.file.exists():
+        raise HomeInvalid("There is a node in this folder already.", where=str(checked.file))
+    keys = generate_keys()
+    member = member_of(country, keys, now=now, authorities=authorities, messages=messages)
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        checked.trust_list.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        FileVault.create(checked.vault_file, passphrase, keys, us=country, kdf=kdf)
+        write_durably(home / MEMBER_FILE, _json({str(country): encode_member(member)}), mode=0o644)
+        write_durably(home / FILE_NAME, _toml(stated).encode("utf-8"))
+    except OSError as error:
+        raise _said(error, home) from None
+    return member
+
+
+def write_trust_list(path: Path, version: int, members: Iterable[Member]) -> TrustList:
+    """Write a trust list that reads back as the same value, and return it.
+
+    Raises:
+        TrustListInvalid: the members do not make a trust list; nothing was written.
+        HomeInvalid: the file cannot be written.
+        DiskFull: no room.
+    """
+    trust = TrustList(version=version, members={member.country: member for member in members})
+    data = encode_trust_list(trust)
+    parse_trust_list(data)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_durably(path, _json(data), mode=0o644)
+    except OSError as error:
+        raise _said(error, path) from None
+    return trust
+
+
+def _said(error: OSError, path: Path) -> DiskFull | HomeInvalid:
+    if is_full(error):
+        return DiskFull(where=str(path))
+    return HomeInvalid(f"The folder cannot be written ({type(error).__name__}).", where=str(path))
+
+
+def _json(data: Any) -> bytes:
+    return json.dumps(data, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
+
+
+def _toml(stated: Mapping[str, Any], prefix: str = "") -> str:
+    """Return TOML of texts, numbers, booleans, lists and tables; plain values before tables."""
+    plain = {name: value for name, value in stated.items() if not isinstance(value, Mapping)}
+    lines = [f"{_toml_key(name)} = {_toml_value(value)}\n" for name, value in plain.items() if value is not None]
+    for name, value in stated.items():
+        if isinstance(value, Mapping):
+            path = f"{prefix}{_toml_key(name)}"
+            inside = _toml(value, f"{path}.")
+            lines.append(inside if inside.startswith("\n[") else f"\n[{path}]\n{inside}")
+    return "".join(lines)
+
+
+def _toml_key(name: str) -> str:
+    return name if _BARE_KEY.fullmatch(name) else _toml_text(name)
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml_value(item) for item in value)}]"
+    return _toml_text(str(value))
+
+
+def _toml_text(text: str) -> str:
+    """Return a basic string; JSON escapes all that TOML must, except the delete character."""
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007F")

@@ -1,0 +1,292 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""One country's running node: everything is wired here, every task has its owner here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+
+from prometheus_client import CollectorRegistry
+
+from broker.adapters_running import Adapters, place_adapters
+from broker.api.app import create_app
+from broker.api.local_issuer import LocalIssuer
+from broker.api.remote_issuer import IssuerSettings, RemoteIssuer
+from broker.api.services import ApiLimits, ApiServices
+from broker.api.serving import ApiRunner, listen
+from broker.api.tokens import TokenVerifier
+from broker.core.delivery import LadderLimits, StepLimit
+from broker.flows.deliver import Deliver
+from broker.flows.dispatch import Dispatch
+from broker.flows.receive import Receive
+from broker.flows.refresh_trust import RefreshTrust
+from broker.flows.watch import Watch
+from broker.logs import Event, Log
+from broker.loops import Bells, Loop
+from broker.metrics import Metrics
+from broker.notify import LogNotifier
+from broker.office import Office, open_office
+from broker.ports import Transport
+from broker.receiving import Receiving
+from broker.reception import Reception
+from broker.settings import Settings
+from broker.system import ThreadCompute
+from broker.vault import FileVault
+from broker.vitals import Vitals
+
+__all__ = ["Node", "Office", "build", "open_office"]
+
+TOKEN_KEY_FILE = "token-key.pem"  # noqa: S105 - a file name
+LOOPS = {  # name → seconds between two looks when nobody rings
+    "dispatch": 1.0,
+    "deliver": 1.0,
+    "parked": 5.0,
+    "trust": 900.0,
+    "watch": 30.0,
+    "vitals": 15.0,
+}
+STOP_SECONDS = 10.0  # for the items in hand
+
+Check = Callable[[], Awaitable[str | None]]
+
+
+class Node:
+    """A node that can serve; built by `build`."""
+
+    def __init__(self, office: Office, vault: FileVault, transport: Transport, bells: Bells) -> None:
+        self.office = office
+        self.settings = office.settings
+        self.transport = transport
+        self.metrics = Metrics(CollectorRegistry(), types=frozenset(office.catalogue.types()))
+        self._vault = vault
+        self._compute = ThreadCompute(self.settings.compute_threads)
+        self._stopping = asyncio.Event()
+        self._bells = bells
+        self._adapters = Adapters(
+            place_adapters(self.settings),
+            us=self.settings.country,
+            submit=office.submit,
+            catalogue=office.catalogue,
+            store=office.store,
+            ledger=office.ledger,
+            clock=office.clock,
+        )
+        self._receiving = self._build_receiving()
+        self._loops = self._build_loops()
+        self._log = Log("node")
+
+    @property
+    def checks(self) -> Mapping[str, Check]:
+        """What health asks: None when in order, else one sentence for an operator."""
+        return {"transport": self.transport.health, "store": self._store_health, "loops": self._loops_health}
+
+    def ring(self) -> None:
+        """Something was recorded: dispatcher and deliverer have work."""
+        self._bells.ring("dispatch", "deliver")
+
+    async def serve(self, ready: Callable[[str], None]) -> None:
+        """Run until cancelled; then finish the items in hand.
+
+        Args:
+            ready: called once with the API's address when the node works.
+
+        Raises:
+            NodeError: it cannot start, or a part of it died.
+        """
+        work = asyncio.create_task(self._work(ready), name="node work")
+        try:
+            await asyncio.shield(work)
+        except asyncio.CancelledError:
+            self._log.info(Event.NODE_STOPPING)
+            self._stop()
+            _, late = await asyncio.wait({work}, timeout=STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            raise
+        finally:
+            if work.done() and not work.cancelled() and (error := work.exception()) is not None:
+                self._log.error(Event.NODE_FAILED, error)
+            await self._close()
+
+    async def _work(self, ready: Callable[[str], None]) -> None:
+        runner = ApiRunner(create_app(self._api_services()))
+        try:
+            address = await listen(runner, self.settings.api_host, self.settings.api_port)
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._receiving.run(), name="receiving")
+                adapters = tasks.create_task(self._adapters.run(), name="adapters")
+                for loop in self._loops:
+                    tasks.create_task(loop.run(), name=loop.name)
+                self._log.info(Event.NODE_READY, country=self.settings.country)
+                ready(address)
+                await self._stopping.wait()
+                adapters.cancel()
+                await runner.cleanup()
+                await self.transport.close()
+        finally:
+            await runner.cleanup()
+
+    def _stop(self) -> None:
+        self._stopping.set()
+        self._bells.ring()
+
+    async def _close(self) -> None:
+        await self.transport.close()
+        await self._adapters.close()
+        self._compute.close()
+        await self.office.close()
+        self._log.info(Event.NODE_STOPPED)
+
+    def _build_receiving(self) -> Receiving:
+        office, us = self.office, self.settings.country
+        reception = Reception(
+            us=us,
+            catalogue=office.catalogue,
+            trust=office.trust,
+            ledger=office.ledger,
+            clock=office.clock,
+        )
+        receive = Receive(
+            us=us,
+            store=office.store,
+            trust=office.trust,
+            vault=self._vault,
+            compute=self._compute,
+            clock=office.clock,
+            reception=reception,
+            wake=self.ring,
+            unknown=self._bells["trust"].ring,
+        )
+        return Receiving(
+            transport=self.transport,
+            receive=receive,
+            store=office.store,
+            ledger=office.ledger,
+            metrics=self.metrics,
+            clock=office.clock,
+            concurrency=self.settings.concurrency,
+        )
+
+    def _build_loops(self) -> tuple[Loop, ...]:
+        office, us = self.office, self.settings.country
+        store, ledger, clock, ids = office.store, office.ledger, office.clock, office.ids
+        dispatch = Dispatch(
+            us=us,
+            store=store,
+            transport=self.transport,
+            trust=office.trust,
+            vault=self._vault,
+            compute=self._compute,
+            clock=clock,
+            ids=ids,
+            ledger=ledger,
+            envelope_life=timedelta(days=self.settings.envelope_days),
+        )
+        deliver = Deliver(
+            us=us,
+            store=store,
+            adapter_for=self._adapters.serving,
+            ledger=ledger,
+            notifier=LogNotifier(Log("notify")),
+            clock=clock,
+            ids=ids,
+            wake=self._bells["dispatch"].ring,
+        )
+        trust = RefreshTrust(store=store, trust=office.trust, ledger=ledger, clock=clock, wake=self._trust_changed)
+        watch = Watch(store=store, ledger=ledger, clock=clock, limits=_limits(self.settings), wake=self.ring)
+        vitals = Vitals(store=store, ledger=ledger, clock=clock, checks=lambda: self.checks)
+        work: dict[str, Callable[[], Awaitable[int | bool]]] = {
+            "dispatch": dispatch,
+            "deliver": deliver,
+            "parked": self._receiving.offer_parked,
+            "trust": trust,
+            "watch": watch,
+            "vitals": vitals,
+        }
+        return tuple(
+            Loop(name, work[name], bell=self._bells[name], poll_seconds=seconds, clock=clock, stopping=self._stopping)
+            for name, seconds in LOOPS.items()
+        )
+
+    def _trust_changed(self) -> None:
+        self._bells.ring("dispatch", "deliver", "parked")
+
+    def _api_services(self) -> ApiServices:
+        office = self.office
+        return ApiServices(
+            us=self.settings.country,
+            store=office.store,
+            submit=office.submit,
+            open_message=office.open_message,
+            inspect=office.inspect,
+            attend=office.attend,
+            catalogue=office.catalogue,
+            tokens=_token_verifier(office),
+            clock=office.clock,
+            metrics=self.metrics,
+            health=self.checks,
+            limits=ApiLimits(body_bytes=self.settings.max_request_bytes),
+        )
+
+    async def _store_health(self) -> str | None:
+        await self.office.store.read(lambda reader: reader.counts())
+        return None
+
+    async def _loops_health(self) -> str | None:
+        for loop in self._loops:
+            if loop.trouble is not None:
+                return f"The {loop.name} loop fails: {loop.trouble.detail}"
+        return None
+
+
+def build(settings: Settings, passphrase: bytes) -> Node:
+    """Open everything that the settings name and wire it; inside a running event loop.
+
+    Raises:
+        NodeError: with what is wrong, where, and who must act.
+    """
+    bells = Bells(LOOPS)
+    vault = FileVault.open(settings.vault_file, passphrase)
+    office = open_office(settings, wake=lambda: bells.ring("dispatch", "deliver"))
+    return Node(office, vault, _transport(office), bells)
+
+
+def _transport(office: Office) -> Transport:
+    settings = office.settings
+    if settings.transport == "rabbitmq":
+        from broker.transport.rabbit import RabbitOptions, RabbitTransport
+
+        options = RabbitOptions(url=settings.amqp_address(), us=settings.country)
+        return RabbitTransport(options, office.clock, office.ids.jitter)
+    from broker.transport.spool import SpoolTransport
+
+    if settings.spool_folder is None:
+        raise RuntimeError("the settings were checked")
+    return SpoolTransport(settings.spool_folder, settings.country, office.clock)
+
+
+def _token_verifier(office: Office) -> TokenVerifier:
+    settings = office.settings
+    if settings.token_issuer is not None and settings.token_jwks_url is not None:
+        remote = IssuerSettings(
+            jwks_url=settings.token_jwks_url, issuer=settings.token_issuer, audience=settings.token_audience
+        )
+        return RemoteIssuer(remote, clock=office.clock)
+    return LocalIssuer.load(
+        settings.home / TOKEN_KEY_FILE, us=settings.country, clock=office.clock, audience=settings.token_audience
+    )
+
+
+def _limits(settings: Settings) -> LadderLimits:
+    ladder = settings.ladder
+
+    def step(warn: float, fail: float) -> StepLimit:
+        return StepLimit(warn=timedelta(hours=warn), fail=timedelta(hours=fail))
+
+    return LadderLimits(
+        published=step(ladder.delivered_warn_hours, ladder.delivered_fail_hours),
+        delivered=step(ladder.handed_over_warn_hours, ladder.handed_over_fail_hours),
+        handed_over=step(ladder.opened_warn_hours, ladder.opened_fail_hours),
+    )

@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Feeds deliveries to the receive flow, many at a time, and settles each with the transport when it is decided."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+from broker.core.delivery import PARKED_ATTENTION_HOURS, AttentionCode
+from broker.core.errors import BrokerError, Fate, Internal, NodeError, UntrustedError, by_code
+from broker.core.messages import Delivery
+from broker.flows.receive import Receive
+from broker.ledger import Ledger
+from broker.logs import Event, Log
+from broker.metrics import Metrics
+from broker.ports import Clock, HeldDelivery, Store, Transaction, Transport
+
+__all__ = ["Receiving"]
+
+_PARKED_BATCH = 50
+_EVENTS = {
+    Fate.REFUSE: Event.MESSAGE_REFUSED,
+    Fate.QUARANTINE: Event.MESSAGE_QUARANTINED,
+    Fate.PARK: Event.MESSAGE_PARKED,
+    Fate.RETRY: Event.MESSAGE_UNDECIDED,
+}
+
+
+class Receiving:
+    """The inbound side of a running node."""
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        receive: Receive,
+        store: Store,
+        ledger: Ledger,
+        metrics: Metrics,
+        clock: Clock,
+        concurrency: int,
+    ) -> None:
+        self._transport = transport
+        self._receive = receive
+        self._store = store
+        self._ledger = ledger
+        self._metrics = metrics
+        self._clock = clock
+        self._places = asyncio.Semaphore(concurrency)
+        self._concurrency = concurrency
+        self._log = Log("receive")
+
+    async def run(self) -> None:
+        """Take deliveries until the transport is closed; finish what is in hand."""
+        async with asyncio.TaskGroup() as tasks:
+            async for delivery in self._transport.deliveries():
+                await self._places.acquire()
+                tasks.create_task(self._one(delivery))
+
+    async def offer_parked(self) -> int:
+        """Offer again what was not yet believable; call a person for what stays so."""
+        now = self._clock.now()
+        due = await self._store.run(lambda tx: tx.due_parked(now=now, limit=_PARKED_BATCH))
+        for held in due:
+            delivery = Delivery(raw=held.raw, queue="parked", user=held.user)
+            self._count(await self._receive(delivery))
+        old = [held for held in due if now - held.received >= timedelta(hours=PARKED_ATTENTION_HOURS)]
+        if old:
+            await self._store.run(lambda tx: self._call(tx, old))
+        return len(due)
+
+    def _call(self, tx: Transaction, old: list[HeldDelivery]) -> None:
+        for held in old:
+            detail = by_code()[held.code]().detail if held.code in by_code() else ""
+            self._ledger.call(tx, AttentionCode.PARKED, held.user or "unknown", now=self._clock.now(), detail=detail)
+
+    async def _one(self, delivery: Delivery) -> None:
+        self._metrics.seen()
+        try:
+            outcome = await self._receive(delivery)
+            await self._transport.done(delivery)
+            self._count(outcome)
+        except NodeError as error:
+            self._undecided(error, error)
+            await self._transport.again(delivery)
+        except Exception as error:  # an unforeseen fault: kept sealed for people, or it would come back for ever
+            self._undecided(Internal(), error)
+            await self._set_aside(delivery)
+        finally:
+            self._places.release()
+
+    async def _set_aside(self, delivery: Delivery) -> None:
+        try:
+            await self._receive.set_aside(delivery)
+            await self._transport.done(delivery)
+        except BrokerError as error:
+            self._undecided(error, error)
+            await self._transport.again(delivery)
+
+    def _undecided(self, error: BrokerError, cause: BaseException) -> None:
+        self._metrics.rejected(Fate.RETRY, error.code)
+        self._log.error(Event.MESSAGE_UNDECIDED, cause, code=error.code)
+
+    def _count(self, outcome: str) -> None:
+        error = by_code().get(outcome)
+        if outcome == "repeat":
+            self._metrics.repeated()
+        elif error is not None:
+            fate = error.fate if issubclass(error, UntrustedError) else Fate.REFUSE
+            self._metrics.rejected(fate, outcome)
+            self._log.warning(_EVENTS[fate], code=outcome)

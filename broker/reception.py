@@ -1,0 +1,275 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The transaction steps that decide about a believed message: record it, refuse it, or take its receipts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from broker.catalogue import Catalogue
+from broker.core.content import decode_header
+from broker.core.delivery import AttentionCode, AuditAction
+from broker.core.errors import (
+    ExerciseMismatch,
+    Expired,
+    HeaderInvalid,
+    IdReused,
+    NotForUs,
+    ProcedureMismatch,
+    SenderError,
+    UnknownSchemaVersion,
+)
+from broker.core.ids import CountryCode, Digest
+from broker.core.messages import Header, InboxEntry, ProcedureRef, ValidMessage, VerifiedMessage
+from broker.core.procedures import NOT_OPENED, ProcedureTable
+from broker.core.receipts import Receipt, ReceiptKind, contradicts, from_body
+from broker.core.record import Mark, RecordEntry
+from broker.ledger import Ledger
+from broker.ports import AuditRow, Clock, ProcedureRow, SeenRaw, Transaction, TrustSource
+from broker.security.sealing import Content, check_times
+
+__all__ = ["Reception"]
+
+RECEIPTS_TYPE = "node.receipts"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Case:
+    """What is known about a casework message once its header is believed."""
+
+    message: ValidMessage
+    ref: ProcedureRef
+    table: ProcedureTable
+
+
+class Reception:
+    """Decides inside one transaction; the receive flow calls it after belief, parked messages come the same way."""
+
+    def __init__(
+        self,
+        *,
+        us: CountryCode,
+        catalogue: Catalogue,
+        trust: TrustSource,
+        ledger: Ledger,
+        clock: Clock,
+    ) -> None:
+        self._us = us
+        self._catalogue = catalogue
+        self._trust = trust
+        self._ledger = ledger
+        self._clock = clock
+
+    def record(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest) -> str:
+        """Store a believed message and the facts of its receipt together.
+
+        Returns:
+            "recorded", "repeat" or "receipts".
+
+        Raises:
+            SenderError: it is to be refused.
+            UntrustedError: it cannot be believed after all, or not yet.
+        """
+        if verified.header.get("type") == RECEIPTS_TYPE:
+            # Expired or not: receipts are evidence about something past, and taking them twice changes nothing.
+            self._take_receipts(tx, verified, raw_sha256)
+            return "receipts"
+        if self._known(tx, verified, raw_sha256):
+            return "repeat"
+        check_times(Content(header=verified.header, body=verified.body), verified.profile, now=self._clock.now())
+        case = self._judge(verified)
+        row = self._procedure(tx, case)
+        if self._known(tx, verified, raw_sha256):  # now that the procedure is locked: another worker was first
+            return "repeat"
+        now = self._clock.now()
+        tx.add_record_entry(row.ref.id, _record_entry(case.message.header, verified.digest, code=None))
+        folded = self._ledger.refold(tx, row, now=now)
+        forked = folded.marks.get(verified.digest) is Mark.FORKED
+        entry = self._entry(case, verified, raw_sha256, mark="forked" if forked else "message")
+        tx.add_inbox(entry, next_at=now)
+        receipt = self._ledger.testify(tx, row, folded, message=entry.id, digest=entry.digest, now=now)
+        tx.add_receipt(receipt, issued=True)
+        self._ledger.compare(tx, row, now=now)
+        self._remember(tx, verified, raw_sha256, AuditAction.RECEIVED, entry.header.type)
+        return "recorded"
+
+    def refuse(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, error: SenderError) -> str:
+        """Keep a stub of a believed message that is not taken, and sign why."""
+        if verified.header.get("type") == RECEIPTS_TYPE:
+            # Receipts get no receipts: their sender answers again when our message comes again.
+            self._remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code)
+            return error.code
+        message, now = verified.profile.id, self._clock.now()
+        if self._known(tx, verified, raw_sha256):
+            return "repeat"  # another worker was first
+        receipt = Receipt(
+            issuer=self._us,
+            author=verified.sender,
+            message=message,
+            digest=verified.digest,
+            kind=ReceiptKind.REFUSED,
+            at=now,
+            code=error.code,
+        )
+        # An expired message is no part of the record yet: its sender seals the same message anew.
+        header = None if isinstance(error, Expired) else _readable(verified)
+        row = tx.lock_procedure(header.procedure.id) if header and header.procedure else None
+        if header is not None and row is not None and row.peer == verified.sender:
+            tx.add_record_entry(row.ref.id, _record_entry(header, verified.digest, code=error.code))
+            folded = self._ledger.refold(tx, row, now=now)
+            receipt = self._ledger.testify(
+                tx, row, folded, message=message, digest=verified.digest, now=now, code=error.code
+            )
+        if not tx.add_receipt(receipt, issued=True):
+            tx.queue_receipts(verified.sender, message)
+        self._remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code)
+        return error.code
+
+    def call(self, tx: Transaction, code: AttentionCode, subject: str, *, detail: str = "") -> None:
+        """Open an attention entry at the current time."""
+        self._ledger.call(tx, code, subject, now=self._clock.now(), detail=detail)
+
+    def _known(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest) -> bool:
+        """Answer a message whose id we hold: same content gets the stored receipt, other content is an attack."""
+        for kind in (ReceiptKind.DELIVERED, ReceiptKind.REFUSED):
+            receipt = tx.receipt(self._us, verified.sender, verified.profile.id, kind)
+            if receipt is None:
+                continue
+            if receipt.digest != verified.digest:
+                raise IdReused
+            if receipt.code == Expired.code:
+                continue  # sealed anew by its sender: the same message may now be taken
+            tx.queue_receipts(verified.sender, verified.profile.id)
+            self._remember(tx, verified, raw_sha256, AuditAction.REPEATED, "")
+            return True
+        return False
+
+    def _judge(self, verified: VerifiedMessage) -> _Case:
+        message = self._catalogue.admit(verified)
+        header = message.header
+        us = self._trust.current().members.get(self._us)
+        if header.recipient.country != self._us or us is None:
+            raise NotForUs
+        if us.authority(header.recipient.authority) is None:
+            raise ProcedureMismatch("There is no such authority here.", where="/header/recipient/authority")
+        if header.procedure is None or header.procedure.name != header.type.procedure:
+            raise HeaderInvalid(where="/header/procedure")
+        table = self._catalogue.table_by_digest(header.procedure.digest)
+        if table is None:
+            raise UnknownSchemaVersion("The procedure table is not in this node's catalogue.")
+        if (table.procedure, table.version) != (header.procedure.name, header.procedure.version):
+            raise ProcedureMismatch(where="/header/procedure")
+        if table.has_subject != (header.case_ref is not None):
+            raise ProcedureMismatch(where="/header/case_ref")
+        if header.case_ref is not None and header.case_ref.exercise != header.exercise:
+            raise ExerciseMismatch(where="/header/case_ref")
+        return _Case(message=message, ref=header.procedure, table=table)
+
+    def _procedure(self, tx: Transaction, case: _Case) -> ProcedureRow:
+        """Return the locked row that the message belongs to, made by the first message of a procedure."""
+        header = case.message.header
+        row = tx.lock_procedure(case.ref.id)
+        if row is None:
+            # A later message of the peer may overtake its opening one; one author wrote both, so the opener is known.
+            row = ProcedureRow(
+                ref=case.ref,
+                peer=header.sender.country,
+                opener=header.sender.country,
+                our_authority=header.recipient.authority,
+                peer_authority=header.sender.authority,
+                case_ref=header.case_ref,
+                exercise=header.exercise,
+                opened=self._clock.now(),
+                state=NOT_OPENED,
+            )
+            tx.add_procedure(row)
+        if row.peer != header.sender.country or row.ref != case.ref:
+            raise ProcedureMismatch(where="/header/procedure")
+        if row.exercise != header.exercise:
+            raise ExerciseMismatch(where="/header/exercise")
+        if row.case_ref != header.case_ref:
+            raise ProcedureMismatch(where="/header/case_ref")
+        return row
+
+    def _entry(self, case: _Case, verified: VerifiedMessage, raw_sha256: Digest, *, mark: str) -> InboxEntry:
+        return InboxEntry(
+            id=case.message.header.id,
+            sender=verified.sender,
+            digest=verified.digest,
+            content=verified.content,
+            header=case.message.header,
+            procedure=case.ref.id,
+            raw_sha256=raw_sha256,
+            received=verified.received,
+            signer_kids=verified.signer_kids,
+            trust_version=verified.trust_version,
+            mark=mark,
+        )
+
+    def _take_receipts(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest) -> None:
+        self._catalogue.admit(verified)
+        now = self._clock.now()
+        for receipt in from_body(verified.body, verified.sender):
+            row = tx.outbox(receipt.message) if receipt.author == self._us else None
+            if row is None or row.entry.digest != receipt.digest or row.entry.recipient != receipt.issuer:
+                self._ledger.call(tx, AttentionCode.STRANGE_RECEIPT, receipt.message, peer=verified.sender, now=now)
+                continue
+            if contradicts(_answers(tx, receipt), receipt):
+                self._ledger.call(tx, AttentionCode.CONTRADICTION, receipt.message, peer=verified.sender, now=now)
+            elif tx.add_receipt(receipt, issued=False):
+                self._apply(tx, receipt)
+        self._remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "")
+
+    def _apply(self, tx: Transaction, receipt: Receipt) -> None:
+        """Move our entry up the evidence ladder and hold the peer's view of the record against ours."""
+        now = self._clock.now()
+        if receipt.code == Expired.code:
+            # Believed but late: the same message is sealed anew; id and digest stay.
+            tx.reopen_outbox(receipt.message, now=now, reseal=True, count_resend=True)
+            return
+        tx.settle_outbox(receipt.message, receipt)
+        entry = tx.outbox(receipt.message)
+        row = tx.lock_procedure(entry.entry.procedure) if entry and entry.entry.procedure else None
+        for code in AttentionCode.overdue():
+            tx.resolve_attention(code, receipt.message, at=now, by="node")
+        if row is None:
+            return
+        if receipt.kind is ReceiptKind.REFUSED:
+            tx.make_stub(row.ref.id, receipt.digest, receipt.code or "refused")
+            self._ledger.call(tx, AttentionCode.REFUSED, receipt.message, peer=row.peer, row=row, now=now)
+        if receipt.kind in (ReceiptKind.DELIVERED, ReceiptKind.REFUSED):
+            self._ledger.refold(tx, row, now=now)
+            self._ledger.compare(tx, row, now=now)
+
+    def _remember(
+        self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, action: AuditAction, detail: str
+    ) -> None:
+        now = self._clock.now()
+        tx.unpark(raw_sha256)
+        tx.save_seen(SeenRaw(sha256=raw_sha256, sender=verified.sender, message=verified.profile.id, answered=now))
+        tx.audit(AuditRow(at=now, actor=verified.sender, action=action, subject=verified.profile.id, detail=detail))
+
+
+def _record_entry(header: Header, digest: Digest, *, code: str | None) -> RecordEntry:
+    return RecordEntry(
+        digest=digest,
+        message=header.id,
+        author=header.sender.country,
+        act=header.type.act,
+        parents=header.parents,
+        code=code,
+    )
+
+
+def _answers(tx: Transaction, receipt: Receipt) -> tuple[Receipt, ...]:
+    """Return the answers that we hold from that issuer about that message."""
+    kinds = (ReceiptKind.DELIVERED, ReceiptKind.REFUSED)
+    held = (tx.receipt(receipt.issuer, receipt.author, receipt.message, kind) for kind in kinds)
+    return tuple(answer for answer in held if answer is not None)
+
+
+def _readable(verified: VerifiedMessage) -> Header | None:
+    try:
+        return decode_header(verified.header)
+    except HeaderInvalid:
+        return None

@@ -1,0 +1,59 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reads the ``schemas/`` folder: of a checkout, or the copy that the installed package carries."""
+
+from __future__ import annotations
+
+from importlib import resources
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from broker.catalogue import Catalogue
+from broker.core.errors import CatalogueInvalid
+
+__all__ = ["load_catalogue", "read_schema_file"]
+
+
+def load_catalogue(folder: Path | None = None) -> Catalogue:
+    """Return the catalogue of a folder; without one, of this program's own schemas.
+
+    Raises:
+        CatalogueInvalid: the folder cannot be read or holds a schema that cannot be used.
+    """
+    root = _root(folder)
+    try:
+        return Catalogue.from_files(dict(_walk(root, "")))
+    except OSError as error:
+        raise CatalogueInvalid("The schemas folder cannot be read.", where=str(root)) from error
+
+
+def read_schema_file(path: str, folder: Path | None = None) -> bytes:
+    """Return one file below ``schemas/``, such as ``examples/demo/request.json``.
+
+    Raises:
+        CatalogueInvalid: there is no such file.
+    """
+    try:
+        return _root(folder).joinpath(*path.split("/")).read_bytes()
+    except OSError as error:
+        raise CatalogueInvalid("The schemas folder lacks a file.", where=path) from error
+
+
+def _root(folder: Path | None) -> Traversable:
+    if folder is not None:
+        return folder
+    packaged = resources.files("broker") / "_schemas"
+    if packaged.is_dir():
+        return packaged
+    return Path(__file__).resolve().parents[1] / "schemas"
+
+
+def _walk(folder: Traversable, below: str) -> list[tuple[str, bytes]]:
+    found: list[tuple[str, bytes]] = []
+    for item in folder.iterdir():
+        path = f"{below}{item.name}"
+        if item.is_dir():
+            found += _walk(item, f"{path}/")
+        elif item.name.endswith(".json"):
+            found.append((path, item.read_bytes()))
+    return found

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Runs prepared statements on one connection, within one transaction, for every subject's functions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, Executable, Row, Table
+from sqlalchemy.dialects import postgresql, sqlite
+
+from broker.core.errors import BrokerError, StoreCorrupt
+from broker.storage.faults import Fault, fault_of
+
+__all__ = ["Execution", "PerDialect", "insert_new"]
+
+Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PerDialect:
+    """One statement in both databases' words."""
+
+    sqlite: Executable
+    postgresql: Executable
+
+
+def insert_new(table: Table) -> PerDialect:
+    """Return an insert that writes nothing where a unique key is taken; the row count tells."""
+    return PerDialect(
+        sqlite=sqlite.insert(table).on_conflict_do_nothing(),
+        postgresql=postgresql.insert(table).on_conflict_do_nothing(),
+    )
+
+
+class Execution:
+    """A connection inside a transaction; after its first fault every further statement meets the same fault.
+
+    PostgreSQL behaves so by itself. SQLite may have rolled back the whole transaction and would run the next statements
+    in transactions of their own: a function that swallowed the error would commit half of its work.
+    """
+
+    __slots__ = ("_connection", "_dialect", "fault")
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._dialect = connection.dialect.name
+        self.fault: Fault | None = None
+
+    def all(self, statement: Executable | PerDialect, parameters: Parameters | None = None) -> Sequence[Row[Any]]:
+        """Return every row.
+
+        Raises:
+            StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
+        """
+        try:
+            return self._execute(statement, parameters).all()
+        except Exception as error:
+            raise self._failed(error) from None
+
+    def first(self, statement: Executable | PerDialect, parameters: Parameters | None = None) -> Row[Any] | None:
+        """Return the first row or None.
+
+        Raises:
+            StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
+        """
+        try:
+            return self._execute(statement, parameters).first()
+        except Exception as error:
+            raise self._failed(error) from None
+
+    def changed(self, statement: Executable | PerDialect, parameters: Parameters | None = None) -> int:
+        """Return how many rows were written.
+
+        Raises:
+            StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
+        """
+        try:
+            return self._execute(statement, parameters).rowcount
+        except Exception as error:
+            raise self._failed(error) from None
+
+    def _execute(self, statement: Executable | PerDialect, parameters: Parameters | None) -> CursorResult[Any]:
+        if self.fault is not None:
+            raise self.fault.error
+        if isinstance(statement, PerDialect):
+            statement = statement.sqlite if self._dialect == "sqlite" else statement.postgresql
+        return self._connection.execute(statement, parameters)
+
+    def _failed(self, error: Exception) -> Exception:
+        if self.fault is None:
+            unreadable = isinstance(error, (ValueError, BrokerError))  # a stored value is not of its kind
+            self.fault = fault_of(error) or Fault(error=StoreCorrupt() if unreadable else error)
+        return self.fault.error

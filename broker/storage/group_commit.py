@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The one writer of an SQLite database in this process: what waits is committed together.
+
+One fsync then serves up to 128 transactions. Each runs in a savepoint of its own, so that one that fails takes nothing
+else with it; nobody hears "done" before the commit of all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections import defaultdict
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar, cast
+
+from sqlalchemy import Connection, Engine
+
+from broker.core.errors import StoreUnavailable
+from broker.core.ids import CountryCode
+from broker.ports import Transaction
+from broker.storage.execution import Execution
+from broker.storage.faults import fault_of
+from broker.storage.transaction import SqlTransaction
+
+__all__ = ["GroupCommit"]
+
+T = TypeVar("T")
+
+_LARGEST_GROUP = 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Job:
+    fn: Callable[[Transaction], Any]
+    loop: asyncio.AbstractEventLoop
+    future: asyncio.Future[Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Outcome:
+    job: _Job
+    result: Any = None
+    error: BaseException | None = None
+
+
+class GroupCommit:
+    """A thread that owns the writing connection."""
+
+    def __init__(self, engine: Engine, us: CountryCode) -> None:
+        self._engine = engine
+        self._us = us
+        self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
+        self._door = threading.Lock()  # nothing is queued behind the sign to stop
+        self._closed = False
+        self._connection: Connection | None = None
+        self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
+        self._thread.start()
+
+    async def run(self, fn: Callable[[Transaction], T]) -> T:
+        """Wait until the function's work is committed and return its result.
+
+        A caller that is cancelled while its function runs does not know the outcome; one cancelled earlier never ran.
+
+        Raises:
+            StoreUnavailable, DiskFull, StoreCorrupt: nothing was committed.
+        """
+        loop = asyncio.get_running_loop()
+        job = _Job(fn=fn, loop=loop, future=loop.create_future())
+        with self._door:
+            if self._closed:
+                raise StoreUnavailable("The store is closed.")
+            self._waiting.put(job)
+        result: T = await job.future
+        return result
+
+    def close(self) -> None:
+        """Finish what waits and end the thread; blocks."""
+        with self._door:
+            if not self._closed:
+                self._closed = True
+                self._waiting.put(None)
+        self._thread.join()
+
+    def _serve(self) -> None:
+        stop = False
+        while not stop:
+            group, stop = self._take()
+            if group:
+                _tell(self._commit(group))
+        self._disconnect()
+
+    def _take(self) -> tuple[list[_Job], bool]:
+        """Wait for work; return what is there by then, and whether it is the last."""
+        group: list[_Job] = []
+        job = self._waiting.get()
+        with suppress(Empty):
+            while job is not None:
+                group.append(job)
+                if len(group) == _LARGEST_GROUP:
+                    return group, False
+                job = self._waiting.get_nowait()
+        return group, job is None
+
+    def _commit(self, group: list[_Job]) -> list[_Outcome]:
+        """Run a group in one database transaction."""
+        try:
+            connection, driver = self._connect()
+            driver.execute("BEGIN IMMEDIATE")
+            outcomes = [self._run(job, connection, driver) for job in group if not job.future.cancelled()]
+            driver.execute("COMMIT")
+        except Exception as error:
+            self._disconnect()  # rolls back whatever is left
+            fault = fault_of(error)
+            lost = error if fault is None else fault.error
+            return [_Outcome(job=job, error=lost) for job in group]
+        return outcomes
+
+    def _run(self, job: _Job, connection: Connection, driver: sqlite3.Connection) -> _Outcome:
+        """Run one function in its savepoint.
+
+        Raises:
+            Exception: SQLite gave up the whole transaction; nobody's work in this group is left.
+        """
+        db = Execution(connection)
+        driver.execute("SAVEPOINT job")
+        result: Any = None
+        failed: BaseException | None = None
+        try:
+            result = job.fn(SqlTransaction(db, self._us))
+        except BaseException as error:
+            failed = error
+        if db.fault is not None:
+            failed = db.fault.error
+        if failed is not None:
+            if not driver.in_transaction:
+                raise StoreUnavailable if db.fault is None else db.fault.error
+            driver.execute("ROLLBACK TO job")
+        driver.execute("RELEASE job")
+        return _Outcome(job=job, result=result, error=failed)
+
+    def _connect(self) -> tuple[Connection, sqlite3.Connection]:
+        if self._connection is None:
+            self._connection = self._engine.connect()
+        return self._connection, cast("sqlite3.Connection", self._connection.connection.dbapi_connection)
+
+    def _disconnect(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(Exception):
+                connection.invalidate()  # a connection with half a transaction must not go back to the pool
+            with suppress(Exception):
+                connection.close()
+
+
+def _tell(outcomes: list[_Outcome]) -> None:
+    """Wake the waiting tasks, each event loop once."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_loop[outcome.job.loop].append(outcome)
+    for loop, told in by_loop.items():
+        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
+            loop.call_soon_threadsafe(_resolve, told)
+
+
+def _resolve(outcomes: list[_Outcome]) -> None:
+    for outcome in outcomes:
+        future = outcome.job.future
+        if future.done():
+            continue
+        if isinstance(outcome.error, StopIteration):  # a future refuses it
+            future.set_exception(RuntimeError("a transaction function raised StopIteration"))
+        elif outcome.error is not None:
+            future.set_exception(outcome.error)
+        else:
+            future.set_result(outcome.result)

@@ -1,0 +1,181 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Statements about raw deliveries: decided before, quarantined, parked, and broken publishing rules."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from broker.core.ids import Digest
+from broker.ports import HeldDelivery, SeenRaw
+from broker.storage.execution import Execution, PerDialect, insert_new
+from broker.storage.tables import abuse, counter, parked, quarantine, seen_raw
+
+__all__ = ["count_abuse", "due_parked", "park", "quarantine_delivery", "save_seen", "seen", "unpark"]
+
+_EVICTED_AT_ONCE = 64  # oldest rows looked at together when room is made
+
+_SEEN = select(seen_raw).where(seen_raw.c.sha256 == bindparam("sha256_"))
+
+
+def _save_seen() -> PerDialect:
+    changed = ("sender", "message", "answered")
+    for_sqlite, for_postgres = sqlite.insert(seen_raw), postgresql.insert(seen_raw)
+    return PerDialect(
+        sqlite=for_sqlite.on_conflict_do_update(
+            index_elements=["sha256"], set_={name: for_sqlite.excluded[name] for name in changed}
+        ),
+        postgresql=for_postgres.on_conflict_do_update(
+            index_elements=["sha256"], set_={name: for_postgres.excluded[name] for name in changed}
+        ),
+    )
+
+
+def _count(table: Table, keys: list[str], column: str, also: tuple[str, ...] = ()) -> PerDialect:
+    """Return an insert that adds to the number of a row that is there, and returns the sum."""
+
+    def upsert(insert_: Any) -> Any:
+        changed = {name: insert_.excluded[name] for name in also}
+        changed[column] = table.c[column] + insert_.excluded[column]
+        return insert_.on_conflict_do_update(index_elements=keys, set_=changed).returning(table.c[column])
+
+    return PerDialect(sqlite=upsert(sqlite.insert(table)), postgresql=upsert(postgresql.insert(table)))
+
+
+_SAVE_SEEN = _save_seen()
+_COUNT_ABUSE = _count(abuse, ["publisher", "code"], "count", also=("last",))
+_COUNT_DROPPED = _count(counter, ["name"], "value")
+
+_QUARANTINE = insert_new(quarantine)
+_PARK_NEW = insert(parked)
+_PARK_AGAIN = (
+    update(parked)
+    .where(parked.c.sha256 == bindparam("sha256_"))
+    .values(attempts=parked.c.attempts + 1, next_at=bindparam("again_at"), code=bindparam("why"))
+)
+_DUE = (
+    select(parked)
+    .where(parked.c.next_at <= bindparam("now"))
+    .order_by(parked.c.next_at, parked.c.sha256)
+    .limit(bindparam("most"))
+)
+_UNPARK = delete(parked).where(parked.c.sha256 == bindparam("sha256_"))
+
+
+class _Room:
+    """One table's space per broker user, and how its oldest rows make way."""
+
+    def __init__(self, table: Table) -> None:
+        mine = table.c.publisher == bindparam("publisher_")
+        self.counter = f"{table.name}.dropped"
+        self.used = select(func.count().label("items"), func.coalesce(func.sum(table.c.size), 0).label("bytes")).where(
+            mine
+        )
+        self.oldest = (
+            select(table.c.sha256, table.c.size)
+            .where(mine)
+            .order_by(table.c.received, table.c.sha256)
+            .limit(_EVICTED_AT_ONCE)
+        )
+        self.evict = delete(table).where(table.c.sha256.in_(bindparam("gone", expanding=True)))
+
+
+_QUARANTINE_ROOM = _Room(quarantine)
+_PARKED_ROOM = _Room(parked)
+
+
+def seen(db: Execution, sha256: Digest) -> SeenRaw | None:
+    """Return what was decided about these raw bytes."""
+    row = db.first(_SEEN, {"sha256_": sha256})
+    if row is None:
+        return None
+    return SeenRaw(sha256=row.sha256, sender=row.sender, message=row.message, answered=row.answered)
+
+
+def save_seen(db: Execution, row: SeenRaw) -> None:
+    """Remember a decision, or when it was answered last."""
+    db.changed(
+        _SAVE_SEEN, {"sha256": row.sha256, "sender": row.sender, "message": row.message, "answered": row.answered}
+    )
+
+
+def quarantine_delivery(db: Execution, held: HeldDelivery, *, max_items: int, max_bytes: int) -> None:
+    """Keep sealed bytes that cannot be believed; the same bytes are kept once."""
+    if len(held.raw) > max_bytes:
+        _drop(db, _QUARANTINE_ROOM, 1)
+        return
+    if db.changed(_QUARANTINE, _values(held)) == 1:
+        _make_room(db, _QUARANTINE_ROOM, held.user or "", max_items, max_bytes)
+
+
+def park(db: Execution, held: HeldDelivery, *, max_items: int, max_bytes: int) -> None:
+    """Keep sealed bytes that cannot be believed yet; parked again, they keep their place and count an attempt."""
+    again = {"sha256_": held.sha256, "again_at": held.next_at, "why": held.code}
+    if db.changed(_PARK_AGAIN, again) == 1:
+        return
+    if len(held.raw) > max_bytes:
+        _drop(db, _PARKED_ROOM, 1)
+        return
+    db.changed(_PARK_NEW, {**_values(held), "next_at": held.next_at, "attempts": held.attempts})
+    _make_room(db, _PARKED_ROOM, held.user or "", max_items, max_bytes)
+
+
+def due_parked(db: Execution, *, now: datetime, limit: int) -> tuple[HeldDelivery, ...]:
+    """Return what is to be offered again, longest due first."""
+    return tuple(_parked(row) for row in db.all(_DUE, {"now": now, "most": limit}))
+
+
+def unpark(db: Execution, sha256: Digest) -> None:
+    """Forget a parked delivery: it was decided."""
+    db.changed(_UNPARK, {"sha256_": sha256})
+
+
+def count_abuse(db: Execution, user: str, code: str, at: datetime) -> int:
+    """Count one more broken rule and return the total."""
+    row = db.first(_COUNT_ABUSE, {"publisher": user, "code": code, "count": 1, "last": at})
+    return 0 if row is None else int(row[0])
+
+
+def _values(held: HeldDelivery) -> dict[str, Any]:
+    return {
+        "sha256": held.sha256,
+        "publisher": held.user or "",
+        "received": held.received,
+        "size": len(held.raw),
+        "code": held.code,
+        "raw": held.raw,
+    }
+
+
+def _make_room(db: Execution, room: _Room, publisher: str, max_items: int, max_bytes: int) -> None:
+    used = db.first(room.used, {"publisher_": publisher})
+    items, size = (0, 0) if used is None else (int(used.items), int(used.bytes))
+    while items > max_items or size > max_bytes:
+        gone = []
+        for row in db.all(room.oldest, {"publisher_": publisher}):
+            if items <= max_items and size <= max_bytes:
+                break
+            gone.append(row.sha256)
+            items, size = items - 1, size - row.size
+        db.changed(room.evict, {"gone": gone})
+        _drop(db, room, len(gone))
+
+
+def _drop(db: Execution, room: _Room, number: int) -> None:
+    db.first(_COUNT_DROPPED, {"name": room.counter, "value": number})
+
+
+def _parked(row: Row[Any]) -> HeldDelivery:
+    return HeldDelivery(
+        sha256=row.sha256,
+        raw=row.raw,
+        code=row.code,
+        user=row.publisher or None,
+        received=row.received,
+        next_at=row.next_at,
+        attempts=row.attempts,
+    )

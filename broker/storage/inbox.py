@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Inbox statements: what we believed and owe to an adapter or to officers.
+
+Handing over and opening are separate: an officer may open a message before the national system took it, and the
+national system still gets it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, case, insert, null, or_, select, tuple_, update
+
+from broker.core.ids import CountryCode, MessageId
+from broker.core.messages import InboxEntry
+from broker.ports import InboxRow, InboxState
+from broker.storage import headers
+from broker.storage.execution import Execution, insert_new
+from broker.storage.tables import inbox, inbox_content
+
+__all__ = [
+    "add_inbox", "find_inbox", "lease_inbox", "mark_handed_over", "mark_opened", "overdue_inbox", "retry_inbox",
+]  # fmt: skip
+
+_FREE = {"lease": null(), "lease_until": null()}
+
+_INSERT = insert_new(inbox)
+_INSERT_CONTENT = insert(inbox_content)
+
+_ROWS = select(inbox, inbox_content.c.header, inbox_content.c.content).join_from(inbox, inbox_content)
+_KEY = and_(inbox.c.sender == bindparam("from_"), inbox.c.id == bindparam("message"))
+_ONE = _ROWS.where(_KEY)
+_SOME = _ROWS.where(tuple_(inbox.c.sender, inbox.c.id).in_(bindparam("messages", expanding=True))).order_by(
+    inbox.c.received, inbox.c.id, inbox.c.sender
+)
+_OVERDUE = (
+    _ROWS.where(inbox.c.state == bindparam("in_state"), inbox.c.since < bindparam("before"))
+    .order_by(inbox.c.since, inbox.c.id, inbox.c.sender)
+    .limit(bindparam("most"))
+)
+
+_DUE = (
+    select(inbox.c.sender, inbox.c.id)
+    .where(
+        inbox.c.handed_over.is_(None),
+        inbox.c.next_at <= bindparam("now", type_=inbox.c.next_at.type),
+        or_(inbox.c.lease.is_(None), inbox.c.lease_until <= bindparam("now", type_=inbox.c.next_at.type)),
+    )
+    .order_by(inbox.c.received, inbox.c.id, inbox.c.sender)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+    .cte("due")  # for the reason see outbox.py
+)
+_LEASE = (
+    update(inbox)
+    .where(tuple_(inbox.c.sender, inbox.c.id).in_(select(_DUE.c.sender, _DUE.c.id)))
+    .values(lease=bindparam("token"), lease_until=bindparam("until"))
+    .returning(inbox.c.sender, inbox.c.id)
+)
+
+_HELD = and_(_KEY, inbox.c.lease == bindparam("token"), inbox.c.handed_over.is_(None))
+_RETRY = (
+    update(inbox)
+    .where(_HELD)
+    .values(attempts=inbox.c.attempts + 1, next_at=bindparam("again_at"), error=bindparam("why"), **_FREE)
+)
+_NOT_OPENED = inbox.c.state == InboxState.RECORDED
+_HAND_OVER = (
+    update(inbox)
+    .where(_HELD)
+    .values(
+        state=case((_NOT_OPENED, InboxState.HANDED_OVER), else_=inbox.c.state),
+        since=case((_NOT_OPENED, bindparam("at", type_=inbox.c.since.type)), else_=inbox.c.since),
+        handed_over=bindparam("at"),
+        next_at=null(),
+        error=null(),
+        **_FREE,
+    )
+)
+_OPEN = (
+    update(inbox)
+    .where(_KEY, inbox.c.opened.is_(None))
+    .values(state=InboxState.OPENED, since=bindparam("at"), opened=bindparam("at"))
+)
+
+
+def find_inbox(db: Execution, sender: CountryCode, message: MessageId) -> InboxRow | None:
+    """Return one entry."""
+    row = db.first(_ONE, {"from_": sender, "message": message})
+    return None if row is None else _row(row)
+
+
+def add_inbox(db: Execution, entry: InboxEntry, *, next_at: datetime) -> bool:
+    """Record a message unless its key is taken."""
+    values = {
+        "sender": entry.sender,
+        "id": entry.id,
+        "digest": entry.digest,
+        "procedure": entry.procedure,
+        "type": entry.header.type,
+        "authority": entry.header.recipient.authority,
+        "raw_sha256": entry.raw_sha256,
+        "received": entry.received,
+        "ed25519_kid": entry.signer_kids[0],
+        "ml_dsa_kid": entry.signer_kids[1],
+        "trust_version": entry.trust_version,
+        "mark": entry.mark,
+        "state": InboxState.RECORDED,
+        "since": entry.received,
+        "attempts": 0,
+        "next_at": next_at,
+    }
+    if db.changed(_INSERT, values) == 0:
+        return False
+    header = headers.to_bytes(entry.header)
+    db.changed(_INSERT_CONTENT, {"sender": entry.sender, "id": entry.id, "header": header, "content": entry.content})
+    return True
+
+
+def lease_inbox(db: Execution, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[InboxRow, ...]:
+    """Lease what is due to be handed over, oldest first."""
+    leased = db.all(_LEASE, {"now": now, "until": until, "token": token, "most": limit})
+    if not leased:
+        return ()
+    rows = db.all(_SOME, {"messages": [(str(row.sender), str(row.id)) for row in leased]})
+    return tuple(_row(row) for row in rows)
+
+
+def retry_inbox(
+    db: Execution, sender: CountryCode, message: MessageId, *, next_at: datetime, error: str, token: str
+) -> bool:
+    """Count an attempt and give the lease back while it is held."""
+    values = {"from_": sender, "message": message, "again_at": next_at, "why": error, "token": token}
+    return db.changed(_RETRY, values) == 1
+
+
+def mark_handed_over(db: Execution, sender: CountryCode, message: MessageId, *, at: datetime, token: str) -> bool:
+    """Note that adapter or officers took it, while the lease is held."""
+    return db.changed(_HAND_OVER, {"from_": sender, "message": message, "at": at, "token": token}) == 1
+
+
+def mark_opened(db: Execution, sender: CountryCode, message: MessageId, *, at: datetime) -> bool:
+    """Note the first time that an officer saw it."""
+    return db.changed(_OPEN, {"from_": sender, "message": message, "at": at}) == 1
+
+
+def overdue_inbox(db: Execution, *, state: InboxState, before: datetime, limit: int) -> tuple[InboxRow, ...]:
+    """Return what has been in the state for too long, longest first."""
+    rows = db.all(_OVERDUE, {"in_state": state, "before": before, "most": limit})
+    return tuple(_row(row) for row in rows)
+
+
+def _row(row: Row[Any]) -> InboxRow:
+    entry = InboxEntry(
+        id=row.id,
+        sender=row.sender,
+        digest=row.digest,
+        content=row.content,
+        header=headers.from_bytes(row.header),
+        procedure=row.procedure,
+        raw_sha256=row.raw_sha256,
+        received=row.received,
+        signer_kids=(row.ed25519_kid, row.ml_dsa_kid),
+        trust_version=row.trust_version,
+        mark=row.mark,
+    )
+    return InboxRow(
+        entry=entry,
+        state=row.state,
+        attempts=row.attempts,
+        next_at=row.next_at,
+        error=row.error,
+        lease=row.lease,
+        handed_over=row.handed_over,
+        opened=row.opened,
+    )

@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Statements about idempotency keys and named leases."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import bindparam, insert, or_, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from broker.ports import Idempotent
+from broker.storage.execution import Execution, PerDialect
+from broker.storage.tables import idempotency, lease
+
+__all__ = ["add_idempotent", "find_idempotent", "take_lease"]
+
+_FIND = select(idempotency).where(idempotency.c.scope == bindparam("scope_"), idempotency.c.key == bindparam("key_"))
+_INSERT = insert(idempotency)
+
+
+def _take() -> PerDialect:
+    """Return the upsert that takes a lease which is free, over, or ours already."""
+
+    def upsert(insert_: Any) -> Any:
+        mine = lease.c.token == insert_.excluded.token
+        over = lease.c.until <= bindparam("now", type_=lease.c.until.type)
+        return insert_.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"token": insert_.excluded.token, "until": insert_.excluded.until},
+            where=or_(mine, over),
+        )
+
+    # The values are named here because the extra parameter "now" is no column.
+    values = {name: bindparam(f"{name}_", type_=lease.c[name].type) for name in ("name", "token", "until")}
+    return PerDialect(
+        sqlite=upsert(sqlite.insert(lease).values(values)), postgresql=upsert(postgresql.insert(lease).values(values))
+    )
+
+
+_TAKE = _take()
+
+
+def find_idempotent(db: Execution, scope: str, key: str) -> Idempotent | None:
+    """Return the answer that this key got."""
+    row = db.first(_FIND, {"scope_": scope, "key_": key})
+    if row is None:
+        return None
+    return Idempotent(scope=row.scope, key=row.key, body_digest=row.body_digest, message=row.message)
+
+
+def add_idempotent(db: Execution, row: Idempotent, now: datetime) -> None:
+    """Keep the answer of a new key."""
+    db.changed(
+        _INSERT,
+        {"scope": row.scope, "key": row.key, "body_digest": row.body_digest, "message": row.message, "at": now},
+    )
+
+
+def take_lease(db: Execution, name: str, *, token: str, now: datetime, until: datetime) -> bool:
+    """Take or renew a named lease."""
+    return db.changed(_TAKE, {"name_": name, "token_": token, "until_": until, "now": now}) == 1

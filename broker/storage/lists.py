@@ -1,0 +1,135 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of both directions in one list or alone, limited to what the asking authority may see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Column, Row, Select, bindparam, literal, select, tuple_, type_coerce
+
+from broker.core.ids import AuthorityId, MessageId
+from broker.core.messages import OutboxKind
+from broker.ports import MessageFilter, MessageRow, Page
+from broker.storage import headers
+from broker.storage.columns import to_milliseconds
+from broker.storage.cursors import Key, from_cursor, to_cursor
+from broker.storage.execution import Execution
+from broker.storage.tables import inbox, inbox_content, outbox, outbox_content
+
+__all__ = ["find_message", "list_messages"]
+
+_SHAPE = (int, str, str, str)  # of a sort key: at, id, direction, peer
+
+_OUT = (
+    select(
+        literal("out").label("direction"),
+        outbox.c.id,
+        outbox.c.digest,
+        outbox.c.recipient.label("peer"),
+        outbox.c.authority,
+        outbox_content.c.header,
+        outbox.c.state,
+        outbox.c.created.label("at"),
+        outbox.c.published,
+        outbox.c.delivered,
+        outbox.c.handed_over,
+        outbox.c.opened,
+        outbox.c.refused,
+        outbox.c.refusal_code,
+        outbox.c.error,
+    )
+    .join_from(outbox, outbox_content)
+    .where(outbox.c.kind == OutboxKind.MESSAGE)
+    .order_by(outbox.c.created.desc(), outbox.c.id.desc(), outbox.c.recipient.desc())
+)
+_IN = (
+    select(
+        literal("in").label("direction"),
+        inbox.c.id,
+        inbox.c.digest,
+        inbox.c.sender.label("peer"),
+        inbox.c.authority,
+        inbox_content.c.header,
+        inbox.c.state,
+        inbox.c.received.label("at"),
+        inbox.c.handed_over,
+        inbox.c.opened,
+        inbox.c.error,
+    )
+    .join_from(inbox, inbox_content)
+    .order_by(inbox.c.received.desc(), inbox.c.id.desc(), inbox.c.sender.desc())
+)
+_ONE_OUT = _OUT.add_columns(outbox_content.c.content).where(outbox.c.id == bindparam("message"))
+_ALL_IN = _IN.add_columns(inbox_content.c.content).where(inbox.c.id == bindparam("message"))
+
+
+def list_messages(db: Execution, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page:
+    """Return a page of both directions merged, newest first.
+
+    Raises:
+        BadCursor: the cursor is not one of this list.
+    """
+    last = from_cursor(cursor, _SHAPE)
+    found: list[Row[Any]] = []
+    if wanted.direction in {None, "out"}:
+        peer, at = outbox.c.recipient, outbox.c.created
+        found += db.all(_limited(_OUT, outbox.c, "out", peer, at, wanted, last).limit(limit + 1))
+    if wanted.direction in {None, "in"}:
+        peer, at = inbox.c.sender, inbox.c.received
+        found += db.all(_limited(_IN, inbox.c, "in", peer, at, wanted, last).limit(limit + 1))
+    found.sort(key=_key, reverse=True)
+    items = tuple(_row(row) for row in found[:limit])
+    return Page(items=items, next=to_cursor(_key(found[limit - 1])) if items and len(found) > limit else None)
+
+
+def find_message(db: Execution, message: MessageId, authority: AuthorityId | None) -> MessageRow | None:
+    """Return one message with its content; where several countries used its id, the newest that may be seen."""
+    rows = [*db.all(_ONE_OUT, {"message": message}), *db.all(_ALL_IN, {"message": message})]
+    return next((_row(row) for row in rows if authority in {None, row.authority}), None)
+
+
+def _limited(
+    statement: Select[Any], columns: Any, direction: str, peer: Column[Any], at: Column[Any],
+    wanted: MessageFilter, last: Key | None,
+) -> Select[Any]:  # fmt: skip
+    equal = {
+        peer: wanted.peer,
+        columns.procedure: wanted.procedure,
+        columns.type: wanted.type,
+        columns.state: wanted.state,
+        columns.authority: wanted.authority,
+    }
+    for column, value in equal.items():
+        if value is not None:
+            statement = statement.where(column == value)
+    if last is not None:
+        mine = tuple_(type_coerce(at, BigInteger()), columns.id, literal(direction), peer)
+        statement = statement.where(mine < tuple_(*(literal(part) for part in last)))
+    return statement
+
+
+def _key(row: Row[Any]) -> Key:
+    return to_milliseconds(row.at), str(row.id), str(row.direction), str(row.peer)
+
+
+def _row(row: Row[Any]) -> MessageRow:
+    given = row._mapping  # noqa: SLF001 - the public name of it in SQLAlchemy
+    return MessageRow(
+        direction=row.direction,
+        id=row.id,
+        digest=row.digest,
+        peer=row.peer,
+        authority=row.authority,
+        header=headers.from_bytes(row.header),
+        state=row.state,
+        at=row.at,
+        published=given.get("published"),
+        delivered=given.get("delivered"),
+        handed_over=row.handed_over,
+        opened=row.opened,
+        refused=given.get("refused"),
+        refusal_code=given.get("refusal_code"),
+        error=row.error,
+        content=given.get("content"),
+    )

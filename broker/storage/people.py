@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Statements about what people must see and what they did: attention and audit; codes and ids only."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, bindparam, insert, update
+
+from broker.ports import Attention, AuditRow
+from broker.storage.execution import Execution, insert_new
+from broker.storage.tables import attention, audit
+
+__all__ = ["add_audit", "attention_row", "audit_row", "raise_attention", "resolve_attention"]
+
+_RAISE = insert_new(attention)
+_RESOLVE = (
+    update(attention)
+    .where(
+        attention.c.code == bindparam("code_"),
+        attention.c.subject == bindparam("subject_"),
+        attention.c.resolved.is_(None),
+    )
+    .values(resolved=bindparam("at_"), resolved_by=bindparam("by"))
+)
+_AUDIT = insert(audit).inline()
+
+
+def raise_attention(db: Execution, row: Attention) -> bool:
+    """Open an entry unless one of that code and subject is open."""
+    values = {
+        "code": row.code,
+        "subject": row.subject,
+        "who": row.who,
+        "at": row.at,
+        "peer": row.peer,
+        "authority": row.authority,
+        "detail": row.detail,
+        "resolved": row.resolved,
+        "resolved_by": row.resolved_by,
+    }
+    return db.changed(_RAISE, values) == 1
+
+
+def resolve_attention(db: Execution, code: str, subject: str, *, at: datetime, by: str) -> bool:
+    """Close the open entry of that code and subject."""
+    return db.changed(_RESOLVE, {"code_": code, "subject_": subject, "at_": at, "by": by}) == 1
+
+
+def add_audit(db: Execution, row: AuditRow) -> None:
+    """Add a line; none is ever changed."""
+    db.changed(
+        _AUDIT,
+        {"at": row.at, "actor": row.actor, "action": row.action, "subject": row.subject, "detail": row.detail},
+    )
+
+
+def attention_row(row: Row[Any]) -> Attention:
+    """Return the value of a stored row."""
+    return Attention(
+        code=row.code,
+        subject=row.subject,
+        who=row.who,
+        at=row.at,
+        peer=row.peer,
+        authority=row.authority,
+        detail=row.detail,
+        resolved=row.resolved,
+        resolved_by=row.resolved_by,
+        id=row.id,
+    )
+
+
+def audit_row(row: Row[Any]) -> AuditRow:
+    """Return the value of a stored row."""
+    return AuditRow(at=row.at, actor=row.actor, action=row.action, subject=row.subject, detail=row.detail)

@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The store for more than one machine: PostgreSQL over psycopg 3, a pool of four threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from sqlalchemy import URL, Engine, create_engine
+
+from broker.core.errors import StoreUnavailable
+from broker.core.ids import CountryCode
+from broker.ports import Reader, Transaction
+from broker.storage.execution import Execution
+from broker.storage.faults import Fault, fault_of
+from broker.storage.reader import SqlReader
+from broker.storage.transaction import SqlTransaction
+
+__all__ = ["PostgresStore", "postgres_engine"]
+
+T = TypeVar("T")
+
+_WRITERS = 4
+_READERS = 2
+_ATTEMPTS = 5  # runs of one transaction in all
+_OPTIONS = {
+    "synchronous_commit": "on",  # a commit is on the disk before anybody hears of it
+    "lock_timeout": "10s",
+    "statement_timeout": "30s",
+    "idle_in_transaction_session_timeout": "60s",
+}
+
+
+class _Again(Exception):
+    """This run of the transaction met a fault that the next one may not meet."""
+
+    def __init__(self, fault: Fault) -> None:
+        self.fault = fault
+        super().__init__()
+
+
+def postgres_engine(url: URL, *, read_only: bool, connections: int = 1) -> Engine:
+    """Return an engine; writers see what is committed at each statement, readers one unchanging view."""
+    options = _OPTIONS | ({"default_transaction_read_only": "on"} if read_only else {})
+    return create_engine(
+        url.set(drivername="postgresql+psycopg"),
+        isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",
+        pool_size=connections,
+        max_overflow=0,
+        hide_parameters=True,
+        connect_args={
+            "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
+            "connect_timeout": 10,  # seconds
+            "application_name": "trm-broker",
+        },
+    )
+
+
+class PostgresStore:
+    """Implements `ports.Store`."""
+
+    def __init__(self, url: URL, us: CountryCode) -> None:
+        self._us = us
+        self._writing = postgres_engine(url, read_only=False, connections=_WRITERS)
+        self._reading = postgres_engine(url, read_only=True, connections=_READERS)
+        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="store-writer")
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
+        self._closed = False
+
+    async def run(self, fn: Callable[[Transaction], T]) -> T:
+        """Run in one transaction; again after a deadlock, a lost connection or another worker's equal key.
+
+        Raises:
+            StoreUnavailable, DiskFull, StoreCorrupt: nothing was committed, unless the connection was lost during the
+                very commit: then nobody knows, and only repeating the work by its key tells.
+        """
+        return await self._in(self._writers, lambda: self._repeat(lambda: self._write(fn)))
+
+    async def read(self, fn: Callable[[Reader], T]) -> T:
+        """Run on one unchanging view of what is committed.
+
+        Raises:
+            StoreUnavailable, StoreCorrupt: nothing could be read.
+        """
+        return await self._in(self._readers, lambda: self._repeat(lambda: self._read(fn)))
+
+    async def close(self) -> None:
+        """Finish what runs, then release the connections."""
+        self._closed = True
+        await asyncio.to_thread(self._writers.shutdown)
+        await asyncio.to_thread(self._readers.shutdown)
+        self._writing.dispose()
+        self._reading.dispose()
+
+    async def _in(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        if self._closed:
+            raise StoreUnavailable("The store is closed.")
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
+
+    def _repeat(self, work: Callable[[], T]) -> T:
+        # A server that restarted has killed every pooled connection: each of them may cost one run.
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return work()
+            except _Again:
+                continue
+        try:
+            return work()
+        except _Again as error:
+            raise error.fault.error from None
+
+    def _write(self, fn: Callable[[Transaction], T]) -> T:
+        db: Execution | None = None
+        committing = False
+        try:
+            with self._writing.connect() as connection:
+                db = Execution(connection)
+                result = fn(SqlTransaction(db, self._us))
+                if db.fault is not None:  # the function swallowed it
+                    raise db.fault.error
+                committing = True
+                connection.commit()
+                return result
+        except Exception as error:
+            raise _outcome(error, db, outcome_known=not committing) from None
+
+    def _read(self, fn: Callable[[Reader], T]) -> T:
+        db: Execution | None = None
+        try:
+            with self._reading.connect() as connection:
+                db = Execution(connection)
+                return fn(SqlReader(db))
+        except Exception as error:
+            raise _outcome(error, db, outcome_known=True) from None
+
+
+def _outcome(error: Exception, db: Execution | None, *, outcome_known: bool) -> Exception:
+    """Return what to raise for an exception out of one run."""
+    fault = db.fault if db is not None and db.fault is not None else fault_of(error)
+    if fault is None:
+        return error
+    if fault.again or (fault.disconnected and outcome_known):
+        return _Again(fault)
+    return fault.error

@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Procedure and record statements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, insert, null, select, update
+
+from broker.core.ids import Digest, ProcedureId
+from broker.core.messages import ProcedureRef
+from broker.core.record import RecordEntry
+from broker.ports import ProcedureRow
+from broker.storage.execution import Execution
+from broker.storage.tables import procedure, record_entry
+
+__all__ = [
+    "add_procedure", "add_record_entry", "find_procedure", "lock_procedure", "make_stub", "procedure_row", "record",
+    "save_procedure",
+]  # fmt: skip
+
+_ONE = select(procedure).where(procedure.c.id == bindparam("procedure_"))
+_LOCK = _ONE.with_for_update()  # SQLite: no words for it, and none needed under BEGIN IMMEDIATE
+_INSERT = insert(procedure)
+_SAVE = (
+    update(procedure)
+    .where(procedure.c.id == bindparam("procedure_"))
+    .values(state=bindparam("state"), alarm=bindparam("alarm"), gap=bindparam("gap"))
+)
+_RECORD = select(record_entry).where(record_entry.c.procedure == bindparam("procedure_"))
+_INSERT_ENTRY = insert(record_entry)
+_STUB = (
+    update(record_entry)
+    .where(
+        and_(
+            record_entry.c.procedure == bindparam("procedure_"),
+            record_entry.c.digest == bindparam("digest_"),
+            record_entry.c.code == null(),  # the first signed refusal stands
+        )
+    )
+    .values(code=bindparam("code"))
+)
+
+
+def lock_procedure(db: Execution, procedure_id: ProcedureId) -> ProcedureRow | None:
+    """Return the row, locked against other workers until the end of the transaction."""
+    row = db.first(_LOCK, {"procedure_": procedure_id})
+    return None if row is None else procedure_row(row)
+
+
+def find_procedure(db: Execution, procedure_id: ProcedureId) -> ProcedureRow | None:
+    """Return the row without a lock."""
+    row = db.first(_ONE, {"procedure_": procedure_id})
+    return None if row is None else procedure_row(row)
+
+
+def add_procedure(db: Execution, row: ProcedureRow) -> None:
+    """Write a new procedure."""
+    db.changed(
+        _INSERT,
+        {
+            "id": row.ref.id,
+            "name": row.ref.name,
+            "version": row.ref.version,
+            "digest": row.ref.digest,
+            "peer": row.peer,
+            "opener": row.opener,
+            "our_authority": row.our_authority,
+            "peer_authority": row.peer_authority,
+            "case_ref": row.case_ref,
+            "exercise": row.exercise,
+            "opened": row.opened,
+            "state": row.state,
+            "alarm": row.alarm,
+            "gap": row.gap,
+        },
+    )
+
+
+def save_procedure(db: Execution, row: ProcedureRow) -> None:
+    """Write what folding gave; everything else of a procedure is fixed for life."""
+    db.changed(_SAVE, {"procedure_": row.ref.id, "state": row.state, "alarm": row.alarm, "gap": row.gap})
+
+
+def record(db: Execution, procedure_id: ProcedureId) -> tuple[RecordEntry, ...]:
+    """Return the whole set."""
+    return tuple(
+        RecordEntry(
+            digest=row.digest,
+            message=row.message,
+            author=row.author,
+            act=row.act,
+            parents=row.parents,
+            code=row.code,
+        )
+        for row in db.all(_RECORD, {"procedure_": procedure_id})
+    )
+
+
+def add_record_entry(db: Execution, procedure_id: ProcedureId, entry: RecordEntry) -> None:
+    """Write a new member of the set."""
+    db.changed(
+        _INSERT_ENTRY,
+        {
+            "procedure": procedure_id,
+            "digest": entry.digest,
+            "message": entry.message,
+            "author": entry.author,
+            "act": entry.act,
+            "parents": entry.parents,
+            "code": entry.code,
+        },
+    )
+
+
+def make_stub(db: Execution, procedure_id: ProcedureId, digest: Digest, code: str) -> None:
+    """Note the refusal's code on the entry."""
+    db.changed(_STUB, {"procedure_": procedure_id, "digest_": digest, "code": code})
+
+
+def procedure_row(row: Row[Any]) -> ProcedureRow:
+    """Return the value of a stored row."""
+    return ProcedureRow(
+        ref=ProcedureRef(id=row.id, name=row.name, version=row.version, digest=row.digest),
+        peer=row.peer,
+        opener=row.opener,
+        our_authority=row.our_authority,
+        peer_authority=row.peer_authority,
+        case_ref=row.case_ref,
+        exercise=row.exercise,
+        opened=row.opened,
+        state=row.state,
+        alarm=row.alarm,
+        gap=row.gap,
+    )

@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Read-only views: pages newest first, single messages, gauges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import BigInteger, BindParameter, bindparam, func, literal, select, tuple_, type_coerce
+
+from broker.core.ids import AuthorityId, CountryCode, MessageId, ProcedureId
+from broker.core.receipts import Receipt
+from broker.core.record import RecordEntry
+from broker.ports import Attention, InboxState, MessageFilter, MessageRow, OutboxState, Page, ProcedureRow
+from broker.storage import people, procedures, receipts
+from broker.storage.columns import to_milliseconds
+from broker.storage.cursors import Key, from_cursor, to_cursor
+from broker.storage.execution import Execution
+from broker.storage.lists import find_message, list_messages
+from broker.storage.tables import attention, audit, counter, inbox, outbox, parked, procedure, quarantine, receipt
+
+__all__ = ["SqlReader"]
+
+_MOST: BindParameter[int] = bindparam("most")
+_PROCEDURES = select(procedure).order_by(procedure.c.opened.desc(), procedure.c.id.desc()).limit(_MOST)
+_ATTENTION = select(attention).order_by(attention.c.at.desc(), attention.c.id.desc()).limit(_MOST)
+_ONE_ATTENTION = select(attention).where(attention.c.id == bindparam("number"))
+_AUDIT = select(audit).order_by(audit.c.id.desc()).limit(_MOST)
+_OUTBOX_STATES = select(outbox.c.state, func.count().label("number")).group_by(outbox.c.state)
+_INBOX_STATES = select(inbox.c.state, func.count().label("number")).group_by(inbox.c.state)
+_DROPPED = select(counter)
+_GAUGES = select(
+    select(func.count()).select_from(quarantine).scalar_subquery().label("quarantine"),
+    select(func.count()).select_from(parked).scalar_subquery().label("parked"),
+    select(func.count()).where(attention.c.resolved.is_(None)).scalar_subquery().label("attention"),
+    select(func.count()).where(receipt.c.queued.is_not(None)).scalar_subquery().label("waiting"),
+)
+
+
+class SqlReader:
+    """Implements `ports.Reader`; its docstrings stand there."""
+
+    __slots__ = ("_db",)
+
+    def __init__(self, db: Execution) -> None:
+        self._db = db
+
+    def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page:
+        return list_messages(self._db, wanted, cursor=cursor, limit=limit)
+
+    def message(self, message: MessageId, authority: AuthorityId | None) -> MessageRow | None:
+        return find_message(self._db, message, authority)
+
+    def procedures(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page:
+        last = from_cursor(cursor, (int, str))
+        statement = _PROCEDURES
+        if authority is not None:
+            statement = statement.where(procedure.c.our_authority == authority)
+        if last is not None:
+            statement = statement.where(_before((procedure.c.opened, procedure.c.id), last))
+        rows = self._db.all(statement, {"most": limit + 1})
+        items = tuple(procedures.procedure_row(row) for row in rows[:limit])
+        ends = [(to_milliseconds(item.opened), str(item.ref.id)) for item in items]
+        return Page(items=items, next=to_cursor(ends[-1]) if ends and len(rows) > limit else None)
+
+    def procedure(self, procedure: ProcedureId, authority: AuthorityId | None) -> ProcedureRow | None:
+        row = procedures.find_procedure(self._db, procedure)
+        return row if row is not None and authority in {None, row.our_authority} else None
+
+    def record(self, procedure: ProcedureId) -> tuple[RecordEntry, ...]:
+        return procedures.record(self._db, procedure)
+
+    def procedure_receipts(self, procedure: ProcedureId) -> tuple[Receipt, ...]:
+        return receipts.procedure_receipts(self._db, procedure)
+
+    def receipts_about(self, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:
+        return receipts.receipts_about(self._db, author, message)
+
+    def attention(self, authority: AuthorityId | None, *, open_only: bool, cursor: str | None, limit: int) -> Page:
+        last = from_cursor(cursor, (int, int))
+        statement = _ATTENTION
+        if authority is not None:
+            statement = statement.where(attention.c.authority == authority)
+        if open_only:
+            statement = statement.where(attention.c.resolved.is_(None))
+        if last is not None:
+            statement = statement.where(_before((attention.c.at, attention.c.id), last))
+        rows = self._db.all(statement, {"most": limit + 1})
+        items = tuple(people.attention_row(row) for row in rows[:limit])
+        ends = [(to_milliseconds(item.at), item.id) for item in items]
+        return Page(items=items, next=to_cursor(ends[-1]) if ends and len(rows) > limit else None)
+
+    def attention_entry(self, attention: int, authority: AuthorityId | None) -> Attention | None:
+        row = self._db.first(_ONE_ATTENTION, {"number": attention})
+        return people.attention_row(row) if row is not None and authority in {None, row.authority} else None
+
+    def audit(self, *, cursor: str | None, limit: int) -> Page:
+        last = from_cursor(cursor, (int,))
+        statement = _AUDIT if last is None else _AUDIT.where(audit.c.id < last[0])
+        rows = self._db.all(statement, {"most": limit + 1})
+        items = tuple(people.audit_row(row) for row in rows[:limit])
+        return Page(items=items, next=to_cursor([rows[limit - 1].id]) if items and len(rows) > limit else None)
+
+    def counts(self) -> Mapping[str, int]:
+        counts = {f"outbox.{state}": 0 for state in OutboxState} | {f"inbox.{state}": 0 for state in InboxState}
+        counts |= {"quarantine.dropped": 0, "parked.dropped": 0}
+        counts |= {f"outbox.{row.state}": row.number for row in self._db.all(_OUTBOX_STATES)}
+        counts |= {f"inbox.{row.state}": row.number for row in self._db.all(_INBOX_STATES)}
+        counts |= {row.name: row.value for row in self._db.all(_DROPPED)}
+        gauges = self._db.first(_GAUGES)
+        if gauges is not None:
+            counts |= {
+                "quarantine": gauges.quarantine,
+                "parked": gauges.parked,
+                "attention": gauges.attention,
+                "receipts.waiting": gauges.waiting,
+            }
+        return counts
+
+
+def _before(columns: tuple[Any, ...], last: Key) -> Any:
+    """Return the condition that a row stands after the cursor in a list with the newest first."""
+    plain = [type_coerce(columns[0], BigInteger()), *columns[1:]]
+    return tuple_(*plain) < tuple_(*(literal(part) for part in last))

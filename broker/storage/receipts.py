@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Receipt statements: evidence issued and received, and what of it waits for an envelope."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from sqlalchemy import Row, and_, bindparam, exists, null, select, true, update
+
+from broker.core.ids import CountryCode, MessageId, ProcedureId
+from broker.core.receipts import Receipt, ReceiptKind
+from broker.storage.execution import Execution, insert_new
+from broker.storage.tables import OWED_RECEIPTS, outbox, receipt, record_entry
+
+__all__ = [
+    "add_receipt", "assign_receipts", "find_receipt", "peers_with_waiting_receipts", "procedure_receipts",
+    "queue_receipts", "receipts_about", "waiting_receipts",
+]  # fmt: skip
+
+_ORDER = (receipt.c.at, receipt.c.author, receipt.c.message, receipt.c.kind, receipt.c.issuer)
+_ABOUT = and_(receipt.c.author == bindparam("author_"), receipt.c.message == bindparam("message_"))
+_THIS = and_(_ABOUT, receipt.c.kind == bindparam("kind_"), receipt.c.issuer == bindparam("issuer_"))
+
+_INSERT = insert_new(receipt)
+_ONE = select(receipt).where(_THIS)
+_ALL_ABOUT = select(receipt).where(_ABOUT).order_by(*_ORDER)
+_OF_PROCEDURE = (
+    select(receipt)
+    .join_from(
+        record_entry,
+        receipt,
+        and_(receipt.c.author == record_entry.c.author, receipt.c.message == record_entry.c.message),
+    )
+    .where(
+        record_entry.c.procedure == bindparam("procedure_"),
+        receipt.c.kind.in_([ReceiptKind.DELIVERED, ReceiptKind.REFUSED]),
+    )
+    .order_by(*_ORDER)
+)
+_QUEUE = update(receipt).where(_ABOUT, receipt.c.issued == true()).values(queued=receipt.c.at)
+_WAITING = (
+    select(receipt)
+    .where(receipt.c.author == bindparam("author_"), receipt.c.queued.is_not(None))
+    .order_by(receipt.c.queued, receipt.c.message, receipt.c.kind)
+    .limit(bindparam("most"))
+)
+_PEERS = (
+    select(receipt.c.author)
+    .where(
+        receipt.c.queued.is_not(None),
+        ~exists().where(OWED_RECEIPTS, outbox.c.recipient == receipt.c.author),
+    )
+    .distinct()
+    .order_by(receipt.c.author)
+)
+_ASSIGN = update(receipt).where(_THIS).values(queued=null(), envelope=bindparam("in_envelope"))
+
+
+def add_receipt(db: Execution, row: Receipt, *, issued: bool) -> bool:
+    """Keep the first receipt of its key; one that we issue waits for an envelope."""
+    values = {
+        "author": row.author,
+        "message": row.message,
+        "kind": row.kind,
+        "issuer": row.issuer,
+        "digest": row.digest,
+        "at": row.at,
+        "code": row.code,
+        "heads": row.heads,
+        "record_digest": row.record_digest,
+        "issued": issued,
+        "queued": row.at if issued else None,
+    }
+    return db.changed(_INSERT, values) == 1
+
+
+def find_receipt(
+    db: Execution, issuer: CountryCode, author: CountryCode, message: MessageId, kind: ReceiptKind
+) -> Receipt | None:
+    """Return the one receipt of that key."""
+    row = db.first(_ONE, {"issuer_": issuer, "author_": author, "message_": message, "kind_": kind})
+    return None if row is None else _receipt(row)
+
+
+def receipts_about(db: Execution, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:
+    """Return every receipt about a message, oldest first."""
+    return _receipts(db.all(_ALL_ABOUT, {"author_": author, "message_": message}))
+
+
+def procedure_receipts(db: Execution, procedure: ProcedureId) -> tuple[Receipt, ...]:
+    """Return delivered and refused receipts about the record's messages, oldest first."""
+    return _receipts(db.all(_OF_PROCEDURE, {"procedure_": procedure}))
+
+
+def queue_receipts(db: Execution, author: CountryCode, message: MessageId) -> None:
+    """Let our receipts about a message wait again."""
+    db.changed(_QUEUE, {"author_": author, "message_": message})
+
+
+def waiting_receipts(db: Execution, peer: CountryCode, limit: int) -> tuple[Receipt, ...]:
+    """Return what that peer is owed, oldest first."""
+    return _receipts(db.all(_WAITING, {"author_": peer, "most": limit}))
+
+
+def peers_with_waiting_receipts(db: Execution) -> tuple[CountryCode, ...]:
+    """Return whom to write an envelope of receipts; one at a time is on its way to each."""
+    return tuple(row.author for row in db.all(_PEERS))
+
+
+def assign_receipts(db: Execution, receipts: Sequence[Receipt], envelope: MessageId) -> None:
+    """Let receipts travel in an envelope; they wait no longer."""
+    keys = [
+        {
+            "author_": row.author,
+            "message_": row.message,
+            "kind_": row.kind,
+            "issuer_": row.issuer,
+            "in_envelope": envelope,
+        }
+        for row in receipts
+    ]
+    if keys:
+        db.changed(_ASSIGN, keys)
+
+
+def _receipts(rows: Iterable[Row[Any]]) -> tuple[Receipt, ...]:
+    return tuple(_receipt(row) for row in rows)
+
+
+def _receipt(row: Row[Any]) -> Receipt:
+    return Receipt(
+        issuer=row.issuer,
+        author=row.author,
+        message=row.message,
+        digest=row.digest,
+        kind=row.kind,
+        at=row.at,
+        code=row.code,
+        heads=row.heads,
+        record_digest=row.record_digest,
+    )

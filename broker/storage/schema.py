@@ -1,0 +1,171 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Creating, upgrading and checking the tables. Alembic is loaded only when an older database must be upgraded."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import URL, Connection, Engine, inspect, make_url, text
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+
+from broker.core.errors import SettingsInvalid, StoreNeedsMigration, StoreUnavailable
+from broker.storage.faults import fault_of
+from broker.storage.postgres import postgres_engine
+from broker.storage.sqlite import sqlite_engine
+from broker.storage.tables import metadata
+
+__all__ = [
+    "HEAD",
+    "MIGRATIONS",
+    "check",
+    "exclusively",
+    "migrate",
+    "parse_url",
+    "sqlite_path",
+    "upgrade",
+    "writing_engine",
+]
+
+HEAD = "0001"  # the newest revision in migrations/versions
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+_VERSION = text("SELECT version_num FROM alembic_version")
+_ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(7234906)")  # any number; processes that migrate share it
+
+
+def parse_url(url: str) -> URL:
+    """Return a database address of a kind that this program knows.
+
+    Raises:
+        SettingsInvalid: it is neither ``sqlite:///path`` nor ``postgresql://…``.
+    """
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise SettingsInvalid("The store's address is not a database URL.", where="store") from None
+    sqlite_file = parsed.drivername == "sqlite" and parsed.database not in {None, "", ":memory:"}
+    if not sqlite_file and parsed.drivername not in {"postgresql", "postgresql+psycopg"}:
+        raise SettingsInvalid("The store's address must be sqlite:///path or postgresql://…", where="store")
+    return parsed
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """Return the file of an SQLite address; None for PostgreSQL."""
+    return Path(url.database or "") if url.drivername == "sqlite" else None
+
+
+def writing_engine(url: URL) -> Engine:
+    """Return an engine of one writing connection."""
+    path = sqlite_path(url)
+    return postgres_engine(url, read_only=False) if path is None else sqlite_engine(path, read_only=False)
+
+
+def check(url: str) -> None:
+    """Return where the database has this program's schema.
+
+    Raises:
+        StoreNeedsMigration: it is empty, older or newer.
+        StoreUnavailable: it does not answer.
+        SettingsInvalid: the address is none.
+    """
+    parsed = parse_url(url)
+    path = sqlite_path(parsed)
+    if path is not None and not path.exists():
+        raise StoreNeedsMigration("There is no database file yet.")
+    with _door(parsed) as engine, engine.connect() as connection:
+        if _version(connection) != HEAD:
+            raise StoreNeedsMigration
+
+
+def migrate(url: str) -> None:
+    """Bring the database to this program's schema, creating it where there is none; safe from several processes.
+
+    Raises:
+        StoreNeedsMigration: it was written by a newer program.
+        StoreUnavailable, DiskFull: nothing was changed.
+        SettingsInvalid: the address is none.
+    """
+    parsed = parse_url(url)
+    path = sqlite_path(parsed)
+    with _door(parsed) as engine:
+        if path is not None and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))  # the WAL inherits the mode
+        with exclusively(engine) as connection:
+            version = _version(connection)
+            if version is None and not inspect(connection).get_table_names():
+                _create(connection)
+            elif version != HEAD:
+                upgrade(connection)
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Run Alembic's revisions on a connection that is inside a transaction.
+
+    Raises:
+        StoreNeedsMigration: the database names a revision that this program does not have.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    try:
+        command.upgrade(config, revision)
+    except CommandError:
+        raise StoreNeedsMigration("The database was written by a newer version of this program.") from None
+
+
+@contextmanager
+def exclusively(engine: Engine) -> Iterator[Connection]:
+    """Hold one transaction that no other process changes the schema beside."""
+    with engine.connect() as connection:
+        if engine.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+            try:
+                yield connection
+            except BaseException:
+                connection.exec_driver_sql("ROLLBACK")
+                raise
+            connection.exec_driver_sql("COMMIT")
+        else:
+            connection.execute(_ONE_AT_A_TIME)
+            yield connection
+            connection.commit()
+
+
+def _create(connection: Connection) -> None:
+    metadata.create_all(connection, checkfirst=False)
+    connection.exec_driver_sql(
+        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
+        "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
+    )
+    connection.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), {"head": HEAD})
+
+
+def _version(connection: Connection) -> str | None:
+    """Return the revision that the database names; None where it names none."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    row = connection.execute(_VERSION).first()
+    return None if row is None else str(row[0])
+
+
+@contextmanager
+def _door(url: URL) -> Iterator[Engine]:
+    """Let no exception of the database layer out."""
+    engine = writing_engine(url)
+    try:
+        yield engine
+    except (SQLAlchemyError, sqlite3.Error, OSError) as error:
+        fault = fault_of(error)
+        raise (fault.error if fault is not None else StoreUnavailable()) from None
+    finally:
+        engine.dispose()

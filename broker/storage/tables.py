@@ -1,0 +1,337 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The tables. Large bytes stand in tables of their own: a change of state would otherwise rewrite them each time.
+
+Nothing here creates anything; `schema.py` and `migrations/` do, and a test holds the two together.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    and_,
+    literal_column,
+    text,
+)
+
+from broker.core.ids import (
+    AuthorityId,
+    CaseRef,
+    CountryCode,
+    Digest,
+    KeyId,
+    MessageId,
+    MessageType,
+    ProcedureId,
+    SchemaVersion,
+)
+from broker.core.messages import OutboxKind
+from broker.core.receipts import ReceiptKind
+from broker.ports import InboxState, OutboxState
+from broker.storage.columns import Moment, Raw, Word, Words
+
+__all__ = [
+    "OWED", "OWED_RECEIPTS", "RECEIPTED", "abuse", "attention", "audit", "counter", "idempotency", "inbox", "inbox_content", "lease", "metadata", "outbox",
+    "outbox_content", "outbox_envelope", "parked", "procedure", "quarantine", "receipt", "record_entry", "seen_raw",
+]  # fmt: skip
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(referred_table_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_SERIAL = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER numbers rows by itself on SQLite
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("scope", Word(), primary_key=True),
+    Column("key", Word(), primary_key=True),
+    Column("body_digest", Word(Digest), nullable=False),
+    Column("message", Word(MessageId), nullable=False),
+    Column("at", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+procedure = Table(
+    "procedure",
+    metadata,
+    Column("id", Word(ProcedureId), primary_key=True),
+    Column("name", Word(), nullable=False),
+    Column("version", Word(SchemaVersion), nullable=False),
+    Column("digest", Word(Digest), nullable=False),
+    Column("peer", Word(CountryCode), nullable=False),
+    Column("opener", Word(CountryCode), nullable=False),
+    Column("our_authority", Word(AuthorityId), nullable=False),
+    Column("peer_authority", Word(AuthorityId), nullable=False),
+    Column("case_ref", Word(CaseRef)),
+    Column("exercise", Boolean, nullable=False),
+    Column("opened", Moment, nullable=False),
+    Column("state", Word(), nullable=False),
+    Column("alarm", Boolean, nullable=False),
+    Column("gap", Boolean, nullable=False),
+    Index("ix_procedure_authority", "our_authority", "opened", "id"),
+    Index("ix_procedure_opened", "opened", "id"),
+    sqlite_with_rowid=False,
+)
+
+record_entry = Table(
+    "record_entry",
+    metadata,
+    Column("procedure", Word(ProcedureId), ForeignKey("procedure.id"), primary_key=True),
+    Column("digest", Word(Digest), primary_key=True),
+    Column("message", Word(MessageId), nullable=False),
+    Column("author", Word(CountryCode), nullable=False),
+    Column("act", Word(), nullable=False),
+    Column("parents", Words(Digest), nullable=False),
+    Column("code", Word()),
+    sqlite_with_rowid=False,
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("id", Word(MessageId), primary_key=True),
+    Column("kind", Word(OutboxKind), nullable=False),
+    Column("recipient", Word(CountryCode), nullable=False),
+    Column("exercise", Boolean, nullable=False),
+    Column("digest", Word(Digest), nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("procedure", Word(ProcedureId)),
+    Column("type", Word(MessageType), nullable=False),
+    Column("authority", Word(AuthorityId), nullable=False),  # ours
+    Column("state", Word(OutboxState), nullable=False),
+    Column("since", Moment, nullable=False),  # when it stepped into the state
+    Column("attempts", Integer, nullable=False),
+    Column("resends", Integer, nullable=False),
+    Column("next_at", Moment),
+    Column("error", Word()),
+    Column("lease", Word()),
+    Column("lease_until", Moment),
+    Column("published", Moment),
+    Column("delivered", Moment),
+    Column("handed_over", Moment),
+    Column("opened", Moment),
+    Column("refused", Moment),
+    Column("refusal_code", Word()),
+    Index("ix_outbox_state", "state", "since"),
+    Index("ix_outbox_created", "created", "id"),
+    Index("ix_outbox_authority", "authority", "created", "id"),
+    Index("ix_outbox_procedure", "procedure", "created", "id"),
+    sqlite_with_rowid=False,
+)
+# Constants stand in the statements' text, not in parameters: otherwise no planner sees that a partial index will do.
+OWED = outbox.c.state == literal_column("'recorded'")
+OWED_RECEIPTS = and_(OWED, outbox.c.kind == literal_column("'receipts'"))
+RECEIPTED = outbox.c.state.in_(
+    [literal_column(f"'{state}'") for state in ("delivered", "handed-over", "opened", "refused")]
+)
+Index(
+    "ix_outbox_owed", outbox.c.created, outbox.c.id, sqlite_where=OWED, postgresql_where=OWED
+)  # what lease_outbox looks through
+Index(
+    "ix_outbox_owed_receipts", outbox.c.recipient, sqlite_where=OWED_RECEIPTS, postgresql_where=OWED_RECEIPTS
+)  # what peers_with_waiting_receipts asks
+Index(
+    "ix_outbox_receipted", outbox.c.recipient, outbox.c.published, sqlite_where=RECEIPTED, postgresql_where=RECEIPTED
+)  # what newest_receipted asks
+
+outbox_content = Table(
+    "outbox_content",
+    metadata,
+    Column("id", Word(MessageId), ForeignKey("outbox.id", ondelete="CASCADE"), primary_key=True),
+    Column("header", Raw, nullable=False),  # its JSON again, so that a list does not read megabytes of content
+    Column("content", Raw, nullable=False),
+)
+
+outbox_envelope = Table(
+    "outbox_envelope",
+    metadata,
+    Column("id", Word(MessageId), ForeignKey("outbox.id", ondelete="CASCADE"), primary_key=True),
+    Column("sha256", Word(Digest), nullable=False),
+    Column("expires", Moment, nullable=False),
+    Column("recipient_kid", Word(KeyId), nullable=False),
+    Column("ed25519_kid", Word(KeyId), nullable=False),
+    Column("ml_dsa_kid", Word(KeyId), nullable=False),
+    Column("trust_version", BigInteger, nullable=False),
+    Column("raw", Raw, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("sender", Word(CountryCode), primary_key=True),
+    Column("id", Word(MessageId), primary_key=True),
+    Column("digest", Word(Digest), nullable=False),
+    Column("procedure", Word(ProcedureId), nullable=False),
+    Column("type", Word(MessageType), nullable=False),
+    Column("authority", Word(AuthorityId), nullable=False),  # ours
+    Column("raw_sha256", Word(Digest), nullable=False),
+    Column("received", Moment, nullable=False),
+    Column("ed25519_kid", Word(KeyId), nullable=False),
+    Column("ml_dsa_kid", Word(KeyId), nullable=False),
+    Column("trust_version", BigInteger, nullable=False),
+    Column("mark", Word(), nullable=False),
+    Column("state", Word(InboxState), nullable=False),
+    Column("since", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("next_at", Moment),
+    Column("error", Word()),
+    Column("lease", Word()),
+    Column("lease_until", Moment),
+    Column("handed_over", Moment),
+    Column("opened", Moment),
+    Index("ix_inbox_state", "state", "since"),
+    Index("ix_inbox_id", "id"),
+    Index("ix_inbox_received", "received", "id"),
+    Index("ix_inbox_authority", "authority", "received", "id"),
+    Index("ix_inbox_procedure", "procedure", "received", "id"),
+    sqlite_with_rowid=False,
+)
+_TO_HAND_OVER = text("handed_over IS NULL")
+Index(
+    "ix_inbox_owed", inbox.c.received, inbox.c.id, sqlite_where=_TO_HAND_OVER, postgresql_where=_TO_HAND_OVER
+)  # what lease_inbox looks through
+
+inbox_content = Table(
+    "inbox_content",
+    metadata,
+    Column("sender", Word(CountryCode), primary_key=True),
+    Column("id", Word(MessageId), primary_key=True),
+    Column("header", Raw, nullable=False),
+    Column("content", Raw, nullable=False),
+    ForeignKeyConstraint(["sender", "id"], ["inbox.sender", "inbox.id"], ondelete="CASCADE"),
+)
+
+receipt = Table(
+    "receipt",
+    metadata,
+    Column("author", Word(CountryCode), primary_key=True),
+    Column("message", Word(MessageId), primary_key=True),
+    Column("kind", Word(ReceiptKind), primary_key=True),
+    Column("issuer", Word(CountryCode), primary_key=True),
+    Column("digest", Word(Digest), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("code", Word()),
+    Column("heads", Words(Digest), nullable=False),
+    Column("record_digest", Word(Digest)),
+    Column("issued", Boolean, nullable=False),
+    Column("queued", Moment),  # not null: waits for an envelope
+    Column("envelope", Word(MessageId)),  # the one that it travelled in last
+    sqlite_with_rowid=False,
+)
+_WAITING = text("queued IS NOT NULL")
+Index("ix_receipt_waiting", receipt.c.author, receipt.c.queued, sqlite_where=_WAITING, postgresql_where=_WAITING)
+
+seen_raw = Table(
+    "seen_raw",
+    metadata,
+    Column("sha256", Word(Digest), primary_key=True),
+    Column("sender", Word(CountryCode)),
+    Column("message", Word(MessageId)),
+    Column("answered", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("sha256", Word(Digest), primary_key=True),
+    Column("publisher", Word(), nullable=False),  # broker user; empty: unknown
+    Column("received", Moment, nullable=False),
+    Column("size", BigInteger, nullable=False),  # bytes of raw
+    Column("code", Word(), nullable=False),
+    Column("raw", Raw, nullable=False),
+    Index("ix_quarantine_publisher", "publisher", "received", "sha256", "size"),
+)
+
+parked = Table(
+    "parked",
+    metadata,
+    Column("sha256", Word(Digest), primary_key=True),
+    Column("publisher", Word(), nullable=False),
+    Column("received", Moment, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("code", Word(), nullable=False),
+    Column("next_at", Moment),
+    Column("attempts", Integer, nullable=False),
+    Column("raw", Raw, nullable=False),
+    Index("ix_parked_publisher", "publisher", "received", "sha256", "size"),
+    Index("ix_parked_next_at", "next_at", "sha256"),
+)
+
+abuse = Table(
+    "abuse",
+    metadata,
+    Column("publisher", Word(), primary_key=True),
+    Column("code", Word(), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    Column("last", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+counter = Table(
+    "counter",
+    metadata,
+    Column("name", Word(), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+attention = Table(
+    "attention",
+    metadata,
+    Column("id", _SERIAL, primary_key=True),
+    Column("code", Word(), nullable=False),
+    Column("subject", Word(), nullable=False),
+    Column("who", Word(), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("peer", Word(CountryCode)),
+    Column("authority", Word(AuthorityId)),
+    Column("detail", Word(), nullable=False),
+    Column("resolved", Moment),
+    Column("resolved_by", Word()),
+    Index("ix_attention_at", "at", "id"),
+    Index("ix_attention_authority", "authority", "at", "id"),
+)
+_OPEN = text("resolved IS NULL")
+Index(
+    "ux_attention_open",
+    attention.c.code,
+    attention.c.subject,
+    unique=True,
+    sqlite_where=_OPEN,
+    postgresql_where=_OPEN,
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", _SERIAL, primary_key=True),
+    Column("at", Moment, nullable=False),
+    Column("actor", Word(), nullable=False),
+    Column("action", Word(), nullable=False),
+    Column("subject", Word(), nullable=False),
+    Column("detail", Word(), nullable=False),
+    sqlite_autoincrement=True,  # a number is never given twice, also after the newest rows were retained away
+)
+
+lease = Table(
+    "lease",
+    metadata,
+    Column("name", Word(), primary_key=True),
+    Column("token", Word(), nullable=False),
+    Column("until", Moment, nullable=False),
+    sqlite_with_rowid=False,
+)

@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The transaction that flows see: every statement of this room on one connection, for both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from broker.core.ids import CountryCode, Digest, KeyId, MessageId, ProcedureId
+from broker.core.messages import InboxEntry, OutboxEntry, SealedEnvelope
+from broker.core.receipts import Receipt, ReceiptKind
+from broker.core.record import RecordEntry
+from broker.ports import (
+    Attention,
+    AuditRow,
+    HeldDelivery,
+    Idempotent,
+    InboxRow,
+    InboxState,
+    OutboxRow,
+    OutboxState,
+    ProcedureRow,
+    SeenRaw,
+)
+from broker.storage import held as raw
+from broker.storage import inbox, keys, outbox, people, procedures
+from broker.storage import receipts as evidence
+from broker.storage.execution import Execution
+
+__all__ = ["SqlTransaction"]
+
+
+class SqlTransaction:
+    """Implements `ports.Transaction`; its docstrings stand there."""
+
+    __slots__ = ("_db", "_us")
+
+    def __init__(self, db: Execution, us: CountryCode) -> None:
+        self._db = db
+        self._us = us
+
+    # idempotency
+
+    def find_idempotent(self, scope: str, key: str) -> Idempotent | None:
+        return keys.find_idempotent(self._db, scope, key)
+
+    def add_idempotent(self, row: Idempotent, now: datetime) -> None:
+        keys.add_idempotent(self._db, row, now)
+
+    # procedures and their record
+
+    def lock_procedure(self, procedure: ProcedureId) -> ProcedureRow | None:
+        return procedures.lock_procedure(self._db, procedure)
+
+    def add_procedure(self, row: ProcedureRow) -> None:
+        procedures.add_procedure(self._db, row)
+
+    def save_procedure(self, row: ProcedureRow) -> None:
+        procedures.save_procedure(self._db, row)
+
+    def record(self, procedure: ProcedureId) -> tuple[RecordEntry, ...]:
+        return procedures.record(self._db, procedure)
+
+    def add_record_entry(self, procedure: ProcedureId, entry: RecordEntry) -> None:
+        procedures.add_record_entry(self._db, procedure, entry)
+
+    def make_stub(self, procedure: ProcedureId, digest: Digest, code: str) -> None:
+        procedures.make_stub(self._db, procedure, digest, code)
+
+    def procedure_receipts(self, procedure: ProcedureId) -> tuple[Receipt, ...]:
+        return evidence.procedure_receipts(self._db, procedure)
+
+    # outbox
+
+    def add_outbox(self, entry: OutboxEntry, *, next_at: datetime) -> None:
+        outbox.add_outbox(self._db, entry, next_at=next_at)
+
+    def outbox(self, message: MessageId) -> OutboxRow | None:
+        return outbox.find_outbox(self._db, self._us, message)
+
+    def lease_outbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[OutboxRow, ...]:
+        return outbox.lease_outbox(self._db, self._us, now=now, until=until, token=token, limit=limit)
+
+    def save_sealed(self, envelope: SealedEnvelope, *, token: str) -> bool:
+        return outbox.save_sealed(self._db, envelope, token=token)
+
+    def mark_published(self, message: MessageId, *, at: datetime, token: str) -> bool:
+        return outbox.mark_published(self._db, message, at=at, token=token)
+
+    def retry_outbox(self, message: MessageId, *, next_at: datetime, error: str, token: str) -> bool:
+        return outbox.retry_outbox(self._db, message, next_at=next_at, error=error, token=token)
+
+    def reopen_outbox(self, message: MessageId, *, now: datetime, reseal: bool, count_resend: bool) -> bool:
+        return outbox.reopen_outbox(self._db, message, now=now, reseal=reseal, count_resend=count_resend)
+
+    def settle_outbox(self, message: MessageId, receipt: Receipt) -> bool:
+        return outbox.settle_outbox(self._db, message, receipt)
+
+    def outbox_sealed_with(self, kids: frozenset[KeyId]) -> tuple[MessageId, ...]:
+        return outbox.outbox_sealed_with(self._db, kids)
+
+    def overdue_outbox(self, *, state: OutboxState, before: datetime, limit: int) -> tuple[OutboxRow, ...]:
+        return outbox.overdue_outbox(self._db, self._us, state=state, before=before, limit=limit)
+
+    def newest_receipted(self, peer: CountryCode) -> datetime | None:
+        return outbox.newest_receipted(self._db, peer)
+
+    # inbox
+
+    def inbox(self, sender: CountryCode, message: MessageId) -> InboxRow | None:
+        return inbox.find_inbox(self._db, sender, message)
+
+    def add_inbox(self, entry: InboxEntry, *, next_at: datetime) -> bool:
+        return inbox.add_inbox(self._db, entry, next_at=next_at)
+
+    def lease_inbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[InboxRow, ...]:
+        return inbox.lease_inbox(self._db, now=now, until=until, token=token, limit=limit)
+
+    def retry_inbox(
+        self, sender: CountryCode, message: MessageId, *, next_at: datetime, error: str, token: str
+    ) -> bool:
+        return inbox.retry_inbox(self._db, sender, message, next_at=next_at, error=error, token=token)
+
+    def mark_handed_over(self, sender: CountryCode, message: MessageId, *, at: datetime, token: str) -> bool:
+        return inbox.mark_handed_over(self._db, sender, message, at=at, token=token)
+
+    def mark_opened(self, sender: CountryCode, message: MessageId, *, at: datetime) -> bool:
+        return inbox.mark_opened(self._db, sender, message, at=at)
+
+    def overdue_inbox(self, *, state: InboxState, before: datetime, limit: int) -> tuple[InboxRow, ...]:
+        return inbox.overdue_inbox(self._db, state=state, before=before, limit=limit)
+
+    # receipts
+
+    def add_receipt(self, receipt: Receipt, *, issued: bool) -> bool:
+        return evidence.add_receipt(self._db, receipt, issued=issued)
+
+    def receipt(
+        self, issuer: CountryCode, author: CountryCode, message: MessageId, kind: ReceiptKind
+    ) -> Receipt | None:
+        return evidence.find_receipt(self._db, issuer, author, message, kind)
+
+    def queue_receipts(self, author: CountryCode, message: MessageId) -> None:
+        evidence.queue_receipts(self._db, author, message)
+
+    def waiting_receipts(self, peer: CountryCode, limit: int) -> tuple[Receipt, ...]:
+        return evidence.waiting_receipts(self._db, peer, limit)
+
+    def peers_with_waiting_receipts(self) -> tuple[CountryCode, ...]:
+        return evidence.peers_with_waiting_receipts(self._db)
+
+    def assign_receipts(self, receipts: Sequence[Receipt], envelope: MessageId) -> None:
+        evidence.assign_receipts(self._db, receipts, envelope)
+
+    # raw bytes, quarantine, parking
+
+    def seen(self, sha256: Digest) -> SeenRaw | None:
+        return raw.seen(self._db, sha256)
+
+    def save_seen(self, row: SeenRaw) -> None:
+        raw.save_seen(self._db, row)
+
+    def quarantine(self, held: HeldDelivery, *, max_items: int, max_bytes: int) -> None:
+        raw.quarantine_delivery(self._db, held, max_items=max_items, max_bytes=max_bytes)
+
+    def park(self, held: HeldDelivery, *, max_items: int, max_bytes: int) -> None:
+        raw.park(self._db, held, max_items=max_items, max_bytes=max_bytes)
+
+    def due_parked(self, *, now: datetime, limit: int) -> tuple[HeldDelivery, ...]:
+        return raw.due_parked(self._db, now=now, limit=limit)
+
+    def unpark(self, sha256: Digest) -> None:
+        raw.unpark(self._db, sha256)
+
+    def count_abuse(self, user: str, code: str, at: datetime) -> int:
+        return raw.count_abuse(self._db, user, code, at)
+
+    # people
+
+    def raise_attention(self, attention: Attention) -> bool:
+        return people.raise_attention(self._db, attention)
+
+    def resolve_attention(self, code: str, subject: str, *, at: datetime, by: str) -> bool:
+        return people.resolve_attention(self._db, code, subject, at=at, by=by)
+
+    def audit(self, row: AuditRow) -> None:
+        people.add_audit(self._db, row)
+
+    # one worker at a time
+
+    def take_lease(self, name: str, *, token: str, now: datetime, until: datetime) -> bool:
+        return keys.take_lease(self._db, name, token=token, now=now, until=until)

@@ -1,0 +1,255 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A private PostgreSQL for tests: the one that is named, else one that is started from what this machine has.
+
+In this order: ``TRM_TEST_POSTGRES_URL`` (its user may create databases); installed binaries; Debian packages when we are
+root; Docker. One printed line says which. What was started is ended with the block, and also when this process dies.
+"""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+from psycopg import sql
+from sqlalchemy import make_url
+
+__all__ = ["URL_VARIABLE", "PostgresServer", "postgres", "postgres_server"]
+
+URL_VARIABLE = "TRM_TEST_POSTGRES_URL"
+
+_DEBIAN_HOME = Path("/usr/lib/postgresql")
+_DEBIAN_CLUSTERS = Path("/etc/postgresql-common/createcluster.d")
+_IMAGE = "postgres:17"
+_READY_SECONDS = 60
+_STOP_SECONDS = 20
+# The shell ends the server when its input closes: also when this process was killed and could not end it itself.
+_WATCHED = '"$@" & server=$!; cat > /dev/null; kill -INT "$server"; wait "$server"'
+_SETTINGS = {
+    "listen_addresses": "",  # a socket in a private directory only
+    "fsync": "on",
+    "max_connections": "60",
+    "shared_buffers": "32MB",
+    "log_min_messages": "panic",
+    "log_min_error_statement": "panic",
+}
+
+
+class PostgresServer:
+    """A running server, in which each test gets a database of its own."""
+
+    def __init__(self, url: str) -> None:
+        """Args:
+        url: of any database whose user may create others.
+        """
+        self.url = url
+        self._templates: dict[str, str] = {}
+        self._made: list[str] = []
+
+    def database(self, *, like: Callable[[str], None] | None = None) -> str:
+        """Return the URL of a new database; a copy of one that `like` has filled, which it does once."""
+        template = "template1"
+        if like is not None:
+            key = f"{like.__module__}.{like.__qualname__}"
+            if key not in self._templates:
+                self._templates[key] = self._create("template1")
+                like(self._address(self._templates[key]))
+            template = self._templates[key]
+        return self._address(self._create(template))
+
+    def drop(self, url: str) -> None:
+        """Remove a database, whoever is still connected."""
+        name = make_url(url).database or ""
+        self._execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+        self._made.remove(name)
+
+    def disconnect_all(self, url: str) -> int:
+        """Cut every connection to a database, as a restart of the server would; return how many there were."""
+        name = make_url(url).database or ""
+        with psycopg.connect(_plain(self.url), autocommit=True) as connection:
+            cut = connection.execute(
+                "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (name,)
+            )
+            return len(cut.fetchall())
+
+    def drop_all(self) -> None:
+        """Remove every database made here; a server that was named by its user is left as it was found."""
+        for name in tuple(self._made):
+            self.drop(self._address(name))
+
+    def _create(self, template: str) -> str:
+        name = f"trm_test_{uuid4().hex}"
+        self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
+        self._made.append(name)
+        return name
+
+    def _execute(self, statement: sql.Composed) -> None:
+        with psycopg.connect(_plain(self.url), autocommit=True) as connection:
+            connection.execute(statement)
+
+    def _address(self, name: str) -> str:
+        return make_url(self.url).set(database=name).render_as_string(hide_password=False)
+
+
+@contextmanager
+def postgres(say: Callable[[str], None] = print) -> Iterator[str]:
+    """Give the URL of a new, empty database."""
+    with postgres_server(say) as server:
+        yield server.database()
+
+
+@contextmanager
+def postgres_server(say: Callable[[str], None] = print) -> Iterator[PostgresServer]:
+    """Give a server, by the first way of the module's list that this machine offers; `say` gets one line about it.
+
+    Raises:
+        RuntimeError: it offers none; the message says what would help.
+    """
+    with _found(say) as url:
+        server = PostgresServer(url)
+        try:
+            yield server
+        finally:
+            server.drop_all()
+
+
+@contextmanager
+def _found(say: Callable[[str], None]) -> Iterator[str]:
+    named = os.environ.get(URL_VARIABLE)
+    if named:
+        say(f"PostgreSQL: using the server that {URL_VARIABLE} names")
+        yield named
+        return
+    binaries, how = _binaries(), "installed binaries"
+    if binaries is None and os.geteuid() == 0 and shutil.which("apt-get"):
+        _install()
+        binaries, how = _binaries(), "Debian packages that were installed for it"
+    if binaries is not None:
+        with _private(binaries) as url:
+            say(f"PostgreSQL: started a private server from {how} in {binaries}")
+            yield url
+    elif shutil.which("docker"):
+        with _container() as url:
+            say(f"PostgreSQL: started a container of {_IMAGE}")
+            yield url
+    else:
+        raise RuntimeError(f"no PostgreSQL: set {URL_VARIABLE}, or install PostgreSQL or Docker")
+
+
+def _binaries() -> Path | None:
+    """Return the folder of the newest installed server."""
+    candidates = sorted(_DEBIAN_HOME.glob("*/bin"), key=lambda path: float(path.parent.name), reverse=True)
+    on_path = shutil.which("initdb")
+    if on_path is not None:
+        candidates.insert(0, Path(on_path).resolve().parent)
+    return next((path for path in candidates if (path / "initdb").exists() and (path / "postgres").exists()), None)
+
+
+def _install() -> None:
+    """Install Debian's server without the cluster that its package would create and start."""
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    install = ["apt-get", "install", "--yes", "--no-install-recommends"]
+    with suppress(subprocess.CalledProcessError):  # the next way is tried
+        subprocess.run(["apt-get", "update"], check=True, env=environment, stdout=subprocess.DEVNULL)
+        subprocess.run([*install, "postgresql-common"], check=True, env=environment, stdout=subprocess.DEVNULL)
+        _DEBIAN_CLUSTERS.mkdir(parents=True, exist_ok=True)
+        (_DEBIAN_CLUSTERS / "trm-tests.conf").write_text("create_main_cluster = false\n")
+        subprocess.run([*install, "postgresql"], check=True, env=environment, stdout=subprocess.DEVNULL)
+
+
+@contextmanager
+def _private(binaries: Path) -> Iterator[str]:
+    """Run a server in a directory of its own, as another user where we are root: PostgreSQL refuses root."""
+    home = Path(tempfile.mkdtemp(prefix="trm-pg-"))  # short: a socket's path has at most 107 bytes
+    user, group = _account()
+    environment = {"PATH": os.environ.get("PATH", ""), "LC_ALL": "C", "HOME": str(home)}
+    data = home / "data"
+    try:
+        if user is not None and group is not None:
+            os.chown(home, user, group)
+        subprocess.run(
+            [binaries / "initdb", "--pgdata", data, "--username", "trm", "--auth", "trust",
+             "--encoding", "UTF8", "--locale", "C", "--no-sync"],
+            check=True, env=environment, cwd=home, user=user, group=group, extra_groups=None if user is None else [],
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        settings = [f"-c{name}={value}" for name, value in (_SETTINGS | {"unix_socket_directories": str(home)}).items()]
+        server = subprocess.Popen(
+            ["/bin/sh", "-c", _WATCHED, "sh", binaries / "postgres", "-D", data, *settings],
+            env=environment, cwd=home, user=user, group=group, extra_groups=None if user is None else [],
+            stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            yield _ready(f"postgresql://trm@/postgres?host={home}", server)
+        finally:
+            _end(server)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _account() -> tuple[int | None, int | None]:
+    """Return whom to run the server as; nobody else where we are not root."""
+    if os.geteuid() != 0:
+        return None, None
+    for name in ("postgres", "nobody"):
+        with suppress(KeyError):
+            entry = pwd.getpwnam(name)
+            return entry.pw_uid, entry.pw_gid
+    raise RuntimeError("no PostgreSQL: it refuses root, and there is neither a user postgres nor nobody")
+
+
+@contextmanager
+def _container() -> Iterator[str]:
+    name, password = f"trm-pg-{uuid4().hex[:12]}", uuid4().hex
+    subprocess.run(
+        ["docker", "run", "--detach", "--rm", "--name", name, "--env", f"POSTGRES_PASSWORD={password}",
+         "--publish", "127.0.0.1::5432", _IMAGE],
+        check=True, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        port = subprocess.run(["docker", "port", name, "5432/tcp"], check=True, capture_output=True, text=True).stdout
+        yield _ready(f"postgresql://postgres:{password}@{port.split()[0]}/postgres", None)
+    finally:
+        subprocess.run(["docker", "rm", "--force", name], check=False, stdout=subprocess.DEVNULL)
+
+
+def _ready(url: str, server: subprocess.Popen[bytes] | None) -> str:
+    """Wait until the server answers.
+
+    Raises:
+        RuntimeError: it ended, or did not answer in time.
+    """
+    deadline = time.monotonic() + _READY_SECONDS
+    while time.monotonic() < deadline:
+        if server is not None and server.poll() is not None:
+            raise RuntimeError("PostgreSQL ended while it was starting")
+        with suppress(psycopg.OperationalError), psycopg.connect(_plain(url), connect_timeout=5):
+            return url
+        time.sleep(0.05)
+    raise RuntimeError("PostgreSQL did not answer in time")
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Close the watching shell's input, which ends the server fast and clean; by force when it does not."""
+    if server.stdin is not None:
+        server.stdin.close()
+    try:
+        server.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(server.pid, signal.SIGKILL)  # its session is its own
+        server.wait()
+
+
+def _plain(url: str) -> str:
+    """Return the address as libpq reads it."""
+    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)

@@ -1,0 +1,262 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Carries sealed envelopes over RabbitMQ quorum queues.
+
+- Publishing and consuming have a connection each: flow control against publishers must not delay acknowledgements.
+- A publish is mandatory, persistent, confirmed and bounded as a whole, waiting for the connection included.
+- After a publish of unknown outcome the connection is thrown away. A late return could otherwise be taken for the
+  answer to the same message sent again, because the client library matches returns by message id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
+
+import aiormq.exceptions
+from aiormq.abc import AbstractChannel, DeliveredMessage
+from pamqp import commands as spec
+
+from broker.core.errors import NodeError, PublishRefused, PublishUnconfirmed, TransportUnavailable, Unroutable
+from broker.core.ids import CountryCode, MessageId
+from broker.core.messages import Delivery, SealedEnvelope
+from broker.ports import Clock
+from broker.transport.rabbit_delivery import RabbitTag, delivery_of, properties_for
+from broker.transport.rabbit_link import FAILURES, RabbitLink, RabbitOptions, cancelled
+from broker.transport.topology import EXCHANGE, dead_queue, in_queue, routing_key
+
+__all__ = ["RabbitOptions", "RabbitTransport"]
+
+_REFUSED = (aiormq.exceptions.ChannelAccessRefused, aiormq.exceptions.ChannelPreconditionFailed)
+
+
+class RabbitTransport:
+    """Implements `ports.Transport`; connects at its first use."""
+
+    def __init__(self, options: RabbitOptions, clock: Clock, jitter: Callable[[], float] = random.random) -> None:
+        """Args:
+        options: address, country and bounds.
+        clock: waits between attempts; the bounds themselves are real time.
+        jitter: a random number in [0, 1), so that not all nodes come back at once.
+
+        Raises:
+            SettingsInvalid: the address cannot be used.
+        """
+        self._options = options
+        self._clock = clock
+        self._jitter = jitter
+        self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
+        self._in_flight: dict[MessageId, asyncio.Event] = {}
+        self._pauses: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._publisher = RabbitLink(
+            options, clock, jitter, name="rabbit-publish", open_session=_open_publishing, confirms=True
+        )
+        self._consumer = RabbitLink(
+            options, clock, jitter, name="rabbit-consume", open_session=self._open_consuming, confirms=False
+        )
+
+    async def publish(self, envelope: SealedEnvelope) -> None:
+        """Publish and wait for the confirmation; see `ports.Transport.publish`.
+
+        Raises:
+            Unroutable: there is no queue for that country.
+            PublishRefused: the broker said no.
+            PublishUnconfirmed: unknown outcome.
+            TransportUnavailable: no connection in time.
+        """
+        if self._closed:
+            raise TransportUnavailable("This node is stopping.")
+        self._publisher.start()
+        session: _Publishing | None = None
+        try:
+            async with asyncio.timeout(self._options.publish_timeout_seconds), self._alone(envelope.id):
+                session = await self._publisher.session()
+                await session.publish(envelope)
+        except asyncio.CancelledError as error:
+            if session is not None:
+                session.lost.set()
+            if cancelled():
+                raise
+            raise _publish_error(error, session) from None  # a dying connection ends its waits with this error
+        except Exception as error:
+            raise _publish_error(error, session) from None
+
+    async def deliveries(self) -> AsyncIterator[Delivery]:
+        """Yield from both queues until closed; several iterators share what arrives."""
+        if not self._closed:
+            self._consumer.start()
+        while (delivery := await self._arrived.get()) is not None:
+            if not delivery.tag.lost.is_set():  # else it comes again on the next connection
+                yield delivery
+        self._arrived.put_nowait(None)  # for the other iterators
+
+    async def done(self, delivery: Delivery) -> None:
+        """Acknowledge; harmless when the connection is gone."""
+        tag: RabbitTag = delivery.tag
+        if tag.settle():
+            await self._tell(tag, tag.channel.basic_ack(tag.number, wait=True))
+
+    async def again(self, delivery: Delivery) -> None:
+        """Give back after a pause that grows with each return; until then it counts as unsettled."""
+        if not self._closed:
+            pause = asyncio.create_task(self._give_back(delivery.tag), name="rabbit-give-back")
+            self._pauses.add(pause)
+            pause.add_done_callback(self._pauses.discard)
+
+    async def health(self) -> str | None:
+        """Return None when both directions are connected, else one sentence."""
+        if self._closed:
+            return "The transport is closed."
+        self._publisher.start()
+        self._consumer.start()
+        for link in (self._publisher, self._consumer):
+            if (trouble := await link.trouble()) is not None:
+                return trouble
+        return None
+
+    async def close(self) -> None:
+        """Stop; what is unsettled comes again."""
+        self._closed = True
+        self._arrived.put_nowait(None)
+        for pause in self._pauses:
+            pause.cancel()
+        await asyncio.gather(*self._pauses, return_exceptions=True)
+        await asyncio.gather(self._publisher.close(), self._consumer.close())
+
+    @contextlib.asynccontextmanager
+    async def _alone(self, message: MessageId) -> AsyncIterator[None]:
+        while (other := self._in_flight.get(message)) is not None:
+            await other.wait()
+        mine = self._in_flight[message] = asyncio.Event()
+        try:
+            yield
+        finally:
+            del self._in_flight[message]
+            mine.set()
+
+    async def _give_back(self, tag: RabbitTag) -> None:
+        longest = min(self._options.again_max_seconds, self._options.again_seconds * 2.0 ** min(tag.count, 16))
+        await self._clock.sleep(longest * (0.5 + self._jitter() / 2))
+        if tag.settle():
+            # reject, not nack: RabbitMQ 4.3 counts only rejects towards the delivery limit.
+            await self._tell(tag, tag.channel.basic_reject(tag.number, requeue=True, wait=True))
+
+    async def _tell(self, tag: RabbitTag, settling: Awaitable[None]) -> None:
+        try:
+            async with asyncio.timeout(self._options.publish_timeout_seconds):
+                await settling
+        except FAILURES:
+            tag.lost.set()  # it comes again on the next connection
+
+    async def _open_consuming(self, channel: AbstractChannel, lost: asyncio.Event) -> _Consuming:
+        session = _Consuming(channel, lost, self._arrived, self._clock, self._options)
+        await session.begin()
+        return session
+
+
+class _Publishing:
+    """One publishing channel."""
+
+    def __init__(self, channel: AbstractChannel, lost: asyncio.Event) -> None:
+        self._channel = channel
+        self.lost = lost
+        self._in_flight = 0
+        self.crowded = False  # several publishes were in flight when one failed
+
+    async def publish(self, envelope: SealedEnvelope) -> None:
+        self._in_flight += 1
+        try:
+            answer = await self._channel.basic_publish(
+                envelope.raw,
+                exchange=EXCHANGE,
+                routing_key=routing_key(envelope.recipient),
+                properties=properties_for(envelope),
+                mandatory=True,
+            )
+        except BaseException:
+            self.crowded |= self._in_flight > 1
+            raise
+        finally:
+            self._in_flight -= 1
+        if not isinstance(answer, spec.Basic.Ack):
+            raise PublishUnconfirmed
+
+    async def watch(self) -> None:
+        await self.lost.wait()
+
+
+async def _open_publishing(channel: AbstractChannel, lost: asyncio.Event) -> _Publishing:
+    return _Publishing(channel, lost)
+
+
+class _Consuming:
+    """One consuming channel on both queues of a country."""
+
+    def __init__(
+        self,
+        channel: AbstractChannel,
+        lost: asyncio.Event,
+        arrived: asyncio.Queue[Delivery | None],
+        clock: Clock,
+        options: RabbitOptions,
+    ) -> None:
+        self._channel = channel
+        self.lost = lost
+        self._arrived = arrived
+        self._clock = clock
+        self._options = options
+        self._queues = queues_of(options.us)
+        self._since: Counter[str] = Counter()  # deliveries per queue since the watchdog looked
+        self._unsettled: dict[str, set[int]] = {kind: set() for kind in self._queues}
+
+    async def begin(self) -> None:
+        self._channel.on_consumer_cancel_callbacks.add(lambda _: self.lost.set())
+        await self._channel.basic_qos(prefetch_count=self._options.prefetch)
+        for kind, queue in self._queues.items():
+            await self._channel.basic_consume(queue, self._taker(kind))
+
+    async def watch(self) -> None:
+        """Give the connection up when a queue holds messages and none has come, or when nobody consumes it."""
+        while True:
+            self._since.clear()
+            await self._clock.sleep(self._options.watchdog_seconds)
+            for kind, queue in self._queues.items():
+                idle = not self._since[kind] and len(self._unsettled[kind]) < self._options.prefetch
+                answer = await self._channel.queue_declare(
+                    queue, passive=True, timeout=self._options.connect_timeout_seconds
+                )
+                if not answer.consumer_count or (answer.message_count and idle):
+                    return
+
+    def _taker(self, kind: str) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
+        async def take(message: DeliveredMessage) -> None:
+            self._since[kind] += 1
+            self._arrived.put_nowait(delivery_of(message, queue=kind, lost=self.lost, unsettled=self._unsettled[kind]))
+
+        return take
+
+
+def queues_of(us: CountryCode) -> dict[str, str]:
+    """Return the country's queues by the word that a delivery carries."""
+    return {"in": in_queue(us), "dead": dead_queue(us)}
+
+
+def _publish_error(error: BaseException, session: _Publishing | None) -> NodeError:
+    if session is None:
+        return TransportUnavailable()
+    if isinstance(error, aiormq.exceptions.PublishError):
+        return Unroutable()
+    if isinstance(error, aiormq.exceptions.DeliveryError):
+        return PublishRefused()
+    session.lost.set()
+    # Such an error closes the channel under all publishes in flight, and does not say which of them it is about.
+    if isinstance(error, aiormq.exceptions.ChannelNotFoundEntity) and not session.crowded:
+        return Unroutable("The message broker has no exchange: import the definitions file.")
+    if isinstance(error, _REFUSED) and not session.crowded:
+        return PublishRefused()
+    return PublishUnconfirmed()

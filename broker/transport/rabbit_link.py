@@ -1,0 +1,244 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""One supervised connection to RabbitMQ: opened, watched, thrown away when in doubt, opened again after a pause.
+
+A plain connection and our own loop instead of aio-pika's "robust" one: nothing is repaired in place, so nothing can be
+half repaired, and every wait is bounded. Nothing is declared on the broker; nodes may not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Generic, Protocol, TypeVar
+
+import aio_pika
+import aiormq.exceptions
+from aio_pika.abc import AbstractConnection
+from aiormq.abc import AbstractChannel
+from pamqp.exceptions import PAMQPException
+from yarl import URL
+
+from broker.core.errors import SettingsInvalid
+from broker.core.ids import CountryCode
+from broker.ports import Clock
+
+__all__ = ["FAILURES", "RabbitLink", "RabbitOptions", "Session", "cancelled", "tls_context"]
+
+# What a connection can fail with; aiormq's connection errors are OSError too.
+FAILURES = (aiormq.exceptions.AMQPError, PAMQPException, OSError, EOFError, RuntimeError, ValueError, TimeoutError)
+_CLOSE_SECONDS = 5.0
+
+_SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
+    (ssl.SSLError, "The message broker's certificate or TLS version is not acceptable."),
+    (aiormq.exceptions.ProbableAuthenticationError, "The message broker refuses this node's user, password or certificate."),
+    (aiormq.exceptions.AuthenticationError, "The message broker does not offer this node's way to log in."),
+    (aiormq.exceptions.ConnectionNotAllowed, "The message broker does not let this node's user onto the virtual host."),
+    (aiormq.exceptions.ChannelNotFoundEntity, "A queue or exchange of this node is missing: import the definitions file."),
+    (aiormq.exceptions.ChannelAccessRefused, "This node's user may not use its queues: import the definitions file."),
+    (TimeoutError, "The message broker does not answer in time."),
+    (OSError, "The message broker cannot be reached."),
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RabbitOptions:
+    """Where the message broker is, who we are there, and how long anything may take."""
+
+    url: str = field(repr=False)  # amqp://user:password@host:port/vhost; amqps without password logs in by certificate
+    us: CountryCode
+    tls: ssl.SSLContext | None = field(default=None, repr=False)  # required with amqps
+    prefetch: int = 200  # unsettled deliveries per queue
+    publish_timeout_seconds: float = 10.0
+    connect_timeout_seconds: float = 10.0
+    heartbeat_seconds: int = 20
+    retry_seconds: float = 1.0  # first pause before connecting again; doubled each time
+    retry_max_seconds: float = 30.0
+    watchdog_seconds: float = 60.0
+    again_seconds: float = 1.0  # first pause before an undecided delivery goes back; doubled each time
+    again_max_seconds: float = 60.0
+
+
+def tls_context(*, authority: Path, certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return the one TLS context for a broker: TLS 1.3, its host name and certificate checked, ours shown.
+
+    Args:
+        authority: PEM file of the certificate authority that the broker's certificate must come from.
+        certificate: PEM file of this node's certificate chain.
+        key: PEM file of its private key.
+
+    Raises:
+        SettingsInvalid: a file cannot be read or does not fit.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # CERT_REQUIRED and check_hostname
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    try:
+        context.load_verify_locations(cafile=authority)
+        context.load_cert_chain(certificate, key)
+    except (OSError, ValueError):
+        raise SettingsInvalid("The certificate files for the message broker cannot be used.") from None
+    return context
+
+
+class Session(Protocol):
+    """What lives on one connection."""
+
+    lost: asyncio.Event  # set when the connection is gone or not to be trusted any more
+
+    async def watch(self) -> None:
+        """Set `lost` when the broker does not serve us although the connection stands; runs until cancelled."""
+        ...
+
+
+S = TypeVar("S", bound=Session)
+
+
+class RabbitLink(Generic[S]):
+    """Keeps one session open."""
+
+    def __init__(
+        self,
+        options: RabbitOptions,
+        clock: Clock,
+        jitter: Callable[[], float],
+        *,
+        name: str,
+        open_session: Callable[[AbstractChannel, asyncio.Event], Awaitable[S]],
+        confirms: bool,
+    ) -> None:
+        self._options = options
+        self._clock = clock
+        self._jitter = jitter
+        self._name = name
+        self._open_session = open_session
+        self._confirms = confirms
+        self._url = _address(options)
+        self._session: S | None = None
+        self._channel: object = None
+        self._ready = asyncio.Event()
+        self._tried = asyncio.Event()  # the first attempt has an outcome
+        self._trouble: str | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to connect, once."""
+        if self._task is None:
+            self._task = asyncio.create_task(self._supervise(), name=self._name)
+
+    async def session(self) -> S:
+        """Wait for an open session."""
+        while self._session is None:
+            await self._ready.wait()
+        return self._session
+
+    async def trouble(self) -> str | None:
+        """Return None when connected, else one sentence; waits for the first attempt's outcome only."""
+        await self._tried.wait()
+        return None if self._session is not None else self._trouble
+
+    async def close(self) -> None:
+        """End the connection and the loop."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+
+    async def _supervise(self) -> None:
+        failures = 0
+        while True:
+            try:
+                await self._live()
+                failures = 0
+                self._trouble = "The connection to the message broker was lost."
+            except Exception as error:  # whatever the library surprises with must not end consuming for good
+                failures += 1
+                self._trouble = _sentence(error)
+            except asyncio.CancelledError:
+                # aiormq also ends waits on a dying connection with this error; only a cancelled task stops.
+                if cancelled():
+                    raise
+                failures += 1
+                self._trouble = "The connection to the message broker was lost."
+            self._tried.set()
+            await self._clock.sleep(self._pause(failures))
+
+    async def _live(self) -> None:
+        async with asyncio.timeout(self._options.connect_timeout_seconds):
+            connection = await aio_pika.connect(self._url, ssl_context=self._options.tls)
+        try:
+            async with asyncio.timeout(self._options.connect_timeout_seconds):
+                session = await self._begin(connection)
+            await self._serve(session)
+        finally:
+            await _end(connection)
+
+    async def _begin(self, connection: AbstractConnection) -> S:
+        channel = await connection.channel(publisher_confirms=self._confirms, on_return_raises=self._confirms)
+        self._channel = channel  # aio-pika holds it weakly only
+        # Below aio-pika's own publish and consume: its messages always carry a priority and a header table.
+        wire = await channel.get_underlay_channel()
+        lost = asyncio.Event()
+        wire.closing.add_done_callback(lambda _: lost.set())
+        return await self._open_session(wire, lost)
+
+    async def _serve(self, session: S) -> None:
+        watch = asyncio.create_task(session.watch(), name=f"{self._name}-watchdog")
+        watch.add_done_callback(lambda _: session.lost.set())  # a watchdog that ends has seen enough
+        self._session = session
+        self._ready.set()
+        self._tried.set()
+        try:
+            await session.lost.wait()
+        finally:
+            self._session = None
+            self._ready.clear()
+            session.lost.set()
+            watch.cancel()
+            await asyncio.gather(watch, return_exceptions=True)
+
+    def _pause(self, failures: int) -> float:
+        longest = min(self._options.retry_max_seconds, self._options.retry_seconds * 2.0 ** min(failures, 16))
+        return longest * (0.5 + self._jitter() / 2)
+
+
+def _address(options: RabbitOptions) -> URL:
+    """Build the address from its parts: a query of the settings could switch certificate checks off.
+
+    Raises:
+        SettingsInvalid: it is no AMQP address, or amqps comes without a TLS context.
+    """
+    try:
+        url = URL(options.url)
+    except ValueError:
+        raise SettingsInvalid("The message broker's address is not a URL.", where="broker.url") from None
+    if url.scheme not in {"amqp", "amqps"} or not url.host:
+        raise SettingsInvalid("The message broker's address must begin with amqp:// or amqps://.", where="broker.url")
+    if (url.scheme == "amqps") != (options.tls is not None):
+        raise SettingsInvalid("amqps needs certificate files, and amqp takes none.", where="broker.url")
+    query = {"heartbeat": str(options.heartbeat_seconds)}
+    if url.scheme == "amqps" and url.password is None:
+        query["auth"] = "EXTERNAL"
+    return url.with_query(query)
+
+
+def _sentence(error: BaseException) -> str:
+    cause = error.__cause__ or error
+    for kind, sentence in _SENTENCES:
+        if isinstance(cause, kind) or isinstance(error, kind):
+            return sentence
+    return "The message broker cannot be used."
+
+
+def cancelled() -> bool:
+    """Whether somebody cancels the current task."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+async def _end(connection: AbstractConnection) -> None:
+    with contextlib.suppress(*FAILURES):
+        async with asyncio.timeout(_CLOSE_SECONDS):
+            await connection.close()

@@ -1,0 +1,262 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The files of a spool: one folder per country with ``tmp``, ``new`` and ``claimed``.
+
+A file is written in ``tmp``, synchronised, and renamed into ``new``; a reader claims it by renaming it into ``claimed``
+with its own mark and an expiry. Renaming inside one file system is the only step that must be atomic, and it is, on FAT
+too: no hard links, no colons, no difference that only upper and lower case makes. Names hold message id and digest.
+
+A claim returns when its owner is gone (its lock is free) or when it expires, where locks do not work.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from broker.core.errors import DiskFull, NodeError, PublishRefused, TransportUnavailable, Unroutable
+from broker.core.ids import CountryCode
+from broker.core.messages import SealedEnvelope
+from broker.transport.topology import MAX_MESSAGE_BYTES
+
+__all__ = ["Claim", "SpoolFolder", "create", "file_name"]
+
+_NEW = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9a-f]{16}\.jwe", re.ASCII)
+_CLAIMED = re.compile(rf"(?P<name>{_NEW.pattern})\.(?P<owner>[0-9a-f]{{16}})\.(?P<expires>[0-9]{{1,12}})", re.ASCII)
+_PARTS = ("tmp", "new", "claimed")
+_LEFTOVER_SECONDS = 86_400  # an unfinished file of that age has no writer any more
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """A file that this process has taken."""
+
+    name: str  # as it was in ``new``
+    path: Path
+
+
+def file_name(envelope: SealedEnvelope) -> str:
+    """Return the only name that an envelope's file ever has."""
+    return f"{envelope.id}.{envelope.sha256[:16]}.jwe"
+
+
+def create(folder: Path, members: Iterable[CountryCode]) -> None:
+    """Make the folders of the members; existing ones stay as they are.
+
+    Raises:
+        TransportUnavailable: the file system refused.
+    """
+    with _as_ours():
+        for member in members:
+            for part in _PARTS:
+                (folder / member / part).mkdir(parents=True, exist_ok=True)
+
+
+class SpoolFolder:
+    """Blocking file operations of one process of one country."""
+
+    def __init__(self, folder: Path, us: CountryCode, owner: str) -> None:
+        """Args:
+        folder: the spool, with a folder per country.
+        us: whose input is read.
+        owner: 16 hex digits that no other process has.
+        """
+        self._folder = folder
+        self._own = folder / us
+        self._owner = owner
+        self._lock: int | None = None
+
+    def put(self, envelope: SealedEnvelope) -> None:
+        """Write an envelope for its recipient; it is on the disk when this returns.
+
+        Raises:
+            Unroutable: the recipient has no folder.
+            DiskFull: no room.
+            PublishRefused: the folder may not be written.
+            TransportUnavailable: the spool is not there or fails.
+        """
+        target = self._folder / envelope.recipient
+        with _as_ours():
+            if not self._folder.is_dir():
+                raise TransportUnavailable("The spool folder is missing: is its medium mounted?")
+            if not (target / "new").is_dir():
+                raise Unroutable("The spool has no folder for that country.")
+            name = file_name(envelope)
+            part = target / "tmp" / f"{name}.{secrets.token_hex(8)}.part"
+            try:
+                _write(part, envelope.raw)
+                with contextlib.suppress(FileExistsError):  # the same name holds the same bytes
+                    part.replace(target / "new" / name)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    part.unlink(missing_ok=True)
+                raise
+            _synchronise(target / "new")
+
+    def claim(self, most: int, expires: int) -> list[Claim]:
+        """Take up to that many waiting files, oldest message first.
+
+        Raises:
+            TransportUnavailable: the spool is not there or fails.
+        """
+        with _as_ours():
+            self._hold_lock()
+            waiting = sorted(entry.name for entry in os.scandir(self._own / "new") if _readable(entry))
+            claims: list[Claim] = []
+            for name in waiting:
+                if len(claims) == most:
+                    break
+                path = self._own / "claimed" / f"{name}.{self._owner}.{expires}"
+                try:
+                    (self._own / "new" / name).rename(path)
+                except FileNotFoundError:
+                    continue  # another process was faster
+                except OSError:
+                    if claims:
+                        break  # what is claimed must be worked off; the next look meets the fault again
+                    raise
+                claims.append(Claim(name=name, path=path))
+            return claims
+
+    def read(self, claim: Claim) -> bytes | None:
+        """Return the bytes, one more than allowed at most, so that the size check refuses it; None when it is gone.
+
+        Raises:
+            TransportUnavailable: the spool is not there or fails.
+        """
+        with _as_ours(), contextlib.suppress(FileNotFoundError), claim.path.open("rb") as file:
+            return file.read(MAX_MESSAGE_BYTES + 1)
+        return None
+
+    def remove(self, claim: Claim) -> None:
+        """Forget a settled file; when this fails it comes again."""
+        with contextlib.suppress(OSError):
+            claim.path.unlink(missing_ok=True)
+
+    def give_back(self, claim: Claim) -> None:
+        """Put a claimed file back; when this fails its expiry does it."""
+        with contextlib.suppress(OSError):
+            claim.path.replace(self._own / "new" / claim.name)
+
+    def recover(self, now: int) -> int:
+        """Put back what crashed or hanging processes claimed, clear unfinished files; return how many came back.
+
+        Raises:
+            TransportUnavailable: the spool is not there or fails.
+        """
+        with _as_ours():
+            found = [
+                (entry, match)
+                for entry in os.scandir(self._own / "claimed")
+                if (match := _CLAIMED.fullmatch(entry.name))
+            ]
+            others = {match["owner"] for _, match in found} - {self._owner}
+            gone = {owner for owner in others if self._is_gone(owner)}
+            back = 0
+            for entry, match in found:
+                if match["owner"] in gone or (match["owner"] in others and int(match["expires"]) <= now):
+                    with contextlib.suppress(FileNotFoundError):
+                        Path(entry.path).replace(self._own / "new" / match["name"])
+                        back += 1
+            for entry in os.scandir(self._own / "tmp"):
+                with contextlib.suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_mtime < now - _LEFTOVER_SECONDS:
+                        Path(entry.path).unlink()
+            return back
+
+    def trouble(self) -> str | None:
+        """Return what an operator must mend, or None."""
+        if not self._folder.is_dir():
+            return "The spool folder is missing: is its medium mounted?"
+        if not all((self._own / part).is_dir() for part in _PARTS):
+            return "The spool has no complete folder for this country."
+        if not os.access(self._own / "claimed", os.W_OK | os.X_OK):
+            return "This node may not write into its spool folder."
+        with contextlib.suppress(OSError):
+            if any(
+                entry.name.lower().endswith(".jwe") and not _readable(entry) for entry in os.scandir(self._own / "new")
+            ):
+                return (
+                    "The spool holds envelope files whose names are not <message id>.<digest>.jwe; they are not read."
+                )
+        return None
+
+    def close(self) -> None:
+        """Give up the lock; claims that are left return to the other processes."""
+        if self._lock is not None:
+            with contextlib.suppress(OSError):
+                self._lock_file(self._owner).unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = None
+
+    def _lock_file(self, owner: str) -> Path:
+        return self._own / "claimed" / f"{owner}.lock"
+
+    def _hold_lock(self) -> None:
+        if self._lock is None:
+            self._lock = os.open(self._lock_file(self._owner), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            with contextlib.suppress(OSError):  # no locks on this file system: expiry decides
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _is_gone(self, owner: str) -> bool:
+        try:
+            lock = os.open(self._lock_file(owner), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        else:
+            self._lock_file(owner).unlink(missing_ok=True)
+            return True
+        finally:
+            os.close(lock)
+
+
+def _write(path: Path, raw: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(raw)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _synchronise(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # some file systems cannot synchronise a directory, and do not need it
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _readable(entry: os.DirEntry[str]) -> bool:
+    # A link or a pipe in a shared folder could make the reader read or wait for something else.
+    return _NEW.fullmatch(entry.name) is not None and entry.is_file(follow_symlinks=False)
+
+
+@contextlib.contextmanager
+def _as_ours() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _ours(error.errno) from None
+
+
+def _ours(number: int | None) -> NodeError:
+    if number in {errno.ENOSPC, errno.EDQUOT}:
+        return DiskFull("There is no room left in the spool.")
+    if number in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        return PublishRefused("The spool folder may not be written.")
+    return TransportUnavailable("The spool folder cannot be used.")

@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Asks the node's own health checks now and then, and calls a person for what stays wrong (promise P7)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from broker.core.delivery import AttentionCode
+from broker.core.errors import BrokerError
+from broker.ledger import Ledger
+from broker.ports import Clock, Store, Transaction
+
+__all__ = ["Vitals"]
+
+PATIENCE = 2  # checks in a row that must fail: a broker that restarts is no reason to call anybody
+
+
+class Vitals:
+    """Turns failing health checks into attention entries, and closes them when the check passes again."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        ledger: Ledger,
+        clock: Clock,
+        checks: Callable[[], Mapping[str, Callable[[], Awaitable[str | None]]]],
+    ) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+        self._checks = checks
+        self._failing: dict[str, int] = {}
+
+    async def __call__(self) -> int:
+        """Check once.
+
+        Raises:
+            StoreUnavailable, DiskFull: the call could not be stored; the log has it.
+        """
+        sentences = {name: await self._ask(check) for name, check in self._checks().items()}
+        for name, sentence in sentences.items():
+            self._failing[name] = self._failing.get(name, 0) + 1 if sentence else 0
+        await self._store.run(lambda tx: self._tell(tx, sentences))
+        return 0
+
+    async def _ask(self, check: Callable[[], Awaitable[str | None]]) -> str | None:
+        try:
+            return await check()
+        except BrokerError as error:
+            return error.detail
+
+    def _tell(self, tx: Transaction, sentences: Mapping[str, str | None]) -> None:
+        now = self._clock.now()
+        for name, sentence in sentences.items():
+            if sentence is None:
+                tx.resolve_attention(AttentionCode.NODE_UNWELL, name, at=now, by="node")
+            elif self._failing[name] >= PATIENCE:
+                self._ledger.call(tx, AttentionCode.NODE_UNWELL, name, now=now, detail=sentence)

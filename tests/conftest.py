@@ -1,0 +1,5 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Services that tests share."""
+
+pytest_plugins = ["broker.testing.pytest_rabbitmq"]

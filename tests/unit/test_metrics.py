@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What may become a metric."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from prometheus_client import REGISTRY, CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+
+from broker.core.ids import MessageType
+from broker.metrics import Metrics
+
+CANARY = "Maarika"
+REQUEST = MessageType("family-tracing.request")
+
+
+@pytest.fixture
+def metrics() -> Metrics:
+    """Metrics in a registry of their own."""
+    return Metrics(CollectorRegistry(), types=frozenset({REQUEST}))
+
+
+def samples(
+    metrics: Metrics, counts: dict[str, int] | None = None
+) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
+    """What a scrape shows, by name and labels."""
+    text = metrics.exposition(counts or {}).decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def test_counters_count_by_country_and_type(metrics: Metrics) -> None:
+    """A submitted message is counted under its peer and type."""
+    metrics.submitted("FI", REQUEST)
+    metrics.submitted("FI", REQUEST)
+    metrics.submitted("SE", REQUEST)
+
+    found = samples(metrics)
+    assert found["trm_submitted_total", (("peer", "FI"), ("type", REQUEST))] == 2
+    assert found["trm_submitted_total", (("peer", "SE"), ("type", REQUEST))] == 1
+
+
+@pytest.mark.parametrize(
+    "count",
+    [
+        lambda metrics: metrics.submitted(CANARY, CANARY),
+        lambda metrics: metrics.published(CANARY),
+        lambda metrics: metrics.publish_failed(CANARY, CANARY),
+        lambda metrics: metrics.received(CANARY, "maarika.naidis"),
+        lambda metrics: metrics.rejected(CANARY, CANARY),
+        lambda metrics: metrics.rejected("maarika", "maarika"),
+        lambda metrics: metrics.receipt(direction=CANARY, peer=CANARY, kind=CANARY),
+        lambda metrics: metrics.attention_raised(CANARY),
+        lambda metrics: metrics.delivered(CANARY, 1.0),
+        lambda metrics: metrics.request(method=CANARY, route="/api/v1/messages", status=200, seconds=0.1),
+        lambda metrics: metrics.exposition({f"outbox.{CANARY}": 1, CANARY: 1, f"waiting.{CANARY}": 2}),
+    ],
+)  # fmt: skip
+def test_unknown_labels_become_other(metrics: Metrics, count: Callable[[Metrics], object]) -> None:
+    """A value outside a label's closed form never becomes a label."""
+    count(metrics)
+
+    assert CANARY.lower() not in metrics.exposition({}).decode().lower()
+
+
+def test_attention_codes_are_bounded(metrics: Metrics) -> None:
+    """However many codes come, the number of series stays small."""
+    for number in range(500):
+        metrics.attention_raised(f"code-{number}")
+
+    series = [key for key in samples(metrics) if key[0] == "trm_attention_raised_total"]
+    assert len(series) == 65
+    assert samples(metrics)["trm_attention_raised_total", (("code", "other"),)] == 500 - 64
+
+
+def test_gauges_are_the_counts_of_this_scrape(metrics: Metrics) -> None:
+    """Gauges show the store's counts; what is no longer counted disappears."""
+    first = samples(metrics, {"outbox.published": 3, "inbox.recorded": 1, "quarantine": 2, "receipts.waiting": 4})
+    second = samples(metrics, {"outbox.delivered": 3})
+
+    assert first["trm_outbox", (("state", "published"),)] == 3
+    assert first["trm_inbox", (("state", "recorded"),)] == 1
+    assert first["trm_waiting", (("what", "quarantine"),)] == 2
+    assert first["trm_waiting", (("what", "receipts-waiting"),)] == 4
+    assert ("trm_outbox", (("state", "published"),)) not in second
+    assert second["trm_outbox", (("state", "delivered"),)] == 3
+
+
+def test_two_nodes_in_one_process_count_apart() -> None:
+    """Nothing is registered globally."""
+    ours, theirs = Metrics(CollectorRegistry()), Metrics(CollectorRegistry())
+    ours.published("FI")
+
+    assert samples(ours)["trm_published_total", (("peer", "FI"),)] == 1
+    assert ("trm_published_total", (("peer", "FI"),)) not in samples(theirs)
+    assert not [family.name for family in REGISTRY.collect() if family.name.startswith("trm_")]
