@@ -59,33 +59,42 @@ def time_from_text(text: str) -> datetime:
 
 
 def encode_header(header: Header) -> dict[str, Any]:
-    """Return the JSON form; a member that does not apply is absent, never null."""
+    """Return the JSON form in plain texts; a member that does not apply is absent, never null."""
     data: dict[str, Any] = {
-        "id": header.id,
-        "type": header.type,
-        "version": header.version,
-        "sender": {"country": header.sender.country, "authority": header.sender.authority},
-        "recipient": {"country": header.recipient.country, "authority": header.recipient.authority},
+        "id": str(header.id),
+        "type": str(header.type),
+        "version": str(header.version),
+        "sender": _encode_party(header.sender),
+        "recipient": _encode_party(header.recipient),
         "created": time_to_text(header.created),
         "exercise": header.exercise,
         "nonce": header.nonce,
-        "parents": list(header.parents),
+        "parents": [str(parent) for parent in header.parents],
     }
-    optional: dict[str, Any] = {
+    optional = {
         "language": header.language,
         "urgency": header.urgency,
         "purpose": header.purpose,
         "case_ref": header.case_ref,
     }
+    data.update((name, str(value)) for name, value in optional.items() if value is not None)
     if header.legal_basis is not None:
         basis = header.legal_basis
         citation = {} if basis.citation is None else {"citation": basis.citation}
-        optional["legal_basis"] = {"code": basis.code, **citation}
+        data["legal_basis"] = {"code": basis.code, **citation}
     if header.procedure is not None:
         ref = header.procedure
-        optional["procedure"] = {"id": ref.id, "name": ref.name, "version": ref.version, "digest": ref.digest}
-    data.update((name, value) for name, value in optional.items() if value is not None)
+        data["procedure"] = {
+            "id": str(ref.id),
+            "name": ref.name,
+            "version": str(ref.version),
+            "digest": str(ref.digest),
+        }
     return data
+
+
+def _encode_party(party: Party) -> dict[str, Any]:
+    return {"country": str(party.country), "authority": str(party.authority)}
 
 
 def encode(header: Header, body: Mapping[str, Any]) -> bytes:

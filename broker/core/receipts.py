@@ -15,12 +15,13 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 from broker.core.content import time_from_text, time_to_text
-from broker.core.errors import Expired, SchemaInvalid
+from broker.core.errors import Expired, ExpiryTooFar, SchemaInvalid
 from broker.core.ids import CountryCode, Digest, MessageId
 
 __all__ = [
     "MAX_HEADS",
     "MAX_RECEIPTS",
+    "SEALED_ANEW_CODES",
     "Receipt",
     "ReceiptKind",
     "applies",
@@ -33,6 +34,7 @@ T = TypeVar("T")
 
 MAX_RECEIPTS = 20  # per envelope, so that a full one still fits the smallest padded length (16 KiB)
 MAX_HEADS = 64  # per receipt; a record has one or two in practice
+SEALED_ANEW_CODES = frozenset({Expired.code, ExpiryTooFar.code})  # the same message comes again in another envelope
 _CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 _MAX_CODE = 64  # characters
 
@@ -62,8 +64,10 @@ class Receipt:
 
     @property
     def answers(self) -> bool:
-        """Whether it settles the message: taken or refused. "Expired" does not: the same message is sealed anew."""
-        return self.kind is ReceiptKind.DELIVERED or (self.kind is ReceiptKind.REFUSED and self.code != Expired.code)
+        """Whether it settles the message: taken, or refused otherwise than for its envelope."""
+        return self.kind is ReceiptKind.DELIVERED or (
+            self.kind is ReceiptKind.REFUSED and self.code not in SEALED_ANEW_CODES
+        )
 
 
 def applies(receipt: Receipt, digest: Digest) -> bool:

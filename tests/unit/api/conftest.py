@@ -26,7 +26,7 @@ from broker.api.serving import ApiRunner, listen
 from broker.api.tokens import Role
 from broker.catalogue import Catalogue
 from broker.core.content import entry_of
-from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, KeyId, MessageId, MessageType, ProcedureId
+from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, MessageType
 from broker.core.messages import Header, InboxEntry, LegalBasis, OutboxKind, Party, ProcedureRef, Urgency
 from broker.core.record import RecordEntry
 from broker.core.trust import Authority, Member, TrustList
@@ -204,3 +204,199 @@ def _person() -> dict[str, Any]:
         "approach": "DIRECT_CONTACT",
         "do_not_tell": [],
     }
+
+
+def federation(catalogue: Catalogue) -> TrustList:
+    """Two countries with the offices of this folder's tests; no keys, for nothing is sealed here."""
+    takes = {known: catalogue.versions(known) for known in catalogue.types()}
+    offices = {EE: (OURS, OTHER), FI: (THEIRS,)}
+    members = {
+        country: Member(
+            country=country, authorities=tuple(Authority(id=name, name=name) for name in named), messages=takes
+        )
+        for country, named in offices.items()
+    }
+    return TrustList(version=1, members=members)
+
+
+@pytest.fixture
+async def store(tmp_path: Path) -> AsyncIterator[Store]:
+    """A real SQLite store."""
+    url = f"sqlite:///{tmp_path / 'trm.db'}"
+    migrate(url)
+    opened = open_store(url, us=EE)
+    yield opened
+    await opened.close()
+
+
+@pytest.fixture
+def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
+    """The real flows over the store, with a hand-moved clock."""
+    clock = HandClock()
+    ledger = Ledger(us=EE, catalogue=catalogue)
+    trust = FixedTrust(federation(catalogue))
+    submit = Submit(
+        us=EE, store=store, trust=trust, catalogue=catalogue, clock=clock, ids=SeededIds("api", clock), wake=_nobody
+    )
+    return ApiServices(
+        us=EE,
+        store=store,
+        submit=submit,
+        open_message=Open(us=EE, store=store, clock=clock, wake=_nobody),
+        inspect=Inspect(us=EE, store=store, ledger=ledger),
+        attend=Attend(store=store, clock=clock),
+        catalogue=catalogue,
+        tokens=LocalIssuer.create(tmp_path / "token-key.pem", us=EE, clock=clock),
+        clock=clock,
+        metrics=Metrics(CollectorRegistry(), types=frozenset(catalogue.types())),
+        health={"store": _in_order},
+        limits=ApiLimits(body_bytes=64 * 1024, body_seconds=5.0),
+    )
+
+
+def _nobody() -> None:
+    """Nothing waits to be woken."""
+
+
+async def _in_order() -> str | None:
+    return None
+
+
+@pytest.fixture
+async def open_desk(services: ApiServices, catalogue: Catalogue) -> AsyncIterator[Callable[..., Any]]:
+    """Start an API on a free loopback port, with some of its services replaced."""
+    running: list[tuple[ApiRunner, aiohttp.ClientSession]] = []
+
+    async def start(**changed: Any) -> Desk:
+        given = replace(services, **changed)
+        runner = ApiRunner(create_app(given))
+        url = await listen(runner, "127.0.0.1", 0)
+        session = aiohttp.ClientSession()
+        running.append((runner, session))
+        assert isinstance(services.tokens, LocalIssuer)
+        assert isinstance(services.clock, HandClock)
+        return Desk(
+            services=given,
+            store=given.store,
+            clock=services.clock,
+            issuer=services.tokens,
+            url=url,
+            session=session,
+            catalogue=catalogue,
+            ids=SeededIds("test", services.clock),
+        )
+
+    yield start
+    for runner, session in running:
+        await session.close()
+        await runner.cleanup()
+
+
+@pytest.fixture
+async def desk(open_desk: Callable[..., Any]) -> Desk:
+    """The API as a node runs it."""
+    started: Desk = await open_desk()
+    return started
+
+
+@pytest.fixture
+def assert_problem() -> Callable[..., dict[str, Any]]:
+    """The one assertion of a problem document's shape; returns the document."""
+
+    def check(reply: Reply, status: int, code: str, *, where: str | None = None) -> dict[str, Any]:
+        assert (reply.status, reply.json.get("code")) == (status, code), reply.text
+        assert reply.headers["Content-Type"] == "application/problem+json"
+        problem: dict[str, Any] = reply.json
+        assert problem["type"] == f"/problems/{code}"
+        assert problem["status"] == status
+        assert problem["title"]
+        assert problem["detail"].endswith(".")
+        assert problem["who_must_act"]
+        assert set(problem) <= {
+            "type", "title", "status", "detail", "code", "who_must_act", "where", "errors", "reference",
+        }  # fmt: skip
+        assert problem.get("where") == where
+        assert all(set(fault) == {"pointer", "reason"} for fault in problem.get("errors", []))
+        assert ("reference" in problem) == (status >= 500 and code != "overloaded")
+        assert reply.headers["Cache-Control"] == "no-store"
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+        assert reply.headers["Server"] == "trm"
+        return problem
+
+    return check
+
+
+@pytest.fixture
+def receive(store: Store, catalogue: Catalogue, services: ApiServices) -> Callable[..., Any]:
+    """Put a believed message of FI into the inbox, as the receive flow does."""
+    ids = SeededIds("inbound", services.clock)
+
+    async def put(authority: str = OURS) -> MessageId:
+        table = catalogue.table("family-tracing")
+        ref = ProcedureRef(id=ids.procedure_id(), name=table.procedure, version=table.version, digest=table.digest)
+        header = Header(
+            id=ids.message_id(),
+            type=MessageType("family-tracing.request"),
+            version=catalogue.newest(MessageType("family-tracing.request")),
+            sender=Party(country=FI, authority=THEIRS),
+            recipient=Party(country=EE, authority=AuthorityId(authority)),
+            created=services.clock.now(),
+            exercise=True,
+            nonce=ids.nonce(),
+            language="en",
+            urgency=Urgency.ROUTINE,
+            purpose="TRACING",
+            legal_basis=LegalBasis(code="B2B_80_1_B"),
+            case_ref=ids.case_ref(exercise=True),
+            procedure=ref,
+        )
+        await store.run(lambda tx: _receive(tx, header, ref, services))
+        return header.id
+
+    return put
+
+
+def _receive(tx: Transaction, header: Header, ref: ProcedureRef, services: ApiServices) -> None:
+    written = entry_of(header, {"child": "Test-Maarika Näidis"}, OutboxKind.MESSAGE)
+    now = services.clock.now()
+    row = ProcedureRow(
+        ref=ref, peer=FI, opener=FI, our_authority=header.recipient.authority, peer_authority=THEIRS,
+        case_ref=header.case_ref, exercise=True, opened=now, state="REQUESTED",
+    )  # fmt: skip
+    tx.add_procedure(row)
+    entry = InboxEntry(
+        id=header.id, sender=FI, digest=written.digest, content=written.content, header=header, procedure=ref.id,
+        raw_sha256=Digest("ab" * 32), received=now, signer_kids=(KeyId("A" * 43), KeyId("B" * 43)), trust_version=1,
+    )  # fmt: skip
+    tx.add_record_entry(
+        ref.id,
+        RecordEntry(digest=written.digest, message=header.id, author=FI, act=header.type.act, parents=()),
+    )
+    tx.add_inbox(entry, next_at=now)
+
+
+@pytest.fixture
+def raise_attention(store: Store, services: ApiServices) -> Callable[..., Any]:
+    """Open an attention entry and return its id."""
+
+    async def put(subject: str, authority: str | None = OURS) -> int:
+        entry = Attention(
+            code="overdue-delivered", subject=subject, who="operator", at=services.clock.now(), peer=FI,
+            authority=None if authority is None else AuthorityId(authority),
+        )  # fmt: skip
+        await store.run(lambda tx: tx.raise_attention(entry))
+        page = await store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=50))
+        return next(item.id for item in page.items if item.subject == subject)
+
+    return put
+
+
+@pytest.fixture
+def add_audit(store: Store, services: ApiServices) -> Callable[..., Any]:
+    """Write an audit row."""
+
+    async def put(subject: str) -> None:
+        row = AuditRow(at=services.clock.now(), actor="officer-17", action="opened", subject=subject)
+        await store.run(lambda tx: tx.audit(row))
+
+    return put

@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The examples are valid, plainly invented, and cover every message type of a procedure."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from broker.core.ids import MessageType, SchemaVersion
+
+
+def test_every_example_can_be_submitted(catalogue, examples):
+    """Each example fits submission schema, body schema and the legal bases of its type."""
+    problems = {path: catalogue.explain_submission(data) for path, data in examples.items()}
+
+    assert {path: found for path, found in problems.items() if found} == {}
+
+
+def test_the_explaining_library_accepts_every_example_too(catalogue, examples):
+    """`jsonschema` gives the verdict of `jsonschema-rs` on each example's submission and body."""
+    for data in examples.values():
+        body = catalogue.schema(MessageType(data["type"]), SchemaVersion(data["version"]))
+        for schema, instance in ((catalogue.submission_schema(), data), (body, data["body"])):
+            checker = Draft202012Validator.FORMAT_CHECKER
+            assert Draft202012Validator(schema, format_checker=checker).is_valid(instance)
+
+
+def test_every_act_of_the_procedure_has_two_examples(catalogue, examples):
+    """No message type of family tracing is shown by fewer than two examples."""
+    shown = Counter(data["type"] for data in examples.values())
+
+    assert {kind for kind in catalogue.types() if kind.procedure != "node" and shown[kind] < 2} == set()
+
+
+def test_example_people_are_plainly_invented(examples):
+    """Each given name that an example states starts with "Test-"."""
+
+    def names(value):
+        if isinstance(value, dict):
+            given = value.get("given")
+            if isinstance(given, dict) and isinstance(given.get("value"), str):
+                yield given["value"]
+            for item in value.values():
+                yield from names(item)
+        elif isinstance(value, list):
+            for item in value:
+                yield from names(item)
+
+    found = [name for data in examples.values() for name in names(data)]
+
+    assert found
+    assert [name for name in found if not name.startswith("Test-")] == []
+
+
+@pytest.mark.parametrize("act", ["request", "acknowledgement", "result"])
+def test_the_demo_walks_between_estonia_and_finland(examples, act):
+    """The demo's files are one procedure between the same two offices, on Brussels IIb article 80(1)(b)."""
+    data = examples[f"demo/{act}.json"]
+    asking = act == "request"
+
+    assert data["type"] == f"family-tracing.{act}"
+    assert data["legal_basis"] == {"code": "B2B_80_1_B"}
+    assert data["sender"]["authority"] == ("social-insurance-board" if asking else "helsinki-wellbeing-services")
+    assert data["recipient"]["country"] == ("FI" if asking else "EE")
+    assert "procedure" not in data
