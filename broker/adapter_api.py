@@ -18,9 +18,10 @@ Rules
 - *Raise `AdapterFailed`, nothing else.* The message stays owed, it is offered again, and a person is told. Its text names
   no person and nothing of the message.
 - *Submit with a stable key.* The idempotency key of `AdapterContext.submit` must be the same for the same piece of work
-  after a crash, and never the same for two. Keep offering while `NodeError` comes; on `SenderError` tell the people of the
-  national system `code`, `detail`, `where` and `who`: only they can mend it.
+  after a crash, and never the same for two. Keep offering while `NodeError` comes; on any other `BrokerError` tell the
+  people of the national system its `problem`: only they can mend it.
 - *No personal data in logs, metrics, file names, addresses, error texts.* `AdapterContext.log` takes codes, ids, digests.
+- *Wait by `AdapterContext.clock`* and by the national system, by nothing else: tests move that clock by hand.
 - *Stop promptly.* `Adapter.run` is cancelled when the node stops; whatever it was doing is done again at the next start.
 
 `broker.testing.adapter_contract` proves most of this: subclass it once.
@@ -88,12 +89,12 @@ class InboundMessage:
     created: datetime
     received: datetime
     legal_basis: LegalBasis | None
-    purpose: str | None
+    purpose: str | None = field(repr=False)
     urgency: Urgency | None
     language: str | None
     exercise: bool  # show it as an exercise everywhere; never mix it with real cases
     forked: bool  # it broke the record's rules: kept and shown, without effect, and people of both sides are alerted
-    body: Mapping[str, Any]
+    body: Mapping[str, Any] = field(repr=False)
     header: Header = field(repr=False)
 
     def to_json(self) -> dict[str, Any]:
@@ -185,14 +186,14 @@ class AdapterContext:
     """``await submit(submission, idempotency_key)`` with the JSON object that ``POST /api/v1/messages`` takes.
 
     Raises:
-        SenderError: refused, and refused again if nothing changes: people of the national system must act.
         NodeError: not decided; offer it again later with the same key.
+        BrokerError: refused, and refused again if nothing changes: people of the national system must act.
     """
     clock: Clock
     log: AdapterLog
 
 
-def problem(error: SenderError) -> dict[str, str]:
+def problem(error: BrokerError) -> dict[str, str]:
     """Return what the people of the national system need: code, detail, where, who must act."""
     where = {} if error.where is None else {"where": error.where}
     return {"code": error.code, "detail": error.detail, **where, "who": error.who.value}

@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from broker.core.errors import BrokerError, Internal
 from broker.logs import Event, Log
-from broker.ports import Clock
 
 __all__ = ["Bell", "Bells", "Loop"]
 
@@ -62,7 +61,6 @@ class Loop:
         *,
         bell: Bell,
         poll_seconds: float,
-        clock: Clock,
         stopping: asyncio.Event,
     ) -> None:
         """Args:
@@ -74,7 +72,6 @@ class Loop:
         self._work = work
         self._bell = bell
         self._poll_seconds = poll_seconds
-        self._clock = clock
         self._stopping = stopping
         self._log = Log("node")
 

@@ -18,11 +18,7 @@ from broker.api.services import ApiLimits, ApiServices
 from broker.api.serving import ApiRunner, listen
 from broker.api.tokens import TokenVerifier
 from broker.core.delivery import LadderLimits, StepLimit
-from broker.flows.deliver import Deliver
-from broker.flows.dispatch import Dispatch
-from broker.flows.receive import Receive
-from broker.flows.refresh_trust import RefreshTrust
-from broker.flows.watch import Watch
+from broker.flows.announce import Announce
 from broker.logs import Event, Log
 from broker.loops import Bells, Loop
 from broker.metrics import Metrics
@@ -30,11 +26,11 @@ from broker.notify import LogNotifier
 from broker.office import Office, open_office
 from broker.ports import Transport
 from broker.receiving import Receiving
-from broker.reception import Reception
 from broker.settings import Settings
 from broker.system import ThreadCompute
 from broker.vault import FileVault
 from broker.vitals import Vitals
+from broker.wiring import Engine, Keys, Rings, wire_engine
 
 __all__ = ["Node", "Office", "build", "open_office"]
 
@@ -46,6 +42,7 @@ LOOPS = {  # name → seconds between two looks when nobody rings
     "trust": 900.0,
     "watch": 30.0,
     "vitals": 15.0,
+    "announce": 2.0,
 }
 STOP_SECONDS = 10.0  # for the items in hand
 
@@ -73,8 +70,10 @@ class Node:
             ledger=office.ledger,
             clock=office.clock,
         )
-        self._receiving = self._build_receiving()
-        self._loops = self._build_loops()
+        self._notifier = LogNotifier(Log("notify"), self.metrics)
+        engine = self._build_engine()
+        self._receiving = self._build_receiving(engine)
+        self._loops = self._build_loops(engine)
         self._log = Log("node")
 
     @property
@@ -139,79 +138,48 @@ class Node:
         await self.office.close()
         self._log.info(Event.NODE_STOPPED)
 
-    def _build_receiving(self) -> Receiving:
-        office, us = self.office, self.settings.country
-        reception = Reception(
-            us=us,
-            catalogue=office.catalogue,
-            trust=office.trust,
-            ledger=office.ledger,
-            clock=office.clock,
+    def _build_engine(self) -> Engine:
+        return wire_engine(
+            self.office,
+            transport=self.transport,
+            keys=Keys(vault=self._vault, compute=self._compute),
+            adapter_for=self._adapters.serving,
+            notifier=self._notifier,
+            limits=_limits(self.settings),
+            envelope_life=timedelta(days=self.settings.envelope_days),
+            rings=Rings(
+                work=self.ring,
+                trust=lambda: self._bells.ring("trust"),
+                parked=lambda: self._bells.ring("parked"),
+            ),
         )
-        receive = Receive(
-            us=us,
-            store=office.store,
-            trust=office.trust,
-            vault=self._vault,
-            compute=self._compute,
-            clock=office.clock,
-            reception=reception,
-            wake=self.ring,
-            unknown=self._bells["trust"].ring,
-        )
+
+    def _build_receiving(self, engine: Engine) -> Receiving:
         return Receiving(
             transport=self.transport,
-            receive=receive,
-            store=office.store,
-            ledger=office.ledger,
+            receive=engine.receive,
+            store=self.office.store,
+            ledger=self.office.ledger,
             metrics=self.metrics,
-            clock=office.clock,
+            clock=self.office.clock,
             concurrency=self.settings.concurrency,
         )
 
-    def _build_loops(self) -> tuple[Loop, ...]:
-        office, us = self.office, self.settings.country
-        store, ledger, clock, ids = office.store, office.ledger, office.clock, office.ids
-        dispatch = Dispatch(
-            us=us,
-            store=store,
-            transport=self.transport,
-            trust=office.trust,
-            vault=self._vault,
-            compute=self._compute,
-            clock=clock,
-            ids=ids,
-            ledger=ledger,
-            envelope_life=timedelta(days=self.settings.envelope_days),
-        )
-        deliver = Deliver(
-            us=us,
-            store=store,
-            adapter_for=self._adapters.serving,
-            ledger=ledger,
-            notifier=LogNotifier(Log("notify")),
-            clock=clock,
-            ids=ids,
-            wake=self._bells["dispatch"].ring,
-        )
-        trust = RefreshTrust(store=store, trust=office.trust, ledger=ledger, clock=clock, wake=self._trust_changed)
-        watch = Watch(store=store, ledger=ledger, clock=clock, limits=_limits(self.settings), wake=self.ring)
-        vitals = Vitals(store=store, ledger=ledger, clock=clock, checks=lambda: self.checks)
+    def _build_loops(self, engine: Engine) -> tuple[Loop, ...]:
+        office = self.office
         work: dict[str, Callable[[], Awaitable[int | bool]]] = {
-            "dispatch": dispatch,
-            "deliver": deliver,
+            "dispatch": engine.dispatch,
+            "deliver": engine.deliver,
             "parked": self._receiving.offer_parked,
-            "trust": trust,
-            "watch": watch,
-            "vitals": vitals,
+            "trust": engine.refresh_trust,
+            "watch": engine.watch,
+            "vitals": Vitals(store=office.store, ledger=office.ledger, clock=office.clock, checks=lambda: self.checks),
+            "announce": Announce(store=office.store, notifier=self._notifier),
         }
         return tuple(
-            Loop(name, work[name], bell=self._bells[name], poll_seconds=seconds, clock=clock, stopping=self._stopping)
+            Loop(name, work[name], bell=self._bells[name], poll_seconds=seconds, stopping=self._stopping)
             for name, seconds in LOOPS.items()
         )
-
-    def _trust_changed(self) -> None:
-        self._bells.ring("dispatch", "deliver", "parked")
 
     def _api_services(self) -> ApiServices:
         office = self.office

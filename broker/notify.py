@@ -5,7 +5,8 @@
 from __future__ import annotations
 
 from broker.logs import Event, Log
-from broker.ports import Attention
+from broker.metrics import Metrics
+from broker.ports import ARRIVED, Attention
 
 __all__ = ["LogNotifier"]
 
@@ -13,8 +14,9 @@ __all__ = ["LogNotifier"]
 class LogNotifier:
     """Writes one line to the node's log, where the operator's monitoring picks it up."""
 
-    def __init__(self, log: Log) -> None:
+    def __init__(self, log: Log, metrics: Metrics) -> None:
         self._log = log
+        self._metrics = metrics
 
     async def notify(self, attention: Attention) -> None:
         """Log code, country, office and who must act; the subject and its sentence stay in the attention list."""
@@ -24,6 +26,9 @@ class LogNotifier:
             "authority": attention.authority,
             "who": attention.who,
         }
-        self._log.warning(
-            Event.ATTENTION_RAISED, **{name: value for name, value in fields.items() if value is not None}
-        )
+        said = {name: value for name, value in fields.items() if value is not None}
+        if attention.code == ARRIVED:
+            self._log.info(Event.MESSAGE_HANDED_OVER, message=attention.subject, **said)
+            return
+        self._metrics.attention_raised(attention.code)
+        self._log.warning(Event.ATTENTION_RAISED, **said)

@@ -26,6 +26,8 @@ from broker.security.suite import Opener, Signer
 
 T = TypeVar("T")
 
+ARRIVED = "message-arrived"  # what a notifier is told of a handed-over message; nothing that calls for attention
+
 
 class Clock(Protocol):
     """The time. Simulators move it by hand."""

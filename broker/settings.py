@@ -46,7 +46,7 @@ __all__ = ["FILE_NAME", "AdapterSettings", "Ladder", "Settings", "settings_table
 
 FILE_NAME = "settings.toml"
 _PREFIX = "TRM_"
-_COMMAND_LINE = "TRM_HOME"  # says which home folder; the command line reads it
+_COMMAND_LINE = ("TRM_HOME", "TRM_DEBUG")  # which home folder, and whether to show tracebacks: the command line's own
 _TEST_SUITE = "TRM_TEST_"
 _MAX_FILE_BYTES = 256 * 1024
 
@@ -309,7 +309,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
 def _read_environment(settings: type[Settings]) -> dict[str, Any]:
     for name in os.environ:
         known = name.removeprefix(_PREFIX).split("__")[0].lower() in settings.model_fields
-        if name.startswith(_PREFIX) and not (known or name == _COMMAND_LINE or name.startswith(_TEST_SUITE)):
+        if name.startswith(_PREFIX) and not (known or name in _COMMAND_LINE or name.startswith(_TEST_SUITE)):
             raise SettingsInvalid("There is no such setting.", where=f"environment: {name}")
     try:
         stated = EnvSettingsSource(settings)()

@@ -23,10 +23,10 @@ from adapters.filedrop.mapping import (
 from broker.adapter_api import (
     AdapterContext,
     AdapterEvent,
+    BrokerError,
     InboundMessage,
     Manifest,
     NodeError,
-    SenderError,
     SettingsInvalid,
 )
 
@@ -118,11 +118,11 @@ class FileDrop:
                 return
             tag = idempotency_key(offered.name, raw)
             accepted = await context.submit(parse_submission(offered.name, raw), tag)
-        except SenderError as error:
-            await asyncio.to_thread(self._folders.reject, offered, problem_note(error))
-            context.log(AdapterEvent.REFUSED, code=error.code, digest=tag)
         except NodeError as error:
             self._delay(offered, error, tag, context)
+        except BrokerError as error:
+            await asyncio.to_thread(self._folders.reject, offered, problem_note(error))
+            context.log(AdapterEvent.REFUSED, code=error.code, digest=tag)
         else:
             await asyncio.to_thread(self._folders.accept, offered, accepted_note(accepted))
             context.log(AdapterEvent.SUBMITTED, message=accepted.message, procedure=accepted.procedure, digest=tag)

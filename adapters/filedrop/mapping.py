@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from broker.adapter_api import Accepted, BadRequest, InboundMessage, SenderError, problem
+from broker.adapter_api import Accepted, BadRequest, BrokerError, InboundMessage, problem
 
 __all__ = [
     "ACCEPTED_SUFFIX", "PROBLEM_SUFFIX", "accepted_note", "free_names", "idempotency_key", "is_offered",
@@ -66,7 +66,7 @@ def accepted_note(accepted: Accepted) -> bytes:
     )
 
 
-def problem_note(error: SenderError) -> bytes:
+def problem_note(error: BrokerError) -> bytes:
     """Return what is written beside a rejected file: what is wrong, where, and who must act."""
     return _json(problem(error))
 

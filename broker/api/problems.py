@@ -36,7 +36,7 @@ __all__ = ["MEDIA_TYPE", "document", "from_http", "new_reference", "respond", "t
 MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_SECONDS = 5
 _MAX_FAULTS = 50  # a longer list helps nobody
-_SEGMENT = re.compile(r"[a-z][a-z0-9_]{0,63}|[0-9]{1,6}|\?", re.ASCII)  # our schemas' names, positions in lists
+_SEGMENT = re.compile(r"[a-z][a-z0-9_]{0,63}|[0-9]{1,6}|\??", re.ASCII)  # our schemas' names, positions in lists
 
 _BY_STATUS: Mapping[int, type[BrokerError]] = {
     HTTPStatus.NOT_FOUND: NotFound,

@@ -96,16 +96,17 @@ class RemoteIssuer:
     def _age(self) -> float:
         return float("inf") if self._fetched is None else self._clock.monotonic() - self._fetched
 
-    def _needed(self, kid: str) -> bool:
-        if kid in self._keys and self._age() <= self._settings.max_age_seconds:
-            return False
+    def _fresh(self, kid: str) -> bool:
+        return kid in self._keys and self._age() <= self._settings.max_age_seconds
+
+    def _may_ask(self) -> bool:
         return self._asked is None or self._clock.monotonic() - self._asked >= self._settings.refetch_seconds
 
     async def _refresh(self, *, unless_known: str) -> None:
-        if not self._needed(unless_known):
+        if self._fresh(unless_known) or not (self._may_ask() or self._lock.locked()):
             return
-        async with self._lock:
-            if not self._needed(unless_known):  # another request fetched meanwhile
+        async with self._lock:  # whoever comes while a request is under way waits for its answer
+            if self._fresh(unless_known) or not self._may_ask():
                 return
             self._asked = self._clock.monotonic()
             try:

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 r"""The part of JSON Schema 2020-12 in which both validators, and other countries' ones, agree; everything else is refused.
 
-- No ``format`` but ``date``, no ``multipleOf``, no fractions, no ``oneOf`` and no ``unevaluated…``.
+- No ``format`` but ``date``, no ``multipleOf``, no fractions, no ``oneOf``, ``unevaluated…``, true or false.
 - Patterns are ASCII, run from ``^`` to the end ``(?![\s\S])`` (but in conditions and negations), and write ``[0-9]``:
   ``\d``, ``\w``, ``\b`` and ``$`` mean different things in different languages.
 - Objects are closed, texts, lists and numbers are bounded; every schema and every property says what it is.
@@ -46,9 +46,7 @@ def lint(schema: Any) -> list[str]:
 
 def _node(schema: Any, where: str, *, closed: bool) -> Iterator[str]:
     """Walk one schema; ``closed`` is false for the conditions and alternatives beside a closed object."""
-    if isinstance(schema, bool):
-        return
-    if not isinstance(schema, Mapping):
+    if not isinstance(schema, Mapping):  # also true and false: one library loses the place of what false refuses
         yield f"{where}: a schema is an object"
         return
     for keyword in schema:
@@ -68,15 +66,16 @@ def _node(schema: Any, where: str, *, closed: bool) -> Iterator[str]:
 
 def _inside(schema: Mapping[str, Any], where: str, *, closed: bool) -> Iterator[str]:
     fact = schema.get("$ref") == _FACT
+    any_value = str(schema.get("$id", "")).endswith(_FACT)  # its form stands where the fact is used
     for name, item in schema.get("properties", {}).items():
         place = f"{where}/properties/{name}"
         if not name.isascii():
             yield f"{place}: member names are ASCII"
-        if closed and not isinstance(item, bool) and "title" not in item:
+        if closed and isinstance(item, Mapping) and "title" not in item:
             yield f"{place}: title is missing"
         if fact and name != "value":
             yield f"{place}: beside a fact only its value is described"
-        yield from _node(item, place, closed=closed and not _anything(item))
+        yield from _node(item, place, closed=closed and not (any_value and name == "value"))
     if "items" in schema:
         yield from _node(schema["items"], f"{where}/items", closed=closed)
     for keyword in ("if", "then", "else", "not", "contains"):
@@ -88,11 +87,6 @@ def _inside(schema: Mapping[str, Any], where: str, *, closed: bool) -> Iterator[
             if keyword == "anyOf" and "title" not in item:
                 yield f"{place}: an alternative needs a title to be explained by"
             yield from _node(item, place, closed=False)
-
-
-def _anything(schema: Any) -> bool:
-    """Whether it only says what it is: the value of a fact, whose form stands where the fact is used."""
-    return isinstance(schema, Mapping) and schema.keys() <= {"title", "description"}
 
 
 def _pattern(schema: Mapping[str, Any], where: str, *, whole: bool) -> Iterator[str]:

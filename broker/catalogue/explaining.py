@@ -65,7 +65,7 @@ def _has_huge_list(instance: Any) -> bool:
 
 def _explain(error: ValidationError, start: str) -> Iterator[Problem]:
     where = pointer(start, tuple(error.absolute_path))
-    rule = str(error.validator) if isinstance(error.validator, str) else "false"
+    rule = str(error.validator)
     if rule == "required":
         for name in _missing(error):
             yield Problem(pointer=f"{where}/{name}", rule=rule, sentence="This member is required.")
@@ -119,6 +119,8 @@ def _sentence(rule: str, error: ValidationError) -> str:
             return f"This must be {str(value).lower() if isinstance(value, bool) else value}."
         case "contains":
             return f"The list lacks {value.get('title', 'a required kind of item')}."
+        case "not" if value == {}:
+            return "This member does not belong here."
         case "not" if isinstance(value, Mapping) and "pattern" in value:
             return "The text holds control characters."
         case "pattern":
@@ -130,7 +132,6 @@ def _sentence(rule: str, error: ValidationError) -> str:
 
 
 _BOUNDS = {
-    "false": "This member does not belong here.",
     "format": "This is not a day of the calendar.",
     "maxItems": "The list has more than {} items.",
     "maxLength": "The text is longer than {} characters.",

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import traceback
@@ -25,9 +26,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     from broker.cli import output
     from broker.cli.app import run
 
+    # Another library's warnings would reach the terminal whole, with values in them; `serve` sets up the node's log.
+    logging.getLogger().addHandler(logging.NullHandler())
     try:
         return run(arguments)
     except KeyboardInterrupt:
+        sys.stderr.write("trm: interrupted\n")
         return output.EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe has gone: nothing can be said any more, not even at interpreter exit.

@@ -244,7 +244,7 @@ def show(
 
 
 def timeline(
-    procedure: Annotated[str, typer.Argument(help="The procedure's id, as 'trm inbox' shows it.")],
+    procedure: Annotated[str, typer.Argument(help="The procedure's id, or the id of one of its messages.")],
     home: Home,
     authority: AsOffice = None,
     as_json: AsJson = False,

@@ -41,7 +41,7 @@ def definitions(countries: Sequence[str], *, home: Path | None, out: Path | None
         output.console().print(
             f"{out} describes exchanges, queues, users and permissions of {names}.\n"
             f"Next: rabbitmqctl import_definitions {out}, then give each user its certificate or password:\n"
-            "  rabbitmqctl change_password EE …"
+            f"  rabbitmqctl change_password {active[0]} …"
         )
 
     output.answer(document, as_json=as_json, people=people)

@@ -55,7 +55,7 @@ def init(
     if (home / FILE_NAME).exists():  # before anything is made or asked
         raise HomeInvalid("There is a node in this folder already.", where=str(home / FILE_NAME))
     clock, catalogue = SystemClock(), load_catalogue(None)
-    settings = _settings(us, home, offices, passphrase_file, spool, amqp_url)
+    settings = _settings(home, offices, passphrase_file, spool, amqp_url)
     member = create_home(
         home,
         us,
@@ -65,6 +65,8 @@ def init(
         messages={kind: tuple(catalogue.versions(kind)) for kind in catalogue.types()},
         settings=settings,
     )
+    if "spool_folder" in settings:
+        create(Path(settings["spool_folder"]), [us])
     LocalIssuer.create(home / TOKEN_KEY_FILE, us=us, clock=clock)
     trust_list = home.absolute() / "trust" / "members.json"
     document = {
@@ -92,7 +94,6 @@ def init(
 
 
 def _settings(
-    us: CountryCode,
     home: Path,
     offices: Sequence[Authority],
     passphrase_file: Path | None,
@@ -105,7 +106,6 @@ def _settings(
     if amqp_url is not None:
         return {**stated, "transport": "rabbitmq", "amqp_url": amqp_url}
     folder = (spool or home / "spool").absolute()
-    create(folder, [us])
     return {**stated, "transport": "spool", "spool_folder": str(folder)}
 
 

@@ -100,8 +100,9 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
             output.console().print("No messages.")
             return
         output.table(
-            ("at", "", "country", "type", "state", "message", "procedure"),
-            ((_short(row), _arrow(row), row.peer, row.header.type, row.state, row.id, _procedure(row)) for row in rows),
+            ("time (UTC)", "", "", "type", "state", "message"),
+            ((_short(row), _arrow(row), row.peer, row.header.type, row.state, row.id) for row in rows),
+            wide=("time (UTC)", "type"),
         )
 
     output.answer({"items": [_item(row) for row in rows]}, as_json=as_json, people=people)
@@ -136,28 +137,32 @@ def show(message: str, home: Path, *, authority: str | None, opened: bool, as_js
     output.answer({**_item(row), "content": content}, as_json=as_json, people=people)
 
 
-def timeline(procedure: str, home: Path, *, authority: str | None, as_json: bool) -> None:
-    """Show every step of a procedure and the record's digest.
+def timeline(work: str, home: Path, *, authority: str | None, as_json: bool) -> None:
+    """Show every step of a procedure, named by its own id or one of its messages', and the record's digest.
 
     Raises:
         NotFound: it is not here, or another office's.
         NodeError: the store cannot be read.
     """
-    wanted = parsed(ProcedureId, procedure, "PROCEDURE")
+    named = parsed(ProcedureId, work, "ID")  # a message's id has the same form
 
-    async def work(office: Office, settings: Settings) -> Any:
+    async def look(office: Office, settings: Settings) -> Any:
         us = office_of(settings, office, authority)
+        row = await office.store.read(lambda reader: reader.message(MessageId(named), us))
+        wanted = _procedure(row) if row is not None else named
+        if wanted is None:
+            raise NotFound
         return (
             await office.inspect.procedure(wanted, authority=us),
             await office.inspect.timeline(wanted, authority=us),
         )
 
-    view, lines = _with_office(home, work)
+    view, lines = _with_office(home, look)
     document = {
-        "procedure": wanted,
+        "procedure": view.row.ref.id,
         "name": view.row.ref.name,
         "peer": view.row.peer,
-        "role": view.role,
+        "role": view.role.lower(),
         "state": view.state,
         "alarm": view.alarm,
         "gap": view.gap,
@@ -174,9 +179,11 @@ def timeline(procedure: str, home: Path, *, authority: str | None, as_json: bool
 
     def people() -> None:
         marks = "".join(f" · {name.upper()}" for name, on in (("alarm", view.alarm), ("gap", view.gap)) if on)
-        output.console().print(f"{view.row.ref.name} with {view.row.peer}, {view.role} side: {view.state}{marks}")
+        output.console().print(
+            f"{view.row.ref.name} with {view.row.peer}, {view.role.lower()} side: {view.state}{marks}"
+        )
         rows = ((time_to_text(line.at), line.who, line.what, line.state, line.evidence) for line in lines)
-        output.table(("time", "who", "what", "state", "evidence"), rows, wide=("evidence",))
+        output.table(("time", "who", "what", "state", "evidence"), rows, wide=("time", "what", "evidence"))
         output.console().print(f"record digest  {view.digest or 'none: something is missing'}")
         output.console().print(f"you may next   {', '.join(view.actions) or 'nothing'}")
 
@@ -221,15 +228,15 @@ def _addressed(data: Any, *, authority: str | None, to: str | None, procedure: s
         return data  # the catalogue says what is wrong with it
     changed = dict(data)
     if authority is not None:
-        changed["sender"] = {"authority": parsed(AuthorityId, authority, "--authority")}
+        changed["sender"] = {"authority": str(parsed(AuthorityId, authority, "--authority"))}
     if to is not None:
         country, _, office = to.partition("/")
         changed["recipient"] = {
-            "country": parsed(CountryCode, country, "--to"),
-            "authority": parsed(AuthorityId, office, "--to"),
+            "country": str(parsed(CountryCode, country, "--to")),
+            "authority": str(parsed(AuthorityId, office, "--to")),
         }
     if procedure is not None:
-        changed["procedure"] = parsed(ProcedureId, procedure, "--procedure")
+        changed["procedure"] = str(parsed(ProcedureId, procedure, "--procedure"))
     return changed
 
 

@@ -15,7 +15,8 @@ import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from broker.core.errors import BrokerError, DiskFull, Internal, NodeError
+from broker.core.errors import BrokerError, DiskFull, HomeInvalid, Internal, NodeError
+from broker.durable import is_full
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +33,7 @@ EXIT_FAILED = 3  # this node or its surroundings failed
 EXIT_INTERRUPTED = 130
 
 _KEPT = "\n\t"
+_PIPED_WIDTH = 400  # columns, where there is no terminal: nothing is folded
 
 
 def answer(document: Mapping[str, Any], *, as_json: bool, people: Callable[[], None]) -> None:
@@ -60,8 +62,10 @@ def complain(error: Exception, *, as_json: bool) -> int:
 def _known(error: Exception) -> BrokerError:
     if isinstance(error, BrokerError):
         return error
-    if isinstance(error, OSError):
-        return _from_os(error)
+    if isinstance(error, OSError) and is_full(error):
+        return DiskFull(where=_place(error))
+    if isinstance(error, OSError) and error.filename is not None and error.errno:
+        return HomeInvalid(f"The operating system said no: {os.strerror(error.errno).lower()}.", where=_place(error))
     reference = secrets.token_hex(4)
     return Internal(
         f"Something unforeseen went wrong ({type(error).__name__}, reference {reference}); "
@@ -69,14 +73,8 @@ def _known(error: Exception) -> BrokerError:
     )
 
 
-def _from_os(error: OSError) -> NodeError:
-    import errno
-
-    where = None if error.filename is None else os.fsdecode(error.filename)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DiskFull(where=where)
-    reason = os.strerror(error.errno).lower() if error.errno else type(error).__name__
-    return NodeError(f"The operating system said no: {reason}.", where=where)
+def _place(error: OSError) -> str | None:
+    return None if error.filename is None else os.fsdecode(error.filename)
 
 
 def plain(text: str) -> str:
@@ -93,18 +91,22 @@ def console(*, stderr: bool = False) -> Console:
     """Return the terminal, without markup: brackets in our texts are brackets."""
     from rich.console import Console
 
-    return Console(stderr=stderr, markup=False, highlight=False, soft_wrap=not sys.stdout.isatty())
+    width = None if sys.stdout.isatty() else _PIPED_WIDTH
+    return Console(stderr=stderr, markup=False, highlight=False, width=width)
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]], *, wide: Sequence[str] = ()) -> None:
-    """Write rows under headings; columns named in `wide` may wrap."""
+    """Write rows under headings; on a narrow terminal the columns named in `wide` fold, and nothing is ever cut off."""
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
+    cells = [[plain("" if cell is None else str(cell)) for cell in row] for row in rows]
     drawn = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        drawn.add_column(heading, no_wrap=heading not in wide, overflow="fold")
-    for row in rows:
-        drawn.add_row(*(Text(plain("" if cell is None else str(cell))) for cell in row))
+    for number, heading in enumerate(headings):
+        folds = heading in wide
+        longest = max((len(row[number]) for row in cells), default=0)
+        drawn.add_column(heading, no_wrap=not folds, overflow="fold", min_width=None if folds else longest)
+    for row in cells:
+        drawn.add_row(*map(Text, row))
     console().print(drawn)

@@ -49,11 +49,12 @@ class Ancestry:
 
     def maximal(self, among: int) -> tuple[Digest, ...]:
         """Return the messages of a set that are no ancestor of another of them, sorted."""
-        covered = 0
-        for position in reversed(list(bits(among))):
-            if not covered >> position & 1:
-                covered |= self.above[position]
-        return tuple(sorted(self.order[position] for position in bits(among & ~covered)))
+        maximal, left = [], among
+        while left:
+            position = left.bit_length() - 1
+            maximal.append(self.order[position])
+            left &= ~(self.above[position] | 1 << position)
+        return tuple(sorted(maximal))
 
 
 def build(named: Mapping[Digest, tuple[Digest, ...]], first: Callable[[Digest], bool]) -> Ancestry:

@@ -19,9 +19,12 @@ An *answer* is a delivered or refused receipt (not "expired"); its heads say wha
    irreversible message that do not know of each other, raise ALARM; facts and stops still move the underlying state.
 6. *Heads*: the placed messages from which no other placed one descends, left aside forked ones that no answer of the
    other side covers: nobody builds on what he does not believe, and nobody's heads can be flooded.
-7. *Final*: what the same walk reaches and C covers, and is neither stub nor forked, is final for its author: whatever
-   is added to the set later, its mark and what took effect before it stay. An answer to the message alone would not be
-   enough: an earlier message that is refused afterwards, or a slow answer to one, would change it.
+7. *Final*: a message is final when the same walk over its author's chain reaches it, C of that walk covers it, it is
+   neither stub nor forked, and every other message of the other side descends from it or is itself reached and covered
+   by the walk over the other side's chain. (At home the last condition always holds: a node answers what it records.)
+   Whatever is added to the set later, the mark of a final message and what took effect before it stay. An answer to
+   the message alone would not be enough: an earlier message that is refused afterwards, or a slow answer to one, would
+   change it.
 
 Rules 3, 4 and 7 hold against any peer, as long as this node answers each message in the transaction that records it,
 stores no second answer about one message (`receipts.contradicts`), and names its heads as parents.
@@ -130,7 +133,7 @@ def fold(
         state=state,
         order=ancestry.order,
         marks=marks,
-        heads=ancestry.maximal(view.placed & ~(forked & ~view.covered())),
+        heads=ancestry.maximal(view.placed & ~(forked & ~view.covered()) if forked else view.placed),
         missing=tuple(sorted(ancestry.missing | {head for head in view.named if head not in held})),
         final=frozenset(ancestry.order[position] for position in bits(final)),
         unsettled={role: view.digests(view.by[role] & ~final & ~forked & ~view.stubs) for role in Role},
@@ -291,14 +294,12 @@ def _effects(view: _View, forked: int) -> tuple[State, dict[Digest, Mark]]:
         if definition is not None and definition.stop:
             unaware |= irreversibles & ~view.ancestry.above[position] & ~(1 << position)
             stops |= 1 << position
-        state, marks[digest] = _effect(view, state, entry, position, view.digests(unaware))
+        state, marks[digest] = _effect(view, state, entry, position, unaware)
     return state, marks
 
 
-def _effect(
-    view: _View, state: State, entry: RecordEntry, position: int, unaware: tuple[Digest, ...]
-) -> tuple[State, Mark]:
-    role = view.role(entry.author)
+def _effect(view: _View, state: State, entry: RecordEntry, position: int, unaware: int) -> tuple[State, Mark]:
+    role = view.roles[position]
     if entry.act == ALARM_CLOSED:
         above, index = view.ancestry.above[position], view.ancestry.index
         seen = {digest for alarm in state.alarms for digest in alarm.about if above >> index[digest] & 1}
@@ -308,7 +309,7 @@ def _effect(
     definition = view.table.acts.get(entry.act)
     happened = definition is not None and (definition.kind is ActKind.FACT or definition.irreversible)
     if unaware or (moved is None and happened):
-        return raise_alarm(moved or state, entry.digest, unaware), Mark.ALARM
+        return raise_alarm(moved or state, entry.digest, view.digests(unaware)), Mark.ALARM
     return (state, Mark.CROSSED) if moved is None else (moved, Mark.EFFECT)
 
 
@@ -326,72 +327,74 @@ class _View:
         self.table = table
         self.held = held
         self.ancestry = ancestry
-        self._opener = opener
         self.placed = (1 << len(ancestry.order)) - 1
-        self.by = dict.fromkeys(Role, 0)
+        self.roles = [Role.REQUESTING if held[digest].author == opener else Role.REQUESTED for digest in ancestry.order]
+        self.sent: dict[Role, list[int]] = {role: [] for role in Role}  # positions by author, in the record's order
+        self.by = dict.fromkeys(Role, 0)  # the same as sets
         self.stubs = 0
-        for position, digest in enumerate(ancestry.order):
-            entry = held[digest]
-            self.by[self.role(entry.author)] |= 1 << position
-            self.stubs |= entry.stub << position
-        self.answers: dict[int, tuple[Receipt, int | None]] = {}  # position of the message → answer, closure of heads
-        self.named: set[Digest] = set()
-        self._read(receipts)
-        self._broken = self._broken_chain(Role.REQUESTING) | self._broken_chain(Role.REQUESTED)
+        for position, role in enumerate(self.roles):
+            self.sent[role].append(position)
+            self.by[role] |= 1 << position
+            if held[ancestry.order[position]].stub:
+                self.stubs |= 1 << position
+        self.named: set[Digest] = set()  # heads that answers name
+        self.answers = self._read(receipts)
+        self.broken = self._broken_chain(Role.REQUESTING) | self._broken_chain(Role.REQUESTED)
 
-    def role(self, country: CountryCode) -> Role:
-        """Return the side that a member has for the procedure's whole life."""
-        return Role.REQUESTING if country == self._opener else Role.REQUESTED
+    def _read(self, receipts: Iterable[Receipt]) -> dict[int, tuple[Receipt, int | None]]:
+        """Keep one answer per message, by its recipient and about exactly these bytes, with the closure of its heads."""
+        chosen: dict[Digest, Receipt] = {}
+        for receipt in receipts:
+            entry = self.held.get(receipt.digest)
+            if (
+                entry is None
+                or not receipt.answers
+                or entry.message != receipt.message
+                or entry.author == receipt.issuer
+            ):
+                continue
+            self.named.update(receipt.heads)
+            other = chosen.get(receipt.digest)
+            if other is None or _rank(receipt) < _rank(other):  # two only where a node kept a contradiction
+                chosen[receipt.digest] = receipt
+        index, closure = self.ancestry.index, self.ancestry.closure
+        return {
+            index[digest]: (receipt, closure(receipt.heads)) for digest, receipt in chosen.items() if digest in index
+        }
 
     def digests(self, positions: int) -> tuple[Digest, ...]:
         """Return the messages of a set in the record's order."""
         return tuple(self.ancestry.order[position] for position in bits(positions))
 
-    def _read(self, receipts: Iterable[Receipt]) -> None:
-        """Keep one answer per message, by its recipient and about exactly these bytes."""
-        answers = (receipt for receipt in receipts if receipt.answers)
-        for receipt in sorted(answers, key=lambda receipt: (receipt.digest, receipt.kind, receipt.at, receipt.heads)):
-            entry = self.held.get(receipt.digest)
-            if (
-                entry is None
-                or entry.message != receipt.message
-                or self.role(receipt.issuer) is self.role(entry.author)
-            ):
-                continue
-            self.named.update(receipt.heads)
-            position = self.ancestry.index.get(receipt.digest)
-            if position is not None and position not in self.answers:
-                self.answers[position] = receipt, self.ancestry.closure(receipt.heads)
-
     def covered(self) -> int:
         """Return what the recipient has built on: every message in the closure of an answer by the other side."""
         covered = 0
         for position, (_, inside) in self.answers.items():
-            author = Role.REQUESTING if self.by[Role.REQUESTING] >> position & 1 else Role.REQUESTED
-            covered |= (inside or 0) & self.by[author]
+            covered |= (inside or 0) & self.by[self.roles[position]]
         return covered
+
+    def inside_answer(self, position: int) -> int | None:
+        """Return the closure of the heads of the answer to a message; None: unanswered, or something is missing."""
+        return self.answers[position][1] if position in self.answers else None
 
     def forked(self) -> int:
         """Return the messages that break their own chain or deny what their author had answered (rules 3 and 4)."""
-        broken = self._broken
-        denied = 0
-        for role in Role:
-            denied |= self._denied(role, broken)
+        forked = self.broken | self._denied(Role.REQUESTING) | self._denied(Role.REQUESTED)
         opening = self.by[Role.REQUESTING]
-        for position in bits(self.by[Role.REQUESTED]):
+        for position in self.sent[Role.REQUESTED]:
             if not self.ancestry.above[position] & opening:
-                denied |= 1 << position
-        return broken | denied
+                forked |= 1 << position
+        return forked
 
     def _broken_chain(self, role: Role) -> int:
-        own = self.by[role]
-        sizes = sorted((self.ancestry.above[position] & own).bit_count() for position in bits(own))
+        own, sent = self.by[role], self.sent[role]
+        sizes = sorted((self.ancestry.above[position] & own).bit_count() for position in sent)
         if sizes == list(range(len(sizes))):
             return 0  # each one contains all before it: one chain, the normal case
         below = self.ancestry.below()
         answers = [inside for position, (_, inside) in self.answers.items() if inside and own >> position & 1]
         broken = 0
-        for position in bits(own):
+        for position in sent:
             rivals = own & ~self.ancestry.above[position] & ~below[position] & ~(1 << position)
             if rivals and self._loses(position, rivals, answers):
                 broken |= 1 << position
@@ -408,19 +411,21 @@ class _View:
         order = self.ancestry.order
         return any(order[rival] < order[position] for rival in bits(undecided))
 
-    def _walk(self, role: Role, skipped: int) -> Iterator[tuple[int, int]]:
-        """Yield an author's messages in their order, with the closure of each one's answer, up to the first hole."""
-        for position in bits(self.by[role] & ~skipped):
-            inside = self.answers[position][1] if position in self.answers else None
+    def _walk(self, role: Role) -> Iterator[tuple[int, int]]:
+        """Yield an author's chain with the closure of the answer to each message, up to the first hole."""
+        for position in self.sent[role]:
+            if self.broken >> position & 1:
+                continue
+            inside = self.inside_answer(position)
             if inside is None:
                 return
             yield position, inside
 
-    def _denied(self, role: Role, broken: int) -> int:
+    def _denied(self, role: Role) -> int:
         """Return the messages of one side that ignore what its own answers had covered."""
         own, others = self.by[role], self.by[_other(role)]
         conceded, denied = 0, 0
-        for _, inside in self._walk(_other(role), broken):
+        for _, inside in self._walk(_other(role)):
             denied |= self._ignoring(inside & ~conceded & own, conceded & others)
             conceded |= inside
         return denied | self._ignoring(own & ~conceded, conceded & others)
@@ -435,24 +440,35 @@ class _View:
 
     def final(self, forked: int) -> int:
         """Return the messages that nothing added later can change (rule 7)."""
-        final = 0
+        reached = {}
         for role in Role:
             walked, covered = 0, 0
-            for position, inside in self._walk(role, self._broken):
+            for position, inside in self._walk(role):
                 walked |= 1 << position
                 covered |= inside
-            final |= walked & covered
+            reached[role] = walked & covered
+        final = 0
+        for role in Role:
+            common = reached[role]
+            for position in bits(self.by[_other(role)] & ~reached[_other(role)] & ~forked):
+                common &= self.ancestry.above[position]
+            final |= common
         return final & ~self.stubs & ~forked
 
     def confirmed(self, forked: int) -> dict[Role, datetime]:
         """Return for each author the time of the newest answer whose heads cover all that he sent."""
+        idle = forked | self.stubs
+        counting = {role: sent & ~idle for role, sent in self.by.items()}
         newest: dict[Role, datetime] = {}
         for position, (receipt, inside) in self.answers.items():
-            role = self.role(self.held[self.ancestry.order[position]].author)
-            sent = self.by[role] & ~forked & ~self.stubs
-            if inside is not None and not sent & ~inside:
+            role = self.roles[position]
+            if inside is not None and not counting[role] & ~inside:
                 newest[role] = max(receipt.at, newest.get(role, receipt.at))
         return newest
+
+
+def _rank(receipt: Receipt) -> tuple[str, datetime, tuple[Digest, ...]]:
+    return receipt.kind, receipt.at, receipt.heads
 
 
 def _other(role: Role) -> Role:

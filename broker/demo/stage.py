@@ -17,6 +17,7 @@ from broker.core.ids import CountryCode
 from broker.schema_files import load_catalogue
 from broker.system import SystemClock
 from broker.testing.federation import make_federation
+from broker.transport.spool import create
 
 __all__ = ["COUNTRIES", "Stage", "set_stage"]
 
@@ -106,6 +107,8 @@ def _make(
         settings={country: {"amqp_url": url} for country, url in urls.items()},
         filedrop=filedrop,
     )
+    if transport == "spool":
+        create(federation.spool_folder, map(CountryCode, COUNTRIES))
     return Stage(
         folder=folder,
         transport=transport,

@@ -6,19 +6,25 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import shutil
 import stat
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from broker.core.errors import BrokerError, TransportUnavailable
+from broker.core.ids import CountryCode
 from broker.core.trust import TrustList
 from broker.doctor import judging
 from broker.doctor.judging import Finding, failed, ok, skipped, warning
 from broker.ports import Clock, MessageFilter, MessageRow
 from broker.settings import Settings
+
+if TYPE_CHECKING:
+    from aiormq.abc import AbstractChannel
 
 __all__ = ["examine"]
 
@@ -157,8 +163,8 @@ class _Patient:
 
     async def _transport(self) -> Finding:
         if self._settings.transport == "spool":
-            return _spool(self._settings)
-        return await _rabbitmq(self._settings)
+            return _spool(self._settings, self._trust, self._settings.country)
+        return await _rabbitmq(self._settings, self._clock)
 
     async def _peers(self) -> Finding:
         if self._trust is None or self._seen is None:
@@ -193,36 +199,56 @@ def _sqlite_file(url: str) -> Path | None:
     return Path(path) if scheme.partition("+")[0] == "sqlite" and path else None
 
 
-def _spool(settings: Settings) -> Finding:
+def _spool(settings: Settings, trust: TrustList | None, us: CountryCode) -> Finding:
     folder = settings.spool_folder
     if folder is None or not folder.is_dir():
         raise TransportUnavailable("The spool folder is not there: is the disk or stick mounted?", where=str(folder))
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         raise TransportUnavailable("The spool folder may not be read and written by this user.", where=str(folder))
+    peers = sorted(trust.members) if trust else [us]
+    missing = [country for country in peers if not (folder / country / "new").is_dir()]
+    if missing:
+        parts = " ".join(f"{folder}/{country}/{{tmp,new,claimed}}" for country in missing)
+        return warning("broker", f"The spool has no folder for {', '.join(missing)}.", f"Run: mkdir -p {parts}")
     return ok("broker", f"Envelopes travel through the folder {folder}; no server is needed.")
 
 
-async def _rabbitmq(settings: Settings) -> Finding:
-    """Log in and look at our own queue, passively: consuming belongs to the node."""
-    import aio_pika
-
+async def _rabbitmq(settings: Settings, clock: Clock) -> Finding:
+    """Log in as the node does and look at our own queue, passively: consuming belongs to the node."""
+    from broker.transport.rabbit_link import RabbitLink, RabbitOptions
     from broker.transport.topology import in_queue
 
-    where = settings.amqp_url.get_secret_value().rpartition("@")[2] if settings.amqp_url else None
+    address = settings.amqp_address()
+    options = RabbitOptions(url=address, us=settings.country, connect_timeout_seconds=_CONNECT_SECONDS)
+    seen: list[_Queue] = []
+
+    async def look(channel: AbstractChannel, lost: asyncio.Event) -> _Queue:
+        answer = await channel.queue_declare(in_queue(settings.country), passive=True)
+        seen.append(_Queue(lost, waiting=answer.message_count or 0, readers=answer.consumer_count or 0))
+        return seen[-1]
+
+    link = RabbitLink(options, clock, random.random, name="doctor", open_session=look, confirms=False)
+    link.start()
     try:
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            connection = await aio_pika.connect(settings.amqp_address())
-            async with connection, connection.channel() as channel:
-                queue = await channel.declare_queue(in_queue(settings.country), passive=True)
-                waiting, readers = queue.declaration_result.message_count, queue.declaration_result.consumer_count
-    except (OSError, TimeoutError, aio_pika.exceptions.AMQPError) as error:
-        raise TransportUnavailable(
-            f"The message broker cannot be used ({type(error).__name__}).", where=where
-        ) from None
-    if not readers:
-        return warning(
-            "broker",
-            f"The broker answers; {waiting} envelopes wait and nobody reads our queue.",
-            "Start the node: trm serve.",
-        )
-    return ok("broker", f"The broker answers; {waiting} envelopes wait, {readers} readers.")
+        trouble = await link.trouble()
+    finally:
+        await link.close()
+    if trouble is not None or not seen:
+        raise TransportUnavailable(trouble, where=address.rpartition("@")[2])
+    if not seen[0].readers:
+        sentence = f"The broker answers; {seen[0].waiting} envelopes wait and nobody reads our queue."
+        return warning("broker", sentence, "Start the node: trm serve.")
+    return ok("broker", f"The broker answers; {seen[0].waiting} envelopes wait, {seen[0].readers} readers.")
+
+
+class _Queue:
+    """A session that only looks."""
+
+    def __init__(self, lost: asyncio.Event, *, waiting: int, readers: int) -> None:
+        self.lost = lost
+        self.waiting = waiting
+        self.readers = readers
+
+    async def watch(self) -> None:
+        """Nothing is watched: the connection is closed after one look."""
+        await self.lost.wait()

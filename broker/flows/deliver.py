@@ -14,7 +14,7 @@ from broker.core.errors import AdapterFailed, BrokerError
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.ledger import Ledger
-from broker.ports import Attention, AuditRow, Clock, Ids, InboxRow, Notifier, Store, Transaction
+from broker.ports import ARRIVED, Attention, AuditRow, Clock, Ids, InboxRow, Notifier, Store, Transaction
 
 __all__ = ["Deliver"]
 
@@ -107,7 +107,7 @@ def _arrival(row: InboxRow) -> Attention:
     """What a notification may say: that something is there, for which office; never what."""
     entry = row.entry
     return Attention(
-        code="message-arrived",
+        code=ARRIVED,
         subject=entry.id,
         who="officer",
         at=entry.received,

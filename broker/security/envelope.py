@@ -296,7 +296,7 @@ def _decode(text: Any, error: type[UntrustedError]) -> bytes:
 
 
 def profile_bytes(profile: ProfileHeader) -> bytes:
-    """Return the canonical ``trm`` value (PROTOCOL 4.1)."""
+    """Return the canonical ``trm`` value (PROTOCOL 3.1)."""
     return canonical.dump(
         {
             "exercise": profile.exercise,

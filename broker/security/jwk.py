@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Keys as JSON (RFC 7517) and their thumbprints (RFC 7638): OKP for Ed25519, AKP (RFC 9964) for the other two.
 
-One strict shape per use, without optional members: what a key may be used for follows from its algorithm (PROTOCOL 3).
+One strict shape per use, without optional members: what a key may be used for follows from its algorithm (PROTOCOL 7).
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def public_of(use: KeyUse, seed: bytes) -> bytes:
 
 
 def hpke_private(seed: bytes) -> MLKEM768X25519PrivateKey:
-    """Return the hybrid private key of a seed (PROTOCOL 3.3).
+    """Return the hybrid private key of a seed (PROTOCOL 7.3).
 
     Raises:
         ValueError: the seed does not have its length.

@@ -91,6 +91,6 @@ class Execution:
 
     def _failed(self, error: Exception) -> Exception:
         if self.fault is None:
-            unreadable = isinstance(error, (ValueError, BrokerError))  # a stored value is not of its kind
+            unreadable = isinstance(error, (ValueError, TypeError, BrokerError))  # a stored value is not of its kind
             self.fault = fault_of(error) or Fault(error=StoreCorrupt() if unreadable else error)
         return self.fault.error

@@ -51,6 +51,7 @@ def postgres_engine(url: URL, *, read_only: bool, connections: int = 1) -> Engin
         pool_size=connections,
         max_overflow=0,
         hide_parameters=True,
+        execution_options={"preserve_rowcount": True},  # of inserts too: what a unique key decided
         connect_args={
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
             "connect_timeout": 10,  # seconds

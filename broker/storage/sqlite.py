@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Engine, QueuePool, create_engine, event
 
+from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.ports import Reader, Transaction
 from broker.storage.execution import Execution
@@ -58,6 +59,7 @@ def sqlite_engine(path: Path, *, read_only: bool, connections: int = 1) -> Engin
         pool_size=connections,
         max_overflow=0,
         hide_parameters=True,
+        execution_options={"preserve_rowcount": True},  # of inserts too: what a unique key decided
     )
 
     @event.listens_for(engine, "connect")
@@ -76,6 +78,7 @@ class SqliteStore:
         self._reading = sqlite_engine(path, read_only=True, connections=_READERS)
         self._writer = GroupCommit(self._writing, us)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
+        self._closed = False
 
     async def run(self, fn: Callable[[Transaction], T]) -> T:
         """Run in one transaction, committed together with what else waits.
@@ -91,10 +94,13 @@ class SqliteStore:
         Raises:
             StoreUnavailable, StoreCorrupt: nothing could be read.
         """
+        if self._closed:
+            raise StoreUnavailable("The store is closed.")
         return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, fn)
 
     async def close(self) -> None:
         """Finish what waits, then release the file."""
+        self._closed = True
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._readers.shutdown)
         self._writing.dispose()

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from broker.storage import migrate
-from broker.testing.postgres import PostgresServer, postgres_server
+if TYPE_CHECKING:
+    from broker.testing.postgres import PostgresServer
 
 __all__ = ["postgres_database", "postgres_run", "postgres_store_url"]
 
@@ -21,22 +22,22 @@ def postgres_run(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
     Raises:
         RuntimeError: none can be had: these tests fail, they are not skipped.
     """
+    from broker.testing.postgres import postgres_server  # loads two database libraries; most runs need neither
+
     reporter = pytestconfig.pluginmanager.get_plugin("terminalreporter")
     with postgres_server(reporter.write_line if reporter is not None else print) as server:
         yield server
 
 
 @pytest.fixture
-def postgres_database(postgres_run: PostgresServer) -> Iterator[str]:
-    """Give the URL of an empty database, removed afterwards."""
-    url = postgres_run.database()
-    yield url
-    postgres_run.drop(url)
+def postgres_database(postgres_run: PostgresServer) -> str:
+    """Give the URL of an empty database; it goes with the run, since dropping one makes the server wait for its disk."""
+    return postgres_run.database()
 
 
 @pytest.fixture
-def postgres_store_url(postgres_run: PostgresServer) -> Iterator[str]:
-    """Give the URL of a database with the store's tables, removed afterwards."""
-    url = postgres_run.database(like=migrate)
-    yield url
-    postgres_run.drop(url)
+def postgres_store_url(postgres_run: PostgresServer) -> str:
+    """Give the URL of a database with the store's tables."""
+    from broker.storage import migrate
+
+    return postgres_run.database(like=migrate)

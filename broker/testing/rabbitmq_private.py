@@ -44,6 +44,8 @@ raft.wal_max_size_bytes = 67108864
 log.console = false
 log.file.level = warning
 """
+# How long a message that a full dead queue refused waits before it is offered there again; 3 minutes by default.
+_ADVANCED = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 3000}]}].\n"
 
 
 class RabbitStartFailed(NodeError):
@@ -150,6 +152,7 @@ class PrivateRabbit:
         (self._folder / "rabbitmq.conf").write_text(own + config)
         (self._folder / "enabled_plugins").write_text("[rabbitmq_auth_mechanism_ssl,rabbitmq_management].\n")
         (self._folder / "rabbitmq-env.conf").write_text("")
+        (self._folder / "advanced.config").write_text(_ADVANCED)
         (self._folder / "conf.d").mkdir()
         cookie = self._folder / ".erlang.cookie"
         cookie.write_text(secrets.token_hex(16))

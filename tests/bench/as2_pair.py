@@ -22,7 +22,9 @@ _SEARCH = re.search
 
 def _search(pattern: Any, text: Any, flags: int = 0) -> Any:
     """Read two-digit patch versions of OpenSSL: oscrypto 1.3.0 stops at 3.0.19 because it expects one digit."""
-    return _SEARCH(pattern.replace(r"\d\.\d\.\d[a-z]*", r"\d\.\d\.\d+[a-z]*") if isinstance(pattern, str) else pattern, text, flags)
+    return _SEARCH(
+        pattern.replace(r"\d\.\d\.\d[a-z]*", r"\d\.\d\.\d+[a-z]*") if isinstance(pattern, str) else pattern, text, flags
+    )
 
 
 re.search = _search  # type: ignore[assignment]
@@ -33,7 +35,7 @@ re.search = _SEARCH  # type: ignore[assignment]
 
 def _identity(name: str) -> tuple[bytes, bytes]:
     """Return a fresh RSA-2048 key and self-signed certificate, as PKCS#12 and PEM."""
-    import datetime
+    from datetime import UTC, datetime, timedelta
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
@@ -42,7 +44,7 @@ def _identity(name: str) -> tuple[bytes, bytes]:
 
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.datetime.now(datetime.UTC)
+    now = datetime.now(UTC)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(subject)
@@ -50,14 +52,14 @@ def _identity(name: str) -> tuple[bytes, bytes]:
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now)
-        .not_valid_after(now + datetime.timedelta(days=2))
+        .not_valid_after(now + timedelta(days=2))
         .sign(key, hashes.SHA256())
     )
     encryption = (
         serialization.PrivateFormat.PKCS12.encryption_builder()
         .kdf_rounds(2048)
         .key_cert_algorithm(pkcs12.PBES.PBESv1SHA1And3KeyTripleDESCBC)
-        .hmac_hash(hashes.SHA1())  # noqa: S303 - the only form that the library reads
+        .hmac_hash(hashes.SHA1())
         .build(b"bench")
     )
     bundle = pkcs12.serialize_key_and_certificates(name.encode(), key, certificate, None, encryption)
@@ -68,7 +70,11 @@ def _sides() -> tuple[Any, Any, Any, Any]:
     keys = {name: _identity(name) for name in ("ee", "fi")}
     organisations = {
         name: as2.Organization(
-            as2_name=name, sign_key=keys[name][0], sign_key_pass="bench", decrypt_key=keys[name][0], decrypt_key_pass="bench"  # noqa: S106
+            as2_name=name,
+            sign_key=keys[name][0],
+            sign_key_pass="bench",
+            decrypt_key=keys[name][0],
+            decrypt_key_pass="bench",
         )
         for name in keys
     }

@@ -43,7 +43,9 @@ SCRIPTS = {
 
 def cases() -> Iterator[Case]:
     """Yield them."""
-    yield accepted("ordinary-message", "A family tracing request of ordinary size.")
+    yield accepted(
+        "ordinary-message", "A family tracing request of ordinary size."
+    )
     for script, (given, family) in SCRIPTS.items():
         says = message({"sought": {"given_names": given, "family_name": family}})
         yield accepted(f"names-in-{script}-script", f"Names in {script} script, written as themselves.", says)
@@ -62,20 +64,12 @@ def _contents() -> Iterator[Case]:
         "Only the members that a header must have, and an empty body.",
         message({}, type="node.sample", **bare),
     )
-    receipt = {
-        "message": "019aa9c1-7c00-7abc-8def-0123456789ad",
-        "author": "FI",
-        "digest": "1" * 64,
-        "kind": "delivered",
-        "at": text(NOW - timedelta(minutes=2)),
-        "heads": ["1" * 64],
-        "record_digest": "2" * 64,
-    }
-    yield accepted(
-        "receipts",
-        "A message between nodes with one receipt.",
-        message({"receipts": [receipt]}, type="node.receipts", **bare),
-    )
+    receipts = [_receipt(number) for number in range(20)]
+    for name, comment, some in (
+        ("receipts", "A message between nodes with one receipt.", receipts[:1]),
+        ("receipts-twenty", "Twenty receipts, the most, still in the smallest length.", receipts),
+    ):
+        yield accepted(name, comment, message({"receipts": some}, type="node.receipts", **bare))
     exercise = message(exercise=True, case_ref="EX-" + HEADER["case_ref"])
     yield accepted(
         "exercise-message", "Marked as an exercise in all four headers.", exercise, profile={"exercise": True}
@@ -96,6 +90,18 @@ def _contents() -> Iterator[Case]:
     yield accepted(
         "decomposed-text", "Text that is not NFC; reading never changes text.", message({"name": "Na\u0308idis"})
     )
+
+
+def _receipt(number: int) -> dict[str, Any]:
+    return {
+        "message": f"019aa9c1-7c00-7abc-8def-{number:012x}",
+        "author": "FI",
+        "digest": f"{number:064x}",
+        "kind": "delivered",
+        "at": text(NOW - timedelta(minutes=2)),
+        "heads": [f"{number:064x}"],
+        "record_digest": "2" * 64,
+    }
 
 
 def _filled(length: int, **profile: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ STORED = HERE / "envelope"
 
 @pytest.fixture(scope="module")
 def stored() -> tuple[VectorResult, ...]:
+    """The outcome of every stored vector, run once."""
     return run_vectors(STORED)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import shutil
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -47,7 +48,7 @@ OTHER = AuthorityId("ministry-of-justice")
 THEIRS = AuthorityId("helsinki-wellbeing-services")
 NODE = AuthorityId("node")
 EE, FI = CountryCode("EE"), CountryCode("FI")
-_OFFICE = {"name": "Näidisamet", "kind": "SOCIAL_SERVICES", "country": "EE"}
+_OFFICE = {"name": "Näidisamet", "kind": "LOCAL_AUTHORITY", "country": "EE"}
 
 
 class FixedTrust:
@@ -107,11 +108,13 @@ class Desk:
 
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
+    """This program's own schemas."""
     return load_catalogue()
 
 
 @pytest.fixture
 def names() -> SimpleNamespace:
+    """The offices and countries of these tests."""
     return SimpleNamespace(ours=OURS, other=OTHER, theirs=THEIRS, node=NODE, ee=EE, fi=FI)
 
 
@@ -135,8 +138,8 @@ def document() -> dict[str, Any]:
     person = _person()
     return {
         "type": "family-tracing.request",
-        "sender": {"authority": OURS},
-        "recipient": {"country": "FI", "authority": THEIRS},
+        "sender": {"authority": str(OURS)},
+        "recipient": {"country": "FI", "authority": str(THEIRS)},
         "legal_basis": {"code": "B2B_80_1_B"},
         "purpose": "Find a relative who may care for the child",
         "urgency": "PRIORITY",
@@ -151,11 +154,11 @@ def document() -> dict[str, Any]:
             "danger_assessment": {
                 "office": _OFFICE,
                 "assessed_on": "2026-11-01",
-                "outcome": "NO_DANGER_FOUND",
+                "outcome": "NO_DANGER_SEEN",
                 "would_endanger": "NO",
                 "covers": ["CHILD"],
             },
-            "approach": "DIRECT_CONTACT",
+            "approach": "DISCREET",
             "child_wish": {
                 "heard": {"on": "2026-11-02", "by": _OFFICE, "language": "et", "wants_tracing": "YES"},
             },
@@ -163,7 +166,7 @@ def document() -> dict[str, Any]:
             "supporting_reasons": "The child asks for her mother.",
             "needed_for": {"kind": "PLACEMENT", "before": _OFFICE, "situation": "Placement is being prepared."},
             "communication_needs": {
-                "languages": [{"language": "et", "level": "FLUENT"}],
+                "languages": [{"language": "et", "level": "GOOD"}],
                 "interpreter": {"unknown": True},
             },
             "guardian": {"unknown": True},
@@ -192,7 +195,7 @@ def _person() -> dict[str, Any]:
         "person": "P1",
         "relationship": "MOTHER",
         "claim_basis": ["CHILD_STATEMENT"],
-        "asked": ["WHEREABOUTS"],
+        "asked": ["IDENTITY"],
         "name": _name("Test-Liisa", "Näidis"),
         "sex": "FEMALE",
         "birth": {"unknown": True},
@@ -201,7 +204,7 @@ def _person() -> dict[str, Any]:
         "last_known": {"unknown": True},
         "verified_contact": {"unknown": True},
         "protection_claim": {"status": "NOT_RECORDED"},
-        "approach": "DIRECT_CONTACT",
+        "approach": "DISCREET",
         "do_not_tell": [],
     }
 
@@ -219,12 +222,20 @@ def federation(catalogue: Catalogue) -> TrustList:
     return TrustList(version=1, members=members)
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database, made once and copied for each test."""
+    path = tmp_path_factory.mktemp("empty") / "trm.db"
+    migrate(f"sqlite:///{path}")
+    return path
+
+
 @pytest.fixture
-async def store(tmp_path: Path) -> AsyncIterator[Store]:
+async def store(tmp_path: Path, empty_database: Path) -> AsyncIterator[Store]:
     """A real SQLite store."""
-    url = f"sqlite:///{tmp_path / 'trm.db'}"
-    migrate(url)
-    opened = open_store(url, us=EE)
+    path = tmp_path / "trm.db"
+    shutil.copy(empty_database, path)
+    opened = open_store(f"sqlite:///{path}", us=EE)
     yield opened
     await opened.close()
 

@@ -30,6 +30,7 @@ class Mutation:
 
 @pytest.fixture(scope="session")
 def catalogue() -> Catalogue:
+    """The catalogue of this checkout."""
     return load_catalogue(SCHEMAS)
 
 
@@ -45,6 +46,7 @@ def examples() -> Mapping[str, dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def spoil() -> Callable[[Mapping[str, Any], Any], Iterator[Mutation]]:
+    """The function that spoils a valid body in every single-step way."""
     return mutations
 
 

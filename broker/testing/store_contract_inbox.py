@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The store's suite about the inbox: recording once, handing over, opening."""
+
+# ruff: noqa: S105, S106 - tokens here are those of leases, no secrets
+
+from __future__ import annotations
+
+import asyncio
+
+from broker.ports import InboxRow, InboxState, Store
+from broker.testing.store_rows import FI, NOW, SE, incoming, later, message_id
+
+__all__ = ["InboxContract"]
+
+_TOKEN = "worker-1"
+
+
+async def take(store: Store, *, now: float = 0, token: str = _TOKEN, limit: int = 10) -> tuple[InboxRow, ...]:
+    """Lease for a minute."""
+    return await store.run(lambda tx: tx.lease_inbox(now=later(now), until=later(now + 60), token=token, limit=limit))
+
+
+async def believe(store: Store, *numbers: int) -> None:
+    """Record messages of FI that are due to be handed over."""
+    for number in numbers:
+        entry = incoming(number)
+        assert await store.run(lambda tx, entry=entry: tx.add_inbox(entry, next_at=NOW))  # type: ignore[misc]
+
+
+async def row(store: Store, number: int) -> InboxRow:
+    """Return an entry of FI that is there."""
+    found = await store.run(lambda tx: tx.inbox(FI, message_id(number)))
+    assert found is not None
+    return found
+
+
+class InboxContract:
+    """What we believed."""
+
+    async def test_a_received_message_comes_back_as_it_was(self, store: Store) -> None:
+        """Content, keys, list version and times are kept."""
+        assert await store.run(lambda tx: tx.add_inbox(incoming(1), next_at=later(1))) is True
+        assert await row(store, 1) == InboxRow(entry=incoming(1), state=InboxState.RECORDED, next_at=later(1))
+        assert await store.run(lambda tx: tx.inbox(SE, message_id(1))) is None
+
+    async def test_a_message_is_recorded_once(self, store: Store) -> None:
+        """The same id of the same sender is not written again; another sender's is another message."""
+        await believe(store, 1)
+        second = incoming(1, act="result")
+        assert await store.run(lambda tx: tx.add_inbox(second, next_at=NOW)) is False
+        assert (await row(store, 1)).entry == incoming(1)
+        assert await store.run(lambda tx: tx.add_inbox(incoming(1, sender=SE), next_at=NOW)) is True
+        assert (await row(store, 1)).entry.sender == FI
+
+    async def test_the_unique_key_decides_between_workers(self, store: Store, another: Store) -> None:
+        """Of many that record the same message at once, one hears True."""
+        entry = incoming(1)
+        added = await asyncio.gather(
+            *(worker.run(lambda tx: tx.add_inbox(entry, next_at=NOW)) for worker in (store, another) for _ in range(6))
+        )
+        assert sorted(added) == [False] * 11 + [True]
+
+    async def test_hand_over_is_leased_oldest_first(self, store: Store) -> None:
+        """What is due, within the limit, and not again before the lease is over."""
+        await believe(store, 2, 1, 3)
+        await store.run(lambda tx: tx.add_inbox(incoming(0), next_at=later(500)))
+        first = await take(store, limit=2)
+        assert [r.entry.id for r in first] == [message_id(1), message_id(2)]
+        assert [r.entry.id for r in await take(store, token="worker-2")] == [message_id(3)]
+        assert await take(store, now=59.999) == ()
+        assert len(await take(store, now=60, token="worker-3")) == 3
+
+    async def test_handing_over_ends_the_lease(self, store: Store) -> None:
+        """State and time are kept, and it is not leased again."""
+        await believe(store, 1)
+        await take(store)
+        assert await store.run(lambda tx: tx.mark_handed_over(FI, message_id(1), at=later(5), token=_TOKEN)) is True
+        handed = await row(store, 1)
+        assert (handed.state, handed.handed_over, handed.lease) == (InboxState.HANDED_OVER, later(5), None)
+        assert await take(store, now=1000) == ()
+        assert await store.run(lambda tx: tx.mark_handed_over(FI, message_id(1), at=later(6), token=_TOKEN)) is False
+        assert await row(store, 1) == handed
+
+    async def test_a_lost_lease_writes_nothing(self, store: Store) -> None:
+        """The worker that was too slow learns it, and the entry is as the second one has it."""
+        await believe(store, 1)
+        await take(store, token="first")
+        await take(store, now=60, token="second")
+        before, message = await row(store, 1), message_id(1)
+        assert await store.run(lambda tx: tx.mark_handed_over(FI, message, at=NOW, token="first")) is False
+        assert (
+            await store.run(lambda tx: tx.retry_inbox(FI, message, next_at=NOW, error="adapter-failed", token="first"))
+            is False
+        )
+        assert await row(store, 1) == before
+
+    async def test_a_retry_counts_and_waits(self, store: Store) -> None:
+        """The attempt and its code are kept; it is leased again when its time has come."""
+        await believe(store, 1)
+        await take(store)
+        assert await store.run(
+            lambda tx: tx.retry_inbox(FI, message_id(1), next_at=later(30), error="adapter-failed", token=_TOKEN)
+        )
+        failed = await row(store, 1)
+        assert (failed.attempts, failed.error, failed.next_at, failed.lease) == (1, "adapter-failed", later(30), None)
+        assert await take(store, now=29.999) == ()
+        assert len(await take(store, now=30)) == 1
+
+    async def test_opening_is_noted_once(self, store: Store) -> None:
+        """The first time stays."""
+        await believe(store, 1)
+        await take(store)
+        await store.run(lambda tx: tx.mark_handed_over(FI, message_id(1), at=later(5), token=_TOKEN))
+        assert await store.run(lambda tx: tx.mark_opened(FI, message_id(1), at=later(7))) is True
+        opened = await row(store, 1)
+        assert (opened.state, opened.handed_over, opened.opened) == (InboxState.OPENED, later(5), later(7))
+        assert await store.run(lambda tx: tx.mark_opened(FI, message_id(1), at=later(9))) is False
+        assert await row(store, 1) == opened
+        assert await store.run(lambda tx: tx.mark_opened(SE, message_id(1), at=later(9))) is False
+
+    async def test_what_was_opened_first_is_still_handed_over(self, store: Store) -> None:
+        """An officer who was faster than the national system does not keep the message from it."""
+        await believe(store, 1)
+        await store.run(lambda tx: tx.mark_opened(FI, message_id(1), at=later(3)))
+        (leased,) = await take(store)
+        assert leased.state is InboxState.OPENED
+        assert await store.run(lambda tx: tx.mark_handed_over(FI, message_id(1), at=later(5), token=_TOKEN)) is True
+        both = await row(store, 1)
+        assert (both.state, both.handed_over, both.opened) == (InboxState.OPENED, later(5), later(3))
+        assert await take(store, now=1000) == ()
+
+    async def test_overdue_is_measured_from_the_step_into_the_state(self, store: Store) -> None:
+        """Recorded since reception, handed over since then; longest first."""
+        await believe(store, 2, 1)
+
+        async def overdue(state: InboxState, before: float) -> list[str]:
+            rows = await store.run(lambda tx: tx.overdue_inbox(state=state, before=later(before), limit=10))
+            return [r.entry.id for r in rows]
+
+        assert await overdue(InboxState.RECORDED, 1) == []
+        assert await overdue(InboxState.RECORDED, 3) == [message_id(1), message_id(2)]
+        await take(store, limit=1)
+        await store.run(lambda tx: tx.mark_handed_over(FI, message_id(1), at=later(50), token=_TOKEN))
+        assert await overdue(InboxState.RECORDED, 100) == [message_id(2)]
+        assert await overdue(InboxState.HANDED_OVER, 50) == []
+        assert await overdue(InboxState.HANDED_OVER, 51) == [message_id(1)]

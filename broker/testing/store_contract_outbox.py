@@ -1,0 +1,271 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The store's suite about the outbox: leases, publishing, and the evidence ladder."""
+
+# ruff: noqa: S105, S106 - tokens here are those of leases, no secrets
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from broker.core.messages import OutboxKind
+from broker.core.receipts import ReceiptKind
+from broker.ports import OutboxRow, OutboxState, Store
+from broker.testing.store_rows import FI, NOW, SE, kid, later, message_id, outgoing, receipt, sealed
+
+__all__ = ["OutboxContract"]
+
+_TOKEN = "worker-1"
+_DELIVERED, _HANDED_OVER, _OPENED = ReceiptKind.DELIVERED, ReceiptKind.HANDED_OVER, ReceiptKind.OPENED
+
+
+async def owe(store: Store, *numbers: int, kind: OutboxKind = OutboxKind.MESSAGE) -> None:
+    """Add entries that are due now."""
+    for number in numbers:
+        entry = outgoing(number, kind=kind)
+        await store.run(lambda tx, entry=entry: tx.add_outbox(entry, next_at=NOW))  # type: ignore[misc]
+
+
+async def lease(store: Store, *, now: float = 0, token: str = _TOKEN, limit: int = 10) -> tuple[OutboxRow, ...]:
+    """Lease for a minute."""
+    return await store.run(lambda tx: tx.lease_outbox(now=later(now), until=later(now + 60), token=token, limit=limit))
+
+
+async def publish(store: Store, number: int, *, at: float = 10) -> bool:
+    """Seal and publish a leased entry."""
+    assert await store.run(lambda tx: tx.save_sealed(sealed(number), token=_TOKEN))
+    return await store.run(lambda tx: tx.mark_published(message_id(number), at=later(at), token=_TOKEN))
+
+
+async def row(store: Store, number: int) -> OutboxRow:
+    """Return an entry that is there."""
+    found = await store.run(lambda tx: tx.outbox(message_id(number)))
+    assert found is not None
+    return found
+
+
+class OutboxContract:
+    """What we owe."""
+
+    async def test_an_entry_comes_back_as_it_was(self, store: Store) -> None:
+        """Content, header and times are kept to the byte and the millisecond."""
+        entry = outgoing(1)
+        await store.run(lambda tx: tx.add_outbox(entry, next_at=later(0.001)))
+        expected = OutboxRow(entry=entry, state=OutboxState.RECORDED, next_at=later(0.001))
+        assert await row(store, 1) == expected
+        assert await store.run(lambda tx: tx.outbox(message_id(2))) is None
+
+    async def test_leases_go_oldest_first_and_only_to_what_is_due(self, store: Store) -> None:
+        """The limit is kept, what is not due is left, what is leased is not leased again until the lease is over."""
+        await owe(store, 3, 1, 2)
+        await store.run(lambda tx: tx.add_outbox(outgoing(0), next_at=later(500)))
+        first = await lease(store, limit=2)
+        assert [r.entry.id for r in first] == [message_id(1), message_id(2)]
+        assert {r.lease for r in first} == {_TOKEN}
+        assert [r.entry.id for r in await lease(store, token="worker-2")] == [message_id(3)]
+        assert await lease(store, now=59.999, token="worker-3") == ()
+        again = await lease(store, now=60, token="worker-3")
+        assert [r.entry.id for r in again] == [message_id(1), message_id(2), message_id(3)]
+
+    async def test_a_lost_lease_writes_nothing(self, store: Store) -> None:
+        """After another worker took over, the first one's writes say False and change nothing."""
+        await owe(store, 1)
+        await lease(store, token="first")
+        await lease(store, now=60, token="second")
+        before = await row(store, 1)
+        envelope, message = sealed(1), message_id(1)
+        assert await store.run(lambda tx: tx.save_sealed(envelope, token="first")) is False
+        assert await store.run(lambda tx: tx.mark_published(message, at=NOW, token="first")) is False
+        assert (
+            await store.run(lambda tx: tx.retry_outbox(message, next_at=NOW, error="unroutable", token="first"))
+            is False
+        )
+        assert await row(store, 1) == before
+        assert await store.run(lambda tx: tx.save_sealed(envelope, token="second")) is True
+
+    async def test_sealed_bytes_are_kept_before_publishing(self, store: Store) -> None:
+        """They come back identical, and newer ones take their place."""
+        await owe(store, 1)
+        await lease(store)
+        assert await store.run(lambda tx: tx.save_sealed(sealed(1), token=_TOKEN))
+        assert (await row(store, 1)).envelope == sealed(1)
+        newer = replace(sealed(1, size=40_000), trust_version=8, recipient_kid=kid("n"))
+        assert await store.run(lambda tx: tx.save_sealed(newer, token=_TOKEN))
+        assert (await row(store, 1)).envelope == newer
+        (leased,) = await lease(store, now=60)
+        assert leased.envelope == newer
+
+    async def test_publishing_ends_the_lease(self, store: Store) -> None:
+        """A message is PUBLISHED, an envelope of receipts DONE; neither is leased again."""
+        await owe(store, 1)
+        await owe(store, 2, kind=OutboxKind.RECEIPTS)
+        await lease(store)
+        assert await publish(store, 1)
+        assert await publish(store, 2)
+        message, receipts = await row(store, 1), await row(store, 2)
+        assert (message.state, message.published, message.lease) == (OutboxState.PUBLISHED, later(10), None)
+        assert (receipts.state, receipts.published) == (OutboxState.DONE, later(10))
+        assert await lease(store, now=1000) == ()
+        assert await store.run(lambda tx: tx.mark_published(message_id(1), at=NOW, token=_TOKEN)) is False
+
+    async def test_a_retry_counts_and_waits(self, store: Store) -> None:
+        """The attempt and its code are kept, and the entry is leased again only when its time has come."""
+        await owe(store, 1)
+        await lease(store)
+        retry = await store.run(
+            lambda tx: tx.retry_outbox(message_id(1), next_at=later(30), error="unroutable", token=_TOKEN)
+        )
+        assert retry is True
+        failed = await row(store, 1)
+        assert (failed.attempts, failed.error, failed.next_at, failed.lease) == (1, "unroutable", later(30), None)
+        assert await lease(store, now=29.999) == ()
+        assert len(await lease(store, now=30)) == 1
+
+    async def test_reopening_publishes_again(self, store: Store) -> None:
+        """A published entry goes back to RECORDED, with or without its sealed bytes, and resends are counted."""
+        await owe(store, 1)
+        await lease(store)
+        await publish(store, 1)
+        message = message_id(1)
+        assert await store.run(lambda tx: tx.reopen_outbox(message, now=later(100), reseal=False, count_resend=True))
+        reopened = await row(store, 1)
+        assert (reopened.state, reopened.resends, reopened.next_at) == (OutboxState.RECORDED, 1, later(100))
+        assert reopened.envelope == sealed(1)
+        assert await store.run(lambda tx: tx.reopen_outbox(message, now=later(200), reseal=True, count_resend=False))
+        resealed = await row(store, 1)
+        assert (resealed.resends, resealed.envelope) == (1, None)
+        assert len(await lease(store, now=200)) == 1
+
+    async def test_reopening_takes_the_lease_away(self, store: Store) -> None:
+        """A worker that was about to publish bytes under a key that fell away learns that it must not."""
+        await owe(store, 1)
+        await lease(store)
+        await store.run(lambda tx: tx.reopen_outbox(message_id(1), now=NOW, reseal=True, count_resend=False))
+        assert await store.run(lambda tx: tx.mark_published(message_id(1), at=NOW, token=_TOKEN)) is False
+        assert (await row(store, 1)).state is OutboxState.RECORDED
+
+    async def test_what_is_final_is_not_reopened(self, store: Store) -> None:
+        """A delivered, refused, done or unknown entry stays as it is."""
+        await owe(store, 1, 2)
+        await owe(store, 3, kind=OutboxKind.RECEIPTS)
+        await lease(store)
+        await publish(store, 3)
+        await store.run(lambda tx: tx.settle_outbox(message_id(1), receipt(1)))
+        refusal = receipt(2, ReceiptKind.REFUSED, code="schema-invalid")
+        await store.run(lambda tx: tx.settle_outbox(message_id(2), refusal))
+        for number in (1, 2, 3, 4):
+            message = message_id(number)
+            assert not await store.run(
+                lambda tx, m=message: tx.reopen_outbox(m, now=NOW, reseal=True, count_resend=True)  # type: ignore[misc]
+            )
+        assert (await row(store, 3)).envelope == sealed(3)
+
+    @pytest.mark.parametrize("published", [True, False])
+    async def test_receipts_climb_the_ladder(self, store: Store, published: bool) -> None:
+        """Each step sets its time and state, also when our own broker's confirm was lost."""
+        await owe(store, 1)
+        await lease(store)
+        if published:
+            await publish(store, 1)
+        for at, kind in enumerate((_DELIVERED, _HANDED_OVER, _OPENED), start=100):
+            evidence = receipt(1, kind, at=at)
+            assert await store.run(lambda tx, e=evidence: tx.settle_outbox(message_id(1), e)) is True  # type: ignore[misc]
+            assert await store.run(lambda tx, e=evidence: tx.settle_outbox(message_id(1), e)) is False  # type: ignore[misc]
+            assert (await row(store, 1)).state == OutboxState(kind.value)
+        final = await row(store, 1)
+        assert (final.delivered, final.handed_over, final.opened) == (later(100), later(101), later(102))
+        assert final.published == (later(10) if published else None)
+        assert await lease(store, now=1000) == ()
+
+    async def test_the_ladder_is_never_climbed_down(self, store: Store) -> None:
+        """A lower step that comes late adds its time and leaves the state; a refusal after delivery is void."""
+        await owe(store, 1)
+        await store.run(lambda tx: tx.settle_outbox(message_id(1), receipt(1, _OPENED, at=300)))
+        assert await store.run(lambda tx: tx.settle_outbox(message_id(1), receipt(1, _DELIVERED, at=100))) is True
+        settled = await row(store, 1)
+        assert (settled.state, settled.delivered, settled.opened) == (OutboxState.OPENED, later(100), later(300))
+        refusal = receipt(1, ReceiptKind.REFUSED, code="schema-invalid")
+        assert await store.run(lambda tx: tx.settle_outbox(message_id(1), refusal)) is False
+        assert await row(store, 1) == settled
+
+    async def test_a_refusal_is_terminal(self, store: Store) -> None:
+        """It keeps code and time, and no other receipt changes the entry."""
+        await owe(store, 1)
+        refusal = receipt(1, ReceiptKind.REFUSED, at=50, code="schema-invalid")
+        assert await store.run(lambda tx: tx.settle_outbox(message_id(1), refusal)) is True
+        refused = await row(store, 1)
+        assert (refused.state, refused.refused, refused.refusal_code) == (
+            OutboxState.REFUSED,
+            later(50),
+            "schema-invalid",
+        )
+        for kind in ReceiptKind:
+            evidence = receipt(1, kind, code="other" if kind is ReceiptKind.REFUSED else None)
+            assert await store.run(lambda tx, e=evidence: tx.settle_outbox(message_id(1), e)) is False  # type: ignore[misc]
+        assert await row(store, 1) == refused
+
+    async def test_receipts_settle_casework_only(self, store: Store) -> None:
+        """An envelope of receipts and an unknown message are not settled."""
+        await owe(store, 1, kind=OutboxKind.RECEIPTS)
+        for number in (1, 2):
+            assert await store.run(lambda tx, n=number: tx.settle_outbox(message_id(n), receipt(n))) is False  # type: ignore[misc]
+        assert (await row(store, 1)).state is OutboxState.RECORDED
+
+    async def test_a_settled_entry_is_not_published_again(self, store: Store) -> None:
+        """A receipt that comes while a worker holds the lease takes the lease away."""
+        await owe(store, 1)
+        await lease(store)
+        await store.run(lambda tx: tx.settle_outbox(message_id(1), receipt(1)))
+        assert await store.run(lambda tx: tx.save_sealed(sealed(1), token=_TOKEN)) is False
+        assert await store.run(lambda tx: tx.mark_published(message_id(1), at=NOW, token=_TOKEN)) is False
+
+    async def test_entries_are_found_by_the_keys_of_their_seal(self, store: Store) -> None:
+        """Theirs and ours alike, while undelivered."""
+        await owe(store, 1, 2, 3, 4)
+        await lease(store)
+        for number, to in ((1, "x"), (2, "y"), (3, "x")):
+            envelope = sealed(number, to=to)
+            await store.run(lambda tx, e=envelope: tx.save_sealed(e, token=_TOKEN))  # type: ignore[misc]
+        await store.run(lambda tx: tx.mark_published(message_id(1), at=NOW, token=_TOKEN))
+        await store.run(lambda tx: tx.settle_outbox(message_id(3), receipt(3)))
+        ids = {n: message_id(n) for n in (1, 2)}
+        assert await store.run(lambda tx: tx.outbox_sealed_with(frozenset({kid("x")}))) == (ids[1],)
+        assert await store.run(lambda tx: tx.outbox_sealed_with(frozenset({kid("m"), kid("q")}))) == (ids[1], ids[2])
+        assert await store.run(lambda tx: tx.outbox_sealed_with(frozenset({kid("e")}))) == (ids[1], ids[2])
+        assert await store.run(lambda tx: tx.outbox_sealed_with(frozenset({kid("q")}))) == ()
+        assert await store.run(lambda tx: tx.outbox_sealed_with(frozenset())) == ()
+
+    async def test_overdue_is_measured_from_the_step_into_the_state(self, store: Store) -> None:
+        """Casework only; recorded since its making, published since publishing, longest first."""
+        await owe(store, 1, 2, 3)
+        await owe(store, 4, kind=OutboxKind.RECEIPTS)
+
+        async def overdue(state: OutboxState, before: float, limit: int = 10) -> list[str]:
+            rows = await store.run(lambda tx: tx.overdue_outbox(state=state, before=later(before), limit=limit))
+            return [r.entry.id for r in rows]
+
+        assert await overdue(OutboxState.RECORDED, 1) == []
+        assert await overdue(OutboxState.RECORDED, 2.5) == [message_id(1), message_id(2)]
+        assert await overdue(OutboxState.RECORDED, 100, limit=1) == [message_id(1)]
+        await lease(store)
+        await publish(store, 1, at=200)
+        assert await overdue(OutboxState.RECORDED, 100) == [message_id(2), message_id(3)]
+        assert await overdue(OutboxState.PUBLISHED, 200) == []
+        assert await overdue(OutboxState.PUBLISHED, 201) == [message_id(1)]
+        await store.run(lambda tx: tx.settle_outbox(message_id(1), receipt(1, at=300)))
+        assert await overdue(OutboxState.PUBLISHED, 1000) == []
+        assert await overdue(OutboxState.DELIVERED, 301) == [message_id(1)]
+
+    async def test_the_newest_answered_entry_of_a_peer_is_known(self, store: Store) -> None:
+        """Only what was published and answered counts, and only of that peer."""
+        await owe(store, 1, 2, 3)
+        await lease(store)
+        for number in (1, 2, 3):
+            await publish(store, number, at=10 * number)
+        assert await store.run(lambda tx: tx.newest_receipted(FI)) is None
+        for number in (2, 1):
+            await store.run(lambda tx, n=number: tx.settle_outbox(message_id(n), receipt(n, at=100)))  # type: ignore[misc]
+        assert await store.run(lambda tx: tx.newest_receipted(FI)) == later(20)
+        assert await store.run(lambda tx: tx.newest_receipted(SE)) is None

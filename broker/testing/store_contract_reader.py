@@ -1,0 +1,259 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The store's suite about reading: pages, filters, what an authority may see, gauges."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from broker.core.errors import BadCursor
+from broker.core.ids import AuthorityId
+from broker.core.messages import OutboxKind
+from broker.core.receipts import ReceiptKind
+from broker.ports import AuditRow, MessageFilter, MessageRow, Page, Reader, Store
+from broker.testing.store_rows import (
+    BOARD,
+    COURT,
+    EE,
+    FI,
+    NOW,
+    SE,
+    attention,
+    incoming,
+    later,
+    message_id,
+    outgoing,
+    procedure,
+    procedure_id,
+    receipt,
+    record_entry,
+)
+
+__all__ = ["ReaderContract"]
+
+Listing = Callable[[Reader, str | None, int], Page]
+
+
+async def walk(store: Store, listing: Listing, *, limit: int) -> list[Any]:
+    """Return all items of a list, page by page."""
+    items: list[Any] = []
+    cursor: str | None = None
+    while True:
+        page = await store.read(lambda reader, cursor=cursor: listing(reader, cursor, limit))  # type: ignore[misc]
+        assert len(page.items) <= limit
+        items += page.items
+        cursor = page.next
+        if cursor is None:
+            return items
+
+
+def messages(wanted: MessageFilter) -> Listing:
+    """Return the listing of messages."""
+    return lambda reader, cursor, limit: reader.messages(wanted, cursor=cursor, limit=limit)
+
+
+async def fill(store: Store) -> None:
+    """Write six messages of three countries and two of our authorities, and one envelope of receipts."""
+    await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
+    await store.run(lambda tx: tx.add_outbox(outgoing(3, recipient=SE, authority=COURT), next_at=NOW))
+    await store.run(lambda tx: tx.add_outbox(outgoing(5, act="result", in_procedure=2), next_at=NOW))
+    await store.run(lambda tx: tx.add_outbox(outgoing(7, kind=OutboxKind.RECEIPTS), next_at=NOW))
+    await store.run(lambda tx: tx.add_inbox(incoming(2), next_at=NOW))
+    await store.run(lambda tx: tx.add_inbox(incoming(4, sender=SE, authority=COURT), next_at=NOW))
+    await store.run(lambda tx: tx.add_inbox(incoming(5, in_procedure=2), next_at=NOW))
+
+
+def named(rows: list[MessageRow]) -> list[tuple[str, int]]:
+    """Return direction and number of each."""
+    return [(row.direction, int(row.id[-12:], 16)) for row in rows]
+
+
+_ALL = [("out", 5), ("in", 5), ("in", 4), ("out", 3), ("in", 2), ("out", 1)]
+
+
+class ReaderContract:
+    """What can be looked at."""
+
+    @pytest.mark.parametrize("limit", [1, 2, 3, 100])
+    async def test_messages_of_both_directions_are_one_list(self, store: Store, limit: int) -> None:
+        """Newest first, page by page without gap or repetition; receipts' envelopes are not casework."""
+        await fill(store)
+        assert named(await walk(store, messages(MessageFilter()), limit=limit)) == _ALL
+
+    @pytest.mark.parametrize(
+        ("wanted", "expected"),
+        [
+            (MessageFilter(direction="in"), [("in", 5), ("in", 4), ("in", 2)]),
+            (MessageFilter(direction="out"), [("out", 5), ("out", 3), ("out", 1)]),
+            (MessageFilter(peer=SE), [("in", 4), ("out", 3)]),
+            (MessageFilter(procedure=procedure_id(2)), [("out", 5), ("in", 5)]),
+            (MessageFilter(type="family-tracing.result"), [("out", 5)]),
+            (MessageFilter(state="recorded"), _ALL),
+            (MessageFilter(state="opened"), []),
+            (MessageFilter(authority=COURT), [("in", 4), ("out", 3)]),
+            (MessageFilter(authority=COURT, direction="in", peer=SE), [("in", 4)]),
+            (MessageFilter(authority=AuthorityId("nobody")), []),
+        ],
+    )
+    async def test_a_filter_limits_the_list(
+        self, store: Store, wanted: MessageFilter, expected: list[tuple[str, int]]
+    ) -> None:
+        """Each condition narrows it, on every page."""
+        await fill(store)
+        assert named(await walk(store, messages(wanted), limit=1)) == expected
+
+    async def test_a_listed_message_has_its_life_but_no_content(self, store: Store) -> None:
+        """Header, times and codes as they stand."""
+        await fill(store)
+        refusal = receipt(1, ReceiptKind.REFUSED, at=9, code="expired")
+        await store.run(lambda tx: tx.settle_outbox(message_id(1), refusal))
+        page = await store.read(
+            lambda reader: reader.messages(MessageFilter(direction="out", state="refused"), cursor=None, limit=5)
+        )
+        assert page.items == (
+            MessageRow(
+                direction="out",
+                id=message_id(1),
+                digest=outgoing(1).digest,
+                peer=FI,
+                authority=BOARD,
+                header=outgoing(1).header,
+                state="refused",
+                at=later(1),
+                refused=later(9),
+                refusal_code="expired",
+            ),
+        )
+
+    async def test_a_message_alone_has_its_content(self, store: Store) -> None:
+        """Outbound first where both directions use the id."""
+        await fill(store)
+        sent = await store.read(lambda reader: reader.message(message_id(5), None))
+        assert sent is not None
+        assert (sent.direction, sent.content) == ("out", outgoing(5, act="result", in_procedure=2).content)
+        await store.run(lambda tx: tx.mark_opened(FI, message_id(2), at=later(50)))
+        received = await store.read(lambda reader: reader.message(message_id(2), BOARD))
+        assert received is not None
+        assert (received.direction, received.content, received.peer) == ("in", incoming(2).content, FI)
+        assert (received.header, received.state, received.opened) == (incoming(2).header, "opened", later(50))
+
+    async def test_a_message_is_hidden_from_other_authorities(self, store: Store) -> None:
+        """Another authority's is as absent as an unknown one, and a namesake of its own is found."""
+        await fill(store)
+        assert await store.read(lambda reader: reader.message(message_id(3), BOARD)) is None
+        assert await store.read(lambda reader: reader.message(message_id(99), BOARD)) is None
+        assert await store.read(lambda reader: reader.message(message_id(7), None)) is None
+        await store.run(lambda tx: tx.add_inbox(incoming(2, sender=SE, authority=COURT), next_at=NOW))
+        for authority, sender in ((BOARD, FI), (COURT, SE)):
+            row = await store.read(lambda reader, a=authority: reader.message(message_id(2), a))  # type: ignore[misc]
+            assert row is not None
+            assert row.peer == sender
+
+    async def test_procedures_are_listed_per_authority(self, store: Store) -> None:
+        """Newest first; one alone only to its own authority."""
+        for number in (1, 2, 3, 4):
+            row = procedure(number, authority=COURT if number == 2 else BOARD)
+            await store.run(lambda tx, row=row: tx.add_procedure(row))  # type: ignore[misc]
+
+        def listing(authority: AuthorityId | None) -> Listing:
+            return lambda reader, cursor, limit: reader.procedures(authority, cursor=cursor, limit=limit)
+
+        everything = await walk(store, listing(None), limit=2)
+        assert [row.ref.id for row in everything] == [procedure_id(n) for n in (4, 3, 2, 1)]
+        ours = await walk(store, listing(BOARD), limit=1)
+        assert [row.ref.id for row in ours] == [procedure_id(n) for n in (4, 3, 1)]
+        assert await store.read(lambda reader: reader.procedure(procedure_id(2), COURT)) == everything[2]
+        assert await store.read(lambda reader: reader.procedure(procedure_id(2), None)) == everything[2]
+        assert await store.read(lambda reader: reader.procedure(procedure_id(2), BOARD)) is None
+        assert await store.read(lambda reader: reader.procedure(procedure_id(9), None)) is None
+
+    async def test_a_record_and_its_evidence_can_be_read(self, store: Store) -> None:
+        """The same values as in a transaction."""
+        await store.run(lambda tx: tx.add_procedure(procedure(1)))
+        await store.run(lambda tx: tx.add_record_entry(procedure_id(1), record_entry(1)))
+        delivered, opened = receipt(1, at=1), receipt(1, ReceiptKind.OPENED, at=2)
+        for row in (opened, delivered, receipt(2)):
+            await store.run(lambda tx, row=row: tx.add_receipt(row, issued=False))  # type: ignore[misc]
+        assert await store.read(lambda reader: reader.record(procedure_id(1))) == (record_entry(1),)
+        assert await store.read(lambda reader: reader.procedure_receipts(procedure_id(1))) == (delivered,)
+        assert await store.read(lambda reader: reader.receipts_about(EE, message_id(1))) == (delivered, opened)
+        assert await store.read(lambda reader: reader.receipts_about(FI, message_id(1))) == ()
+
+    async def test_attention_is_listed_per_authority(self, store: Store) -> None:
+        """Newest first; what concerns the whole node is not an authority's; resolved entries on request."""
+        whole_node = attention("a", at=1, authority=None)
+        rows = [whole_node, attention("b", at=3), attention("c", at=3, authority=COURT), attention("d", at=2)]
+        for row in rows:
+            await store.run(lambda tx, row=row: tx.raise_attention(row))  # type: ignore[misc]
+        await store.run(lambda tx: tx.resolve_attention("overdue-delivered", "d", at=later(9), by="officer-1"))
+
+        async def subjects(authority: AuthorityId | None, *, open_only: bool) -> list[str]:
+            found = await walk(
+                store,
+                lambda reader, cursor, limit: reader.attention(
+                    authority, open_only=open_only, cursor=cursor, limit=limit
+                ),
+                limit=1,
+            )
+            return [row.subject for row in found]
+
+        assert await subjects(None, open_only=False) == ["c", "b", "d", "a"]
+        assert await subjects(None, open_only=True) == ["c", "b", "a"]
+        assert await subjects(BOARD, open_only=False) == ["b", "d"]
+        assert await subjects(BOARD, open_only=True) == ["b"]
+
+    async def test_one_attention_entry_is_found_by_its_number(self, store: Store) -> None:
+        """With who resolved it and when, and only for its authority."""
+        await store.run(lambda tx: tx.raise_attention(attention()))
+        await store.run(lambda tx: tx.resolve_attention("overdue-delivered", "message-1", at=later(9), by="officer-1"))
+        page = await store.read(lambda reader: reader.attention(None, open_only=False, cursor=None, limit=5))
+        (row,) = page.items
+        assert (row.resolved, row.resolved_by, row.detail) == (later(9), "officer-1", attention().detail)
+        assert await store.read(lambda reader: reader.attention_entry(row.id, BOARD)) == row
+        assert await store.read(lambda reader: reader.attention_entry(row.id, None)) == row
+        assert await store.read(lambda reader: reader.attention_entry(row.id, COURT)) is None
+        assert await store.read(lambda reader: reader.attention_entry(row.id + 1, None)) is None
+
+    async def test_audit_is_paged(self, store: Store) -> None:
+        """Newest first without gap."""
+        for number in range(5):
+            row = AuditRow(at=NOW, actor="officer-1", action="submit", subject=str(number))
+            await store.run(lambda tx, row=row: tx.audit(row))  # type: ignore[misc]
+        rows = await walk(store, lambda reader, cursor, limit: reader.audit(cursor=cursor, limit=limit), limit=2)
+        assert [row.subject for row in rows] == ["4", "3", "2", "1", "0"]
+
+    @pytest.mark.parametrize(
+        "cursor",
+        ["", "?", "WzFd=", "bm8", "W10", "WzFd", "WyJhIl0", "WzEsMl0", "WzEsIngiLCJvdXQiLDFd",
+         "WzE4NDQ2NzQ0MDczNzA5NTUxNjE2LCJ4IiwieCIsIngiXQ", "WzEsIlx1MDAwMCIsIngiLCJ4Il0", "é", "x" * 10_000],
+    )  # fmt: skip
+    async def test_a_cursor_that_is_none_of_ours_is_refused(self, store: Store, cursor: str) -> None:
+        """Malformed ones and those of other lists alike."""
+        with pytest.raises(BadCursor):
+            await store.read(lambda reader: reader.messages(MessageFilter(), cursor=cursor, limit=5))
+
+    async def test_a_cursor_of_another_list_is_refused(self, store: Store) -> None:
+        """Each list takes its own kind."""
+        for number in (1, 2):
+            await store.run(lambda tx, n=number: tx.add_outbox(outgoing(n), next_at=NOW))  # type: ignore[misc]
+        page = await store.read(lambda reader: reader.messages(MessageFilter(), cursor=None, limit=1))
+        assert page.next is not None
+        for listing in (
+            lambda reader: reader.procedures(None, cursor=page.next, limit=1),
+            lambda reader: reader.attention(None, open_only=True, cursor=page.next, limit=1),
+            lambda reader: reader.audit(cursor=page.next, limit=1),
+        ):
+            with pytest.raises(BadCursor):
+                await store.read(listing)
+
+    async def test_gauges_are_there_before_anything_is(self, store: Store) -> None:
+        """Every state has its number, zero at first."""
+        counts = await store.read(lambda reader: reader.counts())
+        assert set(counts.values()) == {0}
+        assert {"outbox.recorded", "outbox.done", "inbox.opened", "quarantine", "parked", "attention"} < set(counts)
+        await fill(store)
+        counts = await store.read(lambda reader: reader.counts())
+        assert (counts["outbox.recorded"], counts["inbox.recorded"], counts["outbox.published"]) == (4, 3, 0)

@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The store's suite about procedures, their record, and receipts."""
+
+# ruff: noqa: S106 - tokens here are those of leases, no secrets
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from broker.core.messages import OutboxKind
+from broker.core.receipts import Receipt, ReceiptKind
+from broker.ports import Idempotent, Store
+from broker.testing.store_rows import (
+    EE,
+    FI,
+    NOW,
+    SE,
+    digest,
+    later,
+    message_id,
+    outgoing,
+    procedure,
+    procedure_id,
+    receipt,
+    record_entry,
+)
+
+__all__ = ["RecordContract"]
+
+
+async def keep(store: Store, *receipts: Receipt, issued: bool) -> None:
+    """Add receipts that are not there yet."""
+    for row in receipts:
+        assert await store.run(lambda tx, row=row: tx.add_receipt(row, issued=issued))  # type: ignore[misc]
+
+
+class RecordContract:
+    """What both countries hold, and the evidence of it."""
+
+    async def test_an_idempotency_key_keeps_its_answer(self, store: Store) -> None:
+        """It is found by scope and key together."""
+        row = Idempotent(scope="board/api", key="k", body_digest=digest("body"), message=message_id(1))
+        await store.run(lambda tx: tx.add_idempotent(row, NOW))
+        assert await store.run(lambda tx: tx.find_idempotent("board/api", "k")) == row
+        assert await store.run(lambda tx: tx.find_idempotent("court/api", "k")) is None
+        assert await store.run(lambda tx: tx.find_idempotent("board/api", "l")) is None
+
+    async def test_a_procedure_comes_back_as_it_was(self, store: Store) -> None:
+        """Saving changes what folding gave and nothing else."""
+        row = procedure(1)
+        assert await store.run(lambda tx: tx.lock_procedure(procedure_id(1))) is None
+        await store.run(lambda tx: tx.add_procedure(row))
+        assert await store.run(lambda tx: tx.lock_procedure(procedure_id(1))) == row
+        folded = replace(row, state="REQUESTED", alarm=True, gap=True)
+        await store.run(lambda tx: tx.save_procedure(replace(folded, peer=SE)))
+        assert await store.run(lambda tx: tx.lock_procedure(procedure_id(1))) == folded
+
+    async def test_a_procedure_may_have_no_case(self, store: Store) -> None:
+        """An absent case reference stays absent."""
+        row = replace(procedure(1), case_ref=None, exercise=True)
+        await store.run(lambda tx: tx.add_procedure(row))
+        assert await store.run(lambda tx: tx.lock_procedure(procedure_id(1))) == row
+
+    async def test_a_record_is_a_set_of_its_own_procedure(self, store: Store) -> None:
+        """Entries keep their parents and stay apart from other procedures'."""
+        for number in (1, 2):
+            await store.run(lambda tx, n=number: tx.add_procedure(procedure(n)))  # type: ignore[misc]
+        first = record_entry(1)
+        second = record_entry(2, author=FI, parents=(first.digest, digest("x")))
+        for entry in (first, second):
+            await store.run(lambda tx, e=entry: tx.add_record_entry(procedure_id(1), e))  # type: ignore[misc]
+        assert set(await store.run(lambda tx: tx.record(procedure_id(1)))) == {first, second}
+        assert await store.run(lambda tx: tx.record(procedure_id(2))) == ()
+
+    async def test_the_first_refusal_makes_a_stub(self, store: Store) -> None:
+        """The entry keeps digest and parents, gets the code, and a second code changes nothing."""
+        await store.run(lambda tx: tx.add_procedure(procedure(1)))
+        for number in (1, 2):
+            entry = record_entry(number)
+            await store.run(lambda tx, e=entry: tx.add_record_entry(procedure_id(1), e))  # type: ignore[misc]
+        for code in ("schema-invalid", "expired"):
+            await store.run(lambda tx, c=code: tx.make_stub(procedure_id(1), digest(1), c))  # type: ignore[misc]
+        stub = replace(record_entry(1), code="schema-invalid")
+        assert set(await store.run(lambda tx: tx.record(procedure_id(1)))) == {stub, record_entry(2)}
+
+    async def test_a_record_entry_needs_its_procedure(self, store: Store) -> None:
+        """The database refuses an entry of an unknown procedure."""
+        with pytest.raises(RuntimeError):
+            await store.run(lambda tx: tx.add_record_entry(procedure_id(9), record_entry(1)))
+        assert await store.run(lambda tx: tx.record(procedure_id(9))) == ()
+
+    async def test_a_receipt_is_kept_once(self, store: Store) -> None:
+        """The key is issuer, author, message and kind; the first one stays."""
+        first = receipt(1)
+        assert await store.run(lambda tx: tx.add_receipt(first, issued=False)) is True
+        other = replace(first, at=later(999), digest=digest("other"))
+        assert await store.run(lambda tx: tx.add_receipt(other, issued=False)) is False
+        assert await store.run(lambda tx: tx.receipt(FI, EE, message_id(1), ReceiptKind.DELIVERED)) == first
+        assert await store.run(lambda tx: tx.receipt(SE, EE, message_id(1), ReceiptKind.DELIVERED)) is None
+        assert await store.run(lambda tx: tx.receipt(FI, EE, message_id(1), ReceiptKind.OPENED)) is None
+
+    async def test_a_receipt_without_heads_comes_back_as_it_was(self, store: Store) -> None:
+        """Absent parts stay absent."""
+        bare = replace(receipt(1, ReceiptKind.OPENED), heads=(), record_digest=None)
+        await keep(store, bare, issued=False)
+        assert await store.run(lambda tx: tx.receipt(FI, EE, message_id(1), ReceiptKind.OPENED)) == bare
+
+    async def test_a_procedures_receipts_are_those_about_its_messages(self, store: Store) -> None:
+        """Delivered and refused ones of both directions, no other kinds, no other procedure's."""
+        await store.run(lambda tx: tx.add_procedure(procedure(1)))
+        for entry in (record_entry(1), record_entry(2, author=FI)):
+            await store.run(lambda tx, e=entry: tx.add_record_entry(procedure_id(1), e))  # type: ignore[misc]
+        theirs = receipt(1, at=10)
+        ours = receipt(2, ReceiptKind.REFUSED, issuer=EE, author=FI, at=20, code="expired")
+        await keep(store, ours, issued=True)
+        await keep(store, theirs, receipt(1, ReceiptKind.OPENED), receipt(3), receipt(2, author=EE, at=5), issued=False)
+        assert await store.run(lambda tx: tx.procedure_receipts(procedure_id(1))) == (theirs, ours)
+        assert await store.read(lambda reader: reader.procedure_receipts(procedure_id(1))) == (theirs, ours)
+
+    async def test_issued_receipts_wait_for_an_envelope(self, store: Store) -> None:
+        """Oldest first, within the limit, until they are assigned; received ones never wait."""
+        first, second = (receipt(n, issuer=EE, author=FI, at=n) for n in (1, 2))
+        third = receipt(3, issuer=EE, author=SE)
+        await keep(store, second, first, third, issued=True)
+        await keep(store, receipt(4), issued=False)
+        assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (first, second)
+        assert await store.run(lambda tx: tx.waiting_receipts(FI, 1)) == (first,)
+        assert await store.run(lambda tx: tx.peers_with_waiting_receipts()) == (FI, SE)
+        await store.run(lambda tx: tx.assign_receipts([first, second], message_id(50)))
+        assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == ()
+        assert await store.run(lambda tx: tx.peers_with_waiting_receipts()) == (SE,)
+        await store.run(lambda tx: tx.assign_receipts([], message_id(51)))
+        assert (await store.read(lambda reader: reader.counts()))["receipts.waiting"] == 1
+
+    async def test_one_envelope_of_receipts_is_in_flight_per_peer(self, store: Store) -> None:
+        """A peer is not named while an envelope for it is still recorded, and is again after publishing."""
+        await keep(store, receipt(1, issuer=EE, author=FI), receipt(2, issuer=EE, author=SE), issued=True)
+        await store.run(lambda tx: tx.add_outbox(outgoing(10), next_at=NOW))
+        await store.run(lambda tx: tx.add_outbox(outgoing(11, kind=OutboxKind.RECEIPTS), next_at=NOW))
+        assert await store.run(lambda tx: tx.peers_with_waiting_receipts()) == (SE,)
+        await store.run(lambda tx: tx.lease_outbox(now=NOW, until=later(60), token="t", limit=10))
+        assert await store.run(lambda tx: tx.peers_with_waiting_receipts()) == (SE,)
+        await store.run(lambda tx: tx.mark_published(message_id(11), at=NOW, token="t"))
+        assert await store.run(lambda tx: tx.peers_with_waiting_receipts()) == (FI, SE)
+
+    async def test_stored_receipts_are_sent_again(self, store: Store) -> None:
+        """Ours about that message wait again; those of others and about others do not."""
+        delivered = receipt(1, issuer=EE, author=FI, at=1)
+        opened = receipt(1, ReceiptKind.OPENED, issuer=EE, author=FI, at=2)
+        other = receipt(2, issuer=EE, author=FI)
+        await keep(store, delivered, opened, other, issued=True)
+        await keep(store, receipt(1), issued=False)
+        await store.run(lambda tx: tx.assign_receipts([delivered, opened, other], message_id(50)))
+        await store.run(lambda tx: tx.queue_receipts(FI, message_id(1)))
+        assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (delivered, opened)
+        await store.run(lambda tx: tx.queue_receipts(EE, message_id(1)))
+        assert await store.run(lambda tx: tx.waiting_receipts(EE, 10)) == ()

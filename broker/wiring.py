@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""How the use cases are wired to the ports: the same for a running node and for a simulated one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from broker.adapter_api import Adapter
+from broker.catalogue import Catalogue
+from broker.core.delivery import LadderLimits
+from broker.core.ids import AuthorityId, CountryCode
+from broker.flows.attend import Attend
+from broker.flows.deliver import Deliver
+from broker.flows.dispatch import Dispatch
+from broker.flows.inspect import Inspect
+from broker.flows.open import Open
+from broker.flows.receive import Receive
+from broker.flows.refresh_trust import RefreshTrust
+from broker.flows.submit import Submit
+from broker.flows.watch import Watch
+from broker.ledger import Ledger
+from broker.ports import Clock, Compute, Ids, Notifier, Store, Transport, TrustSource, Vault
+from broker.reception import Reception
+
+__all__ = ["Desk", "Engine", "Keys", "Rings", "wire_desk", "wire_engine"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Desk:
+    """The use cases that need no key and no transport."""
+
+    us: CountryCode
+    store: Store
+    catalogue: Catalogue
+    trust: TrustSource
+    clock: Clock
+    ids: Ids
+    ledger: Ledger
+    submit: Submit
+    open_message: Open
+    inspect: Inspect
+    attend: Attend
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """What sealing and opening needs."""
+
+    vault: Vault
+    compute: Compute
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rings:
+    """Who is woken when something happened; polling finds it all the same."""
+
+    work: Callable[[], None]  # something waits for dispatch or deliver
+    trust: Callable[[], None]  # something is not yet believable
+    parked: Callable[[], None]  # what is parked may be believable now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """The use cases that a running node repeats."""
+
+    dispatch: Dispatch
+    receive: Receive
+    deliver: Deliver
+    refresh_trust: RefreshTrust
+    watch: Watch
+
+
+def wire_desk(
+    us: CountryCode,
+    *,
+    store: Store,
+    catalogue: Catalogue,
+    trust: TrustSource,
+    clock: Clock,
+    ids: Ids,
+    wake: Callable[[], None],
+) -> Desk:
+    """Return the desk over a store."""
+    ledger = Ledger(us=us, catalogue=catalogue)
+    return Desk(
+        us=us,
+        store=store,
+        catalogue=catalogue,
+        trust=trust,
+        clock=clock,
+        ids=ids,
+        ledger=ledger,
+        submit=Submit(us=us, store=store, trust=trust, catalogue=catalogue, clock=clock, ids=ids, wake=wake),
+        open_message=Open(us=us, store=store, clock=clock, wake=wake),
+        inspect=Inspect(us=us, store=store, ledger=ledger),
+        attend=Attend(store=store, clock=clock),
+    )
+
+
+def wire_engine(
+    desk: Desk,
+    *,
+    transport: Transport,
+    keys: Keys,
+    adapter_for: Callable[[AuthorityId], Adapter | None],
+    notifier: Notifier,
+    limits: LadderLimits,
+    envelope_life: timedelta,
+    rings: Rings,
+) -> Engine:
+    """Return the engine over the same store."""
+    us, store, trust, clock, ids, ledger = desk.us, desk.store, desk.trust, desk.clock, desk.ids, desk.ledger
+
+    def trust_changed() -> None:
+        rings.work()
+        rings.parked()
+
+    return Engine(
+        dispatch=Dispatch(
+            us=us,
+            store=store,
+            transport=transport,
+            trust=trust,
+            vault=keys.vault,
+            compute=keys.compute,
+            clock=clock,
+            ids=ids,
+            ledger=ledger,
+            envelope_life=envelope_life,
+        ),
+        receive=Receive(
+            us=us,
+            store=store,
+            trust=trust,
+            vault=keys.vault,
+            compute=keys.compute,
+            clock=clock,
+            reception=Reception(us=us, catalogue=desk.catalogue, trust=trust, ledger=ledger, clock=clock),
+            wake=rings.work,
+            unknown=rings.trust,
+        ),
+        deliver=Deliver(
+            us=us,
+            store=store,
+            adapter_for=adapter_for,
+            ledger=ledger,
+            notifier=notifier,
+            clock=clock,
+            ids=ids,
+            wake=rings.work,
+        ),
+        refresh_trust=RefreshTrust(store=store, trust=trust, ledger=ledger, clock=clock, wake=trust_changed),
+        watch=Watch(store=store, ledger=ledger, clock=clock, limits=limits, wake=rings.work),
+    )

@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The store contract on PostgreSQL, and what only a server can get wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import psycopg
+import pytest
+from sqlalchemy import make_url, text
+
+from broker.core.errors import DiskFull, StoreUnavailable
+from broker.ports import Reader, Store, Transaction
+from broker.storage import open_store
+from broker.testing.postgres import PostgresServer
+from broker.testing.store_contract import StoreContract
+from broker.testing.store_rows import EE, NOW, message_id, outgoing, procedure, procedure_id
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+async def store(postgres_store_url: str) -> AsyncIterator[Store]:
+    """A store on a database of its own."""
+    store = open_store(postgres_store_url, us=EE)
+    yield store
+    await store.close()
+
+
+class TestPostgres(StoreContract):
+    @pytest.fixture
+    async def store(self, postgres_store_url: str) -> AsyncIterator[Store]:
+        """A store on a database of its own."""
+        store = open_store(postgres_store_url, us=EE)
+        yield store
+        await store.close()
+
+    @pytest.fixture
+    async def another(self, postgres_store_url: str, store: Store) -> AsyncIterator[Store]:
+        """Another store on the same database."""
+        another = open_store(postgres_store_url, us=EE)
+        yield another
+        await another.close()
+
+
+async def test_lost_connections_are_replaced(
+    store: Store, postgres_run: PostgresServer, postgres_store_url: str
+) -> None:
+    """After the server cut every connection, as a restart does, the next work succeeds unasked."""
+    await asyncio.gather(
+        *(store.run(lambda tx, n=n: tx.add_outbox(outgoing(n), next_at=NOW)) for n in range(8))  # type: ignore[misc]
+    )
+    await store.read(lambda reader: reader.counts())
+    assert postgres_run.disconnect_all(postgres_store_url) >= 2
+    await asyncio.gather(
+        *(store.run(lambda tx, n=n: tx.add_outbox(outgoing(n), next_at=NOW)) for n in range(8, 16))  # type: ignore[misc]
+    )
+    assert (await store.read(lambda reader: reader.counts()))["outbox.recorded"] == 16
+
+
+async def test_a_connection_lost_in_the_middle_is_begun_again(
+    store: Store, postgres_run: PostgresServer, postgres_store_url: str
+) -> None:
+    """The function runs once more on a new connection, and its work is there once."""
+    runs: list[int] = []
+
+    def work(tx: Transaction) -> None:
+        tx.add_outbox(outgoing(1), next_at=NOW)
+        runs.append(1)
+        if len(runs) == 1:
+            postgres_run.disconnect_all(postgres_store_url)
+        tx.add_outbox(outgoing(2), next_at=NOW)
+
+    await store.run(work)
+    assert len(runs) == 2
+    assert (await store.read(lambda reader: reader.counts()))["outbox.recorded"] == 2
+
+
+async def test_a_connection_lost_at_commit_is_not_begun_again(
+    store: Store, postgres_run: PostgresServer, postgres_store_url: str
+) -> None:
+    """Nobody knows the outcome, so the caller is told and the function is not run a second time."""
+    runs: list[int] = []
+
+    def work(tx: Transaction) -> None:
+        tx.add_outbox(outgoing(1), next_at=NOW)
+        runs.append(1)
+        postgres_run.disconnect_all(postgres_store_url)
+
+    with pytest.raises(StoreUnavailable):
+        await store.run(work)
+    assert len(runs) == 1
+    assert await store.run(lambda tx: tx.outbox(message_id(1))) is None
+
+
+async def test_a_deadlock_is_begun_again(store: Store, postgres_store_url: str) -> None:
+    """Two workers that lock two procedures crosswise both get their work done."""
+    for number in (1, 2):
+        await store.run(lambda tx, n=number: tx.add_procedure(procedure(n)))  # type: ignore[misc]
+    barrier: list[object] = []
+    both = threading.Barrier(2)
+
+    def crosswise(first: int, second: int) -> object:
+        def fn(tx: Transaction) -> None:
+            tx.lock_procedure(procedure_id(first))
+            if len(barrier) < 2:
+                barrier.append(fn)
+                both.wait(20)
+            tx.lock_procedure(procedure_id(second))
+            tx.add_outbox(outgoing(first), next_at=NOW)
+
+        return fn
+
+    await asyncio.gather(store.run(crosswise(1, 2)), store.run(crosswise(2, 1)))  # type: ignore[arg-type]
+    assert (await store.read(lambda reader: reader.counts()))["outbox.recorded"] == 2
+
+
+async def test_a_server_that_is_away_is_unavailable(postgres_store_url: str) -> None:
+    """Opening says so, without the address or a password."""
+    away = make_url(postgres_store_url).set(host="127.0.0.1", port=1, password="hunter2", query={})
+    with pytest.raises(StoreUnavailable) as caught:
+        open_store(away.render_as_string(hide_password=False), us=EE)
+    assert "127.0.0.1" not in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+    assert caught.value.__cause__ is None
+
+
+async def test_no_value_leaves_in_an_error(store: Store) -> None:
+    """PostgreSQL names the row in its message; ours and its chain do not show it."""
+    await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
+    with pytest.raises(RuntimeError) as caught:
+        await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
+    error: BaseException | None = caught.value
+    while error is not None:
+        assert message_id(1) not in str(error)
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+async def test_readers_cannot_write(store: Store) -> None:
+    """The reading connections are read-only to the server itself."""
+
+    def write(reader: Reader) -> None:
+        reader._db.changed(text("DELETE FROM outbox"))  # type: ignore[attr-defined]
+
+    await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
+    with pytest.raises(StoreUnavailable):
+        await store.read(write)
+    assert await store.run(lambda tx: tx.outbox(message_id(1))) is not None
+
+
+async def test_a_full_disk_is_told_apart(store: Store) -> None:
+    """The server's own code for it becomes DiskFull, and nothing was committed."""
+
+    def work(tx: Transaction) -> None:
+        tx.add_outbox(outgoing(1), next_at=NOW)
+        tx._db.all(text("DO $$ BEGIN RAISE EXCEPTION 'no space left' USING ERRCODE = '53100'; END $$"))  # type: ignore[attr-defined]
+
+    with pytest.raises(DiskFull):
+        await store.run(work)
+    assert await store.run(lambda tx: tx.outbox(message_id(1))) is None
+
+
+async def test_texts_sort_by_their_bytes(postgres_store_url: str) -> None:
+    """Every text column has the C collation, so that both databases page in the same order."""
+    url = make_url(postgres_store_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(url) as connection:
+        rows = connection.execute(
+            "SELECT table_name, column_name, collation_name FROM information_schema.columns"
+            " WHERE table_schema = 'public' AND data_type = 'text'"
+        ).fetchall()
+    assert len(rows) > 80
+    assert {row[2] for row in rows} == {"C"}

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What people must look at, and who did what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+ATTENTION = "/api/v1/attention"
+
+
+async def subjects(desk: Any, token: str, query: str = "") -> list[str]:
+    """The subjects that a token sees."""
+    reply = await desk.ask("GET", f"{ATTENTION}{query}", token=token)
+    assert reply.status == 200, reply.text
+    return sorted(item["subject"] for item in reply.json["items"])
+
+
+async def test_each_sees_its_own(desk: Any, raise_attention: Callable[..., Any], names: SimpleNamespace) -> None:
+    """An office sees its entries; the node's admin and auditor see all; an officer of the node does not."""
+    await raise_attention("ours")
+    await raise_attention("theirs", names.other)
+    await raise_attention("whole-node", None)
+
+    assert await subjects(desk, desk.token()) == ["ours"]
+    assert await subjects(desk, desk.token(role="auditor")) == ["ours"]
+    assert await subjects(desk, desk.token(authority=names.other)) == ["theirs"]
+    for role in ("admin", "auditor"):
+        seen = await subjects(desk, desk.token(role=role, authority=names.node))
+        assert seen == ["ours", "theirs", "whole-node"]
+    assert await subjects(desk, desk.token(authority=names.node)) == []
+
+
+async def test_resolving_closes_and_names_who(desk: Any, raise_attention: Callable[..., Any]) -> None:
+    """A resolved entry leaves the open list and says when and by whom."""
+    number = await raise_attention("ours")
+    reply = await desk.ask("POST", f"{ATTENTION}/{number}/resolve", token=desk.token())
+
+    assert (reply.status, reply.text) == (204, "")
+    assert await subjects(desk, desk.token()) == []
+    closed = (await desk.ask("GET", f"{ATTENTION}?open=false", token=desk.token())).json["items"][0]
+    assert (closed["resolved_by"], closed["resolved"]) == ("officer-17", "2026-11-22T03:00:00.000Z")
+
+
+async def test_others_entries_cannot_be_resolved(
+    desk: Any, raise_attention: Callable[..., Any], assert_problem: Callable[..., Any], names: SimpleNamespace
+) -> None:
+    """Another office's entry and one that is closed already do not exist for the caller."""
+    number = await raise_attention("theirs", names.other)
+    again = await raise_attention("ours")
+    await desk.ask("POST", f"{ATTENTION}/{again}/resolve", token=desk.token())
+
+    for wanted in (number, again, number + 1000, 0, -1, "x", "9" * 30):
+        reply = await desk.ask("POST", f"{ATTENTION}/{wanted}/resolve", token=desk.token())
+        assert_problem(reply, 404, "not-found")
+    assert await subjects(desk, desk.token(authority=names.other)) == ["theirs"]
+
+
+@pytest.mark.parametrize("value", ["yes", "TRUE", "", "1"])
+async def test_open_is_a_truth_value(desk: Any, assert_problem: Callable[..., Any], value: str) -> None:
+    """Only true and false are taken."""
+    reply = await desk.ask("GET", f"{ATTENTION}?open={value}", token=desk.token())
+
+    assert_problem(reply, 400, "bad-request", where="query open")
+
+
+async def test_trail_is_for_the_nodes_auditor(
+    desk: Any, add_audit: Callable[..., Any], assert_problem: Callable[..., Any], names: SimpleNamespace
+) -> None:
+    """The trail covers every office, so an auditor of one office does not read it."""
+    await add_audit("first")
+    await add_audit("second")
+    reply = await desk.ask("GET", "/api/v1/audit?limit=1", token=desk.token(role="auditor", authority=names.node))
+
+    assert [row["subject"] for row in reply.json["items"]] == ["second"]
+    assert reply.json["next"]
+    assert_problem(await desk.ask("GET", "/api/v1/audit", token=desk.token(role="auditor")), 403, "forbidden")

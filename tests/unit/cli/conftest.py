@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A small federation on the disk, and the command run in this process."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.api.local_issuer import LocalIssuer
+from broker.cli import main
+from broker.core.ids import CountryCode
+from broker.node import TOKEN_KEY_FILE
+from broker.schema_files import load_catalogue, read_schema_file
+from broker.system import SystemClock
+from broker.testing.federation import make_federation
+from broker.transport.spool import create
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ran:
+    """What a command left."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def trm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Ran]:
+    """Run a command line."""
+    for name in ("TRM_HOME", "TRM_DEBUG"):
+        monkeypatch.delenv(name, raising=False)
+
+    def run(*arguments: object) -> Ran:
+        capsys.readouterr()
+        code = main([str(argument) for argument in arguments])
+        said = capsys.readouterr()
+        return Ran(code=code, out=said.out, err=said.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def _versions() -> dict[Any, Any]:
+    catalogue = load_catalogue()
+    return {kind: catalogue.versions(kind) for kind in catalogue.types()}
+
+
+@pytest.fixture
+def home(tmp_path: Path, _versions: dict[Any, Any]) -> Path:
+    """EE's home in a federation of EE and FI over a spool; no node runs."""
+    federation = make_federation(tmp_path, ("EE", "FI"), messages=_versions, now=SystemClock().now())
+    create(federation.spool_folder, [CountryCode("EE"), CountryCode("FI")])
+    for country, folder in federation.homes.items():
+        LocalIssuer.create(folder / TOKEN_KEY_FILE, us=country, clock=SystemClock())
+    return federation.homes[CountryCode("EE")]
+
+
+@pytest.fixture
+def request_file(tmp_path: Path) -> Path:
+    """The demonstration's request."""
+    file = tmp_path / "request.json"
+    file.write_bytes(read_schema_file("examples/demo/request.json"))
+    return file
+
+
+@pytest.fixture
+def office(request_file: Path) -> str:
+    """The office that sends the request."""
+    return str(json.loads(request_file.read_bytes())["sender"]["authority"])

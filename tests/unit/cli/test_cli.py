@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The command as a whole: help, exit codes, errors."""
+
+import errno
+from pathlib import Path
+
+import pytest
+import typer
+
+from broker.cli import app as application
+from broker.cli import output
+
+COMMANDS = (
+    "init", "serve", "demo", "submit", "inbox", "show", "timeline", "validate", "doctor", "token", "vectors",
+    "broker definitions",
+)  # fmt: skip
+
+
+def test_help_names_every_command_and_the_usual_way(trm):
+    """`trm --help` lists every command, the usual order of use and the exit codes."""
+    ran = trm("--help")
+
+    assert ran.code == 0
+    assert all(name.split()[0] in ran.out for name in COMMANDS)
+    assert "Exit codes" in ran.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_teaches_by_an_example_and_speaks_json(trm, command):
+    """The help of each command has an example that begins with its own name, on a line of its own, and --json."""
+    ran = trm(*command.split(), "--help")
+
+    lines = [line.strip() for line in ran.out.splitlines()]
+    assert ran.code == 0
+    assert any(line.startswith(f"trm {command}") or f"$(trm {command}" in line for line in lines)
+    assert "--json" in ran.out
+
+
+def test_what_is_typed_wrongly_is_exit_code_2(trm):
+    """An unknown command and a missing option are usage errors that point to the help."""
+    for arguments in (("fly",), ("inbox",), ("inbox", "--fly")):
+        ran = trm(*arguments)
+        assert ran.code == 2
+        assert "--help" in ran.err
+        assert ran.out == ""
+
+
+def test_a_refusal_is_exit_code_1_and_a_fault_of_ours_3(trm, tmp_path):
+    """Who must act decides the exit code, and the error names it."""
+    refused = trm("validate", tmp_path / "missing.json")
+    broken = trm("inbox", "--home", tmp_path / "missing")
+
+    assert (refused.code, broken.code) == (1, 3)
+    assert "who must act: caller" in refused.err
+    assert "who must act: operator" in broken.err
+    assert refused.out == broken.out == ""
+
+
+def test_an_error_with_json_is_one_document_on_standard_output(trm, tmp_path):
+    """With --json an error is a document with code, detail, place and who must act, and nothing stands on stderr."""
+    ran = trm("inbox", "--home", tmp_path / "missing", "--json")
+
+    assert ran.json["error"]["code"] == "home-invalid"
+    assert ran.json["error"]["where"] == str(tmp_path / "missing")
+    assert ran.json["error"].keys() == {"code", "detail", "where", "who"}
+    assert ran.err == ""
+
+
+def test_the_unforeseen_is_a_reference_and_a_class_never_a_traceback(trm, monkeypatch):
+    """An unforeseen exception shows its class and a reference; its text, which may hold a name, is not shown."""
+    monkeypatch.setattr(application, "run", _explode)
+    ran = trm("inbox")
+
+    assert ran.code == 3
+    assert "ZeroDivisionError, reference" in ran.err
+    assert "Test-Maarika" not in ran.err
+    assert "Traceback" not in ran.err
+
+
+def test_the_traceback_is_shown_on_purpose(trm, monkeypatch):
+    """TRM_DEBUG shows where it happened."""
+    monkeypatch.setattr(application, "run", _explode)
+    monkeypatch.setenv("TRM_DEBUG", "1")
+    ran = trm("inbox")
+
+    assert ran.code == 3
+    assert "Traceback" in ran.err
+
+
+def test_an_interruption_is_exit_code_130(trm, monkeypatch):
+    """Ctrl-C ends a command quietly."""
+    monkeypatch.setattr(application, "run", _interrupt)
+    ran = trm("inbox")
+
+    assert (ran.code, ran.err) == (130, "trm: interrupted\n")
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(errno.ENOSPC, "disk-full"), (errno.EDQUOT, "disk-full"), (errno.EACCES, "home-invalid")]
+)
+def test_the_operating_systems_no_is_a_sentence(capsys, number, code):
+    """A full disk and a forbidden file are told as such, with the file."""
+    exit_code = output.complain(OSError(number, "text", "/a/file"), as_json=False)
+
+    said = capsys.readouterr().err
+    assert exit_code == 3
+    assert said.startswith(f"trm: {code}: ")
+    assert "/a/file" in said
+
+
+def test_text_of_others_cannot_steer_the_terminal():
+    """Control and direction characters are spelled out; letters of every script stay."""
+    assert output.plain("Näidis Ωmega 名 \x1b[2J\u202eabc\x9b\n") == "Näidis Ωmega 名 \\u001b[2J\\u202eabc\\u009b\n"
+
+
+def test_a_table_cuts_nothing_off_in_a_pipe(capsys):
+    """An identifier is whole however long the row is, and a missing cell is empty."""
+    output.table(("a", "b"), [("x" * 150, None)])
+
+    shown = capsys.readouterr().out
+    assert "x" * 150 in shown
+    assert "None" not in shown
+
+
+def test_the_application_has_exactly_the_commands(trm):
+    """No command is without a test of its help."""
+    built = application.build()
+    names = {str(item.callback.__name__) for item in built.registered_commands if item.callback}
+    groups = {f"{group.name} {item.callback.__name__}" for group in built.registered_groups
+              for item in (group.typer_instance or typer.Typer()).registered_commands if item.callback}  # fmt: skip
+
+    assert names | groups == set(COMMANDS)
+
+
+def _explode(_: list[str]) -> int:
+    raise ZeroDivisionError("Test-Maarika Näidis")
+
+
+def _interrupt(_: list[str]) -> int:
+    raise KeyboardInterrupt
+
+
+def test_a_home_in_the_environment_is_taken(trm, monkeypatch, tmp_path: Path):
+    """TRM_HOME stands for --home."""
+    monkeypatch.setenv("TRM_HOME", str(tmp_path / "elsewhere"))
+    ran = trm("inbox", "--json")
+
+    assert ran.json["error"]["where"] == str(tmp_path / "elsewhere")

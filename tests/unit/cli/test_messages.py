@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Submit, inbox, show and timeline at a node's own store."""
+
+import json
+
+from broker.schema_files import read_schema_file
+
+
+def test_a_file_is_accepted_once(trm, home, request_file):
+    """Submitting the same file again answers the same message and stores nothing new."""
+    first = trm("submit", request_file, "--home", home, "--json")
+    again = trm("submit", request_file, "--home", home, "--json")
+
+    assert (first.code, again.code) == (0, 0)
+    assert first.json["repeated"] is False
+    assert again.json == {**first.json, "repeated": True}
+
+
+def test_another_key_is_another_message(trm, home, request_file, office):
+    """The idempotency key decides what counts as the same."""
+    for key in ("a", "b"):
+        assert trm("submit", request_file, "--home", home, "--idempotency-key", key).code == 0
+
+    listed = trm("inbox", "--home", home, "--direction", "out", "--authority", office, "--json")
+    assert len({item["id"] for item in listed.json["items"]}) == 2
+
+
+def test_people_are_told_the_next_step(trm, home, request_file):
+    """The answer for people names the message and the command that follows it."""
+    ran = trm("submit", request_file, "--home", home)
+
+    assert ran.out.startswith("Accepted.")
+    assert "trm timeline" in ran.out
+
+
+def test_a_message_can_be_addressed_anew(trm, home, request_file, office):
+    """--to replaces the recipient of the file; one that nobody knows is refused and nothing is stored."""
+    unknown = trm("submit", request_file, "--home", home, "--to", "FI/nobody", "--json")
+    not_one = trm("submit", request_file, "--home", home, "--to", "Finland", "--json")
+
+    assert (unknown.code, unknown.json["error"]["code"]) == (1, "unknown-recipient")
+    assert (not_one.code, not_one.json["error"]["where"]) == (1, "--to")
+    assert trm("inbox", "--home", home, "--direction", "all", "--authority", office, "--json").json == {"items": []}
+
+
+def test_the_sender_can_be_named(trm, home, request_file):
+    """--authority speaks for another office of this country."""
+    ran = trm("submit", request_file, "--home", home, "--authority", "nobody", "--json")
+
+    assert ran.json["error"]["where"] == "/sender/authority"
+
+
+def test_an_answer_needs_its_procedure(trm, home, request_file, office):
+    """An acknowledgement of our own request is not ours to give; the refusal names the type."""
+    procedure = trm("submit", request_file, "--home", home, "--json").json["procedure"]
+    file = request_file.with_name("acknowledgement.json")
+    file.write_bytes(read_schema_file("examples/demo/acknowledgement.json"))
+    ran = trm(
+        "submit", file, "--home", home, "--authority", office, "--procedure", procedure,
+        "--to", "FI/helsinki-wellbeing-services", "--json",
+    )  # fmt: skip
+
+    assert (ran.code, ran.json["error"]["code"]) == (1, "not-allowed")
+
+
+def test_the_inbox_shows_no_content(trm, home, request_file, office):
+    """A list names type, country and state; nothing of the body is in it, for people or for scripts."""
+    trm("submit", request_file, "--home", home)
+    for more in ((), ("--json",)):
+        ran = trm("inbox", "--home", home, "--direction", "all", "--authority", office, *more)
+        assert "family-tracing.request" in ran.out
+        assert "recorded" in ran.out
+        assert not _names(request_file) & set(_words(ran.out))
+
+
+def test_an_empty_inbox_says_so(trm, home, office):
+    """Where nothing came in, that is said, and only our own direction is looked at."""
+    assert trm("inbox", "--home", home, "--authority", office).out == "No messages.\n"
+
+
+def test_the_office_is_asked_for_where_there_are_several(trm, home):
+    """A node with several offices does not guess for which one it is asked."""
+    ran = trm("inbox", "--home", home, "--json")
+
+    assert (ran.code, ran.json["error"]["where"]) == (1, "--authority")
+    assert "social-insurance-board" in ran.json["error"]["detail"]
+
+
+def test_a_message_is_shown_with_its_content(trm, home, request_file, office):
+    """`show` gives the whole message as both countries will hold it."""
+    message = trm("submit", request_file, "--home", home, "--json").json["message"]
+    shown = trm("show", message, "--home", home, "--authority", office, "--json")
+    people = trm("show", message, "--home", home, "--authority", office)
+
+    assert shown.json["content"]["body"] == json.loads(request_file.read_bytes())["body"]
+    assert shown.json["id"] == shown.json["content"]["header"]["id"] == message
+    assert message in people.out
+
+
+def test_another_offices_message_is_not_shown(trm, home, request_file):
+    """For another office of the same country the message does not exist."""
+    message = trm("submit", request_file, "--home", home, "--json").json["message"]
+    ran = trm("show", message, "--home", home, "--authority", "ministry-of-justice", "--json")
+
+    assert (ran.code, ran.json["error"]["code"]) == (1, "not-found")
+
+
+def test_our_own_message_cannot_be_opened(trm, home, request_file, office):
+    """Only what was received can be marked as seen."""
+    message = trm("submit", request_file, "--home", home, "--json").json["message"]
+    ran = trm("show", message, "--home", home, "--authority", office, "--opened", "--json")
+
+    assert (ran.code, ran.json["error"]["code"]) == (1, "not-found")
+
+
+def test_a_timeline_is_found_by_procedure_and_by_message(trm, home, request_file, office):
+    """Both ids lead to the same timeline with the record's digest."""
+    accepted = trm("submit", request_file, "--home", home, "--json").json
+    by_procedure, by_message = (
+        trm("timeline", accepted[name], "--home", home, "--authority", office, "--json").json
+        for name in ("procedure", "message")
+    )
+
+    assert by_procedure == by_message
+    assert [line["state"] for line in by_procedure["timeline"]] == ["recorded"]
+    assert len(by_procedure["digest"]) == 64
+    assert by_procedure["role"] == "requesting"
+
+
+def test_a_timeline_for_people_names_digest_and_next_acts(trm, home, request_file, office):
+    """People see every step, the digest and what they may do next."""
+    accepted = trm("submit", request_file, "--home", home, "--json").json
+    ran = trm("timeline", accepted["procedure"], "--home", home, "--authority", office)
+
+    assert "record digest" in ran.out
+    assert "you may next" in ran.out
+    assert not _names(request_file) & set(_words(ran.out))
+
+
+def test_an_id_that_is_none_is_refused_without_repeating_it(trm, home, office):
+    """A mistyped id is refused; what was typed, which could be a name, is not repeated."""
+    for command in ("show", "timeline"):
+        ran = trm(command, "Test-Maarika", "--home", home, "--authority", office)
+        assert ran.code == 1
+        assert "Test-Maarika" not in ran.err
+
+
+def test_a_direction_that_is_none_is_refused(trm, home):
+    """The direction is in, out or all."""
+    assert trm("inbox", "--home", home, "--direction", "up", "--json").json["error"]["where"] == "--direction"
+
+
+def _names(request_file) -> set[str]:
+    """Every word of the child's and the mother's names."""
+    body = json.loads(request_file.read_bytes())["body"]
+    child, mother = body["child"], body["persons_sought"][0]
+    parts = (
+        part["value"] for person in (child, mother) for part in person["name"].values() if isinstance(part, dict) and "value" in part
+    )  # fmt: skip
+    found = {word for text in (*parts, *child["aliases"], *mother["aliases"]) for word in _words(text)}
+    assert len(found) > 3
+    return found
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip('",.:') for word in text.split()]

@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Every file of ``schemas/`` stands inside the dialect, says what it is and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from broker.catalogue.dialect import lint
+from broker.core import canonical
+
+SCHEMAS = Path(__file__).parents[3] / "schemas"
+FILES = {path.relative_to(SCHEMAS).as_posix(): path.read_bytes() for path in sorted(SCHEMAS.rglob("*.json"))}
+DOCUMENTS = {
+    path: json.loads(raw)
+    for path, raw in FILES.items()
+    if path.startswith(("messages/", "parts/", "codes/", "submission/"))
+}
+
+
+@pytest.mark.parametrize("path", DOCUMENTS)
+def test_the_schema_is_inside_the_dialect(path):
+    """The lint finds nothing, and the metaschema agrees that it is a schema."""
+    assert lint(DOCUMENTS[path]) == []
+    Draft202012Validator.check_schema(DOCUMENTS[path])
+
+
+def test_each_part_and_list_is_used():
+    """No shared part or code list stands in the folder unused."""
+    used = {target for raw in FILES.values() for target in DOCUMENTS if f'"/{target}"'.encode() in raw}
+    shared = {path for path in DOCUMENTS if path.startswith(("parts/", "codes/"))}
+
+    assert shared - used == set()
+
+
+def test_each_message_cites_where_it_comes_from():
+    """Every message schema names its source."""
+    assert [
+        path for path, data in DOCUMENTS.items() if path.startswith("messages/family") and not data.get("x-trm-source")
+    ] == []
+
+
+def test_acts_of_a_procedure_share_their_bases():
+    """An answer may rest on whatever its request may rest on."""
+    bases = {path: list(data["x-trm-bases"]) for path, data in DOCUMENTS.items() if "/family-tracing/" in path}
+
+    assert len({tuple(codes) for codes in bases.values()}) == 1
+    assert bases["messages/family-tracing/request/1.0.json"] == [
+        "B2B_80_1_B", "H96_34", "H96_32", "IR2055_11", "ATD_11_4", "CETS197_10_4", "CRC_22_2", "NATIONAL_LAW",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_the_file_has_a_canonical_form(path):
+    """Whatever stands in the folder can be written canonically: no fraction, no foreign member name."""
+    assert canonical.parse(canonical.dump(json.loads(FILES[path])))
+
+
+def test_the_manual_names_each_message_type():
+    """The README's table holds every message type and no other."""
+    readme = (SCHEMAS / "README.md").read_text(encoding="utf-8")
+    listed = {
+        line.split("`")[1] for line in readme.splitlines() if line.startswith("| `") and "." in line.split("`")[1]
+    }
+
+    assert listed == {data["x-trm-type"] for data in DOCUMENTS.values() if "x-trm-type" in data}

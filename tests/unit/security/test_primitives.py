@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Raw keys become objects of their algorithm or are refused."""
+
+import hashlib
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from broker.core.trust import KeyUse
+from broker.security import primitives
+
+SEED = bytes(range(32))
+
+
+@pytest.mark.parametrize("use", list(KeyUse))
+def test_a_seed_gives_a_public_key_of_its_length(use: KeyUse) -> None:
+    """The public key has the algorithm's length, loads, and is the same each time."""
+    public = primitives.public_of(use, SEED)
+
+    assert len(public) == primitives.PUBLIC_LENGTHS[use]
+    assert primitives.load_public(use, public) is not None
+    assert primitives.public_of(use, SEED) == public
+
+
+def test_the_hybrid_seed_expands_to_both_private_keys() -> None:
+    """SHAKE256 of the seed is the ML-KEM seed followed by the X25519 scalar."""
+    expanded = hashlib.shake_256(SEED).digest(96)
+    ml_kem = MLKEM768PrivateKey.from_seed_bytes(expanded[:64]).public_key().public_bytes_raw()
+    x25519 = X25519PrivateKey.from_private_bytes(expanded[64:]).public_key().public_bytes_raw()
+
+    assert primitives.public_of(KeyUse.HPKE, SEED) == ml_kem + x25519
+
+
+@pytest.mark.parametrize("use", list(KeyUse))
+@pytest.mark.parametrize("length", [0, 31, 33])
+def test_a_seed_of_another_length_is_refused(use: KeyUse, length: int) -> None:
+    """All three private forms are 32 bytes."""
+    with pytest.raises(ValueError, match="32"):
+        primitives.public_of(use, bytes(length))
+
+
+@pytest.mark.parametrize("use", list(KeyUse))
+def test_a_public_key_of_another_length_is_refused(use: KeyUse) -> None:
+    """One byte less is no public key."""
+    public = primitives.public_of(use, SEED)
+
+    with pytest.raises(ValueError, match="public key"):
+        primitives.load_public(use, public[:-1])
+
+
+def test_a_hybrid_key_outside_the_field_is_refused() -> None:
+    """The ML-KEM part must decode to coefficients below the modulus."""
+    with pytest.raises(ValueError, match="public key"):
+        primitives.hpke_public(b"\xff" * 1216)
+
+
+def test_fresh_seeds_differ() -> None:
+    """Two seeds are never the same."""
+    assert primitives.fresh_seed() != primitives.fresh_seed()
+    assert len(primitives.fresh_seed()) == primitives.SEED_LENGTH
