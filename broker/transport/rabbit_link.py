@@ -131,9 +131,11 @@ class RabbitLink(Generic[S]):
 
     async def session(self) -> S:
         """Wait for an open session."""
-        while self._session is None:
+        while True:
             await self._ready.wait()
-        return self._session
+            if self._session is not None and not self._session.lost.is_set():
+                return self._session
+            await asyncio.sleep(0)  # given up; the loop is about to take it away
 
     async def trouble(self) -> str | None:
         """Return None when connected, else one sentence; waits for the first attempt's outcome only."""

@@ -43,9 +43,7 @@ SCRIPTS = {
 
 def cases() -> Iterator[Case]:
     """Yield them."""
-    yield accepted(
-        "ordinary-message", "A family tracing request of ordinary size."
-    )
+    yield accepted("ordinary-message", "A family tracing request of ordinary size.")
     for script, (given, family) in SCRIPTS.items():
         says = message({"sought": {"given_names": given, "family_name": family}})
         yield accepted(f"names-in-{script}-script", f"Names in {script} script, written as themselves.", says)

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Stored vectors give what they say; a fresh set gives the same names, codes and layers."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +77,27 @@ def test_the_generator_overwrites_nothing(tmp_path: Path) -> None:
 
     assert run.returncode != 0
     assert kept.read_text() == "{}"
+
+
+@pytest.mark.parametrize(
+    ("change", "got"),
+    [
+        ({"expect": "padding", "layer": "padding"}, ("ok", None)),
+        ({"message": {"header": {}, "body": {}}}, ("another message", None)),
+        ({"now": "2027-11-22T03:00:00.000Z"}, ("key-expired", "sender")),
+    ],
+    ids=["another code", "another message", "another time"],
+)
+def test_what_comes_out_otherwise_is_a_failure(
+    tmp_path: Path, change: dict[str, Any], got: tuple[str, str | None]
+) -> None:
+    """The runner tells what came out and does not pass it."""
+    file = tmp_path / "changed.json"
+    file.write_text(json.dumps({**json.loads((STORED / "ordinary-message.json").read_bytes()), **change}))
+    (result,) = run_vectors(file)
+
+    assert not result.passed
+    assert (result.got, result.got_layer) == got
 
 
 def test_a_file_that_is_no_vector_is_named(tmp_path: Path) -> None:

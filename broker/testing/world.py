@@ -1,0 +1,229 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Simulated nodes of several countries on one hand-moved clock: the real flows over real stores, nothing else real.
+
+```
+async with World.create(folder, ("EE", "FI")) as world:
+    accepted = await world["EE"].submit("request.json")
+    await world.settle()
+```
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from broker.adapter_api import Adapter
+from broker.core.delivery import LadderLimits
+from broker.core.ids import AuthorityId, CountryCode
+from broker.core.messages import Delivery, Submission
+from broker.core.trust import Member, TrustList
+from broker.flows.submit import Accepted
+from broker.home import generate_keys, member_of
+from broker.ports import Attention, Store
+from broker.schema_files import load_catalogue, read_schema_file
+from broker.storage import migrate, open_store
+from broker.testing.clock import HandClock
+from broker.testing.compute import InlineCompute
+from broker.testing.federation import OFFICES
+from broker.testing.ids import SeededIds
+from broker.testing.network import Network
+from broker.vault import FileVault, PrivateKey
+from broker.wiring import Desk, Engine, Keys, Rings, wire_desk, wire_engine
+
+__all__ = ["Country", "World"]
+
+_ROUNDS = 200  # a simulation that does not settle by then goes round in circles
+
+
+class SimulatedTrust:
+    """A trust list that the test sets; implements `ports.TrustSource`."""
+
+    def __init__(self, trust: TrustList) -> None:
+        self._current = trust
+        self.newest = trust
+
+    def current(self) -> TrustList:
+        """Return the list in force."""
+        return self._current
+
+    async def refresh(self) -> bool:
+        """Take the newest list."""
+        changed, self._current = self.newest is not self._current, self.newest
+        return changed
+
+
+class SilentNotifier:
+    """Keeps what would have been told."""
+
+    def __init__(self) -> None:
+        self.told: list[Attention] = []
+
+    async def notify(self, attention: Attention) -> None:
+        """Remember it."""
+        self.told.append(attention)
+
+
+@dataclass(slots=True)
+class Country:
+    """One simulated node."""
+
+    us: CountryCode
+    url: str
+    network: Network
+    keys: tuple[PrivateKey, ...]
+    trust: SimulatedTrust
+    clock: HandClock
+    ids: SeededIds
+    desk: Desk
+    engine: Engine
+    store: Store
+    adapters: dict[AuthorityId, Adapter] = field(default_factory=dict)
+    notifier: SilentNotifier = field(default_factory=SilentNotifier)
+    outcomes: list[str] = field(default_factory=list)  # what became of each delivery
+
+    def submission(self, example: str | Mapping[str, Any], **changes: Any) -> Submission:
+        """Return an example of `schemas/examples/demo` or a JSON object as a submission of this country."""
+        data = json.loads(read_schema_file(f"examples/demo/{example}")) if isinstance(example, str) else dict(example)
+        key = changes.pop("idempotency_key", self.ids.nonce())
+        made = self.desk.catalogue.parse_submission(data, actor="test", route="test", idempotency_key=key)
+        return replace(made, **changes)
+
+    async def submit(self, example: str | Mapping[str, Any], **changes: Any) -> Accepted:
+        """Submit an example; `changes` replace fields of the submission."""
+        return await self.desk.submit(self.submission(example, **changes))
+
+    async def step(self) -> int:
+        """Do everything once that waits here; return how much that was."""
+        done = await self.engine.dispatch()
+        waiting, self.network.waiting[self.us] = self.network.waiting[self.us], []
+        for delivery in waiting:
+            self.outcomes.append(await self.engine.receive(delivery))
+        return done + len(waiting) + await self.engine.deliver()
+
+    async def offer_parked(self) -> None:
+        """Offer again what was not yet believable."""
+        now = self.clock.now()
+        for held in await self.store.run(lambda tx: tx.due_parked(now=now, limit=100)):
+            self.outcomes.append(await self.engine.receive(Delivery(raw=held.raw, queue="parked", user=held.user)))
+
+    async def attention(self) -> list[str]:
+        """Return the codes of the open attention entries."""
+        page = await self.store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=100))
+        return sorted(str(entry.code) for entry in page.items)
+
+    async def counts(self) -> Mapping[str, int]:
+        """Return the store's gauges."""
+        return await self.store.read(lambda reader: reader.counts())
+
+
+class World:
+    """Several simulated countries on one network and one clock."""
+
+    def __init__(self, network: Network, clock: HandClock, countries: Mapping[CountryCode, Country]) -> None:
+        self.network = network
+        self.clock = clock
+        self.countries = countries
+
+    def __getitem__(self, country: str) -> Country:
+        return self.countries[CountryCode(country)]
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for country in self.countries.values():
+            await country.store.close()
+
+    @classmethod
+    def create(
+        cls, folder: Path, names: Sequence[str] = ("EE", "FI", "SE"), *, urls: Mapping[str, str] | None = None
+    ) -> World:
+        """Make the countries with fresh keys; stores are SQLite files in the folder unless addresses are given."""
+        clock, network, catalogue = HandClock(), Network(), load_catalogue()
+        keys = {CountryCode(name): generate_keys() for name in names}
+        versions = {kind: catalogue.versions(kind) for kind in catalogue.types()}
+        members = {
+            name: member_of(
+                name, own, now=clock.now() - timedelta(hours=1), authorities=OFFICES[name], messages=versions
+            )
+            for name, own in keys.items()
+        }
+        trust = TrustList(version=1, members=members)
+        countries = {}
+        for name, own in keys.items():
+            url = (urls or {}).get(name) or f"sqlite:///{folder / f'{name}.db'}"
+            migrate(url)
+            countries[name] = _country(
+                name, url, own, network=network, clock=clock, trust=SimulatedTrust(trust), ids=SeededIds(name, clock)
+            )
+        return cls(network, clock, countries)
+
+    async def settle(self) -> None:
+        """Let every country work until nothing moves any more.
+
+        Raises:
+            RuntimeError: it never settles.
+        """
+        for _ in range(_ROUNDS):
+            if not sum([await country.step() for country in self.countries.values()]):
+                return
+        raise RuntimeError("the simulation does not settle")
+
+    def set_trust(self, change: Callable[[Member], Member]) -> None:
+        """Let every country's next refresh find a list in which every member is changed so."""
+        current = next(iter(self.countries.values())).trust.newest
+        members = {name: change(member) for name, member in current.members.items()}
+        newest = TrustList(version=current.version + 1, members=members)
+        for country in self.countries.values():
+            country.trust.newest = newest
+
+    async def restart(self, name: str, *more_keys: PrivateKey) -> None:
+        """End a country's node and start it again on the same store, with further private keys if given."""
+        old = self[name]
+        await old.store.close()
+        fresh = _country(
+            old.us, old.url, (*old.keys, *more_keys),
+            network=self.network, clock=self.clock, trust=old.trust, ids=old.ids, adapters=old.adapters,
+        )  # fmt: skip
+        old.keys, old.desk, old.engine, old.store = fresh.keys, fresh.desk, fresh.engine, fresh.store
+
+
+def _country(
+    us: CountryCode,
+    url: str,
+    keys: tuple[PrivateKey, ...],
+    *,
+    network: Network,
+    clock: HandClock,
+    trust: SimulatedTrust,
+    ids: SeededIds,
+    adapters: dict[AuthorityId, Adapter] | None = None,
+) -> Country:
+    store = open_store(url, us=us)
+    serving: dict[AuthorityId, Adapter] = {} if adapters is None else adapters
+    notifier = SilentNotifier()
+    desk = wire_desk(us, store=store, catalogue=load_catalogue(), trust=trust, clock=clock, ids=ids, wake=_nothing)
+    engine = wire_engine(
+        desk,
+        transport=network.endpoint(us),
+        keys=Keys(vault=FileVault(us, keys), compute=InlineCompute()),
+        adapter_for=serving.get,
+        notifier=notifier,
+        limits=LadderLimits(),
+        envelope_life=timedelta(days=30),
+        rings=Rings(work=_nothing, trust=_nothing, parked=_nothing),
+    )
+    return Country(
+        us=us, url=url, network=network, keys=keys, trust=trust, clock=clock, ids=ids,
+        desk=desk, engine=engine, store=store, adapters=serving, notifier=notifier,
+    )  # fmt: skip
+
+
+def _nothing() -> None:
+    """A simulation is driven by hand; nobody needs waking."""

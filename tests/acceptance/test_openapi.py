@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The OpenAPI document, held against a running node by schemathesis."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from broker.api.local_issuer import LocalIssuer
+from broker.api.tokens import Role
+from broker.core.ids import AuthorityId, CountryCode
+from broker.node import TOKEN_KEY_FILE, build
+from broker.schema_files import load_catalogue
+from broker.settings import Settings
+from broker.system import SystemClock
+from broker.testing.federation import OFFICES, make_federation
+from broker.vault import read_passphrase
+
+CONFIG = Path(__file__).with_name("schemathesis.toml")
+LONGEST_SECONDS = 240  # a stuck run is a failure, not a stuck suite
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A node and tokens for it."""
+
+    url: str
+    tokens: dict[str, str]
+
+
+@pytest.fixture
+async def node(tmp_path: Path) -> AsyncIterator[Running]:
+    """Estonia's node as it runs in service, with the spool transport, in this test's loop."""
+    clock, catalogue = SystemClock(), load_catalogue()
+    takes = {known: catalogue.versions(known) for known in catalogue.types()}
+    homes = make_federation(tmp_path, ("EE", "FI"), messages=takes, now=clock.now()).homes
+    settings = Settings.load(homes[CountryCode("EE")])
+    running = build(settings, read_passphrase(settings))
+    address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(running.serve(address.set_result))
+    await asyncio.wait({task, address}, return_when=asyncio.FIRST_COMPLETED)
+    if task.done():
+        task.result()
+    issuer = LocalIssuer.load(
+        settings.home / TOKEN_KEY_FILE, us=settings.country, clock=clock, audience=settings.token_audience
+    )
+    office, hour = OFFICES["EE"][0].id, timedelta(hours=1)
+    tokens = {
+        "OFFICER": issuer.issue("officer-17", Role.OFFICER, office, hour),
+        "AUDITOR": issuer.issue("auditor-1", Role.AUDITOR, AuthorityId("node"), hour),
+        "ADMIN": issuer.issue("admin-1", Role.ADMIN, AuthorityId("node"), hour),
+    }
+    yield Running(url=await address, tokens=tokens)
+    task.cancel()
+    await asyncio.wait({task})
+
+
+async def run_schemathesis(node: Running, folder: Path, *more: str) -> tuple[int, str]:
+    """Run it as people do, from the command line; return its exit code and report."""
+    program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
+    assert program is not None
+    variables = {f"TRM_TEST_{name}": token for name, token in node.tokens.items()}
+    process = await asyncio.create_subprocess_exec(
+        program, "--config-file", str(CONFIG), "run", f"{node.url}/api/v1/openapi.json", "--output-sanitize", "true",
+        *more,
+        cwd=folder,
+        env={**os.environ, **variables, "NO_COLOR": "1"},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    try:
+        async with asyncio.timeout(LONGEST_SECONDS):
+            report, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.wait()
+    assert process.returncode is not None
+    return process.returncode, report.decode()
+
+
+async def test_running_node_keeps_to_its_description(node: Running, tmp_path: Path) -> None:
+    """Whatever is asked of a node, right or wrong, its answers are those that its OpenAPI document describes."""
+    code, report = await run_schemathesis(node, tmp_path)
+
+    assert code == 0, report
+    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {node.tokens['ADMIN']}"}) as session:
+        async with session.get(f"{node.url}/api/v1/health") as response:
+            health = json.loads(await response.read())
+    assert health["live"] is True
+    assert all(check["ok"] for check in health["checks"]), health
+
+
+async def test_every_endpoint_is_tried(node: Running, tmp_path: Path) -> None:
+    """The run covers every described operation; none is left out silently."""
+    _, report = await run_schemathesis(node, tmp_path, "--phases", "examples,coverage", "--mode", "positive")
+
+    assert "Operations:" in report, report
+    assert "14 selected / 14 total" in report, report

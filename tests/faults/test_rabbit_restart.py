@@ -1,0 +1,240 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A real RabbitMQ is killed, restarted and cut off in the middle of traffic; what it confirmed is never lost."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable
+
+import aiormq.exceptions
+import pytest
+
+from broker.core.errors import NodeError, PublishUnconfirmed, TransportUnavailable
+from broker.core.messages import SealedEnvelope
+from broker.testing.faults import TcpProxy
+from broker.testing.pytest_rabbitmq import RabbitFederation
+from broker.testing.transport_contract import EE, FI, FastClock, sealed, take
+from broker.transport.rabbit import RabbitOptions, RabbitTransport
+from broker.transport.topology import in_queue
+
+pytestmark = pytest.mark.rabbitmq
+
+
+@pytest.fixture
+async def workers(rabbit: RabbitFederation) -> AsyncIterator[Callable[..., RabbitTransport]]:
+    """Give transports of EE and FI with short bounds, closed afterwards."""
+    opened = []
+
+    def opener(country: str, *, port: int | None = None, watchdog_seconds: float = 3_600) -> RabbitTransport:
+        options = RabbitOptions(
+            url=rabbit.url(country, port=port),
+            us={"EE": EE, "FI": FI}[country],
+            publish_timeout_seconds=2.0,
+            connect_timeout_seconds=2.0,
+            watchdog_seconds=watchdog_seconds,
+        )
+        opened.append(RabbitTransport(options, FastClock()))
+        return opened[-1]
+
+    yield opener
+    for transport in opened:
+        await transport.close()
+
+
+class Traffic:
+    """A sender that repeats what was not confirmed, as dispatch does, and a reader that settles all it gets."""
+
+    def __init__(self, sender: RabbitTransport, recipient: RabbitTransport) -> None:
+        self.sender = sender
+        self.recipient = recipient
+        self.confirmed: set[bytes] = set()
+        self.came: list[bytes] = []
+        self.faults = 0
+
+    async def run(self, count: int, disturb: Callable[[], object]) -> None:
+        """Send that many, with the disturbance after a third of them, until all have come."""
+        reading = asyncio.create_task(self._read())
+        window = asyncio.Semaphore(20)
+        try:
+            async with asyncio.timeout(120), asyncio.TaskGroup() as group:
+                for number in range(count):
+                    await window.acquire()
+                    sending = group.create_task(self._send(sealed()))
+                    sending.add_done_callback(lambda _: window.release())
+                    if number == count // 3:
+                        group.create_task(self._disturb(disturb))
+            async with asyncio.timeout(120):
+                while not self.confirmed <= set(self.came):  # noqa: ASYNC110  the reader has no end
+                    await asyncio.sleep(0.05)
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _disturb(self, disturb: Callable[[], object]) -> None:
+        outcome = disturb()
+        if asyncio.iscoroutine(outcome):
+            await outcome
+
+    async def _send(self, envelope: SealedEnvelope) -> None:
+        while True:
+            try:
+                await self.sender.publish(envelope)
+            except NodeError:
+                self.faults += 1
+                await asyncio.sleep(0.05)
+            else:
+                self.confirmed.add(envelope.raw)
+                return
+
+    async def _read(self) -> None:
+        async for delivery in self.recipient.deliveries():
+            self.came.append(delivery.raw)
+            await self.recipient.done(delivery)
+
+
+async def test_a_killed_broker_loses_nothing_that_it_confirmed(rabbit: RabbitFederation, workers) -> None:
+    """SIGKILL and restart in the middle of 300 messages: all arrive, and both directions resume by themselves."""
+    traffic = Traffic(workers("EE"), workers("FI"))
+
+    async def power_cut() -> None:
+        await asyncio.to_thread(rabbit.server.kill)
+        await asyncio.to_thread(rabbit.server.start)
+
+    await traffic.run(300, power_cut)
+    assert traffic.faults > 0
+    assert len(traffic.confirmed) == 300
+    assert set(traffic.came) == traffic.confirmed
+
+
+async def test_a_connection_cut_again_and_again_loses_nothing(rabbit: RabbitFederation, workers) -> None:
+    """Eight cuts in the middle of frames: everything confirmed arrives."""
+    async with TcpProxy(rabbit.server.host, rabbit.server.port) as proxy:
+        traffic = Traffic(workers("EE", port=proxy.port), workers("FI", port=proxy.port))
+
+        async def cuts() -> None:
+            for _ in range(8):
+                await proxy.cut()
+                await asyncio.sleep(0.1)
+
+        await traffic.run(300, cuts)
+        assert proxy.connections > 2
+        assert set(traffic.came) == traffic.confirmed
+        assert len(traffic.confirmed) == 300
+        await asyncio.gather(traffic.sender.close(), traffic.recipient.close())
+
+
+async def test_a_hung_broker_fails_a_publish_within_its_bound(rabbit: RabbitFederation, workers) -> None:
+    """When nothing is forwarded any more the publish is unconfirmed in time, and a new connection works afterwards."""
+    async with TcpProxy(rabbit.server.host, rabbit.server.port) as proxy:
+        sender, recipient = workers("EE", port=proxy.port), workers("FI")
+        await sender.publish(sealed())
+        await take(recipient)
+        envelope = sealed()
+        async with proxy.hanging():
+            started = time.monotonic()
+            with pytest.raises(PublishUnconfirmed):
+                await sender.publish(envelope)
+            assert time.monotonic() - started < 6
+            started = time.monotonic()
+            with pytest.raises(TransportUnavailable):
+                await sender.publish(envelope)
+            assert time.monotonic() - started < 6
+        async with asyncio.timeout(60):
+            while True:
+                with contextlib.suppress(NodeError):
+                    await sender.publish(envelope)
+                    break
+        (delivery,) = await take(recipient)
+        assert delivery.raw == envelope.raw
+        await sender.close()
+
+
+async def test_a_server_that_never_answers_is_unavailable_in_time(workers) -> None:
+    """A port that accepts and stays silent fails a publish within its bound, and closing does not wait for it."""
+    silent = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0)
+    async with silent:
+        sender = workers("EE", port=silent.sockets[0].getsockname()[1])
+        started = time.monotonic()
+        with pytest.raises(TransportUnavailable):
+            await sender.publish(sealed())
+        assert await sender.health() == "The message broker does not answer in time."
+        await sender.close()
+        assert time.monotonic() - started < 15
+
+
+async def test_a_consumer_that_the_server_cancels_resumes(rabbit: RabbitFederation, workers) -> None:
+    """When the queue is deleted under the consumer and made again, deliveries resume by themselves."""
+    sender, recipient = workers("EE"), workers("FI")
+    await sender.publish(sealed())
+    await take(recipient)
+    rabbit.server.call("DELETE", f"/api/queues/{rabbit.vhost}/{in_queue(FI)}")
+    rabbit.join()
+    envelope = sealed()
+    await sender.publish(envelope)
+    assert [d.raw for d in await take(recipient)] == [envelope.raw]
+
+
+async def test_a_consumer_that_silently_vanished_is_noticed(rabbit: RabbitFederation, workers) -> None:
+    """With the consumer gone and the connection standing, the watchdog opens a new one."""
+    sender, recipient = workers("EE"), workers("FI", watchdog_seconds=20)
+    await sender.publish(sealed())
+    await take(recipient)
+    session = recipient._consumer._session
+    for tag in list(session._channel.consumers):
+        await session._channel.basic_cancel(tag)  # as if the server had forgotten it without a word
+    assert not session.lost.is_set()
+    envelope = sealed()
+    await sender.publish(envelope)
+    assert [d.raw for d in await take(recipient)] == [envelope.raw]
+    assert session.lost.is_set()
+
+
+async def test_the_watchdog_leaves_a_busy_consumer_alone(rabbit: RabbitFederation, workers) -> None:
+    """A reader that holds as much as it may is not reconnected, although more waits in the queue."""
+    sender, recipient = workers("EE"), workers("FI", watchdog_seconds=1)
+    object.__setattr__(recipient._options, "prefetch", 3)
+    await asyncio.gather(*(sender.publish(sealed()) for _ in range(6)))
+    held = await take(recipient, 3, settle=False)
+    session = recipient._consumer._session
+    await asyncio.sleep(0.5)  # fifty looks of the watchdog
+    assert recipient._consumer._session is session
+    for delivery in held:
+        await recipient.done(delivery)
+    assert len({d.raw for d in held} | {d.raw for d in await take(recipient, 3)}) == 6
+
+
+async def test_a_missing_queue_is_told_in_words_and_healed_by_the_import(rabbit: RabbitFederation, workers) -> None:
+    """Without its queue a node says what to do; after the import it consumes without a restart."""
+    rabbit.server.call("DELETE", f"/api/queues/{rabbit.vhost}/{in_queue(FI)}")
+    recipient, sender = workers("FI"), workers("EE")
+    assert await recipient.health() == "A queue or exchange of this node is missing: import the definitions file."
+    rabbit.join()
+    envelope = sealed()
+    await sender.publish(envelope)
+    assert [d.raw for d in await take(recipient)] == [envelope.raw]
+
+
+async def test_a_wrong_password_is_told_in_words(rabbit: RabbitFederation) -> None:
+    """A refused login gives a sentence without address or password."""
+    url = rabbit.url("EE").replace(rabbit.server.password("EE"), "wrong-password")
+    transport = RabbitTransport(RabbitOptions(url=url, us=EE), FastClock())
+    sentence = await transport.health()
+    assert sentence == "The message broker refuses this node's user, password or certificate."
+    await transport.close()
+
+
+async def test_a_refusal_beside_other_publishes_is_called_unknown(rabbit: RabbitFederation, workers) -> None:
+    """A refusal closes the channel under all publishes in flight: none of them is told a false outcome."""
+    sender = workers("EE")
+    await sender.publish(sealed())
+    outcomes = await asyncio.gather(
+        *(sender.publish(sealed()) for _ in range(5)),
+        sender.publish(sealed(sender=FI)),  # user_id is not ours: refused by the broker
+        return_exceptions=True,
+    )
+    assert isinstance(outcomes[-1], PublishUnconfirmed)
+    assert {type(outcome) for outcome in outcomes[:-1]} <= {type(None), PublishUnconfirmed}
+    assert not any(isinstance(outcome, aiormq.exceptions.AMQPError) for outcome in outcomes)
