@@ -87,7 +87,7 @@ class Ladder(BaseModel):
     def _warn_before_fail(self) -> Self:
         for step in ("delivered", "handed_over", "opened"):
             if getattr(self, f"{step}_warn_hours") > getattr(self, f"{step}_fail_hours"):
-                raise ValueError(f"{step}: the warning comes after the failure")
+                raise ValueError(f"`{step}_warn_hours` is more than `{step}_fail_hours`")
         return self
 
 

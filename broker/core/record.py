@@ -7,21 +7,22 @@ An *answer* is a delivered or refused receipt (not "expired"); its heads say wha
 
 1. *Placed*: a message is placed when its whole ancestry is held. Until then it waits: a gap delays effect, never sight.
 2. *Order*: a message comes after all its parents; of those that are ready stops come first, then the smaller digest.
-3. *Own chain*: of two messages of one author neither of which descends from the other, the one is forked that an answer
-   of the other side leaves out while it covers its rival; where no answer decides, the one with the greater digest.
-4. *No denying*: walk the other side's chain (its messages that break no own chain) while its messages are answered by
-   the author and the closures of the answers' heads are held; at each step let C be the union of the closures so far.
-   A message outside C that does not descend from every message of the other side in C is forked. (Because of the union
-   an answer cannot take back what an earlier one conceded; because the walk has no holes a fork is never healed.)
-   A message of the requested side that does not descend from any message of the requesting side is forked too.
+3. *No denying*: walk the other side's messages in their order while they are answered by the author and the closures of
+   the answers' heads are held; at each step let C be the union of the closures so far. A message outside C that does not
+   descend from every message of the other side in C is forked. (Because of the union an answer cannot take back what an
+   earlier one conceded; because the walk stops at the first hole a fork is never healed.) A message of the requested
+   side that does not descend from any message of the requesting side is forked too.
+4. *Own chain*: of two messages of one author neither of which descends from the other, the one is forked that an answer
+   of the other side leaves out while it covers its rival; where no answer decides, the one that stands later in the
+   order, unless its rival is forked itself.
 5. *Effect*: stubs and forked messages are placed without effect, their descendants go on. An act that the state does
    not allow is crossed. A fact or an irreversible act that the state does not allow, and the later one of a stop and an
    irreversible message that do not know of each other, raise ALARM; facts and stops still move the underlying state.
 6. *Heads*: the placed messages from which no other placed one descends, left aside forked ones that no answer of the
    other side covers: nobody builds on what he does not believe, and nobody's heads can be flooded.
-7. *Final*: a message is final when the same walk over its author's chain reaches it, C of that walk covers it, it is
+7. *Final*: a message is final when the same walk over its author's messages reaches it, C of that walk covers it, it is
    neither stub nor forked, and every other message of the other side descends from it or is itself reached and covered
-   by the walk over the other side's chain. (At home the last condition always holds: a node answers what it records.)
+   by the walk over the other side's. (At home the last condition always holds: a node answers what it records.)
    Whatever is added to the set later, the mark of a final message and what took effect before it stay. An answer to
    the message alone would not be enough: an earlier message that is refused afterwards, or a slow answer to one, would
    change it.
@@ -339,7 +340,6 @@ class _View:
                 self.stubs |= 1 << position
         self.named: set[Digest] = set()  # heads that answers name
         self.answers = self._read(receipts)
-        self.broken = self._broken_chain(Role.REQUESTING) | self._broken_chain(Role.REQUESTED)
 
     def _read(self, receipts: Iterable[Receipt]) -> dict[int, tuple[Receipt, int | None]]:
         """Keep one answer per message, by its recipient and about exactly these bytes, with the closure of its heads."""
@@ -378,44 +378,33 @@ class _View:
         return self.answers[position][1] if position in self.answers else None
 
     def forked(self) -> int:
-        """Return the messages that break their own chain or deny what their author had answered (rules 3 and 4)."""
-        forked = self.broken | self._denied(Role.REQUESTING) | self._denied(Role.REQUESTED)
+        """Return the messages that deny what their author had answered, or break their own chain (rules 3 and 4)."""
+        denied = self._denied(Role.REQUESTING) | self._denied(Role.REQUESTED)
         opening = self.by[Role.REQUESTING]
         for position in self.sent[Role.REQUESTED]:
             if not self.ancestry.above[position] & opening:
-                forked |= 1 << position
-        return forked
+                denied |= 1 << position
+        return denied | self._broken_chain(Role.REQUESTING, denied) | self._broken_chain(Role.REQUESTED, denied)
 
-    def _broken_chain(self, role: Role) -> int:
-        own, sent = self.by[role], self.sent[role]
-        sizes = sorted((self.ancestry.above[position] & own).bit_count() for position in sent)
+    def _broken_chain(self, role: Role, denied: int) -> int:
+        own, sent, above = self.by[role], self.sent[role], self.ancestry.above
+        sizes = sorted((above[position] & own).bit_count() for position in sent)
         if sizes == list(range(len(sizes))):
             return 0  # each one contains all before it: one chain, the normal case
         below = self.ancestry.below()
         answers = [inside for position, (_, inside) in self.answers.items() if inside and own >> position & 1]
-        broken = 0
+        broken, sound = 0, 0
         for position in sent:
-            rivals = own & ~self.ancestry.above[position] & ~below[position] & ~(1 << position)
-            if rivals and self._loses(position, rivals, answers):
+            rivals = own & ~above[position] & ~below[position] & ~(1 << position)
+            if rivals and _loses(position, rivals, answers, sound):
                 broken |= 1 << position
+            elif not denied >> position & 1:
+                sound |= 1 << position
         return broken
 
-    def _loses(self, position: int, rivals: int, answers: list[int]) -> bool:
-        """Whether an answer covers a rival but not this one, or its digest is the greater where no answer decides."""
-        undecided = rivals
-        for inside in answers:
-            if inside >> position & 1:
-                undecided &= inside
-            elif inside & rivals:
-                return True
-        order = self.ancestry.order
-        return any(order[rival] < order[position] for rival in bits(undecided))
-
     def _walk(self, role: Role) -> Iterator[tuple[int, int]]:
-        """Yield an author's chain with the closure of the answer to each message, up to the first hole."""
+        """Yield an author's messages with the closure of the answer to each, up to the first hole."""
         for position in self.sent[role]:
-            if self.broken >> position & 1:
-                continue
             inside = self.inside_answer(position)
             if inside is None:
                 return
@@ -465,6 +454,17 @@ class _View:
             if inside is not None and not counting[role] & ~inside:
                 newest[role] = max(receipt.at, newest.get(role, receipt.at))
         return newest
+
+
+def _loses(position: int, rivals: int, answers: list[int], sound: int) -> bool:
+    """Whether an answer covers a rival but not this message, or a sound rival stands earlier where no answer decides."""
+    undecided = rivals & sound
+    for inside in answers:
+        if inside >> position & 1:
+            undecided &= inside
+        elif inside & rivals:
+            return True
+    return undecided != 0
 
 
 def _rank(receipt: Receipt) -> tuple[str, datetime, tuple[Digest, ...]]:

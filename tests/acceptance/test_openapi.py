@@ -46,15 +46,16 @@ async def node(tmp_path: Path) -> AsyncIterator[Running]:
     takes = {known: catalogue.versions(known) for known in catalogue.types()}
     homes = make_federation(tmp_path, ("EE", "FI"), messages=takes, now=clock.now()).homes
     settings = Settings.load(homes[CountryCode("EE")])
+    key = settings.home / TOKEN_KEY_FILE
+    if not key.exists():
+        LocalIssuer.create(key, us=settings.country, clock=clock)
+    issuer = LocalIssuer.load(key, us=settings.country, clock=clock, audience=settings.token_audience)
     running = build(settings, read_passphrase(settings))
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(running.serve(address.set_result))
     await asyncio.wait({task, address}, return_when=asyncio.FIRST_COMPLETED)
     if task.done():
         task.result()
-    issuer = LocalIssuer.load(
-        settings.home / TOKEN_KEY_FILE, us=settings.country, clock=clock, audience=settings.token_audience
-    )
     office, hour = OFFICES["EE"][0].id, timedelta(hours=1)
     tokens = {
         "OFFICER": issuer.issue("officer-17", Role.OFFICER, office, hour),
@@ -95,9 +96,9 @@ async def test_running_node_keeps_to_its_description(node: Running, tmp_path: Pa
     code, report = await run_schemathesis(node, tmp_path)
 
     assert code == 0, report
-    async with aiohttp.ClientSession(headers={"Authorization": f"Bearer {node.tokens['ADMIN']}"}) as session:
-        async with session.get(f"{node.url}/api/v1/health") as response:
-            health = json.loads(await response.read())
+    headers = {"Authorization": f"Bearer {node.tokens['ADMIN']}"}
+    async with aiohttp.ClientSession() as session, session.get(f"{node.url}/api/v1/health", headers=headers) as answer:
+        health = json.loads(await answer.read())
     assert health["live"] is True
     assert all(check["ok"] for check in health["checks"]), health
 

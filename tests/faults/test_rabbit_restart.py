@@ -182,7 +182,7 @@ async def test_a_consumer_that_silently_vanished_is_noticed(rabbit: RabbitFedera
     sender, recipient = workers("EE"), workers("FI", watchdog_seconds=20)
     await sender.publish(sealed())
     await take(recipient)
-    session = recipient._consumer._session
+    session = await recipient._consumer.session()
     for tag in list(session._channel.consumers):
         await session._channel.basic_cancel(tag)  # as if the server had forgotten it without a word
     assert not session.lost.is_set()
@@ -198,7 +198,7 @@ async def test_the_watchdog_leaves_a_busy_consumer_alone(rabbit: RabbitFederatio
     object.__setattr__(recipient._options, "prefetch", 3)
     await asyncio.gather(*(sender.publish(sealed()) for _ in range(6)))
     held = await take(recipient, 3, settle=False)
-    session = recipient._consumer._session
+    session = await recipient._consumer.session()
     await asyncio.sleep(0.5)  # fifty looks of the watchdog
     assert recipient._consumer._session is session
     for delivery in held:

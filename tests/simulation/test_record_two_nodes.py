@@ -332,7 +332,7 @@ def test_a_planted_interpreter_is_caught(planted: Fold) -> None:
     assert _caught(fold=planted)
 
 
-def _no_chain(self: Any, role: Role) -> int:
+def _no_chain(self: Any, role: Role, denied: int) -> int:
     return 0
 
 
@@ -350,7 +350,7 @@ def _answer_alone(self: Any, forked: int) -> int:
 def _walk_over_holes(self: Any, role: Role) -> Iterable[tuple[int, int]]:
     for position in self.sent[role]:
         inside = self.inside_answer(position)
-        if inside is not None and not self.broken >> position & 1:
+        if inside is not None:
             yield position, inside
 
 

@@ -25,6 +25,7 @@ def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def load(home: Path, text: str = LEAST) -> Settings:
+    """Return the settings of a home folder with that file."""
     (home / "settings.toml").write_text(text, encoding="utf-8")
     return Settings.load(home)
 
@@ -70,7 +71,7 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
         (LEAST + 'transport = "rabbitmq"\n', "", "amqp_url"),
         (LEAST + 'token_issuer = "https://issuer.example"\n', "", "token_jwks_url"),
         (LEAST + 'home = "/elsewhere"\n', "", "cannot be set here"),
-        (LEAST + "[ladder]\nopened_warn_hours = 40\n", "ladder", "opened"),
+        (LEAST + "[ladder]\nopened_warn_hours = 40\n", "ladder", "`opened_warn_hours` is more"),
         (LEAST + "[ladder]\nopened = 40\n", "ladder.opened", "no such setting"),
         (LEAST + "[adapters.filedrop]\nauthorities = []\n", "adapters.filedrop.authorities", "at least 1"),
         (LEAST + '[adapters.a]\nauthorities = ["x"]\n[adapters.b]\nauthorities = ["x"]\n', "", "same office"),

@@ -31,6 +31,7 @@ PASSPHRASE = b"correct horse"
 
 @pytest.fixture
 def keys() -> tuple[PrivateKey, ...]:
+    """One new key of each use."""
     return generate_keys()
 
 
@@ -42,10 +43,12 @@ def path(tmp_path: Path, keys: tuple[PrivateKey, ...]) -> Path:
 
 
 def listing(*members: Any, version: int = 1) -> TrustList:
+    """Return a trust list of these members."""
     return TrustList(version=version, members={member.country: member for member in members})
 
 
 def entry(keys: tuple[PrivateKey, ...], *, now: datetime = NOW) -> Any:
+    """Return the entry that lists these keys from that moment on."""
     return member_of(EE, keys, now=now, authorities=(), messages={})
 
 
@@ -243,6 +246,7 @@ def test_vault_at_its_real_cost_opens(tmp_path: Path) -> None:
 
 
 def settings(home: Path, source: str | None) -> Settings:
+    """Return settings whose passphrase comes from there."""
     return Settings.checked(home, {"country": "EE", "spool_folder": "spool", "passphrase_file": source})
 
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Making a home, and what is refused."""
 
+import io
 import json
 import stat
 
@@ -91,7 +92,7 @@ def test_what_is_no_country_or_office_is_refused(make, tmp_path, country, more, 
 
 def test_a_passphrase_is_asked_for_only_where_somebody_is(trm, tmp_path, monkeypatch):
     """Without a terminal and without a file there is no passphrase, and no home."""
-    monkeypatch.setattr("sys.stdin", open("/dev/null"))  # noqa: SIM115, PTH123
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     ran = trm("init", "EE", "--home", tmp_path / "ee", *OFFICE, "--json")
 
     assert (ran.code, ran.json["error"]["where"]) == (1, "--passphrase-file")

@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Writes the tables of the manuals from the code, so that they cannot say anything else: `python -m broker.manual`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from broker.core.delivery import AttentionCode
+from broker.core.errors import BrokerError, Expired, Fate, NodeError, SenderError, UntrustedError, every_error
+from broker.settings import settings_table
+
+__all__ = ["TABLES", "attention_table", "errors_table", "rewritten"]
+
+_FAMILIES = {SenderError: "refused", UntrustedError: "not believed", NodeError: "own fault"}
+_RETRY = {
+    Fate.REFUSE: "no: change the content",
+    Fate.QUARANTINE: "no: kept sealed for people",
+    Fate.PARK: "offered again by itself",
+    Fate.RETRY: "by itself, for ever",
+}
+
+
+def errors_table() -> str:
+    """Return every error as a row: code, family, meaning, who must act, HTTP status, receipt, retry."""
+    lines = [
+        "| code | family | meaning | who must act | HTTP | receipt | retry |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines.extend(_error_row(error) for error in every_error())
+    return "\n".join(lines) + "\n"
+
+
+def _error_row(error: type[BrokerError]) -> str:
+    family = next(name for base, name in _FAMILIES.items() if issubclass(error, base))
+    receipt = "refused, signed" if error.fate is Fate.REFUSE else "none"
+    retry = "sealed anew by its sender" if error is Expired else _RETRY[error.fate]
+    meaning = (error.__doc__ or "").split("\n")[0]
+    return f"| `{error.code}` | {family} | {meaning} | {error.who} | {error.http_status} | {receipt} | {retry} |"
+
+
+def attention_table() -> str:
+    """Return every reason for which a person is called, and who must act."""
+    lines = ["| code | who must act | meaning |", "|---|---|---|"]
+    lines.extend(f"| `{code.value}` | {code.who} | {code.meaning} |" for code in AttentionCode)
+    return "\n".join(lines) + "\n"
+
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "errors": errors_table,
+    "attention": attention_table,
+    "settings": settings_table,
+}
+
+
+def rewritten(text: str) -> str:
+    """Return a manual with every table between its markers made anew."""
+    for name, table in TABLES.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        if begin in text:
+            head, rest = text.split(begin, 1)
+            text = f"{head}{begin}{table()}{end}{rest.split(end, 1)[1]}"
+    return text
+
+
+def main() -> None:
+    """Rewrite the tables of the manuals named on the command line."""
+    for name in sys.argv[1:] or ["broker/README.md"]:
+        path = Path(name)
+        path.write_text(rewritten(path.read_text("utf-8")), "utf-8")
+
+
+if __name__ == "__main__":
+    main()

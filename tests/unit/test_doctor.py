@@ -1,0 +1,364 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the doctor sees and what it makes of it."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.api.local_issuer import LocalIssuer
+from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, MessageType, SchemaVersion
+from broker.core.messages import Header, Party
+from broker.core.trust import KeyUse, Member, MemberKey, MemberKind, MemberStatus, TrustList
+from broker.doctor import Finding, Verdict, examine, judging
+from broker.node import TOKEN_KEY_FILE
+from broker.office import open_office
+from broker.ports import MessageRow
+from broker.schema_files import load_catalogue
+from broker.settings import Settings
+from broker.system import SystemClock
+from broker.testing.federation import make_federation
+from broker.transport.spool import create
+
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+
+
+# --- judging --------------------------------------------------------------------------------------------------------
+
+
+def key(use: KeyUse, *, days: int, revoked: bool = False) -> MemberKey:
+    return MemberKey(
+        kid=KeyId(f"{use:-<43}"),
+        use=use,
+        public=b"",
+        not_before=NOW - DAY,
+        sign_until=NOW + days * DAY,
+        accept_until=NOW + (days + 60) * DAY,
+        revoked_at=NOW - HOUR if revoked else None,
+    )
+
+
+def member(*keys: MemberKey) -> Member:
+    return Member(country=EE, keys=keys)
+
+
+def every_key(days: int) -> list[MemberKey]:
+    return [key(use, days=days) for use in KeyUse]
+
+
+def message(direction: str, peer: CountryCode = FI, **times: datetime) -> MessageRow:
+    """A message of our timeline; `made` is when its author wrote it, `at` when we stored it."""
+    made = times.pop("made", NOW - HOUR)
+    header = Header(
+        id=MessageId("01920000-0000-7000-8000-000000000001"),
+        type=MessageType("family-tracing.request"),
+        version=SchemaVersion("1.0"),
+        sender=Party(country=EE, authority=AuthorityId("desk")),
+        recipient=Party(country=FI, authority=AuthorityId("desk")),
+        created=made,
+        exercise=False,
+        nonce="A" * 22,
+    )
+    return MessageRow(
+        direction=direction, id=header.id, digest=Digest("0" * 64), peer=peer, authority=AuthorityId("desk"),
+        header=header, state="", at=times.pop("at", NOW - HOUR), **times,
+    )  # fmt: skip
+
+
+def test_keys_are_well_while_each_use_has_one_for_long():
+    """A key of each use, here and listed, with more than two weeks left, is well."""
+    keys = every_key(100)
+    found = judging.judge_keys(member(*keys), [one.kid for one in keys], NOW)
+
+    assert found.verdict is Verdict.OK
+    assert "100 days" in found.sentence
+
+
+def test_keys_that_end_soon_are_a_warning():
+    """The newest key of a use counts; with less than two weeks left somebody must act."""
+    keys = [*every_key(100)[1:], key(KeyUse.ED25519, days=13)]
+    found = judging.judge_keys(member(*keys), [one.kid for one in keys], NOW)
+
+    assert found.verdict is Verdict.WARNING
+    assert "Ed25519" in found.sentence
+    assert found.advice
+
+
+@pytest.mark.parametrize("use", list(KeyUse))
+def test_a_use_without_a_usable_key_is_a_failure(use: KeyUse):
+    """Not listed, not here, revoked or over: each leaves the use without a key, and the use is named."""
+    others = [one for one in every_key(100) if one.use is not use]
+    held = [one.kid for one in every_key(100)]
+    cases = {
+        "not listed": (member(*others), held),
+        "not here": (member(*every_key(100)), [one.kid for one in others]),
+        "revoked": (member(*others, key(use, days=100, revoked=True)), held),
+        "over": (member(*others, key(use, days=0)), held),
+    }
+    for name, (ours, kids) in cases.items():
+        found = judging.judge_keys(ours, kids, NOW)
+        assert (found.verdict, use in found.sentence) == (Verdict.FAILED, True), name
+
+
+def test_a_country_that_is_no_member_has_no_keys():
+    """A trust list without us is a failure of its own."""
+    assert judging.judge_keys(None, [], NOW).verdict is Verdict.FAILED
+
+
+def test_a_clock_without_peers_is_only_held_against_the_past():
+    """With nothing to compare, an hour forward is not seen, a step back is."""
+    assert judging.judge_clock(NOW, not_before=NOW - HOUR, skew={}).verdict is Verdict.OK
+    assert judging.judge_clock(NOW, not_before=NOW + HOUR, skew={}).verdict is Verdict.FAILED
+
+
+@pytest.mark.parametrize(
+    ("skew", "verdict", "word"),
+    [
+        (timedelta(0), Verdict.OK, "agrees"),
+        (MINUTE, Verdict.OK, "agrees"),
+        (3 * MINUTE, Verdict.WARNING, "ahead of FI"),
+        (-3 * MINUTE, Verdict.WARNING, "behind FI"),
+        (11 * MINUTE, Verdict.FAILED, "11 minutes ahead of FI"),
+        (-11 * MINUTE, Verdict.FAILED, "11 minutes behind FI"),
+    ],
+)
+def test_a_clock_is_judged_by_its_peers(skew: timedelta, verdict: Verdict, word: str):
+    """Two minutes are noticed; at ten, peers begin to park what we send."""
+    found = judging.judge_clock(NOW, not_before=NOW, skew={FI: skew, SE: timedelta(0)})
+
+    assert (found.verdict, word in found.sentence) == (verdict, True)
+
+
+def test_one_peer_that_differs_from_the_others_may_be_the_wrong_one():
+    """Where only one of several differs, its operator is asked too; where several do, the clock here is wrong."""
+    one = judging.judge_clock(NOW, not_before=NOW, skew={FI: 11 * MINUTE, SE: timedelta(0)})
+    both = judging.judge_clock(NOW, not_before=NOW, skew={FI: 11 * MINUTE, SE: 11 * MINUTE})
+
+    assert "FI" in one.advice
+    assert "chrony" in both.advice
+
+
+def test_times_of_messages_bound_the_skew():
+    """What reached us before it was made shows us behind; what was delivered before we wrote it shows us ahead."""
+    behind = message("in", FI, made=NOW, at=NOW - 5 * MINUTE)
+    ahead = message("out", SE, at=NOW, delivered=NOW - 7 * MINUTE)
+
+    assert judging.skews([behind, ahead]) == {FI: -5 * MINUTE, SE: 7 * MINUTE}
+
+
+def test_slow_messages_are_no_skew():
+    """A message that took hours, and one that is still on its way, say nothing about a clock."""
+    slow = message("in", FI, made=NOW - 5 * HOUR, at=NOW)
+    late = message("out", SE, at=NOW - 5 * HOUR, delivered=NOW)
+    waiting = message("out", SE, at=NOW)
+
+    assert judging.skews([slow, late, waiting]) == {FI: timedelta(0), SE: timedelta(0)}
+
+
+@pytest.mark.parametrize(
+    ("free", "verdict"), [(5 * 1024**3, Verdict.OK), (500 * 1024**2, Verdict.WARNING), (50 * 1024**2, Verdict.FAILED)]
+)
+def test_the_disk_is_judged_by_what_is_free(free: int, verdict: Verdict):
+    """Less than a gibibyte is a warning, less than 100 mebibytes a failure."""
+    assert judging.judge_disk(free, Path("/home")).verdict is verdict
+
+
+def members(*others: Member) -> TrustList:
+    return TrustList(version=1, members={one.country: one for one in (Member(country=EE), *others)})
+
+
+def judge_peers(trust: TrustList, *rows: MessageRow) -> Finding:
+    return judging.judge_peers(trust, EE, rows, now=NOW, patience=HOUR)
+
+
+def test_peers_are_listed_with_when_they_were_heard():
+    """A received message and every receipt are signs of life; who never gave one is said."""
+    trust = members(Member(country=FI), Member(country=SE))
+    found = judge_peers(trust, message("out", FI, at=NOW - DAY, delivered=NOW - 3 * HOUR, opened=NOW - 2 * HOUR))
+
+    assert found.verdict is Verdict.OK
+    assert found.sentence == "FI heard 2 hours ago; SE never heard yet."
+
+
+def test_a_peer_that_does_not_answer_is_a_warning():
+    """A message without any receipt beyond the patience is a reason to telephone; a refused one was answered."""
+    trust = members(Member(country=FI))
+    silent = judge_peers(trust, message("out", FI, at=NOW - 2 * HOUR))
+    refused = judge_peers(trust, message("out", FI, at=NOW - 2 * HOUR, refused=NOW - HOUR))
+    patient = judge_peers(trust, message("out", FI, at=NOW - MINUTE))
+
+    assert (silent.verdict, "FI" in silent.advice) == (Verdict.WARNING, True)
+    assert (refused.verdict, patient.verdict) == (Verdict.OK, Verdict.OK)
+
+
+def test_a_lonely_node_and_a_suspended_peer_are_said():
+    """Paper counterparts have no node to hear from; a suspended country is named."""
+    lonely = judge_peers(members(Member(country=SE, kind=MemberKind.PAPER)))
+    suspended = judge_peers(members(Member(country=FI, status=MemberStatus.SUSPENDED)))
+
+    assert lonely.verdict is Verdict.WARNING
+    assert "Suspended: FI" in suspended.sentence
+
+
+def test_what_waits_for_people_is_a_warning():
+    """An attention list that is not empty is not well."""
+    assert judging.judge_attention(0).verdict is Verdict.OK
+    assert judging.judge_attention(2).verdict is Verdict.WARNING
+
+
+# --- examining ------------------------------------------------------------------------------------------------------
+
+
+class FixedClock(SystemClock):
+    """A clock that is off by a fixed time."""
+
+    def __init__(self, off: timedelta) -> None:
+        self._off = off
+
+    def now(self) -> datetime:
+        return super().now() + self._off
+
+
+@pytest.fixture
+async def home(tmp_path: Path) -> Path:
+    """A complete home whose node has run once."""
+    catalogue = load_catalogue()
+    versions = {kind: catalogue.versions(kind) for kind in catalogue.types()}
+    federation = make_federation(tmp_path, ("EE", "FI"), messages=versions, now=SystemClock().now())
+    create(federation.spool_folder, [EE, FI])
+    LocalIssuer.create(federation.homes[EE] / TOKEN_KEY_FILE, us=EE, clock=SystemClock())
+    await open_office(Settings.load(federation.homes[EE])).close()
+    return federation.homes[EE]
+
+
+async def found(home: Path, clock: SystemClock | None = None) -> dict[str, Finding]:
+    return {finding.name: finding for finding in await examine(home, clock or SystemClock())}
+
+
+async def test_a_complete_home_is_well(home: Path):
+    """Every check is ok, none is left out, and nothing in the home has changed."""
+    before = {
+        path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file() and "trm.db-" not in path.name
+    }
+    findings = await found(home)
+
+    after = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file() and "trm.db-" not in path.name}
+    assert {finding.verdict for finding in findings.values()} == {Verdict.OK}, findings
+    assert list(findings) == [
+        "settings", "trust", "keys", "catalogue", "tokens", "disk", "store", "clock", "broker", "peers", "attention",
+    ]  # fmt: skip
+    assert before == after
+
+
+def broken(name: str, home: Path) -> None:
+    """Break one thing."""
+    breaks: dict[str, Any] = {
+        "trust": lambda: (home / "trust" / "members.json").write_text("{}"),
+        "keys": lambda: (home / "passphrase").write_text("another"),
+        "tokens": lambda: (home / TOKEN_KEY_FILE).unlink(),
+        "store": lambda: (home / "trm.db").write_bytes(b"no database at all, and long enough to be looked at" * 20),
+        "broker": lambda: (home.parent / "spool").rename(home.parent / "elsewhere"),
+    }
+    breaks[name]()
+
+
+@pytest.mark.parametrize("name", ["trust", "keys", "tokens", "store", "broker"])
+async def test_one_broken_thing_is_one_failure_with_advice(home: Path, name: str):
+    """The broken thing fails with a sentence and advice; whatever needs it is skipped, all else is still looked at."""
+    broken(name, home)
+    findings = await found(home)
+
+    failed = {finding.name for finding in findings.values() if finding.verdict is Verdict.FAILED}
+    skipped = {finding.name for finding in findings.values() if finding.verdict is Verdict.SKIPPED}
+    assert failed == {name}
+    assert findings[name].sentence
+    assert findings[name].advice
+    assert skipped == {"trust": {"keys", "peers"}, "store": {"peers", "attention"}}.get(name, set())
+
+
+async def test_unreadable_settings_skip_all_else(home: Path):
+    """Without settings nothing else can be looked at, and nothing is counted as good."""
+    (home / "settings.toml").write_text("nonsense = 1")
+    findings = await found(home)
+
+    assert findings.pop("settings").verdict is Verdict.FAILED
+    assert {finding.verdict for finding in findings.values()} == {Verdict.SKIPPED}
+    assert len(findings) == 10
+
+
+async def test_a_home_that_is_not_there_is_a_sentence(tmp_path: Path):
+    """A mistyped folder is said to be missing, and what makes one."""
+    findings = await found(tmp_path / "missing")
+
+    assert "trm init" in findings["settings"].sentence
+
+
+async def test_a_clock_set_back_is_a_failure(home: Path):
+    """A clock before the home's own files is wrong."""
+    assert (await found(home, FixedClock(-DAY)))["clock"].verdict is Verdict.FAILED
+
+
+async def test_keys_are_judged_by_the_doctors_clock(home: Path):
+    """In 360 days the keys of today are about to end."""
+    assert (await found(home, FixedClock(360 * DAY)))["keys"].verdict is Verdict.WARNING
+
+
+async def test_a_readable_vault_is_a_warning(home: Path):
+    """Private files that others can read are named with the command that mends it."""
+    (home / "vault.json").chmod(0o644)
+    finding = (await found(home))["settings"]
+
+    assert (finding.verdict, "chmod 600" in finding.advice) == (Verdict.WARNING, True)
+
+
+async def test_a_spool_without_a_peers_folder_is_a_warning(home: Path):
+    """Messages to a country without a folder cannot be put anywhere; the folders to make are named."""
+    (home.parent / "spool" / "FI").rename(home.parent / "FI-away")
+    finding = (await found(home))["broker"]
+
+    assert (finding.verdict, "FI" in finding.advice) == (Verdict.WARNING, True)
+
+
+async def test_a_node_that_never_ran_has_no_store_yet(home: Path):
+    """A missing database is no failure before the first start, and none is made by looking."""
+    for file in home.glob("trm.db*"):
+        file.unlink()
+    findings = await found(home)
+
+    assert findings["store"].verdict is Verdict.SKIPPED
+    assert not list(home.glob("trm.db*"))
+
+
+async def test_a_broker_that_is_away_is_a_sentence_without_the_password(home: Path):
+    """The address is named, the password in it is not."""
+    settings = home / "settings.toml"
+    text = settings.read_text().replace('transport = "spool"', 'transport = "rabbitmq"')
+    settings.write_text(f'amqp_url = "amqp://EE:topsecret@127.0.0.1:1/trm"\n{text}')
+    finding = (await found(home))["broker"]
+
+    assert finding.verdict is Verdict.FAILED
+    assert "127.0.0.1:1/trm" in finding.sentence
+    assert "topsecret" not in str(finding)
+
+
+async def test_a_check_that_breaks_down_hides_no_other(home: Path, monkeypatch: pytest.MonkeyPatch):
+    """An unforeseen fault is that check's failure, by class and without its text."""
+    monkeypatch.setattr(judging, "judge_disk", lambda *_: 1 / 0)
+    findings = await found(home)
+
+    assert findings["disk"].verdict is Verdict.FAILED
+    assert "ZeroDivisionError" in findings["disk"].sentence
+    assert findings["store"].verdict is Verdict.OK
+
+
+def test_findings_are_values():
+    """A finding is changed by replacing it."""
+    finding = judging.ok("disk", "Room enough.")
+
+    assert replace(finding, advice="none").sentence == finding.sentence
+    assert judging.skipped("disk", "no home").verdict is Verdict.SKIPPED

@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The real clock, identifiers and threads."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from broker.core.canonical import b64url_decode
+from broker.core.content import time_from_text, time_to_text
+from broker.system import SystemClock, SystemIds, ThreadCompute
+
+
+async def test_clock_tells_utc_to_the_millisecond() -> None:
+    """The time is aware UTC and survives being written into a message."""
+    clock = SystemClock()
+    now = clock.now()
+
+    assert now.tzinfo is UTC
+    assert abs(datetime.now(UTC) - now) < timedelta(seconds=60)
+    assert time_from_text(time_to_text(now)) == now
+
+
+async def test_clock_sleeps_and_never_goes_back() -> None:
+    """Sleeping lets others run; the monotonic clock only grows."""
+    clock = SystemClock()
+    ran: list[str] = []
+    before = clock.monotonic()
+    other = asyncio.create_task(asyncio.sleep(0, ran.append("other")))
+
+    await clock.sleep(0)
+
+    await other
+    assert ran == ["other"]
+    assert clock.monotonic() >= before
+
+
+def test_identifiers_have_their_form_and_never_come_twice() -> None:
+    """A thousand of each are different, and their types prove their form."""
+    ids = SystemIds()
+
+    for make in (ids.message_id, ids.procedure_id, ids.nonce, ids.token, lambda: ids.case_ref(exercise=False)):
+        assert len({make() for _ in range(1000)}) == 1000
+
+
+def test_message_ids_sort_by_time() -> None:
+    """A UUIDv7 begins with the millisecond it was made in."""
+    made = int(SystemIds().message_id().replace("-", "")[:12], 16)
+
+    assert abs(datetime.now(UTC).timestamp() * 1000 - made) < 60_000
+
+
+def test_case_reference_of_an_exercise_says_so() -> None:
+    """EX- stands before an exercise's reference and before no other."""
+    ids = SystemIds()
+
+    assert ids.case_ref(exercise=True).exercise
+    assert not ids.case_ref(exercise=False).exercise
+
+
+def test_nonce_is_sixteen_bytes_and_jitter_a_fraction() -> None:
+    """Both have the size that is promised."""
+    ids = SystemIds()
+
+    assert len(b64url_decode(ids.nonce())) == 16
+    assert all(0 <= ids.jitter() < 1 for _ in range(100))
+
+
+async def test_compute_runs_elsewhere_and_returns_or_raises() -> None:
+    """The function runs in a thread of its own; its result and its exception come back."""
+    compute = ThreadCompute(1)
+
+    def fail() -> None:
+        raise LookupError
+
+    assert await compute.run(threading.get_ident) != threading.get_ident()
+    with pytest.raises(LookupError):
+        await compute.run(fail)
+    compute.close()
+
+
+async def test_closed_compute_takes_nothing_and_leaves_no_thread() -> None:
+    """After closing, no thread of it is left and running is misuse."""
+    compute = ThreadCompute(2)
+    await compute.run(lambda: None)
+
+    compute.close()
+
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("trm-compute")]
+    with pytest.raises(RuntimeError):
+        await compute.run(lambda: None)
