@@ -12,7 +12,6 @@ from prometheus_client import CollectorRegistry
 
 from broker.adapters_running import Adapters, place_adapters
 from broker.api.app import create_app
-from broker.api.local_issuer import LocalIssuer
 from broker.api.remote_issuer import IssuerSettings, RemoteIssuer
 from broker.api.services import ApiLimits, ApiServices
 from broker.api.serving import ApiRunner, listen
@@ -23,18 +22,17 @@ from broker.logs import Event, Log
 from broker.loops import Bells, Loop
 from broker.metrics import Metrics
 from broker.notify import LogNotifier
-from broker.office import Office, open_office
+from broker.office import Office, local_issuer, open_office
 from broker.ports import Transport
 from broker.receiving import Receiving
-from broker.settings import Settings
+from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.system import ThreadCompute
 from broker.vault import FileVault
 from broker.vitals import Vitals
 from broker.wiring import Engine, Keys, Rings, wire_engine
 
-__all__ = ["Node", "Office", "build", "open_office"]
+__all__ = ["TOKEN_KEY_FILE", "Node", "Office", "build", "local_issuer", "open_office"]
 
-TOKEN_KEY_FILE = "token-key.pem"  # noqa: S105 - a file name
 LOOPS = {  # name → seconds between two looks when nobody rings
     "dispatch": 1.0,
     "deliver": 1.0,
@@ -242,9 +240,7 @@ def _token_verifier(office: Office) -> TokenVerifier:
             jwks_url=settings.token_jwks_url, issuer=settings.token_issuer, audience=settings.token_audience
         )
         return RemoteIssuer(remote, clock=office.clock)
-    return LocalIssuer.load(
-        settings.home / TOKEN_KEY_FILE, us=settings.country, clock=office.clock, audience=settings.token_audience
-    )
+    return local_issuer(settings)
 
 
 def _limits(settings: Settings) -> LadderLimits:

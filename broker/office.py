@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from broker.api.local_issuer import LocalIssuer
 from broker.schema_files import load_catalogue
 from broker.settings import Settings
 from broker.storage import migrate, open_store
@@ -17,7 +18,7 @@ from broker.system import SystemClock, SystemIds
 from broker.trust_source import FileTrustSource
 from broker.wiring import Desk, wire_desk
 
-__all__ = ["Office", "open_office"]
+__all__ = ["Office", "local_issuer", "open_office"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,17 @@ def open_office(settings: Settings, *, wake: Callable[[], None] | None = None) -
         wake=wake or _nobody_waits,
     )
     return Office(settings=settings, **{name: getattr(desk, name) for name in Desk.__slots__})
+
+
+def local_issuer(settings: Settings) -> LocalIssuer:
+    """Return the node's own issuer of access tokens.
+
+    Raises:
+        KeyMissing, HomeInvalid: its key is not there or cannot be used.
+    """
+    return LocalIssuer.load(
+        settings.token_key_file, us=settings.country, clock=SystemClock(), audience=settings.token_audience
+    )
 
 
 def _nobody_waits() -> None:

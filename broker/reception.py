@@ -11,7 +11,6 @@ from broker.core.content import decode_header
 from broker.core.delivery import AttentionCode, AuditAction
 from broker.core.errors import (
     ExerciseMismatch,
-    Expired,
     HeaderInvalid,
     IdReused,
     NotForUs,
@@ -22,7 +21,7 @@ from broker.core.errors import (
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import Header, InboxEntry, ProcedureRef, ValidMessage, VerifiedMessage
 from broker.core.procedures import NOT_OPENED, ProcedureTable
-from broker.core.receipts import Receipt, ReceiptKind, contradicts, from_body
+from broker.core.receipts import SEALED_ANEW_CODES, Receipt, ReceiptKind, contradicts, from_body
 from broker.core.record import Mark, RecordEntry
 from broker.ledger import Ledger
 from broker.ports import AuditRow, Clock, ProcedureRow, SeenRaw, Transaction, TrustSource
@@ -111,8 +110,8 @@ class Reception:
             at=now,
             code=error.code,
         )
-        # An expired message is no part of the record yet: its sender seals the same message anew.
-        header = None if isinstance(error, Expired) else _readable(verified)
+        # A message refused for its envelope is no part of the record yet: its sender seals the same message anew.
+        header = None if error.code in SEALED_ANEW_CODES else _readable(verified)
         row = tx.lock_procedure(header.procedure.id) if header and header.procedure else None
         if header is not None and row is not None and row.peer == verified.sender:
             tx.add_record_entry(row.ref.id, _record_entry(header, verified.digest, code=error.code))
@@ -137,7 +136,7 @@ class Reception:
                 continue
             if receipt.digest != verified.digest:
                 raise IdReused
-            if receipt.code == Expired.code:
+            if receipt.code in SEALED_ANEW_CODES:
                 continue  # sealed anew by its sender: the same message may now be taken
             tx.queue_receipts(verified.sender, verified.profile.id)
             self._remember(tx, verified, raw_sha256, AuditAction.REPEATED, "")
@@ -223,8 +222,8 @@ class Reception:
     def _apply(self, tx: Transaction, receipt: Receipt) -> None:
         """Move our entry up the evidence ladder and hold the peer's view of the record against ours."""
         now = self._clock.now()
-        if receipt.code == Expired.code:
-            # Believed but late: the same message is sealed anew; id and digest stay.
+        if receipt.code in SEALED_ANEW_CODES:
+            # Refused for its envelope alone: the same message is sealed anew; id and digest stay.
             tx.reopen_outbox(receipt.message, now=now, reseal=True, count_resend=True)
             return
         tx.settle_outbox(receipt.message, receipt)

@@ -42,8 +42,9 @@ from pydantic_settings import (
 from broker.core.errors import HomeInvalid, SettingsInvalid
 from broker.core.ids import AuthorityId, CountryCode
 
-__all__ = ["FILE_NAME", "AdapterSettings", "Ladder", "Settings", "settings_table"]
+__all__ = ["FILE_NAME", "TOKEN_KEY_FILE", "AdapterSettings", "Ladder", "Settings", "settings_table"]
 
+TOKEN_KEY_FILE = "token-key.pem"  # noqa: S105  a file name
 FILE_NAME = "settings.toml"
 _PREFIX = "TRM_"
 _COMMAND_LINE = ("TRM_HOME", "TRM_DEBUG")  # which home folder, and whether to show tracebacks: the command line's own
@@ -250,6 +251,11 @@ class Settings(BaseSettings):
     def vault_file(self) -> Path:
         """Where the private keys stand, encrypted."""
         return self.home / "vault.json"
+
+    @property
+    def token_key_file(self) -> Path:
+        """Where the key of this node's own access tokens stands."""
+        return self.home / TOKEN_KEY_FILE
 
     def amqp_address(self) -> str:
         """Return the address of RabbitMQ with the password in it: a secret.

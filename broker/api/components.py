@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from broker.api.messages import STATES, Direction
-from broker.api.services import Catalogue
+from broker.api.services import Catalogue, casework_types
 from broker.core.errors import Actor, BrokerError, by_code
 from broker.core.ids import (
     AuthorityId,
@@ -24,7 +24,7 @@ from broker.core.messages import Urgency
 from broker.core.procedures import Role
 from broker.core.receipts import ReceiptKind
 
-__all__ = ["Schema", "casework_types", "components", "identifier", "reference", "types_schema"]
+__all__ = ["Schema", "components", "identifier", "reference", "types_schema"]
 
 Schema = dict[str, Any]
 
@@ -39,7 +39,6 @@ _TIME = {
 _TRUTH: Schema = {"type": "boolean"}
 _TEXT: Schema = {"type": "string"}
 _PREFIX = "#/components/schemas/"
-_NODE = "node"
 _COUNTRY_PATTERN = "^[A-Z]{2}$"  # without the look-ahead that excludes EL and UK: generators cannot read it
 
 
@@ -58,11 +57,6 @@ def identifier(kind: _Id, description: str = "") -> Schema:
 def types_schema(types: Sequence[MessageType]) -> Schema:
     """Return the schema of the message types that this node knows."""
     return {"type": "string", "enum": sorted(str(known) for known in types)} if types else identifier(MessageType)
-
-
-def casework_types(catalogue: Catalogue) -> tuple[MessageType, ...]:
-    """Return the types that people submit; the nodes' own are none of them."""
-    return tuple(known for known in catalogue.types() if known.procedure != _NODE)
 
 
 def components(catalogue: Catalogue) -> dict[str, Schema]:

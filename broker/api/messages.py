@@ -15,7 +15,7 @@ from broker.api import problems, views
 from broker.api.places import Places
 from broker.api.requests import PRINCIPAL, Query, idempotency_key, path_id, read_json
 from broker.api.routes import PREFIX
-from broker.api.services import ApiServices
+from broker.api.services import Accepted, ApiServices, casework_types
 from broker.core.content import time_to_text
 from broker.core.errors import (
     BadRequest,
@@ -29,7 +29,9 @@ from broker.core.errors import (
     SchemaInvalid,
 )
 from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, ProcedureId
+from broker.core.messages import Submission
 from broker.core.receipts import Receipt
+from broker.logs import Event, Log
 from broker.ports import InboxState, MessageFilter, MessageRow, OutboxState, Reader
 
 __all__ = ["STATES", "Direction", "Messages"]
@@ -54,6 +56,8 @@ class Messages:
     def __init__(self, services: ApiServices) -> None:
         self._services = services
         self._places = Places.of(services.catalogue)
+        self._log = Log("api")
+        self._types = frozenset(casework_types(services.catalogue))
 
     async def submit(self, request: web.Request) -> web.Response:
         """Take a message; 202 says that it is stored, whether now or when the same key came before.
@@ -77,6 +81,8 @@ class Messages:
             if error.fate is not Fate.REFUSE:
                 raise
             return await self._refuse(error, data)
+        if not accepted.repeated:
+            self._account(submission, accepted)
         location = {"Location": f"{PREFIX}/messages/{accepted.message}"}
         return views.answer(views.accepted(accepted), status=202, headers=location)
 
@@ -91,7 +97,7 @@ class Messages:
             direction=query.take("direction", Direction),
             peer=query.take("peer", CountryCode),
             procedure=query.take("procedure", ProcedureId),
-            type=query.take("type", MessageType),
+            type=query.take("type", self._known_type),
             state=query.take("state", _state),
             authority=request[PRINCIPAL].authority,
         )
@@ -121,7 +127,24 @@ class Messages:
         Query(request).finish()
         principal, wanted = request[PRINCIPAL], path_id(request, MessageId)
         at = await self._services.open_message(wanted, authority=principal.authority, actor=principal.subject)
+        self._log.info(Event.MESSAGE_OPENED, message=wanted)
         return views.answer({"message": str(wanted), "opened": time_to_text(at)})
+
+    def _account(self, submission: Submission, accepted: Accepted) -> None:
+        peer = submission.recipient.country
+        self._services.metrics.submitted(peer, submission.type)
+        self._log.info(
+            Event.MESSAGE_SUBMITTED,
+            message=accepted.message,
+            procedure=accepted.procedure,
+            peer=peer,
+            type=submission.type,
+        )
+
+    def _known_type(self, text: str) -> MessageType:
+        if text not in self._types:
+            raise ValueError("not a type of the catalogue")
+        return MessageType(text)
 
     async def _refuse(self, error: BrokerError, data: Any) -> web.Response:
         """Answer with all that is wrong with the document, its places named as in the caller's document."""

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from broker.api import problems
-from broker.api.components import Schema, casework_types, components, identifier, reference, types_schema
+from broker.api.components import Schema, components, identifier, reference, types_schema
 from broker.api.messages import STATES, Direction
 from broker.api.requests import DEFAULT_PAGE, IDEMPOTENCY_KEY
 from broker.api.routes import ROUTES, Route
-from broker.api.services import ApiLimits, ApiServices
+from broker.api.services import ApiLimits, ApiServices, casework_types
 from broker.core.errors import (
     BadRequest,
     BrokerError,

@@ -38,7 +38,10 @@ __all__ = [
     "RecordLine",
     "Submit",
     "TimelineLine",
+    "casework_types",
 ]
+
+_NODE = "node"  # the procedure name of the nodes' own messages
 
 HealthCheck = Callable[[], Awaitable[str | None]]  # None: in order; else one sentence for an operator
 
@@ -159,6 +162,11 @@ class Catalogue(Protocol):
     def submission_schema(self, *, prefix: str) -> dict[str, Any]: ...
 
     def schema(self, message_type: MessageType, version: SchemaVersion, /, *, prefix: str) -> dict[str, Any]: ...
+
+
+def casework_types(catalogue: Catalogue) -> tuple[MessageType, ...]:
+    """Return the types that people submit; the nodes' own are none of them."""
+    return tuple(known for known in catalogue.types() if known.procedure != _NODE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -30,7 +30,6 @@ from broker.ports import Clock
 
 __all__ = [
     "ALGORITHMS",
-    "AnyIssuer",
     "Principal",
     "PublicKey",
     "Role",
@@ -94,30 +93,6 @@ class TokenRules:
     audience: str
     max_lifetime_seconds: int
     leeway_seconds: int = 30  # between the issuer's clock and ours
-
-
-class AnyIssuer:
-    """Several issuers side by side; the token's stated issuer chooses which one must have signed it."""
-
-    def __init__(self, issuers: Mapping[str, TokenVerifier]) -> None:
-        self._issuers = dict(issuers)
-
-    async def verify(self, token: str) -> Principal:
-        """Return the caller.
-
-        Raises:
-            Unauthenticated: no issuer of that name, or it did not sign the token.
-        """
-        stated = _load(token)[1].get("iss")
-        verifier = self._issuers.get(stated) if isinstance(stated, str) else None
-        if verifier is None:
-            raise Unauthenticated
-        return await verifier.verify(token)
-
-    async def close(self) -> None:
-        """Release every issuer's connections."""
-        for verifier in self._issuers.values():
-            await verifier.close()
 
 
 def algorithms_of(key: PublicKey) -> tuple[str, ...]:

@@ -67,9 +67,6 @@ class Catalogue:
         for kind, _ in bundle.messages:
             versions = (version for known, version in bundle.messages if known == kind)
             self._versions[kind] = tuple(sorted(versions, key=lambda version: version.key))
-        self._cited = frozenset(
-            code for code, item in bundle.codes["legal-basis"].codes.items() if item.get("citation") is True
-        )
 
     @classmethod
     def from_files(cls, files: Mapping[str, bytes]) -> Self:
@@ -95,10 +92,11 @@ class Catalogue:
         Raises:
             HeaderInvalid, UnknownType, VersionNotSupported, SchemaInvalid, BasisNotAllowed: what is wrong and where.
         """
-        header = self._check_header(encode_header(draft.header))
+        header = draft.header
+        self._check_header(encode_header(header), header)
         self._check_version(header, newer=VersionNotSupported)
         self._check_body(header, draft.body)
-        return ValidMessage(header=draft.header, body=draft.body)
+        return ValidMessage(header=header, body=draft.body)
 
     def admit(self, verified: VerifiedMessage) -> ValidMessage:
         """Hold an inbound message against the same schemas.
@@ -107,7 +105,8 @@ class Catalogue:
             HeaderInvalid, UnknownType, VersionNotSupported, SchemaInvalid, BasisNotAllowed: it is refused.
             UnknownSchemaVersion: its version is newer than this catalogue; it is parked.
         """
-        header = self._check_header(verified.header)
+        header = decode_header(verified.header)
+        self._check_header(verified.header, header)
         self._check_version(header, newer=UnknownSchemaVersion)
         self._check_body(header, verified.body)
         return ValidMessage(header=header, body=verified.body)
@@ -125,14 +124,12 @@ class Catalogue:
             raise SchemaInvalid(found[0].sentence, where=found[0].pointer)
         return to_submission(normal, actor=actor, route=route, idempotency_key=idempotency_key)
 
-    def _check_header(self, data: Mapping[str, Any]) -> Header:
-        header = decode_header(data)
+    def _check_header(self, data: Mapping[str, Any], header: Header) -> None:
         if not self._header.accepts(data):
             problem = self._header.problems(data, "/header")[0]
             raise HeaderInvalid(problem.sentence, where=problem.pointer)
         if header.procedure is not None and header.procedure.name != header.type.procedure:
             raise HeaderInvalid("The message type belongs to another procedure.", where="/header/procedure/name")
-        return header
 
     def _check_version(self, header: Header, *, newer: type[BrokerError]) -> None:
         versions = self._versions.get(header.type)
@@ -150,26 +147,9 @@ class Catalogue:
             problem = compiled.problems(body, "/body")[0]
             raise SchemaInvalid(problem.sentence, where=problem.pointer)
         if header.legal_basis is not None:
-            found = self._basis_problems(compiled.schema, header.legal_basis, body)
+            found = _basis_problems(compiled.schema, header.legal_basis, body)
             if found:
                 raise BasisNotAllowed(found[0].sentence, where=f"/header{found[0].pointer}")
-
-    def _basis_problems(self, schema: Mapping[str, Any], basis: LegalBasis, body: Any) -> tuple[Problem, ...]:
-        """CASEWORK C-02: the bases that the type may rest on, and what each of them needs."""
-        bases: Mapping[str, Mapping[str, Any]] = schema.get("x-trm-bases", {})
-        rule = bases.get(basis.code)
-        if rule is None:
-            sentence = f"A message of this type rests on one of: {', '.join(bases)}."
-            return (Problem(pointer="/legal_basis/code", rule="x-trm-bases", sentence=sentence),)
-        found: list[Problem] = []
-        if basis.code in self._cited and not basis.citation:
-            sentence = "This basis needs the citation of the law or agreement."
-            found.append(Problem(pointer="/legal_basis/citation", rule="citation", sentence=sentence))
-        for name in rule.get("requires", ()):
-            if name not in body:
-                sentence = f"This basis needs the member {name} in the body."
-                found.append(Problem(pointer="/legal_basis/code", rule="x-trm-bases", sentence=sentence))
-        return tuple(found)
 
     # --- explaining -------------------------------------------------------------------------------------------------
 
@@ -193,9 +173,9 @@ class Catalogue:
             place = "/type" if isinstance(error, UnknownType) else "/version"
             return (*found, Problem(pointer=place, rule=error.code, sentence=error.detail))
         found += compiled.problems(data["body"], "/body")
-        if not any(item.pointer.startswith("/legal_basis") or item.pointer == "/body" for item in found):
+        if not any(item.pointer.startswith("/legal_basis") for item in found):
             basis = LegalBasis(code=data["legal_basis"]["code"], citation=data["legal_basis"].get("citation"))
-            found += self._basis_problems(compiled.schema, basis, data["body"])
+            found += _basis_problems(compiled.schema, basis, data["body"])
         return found
 
     def validate_document(
@@ -292,6 +272,27 @@ class Catalogue:
         if version not in self._versions[kind]:
             raise VersionNotSupported(where="/version")
         return self._bodies[kind, version]
+
+
+def _basis_problems(schema: Mapping[str, Any], basis: LegalBasis, body: Any) -> tuple[Problem, ...]:
+    """CASEWORK C-02: the bases that the type may rest on, and what each of them needs.
+
+    That NATIONAL_LAW and AGREEMENT carry a citation is held by the header's schema.
+    """
+    bases: Mapping[str, Mapping[str, Any]] = schema.get("x-trm-bases", {})
+    rule = bases.get(basis.code)
+    if rule is None:
+        sentence = f"A message of this type rests on one of: {', '.join(bases)}."
+        return (Problem(pointer="/legal_basis/code", rule="x-trm-bases", sentence=sentence),)
+    missing = [name for name in rule.get("requires", ()) if name not in body]
+    return tuple(
+        Problem(
+            pointer="/legal_basis/code",
+            rule="x-trm-bases",
+            sentence=f"This basis needs the member {name} in the body.",
+        )
+        for name in missing
+    )
 
 
 _NEEDED_FIRST = frozenset({"/type", "/version", "/body"})

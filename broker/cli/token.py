@@ -7,20 +7,15 @@ from __future__ import annotations
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from broker.cli import output
 from broker.cli.input import parsed
 from broker.core.errors import BadRequest
 from broker.core.ids import AuthorityId
 from broker.settings import Settings
-from broker.system import SystemClock
 from broker.trust_source import read_trust_list
 
-if TYPE_CHECKING:
-    from broker.api.local_issuer import LocalIssuer
-
-__all__ = ["local_issuer", "token"]
+__all__ = ["token"]
 
 
 def token(home: Path, *, role: str, authority: str | None, subject: str, minutes: int, as_json: bool) -> None:
@@ -32,6 +27,7 @@ def token(home: Path, *, role: str, authority: str | None, subject: str, minutes
     """
     from broker.api.local_issuer import LONGEST
     from broker.api.tokens import Role
+    from broker.office import local_issuer
 
     settings = Settings.load(home)
     if settings.token_issuer is not None:
@@ -45,20 +41,6 @@ def token(home: Path, *, role: str, authority: str | None, subject: str, minutes
     text = local_issuer(settings).issue(subject, wanted, office, lifetime)
     document = {"token": text, "role": wanted, "authority": office, "minutes": minutes}
     output.answer(document, as_json=as_json, people=lambda: print(text, file=sys.stdout))  # bare, for a shell
-
-
-def local_issuer(settings: Settings) -> LocalIssuer:
-    """Return the node's own issuer.
-
-    Raises:
-        KeyMissing, HomeInvalid: its key is not there or cannot be used.
-    """
-    from broker.api.local_issuer import LocalIssuer
-    from broker.node import TOKEN_KEY_FILE
-
-    return LocalIssuer.load(
-        settings.home / TOKEN_KEY_FILE, us=settings.country, clock=SystemClock(), audience=settings.token_audience
-    )
 
 
 def _office(settings: Settings, named: str | None) -> AuthorityId:

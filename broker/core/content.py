@@ -52,7 +52,9 @@ def time_from_text(text: str) -> datetime:
     Raises:
         ValueError: any other spelling.
     """
-    moment = datetime.strptime(text, "%Y-%m-%dT%H:%M:%S.%fZ").replace(tzinfo=UTC)
+    if not isinstance(text, str) or not text.endswith("Z"):
+        raise ValueError("not the canonical time")
+    moment = datetime.fromisoformat(text)
     if time_to_text(moment) != text:
         raise ValueError("not the canonical time")
     return moment

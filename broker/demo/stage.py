@@ -7,10 +7,10 @@ from __future__ import annotations
 import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from broker.core.errors import HomeInvalid, NodeError
 from broker.core.ids import CountryCode
@@ -18,6 +18,9 @@ from broker.schema_files import load_catalogue
 from broker.system import SystemClock
 from broker.testing.federation import make_federation
 from broker.transport.spool import create
+
+if TYPE_CHECKING:
+    from broker.testing.rabbitmq import RabbitServer
 
 __all__ = ["COUNTRIES", "Stage", "set_stage"]
 
@@ -57,8 +60,9 @@ def set_stage(
     if wanted == "spool":
         yield _make(place, "spool", {}, filedrop)
         return
+    vhost = f"trm-demo-{secrets.token_hex(4)}"
     try:
-        server = _start(log)
+        server = _start(vhost, log)
     except NodeError as error:
         if wanted != "auto":
             raise
@@ -66,20 +70,24 @@ def set_stage(
         yield _make(place, "spool", {}, filedrop)
         return
     try:
-        vhost = f"trm-demo-{secrets.token_hex(4)}"
-        server.join(*map(CountryCode, COUNTRIES), vhost=vhost)
-        try:
-            yield _make(place, "rabbitmq", {name: server.url(name, vhost=vhost) for name in COUNTRIES}, filedrop)
-        finally:
-            server.delete_vhost(vhost)
+        yield _make(place, "rabbitmq", {name: server.url(name, vhost=vhost) for name in COUNTRIES}, filedrop)
     finally:
+        with suppress(NodeError):  # a server that is ours ends anyway
+            server.delete_vhost(vhost)
         server.close()
 
 
-def _start(log: Log) -> Any:
+def _start(vhost: str, log: Log) -> RabbitServer:
+    """Return a RabbitMQ with the three countries on a virtual host of its own; the caller closes it."""
     from broker.testing.rabbitmq import broker_start
 
-    return broker_start(log)
+    server = broker_start(log)
+    try:
+        server.join(*map(CountryCode, COUNTRIES), vhost=vhost)
+    except BaseException:
+        server.close()
+        raise
+    return server
 
 
 def _folder(folder: Path | None) -> Path:

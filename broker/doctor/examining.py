@@ -129,7 +129,7 @@ class _Patient:
         return ok("catalogue", f"{len(types)} message types are known.")
 
     async def _tokens(self) -> Finding:
-        from broker.cli.token import local_issuer
+        from broker.office import local_issuer
 
         if self._settings.token_issuer is not None:
             return ok("tokens", "Access tokens come from the issuer that the settings name.")

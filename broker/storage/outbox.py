@@ -16,14 +16,17 @@ from broker.core.messages import OutboxEntry, OutboxKind, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.ports import OutboxRow, OutboxState
 from broker.storage import headers
-from broker.storage.columns import Word
+from broker.storage.columns import Word, fixed
 from broker.storage.execution import Execution, PerDialect
-from broker.storage.tables import OWED, RECEIPTED, outbox, outbox_content, outbox_envelope
+from broker.storage.tables import RECEIPTED, outbox, outbox_content, outbox_envelope
 
 __all__ = [
     "add_outbox", "find_outbox", "lease_outbox", "mark_published", "newest_receipted", "outbox_sealed_with", "overdue_outbox",
     "reopen_outbox", "retry_outbox", "save_sealed", "settle_outbox",
 ]  # fmt: skip
+
+_BELOW_REFUSAL = (OutboxState.RECORDED, OutboxState.PUBLISHED)
+_LADDER = (*_BELOW_REFUSAL, OutboxState.DELIVERED, OutboxState.HANDED_OVER, OutboxState.OPENED)
 
 _FREE = {"lease": null(), "lease_until": null()}
 _NEVER_AGAIN = {**_FREE, "next_at": null()}
@@ -49,11 +52,11 @@ _OVERDUE = (
     .limit(bindparam("most"))
 )
 
+# Only an entry in state RECORDED has a next_at: by this alone the index of what is owed gives them in order.
 # A materialised list of ids: PostgreSQL may run a plain IN (SELECT … LIMIT …) more than once and lock too many rows.
 _DUE = (
     select(outbox.c.id)
     .where(
-        OWED,
         outbox.c.next_at <= bindparam("now", type_=outbox.c.next_at.type),
         or_(outbox.c.lease.is_(None), outbox.c.lease_until <= bindparam("now", type_=outbox.c.next_at.type)),
     )
@@ -98,7 +101,7 @@ _REOPEN = (
     update(outbox)
     .where(
         outbox.c.id == bindparam("message"),
-        outbox.c.state.in_([OutboxState.RECORDED, OutboxState.PUBLISHED]),
+        outbox.c.state.in_(fixed(*_BELOW_REFUSAL)),
     )
     .values(
         state=OutboxState.RECORDED,
@@ -116,7 +119,7 @@ _SEALED_WITH = (
     select(outbox.c.id)
     .join_from(outbox, outbox_envelope)
     .where(
-        outbox.c.state.in_([OutboxState.RECORDED, OutboxState.PUBLISHED]),
+        outbox.c.state.in_(fixed(*_BELOW_REFUSAL)),
         or_(
             outbox_envelope.c.recipient_kid.in_(_KIDS),
             outbox_envelope.c.ed25519_kid.in_(_KIDS),
@@ -150,21 +153,18 @@ def _seal() -> PerDialect:
 
 _SEAL = _seal()
 
-_BELOW_REFUSAL = (OutboxState.RECORDED, OutboxState.PUBLISHED)
-_LADDER = (*_BELOW_REFUSAL, OutboxState.DELIVERED, OutboxState.HANDED_OVER, OutboxState.OPENED)
-
 
 def _climb(step: OutboxState, column: str) -> Update:
     """Return the update for a receipt of that step; one that comes late fills in its time and moves nothing."""
     lower = _LADDER[: _LADDER.index(step)]
-    rises = outbox.c.state.in_(lower)
+    rises = outbox.c.state.in_(fixed(*lower))
     at = bindparam("at", type_=outbox.c.since.type)
     return (
         update(outbox)
         .where(
             outbox.c.id == bindparam("message"),
             outbox.c.kind == OutboxKind.MESSAGE,
-            outbox.c.state.in_(_LADDER),
+            outbox.c.state.in_(fixed(*_LADDER)),
             outbox.c[column].is_(None),
         )
         .values(
@@ -189,7 +189,7 @@ _REFUSE = (  # a peer that signed "delivered" cannot take it back by a refusal
     .where(
         outbox.c.id == bindparam("message"),
         outbox.c.kind == OutboxKind.MESSAGE,
-        outbox.c.state.in_(_BELOW_REFUSAL),
+        outbox.c.state.in_(fixed(*_BELOW_REFUSAL)),
     )
     .values(
         state=OutboxState.REFUSED,

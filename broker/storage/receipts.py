@@ -11,6 +11,7 @@ from sqlalchemy import Row, and_, bindparam, exists, null, select, true, update
 
 from broker.core.ids import CountryCode, MessageId, ProcedureId
 from broker.core.receipts import Receipt, ReceiptKind
+from broker.storage.columns import fixed
 from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import OWED_RECEIPTS, outbox, receipt, record_entry
 
@@ -35,7 +36,7 @@ _OF_PROCEDURE = (
     )
     .where(
         record_entry.c.procedure == bindparam("procedure_"),
-        receipt.c.kind.in_([ReceiptKind.DELIVERED, ReceiptKind.REFUSED]),
+        receipt.c.kind.in_(fixed(ReceiptKind.DELIVERED, ReceiptKind.REFUSED)),
     )
     .order_by(*_ORDER)
 )

@@ -10,7 +10,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, inspect, make_url, text
+from sqlalchemy import (
+    URL,
+    Column,
+    Connection,
+    Engine,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    inspect,
+    make_url,
+    text,
+)  # fmt: skip
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
 from broker.core.errors import SettingsInvalid, StoreNeedsMigration, StoreUnavailable
@@ -34,7 +46,12 @@ __all__ = [
 HEAD = "0001"  # the newest revision in migrations/versions
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-_VERSION = text("SELECT version_num FROM alembic_version")
+_ALEMBIC = Table(  # as Alembic itself makes it
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(7234906)")  # any number; processes that migrate share it
 
 
@@ -143,18 +160,15 @@ def exclusively(engine: Engine) -> Iterator[Connection]:
 
 def _create(connection: Connection) -> None:
     metadata.create_all(connection, checkfirst=False)
-    connection.exec_driver_sql(
-        "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, "
-        "CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num))"
-    )
-    connection.execute(text("INSERT INTO alembic_version (version_num) VALUES (:head)"), {"head": HEAD})
+    _ALEMBIC.create(connection, checkfirst=False)
+    connection.execute(_ALEMBIC.insert(), {"version_num": HEAD})
 
 
 def _version(connection: Connection) -> str | None:
     """Return the revision that the database names; None where it names none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    row = connection.execute(_VERSION).first()
+    row = connection.execute(_ALEMBIC.select()).first()
     return None if row is None else str(row[0])
 
 

@@ -18,7 +18,6 @@ from sqlalchemy import (
     MetaData,
     Table,
     and_,
-    literal_column,
     text,
 )
 
@@ -36,10 +35,10 @@ from broker.core.ids import (
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
 from broker.ports import InboxState, OutboxState
-from broker.storage.columns import Moment, Raw, Word, Words
+from broker.storage.columns import Moment, Raw, Word, Words, fixed
 
 __all__ = [
-    "OWED", "OWED_RECEIPTS", "RECEIPTED", "abuse", "attention", "audit", "counter", "idempotency", "inbox", "inbox_content", "lease", "metadata", "outbox",
+    "OWED_RECEIPTS", "RECEIPTED", "abuse", "attention", "audit", "counter", "idempotency", "inbox", "inbox_content", "lease", "metadata", "outbox",
     "outbox_content", "outbox_envelope", "parked", "procedure", "quarantine", "receipt", "record_entry", "seen_raw",
 ]  # fmt: skip
 
@@ -131,15 +130,16 @@ outbox = Table(
     Index("ix_outbox_procedure", "procedure", "created", "id"),
     sqlite_with_rowid=False,
 )
-# Constants stand in the statements' text, not in parameters: otherwise no planner sees that a partial index will do.
-OWED = outbox.c.state == literal_column("'recorded'")
-OWED_RECEIPTS = and_(OWED, outbox.c.kind == literal_column("'receipts'"))
-RECEIPTED = outbox.c.state.in_(
-    [literal_column(f"'{state}'") for state in ("delivered", "handed-over", "opened", "refused")]
+_OWED = text("next_at IS NOT NULL")  # in state RECORDED, and in no other
+Index("ix_outbox_owed", outbox.c.created, outbox.c.id, sqlite_where=_OWED, postgresql_where=_OWED)
+
+OWED_RECEIPTS = and_(
+    outbox.c.state.in_(fixed(OutboxState.RECORDED)),
+    outbox.c.kind.in_(fixed(OutboxKind.RECEIPTS)),
 )
-Index(
-    "ix_outbox_owed", outbox.c.created, outbox.c.id, sqlite_where=OWED, postgresql_where=OWED
-)  # what lease_outbox looks through
+RECEIPTED = outbox.c.state.in_(
+    fixed(OutboxState.DELIVERED, OutboxState.HANDED_OVER, OutboxState.OPENED, OutboxState.REFUSED)
+)
 Index(
     "ix_outbox_owed_receipts", outbox.c.recipient, sqlite_where=OWED_RECEIPTS, postgresql_where=OWED_RECEIPTS
 )  # what peers_with_waiting_receipts asks

@@ -84,7 +84,7 @@ class SimulatedNode:
 
     @asynccontextmanager
     async def running(self, adapter: Adapter) -> AsyncIterator[asyncio.Task[None]]:
-        """Run the adapter's outgoing side inside the block, then stop it as a node does."""
+        """Run the adapter's outgoing side inside the block, then stop it as a node does; what it raised is raised."""
         task = asyncio.create_task(adapter.run(self.context()))
         try:
             yield task

@@ -30,14 +30,18 @@ def postgres_run(pytestconfig: pytest.Config) -> Iterator[PostgresServer]:
 
 
 @pytest.fixture
-def postgres_database(postgres_run: PostgresServer) -> str:
-    """Give the URL of an empty database; it goes with the run, since dropping one makes the server wait for its disk."""
-    return postgres_run.database()
+def postgres_database(postgres_run: PostgresServer) -> Iterator[str]:
+    """Give the URL of an empty database, removed afterwards."""
+    url = postgres_run.database()
+    yield url
+    postgres_run.drop(url)
 
 
 @pytest.fixture
-def postgres_store_url(postgres_run: PostgresServer) -> str:
-    """Give the URL of a database with the store's tables."""
+def postgres_store_url(postgres_run: PostgresServer) -> Iterator[str]:
+    """Give the URL of a database with the store's tables, all empty."""
     from broker.storage import migrate
 
-    return postgres_run.database(like=migrate)
+    url = postgres_run.database(like=migrate)
+    yield url
+    postgres_run.give_back(url, like=migrate)

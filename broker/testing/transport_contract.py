@@ -24,7 +24,7 @@ __all__ = ["EE", "FI", "NOWHERE", "SE", "FastClock", "TransportContract", "Trans
 EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
 NOWHERE = CountryCode("ZZ")
 
-_BOUND_SECONDS = 20.0  # for what must happen; reached only when it does not
+_BOUND_SECONDS = 60.0  # for what must happen; reached only when it does not
 
 
 class FastClock:

@@ -9,7 +9,6 @@ half repaired, and every wait is bounded. Nothing is declared on the broker; nod
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -32,6 +31,7 @@ __all__ = ["FAILURES", "RabbitLink", "RabbitOptions", "Session", "cancelled", "t
 # What a connection can fail with; aiormq's connection errors are OSError too.
 FAILURES = (aiormq.exceptions.AMQPError, PAMQPException, OSError, EOFError, RuntimeError, ValueError, TimeoutError)
 _CLOSE_SECONDS = 5.0
+_CANCELS = 3  # the library's cleanup waits after a first cancellation
 
 _SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
     (ssl.SSLError, "The message broker's certificate or TLS version is not acceptable."),
@@ -123,6 +123,7 @@ class RabbitLink(Generic[S]):
         self._tried = asyncio.Event()  # the first attempt has an outcome
         self._trouble: str | None = None
         self._task: asyncio.Task[None] | None = None
+        self._endings: set[asyncio.Task[None]] = set()
 
     def start(self) -> None:
         """Begin to connect, once."""
@@ -144,9 +145,9 @@ class RabbitLink(Generic[S]):
 
     async def close(self) -> None:
         """End the connection and the loop."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait([self._task])
+        for task in (self._task, *self._endings):
+            if task is not None:
+                await _stop(task)
 
     async def _supervise(self) -> None:
         failures = 0
@@ -156,6 +157,8 @@ class RabbitLink(Generic[S]):
                 failures = 0
                 self._trouble = "The connection to the message broker was lost."
             except Exception as error:  # whatever the library surprises with must not end consuming for good
+                if cancelled():
+                    raise asyncio.CancelledError from None
                 failures += 1
                 self._trouble = _sentence(error)
             except asyncio.CancelledError:
@@ -175,7 +178,7 @@ class RabbitLink(Generic[S]):
                 session = await self._begin(connection)
             await self._serve(session)
         finally:
-            await _end(connection)
+            await self._end(connection)
 
     async def _begin(self, connection: AbstractConnection) -> S:
         channel = await connection.channel(publisher_confirms=self._confirms, on_return_raises=self._confirms)
@@ -198,8 +201,21 @@ class RabbitLink(Generic[S]):
             self._session = None
             self._ready.clear()
             session.lost.set()
-            watch.cancel()
-            await asyncio.gather(watch, return_exceptions=True)
+            watch.cancel()  # not waited for: the library may want to write to the dying connection first
+            self._endings.add(watch)
+            watch.add_done_callback(self._forget)
+
+    async def _end(self, connection: AbstractConnection) -> None:
+        # A task of its own: the library's close can wait without bound, and cancelling it once is not enough.
+        ending = asyncio.create_task(_close(connection), name=f"{self._name}-end")
+        self._endings.add(ending)
+        ending.add_done_callback(self._forget)
+        await asyncio.wait([ending], timeout=_CLOSE_SECONDS)
+
+    def _forget(self, ending: asyncio.Task[None]) -> None:
+        self._endings.discard(ending)
+        if not ending.cancelled():
+            ending.exception()  # seen: nobody waits for it
 
     def _pause(self, failures: int) -> float:
         longest = min(self._options.retry_max_seconds, self._options.retry_seconds * 2.0 ** min(failures, 16))
@@ -240,7 +256,12 @@ def cancelled() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _end(connection: AbstractConnection) -> None:
-    with contextlib.suppress(*FAILURES):
-        async with asyncio.timeout(_CLOSE_SECONDS):
-            await connection.close()
+async def _close(connection: AbstractConnection) -> None:
+    await connection.close()
+
+
+async def _stop(task: asyncio.Task[None]) -> None:
+    for _ in range(_CANCELS):
+        task.cancel()
+        if task in (await asyncio.wait([task], timeout=_CLOSE_SECONDS))[0]:
+            return

@@ -18,13 +18,15 @@ import aiohttp
 import pytest
 
 from broker.api.local_issuer import LocalIssuer
+from broker.api.routes import ROUTES
 from broker.api.tokens import Role
 from broker.core.ids import AuthorityId, CountryCode
 from broker.node import TOKEN_KEY_FILE, build
-from broker.schema_files import load_catalogue
+from broker.schema_files import load_catalogue, read_schema_file
 from broker.settings import Settings
 from broker.system import SystemClock
 from broker.testing.federation import OFFICES, make_federation
+from broker.transport.spool import create as create_spool
 from broker.vault import read_passphrase
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
@@ -36,7 +38,7 @@ class Running:
     """A node and tokens for it."""
 
     url: str
-    tokens: dict[str, str]
+    variables: dict[str, str]  # tokens by role, identifiers of what is there
 
 
 @pytest.fixture
@@ -44,8 +46,9 @@ async def node(tmp_path: Path) -> AsyncIterator[Running]:
     """Estonia's node as it runs in service, with the spool transport, in this test's loop."""
     clock, catalogue = SystemClock(), load_catalogue()
     takes = {known: catalogue.versions(known) for known in catalogue.types()}
-    homes = make_federation(tmp_path, ("EE", "FI"), messages=takes, now=clock.now()).homes
-    settings = Settings.load(homes[CountryCode("EE")])
+    made = make_federation(tmp_path, ("EE", "FI"), messages=takes, now=clock.now())
+    create_spool(made.spool_folder, made.homes)
+    settings = Settings.load(made.homes[CountryCode("EE")])
     key = settings.home / TOKEN_KEY_FILE
     if not key.exists():
         LocalIssuer.create(key, us=settings.country, clock=clock)
@@ -62,21 +65,41 @@ async def node(tmp_path: Path) -> AsyncIterator[Running]:
         "AUDITOR": issuer.issue("auditor-1", Role.AUDITOR, AuthorityId("node"), hour),
         "ADMIN": issuer.issue("admin-1", Role.ADMIN, AuthorityId("node"), hour),
     }
-    yield Running(url=await address, tokens=tokens)
+    url = await address
+    yield Running(url=url, variables={**tokens, **await submit_example(url, tokens["OFFICER"])})
     task.cancel()
     await asyncio.wait({task})
 
 
-async def run_schemathesis(node: Running, folder: Path, *more: str) -> tuple[int, str]:
+async def submit_example(url: str, token: str) -> dict[str, str]:
+    """Submit the demonstration's request, so that there is something to read."""
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "example", "Content-Type": "application/json"}
+    example = read_schema_file("examples/demo/request.json")
+    place = f"{url}/api/v1/messages"
+    async with aiohttp.ClientSession() as session, session.post(place, data=example, headers=headers) as answer:
+        text = await answer.text()
+    assert answer.status == 202, text
+    accepted = json.loads(text)
+    return {"MESSAGE": accepted["message"], "PROCEDURE": accepted["procedure"]}
+
+
+async def fetch(node: Running, path: str, role: str) -> bytes:
+    """Ask the node."""
+    headers = {"Authorization": f"Bearer {node.variables[role]}"}
+    async with aiohttp.ClientSession() as session, session.get(f"{node.url}{path}", headers=headers) as answer:
+        return await answer.read()
+
+
+async def run_schemathesis(node: Running, folder: Path) -> tuple[int, str]:
     """Run it as people do, from the command line; return its exit code and report."""
+    description = folder / "openapi.json"  # as a file: from its address, its own endpoint would be left out
+    description.write_bytes(await fetch(node, "/api/v1/openapi.json", "OFFICER"))
     program = shutil.which("schemathesis", path=str(Path(sys.executable).parent))
     assert program is not None
-    variables = {f"TRM_TEST_{name}": token for name, token in node.tokens.items()}
     process = await asyncio.create_subprocess_exec(
-        program, "--config-file", str(CONFIG), "run", f"{node.url}/api/v1/openapi.json", "--output-sanitize", "true",
-        *more,
+        program, "--config-file", str(CONFIG), "run", str(description), "--url", node.url,
         cwd=folder,
-        env={**os.environ, **variables, "NO_COLOR": "1"},
+        env={**os.environ, **{f"TRM_TEST_{name}": value for name, value in node.variables.items()}, "NO_COLOR": "1"},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
@@ -91,21 +114,13 @@ async def run_schemathesis(node: Running, folder: Path, *more: str) -> tuple[int
     return process.returncode, report.decode()
 
 
+@pytest.mark.slow
 async def test_running_node_keeps_to_its_description(node: Running, tmp_path: Path) -> None:
     """Whatever is asked of a node, right or wrong, its answers are those that its OpenAPI document describes."""
     code, report = await run_schemathesis(node, tmp_path)
 
     assert code == 0, report
-    headers = {"Authorization": f"Bearer {node.tokens['ADMIN']}"}
-    async with aiohttp.ClientSession() as session, session.get(f"{node.url}/api/v1/health", headers=headers) as answer:
-        health = json.loads(await answer.read())
-    assert health["live"] is True
+    assert f"{len(ROUTES)} selected / {len(ROUTES)} total" in report, report
+    health = json.loads(await fetch(node, "/api/v1/health", "ADMIN"))
+    assert health["ready"] is True
     assert all(check["ok"] for check in health["checks"]), health
-
-
-async def test_every_endpoint_is_tried(node: Running, tmp_path: Path) -> None:
-    """The run covers every described operation; none is left out silently."""
-    _, report = await run_schemathesis(node, tmp_path, "--phases", "examples,coverage", "--mode", "positive")
-
-    assert "Operations:" in report, report
-    assert "14 selected / 14 total" in report, report

@@ -165,9 +165,9 @@ async def test_a_server_that_never_answers_is_unavailable_in_time(workers) -> No
         assert time.monotonic() - started < 15
 
 
-async def test_a_consumer_that_the_server_cancels_resumes(rabbit: RabbitFederation, workers) -> None:
-    """When the queue is deleted under the consumer and made again, deliveries resume by themselves."""
-    sender, recipient = workers("EE"), workers("FI")
+async def test_a_consumer_whose_queue_was_made_anew_resumes(rabbit: RabbitFederation, workers) -> None:
+    """When the queue is deleted under the consumer and made again, often without a word, deliveries resume."""
+    sender, recipient = workers("EE"), workers("FI", watchdog_seconds=20)
     await sender.publish(sealed())
     await take(recipient)
     rabbit.server.call("DELETE", f"/api/queues/{rabbit.vhost}/{in_queue(FI)}")
@@ -175,6 +175,18 @@ async def test_a_consumer_that_the_server_cancels_resumes(rabbit: RabbitFederati
     envelope = sealed()
     await sender.publish(envelope)
     assert [d.raw for d in await take(recipient)] == [envelope.raw]
+
+
+async def test_a_consumer_that_the_server_cancels_is_given_up(rabbit: RabbitFederation, workers) -> None:
+    """The server's word that a consumer is over ends its session at once, without the watchdog."""
+    recipient = workers("FI")
+    assert await recipient.health() is None
+    session = await recipient._consumer.session()
+    for callback in session._channel.on_consumer_cancel_callbacks:
+        callback(None)
+    async with asyncio.timeout(20):
+        await session.lost.wait()
+        assert await recipient._consumer.session() is not session
 
 
 async def test_a_consumer_that_silently_vanished_is_noticed(rabbit: RabbitFederation, workers) -> None:

@@ -31,7 +31,7 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 # --- judging --------------------------------------------------------------------------------------------------------
 
 
-def key(use: KeyUse, *, days: int, revoked: bool = False) -> MemberKey:
+def _key(use: KeyUse, *, days: int, revoked: bool = False) -> MemberKey:
     return MemberKey(
         kid=KeyId(f"{use:-<43}"),
         use=use,
@@ -43,12 +43,12 @@ def key(use: KeyUse, *, days: int, revoked: bool = False) -> MemberKey:
     )
 
 
-def member(*keys: MemberKey) -> Member:
+def _member(*keys: MemberKey) -> Member:
     return Member(country=EE, keys=keys)
 
 
-def every_key(days: int) -> list[MemberKey]:
-    return [key(use, days=days) for use in KeyUse]
+def _every_key(days: int) -> list[MemberKey]:
+    return [_key(use, days=days) for use in KeyUse]
 
 
 def message(direction: str, peer: CountryCode = FI, **times: datetime) -> MessageRow:
@@ -72,8 +72,8 @@ def message(direction: str, peer: CountryCode = FI, **times: datetime) -> Messag
 
 def test_keys_are_well_while_each_use_has_one_for_long():
     """A key of each use, here and listed, with more than two weeks left, is well."""
-    keys = every_key(100)
-    found = judging.judge_keys(member(*keys), [one.kid for one in keys], NOW)
+    keys = _every_key(100)
+    found = judging.judge_keys(_member(*keys), [one.kid for one in keys], NOW)
 
     assert found.verdict is Verdict.OK
     assert "100 days" in found.sentence
@@ -81,8 +81,8 @@ def test_keys_are_well_while_each_use_has_one_for_long():
 
 def test_keys_that_end_soon_are_a_warning():
     """The newest key of a use counts; with less than two weeks left somebody must act."""
-    keys = [*every_key(100)[1:], key(KeyUse.ED25519, days=13)]
-    found = judging.judge_keys(member(*keys), [one.kid for one in keys], NOW)
+    keys = [*_every_key(100)[1:], _key(KeyUse.ED25519, days=13)]
+    found = judging.judge_keys(_member(*keys), [one.kid for one in keys], NOW)
 
     assert found.verdict is Verdict.WARNING
     assert "Ed25519" in found.sentence
@@ -92,13 +92,13 @@ def test_keys_that_end_soon_are_a_warning():
 @pytest.mark.parametrize("use", list(KeyUse))
 def test_a_use_without_a_usable_key_is_a_failure(use: KeyUse):
     """Not listed, not here, revoked or over: each leaves the use without a key, and the use is named."""
-    others = [one for one in every_key(100) if one.use is not use]
-    held = [one.kid for one in every_key(100)]
+    others = [one for one in _every_key(100) if one.use is not use]
+    held = [one.kid for one in _every_key(100)]
     cases = {
-        "not listed": (member(*others), held),
-        "not here": (member(*every_key(100)), [one.kid for one in others]),
-        "revoked": (member(*others, key(use, days=100, revoked=True)), held),
-        "over": (member(*others, key(use, days=0)), held),
+        "not listed": (_member(*others), held),
+        "not here": (_member(*_every_key(100)), [one.kid for one in others]),
+        "revoked": (_member(*others, _key(use, days=100, revoked=True)), held),
+        "over": (_member(*others, _key(use, days=0)), held),
     }
     for name, (ours, kids) in cases.items():
         found = judging.judge_keys(ours, kids, NOW)
@@ -168,18 +168,18 @@ def test_the_disk_is_judged_by_what_is_free(free: int, verdict: Verdict):
     assert judging.judge_disk(free, Path("/home")).verdict is verdict
 
 
-def members(*others: Member) -> TrustList:
+def _members(*others: Member) -> TrustList:
     return TrustList(version=1, members={one.country: one for one in (Member(country=EE), *others)})
 
 
-def judge_peers(trust: TrustList, *rows: MessageRow) -> Finding:
+def _judge_peers(trust: TrustList, *rows: MessageRow) -> Finding:
     return judging.judge_peers(trust, EE, rows, now=NOW, patience=HOUR)
 
 
 def test_peers_are_listed_with_when_they_were_heard():
     """A received message and every receipt are signs of life; who never gave one is said."""
-    trust = members(Member(country=FI), Member(country=SE))
-    found = judge_peers(trust, message("out", FI, at=NOW - DAY, delivered=NOW - 3 * HOUR, opened=NOW - 2 * HOUR))
+    trust = _members(Member(country=FI), Member(country=SE))
+    found = _judge_peers(trust, message("out", FI, at=NOW - DAY, delivered=NOW - 3 * HOUR, opened=NOW - 2 * HOUR))
 
     assert found.verdict is Verdict.OK
     assert found.sentence == "FI heard 2 hours ago; SE never heard yet."
@@ -187,10 +187,10 @@ def test_peers_are_listed_with_when_they_were_heard():
 
 def test_a_peer_that_does_not_answer_is_a_warning():
     """A message without any receipt beyond the patience is a reason to telephone; a refused one was answered."""
-    trust = members(Member(country=FI))
-    silent = judge_peers(trust, message("out", FI, at=NOW - 2 * HOUR))
-    refused = judge_peers(trust, message("out", FI, at=NOW - 2 * HOUR, refused=NOW - HOUR))
-    patient = judge_peers(trust, message("out", FI, at=NOW - MINUTE))
+    trust = _members(Member(country=FI))
+    silent = _judge_peers(trust, message("out", FI, at=NOW - 2 * HOUR))
+    refused = _judge_peers(trust, message("out", FI, at=NOW - 2 * HOUR, refused=NOW - HOUR))
+    patient = _judge_peers(trust, message("out", FI, at=NOW - MINUTE))
 
     assert (silent.verdict, "FI" in silent.advice) == (Verdict.WARNING, True)
     assert (refused.verdict, patient.verdict) == (Verdict.OK, Verdict.OK)
@@ -198,8 +198,8 @@ def test_a_peer_that_does_not_answer_is_a_warning():
 
 def test_a_lonely_node_and_a_suspended_peer_are_said():
     """Paper counterparts have no node to hear from; a suspended country is named."""
-    lonely = judge_peers(members(Member(country=SE, kind=MemberKind.PAPER)))
-    suspended = judge_peers(members(Member(country=FI, status=MemberStatus.SUSPENDED)))
+    lonely = _judge_peers(_members(Member(country=SE, kind=MemberKind.PAPER)))
+    suspended = _judge_peers(_members(Member(country=FI, status=MemberStatus.SUSPENDED)))
 
     assert lonely.verdict is Verdict.WARNING
     assert "Suspended: FI" in suspended.sentence
@@ -236,18 +236,22 @@ async def home(tmp_path: Path) -> Path:
     return federation.homes[EE]
 
 
-async def found(home: Path, clock: SystemClock | None = None) -> dict[str, Finding]:
+async def _found(home: Path, clock: SystemClock | None = None) -> dict[str, Finding]:
     return {finding.name: finding for finding in await examine(home, clock or SystemClock())}
+
+
+def _files(home: Path) -> dict[str, int]:
+    """Every file with its time of change; the database's own working files come and go."""
+    files = [path for path in home.rglob("*") if path.is_file() and "trm.db-" not in path.name]
+    return {str(path.relative_to(home)): path.stat().st_mtime_ns for path in files}
 
 
 async def test_a_complete_home_is_well(home: Path):
     """Every check is ok, none is left out, and nothing in the home has changed."""
-    before = {
-        path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file() and "trm.db-" not in path.name
-    }
-    findings = await found(home)
+    before = _files(home)
+    findings = await _found(home)
 
-    after = {path: path.stat().st_mtime_ns for path in home.rglob("*") if path.is_file() and "trm.db-" not in path.name}
+    after = _files(home)
     assert {finding.verdict for finding in findings.values()} == {Verdict.OK}, findings
     assert list(findings) == [
         "settings", "trust", "keys", "catalogue", "tokens", "disk", "store", "clock", "broker", "peers", "attention",
@@ -271,7 +275,7 @@ def broken(name: str, home: Path) -> None:
 async def test_one_broken_thing_is_one_failure_with_advice(home: Path, name: str):
     """The broken thing fails with a sentence and advice; whatever needs it is skipped, all else is still looked at."""
     broken(name, home)
-    findings = await found(home)
+    findings = await _found(home)
 
     failed = {finding.name for finding in findings.values() if finding.verdict is Verdict.FAILED}
     skipped = {finding.name for finding in findings.values() if finding.verdict is Verdict.SKIPPED}
@@ -284,7 +288,7 @@ async def test_one_broken_thing_is_one_failure_with_advice(home: Path, name: str
 async def test_unreadable_settings_skip_all_else(home: Path):
     """Without settings nothing else can be looked at, and nothing is counted as good."""
     (home / "settings.toml").write_text("nonsense = 1")
-    findings = await found(home)
+    findings = await _found(home)
 
     assert findings.pop("settings").verdict is Verdict.FAILED
     assert {finding.verdict for finding in findings.values()} == {Verdict.SKIPPED}
@@ -293,25 +297,25 @@ async def test_unreadable_settings_skip_all_else(home: Path):
 
 async def test_a_home_that_is_not_there_is_a_sentence(tmp_path: Path):
     """A mistyped folder is said to be missing, and what makes one."""
-    findings = await found(tmp_path / "missing")
+    findings = await _found(tmp_path / "missing")
 
     assert "trm init" in findings["settings"].sentence
 
 
 async def test_a_clock_set_back_is_a_failure(home: Path):
     """A clock before the home's own files is wrong."""
-    assert (await found(home, FixedClock(-DAY)))["clock"].verdict is Verdict.FAILED
+    assert (await _found(home, FixedClock(-DAY)))["clock"].verdict is Verdict.FAILED
 
 
 async def test_keys_are_judged_by_the_doctors_clock(home: Path):
     """In 360 days the keys of today are about to end."""
-    assert (await found(home, FixedClock(360 * DAY)))["keys"].verdict is Verdict.WARNING
+    assert (await _found(home, FixedClock(360 * DAY)))["keys"].verdict is Verdict.WARNING
 
 
 async def test_a_readable_vault_is_a_warning(home: Path):
     """Private files that others can read are named with the command that mends it."""
     (home / "vault.json").chmod(0o644)
-    finding = (await found(home))["settings"]
+    finding = (await _found(home))["settings"]
 
     assert (finding.verdict, "chmod 600" in finding.advice) == (Verdict.WARNING, True)
 
@@ -319,19 +323,20 @@ async def test_a_readable_vault_is_a_warning(home: Path):
 async def test_a_spool_without_a_peers_folder_is_a_warning(home: Path):
     """Messages to a country without a folder cannot be put anywhere; the folders to make are named."""
     (home.parent / "spool" / "FI").rename(home.parent / "FI-away")
-    finding = (await found(home))["broker"]
+    finding = (await _found(home))["broker"]
 
     assert (finding.verdict, "FI" in finding.advice) == (Verdict.WARNING, True)
 
 
 async def test_a_node_that_never_ran_has_no_store_yet(home: Path):
     """A missing database is no failure before the first start, and none is made by looking."""
-    for file in home.glob("trm.db*"):
-        file.unlink()
-    findings = await found(home)
+    for file in _files(home):
+        if file.startswith("trm.db"):
+            (home / file).unlink()
+    findings = await _found(home)
 
     assert findings["store"].verdict is Verdict.SKIPPED
-    assert not list(home.glob("trm.db*"))
+    assert "trm.db" not in _files(home)
 
 
 async def test_a_broker_that_is_away_is_a_sentence_without_the_password(home: Path):
@@ -339,7 +344,7 @@ async def test_a_broker_that_is_away_is_a_sentence_without_the_password(home: Pa
     settings = home / "settings.toml"
     text = settings.read_text().replace('transport = "spool"', 'transport = "rabbitmq"')
     settings.write_text(f'amqp_url = "amqp://EE:topsecret@127.0.0.1:1/trm"\n{text}')
-    finding = (await found(home))["broker"]
+    finding = (await _found(home))["broker"]
 
     assert finding.verdict is Verdict.FAILED
     assert "127.0.0.1:1/trm" in finding.sentence
@@ -349,7 +354,7 @@ async def test_a_broker_that_is_away_is_a_sentence_without_the_password(home: Pa
 async def test_a_check_that_breaks_down_hides_no_other(home: Path, monkeypatch: pytest.MonkeyPatch):
     """An unforeseen fault is that check's failure, by class and without its text."""
     monkeypatch.setattr(judging, "judge_disk", lambda *_: 1 / 0)
-    findings = await found(home)
+    findings = await _found(home)
 
     assert findings["disk"].verdict is Verdict.FAILED
     assert "ZeroDivisionError" in findings["disk"].sentence

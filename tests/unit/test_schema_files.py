@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -38,3 +40,17 @@ def test_one_file_is_read_by_its_path():
     with pytest.raises(CatalogueInvalid) as refused:
         read_schema_file("examples/demo/missing.json")
     assert refused.value.where == "examples/demo/missing.json"
+
+
+def test_loading_does_not_import_the_explaining_library():
+    """`jsonschema` costs memory that an idle node does not need: loading and accepting do without it."""
+    program = (
+        "import json, sys\n"
+        "from broker.schema_files import load_catalogue, read_schema_file\n"
+        "data = json.loads(read_schema_file('examples/demo/request.json'))\n"
+        "assert load_catalogue().explain_submission(data) == ()\n"
+        "print('jsonschema' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+
+    assert done.stdout == "False\n"

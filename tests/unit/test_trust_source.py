@@ -202,9 +202,14 @@ def test_any_json_parses_or_is_trust_list_invalid(value: Any, place: tuple[str, 
 # --- the file -------------------------------------------------------------------------------------------------------
 
 
+def put(path: Path, text: str | None) -> None:
+    """Put that text there, or take the file away."""
+    path.unlink() if text is None else path.write_text(text, encoding="utf-8")
+
+
 def write(path: Path, data: Any) -> None:
     """Put a trust list there as it is."""
-    path.write_text(json.dumps(data), encoding="utf-8")
+    put(path, json.dumps(data))
 
 
 @pytest.fixture
@@ -254,11 +259,11 @@ async def test_bad_newer_list_leaves_the_previous_in_force(path: Path, trust: Tr
         " " * (4 * 1024 * 1024 + 1),
     ]
     for text in bad:
-        path.write_text(text, encoding="utf-8")
+        put(path, text)
         with pytest.raises(TrustListInvalid) as raised:
             await source.refresh()
         assert (raised.value.where or "").startswith(str(path))
-    path.unlink()
+    put(path, None)
     with pytest.raises(TrustListInvalid, match="FileNotFoundError"):
         await source.refresh()
 

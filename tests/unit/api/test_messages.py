@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import gzip
+import io
 import json
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -49,6 +50,21 @@ async def test_same_key_gives_the_same_answer(desk: Any, document: dict[str, Any
     assert second.status == 202
     assert second.json == {**first.json, "repeated": True}
     assert await everything(desk) == before
+
+
+async def test_accepted_message_is_logged_and_counted_once(
+    desk: Any, document: dict[str, Any], log_text: io.StringIO
+) -> None:
+    """An accepted message is one log line of identifiers and one count; its repetition is neither."""
+    accepted = (await desk.submit(document)).json
+    await desk.submit(document)
+
+    lines = [json.loads(line) for line in log_text.getvalue().splitlines() if "message.submitted" in line]
+    assert [(line["message"], line["procedure"], line["peer"]) for line in lines] == [
+        (accepted["message"], accepted["procedure"], "FI")
+    ]
+    counted = desk.services.metrics.exposition({}).decode()
+    assert 'trm_submitted_total{peer="FI",type="family-tracing.request"} 1.0' in counted
 
 
 async def test_same_key_with_another_body_is_a_conflict(

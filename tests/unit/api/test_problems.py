@@ -9,7 +9,6 @@ import json
 import pytest
 
 from broker.api import problems
-from broker.api.places import Places
 from broker.catalogue import Problem
 from broker.core.errors import BrokerError, Internal, SchemaInvalid, every_error
 
@@ -64,12 +63,3 @@ def test_references_differ() -> None:
     """Two failures never share a number."""
     assert len({problems.new_reference() for _ in range(100)}) == 100
     assert problems.document(Internal(), reference="00ff")["reference"] == "00ff"
-
-
-def test_places_know_the_schemas_names_only() -> None:
-    """A name that is in no schema of ours is cut out, however plain it looks."""
-    places = Places(frozenset({"body", "child", "name"}))
-
-    assert places.known("/body/child/0/name") == "/body/child/0/name"
-    assert places.known("/body/maarika/name") == "/body/?/name"
-    assert places.known("/") == "/"

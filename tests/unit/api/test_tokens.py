@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from broker.api.tokens import (
-    AnyIssuer,
     Principal,
     PublicKey,
     Role,
@@ -180,36 +179,3 @@ def test_weak_and_unfit_keys_verify_nothing() -> None:
     assert algorithms_of(ec.generate_private_key(ec.SECP384R1()).public_key()) == ()
     with pytest.raises(Unauthenticated):
         judge(jwt.encode(CLAIMS, EC, algorithm="ES256", headers={"kid": "k1"}), short)
-
-
-class KnowsOne:
-    """An issuer with one key."""
-
-    def __init__(self, rules: TokenRules, key: PublicKey) -> None:
-        self.rules, self.key, self.closed = rules, key, False
-
-    async def verify(self, token: str) -> Principal:
-        return verified(token, self.key, algorithms_of(self.key), self.rules, CLOCK)
-
-    async def close(self) -> None:
-        self.closed = True
-
-
-async def test_stated_issuer_must_have_signed() -> None:
-    """With several issuers the stated one decides which key is used; another's signature does not count."""
-    other = TokenRules(issuer="urn:trm:node:EE", audience="trm", max_lifetime_seconds=3600)
-    first, second = KnowsOne(RULES, ED.public_key()), KnowsOne(other, STRANGER.public_key())
-    issuers = AnyIssuer({RULES.issuer: first, other.issuer: second})
-
-    assert (await issuers.verify(signed(HEADER, CLAIMS))).subject == "officer-17"
-    assert (await issuers.verify(signed(HEADER, claims(iss=other.issuer), STRANGER.sign))).subject == "officer-17"
-    for token in (
-        signed(HEADER, claims(iss=other.issuer)),
-        signed(HEADER, CLAIMS, STRANGER.sign),
-        signed(HEADER, claims(iss="x")),
-        signed(HEADER, claims(iss=["x"])),
-    ):
-        with pytest.raises(Unauthenticated):
-            await issuers.verify(token)
-    await issuers.close()
-    assert (first.closed, second.closed) == (True, True)

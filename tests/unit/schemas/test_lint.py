@@ -54,6 +54,13 @@ def test_acts_of_a_procedure_share_their_bases():
     ]  # fmt: skip
 
 
+def test_the_bases_that_need_a_citation_are_those_that_the_list_marks():
+    """The condition of the legal-basis part names exactly the codes marked in the list."""
+    marked = [code for code, item in DOCUMENTS["codes/legal-basis.json"]["x-trm-codes"].items() if item.get("citation")]
+
+    assert DOCUMENTS["parts/legal-basis.json"]["if"]["properties"]["code"]["enum"] == marked
+
+
 @pytest.mark.parametrize("path", FILES)
 def test_the_file_has_a_canonical_form(path):
     """Whatever stands in the folder can be written canonically: no fraction, no foreign member name."""

@@ -111,8 +111,8 @@ def _outbox() -> None:
     )
     op.create_index("ix_outbox_authority", "outbox", ["authority", "created", "id"])
     op.create_index("ix_outbox_created", "outbox", ["created", "id"])
-    _partial("ix_outbox_owed", "outbox", ["created", "id"], "state = 'recorded'")
-    _partial("ix_outbox_owed_receipts", "outbox", ["recipient"], "state = 'recorded' AND kind = 'receipts'")
+    _partial("ix_outbox_owed", "outbox", ["created", "id"], "next_at IS NOT NULL")
+    _partial("ix_outbox_owed_receipts", "outbox", ["recipient"], "state IN ('recorded') AND kind IN ('receipts')")
     op.create_index("ix_outbox_procedure", "outbox", ["procedure", "created", "id"])
     _partial(
         "ix_outbox_receipted",

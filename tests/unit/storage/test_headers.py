@@ -1,0 +1,25 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import orjson
+import pytest
+
+from broker.core.errors import StoreCorrupt
+from broker.storage import headers
+from broker.testing.store_rows import outgoing
+
+
+def test_a_header_comes_back_as_it_was() -> None:
+    """And its bytes are those inside the message's content."""
+    entry = outgoing(1)
+    raw = headers.to_bytes(entry.header)
+    assert headers.from_bytes(raw) == entry.header
+    assert orjson.loads(raw) == orjson.loads(entry.content)["header"]
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"[]", b'{"id":1}', b"\xff"])
+def test_other_bytes_are_corruption(raw: bytes) -> None:
+    """Not the sender's fault: this node stored it."""
+    with pytest.raises(StoreCorrupt):
+        headers.from_bytes(raw)

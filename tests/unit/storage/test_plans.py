@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The statements of the hot path use the indexes that were made for them, however large the tables grow."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Select, text
+from sqlalchemy.dialects import sqlite
+
+from broker.storage import inbox, keys, migrate, outbox, procedures, receipts
+from broker.storage.execution import PerDialect
+from broker.storage.schema import exclusively, parse_url, writing_engine
+
+
+def plan(path: Path, statement: Any) -> str:
+    """Return SQLite's plan of a statement."""
+    if isinstance(statement, PerDialect):
+        statement = statement.sqlite
+    url = f"sqlite:///{path / 'store.db'}"
+    migrate(url)
+    if isinstance(statement, Select):
+        statement = statement.params(dict.fromkeys(("procedure_", "author_", "message_", "most", "peer"), "1"))
+    compiled = statement.compile(
+        dialect=sqlite.dialect(paramstyle="named"), compile_kwargs={"render_postcompile": True}
+    )
+    engine = writing_engine(parse_url(url))
+    with exclusively(engine) as connection:
+        driver: Any = connection.connection.dbapi_connection
+        names = dict.fromkeys(re.findall(r":(\w+)", str(compiled)), 1)
+        rows = driver.execute(f"EXPLAIN QUERY PLAN {compiled}", names).fetchall()
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+    engine.dispose()
+    return "\n".join(str(row[3]) for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (outbox._LEASE, "ix_outbox_owed"),
+        (outbox._OVERDUE, "ix_outbox_state"),
+        (outbox._RECEIPTED, "ix_outbox_receipted"),
+        (inbox._LEASE, "ix_inbox_owed"),
+        (inbox._OVERDUE, "ix_inbox_state"),
+        (receipts._WAITING, "ix_receipt_waiting"),
+        (receipts._PEERS, "ix_receipt_waiting"),
+        (receipts._PEERS, "ix_outbox_owed_receipts"),
+        (receipts._QUEUE, "PRIMARY KEY"),
+        (receipts._OF_PROCEDURE, "PRIMARY KEY"),
+        (procedures._RECORD, "PRIMARY KEY"),
+        (keys._FIND, "PRIMARY KEY"),
+    ],
+)
+def test_a_statement_uses_its_index(tmp_path: Path, statement: Any, index: str) -> None:
+    """It is in the plan, and no table is read from end to end."""
+    steps = plan(tmp_path, statement)
+    assert index in steps
+    scans = [
+        step for step in steps.splitlines() if step.startswith("SCAN") and "INDEX" not in step and "due" not in step
+    ]
+    assert scans == []
