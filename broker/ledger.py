@@ -2,13 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Steps inside a transaction that several flows share: fold a record, keep what it adds up to, testify to it.
 
+- A `Book` is one procedure's record as the transaction holds it: read once, changed in memory and store together.
 - Every function takes the Transaction of the flow that calls it and does nothing else to the world.
 - The record is the truth; state, alarm and gap in the procedure's row are copies for lists.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.catalogue import Catalogue
@@ -16,13 +17,32 @@ from broker.core.delivery import AttentionCode, AuditAction
 from broker.core.errors import CatalogueInvalid
 from broker.core.ids import CountryCode, Digest, MessageId
 from broker.core.procedures import ProcedureTable
-from broker.core.receipts import Receipt, ReceiptKind
-from broker.core.record import Folded, Mark, agrees, fold, statement
+from broker.core.receipts import Receipt, ReceiptKind, contradicts
+from broker.core.record import Folded, Mark, RecordEntry, agrees, fold, statement
 from broker.ports import Attention, AuditRow, ProcedureRow, Transaction
 
-__all__ = ["Ledger"]
+__all__ = ["Book", "Ledger"]
 
 _COMPARED = 4  # newest statements of the peer that are held against our record at each change
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Book:
+    """One procedure's record inside a transaction."""
+
+    row: ProcedureRow
+    table: ProcedureTable
+    entries: tuple[RecordEntry, ...] = ()
+    receipts: tuple[Receipt, ...] = ()
+    stored: bool = True  # False: this transaction opens the procedure
+
+    def holds(self, message: MessageId) -> bool:
+        """Whether a message of that id is in the record."""
+        return any(entry.message == message for entry in self.entries)
+
+    def fold(self) -> Folded:
+        """Return what the record adds up to."""
+        return fold(self.table, self.row.opener, self.entries, self.receipts)
 
 
 class Ledger:
@@ -43,59 +63,61 @@ class Ledger:
             raise CatalogueInvalid("The procedure table of an open procedure is missing.", where=row.ref.name)
         return table
 
-    def fold(self, tx: Transaction, row: ProcedureRow) -> Folded:
-        """Return what the record adds up to now."""
-        return fold(self.table(row), row.opener, tx.record(row.ref.id), tx.procedure_receipts(row.ref.id))
+    def begin(self, row: ProcedureRow) -> Book:
+        """Return the empty book of a procedure that is opened now."""
+        return Book(row=row, table=self.table(row), stored=False)
 
-    def refold(self, tx: Transaction, row: ProcedureRow, *, now: datetime) -> Folded:
-        """Fold again after a change, store the copies, and call people where the record says that they are needed."""
-        folded = self.fold(tx, row)
-        fresh = replace(row, state=folded.state.name, alarm=folded.state.alarmed, gap=bool(folded.missing))
-        if fresh != row:
-            tx.save_procedure(fresh)
-        self._call_people(tx, fresh, folded, now)
-        if row.gap and not fresh.gap:
-            tx.resolve_attention(AttentionCode.GAP, row.ref.id, at=now, by="node")
-        return folded
+    def read(self, tx: Transaction, row: ProcedureRow) -> Book:
+        """Return the book of a stored procedure."""
+        procedure = row.ref.id
+        return Book(
+            row=row,
+            table=self.table(row),
+            entries=tx.record(procedure),
+            receipts=tx.procedure_receipts(procedure),
+        )
 
-    def testify(
-        self,
-        tx: Transaction,
-        row: ProcedureRow,
-        folded: Folded,
-        *,
-        message: MessageId,
-        digest: Digest,
-        now: datetime,
-        code: str | None = None,
-    ) -> Receipt:
-        """Return our delivered or refused receipt for a message of the peer, stating our record as it stands."""
-        entries, receipts = tx.record(row.ref.id), tx.procedure_receipts(row.ref.id)
-        stated = statement(self.table(row), row.opener, self._us, entries, receipts, folded.heads)
-        return Receipt(
+    def enter(self, tx: Transaction, book: Book, entry: RecordEntry, *, now: datetime) -> tuple[Book, Folded]:
+        """Add a message or stub to the record and keep what it adds up to now."""
+        book, folded = self._keep(tx, replace(book, entries=(*book.entries, entry)), now)
+        tx.add_record_entry(book.row.ref.id, entry)
+        return book, folded
+
+    def testify(self, tx: Transaction, book: Book, folded: Folded, entry: RecordEntry, *, now: datetime) -> Book:
+        """Store our answer to a message of the peer, stating our record as it stands; it waits for an envelope."""
+        row = book.row
+        receipt = Receipt(
             issuer=self._us,
             author=row.peer,
-            message=message,
-            digest=digest,
-            kind=ReceiptKind.DELIVERED if code is None else ReceiptKind.REFUSED,
+            message=entry.message,
+            digest=entry.digest,
+            kind=ReceiptKind.DELIVERED if entry.code is None else ReceiptKind.REFUSED,
             at=now,
-            code=code,
+            code=entry.code,
             heads=folded.heads,
-            record_digest=stated,
+            record_digest=statement(book.table, row.opener, self._us, book.entries, book.receipts, folded.heads),
         )
+        tx.add_receipt(receipt, issued=True)
+        book = replace(book, receipts=(*book.receipts, receipt))
+        self._compare(tx, book, now)
+        return book
 
-    def compare(self, tx: Transaction, row: ProcedureRow, *, now: datetime) -> None:
-        """Hold the peer's newest stated record digests against our record; a difference is an alert.
-
-        What cannot be compared yet, because something is on its way, is compared at the next change.
-        """
-        table, entries, evidence = self.table(row), tx.record(row.ref.id), tx.procedure_receipts(row.ref.id)
-        theirs = sorted(
-            (receipt for receipt in evidence if receipt.issuer == row.peer and receipt.record_digest is not None),
-            key=lambda receipt: receipt.at,
-        )
-        if any(agrees(table, row.opener, entries, evidence, receipt) is False for receipt in theirs[-_COMPARED:]):
-            self.call(tx, AttentionCode.DIVERGENCE, row.ref.id, peer=row.peer, row=row, now=now)
+    def take_answer(self, tx: Transaction, book: Book, receipt: Receipt, *, now: datetime) -> bool:
+        """Store the peer's answer to one of our messages; a refusal makes it a stub. False: it was held already."""
+        if contradicts(book.receipts, receipt):
+            self.call(tx, AttentionCode.CONTRADICTION, receipt.message, peer=receipt.issuer, row=book.row, now=now)
+            return False
+        if not tx.add_receipt(receipt, issued=False):
+            return False
+        entries = book.entries
+        if receipt.kind is ReceiptKind.REFUSED:
+            code = receipt.code or "refused"
+            tx.make_stub(book.row.ref.id, receipt.digest, code)
+            entries = tuple(_stub(entry, receipt.digest, code) for entry in entries)
+            self.call(tx, AttentionCode.REFUSED, receipt.message, peer=book.row.peer, row=book.row, now=now)
+        book, _ = self._keep(tx, replace(book, entries=entries, receipts=(*book.receipts, receipt)), now)
+        self._compare(tx, book, now)
+        return True
 
     def call(
         self,
@@ -121,12 +143,41 @@ class Ledger:
         if tx.raise_attention(attention):
             tx.audit(AuditRow(at=now, actor="node", action=AuditAction.ATTENTION_RAISED, subject=subject, detail=code))
 
+    def _keep(self, tx: Transaction, book: Book, now: datetime) -> tuple[Book, Folded]:
+        """Fold, store the copies, and call people where the record says that they are needed."""
+        folded, old = book.fold(), book.row
+        row = replace(old, state=folded.state.name, alarm=folded.state.alarmed, gap=bool(folded.missing))
+        if not book.stored:
+            tx.add_procedure(row)
+        elif row != old:
+            tx.save_procedure(row)
+        self._call_people(tx, row, folded, now)
+        if old.gap and not row.gap:
+            tx.resolve_attention(AttentionCode.GAP, row.ref.id, at=now, by="node")
+        return replace(book, row=row, stored=True), folded
+
+    def _compare(self, tx: Transaction, book: Book, now: datetime) -> None:
+        """Hold the peer's newest stated record digests against our record; a difference is an alert.
+
+        What cannot be compared yet, because something is on its way, is compared at the next change.
+        """
+        row = book.row
+        theirs = [receipt for receipt in book.receipts if receipt.issuer == row.peer and receipt.record_digest]
+        theirs.sort(key=lambda receipt: receipt.at)
+        for receipt in theirs[-_COMPARED:]:
+            if agrees(book.table, row.opener, book.entries, book.receipts, receipt) is False:
+                self.call(tx, AttentionCode.DIVERGENCE, row.ref.id, peer=row.peer, row=row, now=now)
+
     def _call_people(self, tx: Transaction, row: ProcedureRow, folded: Folded, now: datetime) -> None:
         if row.alarm:
             self.call(tx, AttentionCode.ALARM, row.ref.id, peer=row.peer, row=row, now=now)
-        if any(mark is Mark.WAITING for mark in folded.marks.values()):
-            # A head that a receipt names and we lack is usually on its way; a missing parent has been overtaken.
-            self.call(tx, AttentionCode.GAP, row.ref.id, peer=row.peer, row=row, now=now)
         for digest, mark in folded.marks.items():
             if mark is Mark.FORKED:
                 self.call(tx, AttentionCode.FORKED, digest, peer=row.peer, row=row, now=now)
+            elif mark is Mark.WAITING:
+                # A head that a receipt names and we lack is usually on its way; a missing parent has been overtaken.
+                self.call(tx, AttentionCode.GAP, row.ref.id, peer=row.peer, row=row, now=now)
+
+
+def _stub(entry: RecordEntry, digest: Digest, code: str) -> RecordEntry:
+    return replace(entry, code=code) if entry.digest == digest and entry.code is None else entry

@@ -288,6 +288,15 @@ class Idempotent:
     message: MessageId
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxBrief:
+    """What a receipt is held against."""
+
+    digest: Digest
+    recipient: CountryCode
+    procedure: ProcedureId | None
+
+
 class Transaction(Protocol):
     """Everything a flow may read and write, synchronously, in one commit."""
 
@@ -321,6 +330,10 @@ class Transaction(Protocol):
     # outbox
     def add_outbox(self, entry: OutboxEntry, *, next_at: datetime) -> None: ...
     def outbox(self, message: MessageId) -> OutboxRow | None: ...
+    def outbox_brief(self, message: MessageId) -> OutboxBrief | None:
+        """Return what a receipt is held against, without content."""
+        ...
+
     def lease_outbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[OutboxRow, ...]:
         """Lease entries in state RECORDED whose next_at has come and whose lease is free or over; oldest first."""
         ...
@@ -379,6 +392,10 @@ class Transaction(Protocol):
         """Store it once per (issuer, author, message, kind); issued ones wait for an envelope. False: held already."""
         ...
 
+    def answers(self, issuer: CountryCode, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:
+        """Return that issuer's delivered and refused receipts about one message."""
+        ...
+
     def receipt(
         self, issuer: CountryCode, author: CountryCode, message: MessageId, kind: ReceiptKind
     ) -> Receipt | None: ...
@@ -415,6 +432,10 @@ class Transaction(Protocol):
         ...
 
     def resolve_attention(self, code: str, subject: str, *, at: datetime, by: str) -> bool: ...
+    def resolve_attentions(self, codes: Sequence[str], subject: str, *, at: datetime, by: str) -> int:
+        """Close every open entry of these codes about one subject; return how many those were."""
+        ...
+
     def audit(self, row: AuditRow) -> None: ...
 
     # one worker at a time
@@ -471,6 +492,8 @@ class MessageRow:
 class Reader(Protocol):
     """Read-only views on a connection of their own; synchronous like a transaction."""
 
+    def find_idempotent(self, scope: str, key: str) -> Idempotent | None: ...
+    def seen(self, sha256: Digest) -> SeenRaw | None: ...
     def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page: ...
     def message(self, message: MessageId, authority: AuthorityId | None) -> MessageRow | None:
         """Return one message with its content; None also where it is another authority's."""

@@ -10,7 +10,7 @@ from datetime import timedelta
 from broker.core.delivery import PARKED_ATTENTION_HOURS, AttentionCode
 from broker.core.errors import BrokerError, Fate, Internal, NodeError, UntrustedError, by_code
 from broker.core.messages import Delivery
-from broker.flows.receive import Receive
+from broker.flows.receive import PARKED, Receive
 from broker.ledger import Ledger
 from broker.logs import Event, Log
 from broker.metrics import Metrics
@@ -63,7 +63,7 @@ class Receiving:
         now = self._clock.now()
         due = await self._store.run(lambda tx: tx.due_parked(now=now, limit=_PARKED_BATCH))
         for held in due:
-            delivery = Delivery(raw=held.raw, queue="parked", user=held.user)
+            delivery = Delivery(raw=held.raw, queue=PARKED, user=held.user)
             self._count(await self._receive(delivery))
         old = [held for held in due if now - held.received >= timedelta(hours=PARKED_ATTENTION_HOURS)]
         if old:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from broker.catalogue import Catalogue
 from broker.core.content import decode_header
@@ -21,10 +22,10 @@ from broker.core.errors import (
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import Header, InboxEntry, ProcedureRef, ValidMessage, VerifiedMessage
 from broker.core.procedures import NOT_OPENED, ProcedureTable
-from broker.core.receipts import SEALED_ANEW_CODES, Receipt, ReceiptKind, contradicts, from_body
+from broker.core.receipts import SEALED_ANEW_CODES, Receipt, ReceiptKind, from_body
 from broker.core.record import Mark, RecordEntry
-from broker.ledger import Ledger
-from broker.ports import AuditRow, Clock, ProcedureRow, SeenRaw, Transaction, TrustSource
+from broker.ledger import Book, Ledger
+from broker.ports import AuditRow, Clock, OutboxBrief, ProcedureRow, SeenRaw, Transaction, TrustSource
 from broker.security.sealing import Content, check_times
 
 __all__ = ["Reception"]
@@ -77,19 +78,16 @@ class Reception:
             return "repeat"
         check_times(Content(header=verified.header, body=verified.body), verified.profile, now=self._clock.now())
         case = self._judge(verified)
-        row = self._procedure(tx, case)
-        if self._known(tx, verified, raw_sha256):  # now that the procedure is locked: another worker was first
+        book = self._book(tx, case)
+        if book.holds(case.message.header.id):  # now that the procedure is locked: another worker was first
             return "repeat"
-        now = self._clock.now()
-        tx.add_record_entry(row.ref.id, _record_entry(case.message.header, verified.digest, code=None))
-        folded = self._ledger.refold(tx, row, now=now)
+        now, header = self._clock.now(), case.message.header
+        noted = _record_entry(header, verified.digest, code=None)
+        book, folded = self._ledger.enter(tx, book, noted, now=now)
+        self._ledger.testify(tx, book, folded, noted, now=now)
         forked = folded.marks.get(verified.digest) is Mark.FORKED
-        entry = self._entry(case, verified, raw_sha256, mark="forked" if forked else "message")
-        tx.add_inbox(entry, next_at=now)
-        receipt = self._ledger.testify(tx, row, folded, message=entry.id, digest=entry.digest, now=now)
-        tx.add_receipt(receipt, issued=True)
-        self._ledger.compare(tx, row, now=now)
-        self._remember(tx, verified, raw_sha256, AuditAction.RECEIVED, entry.header.type)
+        tx.add_inbox(self._entry(case, verified, raw_sha256, mark="forked" if forked else "message"), next_at=now)
+        self._remember(tx, verified, raw_sha256, AuditAction.RECEIVED, header.type)
         return "recorded"
 
     def refuse(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, error: SenderError) -> str:
@@ -98,31 +96,34 @@ class Reception:
             # Receipts get no receipts: their sender answers again when our message comes again.
             self._remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code)
             return error.code
-        message, now = verified.profile.id, self._clock.now()
         if self._known(tx, verified, raw_sha256):
             return "repeat"  # another worker was first
+        now = self._clock.now()
+        # A message refused for its envelope is no part of the record yet: its sender seals the same message anew.
+        header = None if error.code in SEALED_ANEW_CODES else _readable(verified)
+        row = tx.lock_procedure(header.procedure.id) if header and header.procedure else None
+        if header is not None and row is not None and row.peer == verified.sender:
+            stub = _record_entry(header, verified.digest, code=error.code)
+            book, folded = self._ledger.enter(tx, self._ledger.read(tx, row), stub, now=now)
+            self._ledger.testify(tx, book, folded, stub, now=now)
+        else:
+            self._refuse_alone(tx, verified, error, now)
+        self._remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code)
+        return error.code
+
+    def _refuse_alone(self, tx: Transaction, verified: VerifiedMessage, error: SenderError, now: datetime) -> None:
+        """Sign a refusal of something that no record here can hold; it states no heads."""
         receipt = Receipt(
             issuer=self._us,
             author=verified.sender,
-            message=message,
+            message=verified.profile.id,
             digest=verified.digest,
             kind=ReceiptKind.REFUSED,
             at=now,
             code=error.code,
         )
-        # A message refused for its envelope is no part of the record yet: its sender seals the same message anew.
-        header = None if error.code in SEALED_ANEW_CODES else _readable(verified)
-        row = tx.lock_procedure(header.procedure.id) if header and header.procedure else None
-        if header is not None and row is not None and row.peer == verified.sender:
-            tx.add_record_entry(row.ref.id, _record_entry(header, verified.digest, code=error.code))
-            folded = self._ledger.refold(tx, row, now=now)
-            receipt = self._ledger.testify(
-                tx, row, folded, message=message, digest=verified.digest, now=now, code=error.code
-            )
         if not tx.add_receipt(receipt, issued=True):
-            tx.queue_receipts(verified.sender, message)
-        self._remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code)
-        return error.code
+            tx.queue_receipts(verified.sender, verified.profile.id)
 
     def call(self, tx: Transaction, code: AttentionCode, subject: str, *, detail: str = "") -> None:
         """Open an attention entry at the current time."""
@@ -130,10 +131,7 @@ class Reception:
 
     def _known(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest) -> bool:
         """Answer a message whose id we hold: same content gets the stored receipt, other content is an attack."""
-        for kind in (ReceiptKind.DELIVERED, ReceiptKind.REFUSED):
-            receipt = tx.receipt(self._us, verified.sender, verified.profile.id, kind)
-            if receipt is None:
-                continue
+        for receipt in tx.answers(self._us, verified.sender, verified.profile.id):
             if receipt.digest != verified.digest:
                 raise IdReused
             if receipt.code in SEALED_ANEW_CODES:
@@ -164,31 +162,33 @@ class Reception:
             raise ExerciseMismatch(where="/header/case_ref")
         return _Case(message=message, ref=header.procedure, table=table)
 
-    def _procedure(self, tx: Transaction, case: _Case) -> ProcedureRow:
-        """Return the locked row that the message belongs to, made by the first message of a procedure."""
+    def _book(self, tx: Transaction, case: _Case) -> Book:
+        """Return the locked procedure that the message belongs to; the first message of a procedure makes it."""
         header = case.message.header
         row = tx.lock_procedure(case.ref.id)
         if row is None:
-            # A later message of the peer may overtake its opening one; one author wrote both, so the opener is known.
-            row = ProcedureRow(
-                ref=case.ref,
-                peer=header.sender.country,
-                opener=header.sender.country,
-                our_authority=header.recipient.authority,
-                peer_authority=header.sender.authority,
-                case_ref=header.case_ref,
-                exercise=header.exercise,
-                opened=self._clock.now(),
-                state=NOT_OPENED,
-            )
-            tx.add_procedure(row)
+            return self._ledger.begin(self._opened_by(header, case.ref))
         if row.peer != header.sender.country or row.ref != case.ref:
             raise ProcedureMismatch(where="/header/procedure")
         if row.exercise != header.exercise:
             raise ExerciseMismatch(where="/header/exercise")
         if row.case_ref != header.case_ref:
             raise ProcedureMismatch(where="/header/case_ref")
-        return row
+        return self._ledger.read(tx, row)
+
+    def _opened_by(self, header: Header, ref: ProcedureRef) -> ProcedureRow:
+        # A later message of the peer may overtake its opening one; one author wrote both, so the opener is known.
+        return ProcedureRow(
+            ref=ref,
+            peer=header.sender.country,
+            opener=header.sender.country,
+            our_authority=header.recipient.authority,
+            peer_authority=header.sender.authority,
+            case_ref=header.case_ref,
+            exercise=header.exercise,
+            opened=self._clock.now(),
+            state=NOT_OPENED,
+        )
 
     def _entry(self, case: _Case, verified: VerifiedMessage, raw_sha256: Digest, *, mark: str) -> InboxEntry:
         return InboxEntry(
@@ -209,42 +209,31 @@ class Reception:
         self._catalogue.admit(verified)
         now = self._clock.now()
         for receipt in from_body(verified.body, verified.sender):
-            row = tx.outbox(receipt.message) if receipt.author == self._us else None
-            if row is None or row.entry.digest != receipt.digest or row.entry.recipient != receipt.issuer:
+            brief = tx.outbox_brief(receipt.message) if receipt.author == self._us else None
+            if brief is None or brief.digest != receipt.digest or brief.recipient != receipt.issuer:
                 self._ledger.call(tx, AttentionCode.STRANGE_RECEIPT, receipt.message, peer=verified.sender, now=now)
                 continue
-            if contradicts(_answers(tx, receipt), receipt):
-                self._ledger.call(tx, AttentionCode.CONTRADICTION, receipt.message, peer=verified.sender, now=now)
-            elif tx.add_receipt(receipt, issued=False):
-                self._apply(tx, receipt)
+            if self._apply(tx, brief, receipt, now):
+                tx.settle_outbox(receipt.message, receipt)
+                tx.resolve_attentions(AttentionCode.overdue(), receipt.message, at=now, by="node")
         self._remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "")
 
-    def _apply(self, tx: Transaction, receipt: Receipt) -> None:
-        """Move our entry up the evidence ladder and hold the peer's view of the record against ours."""
-        now = self._clock.now()
+    def _apply(self, tx: Transaction, brief: OutboxBrief, receipt: Receipt, now: datetime) -> bool:
+        """Store a receipt of the peer; return whether it moves our entry up the evidence ladder."""
         if receipt.code in SEALED_ANEW_CODES:
             # Refused for its envelope alone: the same message is sealed anew; id and digest stay.
-            tx.reopen_outbox(receipt.message, now=now, reseal=True, count_resend=True)
-            return
-        tx.settle_outbox(receipt.message, receipt)
-        entry = tx.outbox(receipt.message)
-        row = tx.lock_procedure(entry.entry.procedure) if entry and entry.entry.procedure else None
-        for code in AttentionCode.overdue():
-            tx.resolve_attention(code, receipt.message, at=now, by="node")
+            if tx.add_receipt(receipt, issued=False):
+                tx.reopen_outbox(receipt.message, now=now, reseal=True, count_resend=True)
+            return False
+        row = tx.lock_procedure(brief.procedure) if receipt.answers and brief.procedure else None
         if row is None:
-            return
-        if receipt.kind is ReceiptKind.REFUSED:
-            tx.make_stub(row.ref.id, receipt.digest, receipt.code or "refused")
-            self._ledger.call(tx, AttentionCode.REFUSED, receipt.message, peer=row.peer, row=row, now=now)
-        if receipt.kind in (ReceiptKind.DELIVERED, ReceiptKind.REFUSED):
-            self._ledger.refold(tx, row, now=now)
-            self._ledger.compare(tx, row, now=now)
+            return tx.add_receipt(receipt, issued=False)
+        return self._ledger.take_answer(tx, self._ledger.read(tx, row), receipt, now=now)
 
     def _remember(
         self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, action: AuditAction, detail: str
     ) -> None:
         now = self._clock.now()
-        tx.unpark(raw_sha256)
         tx.save_seen(SeenRaw(sha256=raw_sha256, sender=verified.sender, message=verified.profile.id, answered=now))
         tx.audit(AuditRow(at=now, actor=verified.sender, action=action, subject=verified.profile.id, detail=detail))
 
@@ -258,13 +247,6 @@ def _record_entry(header: Header, digest: Digest, *, code: str | None) -> Record
         parents=header.parents,
         code=code,
     )
-
-
-def _answers(tx: Transaction, receipt: Receipt) -> tuple[Receipt, ...]:
-    """Return the answers that we hold from that issuer about that message."""
-    kinds = (ReceiptKind.DELIVERED, ReceiptKind.REFUSED)
-    held = (tx.receipt(receipt.issuer, receipt.author, receipt.message, kind) for kind in kinds)
-    return tuple(answer for answer in held if answer is not None)
 
 
 def _readable(verified: VerifiedMessage) -> Header | None:

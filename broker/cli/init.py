@@ -15,11 +15,11 @@ from broker.cli import output
 from broker.cli.input import parsed
 from broker.core.errors import BadRequest, HomeInvalid
 from broker.core.ids import AuthorityId, CountryCode
-from broker.core.trust import Authority
+from broker.core.trust import Authority, Member
 from broker.durable import write_durably
 from broker.home import MEMBER_FILE, create_home
 from broker.schema_files import load_catalogue
-from broker.settings import FILE_NAME
+from broker.settings import FILE_NAME, TOKEN_KEY_FILE
 from broker.system import SystemClock
 from broker.transport.spool import create
 from broker.trust_source import encode_member
@@ -46,7 +46,6 @@ def init(
         HomeInvalid: there is a node in the folder already, or it cannot be written.
     """
     from broker.api.local_issuer import LocalIssuer
-    from broker.node import TOKEN_KEY_FILE
 
     us = parsed(CountryCode, country, "COUNTRY")
     offices = [_office(text) for text in authorities]
@@ -68,29 +67,32 @@ def init(
     if "spool_folder" in settings:
         create(Path(settings["spool_folder"]), [us])
     LocalIssuer.create(home / TOKEN_KEY_FILE, us=us, clock=clock)
-    trust_list = home.absolute() / "trust" / "members.json"
     document = {
         "country": us,
         "home": str(home.absolute()),
         "member": {us: encode_member(member)},
         "member_file": str(home.absolute() / MEMBER_FILE),
-        "trust_list": str(trust_list),
+        "trust_list": str(_trust_list(home)),
     }
+    output.answer(document, as_json=as_json, people=lambda: _tell(home, member))
 
-    def people() -> None:
-        console = output.console()
-        console.print(f"The home of {us}'s node is {home.absolute()}.")
-        for key in member.keys:
-            console.print(f"  {key.use:<10} {key.kid}  until {key.sign_until:%Y-%m-%d}")
-        console.print(
-            f"Next:\n"
-            f"  1. Give {home / MEMBER_FILE} (public) to the federation's officers; read them the key ids by telephone.\n"
-            f"  2. Put the trust list that they publish at {trust_list}.\n"
-            f"  3. Back up the folder and, apart from it, the passphrase: without both nothing can be read again.\n"
-            f"  4. trm doctor --home {home}"
-        )
 
-    output.answer(document, as_json=as_json, people=people)
+def _tell(home: Path, member: Member) -> None:
+    console = output.console()
+    console.print(f"The home of {member.country}'s node is {home.absolute()}.")
+    for key in member.keys:
+        console.print(f"  {key.use:<10} {key.kid}  until {key.sign_until:%Y-%m-%d}")
+    console.print(
+        f"Next:\n"
+        f"  1. Give {home / MEMBER_FILE} (public) to the federation's officers; read them the key ids by telephone.\n"
+        f"  2. Put the trust list that they publish at {_trust_list(home)}.\n"
+        f"  3. Back up the folder and, apart from it, the passphrase: without both nothing can be read again.\n"
+        f"  4. trm doctor --home {home}"
+    )
+
+
+def _trust_list(home: Path) -> Path:
+    return home.absolute() / "trust" / "members.json"
 
 
 def _settings(

@@ -11,7 +11,7 @@ import asyncio
 import getpass
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +24,7 @@ from broker.ports import MessageFilter, MessageRow
 from broker.settings import Settings
 
 if TYPE_CHECKING:
+    from broker.flows.inspect import ProcedureView, TimelineLine
     from broker.office import Office
 
 __all__ = ["inbox", "office_of", "show", "submit", "timeline"]
@@ -158,7 +159,22 @@ def timeline(work: str, home: Path, *, authority: str | None, as_json: bool) -> 
         )
 
     view, lines = _with_office(home, look)
-    document = {
+
+    def people() -> None:
+        marks = "".join(f" · {name.upper()}" for name, on in (("alarm", view.alarm), ("gap", view.gap)) if on)
+        output.console().print(
+            f"{view.row.ref.name} with {view.row.peer}, {view.role.lower()} side: {view.state}{marks}"
+        )
+        rows = ((time_to_text(line.at), line.who, line.what, line.state, line.evidence) for line in lines)
+        output.table(("time", "who", "what", "state", "evidence"), rows, wide=("time", "what", "evidence"))
+        output.console().print(f"record digest  {view.digest or 'none: something is missing'}")
+        output.console().print(f"you may next   {', '.join(view.actions) or 'nothing'}")
+
+    output.answer(_timeline_document(view, lines), as_json=as_json, people=people)
+
+
+def _timeline_document(view: ProcedureView, lines: Iterable[TimelineLine]) -> dict[str, Any]:
+    return {
         "procedure": view.row.ref.id,
         "name": view.row.ref.name,
         "peer": view.row.peer,
@@ -176,18 +192,6 @@ def timeline(work: str, home: Path, *, authority: str | None, as_json: bool) -> 
             for line in lines
         ],
     }  # fmt: skip
-
-    def people() -> None:
-        marks = "".join(f" · {name.upper()}" for name, on in (("alarm", view.alarm), ("gap", view.gap)) if on)
-        output.console().print(
-            f"{view.row.ref.name} with {view.row.peer}, {view.role.lower()} side: {view.state}{marks}"
-        )
-        rows = ((time_to_text(line.at), line.who, line.what, line.state, line.evidence) for line in lines)
-        output.table(("time", "who", "what", "state", "evidence"), rows, wide=("time", "what", "evidence"))
-        output.console().print(f"record digest  {view.digest or 'none: something is missing'}")
-        output.console().print(f"you may next   {', '.join(view.actions) or 'nothing'}")
-
-    output.answer(document, as_json=as_json, people=people)
 
 
 def office_of(settings: Settings, office: Office, named: str | None) -> AuthorityId:

@@ -68,7 +68,7 @@ def build(named: Mapping[Digest, tuple[Digest, ...]], first: Callable[[Digest], 
     open_parents: dict[Digest, int] = {}
     ready: list[tuple[bool, Digest]] = []
     for digest, parents in named.items():
-        distinct = set(parents)
+        distinct = set(parents) if len(parents) > 1 else parents
         open_parents[digest] = len(distinct)
         for parent in distinct:
             children.setdefault(parent, []).append(digest)

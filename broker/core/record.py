@@ -33,13 +33,14 @@ stores no second answer about one message (`receipts.contradicts`), and names it
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from broker.core import canonical
-from broker.core.ancestry import Ancestry, bits, build
+from broker.core.ancestry import bits, build
+from broker.core.evidence import Evidence
 from broker.core.ids import CountryCode, Digest, MessageId
 from broker.core.procedures import (
     ALARM_CLOSED,
@@ -121,12 +122,13 @@ def fold(
 ) -> Folded:
     """Return what the set adds up to; the order in which its members are given does not matter."""
     held = {entry.digest: entry for entry in entries}
+    stops = frozenset(name for name, act in table.acts.items() if act.stop)
     ancestry = build(
-        {digest: entry.parents for digest, entry in held.items()}, lambda digest: _stops(table, held[digest])
+        {digest: entry.parents for digest, entry in held.items()}, lambda digest: held[digest].act in stops
     )
-    view = _View(table, opener, held, ancestry, receipts)
+    view = Evidence(opener, held, ancestry, receipts)
     forked = view.forked()
-    state, marks = _effects(view, forked)
+    state, marks = _effects(table, view, forked)
     final = view.final(forked)
     for digest in held:
         marks.setdefault(digest, Mark.WAITING)
@@ -270,14 +272,9 @@ def _answered(
     return all(entry.digest in answered for entry in entries if entry.author == author and entry.digest in inside)
 
 
-def _stops(table: ProcedureTable, entry: RecordEntry) -> bool:
-    definition = table.acts.get(entry.act)
-    return definition is not None and definition.stop
-
-
-def _effects(view: _View, forked: int) -> tuple[State, dict[Digest, Mark]]:
+def _effects(table: ProcedureTable, view: Evidence, forked: int) -> tuple[State, dict[Digest, Mark]]:
     """Walk the order once and return the state it ends in, with every placed message's mark (rule 5)."""
-    state, marks = start(view.table), {}
+    state, marks = start(table), {}
     stops = irreversibles = 0
     for position, digest in enumerate(view.ancestry.order):
         entry = view.held[digest]
@@ -287,7 +284,7 @@ def _effects(view: _View, forked: int) -> tuple[State, dict[Digest, Mark]]:
         if forked >> position & 1:
             marks[digest] = Mark.FORKED
             continue
-        definition = view.table.acts.get(entry.act)
+        definition = table.acts.get(entry.act)
         unaware = 0
         if definition is not None and definition.irreversible:
             unaware |= stops & ~view.ancestry.above[position]
@@ -295,181 +292,22 @@ def _effects(view: _View, forked: int) -> tuple[State, dict[Digest, Mark]]:
         if definition is not None and definition.stop:
             unaware |= irreversibles & ~view.ancestry.above[position] & ~(1 << position)
             stops |= 1 << position
-        state, marks[digest] = _effect(view, state, entry, position, unaware)
+        state, marks[digest] = _effect(table, view, state, entry, position, unaware)
     return state, marks
 
 
-def _effect(view: _View, state: State, entry: RecordEntry, position: int, unaware: int) -> tuple[State, Mark]:
+def _effect(
+    table: ProcedureTable, view: Evidence, state: State, entry: RecordEntry, position: int, unaware: int
+) -> tuple[State, Mark]:
     role = view.roles[position]
     if entry.act == ALARM_CLOSED:
         above, index = view.ancestry.above[position], view.ancestry.index
         seen = {digest for alarm in state.alarms for digest in alarm.about if above >> index[digest] & 1}
         closed = close_alarms(state, role, seen)
         return (state, Mark.CROSSED) if closed is None else (closed, Mark.EFFECT)
-    moved = step(view.table, state, entry.act, role)
-    definition = view.table.acts.get(entry.act)
+    moved = step(table, state, entry.act, role)
+    definition = table.acts.get(entry.act)
     happened = definition is not None and (definition.kind is ActKind.FACT or definition.irreversible)
     if unaware or (moved is None and happened):
         return raise_alarm(moved or state, entry.digest, view.digests(unaware)), Mark.ALARM
     return (state, Mark.CROSSED) if moved is None else (moved, Mark.EFFECT)
-
-
-class _View:
-    """The placed messages as sets of bits, with the answers' closures: what the rules about forks and finality read."""
-
-    def __init__(
-        self,
-        table: ProcedureTable,
-        opener: CountryCode,
-        held: Mapping[Digest, RecordEntry],
-        ancestry: Ancestry,
-        receipts: Iterable[Receipt],
-    ) -> None:
-        self.table = table
-        self.held = held
-        self.ancestry = ancestry
-        self.placed = (1 << len(ancestry.order)) - 1
-        self.roles = [Role.REQUESTING if held[digest].author == opener else Role.REQUESTED for digest in ancestry.order]
-        self.sent: dict[Role, list[int]] = {role: [] for role in Role}  # positions by author, in the record's order
-        self.by = dict.fromkeys(Role, 0)  # the same as sets
-        self.stubs = 0
-        for position, role in enumerate(self.roles):
-            self.sent[role].append(position)
-            self.by[role] |= 1 << position
-            if held[ancestry.order[position]].stub:
-                self.stubs |= 1 << position
-        self.named: set[Digest] = set()  # heads that answers name
-        self.answers = self._read(receipts)
-
-    def _read(self, receipts: Iterable[Receipt]) -> dict[int, tuple[Receipt, int | None]]:
-        """Keep one answer per message, by its recipient and about exactly these bytes, with the closure of its heads."""
-        chosen: dict[Digest, Receipt] = {}
-        for receipt in receipts:
-            entry = self.held.get(receipt.digest)
-            if (
-                entry is None
-                or not receipt.answers
-                or entry.message != receipt.message
-                or entry.author == receipt.issuer
-            ):
-                continue
-            self.named.update(receipt.heads)
-            other = chosen.get(receipt.digest)
-            if other is None or _rank(receipt) < _rank(other):  # two only where a node kept a contradiction
-                chosen[receipt.digest] = receipt
-        index, closure = self.ancestry.index, self.ancestry.closure
-        return {
-            index[digest]: (receipt, closure(receipt.heads)) for digest, receipt in chosen.items() if digest in index
-        }
-
-    def digests(self, positions: int) -> tuple[Digest, ...]:
-        """Return the messages of a set in the record's order."""
-        return tuple(self.ancestry.order[position] for position in bits(positions))
-
-    def covered(self) -> int:
-        """Return what the recipient has built on: every message in the closure of an answer by the other side."""
-        covered = 0
-        for position, (_, inside) in self.answers.items():
-            covered |= (inside or 0) & self.by[self.roles[position]]
-        return covered
-
-    def inside_answer(self, position: int) -> int | None:
-        """Return the closure of the heads of the answer to a message; None: unanswered, or something is missing."""
-        return self.answers[position][1] if position in self.answers else None
-
-    def forked(self) -> int:
-        """Return the messages that deny what their author had answered, or break their own chain (rules 3 and 4)."""
-        denied = self._denied(Role.REQUESTING) | self._denied(Role.REQUESTED)
-        opening = self.by[Role.REQUESTING]
-        for position in self.sent[Role.REQUESTED]:
-            if not self.ancestry.above[position] & opening:
-                denied |= 1 << position
-        return denied | self._broken_chain(Role.REQUESTING, denied) | self._broken_chain(Role.REQUESTED, denied)
-
-    def _broken_chain(self, role: Role, denied: int) -> int:
-        own, sent, above = self.by[role], self.sent[role], self.ancestry.above
-        sizes = sorted((above[position] & own).bit_count() for position in sent)
-        if sizes == list(range(len(sizes))):
-            return 0  # each one contains all before it: one chain, the normal case
-        below = self.ancestry.below()
-        answers = [inside for position, (_, inside) in self.answers.items() if inside and own >> position & 1]
-        broken, sound = 0, 0
-        for position in sent:
-            rivals = own & ~above[position] & ~below[position] & ~(1 << position)
-            if rivals and _loses(position, rivals, answers, sound):
-                broken |= 1 << position
-            elif not denied >> position & 1:
-                sound |= 1 << position
-        return broken
-
-    def _walk(self, role: Role) -> Iterator[tuple[int, int]]:
-        """Yield an author's messages with the closure of the answer to each, up to the first hole."""
-        for position in self.sent[role]:
-            inside = self.inside_answer(position)
-            if inside is None:
-                return
-            yield position, inside
-
-    def _denied(self, role: Role) -> int:
-        """Return the messages of one side that ignore what its own answers had covered."""
-        own, others = self.by[role], self.by[_other(role)]
-        conceded, denied = 0, 0
-        for _, inside in self._walk(_other(role)):
-            denied |= self._ignoring(inside & ~conceded & own, conceded & others)
-            conceded |= inside
-        return denied | self._ignoring(own & ~conceded, conceded & others)
-
-    def _ignoring(self, messages: int, known: int) -> int:
-        """Return those messages that do not descend from all that was known."""
-        ignoring = 0
-        for position in bits(messages):
-            if known & ~self.ancestry.above[position]:
-                ignoring |= 1 << position
-        return ignoring
-
-    def final(self, forked: int) -> int:
-        """Return the messages that nothing added later can change (rule 7)."""
-        reached = {}
-        for role in Role:
-            walked, covered = 0, 0
-            for position, inside in self._walk(role):
-                walked |= 1 << position
-                covered |= inside
-            reached[role] = walked & covered
-        final = 0
-        for role in Role:
-            common = reached[role]
-            for position in bits(self.by[_other(role)] & ~reached[_other(role)] & ~forked):
-                common &= self.ancestry.above[position]
-            final |= common
-        return final & ~self.stubs & ~forked
-
-    def confirmed(self, forked: int) -> dict[Role, datetime]:
-        """Return for each author the time of the newest answer whose heads cover all that he sent."""
-        idle = forked | self.stubs
-        counting = {role: sent & ~idle for role, sent in self.by.items()}
-        newest: dict[Role, datetime] = {}
-        for position, (receipt, inside) in self.answers.items():
-            role = self.roles[position]
-            if inside is not None and not counting[role] & ~inside:
-                newest[role] = max(receipt.at, newest.get(role, receipt.at))
-        return newest
-
-
-def _loses(position: int, rivals: int, answers: list[int], sound: int) -> bool:
-    """Whether an answer covers a rival but not this message, or a sound rival stands earlier where no answer decides."""
-    undecided = rivals & sound
-    for inside in answers:
-        if inside >> position & 1:
-            undecided &= inside
-        elif inside & rivals:
-            return True
-    return undecided != 0
-
-
-def _rank(receipt: Receipt) -> tuple[str, datetime, tuple[Digest, ...]]:
-    return receipt.kind, receipt.at, receipt.heads
-
-
-def _other(role: Role) -> Role:
-    return Role.REQUESTED if role is Role.REQUESTING else Role.REQUESTING

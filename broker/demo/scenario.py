@@ -23,8 +23,8 @@ from broker.demo.evidence import Evidence, Landed, Sent, Side
 from broker.demo.onlooker import look_on
 from broker.demo.processes import NodeProcess, node_process
 from broker.demo.stage import COUNTRIES, Stage
-from broker.node import TOKEN_KEY_FILE
 from broker.schema_files import read_schema_file
+from broker.settings import TOKEN_KEY_FILE
 from broker.system import SystemClock
 from broker.testing.federation import OFFICES
 

@@ -99,7 +99,8 @@ class Deliver:
                 at=now,
             )
             tx.add_receipt(receipt, issued=True)
-            tx.resolve_attention(AttentionCode.NOT_HANDED_OVER, entry.id, at=now, by="node")
+            if row.error is not None:
+                tx.resolve_attention(AttentionCode.NOT_HANDED_OVER, entry.id, at=now, by="node")
             tx.audit(AuditRow(at=now, actor="node", action=AuditAction.HANDED_OVER, subject=entry.id))
 
 

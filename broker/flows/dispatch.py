@@ -173,7 +173,8 @@ class Dispatch:
             entry, error = outcome.row.entry, outcome.error
             if error is None:
                 tx.mark_published(entry.id, at=now, token=token)
-                tx.resolve_attention(AttentionCode.NOT_SENT, entry.id, at=now, by="node")
+                if outcome.row.error is not None:
+                    tx.resolve_attention(AttentionCode.NOT_SENT, entry.id, at=now, by="node")
                 continue
             decision = retry(outcome.row.attempts, error, now=now, jitter=self._ids.jitter())
             tx.retry_outbox(entry.id, next_at=decision.next_at, error=error.code, token=token)

@@ -26,7 +26,9 @@ from broker.reception import Reception
 from broker.security.envelope import MAX_ENVELOPE, parse
 from broker.security.sealing import open_envelope, verify
 
-__all__ = ["Receive"]
+__all__ = ["PARKED", "Receive"]
+
+PARKED = "parked"  # the queue of a delivery that is offered again from the store
 
 
 class Receive:
@@ -70,17 +72,23 @@ class Receive:
             NodeError: nothing was decided; the transport offers it again.
         """
         raw_sha256 = canonical.digest(delivery.raw)
-        if await self._store.run(lambda tx: self._repeat(tx, delivery, raw_sha256)):
-            outcome = "repeat"
-        else:
+        if delivery.abuse:
+            await self._store.run(lambda tx: self._count_abuse(tx, delivery))
+        seen = await self._store.read(lambda reader: reader.seen(raw_sha256))
+        if seen is None:
             outcome = await self._decide(delivery, raw_sha256)
+        else:
+            outcome = await self._answer_again(seen)
+            await self._unpark(delivery, raw_sha256)
         self._wake()
         return outcome
 
     async def _decide(self, delivery: Delivery, raw_sha256: Digest) -> str:
         try:
             verified = await self._compute.run(lambda: self._believe(delivery))
-            return await self._record(verified, raw_sha256)
+            outcome = await self._record(verified, raw_sha256)
+            await self._unpark(delivery, raw_sha256)
+            return outcome
         except BrokerError as error:
             if error.fate is Fate.RETRY or isinstance(error, NodeError):
                 raise
@@ -106,18 +114,26 @@ class Receive:
         raw_sha256 = canonical.digest(delivery.raw)
         await self._store.run(lambda tx: self._hold(tx, delivery, raw_sha256, Internal()))
 
-    def _repeat(self, tx: Transaction, delivery: Delivery, raw_sha256: Digest) -> bool:
-        """Answer bytes that were decided before from the store, before any cryptography."""
-        now = self._clock.now()
+    async def _unpark(self, delivery: Delivery, raw_sha256: Digest) -> None:
+        if delivery.queue == PARKED:
+            await self._store.run(lambda tx: tx.unpark(raw_sha256))
+
+    def _count_abuse(self, tx: Transaction, delivery: Delivery) -> None:
         for code in delivery.abuse:
-            tx.count_abuse(delivery.user or "unknown", code, now)
-        seen = tx.seen(raw_sha256)
-        if seen is None:
-            return False
+            tx.count_abuse(delivery.user or "unknown", code, self._clock.now())
+
+    async def _answer_again(self, seen: SeenRaw) -> str:
+        """Answer bytes that were decided before from the store, without cryptography, at most once a minute."""
+        now = self._clock.now()
         if seen.sender and seen.message and now - seen.answered >= timedelta(seconds=REANSWER_SECONDS):
-            tx.queue_receipts(seen.sender, seen.message)
-            tx.save_seen(SeenRaw(sha256=raw_sha256, sender=seen.sender, message=seen.message, answered=now))
-        return True
+            sender, message = seen.sender, seen.message
+
+            def answer(tx: Transaction) -> None:
+                tx.queue_receipts(sender, message)
+                tx.save_seen(SeenRaw(sha256=seen.sha256, sender=sender, message=message, answered=now))
+
+            await self._store.run(answer)
+        return "repeat"
 
     def _believe(self, delivery: Delivery) -> VerifiedMessage:
         if len(delivery.raw) > MAX_ENVELOPE:

@@ -27,10 +27,10 @@ from broker.core.errors import (
 from broker.core.ids import CaseRef, CountryCode, Digest, MessageId, ProcedureId, SchemaVersion
 from broker.core.messages import ClearedMessage, Draft, Header, OutboxEntry, Party, ProcedureRef, Submission
 from broker.core.procedures import NOT_OPENED, Role
-from broker.core.record import RecordEntry, may_submit
+from broker.core.record import Folded, RecordEntry, may_submit
 from broker.core.safeguards import clear
 from broker.core.trust import Member, MemberStatus
-from broker.ledger import Ledger
+from broker.ledger import Book, Ledger
 from broker.ports import AuditRow, Clock, Idempotent, Ids, ProcedureRow, Store, Transaction, TrustSource
 from broker.security.envelope import MAX_CONTENT
 
@@ -80,9 +80,9 @@ class Submit:
             NodeError: nothing was stored; the caller tries again with the same idempotency key.
         """
         asked = self._fingerprint(submission)
-        earlier = await self._store.run(lambda tx: self._earlier(tx, asked))
-        if earlier is not None:
-            return earlier
+        known = await self._store.read(lambda reader: reader.find_idempotent(asked.scope, asked.key))
+        if known is not None:
+            return await self._store.run(lambda tx: self._again(tx, asked, known))
         row = await self._procedure(submission)
         member = self._recipient(submission)
         draft = self._compose(submission, row, self._version(submission, member))
@@ -111,10 +111,8 @@ class Submit:
             message=self._ids.message_id(),
         )
 
-    def _earlier(self, tx: Transaction, asked: Idempotent) -> Accepted | None:
-        known = tx.find_idempotent(asked.scope, asked.key)
-        if known is None:
-            return None
+    def _again(self, tx: Transaction, asked: Idempotent, known: Idempotent) -> Accepted:
+        """Give the answer that the same key got before."""
         if known.body_digest != asked.body_digest:
             raise IdempotencyConflict
         row = tx.outbox(known.message)
@@ -202,34 +200,32 @@ class Submit:
         self, tx: Transaction, asked: Idempotent, row: ProcedureRow, cleared: ClearedMessage, actor: str
     ) -> Accepted:
         """Write entry, record, idempotency answer and audit row together, with the procedure's row locked."""
-        earlier = self._earlier(tx, asked)  # two callers with one key: the lock of the store decides
-        if earlier is not None:
-            return earlier
+        known = tx.find_idempotent(asked.scope, asked.key)
+        if known is not None:  # another caller with this key was first
+            return self._again(tx, asked, known)
         held = tx.lock_procedure(row.ref.id)
-        if held is None:
-            tx.add_procedure(row)
-        row = held or row
-        now = self._clock.now()
-        folded = self._ledger.fold(tx, row)
-        table, act = self._ledger.table(row), cleared.message.header.type.act
-        role = Role.REQUESTING if row.opener == self._us else Role.REQUESTED
-        if act not in folded.actions[role]:
-            raise NotAllowed(where="/type")
-        if not may_submit(table, folded, act, role, now=now):
-            raise NotAllowed("An irreversible act needs a complete, freshly confirmed record.", where="/type")
+        book = self._ledger.begin(row) if held is None else self._ledger.read(tx, held)
+        now, folded = self._clock.now(), book.fold()
+        self._check_allowed(book, folded, cleared.message.header.type.act, now)
         entry = compose(cleared, parents=folded.heads, created=now)
         if len(entry.content) > MAX_CONTENT:
             raise TooLargeToSend(where="/body")
         tx.add_idempotent(
             Idempotent(scope=asked.scope, key=asked.key, body_digest=asked.body_digest, message=entry.id), now
         )
-        tx.add_record_entry(row.ref.id, _record_entry(entry, self._us))
+        self._ledger.enter(tx, book, _record_entry(entry, self._us), now=now)
         tx.add_outbox(entry, next_at=now)
         tx.audit(
             AuditRow(at=now, actor=actor, action=AuditAction.SUBMITTED, subject=entry.id, detail=entry.header.type)
         )
-        self._ledger.refold(tx, row, now=now)
         return _accepted(entry)
+
+    def _check_allowed(self, book: Book, folded: Folded, act: str, now: datetime) -> None:
+        role = Role.REQUESTING if book.row.opener == self._us else Role.REQUESTED
+        if act not in folded.actions[role]:
+            raise NotAllowed(where="/type")
+        if not may_submit(book.table, folded, act, role, now=now):
+            raise NotAllowed("An irreversible act needs a complete, freshly confirmed record.", where="/type")
 
 
 def _record_entry(entry: OutboxEntry, author: CountryCode) -> RecordEntry:

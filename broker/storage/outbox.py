@@ -14,14 +14,14 @@ from sqlalchemy.sql import Update
 from broker.core.ids import CountryCode, KeyId, MessageId
 from broker.core.messages import OutboxEntry, OutboxKind, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
-from broker.ports import OutboxRow, OutboxState
+from broker.ports import OutboxBrief, OutboxRow, OutboxState
 from broker.storage import headers
 from broker.storage.columns import Word, fixed
 from broker.storage.execution import Execution, PerDialect
 from broker.storage.tables import RECEIPTED, outbox, outbox_content, outbox_envelope
 
 __all__ = [
-    "add_outbox", "find_outbox", "lease_outbox", "mark_published", "newest_receipted", "outbox_sealed_with", "overdue_outbox",
+    "add_outbox", "find_outbox", "find_outbox_brief", "lease_outbox", "mark_published", "newest_receipted", "outbox_sealed_with", "overdue_outbox",
     "reopen_outbox", "retry_outbox", "save_sealed", "settle_outbox",
 ]  # fmt: skip
 
@@ -71,6 +71,8 @@ _LEASE = (
     .values(lease=bindparam("token"), lease_until=bindparam("until"))
     .returning(outbox.c.id)
 )
+
+_BRIEF = select(outbox.c.digest, outbox.c.recipient, outbox.c.procedure).where(outbox.c.id == bindparam("message"))
 
 _HELD = and_(
     outbox.c.id == bindparam("message"),
@@ -231,6 +233,12 @@ def find_outbox(db: Execution, us: CountryCode, message: MessageId) -> OutboxRow
     """Return one entry of either kind."""
     row = db.first(_ONE, {"message": message})
     return None if row is None else _row(us, row)
+
+
+def find_outbox_brief(db: Execution, message: MessageId) -> OutboxBrief | None:
+    """Return what a receipt is held against."""
+    row = db.first(_BRIEF, {"message": message})
+    return None if row is None else OutboxBrief(digest=row.digest, recipient=row.recipient, procedure=row.procedure)
 
 
 def lease_outbox(

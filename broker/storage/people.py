@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,13 +14,22 @@ from broker.ports import Attention, AuditRow
 from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import attention, audit
 
-__all__ = ["add_audit", "attention_row", "audit_row", "raise_attention", "resolve_attention"]
+__all__ = ["add_audit", "attention_row", "audit_row", "raise_attention", "resolve_attention", "resolve_attentions"]
 
 _RAISE = insert_new(attention)
 _RESOLVE = (
     update(attention)
     .where(
         attention.c.code == bindparam("code_"),
+        attention.c.subject == bindparam("subject_"),
+        attention.c.resolved.is_(None),
+    )
+    .values(resolved=bindparam("at_"), resolved_by=bindparam("by"))
+)
+_RESOLVE_ALL = (
+    update(attention)
+    .where(
+        attention.c.code.in_(bindparam("codes", expanding=True)),
         attention.c.subject == bindparam("subject_"),
         attention.c.resolved.is_(None),
     )
@@ -47,6 +57,11 @@ def raise_attention(db: Execution, row: Attention) -> bool:
 def resolve_attention(db: Execution, code: str, subject: str, *, at: datetime, by: str) -> bool:
     """Close the open entry of that code and subject."""
     return db.changed(_RESOLVE, {"code_": code, "subject_": subject, "at_": at, "by": by}) == 1
+
+
+def resolve_attentions(db: Execution, codes: Sequence[str], subject: str, *, at: datetime, by: str) -> int:
+    """Close every open entry of these codes and that subject."""
+    return db.changed(_RESOLVE_ALL, {"codes": list(codes), "subject_": subject, "at_": at, "by": by})
 
 
 def add_audit(db: Execution, row: AuditRow) -> None:

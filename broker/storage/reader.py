@@ -9,11 +9,21 @@ from typing import Any
 
 from sqlalchemy import BigInteger, BindParameter, bindparam, func, literal, select, tuple_, type_coerce
 
-from broker.core.ids import AuthorityId, CountryCode, MessageId, ProcedureId
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
 from broker.core.receipts import Receipt
 from broker.core.record import RecordEntry
-from broker.ports import Attention, InboxState, MessageFilter, MessageRow, OutboxState, Page, ProcedureRow
-from broker.storage import people, procedures, receipts
+from broker.ports import (
+    Attention,
+    Idempotent,
+    InboxState,
+    MessageFilter,
+    MessageRow,
+    OutboxState,
+    Page,
+    ProcedureRow,
+    SeenRaw,
+)  # fmt: skip
+from broker.storage import held, keys, people, procedures, receipts
 from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.execution import Execution
@@ -45,6 +55,12 @@ class SqlReader:
 
     def __init__(self, db: Execution) -> None:
         self._db = db
+
+    def find_idempotent(self, scope: str, key: str) -> Idempotent | None:
+        return keys.find_idempotent(self._db, scope, key)
+
+    def seen(self, sha256: Digest) -> SeenRaw | None:
+        return held.seen(self._db, sha256)
 
     def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page:
         return list_messages(self._db, wanted, cursor=cursor, limit=limit)

@@ -16,7 +16,7 @@ from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import OWED_RECEIPTS, outbox, receipt, record_entry
 
 __all__ = [
-    "add_receipt", "assign_receipts", "find_receipt", "peers_with_waiting_receipts", "procedure_receipts",
+    "add_receipt", "answers", "assign_receipts", "find_receipt", "peers_with_waiting_receipts", "procedure_receipts",
     "queue_receipts", "receipts_about", "waiting_receipts",
 ]  # fmt: skip
 
@@ -26,6 +26,11 @@ _THIS = and_(_ABOUT, receipt.c.kind == bindparam("kind_"), receipt.c.issuer == b
 
 _INSERT = insert_new(receipt)
 _ONE = select(receipt).where(_THIS)
+_ANSWERS = select(receipt).where(
+    _ABOUT,
+    receipt.c.issuer == bindparam("issuer_"),
+    receipt.c.kind.in_(fixed(ReceiptKind.DELIVERED, ReceiptKind.REFUSED)),
+)
 _ALL_ABOUT = select(receipt).where(_ABOUT).order_by(*_ORDER)
 _OF_PROCEDURE = (
     select(receipt)
@@ -83,6 +88,11 @@ def find_receipt(
     """Return the one receipt of that key."""
     row = db.first(_ONE, {"issuer_": issuer, "author_": author, "message_": message, "kind_": kind})
     return None if row is None else _receipt(row)
+
+
+def answers(db: Execution, issuer: CountryCode, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:
+    """Return what an issuer answered about a message."""
+    return _receipts(db.all(_ANSWERS, {"issuer_": issuer, "author_": author, "message_": message}))
 
 
 def receipts_about(db: Execution, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:

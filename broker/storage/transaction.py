@@ -18,6 +18,7 @@ from broker.ports import (
     Idempotent,
     InboxRow,
     InboxState,
+    OutboxBrief,
     OutboxRow,
     OutboxState,
     ProcedureRow,
@@ -79,6 +80,9 @@ class SqlTransaction:
     def outbox(self, message: MessageId) -> OutboxRow | None:
         return outbox.find_outbox(self._db, self._us, message)
 
+    def outbox_brief(self, message: MessageId) -> OutboxBrief | None:
+        return outbox.find_outbox_brief(self._db, message)
+
     def lease_outbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[OutboxRow, ...]:
         return outbox.lease_outbox(self._db, self._us, now=now, until=until, token=token, limit=limit)
 
@@ -136,6 +140,9 @@ class SqlTransaction:
     def add_receipt(self, receipt: Receipt, *, issued: bool) -> bool:
         return evidence.add_receipt(self._db, receipt, issued=issued)
 
+    def answers(self, issuer: CountryCode, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:
+        return evidence.answers(self._db, issuer, author, message)
+
     def receipt(
         self, issuer: CountryCode, author: CountryCode, message: MessageId, kind: ReceiptKind
     ) -> Receipt | None:
@@ -183,6 +190,9 @@ class SqlTransaction:
 
     def resolve_attention(self, code: str, subject: str, *, at: datetime, by: str) -> bool:
         return people.resolve_attention(self._db, code, subject, at=at, by=by)
+
+    def resolve_attentions(self, codes: Sequence[str], subject: str, *, at: datetime, by: str) -> int:
+        return people.resolve_attentions(self._db, codes, subject, at=at, by=by)
 
     def audit(self, row: AuditRow) -> None:
         people.add_audit(self._db, row)

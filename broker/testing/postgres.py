@@ -35,7 +35,7 @@ _READY_SECONDS = 60
 _STOP_SECONDS = 20
 # The shell ends the server when its input closes: also when this process was killed and could not end it itself.
 # At once, without writing out what is thrown away a moment later.
-_WATCHED = '"$@" & server=$!; cat > /dev/null; kill -QUIT "$server"; wait "$server"; rm -rf "$PGDATA"'
+_WATCHED = '"$@" & server=$!; cat > /dev/null; kill -QUIT "$server"; wait "$server"; rm -rf "$HOME"'
 _FILLED = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
 _SETTINGS = {
     "listen_addresses": "",  # a socket in a private directory only

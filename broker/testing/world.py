@@ -23,6 +23,7 @@ from broker.core.delivery import LadderLimits
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import Delivery, Submission
 from broker.core.trust import Member, TrustList
+from broker.flows.receive import PARKED
 from broker.flows.submit import Accepted
 from broker.home import generate_keys, member_of
 from broker.ports import Attention, Store
@@ -110,7 +111,7 @@ class Country:
         """Offer again what was not yet believable."""
         now = self.clock.now()
         for held in await self.store.run(lambda tx: tx.due_parked(now=now, limit=100)):
-            self.outcomes.append(await self.engine.receive(Delivery(raw=held.raw, queue="parked", user=held.user)))
+            self.outcomes.append(await self.engine.receive(Delivery(raw=held.raw, queue=PARKED, user=held.user)))
 
     async def attention(self) -> list[str]:
         """Return the codes of the open attention entries."""

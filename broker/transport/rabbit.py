@@ -221,17 +221,29 @@ class _Consuming:
             await self._channel.basic_consume(queue, self._taker(kind))
 
     async def watch(self) -> None:
-        """Give the connection up when a queue holds messages and none has come, or when nobody consumes it."""
-        while True:
+        """Give the connection up when the broker forgot us, or when nothing has come for long.
+
+        A queue that was deleted and made again can count us as its consumer and hand us messages that never arrive:
+        no question to the broker shows that, so a quiet consumer is renewed.
+        """
+        quiet_seconds = 0.0
+        while quiet_seconds < self._options.renew_seconds:
             self._since.clear()
             await self._clock.sleep(self._options.watchdog_seconds)
-            for kind, queue in self._queues.items():
-                idle = not self._since[kind] and len(self._unsettled[kind]) < self._options.prefetch
-                answer = await self._channel.queue_declare(
-                    queue, passive=True, timeout=self._options.connect_timeout_seconds
-                )
-                if not answer.consumer_count or (answer.message_count and idle):
-                    return
+            if await self._forgotten():
+                return
+            busy = self._since.total() or any(self._unsettled.values())
+            quiet_seconds = 0.0 if busy else quiet_seconds + self._options.watchdog_seconds
+
+    async def _forgotten(self) -> bool:
+        for kind, queue in self._queues.items():
+            idle = not self._since[kind] and len(self._unsettled[kind]) < self._options.prefetch
+            answer = await self._channel.queue_declare(
+                queue, passive=True, timeout=self._options.connect_timeout_seconds
+            )
+            if not answer.consumer_count or (answer.message_count and idle):
+                return True
+        return False
 
     def _taker(self, kind: str) -> Callable[[DeliveredMessage], Coroutine[Any, Any, None]]:
         async def take(message: DeliveredMessage) -> None:

@@ -59,6 +59,7 @@ class RabbitOptions:
     retry_seconds: float = 1.0  # first pause before connecting again; doubled each time
     retry_max_seconds: float = 30.0
     watchdog_seconds: float = 60.0
+    renew_seconds: float = 900.0  # without any delivery: consume anew, whatever the broker says about us
     again_seconds: float = 1.0  # first pause before an undecided delivery goes back; doubled each time
     again_max_seconds: float = 60.0
 

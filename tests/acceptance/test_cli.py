@@ -21,8 +21,8 @@ import pytest
 
 from broker.api.local_issuer import LocalIssuer
 from broker.core.ids import CountryCode
-from broker.node import TOKEN_KEY_FILE
 from broker.schema_files import load_catalogue, read_schema_file
+from broker.settings import TOKEN_KEY_FILE
 from broker.system import SystemClock
 from broker.testing.federation import make_federation
 from broker.transport.spool import create

@@ -20,7 +20,7 @@ from broker.schema_files import read_schema_file
 
 LONGEST_SECONDS = 120  # of one run on a machine that does other work too
 ENDED_SECONDS = 20  # until everything has gone after an end by force
-COMMAND = (sys.executable, "-m", "broker.cli", "demo")
+COMMAND = (sys.executable, "-m", "broker.cli")
 
 
 def _environment(**more: str) -> dict[str, str]:
@@ -28,6 +28,10 @@ def _environment(**more: str) -> dict[str, str]:
 
 
 def _run(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    return _trm("demo", *arguments, **environment)
+
+
+def _trm(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
     command = [*COMMAND, *map(str, arguments)]
     return subprocess.run(
         command, capture_output=True, text=True, timeout=LONGEST_SECONDS, check=False, env=_environment(**environment)
@@ -93,20 +97,60 @@ def _holds(document: dict[str, Any], transport: str) -> None:
     assert document["timeline"][0].keys() == {"at", "who", "what", "state", "evidence", "message"}
 
 
-def test_it_runs_without_any_server(tmp_path: Path, personal: frozenset[str]):
-    """Over the spool: one document, exit 0, files where it says, no process left, nothing of the child anywhere said."""
-    ran = _run("--transport", "spool", "--json", "--folder", tmp_path / "demo")
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """One run over the spool, and its folder."""
+    folder = tmp_path_factory.mktemp("spool") / "demo"
+    return _run("--transport", "spool", "--json", "--folder", folder), folder
+
+
+def test_it_runs_without_any_server(played: Any):
+    """Over the spool: one document on standard output, exit 0, files where it says, and no process left."""
+    ran, folder = played
 
     document = json.loads(ran.stdout)
-    logs = "".join(path.read_text() for path in (tmp_path / "demo").rglob("*.log"))
-    names = "".join(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
-    assert ran.returncode == 0
+    assert ran.returncode == 0, ran.stderr
     _holds(document, "spool")
-    assert document["folder"] == str(tmp_path / "demo")
-    assert (tmp_path / "demo" / "EE" / "settings.toml").is_file()
-    assert _processes(tmp_path) == []
+    assert document["folder"] == str(folder)
+    assert (folder / "EE" / "settings.toml").is_file()
+    assert _processes(folder) == []
+
+
+def test_nothing_of_the_child_is_said_anywhere(played: Any, personal: frozenset[str]):
+    """No name and no free text of the messages is printed, logged, or part of a file's name."""
+    ran, folder = played
+
+    logs = "".join(path.read_text() for path in folder.rglob("*.log"))
+    names = "".join(str(path.relative_to(folder)) for path in folder.rglob("*"))
     assert logs
+    assert "request" in ran.stdout
     assert not [word for word in personal if word in ran.stdout + ran.stderr + logs + names]
+
+
+def test_both_homes_tell_the_same_afterwards(played: Any):
+    """With every node ended, each country's own command shows the digest that the demonstration printed."""
+    ran, folder = played
+    document = json.loads(ran.stdout)
+    message = document["timeline"][0]["message"]
+    offices = {"EE": "social-insurance-board", "FI": "helsinki-wellbeing-services"}
+    shown = {
+        country: _trm("timeline", message, "--home", folder / country, "--authority", office, "--json")
+        for country, office in offices.items()
+    }
+
+    assert {json.loads(one.stdout)["digest"] for one in shown.values()} == {document["nodes"][0]["digest"]}
+    assert {json.loads(one.stdout)["role"] for one in shown.values()} == {"requesting", "requested"}
+
+
+def test_the_receiving_command_shows_and_opens(played: Any):
+    """In the second country's home `trm show --opened` shows the request that the first one's file held."""
+    ran, folder = played
+    message = json.loads(ran.stdout)["timeline"][0]["message"]
+    office = ("--home", folder / "FI", "--authority", "helsinki-wellbeing-services")
+    shown = json.loads(_trm("show", message, *office, "--opened", "--json").stdout)
+
+    assert shown["content"]["body"] == json.loads(read_schema_file("examples/demo/request.json"))["body"]
+    assert shown["state"] == "opened"
 
 
 @pytest.mark.rabbitmq
@@ -153,7 +197,7 @@ def test_a_folder_with_something_in_it_is_left_alone(tmp_path: Path):
 def test_it_leaves_no_process_however_it_ends(tmp_path: Path, number: signal.Signals):
     """Interrupted, ended, or killed without a chance to clean up: the nodes go too."""
     folder = tmp_path / "demo"
-    command = [*COMMAND, "--transport", "spool", "--json", "--folder", str(folder)]
+    command = [*COMMAND, "demo", "--transport", "spool", "--json", "--folder", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=_environment()) as demo:
         started = _wait_until(lambda: len(_processes(folder)) == 3 or demo.poll() is not None, LONGEST_SECONDS)
         running = len(_processes(folder))

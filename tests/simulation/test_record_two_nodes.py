@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.core import record
+from broker.core import evidence
 from broker.core.ids import CountryCode, Digest, MessageId
 from broker.core.procedures import ActKind, ProcedureTable, Role, State, parse_table
 from broker.core.receipts import Receipt, ReceiptKind, contradicts
@@ -196,6 +196,7 @@ def drain(ee: Node, fi: Node) -> None:
 
 
 def check(node: Node, liar: CountryCode | None) -> None:
+    """Hold an honest node against the promises."""
     folded = node.folded()
     assert set(folded.marks) == set(node.entries)
     _check_state(node, folded)
@@ -365,5 +366,5 @@ def _walk_over_holes(self: Any, role: Role) -> Iterable[tuple[int, int]]:
 )
 def test_each_rule_is_needed(name: str, planted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Leaving out own chain, no denying, or the walk without holes lets a liar change what was final."""
-    monkeypatch.setattr(record._View, name, planted)
+    monkeypatch.setattr(evidence.Evidence, name, planted)
     assert _caught(liar=FI, count=3000) or _caught(liar=EE, count=3000)

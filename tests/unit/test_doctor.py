@@ -14,11 +14,10 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, 
 from broker.core.messages import Header, Party
 from broker.core.trust import KeyUse, Member, MemberKey, MemberKind, MemberStatus, TrustList
 from broker.doctor import Finding, Verdict, examine, judging
-from broker.node import TOKEN_KEY_FILE
 from broker.office import open_office
 from broker.ports import MessageRow
 from broker.schema_files import load_catalogue
-from broker.settings import Settings
+from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.system import SystemClock
 from broker.testing.federation import make_federation
 from broker.transport.spool import create

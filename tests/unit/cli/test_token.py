@@ -4,7 +4,7 @@
 
 import asyncio
 
-from broker.cli.token import local_issuer
+from broker.office import local_issuer
 from broker.settings import Settings
 
 

@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Facts about retries, the evidence ladder and calling people."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from broker.core import delivery
+from broker.core.delivery import (
+    ATTENTION_AFTER_ATTEMPTS,
+    RESENDS_BY_ITSELF,
+    AttentionCode,
+    AuditAction,
+    LadderLimits,
+    LadderStep,
+    Overdue,
+    StepLimit,
+    overdue,
+    resend_due,
+    retry,
+)
+from broker.core.errors import (
+    Actor,
+    AdapterFailed,
+    BrokerError,
+    DiskFull,
+    KeyMissing,
+    RecipientSuspended,
+    TransportUnavailable,
+    Unroutable,
+    every_error,
+)
+
+NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+ALMOST_ONE = 0.999_999
+
+
+@given(st.integers(0, 10**6), st.floats(0, 1, exclude_max=True), st.sampled_from(list(every_error())))
+def test_an_entry_is_always_tried_again_between_a_second_and_five_minutes(
+    attempts: int, jitter: float, error: type[BrokerError]
+) -> None:
+    """Whatever failed and however often, there is a next attempt (promise P1)."""
+    wait = retry(attempts, error(), now=NOW, jitter=jitter).next_at - NOW
+    assert timedelta(seconds=1) <= wait <= timedelta(minutes=5)
+
+
+def test_waiting_doubles_up_to_five_minutes() -> None:
+    """The longest wait doubles with each failure."""
+    waits = [
+        round((retry(attempts, TransportUnavailable(), now=NOW, jitter=ALMOST_ONE).next_at - NOW).total_seconds())
+        for attempts in range(10)
+    ]
+    assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+
+
+def test_jitter_spreads_over_the_whole_wait() -> None:
+    """With no jitter the shortest wait is kept at every attempt."""
+    assert retry(9, TransportUnavailable(), now=NOW, jitter=0.0).next_at == NOW + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize("error", [TransportUnavailable(), AdapterFailed()])
+def test_a_passing_failure_calls_a_person_after_some_attempts(error: BrokerError) -> None:
+    """What may go by itself gets a few attempts first."""
+    called = [
+        retry(attempts, error, now=NOW, jitter=0.5).call_person for attempts in range(ATTENTION_AFTER_ATTEMPTS + 1)
+    ]
+    assert called == [False] * (ATTENTION_AFTER_ATTEMPTS - 1) + [True, True]
+
+
+@pytest.mark.parametrize("error", [Unroutable(), KeyMissing(), DiskFull(), RecipientSuspended()])
+def test_what_only_a_person_mends_calls_one_at_once(error: BrokerError) -> None:
+    """The first failure already calls."""
+    assert retry(0, error, now=NOW, jitter=0.5).call_person
+
+
+LADDER = [
+    (LadderStep.PUBLISHED, 1, 12, AttentionCode.OVERDUE_DELIVERED, AttentionCode.FAILED_DELIVERED),
+    (LadderStep.DELIVERED, 12, 24, AttentionCode.OVERDUE_HANDED_OVER, AttentionCode.FAILED_HANDED_OVER),
+    (LadderStep.HANDED_OVER, 24, 36, AttentionCode.OVERDUE_OPENED, AttentionCode.FAILED_OPENED),
+]
+
+
+@pytest.mark.parametrize(("step", "warn", "fail", "warned", "failed"), LADDER)
+def test_each_step_is_late_and_then_failed(
+    step: LadderStep, warn: int, fail: int, warned: AttentionCode, failed: AttentionCode
+) -> None:
+    """One moment before a limit is in time; at the limit it is overdue under its own code."""
+    limits, moment = LadderLimits(), timedelta(milliseconds=1)
+
+    def after(waited: timedelta) -> Overdue | None:
+        return overdue(step, NOW - waited, NOW, limits)
+
+    assert after(timedelta(hours=warn) - moment) is None
+    assert after(timedelta(hours=warn)) is Overdue.WARN
+    assert after(timedelta(hours=fail) - moment) is Overdue.WARN
+    assert after(timedelta(hours=fail)) is Overdue.FAIL
+    assert limits.warn(step) == timedelta(hours=warn)
+    assert limits.judge(step, NOW - timedelta(hours=fail), NOW) is Overdue.FAIL
+    assert AttentionCode.for_overdue(step, failed=False) is warned
+    assert AttentionCode.for_overdue(step, failed=True) is failed
+
+
+def test_nothing_waits_in_a_state_off_the_ladder() -> None:
+    """Asking about an opened entry is a mistake and says so."""
+    with pytest.raises(ValueError, match="opened"):
+        overdue("opened", NOW, NOW, LadderLimits())
+
+
+@pytest.mark.parametrize(("warn", "fail"), [(0, 1), (2, 1), (-1, 1)])
+def test_impossible_limits_are_refused(warn: int, fail: int) -> None:
+    """A limit warns after some time and not later than it fails."""
+    with pytest.raises(ValueError, match="warn"):
+        StepLimit(warn=timedelta(hours=warn), fail=timedelta(hours=fail))
+
+
+def test_silence_is_no_sign_of_loss() -> None:
+    """Without a receipt for something later nothing is sent again, however long it takes."""
+    long_ago = NOW - timedelta(days=30)
+    assert not resend_due(published=long_ago, receipted=False, resends=0, newest_receipted=None)
+    assert not resend_due(published=long_ago, receipted=False, resends=0, newest_receipted=long_ago)
+
+
+def test_a_receipt_for_something_later_is_a_sign_of_loss() -> None:
+    """A later entry was answered and this one was not: it is sent again, at most three times."""
+    earlier = NOW - timedelta(hours=1)
+    due = [
+        resend_due(published=earlier, receipted=False, resends=resends, newest_receipted=NOW)
+        for resends in range(RESENDS_BY_ITSELF + 1)
+    ]
+    assert due == [True, True, True, False]
+    assert not resend_due(published=earlier, receipted=True, resends=0, newest_receipted=NOW)
+    assert not resend_due(published=None, receipted=False, resends=0, newest_receipted=NOW)
+
+
+def test_every_attention_code_says_who_must_act() -> None:
+    """Each code is stable text with an actor and a sentence."""
+    for code in AttentionCode:
+        assert code == code.value == str(code)
+        assert isinstance(code.who, Actor)
+        assert code.meaning.endswith(".")
+    assert len(AttentionCode.overdue()) == 2 * len(LadderStep)
+    assert AttentionCode("gap") is AttentionCode.GAP
+
+
+def test_the_closed_lists_hold_each_text_once() -> None:
+    """No two attention codes and no two audit actions share a text."""
+    for closed in (AttentionCode, AuditAction):
+        assert len({str(member) for member in closed}) == len(closed.__members__)
+
+
+def test_the_limits_are_the_designs() -> None:
+    """Quarantine, parking, resends and repetition keep to the numbers of the design."""
+    assert (delivery.QUARANTINE_MAX_ITEMS, delivery.QUARANTINE_MAX_BYTES) == (1000, 256 * 2**20)
+    assert (delivery.PARKED_MAX_ITEMS, delivery.PARKED_MAX_BYTES) == (200, 64 * 2**20)
+    assert (delivery.REANSWER_SECONDS, delivery.TRUST_REFRESH_SECONDS) == (60, 60)
+    assert (RESENDS_BY_ITSELF, delivery.HOLD_DAYS) == (3, 7)

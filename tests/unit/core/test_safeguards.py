@@ -1,0 +1,212 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Facts about what clears, holds and blocks a message."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.core.errors import SafeguardBlocked, SafeguardHeld
+from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, SchemaVersion
+from broker.core.messages import Header, Party, ValidMessage
+from broker.core.safeguards import Blocked, Cleared, Held, Level, clear, decide
+
+ROOT = Path(__file__).parents[3] / "schemas"
+EXAMPLES = sorted((ROOT / "examples").rglob("*.json"))
+REQUEST = json.loads((ROOT / "examples" / "demo" / "request.json").read_text(encoding="utf-8"))["body"]
+
+
+def _message(body: Any, *, kind: str = "family-tracing.request", to: str = "FI") -> ValidMessage:
+    header = Header(
+        id=MessageId("01890000-0000-7000-8000-000000000001"),
+        type=MessageType(kind),
+        version=SchemaVersion("1.0"),
+        sender=Party(country=CountryCode("EE"), authority=AuthorityId("social-insurance-board")),
+        recipient=Party(country=CountryCode(to), authority=AuthorityId("central-authority")),
+        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
+        exercise=False,
+        nonce="AAAAAAAAAAAAAAAAAAAAAA",
+    )
+    return ValidMessage(header=header, body=body)
+
+
+def _body(
+    *,
+    claim: str = "NONE",
+    nationalities: Any = ("EE",),
+    sought: str = "NONE",
+    sought_nationalities: Any = ("EE",),
+    relatives: Any = None,
+    danger: str = "NO",
+    outcome: str = "NO_DANGER_SEEN",
+    wish: str = "YES",
+) -> dict[str, Any]:
+    body: dict[str, Any] = copy.deepcopy(REQUEST)
+    body["protection_claim"] = {"status": claim}
+    body["child"]["nationalities"] = _fact(nationalities)
+    person = body["persons_sought"][0]
+    person["protection_claim"] = {"status": sought}
+    person["nationalities"] = _fact(sought_nationalities)
+    body["persons_sought"] = [person]
+    body["family_protection_claims"] = relatives or {"not_applicable": True}
+    body["danger_assessment"] |= {"would_endanger": danger, "outcome": outcome}
+    body["child_wish"] = {"heard": {"wants_tracing": wish}}
+    return body
+
+
+def _fact(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {"value": list(value)}
+
+
+def _relative(status: str) -> dict[str, Any]:
+    return {"value": [{"relationship": "SIBLING", "claim": {"status": status}}]}
+
+
+UNKNOWN, STATELESS, FINNISH = {"unknown": True}, ("XXA",), ("EE", "FI")
+SERIOUS = "SERIOUS_DANGER"
+# What is recorded → what the rules say about a message to Finland: nothing, or level and code.
+CASES: dict[str, tuple[dict[str, Any], str | None]] = {
+    "nothing stands against it": ({}, None),
+    "no claim, and the child is Finnish": ({"nationalities": FINNISH}, None),
+    "a pending claim of a child who is not Finnish": ({"claim": "PENDING"}, None),
+    "a pending claim against Finland": ({"claim": "PENDING", "nationalities": FINNISH}, "block contact-with-origin"),
+    "protection granted against Finland": ({"claim": "GRANTED", "nationalities": FINNISH}, "block contact-with-origin"),
+    "a possible claim against Finland": ({"claim": "POSSIBLE", "nationalities": FINNISH}, "block contact-with-origin"),
+    "a claim that nobody recorded, Finnish": (
+        {"claim": "NOT_RECORDED", "nationalities": FINNISH}, "hold claim-not-recorded",
+    ),
+    "a claim that nobody recorded, not Finnish": ({"claim": "NOT_RECORDED"}, None),
+    "a claim of a kind that is new, Finnish": ({"claim": "NEWER", "nationalities": FINNISH}, "hold claim-not-recorded"),
+    "a withdrawn claim would show": ({"claim": "WITHDRAWN", "nationalities": FINNISH}, "block claim-would-show"),
+    "a rejected claim would show": ({"claim": "REJECTED_FINAL", "nationalities": FINNISH}, "block claim-would-show"),
+    "temporary protection, Finnish": (
+        {"claim": "TEMPORARY_PROTECTION", "nationalities": FINNISH}, "hold temporary-protection",
+    ),
+    "temporary protection and serious danger": (
+        {"claim": "TEMPORARY_PROTECTION", "nationalities": FINNISH, "outcome": SERIOUS},
+        "block temporary-protection-danger",
+    ),
+    "protection and a nationality nobody knows": (
+        {"claim": "GRANTED", "nationalities": UNKNOWN}, "hold origin-not-known",
+    ),
+    "protection and a nationality that is withheld": (
+        {"claim": "GRANTED", "nationalities": {"withheld": "DANGER"}}, "hold origin-not-known",
+    ),
+    "protection of a stateless child": ({"claim": "PENDING", "nationalities": STATELESS}, "hold origin-not-known"),
+    "no claim and a nationality nobody knows": ({"nationalities": UNKNOWN}, None),
+    "the mother's claim against Finland": (
+        {"sought": "PENDING", "sought_nationalities": FINNISH}, "block contact-with-origin",
+    ),
+    "the mother's claim, the child Finnish": (
+        {"sought": "GRANTED", "nationalities": FINNISH}, "block contact-with-origin",
+    ),
+    "a sibling's claim, the child Finnish": (
+        {"relatives": _relative("PENDING"), "nationalities": FINNISH}, "block contact-with-origin",
+    ),
+    "a sibling without claim": ({"relatives": _relative("NONE"), "nationalities": FINNISH}, None),
+    "relatives of whom nothing is known, Finnish": (
+        {"relatives": UNKNOWN, "nationalities": FINNISH}, "hold claim-not-recorded",
+    ),
+    "relatives' claims withheld, Finnish": (
+        {"relatives": {"withheld": "DANGER"}, "nationalities": FINNISH}, "hold claim-not-recorded",
+    ),
+    "sending would endanger": ({"danger": "YES"}, "block would-endanger"),
+    "nobody knows whether sending endangers": ({"danger": "UNKNOWN"}, "block danger-not-known"),
+    "the child does not want it": ({"wish": "NO"}, "hold child-does-not-want"),
+    "the child has not decided": ({"wish": "UNDECIDED"}, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_request_is_judged_by_what_is_recorded(name: str) -> None:
+    """Each recorded fact clears, holds or blocks as the rules say."""
+    facts, expected = CASES[name]
+    decision = decide(_message(_body(**facts)))
+    if expected is None:
+        assert isinstance(decision, Cleared)
+        return
+    level, code = expected.split()
+    assert isinstance(decision, Blocked if level == "block" else Held)
+    assert (level, code) in {(reason.level.value, reason.code) for reason in decision.reasons}
+
+
+def test_a_child_that_was_not_heard_yet_for_a_lawful_reason_is_no_obstacle() -> None:
+    """The schema asks for the reason; the rule accepts it."""
+    body = _body()
+    body["child_wish"] = {"not_heard": {"because": ["TOO_YOUNG_ASSESSED"]}}
+    assert isinstance(decide(_message(body)), Cleared)
+
+
+def test_what_is_cleared_names_the_rules_that_looked() -> None:
+    """The cleared message carries the very message and the rules' names."""
+    message = _message(_body())
+    cleared = clear(message)
+    assert cleared.message is message
+    assert cleared.reasons == ("R-01", "R-02", "R-05", "R-17")
+
+
+def test_a_block_lists_the_holds_too() -> None:
+    """Whoever mends a blocked message sees everything at once; the place is the block's."""
+    message = _message(_body(danger="YES", wish="NO"))
+    decision = decide(message)
+    assert isinstance(decision, Blocked)
+    assert [reason.level for reason in decision.reasons] == [Level.BLOCK, Level.HOLD]
+    with pytest.raises(SafeguardBlocked) as caught:
+        clear(message)
+    assert caught.value.where == "/body/danger_assessment/would_endanger"
+    assert "R-02" in caught.value.detail
+    assert "R-05" in caught.value.detail
+
+
+def test_a_hold_is_refused_with_its_reason_and_no_value() -> None:
+    """The caller reads the rule; nothing of the message is repeated."""
+    message = _message(_body(claim="NOT_RECORDED", nationalities=FINNISH))
+    with pytest.raises(SafeguardHeld) as caught:
+        clear(message)
+    assert caught.value.where == "/body/protection_claim/status"
+    assert "R-01" in caught.value.detail
+    assert not any(value in str(caught.value) for value in ("NOT_RECORDED", "FI", "Maarika"))
+
+
+def test_a_type_without_rules_does_not_leave() -> None:
+    """What nobody has thought about is blocked."""
+    decision = decide(_message({}, kind="transfer.departure"))
+    assert isinstance(decision, Blocked)
+    assert decision.reasons[0].code == "no-rules"
+
+
+@pytest.mark.parametrize("kind", ["family-tracing.withdrawal", "family-tracing.alarm-closed", "any.alarm-closed"])
+def test_a_stop_and_the_closing_of_an_alarm_always_get_out(kind: str) -> None:
+    """They say nothing about a person."""
+    assert isinstance(decide(_message({}, kind=kind)), Cleared)
+
+
+@pytest.mark.parametrize("kind", ["family-tracing.result", "family-tracing.partial-result"])
+@pytest.mark.parametrize(("danger", "outcome"), [("NO", Cleared), ("YES", Blocked), ("UNKNOWN", Blocked)])
+def test_an_answer_passes_the_danger_test_too(kind: str, danger: str, outcome: type) -> None:
+    """R-02 holds for requests and replies alike."""
+    assert isinstance(decide(_message({"danger_assessment": {"would_endanger": danger}}, kind=kind)), outcome)
+
+
+def test_every_casework_type_that_ships_has_rules() -> None:
+    """No schema ships whose messages could not be judged."""
+    for folder in (ROOT / "messages").glob("*/*/"):
+        kind = f"{folder.parent.name}.{folder.name}"
+        if folder.parent.name not in {"node", "header"}:
+            decision = decide(_message(_body(), kind=kind))
+            assert isinstance(decision, Cleared), kind
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_no_example_that_ships_is_blocked(path: Path) -> None:
+    """What people are shown as an example leaves, or at most waits for a second person; the demo's leaves."""
+    example = json.loads(path.read_text(encoding="utf-8"))
+    decision = decide(_message(example["body"], kind=example["type"], to=example["recipient"]["country"]))
+    assert not isinstance(decision, Blocked)
+    assert isinstance(decision, Cleared) or path.parent.name != "demo"
