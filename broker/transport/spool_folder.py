@@ -108,7 +108,7 @@ class SpoolFolder:
         """
         with _as_ours():
             self._hold_lock()
-            waiting = sorted(entry.name for entry in os.scandir(self._own / "new") if _readable(entry))
+            waiting = sorted(entry.name for entry in _entries(self._own / "new") if _readable(entry))
             claims: list[Claim] = []
             for name in waiting:
                 if len(claims) == most:
@@ -153,9 +153,7 @@ class SpoolFolder:
         """
         with _as_ours():
             found = [
-                (entry, match)
-                for entry in os.scandir(self._own / "claimed")
-                if (match := _CLAIMED.fullmatch(entry.name))
+                (entry, match) for entry in _entries(self._own / "claimed") if (match := _CLAIMED.fullmatch(entry.name))
             ]
             others = {match["owner"] for _, match in found} - {self._owner}
             gone = {owner for owner in others if self._is_gone(owner)}
@@ -165,7 +163,7 @@ class SpoolFolder:
                     with contextlib.suppress(FileNotFoundError):
                         Path(entry.path).replace(self._own / "new" / match["name"])
                         back += 1
-            for entry in os.scandir(self._own / "tmp"):
+            for entry in _entries(self._own / "tmp"):
                 with contextlib.suppress(OSError):
                     if entry.stat(follow_symlinks=False).st_mtime < now - _LEFTOVER_SECONDS:
                         Path(entry.path).unlink()
@@ -181,7 +179,7 @@ class SpoolFolder:
             return "This node may not write into its spool folder."
         with contextlib.suppress(OSError):
             if any(
-                entry.name.lower().endswith(".jwe") and not _readable(entry) for entry in os.scandir(self._own / "new")
+                entry.name.lower().endswith(".jwe") and not _readable(entry) for entry in _entries(self._own / "new")
             ):
                 return (
                     "The spool holds envelope files whose names are not <message id>.<digest>.jwe; they are not read."
@@ -239,6 +237,11 @@ def _synchronise(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _entries(folder: Path) -> list[os.DirEntry[str]]:
+    with os.scandir(folder) as entries:
+        return list(entries)
 
 
 def _readable(entry: os.DirEntry[str]) -> bool:
