@@ -10,25 +10,26 @@ from dataclasses import dataclass
 from typing import Any
 
 from broker.adapter_api import Adapter, AdapterContext, AdapterEvent, discover
-from broker.catalogue import Catalogue
 from broker.core.delivery import AttentionCode
 from broker.core.errors import AdapterFailed, BrokerError, Forbidden, SettingsInvalid
-from broker.core.ids import AuthorityId, CountryCode
-from broker.flows.submit import Accepted, Submit
-from broker.ledger import Ledger
+from broker.core.ids import AuthorityId
+from broker.flows.submit import Accepted
 from broker.logs import Event, Log
-from broker.ports import Clock, Store
+from broker.metrics import Metrics
+from broker.ports import Transaction
 from broker.settings import Settings
+from broker.wiring import Desk
 
 __all__ = ["AdapterPlace", "Adapters", "place_adapters"]
 
 RESTART_SECONDS = 5.0
 RESTART_MAX_SECONDS = 300.0
+WELL_SECONDS = 60.0  # after which an adapter that was started again counts as mended
 
 _EVENTS = {
     AdapterEvent.SUBMITTED: Event.MESSAGE_SUBMITTED,
     AdapterEvent.REFUSED: Event.MESSAGE_REFUSED,
-    AdapterEvent.DELAYED: Event.ADAPTER_FAILED,
+    AdapterEvent.DELAYED: Event.ADAPTER_DELAYED,
 }
 
 
@@ -67,24 +68,11 @@ def _anchored(settings: Settings, key: str, value: Any) -> Any:
 class Adapters:
     """The adapters of one node while it runs."""
 
-    def __init__(
-        self,
-        places: tuple[AdapterPlace, ...],
-        *,
-        us: CountryCode,
-        submit: Submit,
-        catalogue: Catalogue,
-        store: Store,
-        ledger: Ledger,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, places: tuple[AdapterPlace, ...], *, desk: Desk, metrics: Metrics) -> None:
         self._places = places
-        self._us = us
-        self._submit = submit
-        self._catalogue = catalogue
-        self._store = store
-        self._ledger = ledger
-        self._clock = clock
+        self._desk = desk
+        self._metrics = metrics
+        self._clock = desk.clock
         self._log = Log("adapters")
         self._by_authority = {office: place.adapter for place in places for office in place.authorities}
 
@@ -111,30 +99,50 @@ class Adapters:
         while True:
             started = self._clock.monotonic()
             self._log.info(Event.ADAPTER_STARTED, adapter=place.name)
-            try:
-                await place.adapter.run(self._context(place))
-                error: Exception = AdapterFailed("The adapter ended by itself.")
-            except Exception as failure:  # foreign code must not stop the node (promise P7: a person is told)
-                error = failure
+            error = await self._run(place)
             self._log.error(Event.ADAPTER_FAILED, error, adapter=place.name)
             await self._tell(place, error)
-            pause = RESTART_SECONDS if self._clock.monotonic() - started > RESTART_MAX_SECONDS else pause * 2
-            await self._clock.sleep(min(pause, RESTART_MAX_SECONDS))
+            if self._clock.monotonic() - started >= RESTART_MAX_SECONDS:
+                pause = RESTART_SECONDS
+            await self._clock.sleep(pause)
+            pause = min(pause * 2, RESTART_MAX_SECONDS)
+
+    async def _run(self, place: AdapterPlace) -> Exception:
+        """Run the adapter until it ends, and return why it did."""
+        mending = asyncio.create_task(self._mended(place), name=f"adapter {place.name} well")
+        try:
+            await place.adapter.run(self._context(place))
+        except Exception as failure:  # foreign code must not stop the node (promise P7: a person is told)
+            return failure
+        finally:
+            mending.cancel()
+            await asyncio.wait({mending})  # or it could close the entry that is opened next
+        return AdapterFailed("The adapter ended by itself.")
+
+    async def _mended(self, place: AdapterPlace) -> None:
+        """Close the call for a person once the adapter has run for a while."""
+        await self._clock.sleep(WELL_SECONDS)
+        await self._note(
+            lambda tx: tx.resolve_attention(AttentionCode.ADAPTER_STOPPED, place.name, at=self._clock.now(), by="node")
+        )
 
     async def _tell(self, place: AdapterPlace, error: Exception) -> None:
         detail = error.detail if isinstance(error, AdapterFailed) else f"The adapter raised {type(error).__name__}."
-        try:
-            await self._store.run(
-                lambda tx: self._ledger.call(
-                    tx, AttentionCode.ADAPTER_STOPPED, place.name, now=self._clock.now(), detail=detail
-                )
+        await self._note(
+            lambda tx: self._desk.ledger.call(
+                tx, AttentionCode.ADAPTER_STOPPED, place.name, now=self._clock.now(), detail=detail
             )
+        )
+
+    async def _note(self, fn: Callable[[Transaction], object]) -> None:
+        try:
+            await self._desk.store.run(fn)
         except BrokerError as trouble:
             self._log.error(Event.STORE_FAILED, trouble)
 
     def _context(self, place: AdapterPlace) -> AdapterContext:
         return AdapterContext(
-            us=self._us,
+            us=self._desk.us,
             authorities=place.authorities,
             submit=self._submit_for(place),
             clock=self._clock,
@@ -143,12 +151,15 @@ class Adapters:
 
     def _submit_for(self, place: AdapterPlace) -> Callable[[Mapping[str, Any], str], Awaitable[Accepted]]:
         async def submit(data: Mapping[str, Any], idempotency_key: str) -> Accepted:
-            submission = self._catalogue.parse_submission(
+            submission = self._desk.catalogue.parse_submission(
                 data, actor=f"adapter:{place.name}", route=place.name, idempotency_key=idempotency_key
             )
             if submission.sender_authority not in place.authorities:
                 raise Forbidden("This adapter does not serve that office.", where="/sender/authority")
-            return await self._submit(submission)
+            accepted = await self._desk.submit(submission)
+            if not accepted.repeated:
+                self._metrics.submitted(submission.recipient.country, submission.type)
+            return accepted
 
         return submit
 

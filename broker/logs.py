@@ -73,6 +73,7 @@ class Event(StrEnum):
     ADAPTER_STARTED = "adapter.started"
     ADAPTER_STOPPED = "adapter.stopped"
     ADAPTER_FAILED = "adapter.failed"
+    ADAPTER_DELAYED = "adapter.delayed"
     LIBRARY = "library.record"  # another library's record, without its text
 
 

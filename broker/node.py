@@ -59,15 +59,7 @@ class Node:
         self._compute = ThreadCompute(self.settings.compute_threads)
         self._stopping = asyncio.Event()
         self._bells = bells
-        self._adapters = Adapters(
-            place_adapters(self.settings),
-            us=self.settings.country,
-            submit=office.submit,
-            catalogue=office.catalogue,
-            store=office.store,
-            ledger=office.ledger,
-            clock=office.clock,
-        )
+        self._adapters = Adapters(place_adapters(self.settings), desk=office, metrics=self.metrics)
         self._notifier = LogNotifier(Log("notify"), self.metrics)
         engine = self._build_engine()
         self._receiving = self._build_receiving(engine)
@@ -150,6 +142,7 @@ class Node:
                 trust=lambda: self._bells.ring("trust"),
                 parked=lambda: self._bells.ring("parked"),
             ),
+            tally=self.metrics,
         )
 
     def _build_receiving(self, engine: Engine) -> Receiving:

@@ -536,6 +536,19 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
 
+# --- counting -------------------------------------------------------------------------------------------------------
+
+
+class Tally(Protocol):
+    """Counts what a running node's flows did, after it is committed; countries, codes and kinds, nothing of a case."""
+
+    def published(self, peer: str) -> None: ...
+    def publish_failed(self, peer: str, code: str) -> None: ...
+    def received(self, peer: str, message_type: str) -> None: ...
+    def receipt(self, *, direction: str, peer: str, kind: str) -> None: ...
+    def delivered(self, peer: str, seconds: float) -> None: ...
+
+
 # --- people and national systems ------------------------------------------------------------------------------------
 
 

@@ -22,7 +22,7 @@ from broker.flows.refresh_trust import RefreshTrust
 from broker.flows.submit import Submit
 from broker.flows.watch import Watch
 from broker.ledger import Ledger
-from broker.ports import Clock, Compute, Ids, Notifier, Store, Transport, TrustSource, Vault
+from broker.ports import Clock, Compute, Ids, Notifier, Store, Tally, Transport, TrustSource, Vault
 from broker.reception import Reception
 
 __all__ = ["Desk", "Engine", "Keys", "Rings", "wire_desk", "wire_engine"]
@@ -110,6 +110,7 @@ def wire_engine(
     limits: LadderLimits,
     envelope_life: timedelta,
     rings: Rings,
+    tally: Tally,
 ) -> Engine:
     """Return the engine over the same store."""
     us, store, trust, clock, ids, ledger = desk.us, desk.store, desk.trust, desk.clock, desk.ids, desk.ledger
@@ -130,6 +131,7 @@ def wire_engine(
             ids=ids,
             ledger=ledger,
             envelope_life=envelope_life,
+            tally=tally,
         ),
         receive=Receive(
             us=us,
@@ -141,6 +143,7 @@ def wire_engine(
             reception=Reception(us=us, catalogue=desk.catalogue, trust=trust, ledger=ledger, clock=clock),
             wake=rings.work,
             unknown=rings.trust,
+            tally=tally,
         ),
         deliver=Deliver(
             us=us,

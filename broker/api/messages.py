@@ -132,7 +132,8 @@ class Messages:
 
     def _account(self, submission: Submission, accepted: Accepted) -> None:
         peer = submission.recipient.country
-        self._services.metrics.submitted(peer, submission.type)
+        if not accepted.repeated:
+            self._services.metrics.submitted(peer, submission.type)
         self._log.info(
             Event.MESSAGE_SUBMITTED,
             message=accepted.message,

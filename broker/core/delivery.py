@@ -289,6 +289,10 @@ class AttentionCode(StrEnum):
     PARKED = "parked", Actor.FEDERATION, "Something came that still cannot be believed; it is offered again and again."
     ADAPTER_STOPPED = "adapter-stopped", Actor.OPERATOR, "An adapter ended by a fault; it is started again."
     NODE_UNWELL = "node-unwell", Actor.OPERATOR, "One of this node's own health checks keeps failing."
+    CLOCK = (
+        "clock", Actor.OPERATOR,
+        "A message says that it was made in the future: compare this node's clock with the time, then its sender's.",
+    )  # fmt: skip
     QUARANTINED = "quarantined", Actor.SECURITY, "Something came that cannot be believed; it is kept sealed."
     TRUST_LIST = "trust-list", Actor.FEDERATION, "The newer trust list cannot be used; the previous one is in force."
 

@@ -50,6 +50,11 @@ class MessageId(_Id):
     __slots__ = ()
     pattern = re.compile(_UUID7, re.ASCII)
 
+    @property
+    def made(self) -> float:
+        """Unix seconds at which its node made it."""
+        return int(self[:8] + self[9:13], 16) / 1000
+
 
 class ProcedureId(_Id):
     """UUIDv7 of one piece of cross-border work between two members."""

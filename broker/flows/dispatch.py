@@ -13,10 +13,10 @@ from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, AttentionCode, r
 from broker.core.errors import BrokerError, RecipientSuspended, UnknownRecipient
 from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
 from broker.core.messages import Header, OutboxEntry, OutboxKind, Party, ProfileHeader, SealedEnvelope
-from broker.core.receipts import MAX_RECEIPTS, to_body
+from broker.core.receipts import MAX_RECEIPTS, ReceiptKind, to_body
 from broker.core.trust import KeyUse, MemberStatus, TrustList
 from broker.ledger import Ledger
-from broker.ports import Clock, Compute, Ids, OutboxRow, Store, Transaction, Transport, TrustSource, Vault
+from broker.ports import Clock, Compute, Ids, OutboxRow, Store, Tally, Transaction, Transport, TrustSource, Vault
 from broker.security.sealing import seal
 
 __all__ = ["Dispatch", "Outcome"]
@@ -50,6 +50,7 @@ class Dispatch:
         ids: Ids,
         ledger: Ledger,
         envelope_life: timedelta,
+        tally: Tally,
     ) -> None:
         self._us = us
         self._store = store
@@ -61,6 +62,7 @@ class Dispatch:
         self._ids = ids
         self._ledger = ledger
         self._life = envelope_life
+        self._tally = tally
 
     async def __call__(self) -> int:
         """Send one batch; return how many entries were taken, so that the caller knows whether more may wait.
@@ -76,6 +78,8 @@ class Dispatch:
         outcomes = await asyncio.gather(*(self._publish(outcome) for outcome in sealed))
         # Shielded: a cancelled worker must not forget that it published.
         await asyncio.shield(self._store.run(lambda tx: self._settle(tx, outcomes, token)))
+        for outcome in outcomes:
+            self._count(outcome.row.entry, outcome.error)
         return len(rows)
 
     def _take(self, tx: Transaction, token: str) -> tuple[OutboxRow, ...]:
@@ -182,3 +186,13 @@ class Dispatch:
                 self._ledger.call(
                     tx, AttentionCode.NOT_SENT, entry.id, peer=entry.recipient, now=now, detail=error.detail
                 )
+
+    def _count(self, entry: OutboxEntry, error: BrokerError | None) -> None:
+        if error is not None:
+            self._tally.publish_failed(entry.recipient, error.code)
+            return
+        self._tally.published(entry.recipient)
+        if entry.kind is OutboxKind.RECEIPTS:
+            for kind in ReceiptKind:  # canonical JSON without any free text: each kind stands there in this spelling
+                for _ in range(entry.content.count(f'"kind":"{kind}"'.encode("ascii"))):
+                    self._tally.receipt(direction="out", peer=entry.recipient, kind=kind)

@@ -18,10 +18,11 @@ from broker.core.delivery import (
     AttentionCode,
     AuditAction,
 )
-from broker.core.errors import BrokerError, Fate, IdReused, Internal, NodeError, SenderError, TooLarge
-from broker.core.ids import CountryCode, Digest
+from broker.core.errors import BrokerError, ClockAhead, Fate, IdReused, Internal, NodeError, SenderError, TooLarge
+from broker.core.ids import CountryCode, Digest, MessageId
 from broker.core.messages import Delivery, VerifiedMessage
-from broker.ports import AuditRow, Clock, Compute, HeldDelivery, SeenRaw, Store, Transaction, TrustSource, Vault
+from broker.core.receipts import ReceiptKind
+from broker.ports import AuditRow, Clock, Compute, HeldDelivery, SeenRaw, Store, Tally, Transaction, TrustSource, Vault
 from broker.reception import Reception
 from broker.security.envelope import MAX_ENVELOPE, parse
 from broker.security.sealing import open_envelope, verify
@@ -46,6 +47,7 @@ class Receive:
         reception: Reception,
         wake: Callable[[], None],
         unknown: Callable[[], None],
+        tally: Tally,
     ) -> None:
         """Args:
         reception: the transaction steps that decide about a believed message.
@@ -61,6 +63,7 @@ class Receive:
         self._reception = reception
         self._wake = wake
         self._unknown = unknown
+        self._tally = tally
 
     async def __call__(self, delivery: Delivery) -> str:
         """Decide about one delivery; when this returns, the transport may forget it.
@@ -88,6 +91,7 @@ class Receive:
             verified = await self._compute.run(lambda: self._believe(delivery))
             outcome = await self._record(verified, raw_sha256)
             await self._unpark(delivery, raw_sha256)
+            self._count(verified, outcome)
             return outcome
         except BrokerError as error:
             if error.fate is Fate.RETRY or isinstance(error, NodeError):
@@ -135,6 +139,16 @@ class Receive:
             await self._store.run(answer)
         return "repeat"
 
+    def _count(self, verified: VerifiedMessage, outcome: str) -> None:
+        peer = verified.sender
+        if outcome == "recorded":
+            self._tally.received(peer, verified.header["type"])
+        for receipt in verified.body["receipts"] if outcome == "receipts" else ():
+            self._tally.receipt(direction="in", peer=peer, kind=receipt["kind"])
+            if receipt["kind"] == ReceiptKind.DELIVERED:
+                waited = self._clock.now().timestamp() - MessageId(receipt["message"]).made
+                self._tally.delivered(peer, max(waited, 0.0))
+
     def _believe(self, delivery: Delivery) -> VerifiedMessage:
         if len(delivery.raw) > MAX_ENVELOPE:
             raise TooLarge
@@ -155,6 +169,8 @@ class Receive:
         )
         if error.fate is Fate.PARK:
             tx.park(held, max_items=PARKED_MAX_ITEMS, max_bytes=PARKED_MAX_BYTES)
+            if isinstance(error, ClockAhead):  # waiting does not mend a clock
+                self._reception.call(tx, AttentionCode.CLOCK, delivery.user or "unknown")
             return
         tx.unpark(raw_sha256)
         tx.quarantine(held, max_items=QUARANTINE_MAX_ITEMS, max_bytes=QUARANTINE_MAX_BYTES)

@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from sqlalchemy import Connection, CursorResult, Executable, Row, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
 from broker.core.errors import BrokerError, StoreCorrupt
 from broker.storage.faults import Fault, fault_of
+from broker.storage.prepared import Prepared, prepare
 
 __all__ = ["Execution", "PerDialect", "insert_new"]
 
@@ -42,11 +44,12 @@ class Execution:
     in transactions of their own: a function that swallowed the error would commit half of its work.
     """
 
-    __slots__ = ("_connection", "_dialect", "fault")
+    __slots__ = ("_connection", "_dialect", "_driver", "fault")
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._dialect = connection.dialect.name
+        self._driver = cast("sqlite3.Connection", connection.connection.dbapi_connection)
         self.fault: Fault | None = None
 
     def all(self, statement: Executable | PerDialect, parameters: Parameters | None = None) -> Sequence[Row[Any]]:
@@ -56,7 +59,10 @@ class Execution:
             StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
         """
         try:
-            return self._execute(statement, parameters).all()
+            prepared = self._prepared(statement, parameters)
+            if prepared is None:
+                return self._execute(statement, parameters).all()
+            return [prepared.made(row) for row in prepared.run(self._driver, _named(parameters)).fetchall()]
         except Exception as error:
             raise self._failed(error) from None
 
@@ -66,8 +72,17 @@ class Execution:
         Raises:
             StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
         """
+        rows = self.all(statement, parameters)
+        return rows[0] if rows else None
+
+    def listed(self, statement: Executable, parameters: Parameters) -> Sequence[Row[Any]]:
+        """Return every row of a statement that was made for this one call: preparing it would not pay.
+
+        Raises:
+            StoreUnavailable, StoreCorrupt: the transaction is lost.
+        """
         try:
-            return self._execute(statement, parameters).first()
+            return self._execute(statement, parameters).all()
         except Exception as error:
             raise self._failed(error) from None
 
@@ -78,9 +93,21 @@ class Execution:
             StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
         """
         try:
-            return self._execute(statement, parameters).rowcount
+            prepared = self._prepared(statement, parameters)
+            if prepared is None:
+                return self._execute(statement, parameters).rowcount
+            return prepared.run(self._driver, _named(parameters)).rowcount
         except Exception as error:
             raise self._failed(error) from None
+
+    def _prepared(self, statement: Executable | PerDialect, parameters: Parameters | None) -> Prepared | None:
+        if self.fault is not None:
+            raise self.fault.error
+        if self._dialect != "sqlite" or isinstance(parameters, Sequence):
+            return None
+        if isinstance(statement, PerDialect):
+            statement = statement.sqlite
+        return prepare(statement, frozenset(parameters or ()))
 
     def _execute(self, statement: Executable | PerDialect, parameters: Parameters | None) -> CursorResult[Any]:
         if self.fault is not None:
@@ -94,3 +121,7 @@ class Execution:
             unreadable = isinstance(error, (ValueError, TypeError, BrokerError))  # a stored value is not of its kind
             self.fault = fault_of(error) or Fault(error=StoreCorrupt() if unreadable else error)
         return self.fault.error
+
+
+def _named(parameters: Parameters | None) -> Mapping[str, Any]:
+    return parameters if isinstance(parameters, Mapping) else {}

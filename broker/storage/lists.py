@@ -74,10 +74,10 @@ def list_messages(db: Execution, wanted: MessageFilter, *, cursor: str | None, l
     found: list[Row[Any]] = []
     if wanted.direction in {None, "out"}:
         peer, at = outbox.c.recipient, outbox.c.created
-        found += db.all(_limited(_OUT, outbox.c, "out", peer, at, wanted, last).limit(limit + 1))
+        found += db.listed(_limited(_OUT, outbox.c, "out", peer, at, wanted, last).limit(limit + 1), {})
     if wanted.direction in {None, "in"}:
         peer, at = inbox.c.sender, inbox.c.received
-        found += db.all(_limited(_IN, inbox.c, "in", peer, at, wanted, last).limit(limit + 1))
+        found += db.listed(_limited(_IN, inbox.c, "in", peer, at, wanted, last).limit(limit + 1), {})
     found.sort(key=_key, reverse=True)
     items = tuple(_row(row) for row in found[:limit])
     return Page(items=items, next=to_cursor(_key(found[limit - 1])) if items and len(found) > limit else None)
@@ -85,7 +85,7 @@ def list_messages(db: Execution, wanted: MessageFilter, *, cursor: str | None, l
 
 def find_message(db: Execution, message: MessageId, authority: AuthorityId | None) -> MessageRow | None:
     """Return one message with its content; where several countries used its id, the newest that may be seen."""
-    rows = [*db.all(_ONE_OUT, {"message": message}), *db.all(_ALL_IN, {"message": message})]
+    rows = [*db.listed(_ONE_OUT, {"message": message}), *db.listed(_ALL_IN, {"message": message})]
     return next((_row(row) for row in rows if authority in {None, row.authority}), None)
 
 

@@ -75,7 +75,7 @@ class SqlReader:
             statement = statement.where(procedure.c.our_authority == authority)
         if last is not None:
             statement = statement.where(_before((procedure.c.opened, procedure.c.id), last))
-        rows = self._db.all(statement, {"most": limit + 1})
+        rows = self._db.listed(statement, {"most": limit + 1})
         items = tuple(procedures.procedure_row(row) for row in rows[:limit])
         ends = [(to_milliseconds(item.opened), str(item.ref.id)) for item in items]
         return Page(items=items, next=to_cursor(ends[-1]) if ends and len(rows) > limit else None)
@@ -102,7 +102,7 @@ class SqlReader:
             statement = statement.where(attention.c.resolved.is_(None))
         if last is not None:
             statement = statement.where(_before((attention.c.at, attention.c.id), last))
-        rows = self._db.all(statement, {"most": limit + 1})
+        rows = self._db.listed(statement, {"most": limit + 1})
         items = tuple(people.attention_row(row) for row in rows[:limit])
         ends = [(to_milliseconds(item.at), item.id) for item in items]
         return Page(items=items, next=to_cursor(ends[-1]) if ends and len(rows) > limit else None)
@@ -114,7 +114,7 @@ class SqlReader:
     def audit(self, *, cursor: str | None, limit: int) -> Page:
         last = from_cursor(cursor, (int,))
         statement = _AUDIT if last is None else _AUDIT.where(audit.c.id < last[0])
-        rows = self._db.all(statement, {"most": limit + 1})
+        rows = self._db.listed(statement, {"most": limit + 1})
         items = tuple(people.audit_row(row) for row in rows[:limit])
         return Page(items=items, next=to_cursor([rows[limit - 1].id]) if items and len(rows) > limit else None)
 

@@ -17,7 +17,7 @@ __all__ = ["Endpoint", "Network"]
 
 @dataclass(slots=True)
 class Network:
-    """What is on its way; a test may reorder, duplicate, change or drop it."""
+    """What is on its way, until it is settled; a test may reorder, duplicate, change or drop it."""
 
     waiting: dict[CountryCode, list[Delivery]] = field(default_factory=dict)
     published: list[SealedEnvelope] = field(default_factory=list)  # everything that ever left, in order
@@ -58,7 +58,12 @@ class Endpoint:
             await asyncio.sleep(0)
 
     async def done(self, delivery: Delivery) -> None:
-        """Forget it."""
+        """Forget it; what was taken and never settled still waits, as with a real transport."""
+        waiting = self._network.waiting[self._us]
+        for position, other in enumerate(waiting):
+            if other is delivery:  # one of several copies
+                del waiting[position]
+                return
 
     async def again(self, delivery: Delivery) -> None:
         """Let it wait again."""

@@ -25,7 +25,7 @@ from broker.core.errors import NodeError
 __all__ = ["PrivateRabbit", "RabbitStartFailed", "installed_program"]
 
 _BIN = Path("/usr/lib/rabbitmq/bin")  # Debian: /usr/sbin holds wrappers that change user and folder
-_KEEPER = 'read -r _; kill -9 -- "-$0"'
+_KEEPER = 'read -r _; kill -9 "-$0"; rm -rf "$1"'  # dash knows no "--" before a process group
 _END_SECONDS = 10.0
 _START_SECONDS = 90.0  # a loaded machine; an idle one needs 5 to 8
 _CONFIG = """\
@@ -194,7 +194,7 @@ class PrivateRabbit:
                 start_new_session=True,
             )
         keeper = subprocess.Popen(
-            ["/bin/sh", "-c", _KEEPER, str(part.pid)], stdin=subprocess.PIPE, start_new_session=True
+            ["/bin/sh", "-c", _KEEPER, str(part.pid), str(self._folder)], stdin=subprocess.PIPE, start_new_session=True
         )
         self._parts[name] = part, keeper
 

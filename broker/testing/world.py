@@ -11,6 +11,7 @@ async with World.create(folder, ("EE", "FI")) as world:
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from broker.adapter_api import Adapter
+from broker.catalogue import Catalogue
 from broker.core.delivery import LadderLimits
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import Delivery, Submission
@@ -26,11 +28,12 @@ from broker.core.trust import Member, TrustList
 from broker.flows.receive import PARKED
 from broker.flows.submit import Accepted
 from broker.home import generate_keys, member_of
-from broker.ports import Attention, Store
+from broker.ports import Attention, Store, Transport
 from broker.schema_files import load_catalogue, read_schema_file
 from broker.storage import migrate, open_store
 from broker.testing.clock import HandClock
 from broker.testing.compute import InlineCompute
+from broker.testing.crashes import Fuse
 from broker.testing.federation import OFFICES
 from broker.testing.ids import SeededIds
 from broker.testing.network import Network
@@ -70,6 +73,33 @@ class SilentNotifier:
         self.told.append(attention)
 
 
+class KeptTally:
+    """Implements `ports.Tally`: keeps what was counted, in order."""
+
+    def __init__(self) -> None:
+        self.counted: list[tuple[str, ...]] = []
+
+    def published(self, peer: str) -> None:
+        """Keep it."""
+        self.counted.append(("published", peer))
+
+    def publish_failed(self, peer: str, code: str) -> None:
+        """Keep it."""
+        self.counted.append(("publish-failed", peer, code))
+
+    def received(self, peer: str, message_type: str) -> None:
+        """Keep it."""
+        self.counted.append(("received", peer, message_type))
+
+    def receipt(self, *, direction: str, peer: str, kind: str) -> None:
+        """Keep it."""
+        self.counted.append(("receipt", direction, peer, kind))
+
+    def delivered(self, peer: str, seconds: float) -> None:
+        """Keep it."""
+        self.counted.append(("delivered", peer, f"{seconds:.3f}"))
+
+
 @dataclass(slots=True)
 class Country:
     """One simulated node."""
@@ -84,6 +114,9 @@ class Country:
     desk: Desk
     engine: Engine
     store: Store
+    transport: Transport
+    fuse: Fuse
+    tally: KeptTally
     adapters: dict[AuthorityId, Adapter] = field(default_factory=dict)
     notifier: SilentNotifier = field(default_factory=SilentNotifier)
     outcomes: list[str] = field(default_factory=list)  # what became of each delivery
@@ -102,9 +135,10 @@ class Country:
     async def step(self) -> int:
         """Do everything once that waits here; return how much that was."""
         done = await self.engine.dispatch()
-        waiting, self.network.waiting[self.us] = self.network.waiting[self.us], []
+        waiting = list(self.network.waiting[self.us])
         for delivery in waiting:
             self.outcomes.append(await self.engine.receive(delivery))
+            await self.transport.done(delivery)
         return done + len(waiting) + await self.engine.deliver()
 
     async def offer_parked(self) -> None:
@@ -146,7 +180,7 @@ class World:
         cls, folder: Path, names: Sequence[str] = ("EE", "FI", "SE"), *, urls: Mapping[str, str] | None = None
     ) -> World:
         """Make the countries with fresh keys; stores are SQLite files in the folder unless addresses are given."""
-        clock, network, catalogue = HandClock(), Network(), load_catalogue()
+        clock, network, catalogue = HandClock(), Network(), _catalogue()
         keys = {CountryCode(name): generate_keys() for name in names}
         versions = {kind: catalogue.versions(kind) for kind in catalogue.types()}
         members = {
@@ -193,6 +227,16 @@ class World:
             network=self.network, clock=self.clock, trust=old.trust, ids=old.ids, adapters=old.adapters,
         )  # fmt: skip
         old.keys, old.desk, old.engine, old.store = fresh.keys, fresh.desk, fresh.engine, fresh.store
+        old.transport, old.fuse, old.tally = fresh.transport, fresh.fuse, fresh.tally
+
+    def colleague(self, name: str) -> Country:
+        """Return one more worker of a country over the same store; the caller closes its store."""
+        first = self[name]
+        return _country(
+            first.us, first.url, first.keys,
+            network=self.network, clock=self.clock, trust=first.trust,
+            ids=SeededIds(f"{name} colleague", self.clock), adapters=first.adapters,
+        )  # fmt: skip
 
 
 def _country(
@@ -206,24 +250,33 @@ def _country(
     ids: SeededIds,
     adapters: dict[AuthorityId, Adapter] | None = None,
 ) -> Country:
-    store = open_store(url, us=us)
+    fuse = Fuse()
+    store, transport = fuse.store(open_store(url, us=us)), fuse.transport(network.endpoint(us))
     serving: dict[AuthorityId, Adapter] = {} if adapters is None else adapters
-    notifier = SilentNotifier()
-    desk = wire_desk(us, store=store, catalogue=load_catalogue(), trust=trust, clock=clock, ids=ids, wake=_nothing)
+    notifier, tally = SilentNotifier(), KeptTally()
+    desk = wire_desk(us, store=store, catalogue=_catalogue(), trust=trust, clock=clock, ids=ids, wake=_nothing)
     engine = wire_engine(
         desk,
-        transport=network.endpoint(us),
-        keys=Keys(vault=FileVault(us, keys), compute=InlineCompute()),
-        adapter_for=serving.get,
+        transport=transport,
+        keys=Keys(vault=fuse.vault(FileVault(us, keys)), compute=InlineCompute()),
+        adapter_for=lambda office: fuse.adapter(serving.get(office)),
         notifier=notifier,
         limits=LadderLimits(),
         envelope_life=timedelta(days=30),
         rings=Rings(work=_nothing, trust=_nothing, parked=_nothing),
+        tally=tally,
     )
     return Country(
         us=us, url=url, network=network, keys=keys, trust=trust, clock=clock, ids=ids,
-        desk=desk, engine=engine, store=store, adapters=serving, notifier=notifier,
+        desk=desk, engine=engine, store=store, transport=transport, fuse=fuse, tally=tally,
+        adapters=serving, notifier=notifier,
     )  # fmt: skip
+
+
+@functools.cache
+def _catalogue() -> Catalogue:
+    """One catalogue for all simulated countries of this process: it never changes, and compiling it takes most of a run."""
+    return load_catalogue()
 
 
 def _nothing() -> None:

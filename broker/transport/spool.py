@@ -87,6 +87,7 @@ class SpoolTransport:
         """Yield what lies in our folder until closed; a missing medium is waited for."""
         while not self._closed:
             if not self._waiting:
+                self._wake.clear()  # before looking: what wakes during the look must not be lost
                 with contextlib.suppress(NodeError):  # `health` tells the operator
                     await self._claim()
             if not self._waiting:
@@ -174,7 +175,6 @@ class SpoolTransport:
             await asyncio.to_thread(self._files.give_back, claim)
 
     async def _wait(self) -> None:
-        self._wake.clear()
         pause = asyncio.create_task(self._clock.sleep(self._poll_seconds), name="spool-poll")
         woken = asyncio.create_task(self._wake.wait(), name="spool-wake")
         try:

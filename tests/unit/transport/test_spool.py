@@ -44,6 +44,11 @@ def names(folder: Path, part: str) -> list[str]:
     return sorted(path.name for path in (folder / "FI" / part).iterdir() if path.suffix != ".lock")
 
 
+def unplug(spool: Path) -> None:
+    """Take the medium away."""
+    spool.rename(spool.with_name("unplugged"))
+
+
 async def publish(spool: Path, *envelopes) -> None:
     """Publish as EE."""
     sender = SpoolTransport(spool, EE, HandClock())
@@ -96,7 +101,7 @@ async def test_a_missing_country_and_a_missing_medium_are_told_apart(spool: Path
     (spool / "FI").rename(spool / "other")
     with pytest.raises(Unroutable):
         await publish(spool, sealed())
-    os.rename(spool, spool.with_name("unplugged"))
+    unplug(spool)
     with pytest.raises(TransportUnavailable):
         await publish(spool, sealed())
 
