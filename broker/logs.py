@@ -15,18 +15,35 @@ from __future__ import annotations
 import logging
 import re
 import sys
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from traceback import extract_tb
 from types import TracebackType
 from typing import Any, TextIO
 
-import structlog
-
 from broker.core.errors import BrokerError
 
 __all__ = ["EVENTS", "FIELDS", "Event", "Log", "configure"]
+
+
+@contextmanager
+def _without(package: str) -> Iterator[None]:
+    """Let what is imported meanwhile find no such package, where nobody has loaded it yet."""
+    if package in sys.modules:
+        yield
+        return
+    sys.modules[package] = None  # type: ignore[assignment]  # Python's way to say that it is not there
+    try:
+        yield
+    finally:
+        del sys.modules[package]
+
+
+# structlog loads rich where it can, to draw tracebacks: we log none, and every node would pay 60 modules for it.
+with _without("rich"):
+    import structlog
 
 
 class Event(StrEnum):

@@ -200,14 +200,13 @@ class Node:
         return None
 
 
-def build(settings: Settings, passphrase: bytes) -> Node:
-    """Open everything that the settings name and wire it; inside a running event loop.
+def build(settings: Settings, vault: FileVault) -> Node:
+    """Open everything else that the settings name and wire it; inside a running event loop.
 
     Raises:
         NodeError: with what is wrong, where, and who must act.
     """
     bells = Bells(LOOPS)
-    vault = FileVault.open(settings.vault_file, passphrase)
     office = open_office(settings, wake=lambda: bells.ring("dispatch", "deliver"))
     return Node(office, vault, _transport(office), bells)
 

@@ -295,6 +295,7 @@ class OutboxBrief:
     digest: Digest
     recipient: CountryCode
     procedure: ProcedureId | None
+    attended: bool  # an attention entry about it is open, which a receipt may resolve
 
 
 class Transaction(Protocol):

@@ -215,7 +215,8 @@ class Reception:
                 continue
             if self._apply(tx, brief, receipt, now):
                 tx.settle_outbox(receipt.message, receipt)
-                tx.resolve_attentions(AttentionCode.overdue(), receipt.message, at=now, by="node")
+                if brief.attended:
+                    tx.resolve_attentions(AttentionCode.overdue(), receipt.message, at=now, by="node")
         self._remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "")
 
     def _apply(self, tx: Transaction, brief: OutboxBrief, receipt: Receipt, now: datetime) -> bool:

@@ -2,4 +2,4 @@
 # SPDX-License-Identifier: Apache-2.0
 """Services that tests share."""
 
-pytest_plugins = ["broker.testing.pytest_postgres", "broker.testing.pytest_rabbitmq"]
+pytest_plugins = ["broker.testing.pytest_postgres", "broker.testing.pytest_rabbitmq", "broker.testing.pytest_world"]

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import cache
 
 import orjson
 from aiohttp import web
@@ -14,7 +15,6 @@ from broker.api.attention import AttentionList, AuditTrail
 from broker.api.gate import Gate
 from broker.api.health import Health
 from broker.api.messages import Messages
-from broker.api.openapi import describe
 from broker.api.procedures import Procedures
 from broker.api.requests import Query
 from broker.api.routes import ROUTES
@@ -64,10 +64,14 @@ def _handlers(services: ApiServices) -> dict[str, Handler]:
 
 
 def _description(services: ApiServices) -> Handler:
-    document = orjson.dumps(describe(services))
+    @cache
+    def document() -> bytes:
+        from broker.api.openapi import describe  # few nodes are ever asked
+
+        return orjson.dumps(describe(services))
 
     async def read(request: web.Request) -> web.Response:
         Query(request).finish()
-        return web.Response(body=document, content_type="application/json")
+        return web.Response(body=document(), content_type="application/json")
 
     return read

@@ -5,18 +5,23 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from broker import logs
 from broker.cli import output
 from broker.settings import Settings
-from broker.vault import read_passphrase
+from broker.vault import FileVault, read_passphrase
+
+if TYPE_CHECKING:
+    from broker.node import Node
 
 __all__ = ["serve"]
 
@@ -38,9 +43,7 @@ def serve(home: Path, *, until_eof: bool, as_json: bool) -> None:
 async def _until_stopped(
     settings: Settings, passphrase: bytes, *, until_eof: bool, ready: Callable[[str], None]
 ) -> None:
-    from broker.node import build
-
-    node = build(settings, passphrase)
+    node = await _built(settings, passphrase)
     loop = asyncio.get_running_loop()
     work = asyncio.create_task(node.serve(ready=ready), name="node")
     for number in _SIGNALS:
@@ -55,6 +58,26 @@ async def _until_stopped(
             loop.remove_signal_handler(number)
         if until_eof:
             loop.remove_reader(sys.stdin.fileno())
+
+
+async def _built(settings: Settings, passphrase: bytes) -> Node:
+    # The vault's passphrase is slow to try on purpose: meanwhile the node's code is loaded, on the other core.
+    opening = asyncio.get_running_loop().run_in_executor(None, FileVault.open, settings.vault_file, passphrase)
+    with _nothing_collected():
+        from broker.node import build
+
+        return build(settings, await opening)
+
+
+@contextmanager
+def _nothing_collected() -> Iterator[None]:
+    """Look for no garbage while the node is made, nor ever again among what it is made of: that stays."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _at_end_of_input(loop: asyncio.AbstractEventLoop, work: asyncio.Task[None]) -> None:

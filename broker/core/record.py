@@ -210,11 +210,12 @@ def statement(
 ) -> Digest | None:
     """Return the record digest to sign in a receipt over these heads; None while it would not be comparable.
 
+    Without heads (nothing is placed yet) there is none: a receipt that had one would make its whole envelope unreadable.
     While one of our messages in the closure is unanswered, the peer may have refused it without our knowing: our digest
     would differ from the peer's although nobody did anything wrong.
     """
     held, evidence, stated = tuple(entries), tuple(receipts), tuple(heads)
-    if not _answered(held, evidence, us, stated):
+    if not stated or not _answered(held, evidence, us, stated):
         return None
     return closure_digest(table, opener, held, evidence, stated)
 

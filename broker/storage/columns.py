@@ -10,8 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 import orjson
-from sqlalchemy import BigInteger, ColumnClause, Dialect, LargeBinary, Text, TypeDecorator, literal_column
-from sqlalchemy.dialects.postgresql import TEXT as POSTGRES_TEXT
+from sqlalchemy import TEXT, BigInteger, ColumnClause, Dialect, LargeBinary, Text, TypeDecorator, literal_column
 from sqlalchemy.types import TypeEngine
 
 __all__ = ["Moment", "Raw", "Word", "Words", "fixed", "from_milliseconds", "to_milliseconds"]
@@ -20,7 +19,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 # Byte order in both databases: PostgreSQL would otherwise sort by its locale and ignore the hyphens of an id.
-_TEXT: TypeEngine[str] = Text().with_variant(POSTGRES_TEXT(collation="C"), "postgresql")
+_TEXT: TypeEngine[str] = Text().with_variant(TEXT(collation="C"), "postgresql")
 
 
 def to_milliseconds(moment: datetime) -> int:

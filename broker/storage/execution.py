@@ -4,37 +4,45 @@
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, cast
 
 from sqlalchemy import Connection, CursorResult, Executable, Row, Table
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 
 from broker.core.errors import BrokerError, StoreCorrupt
 from broker.storage.faults import Fault, fault_of
-from broker.storage.prepared import Prepared, prepare
+from broker.storage.prepared import Driver, Prepared, prepare
 
 __all__ = ["Execution", "PerDialect", "insert_new"]
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PerDialect:
-    """One statement in both databases' words."""
+    """One insert in both databases' words; PostgreSQL's are found at its first use, SQLite's node never loads them."""
 
-    sqlite: Executable
-    postgresql: Executable
+    def __init__(self, table: Table, words: Callable[[Any], Executable]) -> None:
+        """Args:
+        table: where the rows go.
+        words: makes the statement of either dialect's plain insert.
+        """
+        self.sqlite: Executable = words(sqlite.insert(table))
+        self._table = table
+        self._words = words
+
+    @cached_property
+    def postgresql(self) -> Executable:
+        """The statement for PostgreSQL."""
+        from sqlalchemy.dialects import postgresql
+
+        return self._words(postgresql.insert(self._table))
 
 
 def insert_new(table: Table) -> PerDialect:
     """Return an insert that writes nothing where a unique key is taken; the row count tells."""
-    return PerDialect(
-        sqlite=sqlite.insert(table).on_conflict_do_nothing(),
-        postgresql=postgresql.insert(table).on_conflict_do_nothing(),
-    )
+    return PerDialect(table, lambda insert: insert.on_conflict_do_nothing())
 
 
 class Execution:
@@ -49,7 +57,7 @@ class Execution:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._dialect = connection.dialect.name
-        self._driver = cast("sqlite3.Connection", connection.connection.dbapi_connection)
+        self._driver = cast("Driver", connection.connection.dbapi_connection)
         self.fault: Fault | None = None
 
     def all(self, statement: Executable | PerDialect, parameters: Parameters | None = None) -> Sequence[Row[Any]]:
@@ -103,11 +111,11 @@ class Execution:
     def _prepared(self, statement: Executable | PerDialect, parameters: Parameters | None) -> Prepared | None:
         if self.fault is not None:
             raise self.fault.error
-        if self._dialect != "sqlite" or isinstance(parameters, Sequence):
+        if isinstance(parameters, Sequence):
             return None
         if isinstance(statement, PerDialect):
-            statement = statement.sqlite
-        return prepare(statement, frozenset(parameters or ()))
+            statement = statement.sqlite if self._dialect == "sqlite" else statement.postgresql
+        return prepare(statement, frozenset(parameters or ()), self._connection.dialect)
 
     def _execute(self, statement: Executable | PerDialect, parameters: Parameters | None) -> CursorResult[Any]:
         if self.fault is not None:

@@ -22,6 +22,7 @@ _SQLITE_MISUSE = {
 }  # fmt: skip
 
 _POSTGRES_AGAIN = {"40001", "40P01", "55P03"}  # serialization failure, deadlock, lock timeout
+_POSTGRES_GONE = {"57P01", "57P02", "57P03"}  # the server ends or starts; class 08: the connection is lost
 _POSTGRES_FULL = "53100"
 _POSTGRES_CORRUPT = {"XX001", "XX002"}
 _POSTGRES_MISUSE = {"0A", "21", "22", "23", "26", "34", "42"}  # classes: what a program did wrong
@@ -44,6 +45,8 @@ def fault_of(error: BaseException) -> Fault | None:
         return _of_postgres(error)
     if isinstance(error, sqlite3.Error):
         return _of_sqlite(error)
+    if type(error).__module__.startswith("psycopg"):  # a prepared statement's; SQLAlchemy did not wrap it
+        return _of_psycopg(error)
     if isinstance(error, PoolTimeout):
         return Fault(error=StoreUnavailable())
     if isinstance(error, SQLAlchemyError):
@@ -68,12 +71,27 @@ def _of_sqlite(error: sqlite3.Error) -> Fault:
 
 
 def _of_postgres(error: DBAPIError) -> Fault:
-    state = getattr(error.orig, "sqlstate", None)
     if error.connection_invalidated:
         return Fault(error=StoreUnavailable(), disconnected=True)
+    state = getattr(error.orig, "sqlstate", None)
     if state is None:  # raised by the driver itself: it could not connect, or it would not take a value
         unfit = isinstance(error, (DataError, ProgrammingError, NotSupportedError))
         return Fault(error=_misuse() if unfit else StoreUnavailable())
+    return _of_state(state)
+
+
+def _of_psycopg(error: BaseException) -> Fault:
+    state = getattr(error, "sqlstate", None)
+    kind = type(error).__name__
+    if state is None:  # raised by the driver itself: the connection is gone, or it would not take a value
+        unfit = kind in {"DataError", "ProgrammingError", "NotSupportedError"}
+        return Fault(error=_misuse()) if unfit else Fault(error=StoreUnavailable(), disconnected=True)
+    if state in _POSTGRES_GONE or state[:2] == "08":
+        return Fault(error=StoreUnavailable(), disconnected=True)
+    return _of_state(state)
+
+
+def _of_state(state: str) -> Fault:
     if state == _POSTGRES_FULL:
         return Fault(error=DiskFull())
     if state in _POSTGRES_CORRUPT:

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Row, Table, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
 from broker.core.ids import Digest
 from broker.ports import HeldDelivery, SeenRaw
@@ -24,13 +23,10 @@ _SEEN = select(seen_raw).where(seen_raw.c.sha256 == bindparam("sha256_"))
 
 def _save_seen() -> PerDialect:
     changed = ("sender", "message", "answered")
-    for_sqlite, for_postgres = sqlite.insert(seen_raw), postgresql.insert(seen_raw)
     return PerDialect(
-        sqlite=for_sqlite.on_conflict_do_update(
-            index_elements=["sha256"], set_={name: for_sqlite.excluded[name] for name in changed}
-        ),
-        postgresql=for_postgres.on_conflict_do_update(
-            index_elements=["sha256"], set_={name: for_postgres.excluded[name] for name in changed}
+        seen_raw,
+        lambda insert_: insert_.on_conflict_do_update(
+            index_elements=["sha256"], set_={name: insert_.excluded[name] for name in changed}
         ),
     )
 
@@ -43,7 +39,7 @@ def _count(table: Table, keys: list[str], column: str, also: tuple[str, ...] = (
         changed[column] = table.c[column] + insert_.excluded[column]
         return insert_.on_conflict_do_update(index_elements=keys, set_=changed).returning(table.c[column])
 
-    return PerDialect(sqlite=upsert(sqlite.insert(table)), postgresql=upsert(postgresql.insert(table)))
+    return PerDialect(table, upsert)
 
 
 _SAVE_SEEN = _save_seen()

@@ -8,7 +8,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import bindparam, insert, or_, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from broker.ports import Idempotent
 from broker.storage.execution import Execution, PerDialect
@@ -34,9 +33,7 @@ def _take() -> PerDialect:
 
     # The values are named here because the extra parameter "now" is no column.
     values = {name: bindparam(f"{name}_", type_=lease.c[name].type) for name in ("name", "token", "until")}
-    return PerDialect(
-        sqlite=upsert(sqlite.insert(lease).values(values)), postgresql=upsert(postgresql.insert(lease).values(values))
-    )
+    return PerDialect(lease, lambda insert_: upsert(insert_.values(values)))
 
 
 _TAKE = _take()

@@ -7,8 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, and_, bindparam, case, delete, insert, null, or_, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import BindParameter, Row, and_, bindparam, case, delete, exists, insert, null, or_, select, update
 from sqlalchemy.sql import Update
 
 from broker.core.ids import CountryCode, KeyId, MessageId
@@ -18,7 +17,7 @@ from broker.ports import OutboxBrief, OutboxRow, OutboxState
 from broker.storage import headers
 from broker.storage.columns import Word, fixed
 from broker.storage.execution import Execution, PerDialect
-from broker.storage.tables import RECEIPTED, outbox, outbox_content, outbox_envelope
+from broker.storage.tables import RECEIPTED, attention, outbox, outbox_content, outbox_envelope
 
 __all__ = [
     "add_outbox", "find_outbox", "find_outbox_brief", "lease_outbox", "mark_published", "newest_receipted", "outbox_sealed_with", "overdue_outbox",
@@ -72,7 +71,12 @@ _LEASE = (
     .returning(outbox.c.id)
 )
 
-_BRIEF = select(outbox.c.digest, outbox.c.recipient, outbox.c.procedure).where(outbox.c.id == bindparam("message"))
+_BRIEF = select(
+    outbox.c.digest,
+    outbox.c.recipient,
+    outbox.c.procedure,
+    exists().where(attention.c.subject == outbox.c.id, attention.c.resolved.is_(None)).label("attended"),
+).where(outbox.c.id == bindparam("message"))
 
 _HELD = and_(
     outbox.c.id == bindparam("message"),
@@ -141,14 +145,10 @@ _RECEIPTED = (
 def _seal() -> PerDialect:
     """Return the upsert of an entry's sealed bytes."""
     changed = [column.name for column in outbox_envelope.c if column.name != "id"]
-    for_sqlite = sqlite.insert(outbox_envelope)
-    for_postgres = postgresql.insert(outbox_envelope)
     return PerDialect(
-        sqlite=for_sqlite.on_conflict_do_update(
-            index_elements=["id"], set_={name: for_sqlite.excluded[name] for name in changed}
-        ),
-        postgresql=for_postgres.on_conflict_do_update(
-            index_elements=["id"], set_={name: for_postgres.excluded[name] for name in changed}
+        outbox_envelope,
+        lambda insert_: insert_.on_conflict_do_update(
+            index_elements=["id"], set_={name: insert_.excluded[name] for name in changed}
         ),
     )
 
@@ -238,7 +238,11 @@ def find_outbox(db: Execution, us: CountryCode, message: MessageId) -> OutboxRow
 def find_outbox_brief(db: Execution, message: MessageId) -> OutboxBrief | None:
     """Return what a receipt is held against."""
     row = db.first(_BRIEF, {"message": message})
-    return None if row is None else OutboxBrief(digest=row.digest, recipient=row.recipient, procedure=row.procedure)
+    if row is None:
+        return None
+    return OutboxBrief(
+        digest=row.digest, recipient=row.recipient, procedure=row.procedure, attended=bool(row.attended)
+    )
 
 
 def lease_outbox(

@@ -118,6 +118,7 @@ class PostgresStore:
         committing = False
         try:
             with self._writing.connect() as connection:
+                connection.begin()  # prepared statements go past SQLAlchemy, which would begin by itself
                 db = Execution(connection)
                 result = fn(SqlTransaction(db, self._us))
                 if db.fault is not None:  # the function swallowed it

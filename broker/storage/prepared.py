@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Statements compiled once and handed to SQLite's driver directly.
+"""Statements compiled once and handed to the database's driver directly.
 
 SQLAlchemy writes the statements and knows how values are converted; its execution of each one costs about four times
 what the database needs for it (measured: 80 µs against 20 µs), on a path where every message runs a few dozen. What
@@ -9,21 +9,34 @@ this module cannot prepare (lists that are expanded into the text, several rows 
 
 from __future__ import annotations
 
-import sqlite3
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from typing import Any
+from functools import lru_cache
+from typing import Any, Protocol
 
 from sqlalchemy import Dialect, Executable
-from sqlalchemy.dialects.sqlite import pysqlite
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Cursor", "Driver", "Prepared", "prepare"]
 
 Convert = Callable[[Any], Any]
+
+
+class Cursor(Protocol):
+    """What the drivers' cursors have in common."""
+
+    @property
+    def rowcount(self) -> int: ...
+
+    def fetchall(self) -> list[tuple[Any, ...]]: ...
+
+
+class Driver(Protocol):
+    """What the drivers' connections have in common."""
+
+    def execute(self, text: str, parameters: Any, /) -> Cursor: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,18 +44,21 @@ class Prepared:
     """A statement's text, how its parameters go in and how its rows come out."""
 
     text: str
+    positional: bool  # question marks in the text (SQLite), else names (PostgreSQL)
     binds: tuple[tuple[str, Convert | None], ...]  # in the order of the text's question marks
     fixed: Mapping[str, Any]  # values that stand in the statement itself
     row: Callable[[Any], Any] | None
     columns: tuple[Convert | None, ...]
 
-    def run(self, driver: sqlite3.Connection, parameters: Mapping[str, Any] | None) -> sqlite3.Cursor:
+    def run(self, driver: Driver, given: Mapping[str, Any]) -> Cursor:
         """Execute on a connection of the driver."""
-        values, given = [], parameters or {}
+        values = []
         for name, convert in self.binds:
             value = given[name] if name in given else self.fixed[name]
             values.append(convert(value) if convert is not None else value)
-        return driver.execute(self.text, values)
+        if self.positional:
+            return driver.execute(self.text, values)
+        return driver.execute(self.text, {name: value for (name, _), value in zip(self.binds, values, strict=True)})
 
     def made(self, raw: tuple[Any, ...]) -> Any:
         """Return a row of the driver as a tuple with names."""
@@ -53,31 +69,27 @@ class Prepared:
         )
 
 
-@cache
-def _dialect() -> Dialect:
-    return pysqlite.dialect()
-
-
-@lru_cache(maxsize=512)  # every statement of this package, built once at import, a few parameter sets each
-def prepare(statement: Executable, names: frozenset[str]) -> Prepared | None:
+@lru_cache(maxsize=1024)  # every statement of this package, built once at import, a few parameter sets each
+def prepare(statement: Executable, names: frozenset[str], dialect: Dialect) -> Prepared | None:
     """Return the statement prepared for parameters of these names; None where it must go the ordinary way."""
-    dialect = _dialect()
     if not isinstance(statement, ClauseElement):
         return None
     inserted = sorted(names) if getattr(statement, "is_insert", False) else None
     compiled = statement.compile(dialect=dialect, column_keys=inserted)
-    if not isinstance(compiled, SQLCompiler) or compiled.positiontup is None:
+    if not isinstance(compiled, SQLCompiler):
         return None
     if compiled.post_compile_params or compiled.literal_execute_params or compiled.insert_prefetch:
         return None
+    order = tuple(compiled.positiontup or compiled.binds)
     types = {name: bind.type for name, bind in compiled.binds.items()}
     fixed = {name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required}
-    binds = tuple((name, types[name].dialect_impl(dialect).bind_processor(dialect)) for name in compiled.positiontup)
+    binds = tuple((name, types[name].dialect_impl(dialect).bind_processor(dialect)) for name in order)
     if any(name not in names and name not in fixed for name, _ in binds):
         return None
     columns: tuple[ColumnElement[Any], ...] = tuple(getattr(statement, "exported_columns", ()))
     return Prepared(
         text=compiled.string,
+        positional=compiled.positional,
         binds=binds,
         fixed=fixed,
         row=_row_type(columns)._make if columns else None,

@@ -3,6 +3,7 @@
 """The tables. Large bytes stand in tables of their own: a change of state would otherwise rewrite them each time.
 
 Nothing here creates anything; `schema.py` and `migrations/` do, and a test holds the two together.
+A partial index's condition is said once, as ``sqlite_where``; `schema.py` gives it to PostgreSQL too.
 """
 
 from __future__ import annotations
@@ -131,7 +132,7 @@ outbox = Table(
     sqlite_with_rowid=False,
 )
 _OWED = text("next_at IS NOT NULL")  # in state RECORDED, and in no other
-Index("ix_outbox_owed", outbox.c.created, outbox.c.id, sqlite_where=_OWED, postgresql_where=_OWED)
+Index("ix_outbox_owed", outbox.c.created, outbox.c.id, sqlite_where=_OWED)
 
 OWED_RECEIPTS = and_(
     outbox.c.state.in_(fixed(OutboxState.RECORDED)),
@@ -141,10 +142,10 @@ RECEIPTED = outbox.c.state.in_(
     fixed(OutboxState.DELIVERED, OutboxState.HANDED_OVER, OutboxState.OPENED, OutboxState.REFUSED)
 )
 Index(
-    "ix_outbox_owed_receipts", outbox.c.recipient, sqlite_where=OWED_RECEIPTS, postgresql_where=OWED_RECEIPTS
+    "ix_outbox_owed_receipts", outbox.c.recipient, sqlite_where=OWED_RECEIPTS
 )  # what peers_with_waiting_receipts asks
 Index(
-    "ix_outbox_receipted", outbox.c.recipient, outbox.c.published, sqlite_where=RECEIPTED, postgresql_where=RECEIPTED
+    "ix_outbox_receipted", outbox.c.recipient, outbox.c.published, sqlite_where=RECEIPTED
 )  # what newest_receipted asks
 
 outbox_content = Table(
@@ -200,9 +201,7 @@ inbox = Table(
     sqlite_with_rowid=False,
 )
 _TO_HAND_OVER = text("handed_over IS NULL")
-Index(
-    "ix_inbox_owed", inbox.c.received, inbox.c.id, sqlite_where=_TO_HAND_OVER, postgresql_where=_TO_HAND_OVER
-)  # what lease_inbox looks through
+Index("ix_inbox_owed", inbox.c.received, inbox.c.id, sqlite_where=_TO_HAND_OVER)  # what lease_inbox looks through
 
 inbox_content = Table(
     "inbox_content",
@@ -232,7 +231,7 @@ receipt = Table(
     sqlite_with_rowid=False,
 )
 _WAITING = text("queued IS NOT NULL")
-Index("ix_receipt_waiting", receipt.c.author, receipt.c.queued, sqlite_where=_WAITING, postgresql_where=_WAITING)
+Index("ix_receipt_waiting", receipt.c.author, receipt.c.queued, sqlite_where=_WAITING)
 
 seen_raw = Table(
     "seen_raw",
@@ -312,7 +311,6 @@ Index(
     attention.c.subject,
     unique=True,
     sqlite_where=_OPEN,
-    postgresql_where=_OPEN,
 )
 
 audit = Table(

@@ -46,6 +46,10 @@ class Fuse:
         """
         self._at, self._after = len(self.calls) + number, after
 
+    def remove(self) -> None:
+        """Let every later call pass."""
+        self._at = None
+
     def store(self, inner: Store) -> Store:
         """Return the store behind this fuse."""
         return _Store(inner, self)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import secrets
 import shutil
 import signal
@@ -26,6 +27,7 @@ __all__ = ["PrivateRabbit", "RabbitStartFailed", "installed_program"]
 
 _BIN = Path("/usr/lib/rabbitmq/bin")  # Debian: /usr/sbin holds wrappers that change user and folder
 _KEEPER = 'read -r _; kill -9 "-$0"; rm -rf "$1"'  # dash knows no "--" before a process group
+_PORTS = range(20_000, 32_000)
 _END_SECONDS = 10.0
 _START_SECONDS = 90.0  # a loaded machine; an idle one needs 5 to 8
 _CONFIG = """\
@@ -63,15 +65,19 @@ def installed_program(name: str = "rabbitmq-server") -> Path | None:
 
 
 def free_ports(count: int) -> list[int]:
-    """Return loopback ports that nobody listens on now."""
-    sockets = [socket.socket() for _ in range(count)]
-    try:
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [one.getsockname()[1] for one in sockets]
-    finally:
-        for one in sockets:
-            one.close()
+    """Return loopback ports that nobody listens on now.
+
+    They lie below the range that outgoing connections take theirs from: while the server is down between two starts, a
+    client's own connection could otherwise sit on the server's port.
+    """
+    found: list[int] = []
+    for port in random.SystemRandom().sample(_PORTS, len(_PORTS)):
+        with socket.socket() as one, contextlib.suppress(OSError):
+            one.bind(("127.0.0.1", port))
+            found.append(port)
+        if len(found) == count:
+            break
+    return found
 
 
 def answers(port: int) -> bool:

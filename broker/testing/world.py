@@ -22,9 +22,10 @@ from typing import Any, Self
 from broker.adapter_api import Adapter
 from broker.catalogue import Catalogue
 from broker.core.delivery import LadderLimits
-from broker.core.ids import AuthorityId, CountryCode
+from broker.core.ids import AuthorityId, CountryCode, ProcedureId
 from broker.core.messages import Delivery, Submission
 from broker.core.trust import Member, TrustList
+from broker.flows.inspect import ProcedureView
 from broker.flows.receive import PARKED
 from broker.flows.submit import Accepted
 from broker.home import generate_keys, member_of
@@ -146,6 +147,15 @@ class Country:
         now = self.clock.now()
         for held in await self.store.run(lambda tx: tx.due_parked(now=now, limit=100)):
             self.outcomes.append(await self.engine.receive(Delivery(raw=held.raw, queue=PARKED, user=held.user)))
+
+    async def states(self, *accepted: Accepted) -> list[str]:
+        """Return where messages of this country stand on the evidence ladder."""
+        rows = await self.store.run(lambda tx: [tx.outbox(item.message) for item in accepted])
+        return [str(row.state) for row in rows if row is not None]
+
+    async def view(self, procedure: ProcedureId) -> ProcedureView:
+        """Return a procedure as this country's officers see it."""
+        return await self.desk.inspect.procedure(procedure, authority=None)
 
     async def attention(self) -> list[str]:
         """Return the codes of the open attention entries."""

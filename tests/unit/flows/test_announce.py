@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Telling people outside the database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from broker.core.delivery import AttentionCode
+from broker.flows.announce import Announce
+from broker.ports import Attention
+from broker.testing.world import Country, SilentNotifier, World
+
+AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+
+
+def _entry(code: AttentionCode, number: int = 0) -> Attention:
+    return Attention(code=code, subject=f"s{number}", who=code.who, at=AT, id=number)
+
+
+async def _raise(country: Country, code: AttentionCode) -> None:
+    await country.store.run(lambda tx: tx.raise_attention(_entry(code)))
+
+
+async def test_each_entry_is_told_once(world: World) -> None:
+    """What was open before the start is no news; a new entry is told at the next look, and never again."""
+    ee, notifier = world["EE"], SilentNotifier()
+    announce = Announce(store=ee.store, notifier=notifier)
+    await _raise(ee, AttentionCode.GAP)
+    assert await announce() == 0
+    await _raise(ee, AttentionCode.ALARM)
+    assert await announce() == 1
+    assert await announce() == 0
+    assert [told.code for told in notifier.told] == ["alarm"]
+
+
+async def test_an_entry_that_opens_again_is_told_again(world: World) -> None:
+    """A call that was closed and is raised anew is news; one that was closed before the look is none."""
+    ee, notifier = world["EE"], SilentNotifier()
+    announce = Announce(store=ee.store, notifier=notifier)
+    await announce()
+    for _ in range(2):
+        await _raise(ee, AttentionCode.ALARM)
+        await announce()
+        await ee.store.run(lambda tx: tx.resolve_attention(AttentionCode.ALARM, "s0", at=AT, by="x"))
+    await _raise(ee, AttentionCode.GAP)
+    await ee.store.run(lambda tx: tx.resolve_attention(AttentionCode.GAP, "s0", at=AT, by="x"))
+    await announce()
+    assert [told.code for told in notifier.told] == ["alarm", "alarm"]
+
+
+async def test_an_entry_that_is_committed_late_is_told(world: World) -> None:
+    """A transaction that took its number earlier and ended later is not overlooked."""
+    announce = Announce(store=world["EE"].store, notifier=SilentNotifier())
+    assert announce._new((_entry(AttentionCode.GAP, 1),)) == []
+    third, second = _entry(AttentionCode.ALARM, 3), _entry(AttentionCode.REFUSED, 2)
+    assert announce._new((third,)) == [third]
+    assert announce._new((third, second)) == [second]
+    assert announce._new((third, second)) == []
+
+
+async def test_old_entries_that_come_to_light_are_no_news(world: World) -> None:
+    """With more open entries than one look shows, closing new ones uncovers old ones, which nobody is told of."""
+    announce = Announce(store=world["EE"].store, notifier=SilentNotifier())
+    page = tuple(_entry(AttentionCode.GAP, number) for number in range(500, 300, -1))
+    assert announce._new(page) == []
+    uncovered = (*page[1:], _entry(AttentionCode.GAP, 300))
+    assert announce._new(uncovered) == []
+    assert [item.id for item in announce._new((_entry(AttentionCode.GAP, 501), *uncovered))] == [501]

@@ -1,0 +1,183 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Handing over what was received."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.core.ids import AuthorityId, CountryCode
+from broker.testing.world import World
+
+FI = CountryCode("FI")
+HELSINKI = AuthorityId("helsinki-wellbeing-services")
+NAME = "Test-Maarika"
+
+
+class System:
+    """A national system that does what a test wants before it takes a message."""
+
+    manifest: Any = None
+
+    def __init__(self, before: Callable[[Any], Awaitable[None]]) -> None:
+        self._before = before
+        self.taken: Counter[str] = Counter()
+
+    async def deliver(self, message: Any) -> None:
+        await self._before(message)
+        self.taken[message.id] += 1
+
+    async def run(self, context: Any) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+async def _nothing(message: Any) -> None:
+    await asyncio.sleep(0)
+
+
+async def _arrive(world: World, count: int) -> list[str]:
+    sent = [(await world["EE"].submit("request.json")).message for _ in range(count)]
+    while await world["EE"].engine.dispatch():
+        pass
+    for delivery in world.network.waiting[FI]:
+        await world["FI"].engine.receive(delivery)
+    world.network.waiting[FI].clear()
+    return sent
+
+
+async def test_an_adapters_own_exception_is_told_without_its_text(world: World) -> None:
+    """Whatever foreign code raises, the message stays owed, and only the class is stored: its text may hold a name."""
+    failing = True
+
+    async def raises(message: Any) -> None:
+        if failing:
+            raise ValueError(f"cannot store {NAME}")
+
+    world["FI"].adapters[HELSINKI] = System(raises)
+    await _arrive(world, 1)
+    for _ in range(5):
+        await world["FI"].engine.deliver()
+        world.clock.advance(301)
+    page = await world["FI"].store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+    assert [(entry.code, entry.detail) for entry in page.items] == [
+        ("not-handed-over", "The adapter raised ValueError.")
+    ]
+    assert (await world["FI"].counts())["inbox.recorded"] == 1
+
+    failing = False
+    await world["FI"].engine.deliver()
+    assert await world["FI"].attention() == []
+
+
+async def test_one_refusal_does_not_hold_up_the_others(world: World) -> None:
+    """In a batch each message has its own outcome."""
+    sent = await _arrive(world, 3)
+
+    async def second_fails(message: Any) -> None:
+        if message.id == sent[1]:
+            raise RuntimeError
+
+    system = System(second_fails)
+    world["FI"].adapters[HELSINKI] = system
+    assert await world["FI"].engine.deliver() == 3
+    assert system.taken == Counter({sent[0]: 1, sent[2]: 1})
+    counts = await world["FI"].counts()
+    assert (counts["inbox.handed-over"], counts["inbox.recorded"]) == (2, 1)
+
+
+async def test_a_slow_hand_over_testifies_once(world: World) -> None:
+    """When a lease ends during the hand-over, the system may be offered the same id again; one receipt is signed."""
+    colleague = world.colleague("FI")
+    overtaken = False
+
+    async def slow(message: Any) -> None:
+        nonlocal overtaken
+        if not overtaken:
+            overtaken = True
+            world.clock.advance(61)
+            await colleague.engine.deliver()
+
+    system = System(slow)
+    world["FI"].adapters[HELSINKI] = system
+    (message,) = await _arrive(world, 1)
+    await world["FI"].engine.deliver()
+    await colleague.store.close()
+    assert system.taken == Counter({message: 2})
+    receipts = await world["FI"].store.read(lambda reader: reader.receipts_about(CountryCode("EE"), message))
+    assert [receipt.kind for receipt in receipts] == ["delivered", "handed-over"]
+    trail = await world["FI"].store.read(lambda reader: reader.audit(cursor=None, limit=20))
+    assert [row.action for row in trail.items].count("handed-over") == 1
+
+
+async def _share(folder: Path, urls: dict[str, str]) -> None:
+    async with World.create(folder, ("EE", "FI"), urls=urls) as world:
+        colleague, system = world.colleague("FI"), System(_nothing)
+        world["FI"].adapters[HELSINKI] = system
+        sent = await _arrive(world, 40)
+        while sum(await asyncio.gather(world["FI"].engine.deliver(), colleague.engine.deliver())):
+            pass
+        assert system.taken == Counter(sent)
+        while sum(await asyncio.gather(world["FI"].engine.dispatch(), colleague.engine.dispatch())):
+            pass
+        await colleague.store.close()
+        await world.settle()
+        assert (await world["EE"].counts())["outbox.handed-over"] == 40
+
+
+async def test_two_workers_share_the_inbox(tmp_path: Path) -> None:
+    """Over one SQLite file two workers hand each of forty messages over exactly once."""
+    await _share(tmp_path, {})
+
+
+@pytest.mark.postgres
+async def test_two_workers_share_the_inbox_on_postgresql(tmp_path: Path, postgres_store_url: str) -> None:
+    """Over one PostgreSQL database two workers hand each of forty messages over exactly once."""
+    await _share(tmp_path, {"FI": postgres_store_url})
+
+
+async def _receive_twice(folder: Path, urls: dict[str, str]) -> None:
+    async with World.create(folder, ("EE", "FI"), urls=urls) as world:
+        colleague = world.colleague("FI")
+        for _ in range(5):
+            await world["EE"].submit("request.json")
+        await world["EE"].engine.dispatch()
+        deliveries = world.network.waiting[FI]
+        workers = (world["FI"], colleague)
+        outcomes = await asyncio.gather(*(one.engine.receive(item) for item in deliveries for one in workers))
+        await colleague.store.close()
+        deliveries.clear()
+        assert Counter(outcomes) == {"recorded": 5, "repeat": 5}
+        await world.settle()
+        assert (await world["FI"].counts())["inbox.handed-over"] == 5
+        assert (await world["EE"].counts())["outbox.handed-over"] == 5
+
+
+async def test_two_workers_that_get_the_same_bytes_record_them_once(tmp_path: Path) -> None:
+    """The same delivery at two workers of one SQLite file at the same moment is one message and one answer."""
+    await _receive_twice(tmp_path, {})
+
+
+@pytest.mark.postgres
+async def test_two_workers_that_get_the_same_bytes_record_them_once_on_postgresql(
+    tmp_path: Path, postgres_store_url: str
+) -> None:
+    """The same delivery at two workers of one PostgreSQL database at the same moment is one message and one answer."""
+    await _receive_twice(tmp_path, {"FI": postgres_store_url})
+
+
+async def test_a_notification_says_that_something_is_there_and_never_what(world: World) -> None:
+    """It names the country, the office and the message's id; it is sent once, when the inbox has the message."""
+    (message,) = await _arrive(world, 1)
+    await world["FI"].engine.deliver()
+    await world["FI"].engine.deliver()
+    (told,) = world["FI"].notifier.told
+    assert (told.code, told.subject, told.peer, told.authority, told.detail) == (
+        "message-arrived", message, "EE", HELSINKI, "",
+    )  # fmt: skip

@@ -1,0 +1,273 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Sending what is owed."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from broker.core.errors import PublishRefused, Unroutable
+from broker.core.ids import CountryCode
+from broker.core.trust import KeyUse, Member, MemberStatus
+from broker.testing.world import Country, World
+from broker.vault import FileVault
+
+T = TypeVar("T")
+EE, FI = CountryCode("EE"), CountryCode("FI")
+
+
+class PausedCompute:
+    """Does something else between the lease and the sealing, once."""
+
+    def __init__(self, meanwhile: Callable[[], Any]) -> None:
+        self._meanwhile = meanwhile
+        self._paused = False
+
+    async def run(self, fn: Callable[[], T]) -> T:
+        if not self._paused:
+            self._paused = True
+            await self._meanwhile()
+        return fn()
+
+
+@pytest.fixture
+async def colleague(world: World) -> AsyncIterator[Country]:
+    """Yield Estonia's second worker over the same store."""
+    made = world.colleague("EE")
+    yield made
+    await made.store.close()
+
+
+def _to(world: World, country: CountryCode) -> list[str]:
+    return [envelope.id for envelope in world.network.published if envelope.recipient == country]
+
+
+async def _submit(country: Country, count: int) -> list[str]:
+    return [(await country.submit("request.json")).message for _ in range(count)]
+
+
+async def test_receipts_beyond_twenty_travel_in_further_envelopes(world: World) -> None:
+    """Thirteen messages make 26 receipts at once: an envelope of twenty, then one of six; receipts get no receipts."""
+    sent = await _submit(world["EE"], 13)
+    await world["EE"].step()
+    fi = world["FI"]
+    for delivery in world.network.waiting[FI]:
+        await fi.engine.receive(delivery)
+    world.network.waiting[FI].clear()
+    await fi.engine.deliver()
+    sizes = []
+    while await fi.engine.dispatch():
+        sizes.append(sum(line[0] == "receipt" for line in fi.tally.counted) - sum(sizes))
+    assert sizes == [20, 6]
+
+    await world.settle()
+    assert len(_to(world, EE)) == 2
+    assert len(_to(world, FI)) == len(sent)
+    assert (await fi.counts())["receipts.waiting"] == 0
+    assert (await world["EE"].counts())["receipts.waiting"] == 0
+
+
+async def test_one_receipts_envelope_is_in_flight_per_peer(world: World) -> None:
+    """While an envelope of receipts cannot leave, later receipts wait and travel together in the next one."""
+    await _submit(world["EE"], 2)
+    await world["EE"].step()
+    first, second = world.network.waiting[FI]
+    world.network.waiting[FI].clear()
+    fi = world["FI"]
+    await fi.engine.receive(first)
+    world.network.fault = PublishRefused()
+    await fi.engine.dispatch()
+    await fi.engine.receive(second)
+    await fi.engine.deliver()
+    await fi.engine.dispatch()
+    counts = await fi.counts()
+    assert (counts["outbox.recorded"], counts["receipts.waiting"]) == (1, 3)
+
+    world.network.fault = None
+    world.clock.advance(10)
+    await world.settle()
+    assert len(_to(world, EE)) == 2
+
+
+async def test_a_worker_that_lost_its_lease_does_not_publish(world: World, colleague: Country) -> None:
+    """A worker that was too slow to seal finds its lease taken and leaves the sending to whoever took it."""
+    (message,) = await _submit(world["EE"], 1)
+    ee = world["EE"]
+
+    async def overtake() -> None:
+        world.clock.advance(61)
+        assert await colleague.engine.dispatch() == 1
+
+    ee.engine.dispatch._compute = PausedCompute(overtake)
+    assert await ee.engine.dispatch() == 1
+    assert _to(world, FI) == [message]
+    await world.settle()
+    assert [line[0] for line in ee.tally.counted].count("published") == 0
+
+
+async def test_a_worker_that_publishes_late_sends_the_same_bytes(world: World, colleague: Country) -> None:
+    """A lease that ends between sealing and confirmation brings the same envelope twice, and one outcome."""
+    (message,) = await _submit(world["EE"], 1)
+    ee, real = world["EE"], world["EE"].engine.dispatch._transport
+
+    class SlowTransport:
+        async def publish(self, envelope: Any) -> None:
+            world.clock.advance(61)
+            await colleague.engine.dispatch()
+            await real.publish(envelope)
+
+    ee.engine.dispatch._transport = SlowTransport()
+    await ee.engine.dispatch()
+    assert _to(world, FI) == [message, message]
+    assert len({envelope.raw for envelope in world.network.published}) == 1
+    await world.settle()
+    assert world["FI"].outcomes.count("recorded") == 1
+
+
+async def _share(folder: Path, urls: dict[str, str]) -> None:
+    async with World.create(folder, ("EE", "FI"), urls=urls) as world:
+        colleague = world.colleague("EE")
+        sent = await _submit(world["EE"], 40)
+        while sum(await asyncio.gather(world["EE"].engine.dispatch(), colleague.engine.dispatch())):
+            pass
+        await colleague.store.close()
+        assert sorted(_to(world, FI)) == sorted(sent)
+        assert (await world["EE"].counts())["outbox.published"] == 40
+        await world.settle()
+        assert (await world["FI"].counts())["inbox.handed-over"] == 40
+
+
+async def test_two_workers_share_the_outbox(tmp_path: Path) -> None:
+    """Over one SQLite file two workers publish each of forty messages exactly once."""
+    await _share(tmp_path, {})
+
+
+@pytest.mark.postgres
+async def test_two_workers_share_the_outbox_on_postgresql(tmp_path: Path, postgres_store_url: str) -> None:
+    """Over one PostgreSQL database two workers publish each of forty messages exactly once."""
+    await _share(tmp_path, {"EE": postgres_store_url})
+
+
+async def test_a_missing_key_calls_a_person_at_once(world: World) -> None:
+    """Without its signing keys a node keeps the message and says so at the first failure; with them it is sent."""
+    (message,) = await _submit(world["EE"], 1)
+    ee = world["EE"]
+    whole = ee.engine.dispatch._vault
+    ee.engine.dispatch._vault = FileVault(EE, ())
+    await ee.engine.dispatch()
+    assert await ee.attention() == ["not-sent"]
+    assert _to(world, FI) == []
+
+    ee.engine.dispatch._vault = whole
+    world.clock.advance(301)
+    await world.settle()
+    assert _to(world, FI) == [message]
+    assert await ee.attention() == []
+
+
+async def test_a_message_waits_for_a_suspension_to_end(world: World) -> None:
+    """What was accepted before its recipient was suspended is not sealed, a person is told, and it leaves afterwards."""
+    await _submit(world["EE"], 1)
+
+    def suspended(member: Member) -> Member:
+        return replace(member, status=MemberStatus.SUSPENDED) if member.country == FI else member
+
+    world.set_trust(suspended)
+    await world["EE"].trust.refresh()
+    await world["EE"].engine.dispatch()
+    assert (await world["EE"].attention(), _to(world, FI)) == (["not-sent"], [])
+
+    world.set_trust(lambda member: replace(member, status=MemberStatus.ACTIVE))
+    await world["EE"].trust.refresh()
+    world.clock.advance(301)
+    await world["EE"].engine.dispatch()
+    assert (await world["EE"].attention(), len(_to(world, FI))) == ([], 1)
+
+
+async def test_a_recipient_without_a_usable_key_is_told_of(world: World) -> None:
+    """With the recipient's encryption key past its time nothing is sealed under it."""
+    await _submit(world["EE"], 1)
+
+    def keyless(member: Member) -> Member:
+        return replace(member, keys=tuple(key for key in member.keys if key.use is not KeyUse.HPKE))
+
+    world.set_trust(keyless)
+    await world["EE"].trust.refresh()
+    await world["EE"].engine.dispatch()
+    assert (await world["EE"].attention(), _to(world, FI)) == (["not-sent"], [])
+
+
+async def test_a_country_without_a_queue_calls_a_person_at_once(world: World) -> None:
+    """An unroutable message is kept and told of at the first attempt, a broker that is away only after several."""
+    await _submit(world["EE"], 1)
+    world.network.fault = Unroutable()
+    await world["EE"].engine.dispatch()
+    assert await world["EE"].attention() == ["not-sent"]
+    assert ("publish-failed", "FI", "unroutable") in world["EE"].tally.counted
+
+
+async def test_a_publish_that_fails_does_not_hold_up_the_others(world: World) -> None:
+    """In one batch each entry has its own outcome."""
+    sent = await _submit(world["EE"], 3)
+    ee, real = world["EE"], world["EE"].engine.dispatch._transport
+    turns = itertools.count()
+
+    class OneFails:
+        async def publish(self, envelope: Any) -> None:
+            if next(turns) == 1:
+                raise PublishRefused
+            await real.publish(envelope)
+
+    ee.engine.dispatch._transport = OneFails()
+    assert await ee.engine.dispatch() == 3
+    counts = await ee.counts()
+    assert (counts["outbox.published"], counts["outbox.recorded"]) == (2, 1)
+    world.clock.advance(10)
+    await world.settle()
+    assert sorted(_to(world, FI)) == sorted(sent)
+
+
+async def test_a_cancelled_worker_remembers_what_it_published(world: World) -> None:
+    """A node that is stopped while the outcome is written writes it to the end."""
+    await _submit(world["EE"], 1)
+    ee, real = world["EE"], world["EE"].engine.dispatch._store
+    reached, go_on = asyncio.Event(), asyncio.Event()
+    calls = itertools.count()
+
+    class SlowStore:
+        async def run(self, fn: Any) -> Any:
+            if next(calls) == 2:  # lease, save sealed, settle
+                reached.set()
+                await go_on.wait()
+            return await real.run(fn)
+
+    ee.engine.dispatch._store = SlowStore()
+    work = asyncio.create_task(ee.engine.dispatch())
+    await reached.wait()
+    work.cancel()
+    go_on.set()
+    with pytest.raises(asyncio.CancelledError):
+        await work
+    while (await ee.counts()).get("outbox.published") != 1:  # noqa: ASYNC110 - the shielded rest has no name here
+        await asyncio.sleep(0)
+    assert len(_to(world, FI)) == 1
+
+
+async def test_what_was_sent_is_counted_by_country(world: World) -> None:
+    """Publishes, and receipts by kind, are counted after they are committed."""
+    await _submit(world["EE"], 1)
+    await world.settle()
+    assert world["EE"].tally.counted[0] == ("published", "FI")
+    told = world["FI"].tally.counted
+    assert ("published", "EE") in told
+    assert [line for line in told if line[:2] == ("receipt", "out")] == [
+        ("receipt", "out", "EE", "delivered"),
+        ("receipt", "out", "EE", "handed-over"),
+    ]

@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The human step of the evidence ladder."""
+
+from __future__ import annotations
+
+import pytest
+
+from broker.core.errors import NotFound
+from broker.core.ids import AuthorityId, CountryCode
+from broker.testing.world import World
+
+HELSINKI, OTHER = AuthorityId("helsinki-wellbeing-services"), AuthorityId("ministry-of-justice")
+
+
+async def test_only_the_addressed_office_opens_a_message(world: World) -> None:
+    """Another office of the country, and the author's own side, are told that there is no such message."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    with pytest.raises(NotFound):
+        await world["FI"].desk.open_message(request.message, authority=OTHER, actor="officer")
+    with pytest.raises(NotFound):
+        await world["EE"].desk.open_message(
+            request.message, authority=AuthorityId("social-insurance-board"), actor="officer"
+        )
+    await world.settle()
+    assert await world["EE"].states(request) == ["handed-over"]
+
+
+async def test_the_first_opening_counts(world: World) -> None:
+    """Opening again returns the first time, and one receipt with that time reaches the sender."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    first = await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="one")
+    world.clock.advance(600)
+    assert await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="two") == first
+    await world.settle()
+
+    receipts = await world["EE"].store.read(lambda reader: reader.receipts_about(CountryCode("EE"), request.message))
+    assert [receipt.at for receipt in receipts if receipt.kind == "opened"] == [first]
+    trail = await world["FI"].store.read(lambda reader: reader.audit(cursor=None, limit=20))
+    assert [row.actor for row in trail.items if row.action == "opened"] == ["one"]
+
+
+async def test_opening_before_the_hand_over_does_not_go_back(world: World) -> None:
+    """An officer who reads at once leaves the entry opened also after the hand-over was stated."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].step()
+    for delivery in world.network.waiting[CountryCode("FI")]:
+        await world["FI"].engine.receive(delivery)
+    await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="officer")
+    await world.settle()
+    assert await world["EE"].states(request) == ["opened"]

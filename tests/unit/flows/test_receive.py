@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Taking what a transport brings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from broker.core.errors import StoreUnavailable
+from broker.core.ids import CountryCode
+from broker.core.messages import Delivery
+from broker.core.receipts import ReceiptKind
+from broker.security.envelope import MAX_ENVELOPE
+from broker.testing.hostile import Hostile
+from broker.testing.world import World
+
+EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
+
+
+@pytest.fixture
+def hostile(world: World) -> Hostile:
+    """Estonia, speaking to Finland whatever it likes."""
+    return Hostile(world["EE"], world["FI"])
+
+
+async def test_a_known_id_with_other_content_is_an_attack(world: World, hostile: Hostile) -> None:
+    """The second content is kept sealed, nobody is answered, security is called, and the record stays as it was."""
+    first = hostile.message("request.json")
+    second = hostile.message("request.json", id=first.id, procedure=first.header.procedure, purpose="Something else")
+    assert await hostile.send(first) == "recorded"
+    await world.settle()
+    before = await world["FI"].view(first.procedure)
+    sent = len(world.network.published)
+
+    assert await hostile.send(second) == "id-reused"
+    await world.settle()
+    assert await world["FI"].attention() == ["id-reused"]
+    assert (await world["FI"].counts())["quarantine"] == 1
+    assert await world["FI"].view(first.procedure) == before
+    assert len(world.network.published) == sent
+
+
+async def test_a_message_from_the_future_is_parked_and_a_person_told_at_once(world: World, hostile: Hostile) -> None:
+    """A clock that is an hour apart calls a person with a sentence about clocks, once; when the time has come it is taken."""
+    entry = hostile.message("request.json", created=world.clock.now() + timedelta(hours=1))
+    assert await hostile.send(entry) == "clock-ahead"
+    assert (await world["FI"].counts())["parked"] == 1
+    world.clock.advance(61)
+    await world["FI"].offer_parked()
+    page = await world["FI"].store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+    assert [(entry.code, entry.who, "clock" in entry.detail) for entry in page.items] == [("clock", "operator", True)]
+
+    world.clock.advance(3600)
+    await world["FI"].offer_parked()
+    assert world["FI"].outcomes == ["clock-ahead", "recorded"]
+    assert (await world["FI"].counts())["parked"] == 0
+
+
+async def test_ten_minutes_of_difference_are_tolerated(world: World, hostile: Hostile) -> None:
+    """A message from nine minutes ahead is taken, and no person is called."""
+    entry = hostile.message("request.json", created=world.clock.now() + timedelta(minutes=9))
+    assert await hostile.send(entry) == "recorded"
+    assert await world["FI"].attention() == []
+
+
+async def test_an_expiry_too_far_ahead_is_refused_and_the_same_message_taken_later(
+    world: World, hostile: Hostile
+) -> None:
+    """An envelope that lives too long is refused for itself alone: no stub, and sealed anew the message is recorded."""
+    entry = hostile.message("request.json")
+    far = hostile.seal(entry, expires=world.clock.now() + timedelta(days=90))
+    assert await world["FI"].engine.receive(far) == "expiry-too-far"
+    assert (await world["FI"].store.read(lambda reader: reader.procedures(None, cursor=None, limit=9))).items == ()
+    assert await hostile.send(entry) == "recorded"
+    assert [line.mark for line in (await world["FI"].view(entry.procedure)).entries] == ["effect"]
+
+
+async def test_expired_receipts_are_taken_all_the_same(world: World, hostile: Hostile) -> None:
+    """Evidence about something past does not spoil: receipts in an expired envelope settle the entry."""
+    asked = Hostile(world["FI"], world["EE"])
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    receipts = asked.receipts(asked.receipt(request.message, request.digest, ReceiptKind.DELIVERED))
+    late = asked.seal(receipts, expires=world.clock.now() + timedelta(days=1))
+    world.clock.advance(2 * 24 * 3600)
+    assert await world["EE"].engine.receive(late) == "receipts"
+    assert await world["EE"].states(request) == ["delivered"]
+
+
+async def test_too_many_bytes_are_refused_before_anything_is_read(world: World) -> None:
+    """An envelope over the limit is quarantined, and no more of it is kept than the limit."""
+    flood = Delivery(raw=b"{" * (MAX_ENVELOPE + 1), queue="in", user="EE")
+    assert await world["FI"].engine.receive(flood) == "too-large"
+    assert await world["FI"].engine.receive(flood) == "repeat"
+    assert (await world["FI"].counts())["quarantine"] == 1
+    assert await world["FI"].attention() == ["quarantined"]
+
+
+async def test_broken_publishing_rules_are_counted_and_the_message_is_read_all_the_same(
+    world: World, hostile: Hostile
+) -> None:
+    """A rule broken in transit counts against the broker user and loses nothing."""
+    delivery = replace(hostile.seal(hostile.message("request.json")), abuse=("foreign-property",))
+    assert await world["FI"].engine.receive(delivery) == "recorded"
+    total = await world["FI"].store.run(lambda tx: tx.count_abuse("EE", "foreign-property", world.clock.now()))
+    assert total == 2
+
+
+async def test_a_failing_store_decides_nothing(world: World, hostile: Hostile) -> None:
+    """Our own fault is raised, so that the transport offers the same delivery again; then it is taken."""
+    delivery = hostile.seal(hostile.message("request.json"))
+    fi, real = world["FI"], world["FI"].engine.receive._store
+
+    class FullStore:
+        read = real.read
+
+        async def run(self, fn: object) -> None:
+            raise StoreUnavailable
+
+    fi.engine.receive._store = FullStore()
+    with pytest.raises(StoreUnavailable):
+        await fi.engine.receive(delivery)
+    fi.engine.receive._store = real
+    assert await fi.engine.receive(delivery) == "recorded"
+
+
+async def test_what_was_set_aside_is_not_decided_again(world: World, hostile: Hostile) -> None:
+    """A delivery that was kept after an unforeseen fault comes back as a repeat without an answer."""
+    delivery = hostile.seal(hostile.message("request.json"))
+    await world["FI"].engine.receive.set_aside(delivery)
+    assert await world["FI"].engine.receive(delivery) == "repeat"
+    await world.settle()
+    counts = await world["FI"].counts()
+    assert (counts["quarantine"], counts.get("inbox.recorded", 0)) == (1, 0)
+    assert world.network.published == []
+
+
+async def test_somebody_elses_envelope_is_kept_sealed(world: World, hostile: Hostile) -> None:
+    """An envelope for Sweden on Finland's queue is quarantined and nobody is answered."""
+    delivery = hostile.seal(hostile.message("request.json"), to=SE)
+    assert await world["FI"].engine.receive(delivery) == "not-for-us"
+    await world.settle()
+    assert world.network.published == []
+
+
+async def test_the_same_message_sealed_anew_is_answered_again(world: World, hostile: Hostile) -> None:
+    """Other bytes around a known message bring the stored receipt again and no second entry."""
+    entry = hostile.message("request.json")
+    assert [await hostile.send(entry), await hostile.send(entry)] == ["recorded", "repeat"]
+    assert (await world["FI"].counts())["inbox.recorded"] == 1
+    page = await world["FI"].store.read(lambda reader: reader.receipts_about(EE, entry.id))
+    assert [receipt.kind for receipt in page] == ["delivered"]
+
+
+async def test_what_was_taken_is_counted(world: World) -> None:
+    """A recorded message counts by type, a receipt by kind, and the way from submit to delivered in seconds."""
+    await world["EE"].submit("request.json")
+    world.clock.advance(2.5)
+    await world.settle()
+    assert ("received", "EE", "family-tracing.request") in world["FI"].tally.counted
+    assert ("receipt", "in", "FI", "delivered") in world["EE"].tally.counted
+    assert ("delivered", "FI", "2.500") in world["EE"].tally.counted
+    assert sum(line[0] == "delivered" for line in world["EE"].tally.counted) == 1

@@ -1,0 +1,160 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Taking a message from a caller."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+from typing import Any
+
+import pytest
+
+from broker.core.errors import (
+    ExerciseMismatch,
+    NotAllowed,
+    ProcedureMismatch,
+    RecipientSuspended,
+    SafeguardBlocked,
+    SafeguardHeld,
+    SenderError,
+    TooLargeToSend,
+)
+from broker.core.ids import AuthorityId, CountryCode
+from broker.core.messages import Party
+from broker.core.trust import Member, MemberStatus
+from broker.schema_files import read_schema_file
+from broker.testing.world import Country, World
+
+
+def _request() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(read_schema_file("examples/demo/request.json"))
+    return data
+
+
+def _unwilling() -> dict[str, Any]:
+    data = _request()
+    data["body"]["child_wish"]["heard"]["wants_tracing"] = "NO"
+    return data
+
+
+def _endangering() -> dict[str, Any]:
+    data = _request()
+    data["body"]["danger_assessment"]["would_endanger"] = "YES"
+    return data
+
+
+def _huge() -> dict[str, Any]:
+    data = _request()
+    person = data["body"]["persons_sought"][0]
+    person["evidence"] = [
+        dict(person["evidence"][0], description=f"{number}" + "\U0001f54a" * 1990) for number in range(10)
+    ]
+    people = [copy.deepcopy(person) for _ in range(20)]
+    data["body"]["persons_sought"] = [dict(one, person=f"P{number}") for number, one in enumerate(people, 1)]
+    return data
+
+
+async def _nothing_stored(country: Country) -> None:
+    assert not [name for name, number in (await country.counts()).items() if number]
+    page = await country.store.read(lambda reader: reader.procedures(None, cursor=None, limit=5))
+    trail = await country.store.read(lambda reader: reader.audit(cursor=None, limit=5))
+    assert (page.items, trail.items) == ((), ())
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "where"),
+    [
+        (_unwilling(), SafeguardHeld, "/body/child_wish/heard/wants_tracing"),
+        (_endangering(), SafeguardBlocked, "/body/danger_assessment/would_endanger"),
+        (_huge(), TooLargeToSend, "/body"),
+    ],
+    ids=["held", "blocked", "too large"],
+)
+async def test_what_may_not_leave_is_not_stored(
+    world: World, data: dict[str, Any], error: type[SenderError], where: str
+) -> None:
+    """A held, blocked or too large message leaves no entry, no procedure and no audit row; its key stays free."""
+    with pytest.raises(error) as caught:
+        await world["EE"].submit(data, idempotency_key="k")
+    assert caught.value.where == where
+    await _nothing_stored(world["EE"])
+
+    mended = await world["EE"].submit("request.json", idempotency_key="k")
+    assert not mended.repeated
+
+
+async def test_a_procedure_keeps_its_exercise_mark(world: World) -> None:
+    """Nobody goes on with a real procedure as an exercise, nor with an exercise as real; nothing is added."""
+    for exercise in (False, True):
+        request = await world["EE"].submit("request.json", exercise=exercise)
+        await world.settle()
+        with pytest.raises(ExerciseMismatch) as caught:
+            await world["FI"].submit("acknowledgement.json", procedure=request.procedure, exercise=not exercise)
+        assert caught.value.where == "/exercise"
+        assert len((await world["FI"].view(request.procedure)).entries) == 1
+
+
+async def test_a_procedure_stays_between_its_two_countries(world: World) -> None:
+    """A message of an open procedure cannot be addressed to a third country."""
+    request = await world["EE"].submit("request.json")
+    elsewhere = Party(country=CountryCode("SE"), authority=AuthorityId("gender-equality-agency"))
+    with pytest.raises(ProcedureMismatch) as caught:
+        await world["EE"].submit("request.json", procedure=request.procedure, recipient=elsewhere)
+    assert caught.value.where == "/recipient/country"
+    assert (await world["EE"].counts())["outbox.recorded"] == 1
+
+
+async def test_a_suspended_country_is_sent_nothing(world: World) -> None:
+    """Addressing a suspended country is refused before anything is stored."""
+
+    def change(member: Member) -> Member:
+        return Member(**{name: getattr(member, name) for name in Member.__slots__} | {"status": MemberStatus.SUSPENDED})
+
+    world.set_trust(lambda member: change(member) if member.country == "FI" else member)
+    await world["EE"].trust.refresh()
+    with pytest.raises(RecipientSuspended):
+        await world["EE"].submit("request.json")
+    await _nothing_stored(world["EE"])
+
+
+async def test_two_callers_cannot_both_take_one_step(world: World) -> None:
+    """Of two acknowledgements at the same moment one is recorded and the other is refused by the state it made."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    answers = await asyncio.gather(
+        *(world["FI"].submit("acknowledgement.json", procedure=request.procedure) for _ in range(2)),
+        return_exceptions=True,
+    )
+    assert sorted(type(answer).__name__ for answer in answers) == ["Accepted", NotAllowed.__name__]
+    assert len((await world["FI"].view(request.procedure)).entries) == 2
+
+
+async def test_an_idempotency_key_belongs_to_actor_office_and_route(world: World) -> None:
+    """The same key of another actor or route stands for another message."""
+    ee = world["EE"]
+    answers = [
+        await ee.submit("request.json", idempotency_key="k", **changes)
+        for changes in ({}, {"actor": "somebody-else"}, {"route": "filedrop"})
+    ]
+    assert len({answer.message for answer in answers}) == 3
+    assert not any(answer.repeated for answer in answers)
+
+
+async def test_each_accepted_message_has_its_audit_row(world: World) -> None:
+    """The trail says who submitted which message of which type, and a repetition adds no row."""
+    for _ in range(2):
+        accepted = await world["EE"].submit("request.json", idempotency_key="k")
+    trail = (await world["EE"].store.read(lambda reader: reader.audit(cursor=None, limit=5))).items
+    assert [(row.actor, row.action, row.subject, row.detail) for row in trail] == [
+        ("test", "submitted", accepted.message, "family-tracing.request")
+    ]
+
+
+async def test_the_newest_common_version_is_taken(world: World) -> None:
+    """A caller that names no version gets the newest one that the recipient lists."""
+    accepted = await world["EE"].submit("request.json", version=None)
+    row = await world["EE"].store.run(lambda tx: tx.outbox(accepted.message))
+    assert row is not None
+    assert row.entry.header.version == "1.0"
