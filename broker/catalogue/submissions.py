@@ -71,7 +71,7 @@ def _canonical(value: Any, depth: int) -> Any:
     if depth >= MAX_DEPTH:  # the content object stands one level above
         raise ValueError("The objects and lists are nested too deeply.")
     if isinstance(value, str):
-        return unicodedata.normalize("NFC", _whole(value))
+        return unicodedata.normalize("NFC", str(_whole(value)))  # an adapter gives our own identifiers back to us
     if isinstance(value, Mapping):
         return {_name(name): _canonical(item, depth + 1) for name, item in value.items()}
     if isinstance(value, list):

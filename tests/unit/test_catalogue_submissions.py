@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from broker.core import canonical
 from broker.core.errors import BadRequest, SchemaInvalid, UnknownType
-from broker.core.ids import MessageType
+from broker.core.ids import MessageType, ProcedureId
 from broker.schema_files import load_catalogue, read_schema_file
 
 CATALOGUE = load_catalogue()
@@ -51,6 +51,13 @@ def test_what_may_be_absent_is_absent():
     found = _parse(data)
 
     assert (found.version, found.procedure, found.exercise) == (None, None, False)
+
+
+def test_our_own_identifiers_come_back_as_texts():
+    """An adapter may put the procedure that the node accepted into its next submission as it got it."""
+    procedure = ProcedureId("019ab6c8-1c00-7a00-8a00-000000000001")
+
+    assert _parse({**EXAMPLE, "procedure": procedure}).procedure == procedure
 
 
 def test_composing_normalises_texts_and_leaves_the_input_alone():

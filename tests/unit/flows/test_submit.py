@@ -48,9 +48,9 @@ def _endangering() -> dict[str, Any]:
 def _huge() -> dict[str, Any]:
     data = _request()
     person = data["body"]["persons_sought"][0]
-    person["evidence"] = [
-        dict(person["evidence"][0], description=f"{number}" + "\U0001f54a" * 1990) for number in range(10)
-    ]
+    lines = [f"{number:02}" + "\U0001f54a" * 190 for number in range(20)]
+    person |= {"aliases": lines, "do_not_tell": lines, "note": "\U0001f54a" * 1990}
+    person["evidence"] = [dict(person["evidence"][0], description=line) for line in lines[:10]]
     people = [copy.deepcopy(person) for _ in range(20)]
     data["body"]["persons_sought"] = [dict(one, person=f"P{number}") for number, one in enumerate(people, 1)]
     return data

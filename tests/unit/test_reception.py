@@ -1,0 +1,357 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Deciding about a believed message: recorded, refused with a stub, or receipts taken."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageType, SchemaVersion
+from broker.core.messages import Party
+from broker.core.receipts import Receipt, ReceiptKind
+from broker.flows.submit import Accepted
+from broker.schema_files import read_schema_file
+from broker.testing.hostile import Hostile
+from broker.testing.world import Country, World
+
+EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
+NOWHERE = Digest("0" * 64)
+
+
+@pytest.fixture
+def asking(world: World) -> Hostile:
+    """Estonia, speaking to Finland whatever it likes."""
+    return Hostile(world["EE"], world["FI"])
+
+
+@pytest.fixture
+def asked(world: World) -> Hostile:
+    """Finland, speaking to Estonia whatever it likes."""
+    return Hostile(world["FI"], world["EE"])
+
+
+async def _about(country: Country, accepted: Any, author: CountryCode = EE) -> tuple[Receipt, ...]:
+    message = accepted.message if isinstance(accepted, Accepted) else accepted.id
+    return await country.store.read(lambda reader: reader.receipts_about(author, message))
+
+
+# --- messages that are refused --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"recipient": Party(country=FI, authority=AuthorityId("nobody"))}, "procedure-mismatch"),
+        ({"case_ref": None}, "procedure-mismatch"),
+        ({"case_ref": CaseRef("EX-CR-00000000000000000000")}, "exercise-mismatch"),
+        ({"exercise": True}, "exercise-mismatch"),
+        ({"type": MessageType("family-tracing.rumour")}, "unknown-type"),
+    ],
+    ids=["no such office", "no case", "exercise case in a real message", "real case in an exercise", "unknown act"],
+)
+async def test_an_opening_that_does_not_fit_is_refused_without_a_procedure(
+    world: World, asking: Hostile, changes: dict[str, Any], code: str
+) -> None:
+    """Its author gets a signed refusal with the code; no procedure is opened and nobody sees a message."""
+    entry = asking.message("request.json", **changes)
+    assert await asking.send(entry) == code
+    assert [(receipt.kind, receipt.code) for receipt in await _about(world["FI"], entry)] == [("refused", code)]
+    procedures = await world["FI"].store.read(lambda reader: reader.procedures(None, cursor=None, limit=9))
+    assert procedures.items == ()
+    assert not [name for name, n in (await world["FI"].counts()).items() if n and name.startswith("inbox")]
+
+
+async def test_a_body_that_does_not_fit_its_schema_is_refused(world: World, asking: Hostile) -> None:
+    """Schemas hold also for what comes in, whatever the other side's node let out."""
+    entry = asking.message("request.json", body={"child": {}})
+    assert await asking.send(entry) == "schema-invalid"
+    assert [receipt.code for receipt in await _about(world["FI"], entry)] == ["schema-invalid"]
+
+
+async def test_a_newer_schema_version_waits(world: World, asking: Hostile) -> None:
+    """A version that the catalogue does not have yet is parked, not refused: the catalogue may come."""
+    assert await asking.send(asking.message("request.json", version=SchemaVersion("9.0"))) == "unknown-schema-version"
+    assert (await world["FI"].counts())["parked"] == 1
+
+
+@pytest.mark.parametrize("exercise", [False, True], ids=["exercise in real", "real in exercise"])
+async def test_a_later_message_keeps_the_exercise_mark(world: World, asked: Hostile, exercise: bool) -> None:
+    """An exercise message in a real procedure, and the reverse, is refused and leaves a stub without effect."""
+    request = await world["EE"].submit("request.json", exercise=exercise)
+    await world.settle()
+    view = await world["FI"].view(request.procedure)
+    reference = ("" if exercise else "EX-") + "CR-00000000000000000000"
+    answer = asked.message(
+        "acknowledgement.json", procedure=view.row.ref, parents=view.heads,
+        exercise=not exercise, case_ref=CaseRef(reference),
+    )  # fmt: skip
+    assert await asked.send(answer) == "exercise-mismatch"
+    ours = await world["EE"].view(request.procedure)
+    assert [(line.mark, line.code) for line in ours.entries] == [("effect", None), ("stub", "exercise-mismatch")]
+    assert ours.state == "REQUESTED"
+
+
+async def test_a_refused_message_is_the_same_stub_on_both_sides(world: World, asked: Hostile) -> None:
+    """The recipient's signed refusal makes the stub: same marks, state and digest, the author's people are called."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+
+    def without_office(member: Any) -> Any:
+        return replace(member, authorities=member.authorities[1:]) if member.country == EE else member
+
+    acknowledgement = await world["FI"].submit("acknowledgement.json", procedure=request.procedure)
+    world.set_trust(without_office)
+    await world["EE"].trust.refresh()
+    await world.settle()
+
+    assert await world["FI"].states(acknowledgement) == ["refused"]
+    ours, theirs = await world["EE"].view(request.procedure), await world["FI"].view(request.procedure)
+    assert [(line.digest, line.mark, line.code) for line in ours.entries] == [
+        (line.digest, line.mark, line.code) for line in theirs.entries
+    ]
+    assert [line.mark for line in ours.entries] == ["effect", "stub"]
+    assert ours.digest == theirs.digest is not None
+    assert (ours.state, theirs.state) == ("REQUESTED", "REQUESTED")
+    assert (await world["EE"].attention(), await world["FI"].attention()) == ([], ["refused"])
+
+
+async def test_a_stub_is_a_parent_like_any_other(world: World) -> None:
+    """After a refusal the procedure goes on, and both sides keep the same record."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    catalogue = world["EE"].desk.trust.current()
+    await world["FI"].submit("acknowledgement.json", procedure=request.procedure)
+    world.set_trust(
+        lambda member: replace(member, authorities=member.authorities[1:]) if member.country == EE else member
+    )
+    await world["EE"].trust.refresh()
+    await world.settle()
+    world.set_trust(lambda member: catalogue.members[member.country])
+    await world["EE"].trust.refresh()
+    await world["FI"].submit("result.json", procedure=request.procedure)
+    await world.settle()
+
+    ours, theirs = await world["EE"].view(request.procedure), await world["FI"].view(request.procedure)
+    assert [line.mark for line in ours.entries] == ["effect", "stub", "effect"]
+    assert ours.digest == theirs.digest is not None
+    assert ours.state == theirs.state == "ANSWERED"
+
+
+async def test_a_third_country_cannot_write_into_a_procedure(world: World, asked: Hostile) -> None:
+    """A member that knows a foreign procedure's id is refused, and the procedure of the two gets no stub."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    before = await world["EE"].view(request.procedure)
+    sweden = Hostile(world["SE"], world["EE"])
+    intruder = sweden.message(
+        "acknowledgement.json", procedure=before.row.ref, parents=before.heads,
+        sender=Party(country=SE, authority=AuthorityId("gender-equality-agency")), case_ref=before.row.case_ref,
+    )  # fmt: skip
+    assert await sweden.send(intruder) == "procedure-mismatch"
+    assert await world["EE"].view(request.procedure) == before
+    refusal = await _about(world["EE"], intruder, SE)
+    assert [(one.code, one.heads, one.record_digest) for one in refusal] == [("procedure-mismatch", (), None)]
+
+
+async def test_a_refusal_is_answered_again_not_decided_again(world: World, asking: Hostile) -> None:
+    """The refused message sealed anew gets the stored refusal; there is one receipt."""
+    entry = asking.message("request.json", body={})
+    assert [await asking.send(entry), await asking.send(entry)] == ["schema-invalid", "repeat"]
+    assert len(await _about(world["FI"], entry)) == 1
+
+
+# --- gaps and forks -------------------------------------------------------------------------------------------------
+
+
+async def test_a_gap_delays_effect_never_sight(world: World) -> None:
+    """A message whose parent is missing is handed over and shown as waiting; the parent's arrival resolves the gap."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    await world["FI"].submit("acknowledgement.json", procedure=request.procedure)
+    await world["FI"].engine.dispatch()
+    kept = world.network.waiting[EE].copy()
+    world.network.waiting[EE].clear()
+    await world["FI"].submit("result.json", procedure=request.procedure)
+    await world.settle()
+
+    view = await world["EE"].view(request.procedure)
+    assert [line.mark for line in view.entries] == ["effect", "waiting"]
+    assert (view.state, view.gap, view.row.gap) == ("REQUESTED", True, True)
+    assert await world["EE"].attention() == ["gap"]
+    assert (await world["EE"].counts())["inbox.handed-over"] == 1
+
+    world.network.waiting[EE].extend(kept)
+    await world.settle()
+    views = [await world[name].view(request.procedure) for name in ("EE", "FI")]
+    assert [line.mark for line in views[0].entries] == ["effect", "effect", "effect"]
+    assert views[0].digest == views[1].digest is not None
+    assert (views[0].state, views[0].row.gap) == ("ANSWERED", False)
+    assert await world["EE"].attention() == await world["FI"].attention() == []
+
+
+async def test_a_message_may_overtake_the_one_that_opens_its_procedure(world: World) -> None:
+    """A withdrawal before its request makes the procedure with a gap; the request closes it and the withdrawal holds."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    kept = world.network.waiting[FI].copy()
+    world.network.waiting[FI].clear()
+    await world["EE"].submit(_withdrawal(world, request), procedure=request.procedure)
+    await world.settle()
+    assert await world["FI"].attention() == ["gap"]
+
+    world.network.waiting[FI].extend(kept)
+    await world.settle()
+    views = [await world[name].view(request.procedure) for name in ("EE", "FI")]
+    assert {view.state for view in views} == {"WITHDRAWN"}
+    assert views[0].digest == views[1].digest is not None
+    assert await world["FI"].attention() == []
+
+
+def _withdrawal(world: World, request: Accepted) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(read_schema_file("examples/family-tracing/withdrawal-no-reason.json"))
+    return {**data, "procedure": request.procedure}
+
+
+async def test_a_fork_is_kept_and_has_no_effect(world: World, asked: Hostile) -> None:
+    """A result that ignores its author's own acknowledgement is delivered and marked, security is called, nothing moves."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    heads = (await world["FI"].view(request.procedure)).heads
+    await world["FI"].submit("acknowledgement.json", procedure=request.procedure)
+    await world.settle()
+    before = await world["EE"].view(request.procedure)
+    fork = asked.message(
+        "result.json", procedure=before.row.ref, parents=heads, case_ref=before.row.case_ref,
+    )  # fmt: skip
+    assert await asked.send(fork) == "recorded"
+    await world["EE"].engine.deliver()
+
+    view = await world["EE"].view(request.procedure)
+    assert {line.message: line.mark for line in view.entries}[fork.id] == "forked"
+    assert (view.state, view.heads) == (before.state, before.heads)
+    row = await world["EE"].store.run(lambda tx: tx.inbox(FI, fork.id))
+    assert row is not None
+    assert (row.entry.mark, row.state) == ("forked", "handed-over")
+    assert await world["EE"].attention() == ["forked"]
+
+
+async def test_an_adapter_is_told_that_a_message_is_forked(world: World, asked: Hostile) -> None:
+    """The national system gets the message with its mark, so that nobody acts on it."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    given = []
+
+    class System:
+        manifest: Any = None
+
+        async def deliver(self, message: Any) -> None:
+            given.append(message)
+
+    world["EE"].adapters[AuthorityId("social-insurance-board")] = System()  # type: ignore[assignment]
+    view = await world["FI"].view(request.procedure)
+    await world["FI"].submit("acknowledgement.json", procedure=request.procedure)
+    await world.settle()
+    await asked.send(
+        asked.message("result.json", procedure=view.row.ref, parents=view.heads, case_ref=view.row.case_ref)
+    )
+    await world["EE"].engine.deliver()
+    assert [message.forked for message in given] == [False, True]
+
+
+# --- receipts -------------------------------------------------------------------------------------------------------
+
+
+async def test_strange_receipts_change_nothing(world: World, asked: Hostile) -> None:
+    """Receipts about an unknown message, other bytes, or another country's message call security; no entry moves."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    unknown = world["SE"].ids.message_id()
+    sweden = Hostile(world["SE"], world["EE"])
+    delivered = ReceiptKind.DELIVERED
+    assert await asked.send(asked.receipts(asked.receipt(unknown, request.digest, delivered))) == "receipts"
+    assert await asked.send(asked.receipts(asked.receipt(request.message, NOWHERE, delivered))) == "receipts"
+    assert await sweden.send(sweden.receipts(sweden.receipt(request.message, request.digest, delivered))) == "receipts"
+
+    page = await world["EE"].store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+    assert {(entry.code, entry.subject) for entry in page.items} == {
+        ("strange-receipt", unknown), ("strange-receipt", request.message),
+    }  # fmt: skip
+    assert await world["EE"].states(request) == ["published"]
+    assert await _about(world["EE"], request) == ()
+
+
+async def test_receipts_get_no_receipts(world: World, asked: Hostile) -> None:
+    """An envelope of receipts, also a malformed one, is never answered."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    sent = len(world.network.published)
+    good = asked.receipts(asked.receipt(request.message, request.digest, ReceiptKind.DELIVERED))
+    bad = asked.receipts(asked.receipt(request.message, request.digest, ReceiptKind.OPENED, author=FI))
+    assert await asked.send(good) == "receipts"
+    assert await asked.send(bad) == "schema-invalid"
+    while await world["EE"].step():
+        pass
+    to_fi = [envelope for envelope in world.network.published[sent:] if envelope.recipient == FI]
+    assert to_fi == []
+    assert (await world["EE"].counts())["receipts.waiting"] == 0
+
+
+async def test_the_first_answer_stands(world: World, asked: Hostile) -> None:
+    """A peer that refuses what it had taken is told of to security; the entry and the record stay."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    before = await world["EE"].view(request.procedure)
+    refusal = asked.receipt(request.message, request.digest, ReceiptKind.REFUSED, code="schema-invalid")
+    assert await asked.send(asked.receipts(refusal)) == "receipts"
+    assert await world["EE"].attention() == ["contradiction"]
+    assert await world["EE"].states(request) == ["handed-over"]
+    assert await world["EE"].view(request.procedure) == before
+
+
+async def test_a_different_record_is_an_alert(world: World, asked: Hostile) -> None:
+    """A receipt whose record digest differs over heads that we hold calls security; our record stays as it is."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    lie = asked.receipt(
+        request.message, request.digest, ReceiptKind.DELIVERED, heads=(request.digest,), record_digest=NOWHERE
+    )
+    assert await asked.send(asked.receipts(lie)) == "receipts"
+    assert await world["EE"].attention() == ["divergence"]
+    assert [line.mark for line in (await world["EE"].view(request.procedure)).entries] == ["effect"]
+
+
+async def test_a_record_that_cannot_be_compared_yet_is_no_alert(world: World, asked: Hostile) -> None:
+    """Heads that have not arrived are on their way: the receipt counts, and nobody is called."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    ahead = asked.receipt(
+        request.message, request.digest, ReceiptKind.DELIVERED, heads=(NOWHERE,), record_digest=NOWHERE
+    )
+    assert await asked.send(asked.receipts(ahead)) == "receipts"
+    assert await world["EE"].states(request) == ["delivered"]
+    assert await world["EE"].attention() == []
+    assert (await world["EE"].view(request.procedure)).gap
+
+
+async def test_a_receipt_comes_twice_and_counts_once(world: World, asked: Hostile) -> None:
+    """The same receipt in another envelope changes neither the time nor the entry."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    (first, *_) = await _about(world["EE"], request)
+    world.clock.advance(500)
+    later = replace(first, at=world.clock.now())
+    assert await asked.send(asked.receipts(later)) == "receipts"
+    assert (await _about(world["EE"], request))[0] == first
+
+
+async def test_a_handed_over_receipt_does_not_need_the_delivered_one(world: World, asked: Hostile) -> None:
+    """Receipts may be overtaken: the ladder only goes up."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    for kind in (ReceiptKind.OPENED, ReceiptKind.DELIVERED, ReceiptKind.HANDED_OVER):
+        await asked.send(asked.receipts(asked.receipt(request.message, request.digest, kind)))
+        assert await world["EE"].states(request) == ["opened"]
