@@ -26,7 +26,7 @@ check: $(READY)  ## Lint, strict types, import contracts, unit tests: for every 
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(PYTEST) -q -m "not slow" tests/unit
+	@$(PYTEST) -q -n auto -m "not slow" tests/unit
 
 test: check  ## Everything: also contracts, vectors, scenarios, simulation, faults, acceptance
 	@$(PYTEST) -q --ignore=tests/unit --ignore=tests/bench

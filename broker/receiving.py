@@ -62,13 +62,30 @@ class Receiving:
         """Offer again what was not yet believable; call a person for what stays so."""
         now = self._clock.now()
         due = await self._store.run(lambda tx: tx.due_parked(now=now, limit=_PARKED_BATCH))
-        for held in due:
-            delivery = Delivery(raw=held.raw, queue=PARKED, user=held.user)
-            self._count(await self._receive(delivery))
-        old = [held for held in due if now - held.received >= timedelta(hours=PARKED_ATTENTION_HOURS)]
+        waiting = [held for held in due if await self._offer(held)]
+        old = [held for held in waiting if now - held.received >= timedelta(hours=PARKED_ATTENTION_HOURS)]
         if old:
             await self._store.run(lambda tx: self._call(tx, old))
         return len(due)
+
+    async def _offer(self, held: HeldDelivery) -> bool:
+        """Offer one parked delivery; return whether it stays parked.
+
+        Raises:
+            NodeError: nothing was decided; it is offered again with the others.
+        """
+        delivery = Delivery(raw=held.raw, queue=PARKED, user=held.user)
+        try:
+            outcome = await self._receive(delivery)
+        except BrokerError:
+            raise
+        except Exception as error:  # an unforeseen fault in one must not keep the others waiting for ever
+            self._undecided(Internal(), error)
+            await self._receive.set_aside(delivery)
+            return False
+        self._count(outcome)
+        error_class = by_code().get(outcome)
+        return error_class is not None and error_class.fate is Fate.PARK
 
     def _call(self, tx: Transaction, old: list[HeldDelivery]) -> None:
         for held in old:

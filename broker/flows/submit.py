@@ -19,6 +19,7 @@ from broker.core.errors import (
     NotFound,
     ProcedureMismatch,
     RecipientSuspended,
+    SenderError,
     TooLargeToSend,
     UnknownRecipient,
     UnknownType,
@@ -80,13 +81,17 @@ class Submit:
             NodeError: nothing was stored; the caller tries again with the same idempotency key.
         """
         asked = self._fingerprint(submission)
-        known = await self._store.read(lambda reader: reader.find_idempotent(asked.scope, asked.key))
-        if known is not None:
-            return await self._store.run(lambda tx: self._again(tx, asked, known))
-        row = await self._procedure(submission)
-        member = self._recipient(submission)
-        draft = self._compose(submission, row, self._version(submission, member))
-        cleared = clear(self._catalogue.validate(draft))
+        try:
+            row = await self._procedure(submission)
+            member = self._recipient(submission)
+            draft = self._compose(submission, row, self._version(submission, member))
+            cleared = clear(self._catalogue.validate(draft))
+        except SenderError:
+            # Perhaps it was accepted before and the world has changed since: the same key gets the same answer.
+            earlier = await self._store.run(lambda tx: self._earlier(tx, asked))
+            if earlier is None:
+                raise
+            return earlier
         accepted = await self._store.run(lambda tx: self._record(tx, asked, row, cleared, submission.actor))
         self._wake()
         return accepted
@@ -111,8 +116,11 @@ class Submit:
             message=self._ids.message_id(),
         )
 
-    def _again(self, tx: Transaction, asked: Idempotent, known: Idempotent) -> Accepted:
-        """Give the answer that the same key got before."""
+    def _earlier(self, tx: Transaction, asked: Idempotent) -> Accepted | None:
+        """Return the answer that the same key got before."""
+        known = tx.find_idempotent(asked.scope, asked.key)
+        if known is None:
+            return None
         if known.body_digest != asked.body_digest:
             raise IdempotencyConflict
         row = tx.outbox(known.message)
@@ -200,9 +208,9 @@ class Submit:
         self, tx: Transaction, asked: Idempotent, row: ProcedureRow, cleared: ClearedMessage, actor: str
     ) -> Accepted:
         """Write entry, record, idempotency answer and audit row together, with the procedure's row locked."""
-        known = tx.find_idempotent(asked.scope, asked.key)
-        if known is not None:  # another caller with this key was first
-            return self._again(tx, asked, known)
+        earlier = self._earlier(tx, asked)
+        if earlier is not None:
+            return earlier
         held = tx.lock_procedure(row.ref.id)
         book = self._ledger.begin(row) if held is None else self._ledger.read(tx, held)
         now, folded = self._clock.now(), book.fold()

@@ -240,9 +240,7 @@ def find_outbox_brief(db: Execution, message: MessageId) -> OutboxBrief | None:
     row = db.first(_BRIEF, {"message": message})
     if row is None:
         return None
-    return OutboxBrief(
-        digest=row.digest, recipient=row.recipient, procedure=row.procedure, attended=bool(row.attended)
-    )
+    return OutboxBrief(digest=row.digest, recipient=row.recipient, procedure=row.procedure, attended=bool(row.attended))
 
 
 def lease_outbox(

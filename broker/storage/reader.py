@@ -14,7 +14,6 @@ from broker.core.receipts import Receipt
 from broker.core.record import RecordEntry
 from broker.ports import (
     Attention,
-    Idempotent,
     InboxState,
     MessageFilter,
     MessageRow,
@@ -23,7 +22,7 @@ from broker.ports import (
     ProcedureRow,
     SeenRaw,
 )  # fmt: skip
-from broker.storage import held, keys, people, procedures, receipts
+from broker.storage import held, people, procedures, receipts
 from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.execution import Execution
@@ -55,9 +54,6 @@ class SqlReader:
 
     def __init__(self, db: Execution) -> None:
         self._db = db
-
-    def find_idempotent(self, scope: str, key: str) -> Idempotent | None:
-        return keys.find_idempotent(self._db, scope, key)
 
     def seen(self, sha256: Digest) -> SeenRaw | None:
         return held.seen(self._db, sha256)

@@ -146,9 +146,9 @@ class RabbitLink(Generic[S]):
 
     async def close(self) -> None:
         """End the connection and the loop."""
-        for task in (self._task, *self._endings):
-            if task is not None:
-                await _stop(task)
+        if self._task is not None:
+            await _stop(self._task)
+        await asyncio.gather(*map(_stop, self._endings))
 
     async def _supervise(self) -> None:
         failures = 0
@@ -172,9 +172,11 @@ class RabbitLink(Generic[S]):
             await self._clock.sleep(self._pause(failures))
 
     async def _live(self) -> None:
-        async with asyncio.timeout(self._options.connect_timeout_seconds):
-            connection = await aio_pika.connect(self._url, ssl_context=self._options.tls)
+        # Not `aio_pika.connect`: what failed to connect must be closed too, or its finalizer closes it from any thread.
+        connection = aio_pika.Connection(self._url, ssl_context=self._options.tls)
         try:
+            async with asyncio.timeout(self._options.connect_timeout_seconds):
+                await connection.connect()
             async with asyncio.timeout(self._options.connect_timeout_seconds):
                 session = await self._begin(connection)
             await self._serve(session)
@@ -212,6 +214,7 @@ class RabbitLink(Generic[S]):
         self._endings.add(ending)
         ending.add_done_callback(self._forget)
         await asyncio.wait([ending], timeout=_CLOSE_SECONDS)
+        ending.cancel()
 
     def _forget(self, ending: asyncio.Task[None]) -> None:
         self._endings.discard(ending)

@@ -28,7 +28,7 @@ from broker.node import Node, build
 from broker.ports import MessageFilter, OutboxState, Reader
 from broker.schema_files import read_schema_file
 from broker.settings import Settings
-from broker.vault import read_passphrase
+from broker.vault import FileVault, read_passphrase
 
 POLL_SECONDS = 0.001
 BATCH_POLL_SECONDS = 0.1
@@ -120,7 +120,7 @@ async def _commands(node: Node) -> None:
 async def _main(home: Path) -> None:
     settings = Settings.load(home)
     logs.configure(os.environ.get("BENCH_LOG", "ERROR"))
-    node = build(settings, read_passphrase(settings))
+    node = build(settings, FileVault.open(settings.vault_file, read_passphrase(settings)))
     ready = asyncio.Event()
     serving = asyncio.create_task(node.serve(ready=lambda _: ready.set()))
     await ready.wait()

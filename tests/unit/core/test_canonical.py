@@ -96,7 +96,7 @@ def test_bytes_that_we_would_not_write_are_refused(raw: bytes) -> None:
         "\ud800",
         b"x",
         {"a": {1, 2}},
-        object(),
+        pytest.param(object(), id="an object"),
     ],
     ids=repr,
 )
