@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import functools
 import json
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -189,9 +190,9 @@ class World:
     def create(
         cls, folder: Path, names: Sequence[str] = ("EE", "FI", "SE"), *, urls: Mapping[str, str] | None = None
     ) -> World:
-        """Make the countries with fresh keys; stores are SQLite files in the folder unless addresses are given."""
+        """Make the countries; stores are SQLite files in the folder unless migrated ones are given."""
         clock, network, catalogue = HandClock(), Network(), _catalogue()
-        keys = {CountryCode(name): generate_keys() for name in names}
+        keys = {CountryCode(name): _keys(name) for name in names}
         versions = {kind: catalogue.versions(kind) for kind in catalogue.types()}
         members = {
             name: member_of(
@@ -202,8 +203,7 @@ class World:
         trust = TrustList(version=1, members=members)
         countries = {}
         for name, own in keys.items():
-            url = (urls or {}).get(name) or f"sqlite:///{folder / f'{name}.db'}"
-            migrate(url)
+            url = (urls or {}).get(name) or _sqlite(folder / f"{name}.db")
             countries[name] = _country(
                 name, url, own, network=network, clock=clock, trust=SimulatedTrust(trust), ids=SeededIds(name, clock)
             )
@@ -281,6 +281,26 @@ def _country(
         desk=desk, engine=engine, store=store, transport=transport, fuse=fuse, tally=tally,
         adapters=serving, notifier=notifier,
     )  # fmt: skip
+
+
+def _sqlite(path: Path) -> str:
+    path.write_bytes(_empty_database())
+    return f"sqlite:///{path}"
+
+
+@functools.cache
+def _empty_database() -> bytes:
+    """The bytes of a migrated database without rows: making the tables anew would take longer than most simulations."""
+    with tempfile.TemporaryDirectory(prefix="trm-world-") as folder:
+        file = Path(folder) / "empty.db"
+        migrate(f"sqlite:///{file}")
+        return file.read_bytes()
+
+
+@functools.cache
+def _keys(name: str) -> tuple[PrivateKey, ...]:
+    """A country's keys, the same in every world of this process."""
+    return generate_keys()
 
 
 @functools.cache

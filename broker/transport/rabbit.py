@@ -26,7 +26,7 @@ from broker.core.ids import CountryCode, MessageId
 from broker.core.messages import Delivery, SealedEnvelope
 from broker.ports import Clock
 from broker.transport.rabbit_delivery import RabbitTag, delivery_of, properties_for
-from broker.transport.rabbit_link import FAILURES, RabbitLink, RabbitOptions, cancelled
+from broker.transport.rabbit_link import RabbitLink, RabbitOptions, cancelled
 from broker.transport.topology import EXCHANGE, dead_queue, in_queue, routing_key
 
 __all__ = ["RabbitOptions", "RabbitTransport"]
@@ -150,8 +150,12 @@ class RabbitTransport:
         try:
             async with asyncio.timeout(self._options.publish_timeout_seconds):
                 await settling
-        except FAILURES:
-            tag.lost.set()  # it comes again on the next connection
+        except asyncio.CancelledError:
+            tag.lost.set()
+            if cancelled():
+                raise  # else it is the dying connection that ends its waits with this error
+        except Exception:  # whatever it is: the message comes again on the next connection
+            tag.lost.set()
 
     async def _open_consuming(self, channel: AbstractChannel, lost: asyncio.Event) -> _Consuming:
         session = _Consuming(channel, lost, self._arrived, self._clock, self._options)

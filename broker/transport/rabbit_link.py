@@ -19,17 +19,14 @@ import aio_pika
 import aiormq.exceptions
 from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel
-from pamqp.exceptions import PAMQPException
 from yarl import URL
 
 from broker.core.errors import SettingsInvalid
 from broker.core.ids import CountryCode
 from broker.ports import Clock
 
-__all__ = ["FAILURES", "RabbitLink", "RabbitOptions", "Session", "cancelled", "tls_context"]
+__all__ = ["RabbitLink", "RabbitOptions", "Session", "cancelled", "tls_context"]
 
-# What a connection can fail with; aiormq's connection errors are OSError too.
-FAILURES = (aiormq.exceptions.AMQPError, PAMQPException, OSError, EOFError, RuntimeError, ValueError, TimeoutError)
 _CLOSE_SECONDS = 5.0
 _CANCELS = 3  # the library's cleanup waits after a first cancellation
 

@@ -170,7 +170,7 @@ async def _play(exchange: Exchange) -> None:
             for name, node in running.items():
                 exchange.keep("metrics", await clients[name].metrics())
                 exchange.keep("command lines", _command_line(node.pid))
-    for name, home in homes.items():
+    for home in homes.values():
         exchange.keep("log", (home / "node.log").read_bytes())
         exchange.keep("file names", "\n".join(str(path.relative_to(home)) for path in home.rglob("*")))
         await _stored(exchange, home)

@@ -70,8 +70,9 @@ class Traffic:
                     if number == count // 3:
                         group.create_task(self._disturb(disturb))
             async with asyncio.timeout(120):
-                while not self.confirmed <= set(self.came):  # noqa: ASYNC110  the reader has no end
+                while not self.confirmed <= set(self.came):
                     await asyncio.sleep(0.05)
+                    assert not reading.done(), "the reader ended"
         finally:
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)

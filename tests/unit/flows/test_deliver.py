@@ -4,13 +4,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 from typing import Any
-
-import pytest
 
 from broker.core.ids import AuthorityId, CountryCode
 from broker.testing.world import World
@@ -36,10 +32,6 @@ class System:
     async def run(self, context: Any) -> None: ...
 
     async def close(self) -> None: ...
-
-
-async def _nothing(message: Any) -> None:
-    await asyncio.sleep(0)
 
 
 async def _arrive(world: World, count: int) -> list[str]:
@@ -114,62 +106,6 @@ async def test_a_slow_hand_over_testifies_once(world: World) -> None:
     assert [receipt.kind for receipt in receipts] == ["delivered", "handed-over"]
     trail = await world["FI"].store.read(lambda reader: reader.audit(cursor=None, limit=20))
     assert [row.action for row in trail.items].count("handed-over") == 1
-
-
-async def _share(folder: Path, urls: dict[str, str]) -> None:
-    async with World.create(folder, ("EE", "FI"), urls=urls) as world:
-        colleague, system = world.colleague("FI"), System(_nothing)
-        world["FI"].adapters[HELSINKI] = system
-        sent = await _arrive(world, 40)
-        while sum(await asyncio.gather(world["FI"].engine.deliver(), colleague.engine.deliver())):
-            pass
-        assert system.taken == Counter(sent)
-        while sum(await asyncio.gather(world["FI"].engine.dispatch(), colleague.engine.dispatch())):
-            pass
-        await colleague.store.close()
-        await world.settle()
-        assert (await world["EE"].counts())["outbox.handed-over"] == 40
-
-
-async def test_two_workers_share_the_inbox(tmp_path: Path) -> None:
-    """Over one SQLite file two workers hand each of forty messages over exactly once."""
-    await _share(tmp_path, {})
-
-
-@pytest.mark.postgres
-async def test_two_workers_share_the_inbox_on_postgresql(tmp_path: Path, postgres_store_url: str) -> None:
-    """Over one PostgreSQL database two workers hand each of forty messages over exactly once."""
-    await _share(tmp_path, {"FI": postgres_store_url})
-
-
-async def _receive_twice(folder: Path, urls: dict[str, str]) -> None:
-    async with World.create(folder, ("EE", "FI"), urls=urls) as world:
-        colleague = world.colleague("FI")
-        for _ in range(5):
-            await world["EE"].submit("request.json")
-        await world["EE"].engine.dispatch()
-        deliveries = world.network.waiting[FI]
-        workers = (world["FI"], colleague)
-        outcomes = await asyncio.gather(*(one.engine.receive(item) for item in deliveries for one in workers))
-        await colleague.store.close()
-        deliveries.clear()
-        assert Counter(outcomes) == {"recorded": 5, "repeat": 5}
-        await world.settle()
-        assert (await world["FI"].counts())["inbox.handed-over"] == 5
-        assert (await world["EE"].counts())["outbox.handed-over"] == 5
-
-
-async def test_two_workers_that_get_the_same_bytes_record_them_once(tmp_path: Path) -> None:
-    """The same delivery at two workers of one SQLite file at the same moment is one message and one answer."""
-    await _receive_twice(tmp_path, {})
-
-
-@pytest.mark.postgres
-async def test_two_workers_that_get_the_same_bytes_record_them_once_on_postgresql(
-    tmp_path: Path, postgres_store_url: str
-) -> None:
-    """The same delivery at two workers of one PostgreSQL database at the same moment is one message and one answer."""
-    await _receive_twice(tmp_path, {"FI": postgres_store_url})
 
 
 async def test_a_notification_says_that_something_is_there_and_never_what(world: World) -> None:

@@ -8,7 +8,6 @@ import asyncio
 import itertools
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -129,30 +128,6 @@ async def test_a_worker_that_publishes_late_sends_the_same_bytes(world: World, c
     assert len({envelope.raw for envelope in world.network.published}) == 1
     await world.settle()
     assert world["FI"].outcomes.count("recorded") == 1
-
-
-async def _share(folder: Path, urls: dict[str, str]) -> None:
-    async with World.create(folder, ("EE", "FI"), urls=urls) as world:
-        colleague = world.colleague("EE")
-        sent = await _submit(world["EE"], 40)
-        while sum(await asyncio.gather(world["EE"].engine.dispatch(), colleague.engine.dispatch())):
-            pass
-        await colleague.store.close()
-        assert sorted(_to(world, FI)) == sorted(sent)
-        assert (await world["EE"].counts())["outbox.published"] == 40
-        await world.settle()
-        assert (await world["FI"].counts())["inbox.handed-over"] == 40
-
-
-async def test_two_workers_share_the_outbox(tmp_path: Path) -> None:
-    """Over one SQLite file two workers publish each of forty messages exactly once."""
-    await _share(tmp_path, {})
-
-
-@pytest.mark.postgres
-async def test_two_workers_share_the_outbox_on_postgresql(tmp_path: Path, postgres_store_url: str) -> None:
-    """Over one PostgreSQL database two workers publish each of forty messages exactly once."""
-    await _share(tmp_path, {"EE": postgres_store_url})
 
 
 async def test_a_missing_key_calls_a_person_at_once(world: World) -> None:

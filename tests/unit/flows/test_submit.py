@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -110,9 +111,9 @@ async def test_a_suspended_country_is_sent_nothing(world: World) -> None:
     """Addressing a suspended country is refused before anything is stored."""
 
     def change(member: Member) -> Member:
-        return Member(**{name: getattr(member, name) for name in Member.__slots__} | {"status": MemberStatus.SUSPENDED})
+        return replace(member, status=MemberStatus.SUSPENDED) if member.country == "FI" else member
 
-    world.set_trust(lambda member: change(member) if member.country == "FI" else member)
+    world.set_trust(change)
     await world["EE"].trust.refresh()
     with pytest.raises(RecipientSuspended):
         await world["EE"].submit("request.json")
@@ -158,3 +159,14 @@ async def test_the_newest_common_version_is_taken(world: World) -> None:
     row = await world["EE"].store.run(lambda tx: tx.outbox(accepted.message))
     assert row is not None
     assert row.entry.header.version == "1.0"
+
+
+async def test_what_was_accepted_stays_accepted(world: World) -> None:
+    """A caller that repeats gets its first answer also when the message would be refused by now."""
+    first = await world["EE"].submit("request.json", idempotency_key="k")
+    world.set_trust(lambda member: replace(member, status=MemberStatus.SUSPENDED) if member.country == "FI" else member)
+    await world["EE"].trust.refresh()
+    again = await world["EE"].submit("request.json", idempotency_key="k")
+    assert again == replace(first, repeated=True)
+    with pytest.raises(RecipientSuspended):
+        await world["EE"].submit("request.json", idempotency_key="another")

@@ -21,7 +21,7 @@ from broker.transport.rabbit_delivery import RabbitTag
 class Wire:
     """The settling half of a channel of the client library."""
 
-    def __init__(self, *, broken: bool = False) -> None:
+    def __init__(self, *, broken: BaseException | None = None) -> None:
         self.broken = broken
         self.sent: list[tuple[str, int, bool | None]] = []
 
@@ -34,8 +34,8 @@ class Wire:
         await self._send("reject", number, requeue)
 
     async def _send(self, what: str, number: int, requeue: bool | None) -> None:
-        if self.broken:
-            raise aiormq.exceptions.ChannelInvalidStateError
+        if self.broken is not None:
+            raise self.broken
         self.sent.append((what, number, requeue))
 
 
@@ -75,9 +75,14 @@ async def test_closing_during_the_pause_sends_nothing() -> None:
     assert wire.sent == []
 
 
-async def test_settling_on_a_dead_channel_is_swallowed_and_gives_the_session_up() -> None:
-    """An acknowledgement that cannot be sent raises nothing; the message comes again on the next connection."""
-    made, wire = transport(HandClock()), Wire(broken=True)
+@pytest.mark.parametrize(
+    "broken",
+    [aiormq.exceptions.ChannelInvalidStateError(), ConnectionResetError(), KeyError("x"), asyncio.CancelledError()],
+    ids=lambda error: type(error).__name__,
+)
+async def test_settling_on_a_dead_channel_is_swallowed_and_gives_the_session_up(broken: BaseException) -> None:
+    """An acknowledgement that cannot be sent raises nothing, not even the library's cancellation; it comes again."""
+    made, wire = transport(HandClock()), Wire(broken=broken)
     item = delivery(wire)
     await made.done(item)
     assert item.tag.lost.is_set()

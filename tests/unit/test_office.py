@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The use cases over a node's own store, with no node running."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.core.errors import BrokerError, KeyMissing, TrustListInvalid
+from broker.core.ids import AuthorityId
+from broker.core.messages import Submission
+from broker.office import Office, local_issuer, open_office
+from broker.schema_files import load_catalogue, read_schema_file
+from broker.settings import Settings
+from broker.testing.federation import make_federation
+from broker.transport.spool import create
+
+REQUEST: Mapping[str, Any] = json.loads(read_schema_file("examples/demo/request.json"))
+OFFICE = AuthorityId("social-insurance-board")
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """Estonia's home in a federation of two over a spool."""
+    catalogue = load_catalogue()
+    federation = make_federation(
+        tmp_path,
+        ("EE", "FI"),
+        messages={kind: catalogue.versions(kind) for kind in catalogue.types()},
+        now=datetime.now(UTC),
+    )
+    create(federation.spool_folder, federation.homes)
+    return next(iter(federation.homes.values()))
+
+
+def _submission(office: Office) -> Submission:
+    return office.catalogue.parse_submission(REQUEST, actor="officer", route="cli", idempotency_key="k")
+
+
+async def test_what_was_accepted_is_there_at_the_next_opening(home: Path) -> None:
+    """A message submitted without a running node waits in the store; asked again, the office gives the same answer."""
+    office = open_office(Settings.load(home))
+    first = await office.submit(_submission(office))
+    await office.close()
+
+    office = open_office(Settings.load(home))
+    again = await office.submit(_submission(office))
+    counts = await office.store.read(lambda reader: reader.counts())
+    await office.close()
+    assert (again.message, again.repeated) == (first.message, True)
+    assert counts["outbox.recorded"] == 1
+
+
+async def test_a_running_node_is_woken(home: Path) -> None:
+    """Whoever opens the office may be told that something waits."""
+    rung = []
+    office = open_office(Settings.load(home), wake=lambda: rung.append(True))
+    await office.submit(_submission(office))
+    await office.close()
+    assert rung == [True]
+
+
+@pytest.mark.parametrize(
+    ("content", "error"), [(None, TrustListInvalid), (b"{}", TrustListInvalid)], ids=["missing", "malformed"]
+)
+def test_an_office_without_a_trust_list_does_not_open(
+    home: Path, content: bytes | None, error: type[BrokerError]
+) -> None:
+    """The error names the file, and no store is made."""
+    settings = Settings.load(home)
+    settings.trust_list.unlink()
+    if content is not None:
+        settings.trust_list.write_bytes(content)
+    with pytest.raises(error) as caught:
+        open_office(settings)
+    assert caught.value.where is not None
+    assert str(settings.trust_list) in caught.value.where
+    assert list(home.rglob("*.db")) == []
+
+
+def test_the_issuer_needs_its_key(home: Path) -> None:
+    """Without the key file no token is issued, and the operator reads what makes it."""
+    with pytest.raises(KeyMissing) as caught:
+        local_issuer(Settings.load(home))
+    assert "trm init" in caught.value.detail
