@@ -266,3 +266,5 @@ async def test_a_node_whose_clock_is_behind_says_so_and_loses_nothing(
             lambda reader: reader.messages(MessageFilter(direction="in"), cursor=None, limit=9)
         )
         assert sorted(row.id for row in held.items) == sorted(accepted)
+        page = await office.store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+        assert [entry.code for entry in page.items] == ["clock"]  # a person closes it; nothing else is wrong

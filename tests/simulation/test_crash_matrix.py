@@ -186,27 +186,33 @@ async def test_a_crash_loses_and_doubles_nothing(tmp_path: Path, name: str, afte
     assert len(died) > 40 / STRIDE
 
 
+async def _set_at_the_commit(country: Country, *, after: bool) -> None:
+    """Submit one message, and let the fuse blow at the last call of the next one's submission."""
+    await country.submit("request.json")
+    country.fuse.set(len(country.fuse.calls) - 1, after=after)
+
+
 async def test_a_crash_is_not_swallowed(tmp_path: Path) -> None:
     """The fuse stays blown: a dead node does nothing until it is started again, and the caller got no answer."""
     play = await _made(tmp_path)
     async with play.world as world:
-        world["EE"].fuse.set(1, after=False)
+        await _set_at_the_commit(world["EE"], after=False)
         with pytest.raises(Crash):
             await world["EE"].submit("request.json")
         with pytest.raises(Crash):
             await world["EE"].step()
         assert world.network.published == []
         await world.restart("EE")
-        assert (await world["EE"].counts())["outbox.recorded"] == 0
+        assert (await world["EE"].counts())["outbox.recorded"] == 1
 
 
 async def test_a_commit_stands_although_its_caller_died(tmp_path: Path) -> None:
     """Dying right after the commit leaves the message accepted; the caller's repetition gets that very one."""
     play = await _made(tmp_path)
     async with play.world as world:
-        world["EE"].fuse.set(1, after=True)
+        await _set_at_the_commit(world["EE"], after=True)
         with pytest.raises(Crash):
             await world["EE"].submit("request.json", idempotency_key="k")
         await world.restart("EE")
-        assert (await world["EE"].counts())["outbox.recorded"] == 1
+        assert (await world["EE"].counts())["outbox.recorded"] == 2
         assert (await world["EE"].submit("request.json", idempotency_key="k")).repeated
