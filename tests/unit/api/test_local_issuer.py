@@ -89,7 +89,7 @@ def test_unusable_key_files_are_named_not_shown(tmp_path: Path, clock: HandClock
     """A missing, open, broken or foreign key file gives one clear sentence without its content or folder."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     files = {
-        "broken": b"-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n",
+        "broken": b"-----BEGIN " + b"PRIVATE KEY-----\nsecret\n-----END " + b"PRIVATE KEY-----\n",
         "foreign": key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
     }
     for name, content in files.items():
