@@ -15,7 +15,7 @@ from datetime import datetime
 from broker.catalogue import Catalogue
 from broker.core.delivery import AttentionCode, AuditAction
 from broker.core.errors import CatalogueInvalid
-from broker.core.ids import CountryCode, Digest, MessageId
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.procedures import ProcedureTable
 from broker.core.receipts import Receipt, ReceiptKind, contradicts
 from broker.core.record import Folded, Mark, RecordEntry, agrees, fold, statement
@@ -36,9 +36,9 @@ class Book:
     receipts: tuple[Receipt, ...] = ()
     stored: bool = True  # False: this transaction opens the procedure
 
-    def holds(self, message: MessageId) -> bool:
-        """Whether a message of that id is in the record."""
-        return any(entry.message == message for entry in self.entries)
+    def holds(self, author: CountryCode, message: MessageId) -> bool:
+        """Whether that author's message of that id is in the record; another's may have the same id."""
+        return any(entry.message == message and entry.author == author for entry in self.entries)
 
     def fold(self) -> Folded:
         """Return what the record adds up to."""
@@ -128,16 +128,20 @@ class Ledger:
         now: datetime,
         peer: CountryCode | None = None,
         row: ProcedureRow | None = None,
+        authority: AuthorityId | None = None,
         detail: str = "",
     ) -> None:
-        """Open an attention entry, once per code and subject, and note it in the audit trail."""
+        """Open an attention entry, once per code and subject, and note it in the audit trail.
+
+        It is shown to the procedure's office or the one named, or to nobody but those who speak for the whole node.
+        """
         attention = Attention(
             code=code,
             subject=subject,
             who=code.who,
             at=now,
             peer=peer,
-            authority=row.our_authority if row else None,
+            authority=row.our_authority if row else authority,
             detail=detail or code.meaning,
         )
         if tx.raise_attention(attention):

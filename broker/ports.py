@@ -363,8 +363,14 @@ class Transaction(Protocol):
         """Return entries RECORDED or PUBLISHED whose sealed bytes used one of these keys."""
         ...
 
-    def overdue_outbox(self, *, state: OutboxState, before: datetime, limit: int) -> tuple[OutboxRow, ...]:
-        """Return casework entries in that state whose step into it was before that time."""
+    def overdue_outbox(
+        self, *, state: OutboxState, before: datetime, limit: int, after: tuple[datetime, MessageId] | None = None
+    ) -> tuple[OutboxRow, ...]:
+        """Return casework entries in that state whose step into it was before that time, longest first.
+
+        Args:
+            after: step time and id of the entry behind which to go on.
+        """
         ...
 
     def newest_receipted(self, peer: CountryCode) -> datetime | None:
@@ -390,7 +396,10 @@ class Transaction(Protocol):
 
     # receipts
     def add_receipt(self, receipt: Receipt, *, issued: bool) -> bool:
-        """Store it once per (issuer, author, message, kind); issued ones wait for an envelope. False: held already."""
+        """Store it once per (issuer, author, message, kind); issued ones wait for an envelope. False: held already.
+
+        One that supersedes the held one (`core.receipts.supersedes`) takes its place.
+        """
         ...
 
     def answers(self, issuer: CountryCode, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:

@@ -8,7 +8,16 @@ import asyncio
 from datetime import timedelta
 
 from broker.core.delivery import PARKED_ATTENTION_HOURS, AttentionCode
-from broker.core.errors import BrokerError, Fate, Internal, NodeError, UntrustedError, by_code
+from broker.core.errors import (
+    BrokerError,
+    DiskFull,
+    Fate,
+    Internal,
+    NodeError,
+    StoreUnavailable,
+    UntrustedError,
+    by_code,
+)
 from broker.core.messages import Delivery
 from broker.flows.receive import PARKED, Receive
 from broker.ledger import Ledger
@@ -72,13 +81,16 @@ class Receiving:
         """Offer one parked delivery; return whether it stays parked.
 
         Raises:
-            NodeError: nothing was decided; it is offered again with the others.
+            StoreUnavailable, DiskFull: none can be decided now.
         """
         delivery = Delivery(raw=held.raw, queue=PARKED, user=held.user)
         try:
             outcome = await self._receive(delivery)
-        except BrokerError:
+        except (StoreUnavailable, DiskFull):
             raise
+        except BrokerError as error:  # about this one alone: it stays due, and the others are offered all the same
+            self._undecided(error, error)
+            return True
         except Exception as error:  # an unforeseen fault in one must not keep the others waiting for ever
             self._undecided(Internal(), error)
             await self._receive.set_aside(delivery)

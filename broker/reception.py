@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.catalogue import Catalogue
 from broker.core.content import decode_header
-from broker.core.delivery import AttentionCode, AuditAction
+from broker.core.delivery import RESENDS_BY_ITSELF, AttentionCode, AuditAction
 from broker.core.errors import (
+    BrokerError,
     ExerciseMismatch,
     HeaderInvalid,
     IdReused,
@@ -22,7 +23,7 @@ from broker.core.errors import (
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import Header, InboxEntry, ProcedureRef, ValidMessage, VerifiedMessage
 from broker.core.procedures import NOT_OPENED, ProcedureTable
-from broker.core.receipts import SEALED_ANEW_CODES, Receipt, ReceiptKind, from_body
+from broker.core.receipts import MAX_HEADS, SEALED_ANEW_CODES, Receipt, ReceiptKind, from_body
 from broker.core.record import Mark, RecordEntry
 from broker.ledger import Book, Ledger
 from broker.ports import AuditRow, Clock, OutboxBrief, ProcedureRow, SeenRaw, Transaction, TrustSource
@@ -79,7 +80,7 @@ class Reception:
         check_times(Content(header=verified.header, body=verified.body), verified.profile, now=self._clock.now())
         case = self._judge(verified)
         book = self._book(tx, case)
-        if book.holds(case.message.header.id):  # now that the procedure is locked: another worker was first
+        if book.holds(verified.sender, verified.profile.id):  # the procedure is locked now: another worker was first
             return "repeat"
         now, header = self._clock.now(), case.message.header
         noted = _record_entry(header, verified.digest, code=None)
@@ -101,15 +102,31 @@ class Reception:
         now = self._clock.now()
         # A message refused for its envelope is no part of the record yet: its sender seals the same message anew.
         header = None if error.code in SEALED_ANEW_CODES else _readable(verified)
-        row = tx.lock_procedure(header.procedure.id) if header and header.procedure else None
-        if header is not None and row is not None and row.peer == verified.sender:
+        book = self._book_of_refused(tx, header) if header is not None else None
+        if header is not None and book is not None:
             stub = _record_entry(header, verified.digest, code=error.code)
-            book, folded = self._ledger.enter(tx, self._ledger.read(tx, row), stub, now=now)
+            book, folded = self._ledger.enter(tx, book, stub, now=now)
             self._ledger.testify(tx, book, folded, stub, now=now)
         else:
             self._refuse_alone(tx, verified, error, now)
         self._remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code)
         return error.code
+
+    def _book_of_refused(self, tx: Transaction, header: Header) -> Book | None:
+        """Return the locked procedure that keeps the stub of a refused message; None where it fits none.
+
+        A refused opening makes the procedure too, if there is an office to own it: what its author sends next descends
+        from the stub, and would wait for it here for ever.
+        """
+        row = tx.lock_procedure(header.procedure.id) if header.procedure else None
+        if row is not None:
+            return self._ledger.read(tx, row) if row.peer == header.sender.country else None
+        try:
+            self._check_addressed(header)
+            ref, _ = self._governed(header)
+        except BrokerError:
+            return None
+        return self._ledger.begin(self._opened_by(header, ref))
 
     def _refuse_alone(self, tx: Transaction, verified: VerifiedMessage, error: SenderError, now: datetime) -> None:
         """Sign a refusal of something that no record here can hold; it states no heads."""
@@ -144,11 +161,19 @@ class Reception:
     def _judge(self, verified: VerifiedMessage) -> _Case:
         message = self._catalogue.admit(verified)
         header = message.header
+        self._check_addressed(header)
+        ref, table = self._governed(header)
+        return _Case(message=message, ref=ref, table=table)
+
+    def _check_addressed(self, header: Header) -> None:
         us = self._trust.current().members.get(self._us)
         if header.recipient.country != self._us or us is None:
             raise NotForUs
         if us.authority(header.recipient.authority) is None:
             raise ProcedureMismatch("There is no such authority here.", where="/header/recipient/authority")
+
+    def _governed(self, header: Header) -> tuple[ProcedureRef, ProcedureTable]:
+        """Return the procedure that a message names and the table that governs it, once they fit each other."""
         if header.procedure is None or header.procedure.name != header.type.procedure:
             raise HeaderInvalid(where="/header/procedure")
         table = self._catalogue.table_by_digest(header.procedure.digest)
@@ -160,7 +185,7 @@ class Reception:
             raise ProcedureMismatch(where="/header/case_ref")
         if header.case_ref is not None and header.case_ref.exercise != header.exercise:
             raise ExerciseMismatch(where="/header/case_ref")
-        return _Case(message=message, ref=header.procedure, table=table)
+        return header.procedure, table
 
     def _book(self, tx: Transaction, case: _Case) -> Book:
         """Return the locked procedure that the message belongs to; the first message of a procedure makes it."""
@@ -211,10 +236,13 @@ class Reception:
         for receipt in from_body(verified.body, verified.sender):
             brief = tx.outbox_brief(receipt.message) if receipt.author == self._us else None
             if brief is None or brief.digest != receipt.digest or brief.recipient != receipt.issuer:
-                self._ledger.call(tx, AttentionCode.STRANGE_RECEIPT, receipt.message, peer=verified.sender, now=now)
+                # One call per country for ids that it makes up: it could hide every other call behind thousands.
+                subject = verified.sender if brief is None else receipt.message
+                self._ledger.call(tx, AttentionCode.STRANGE_RECEIPT, subject, peer=verified.sender, now=now)
                 continue
             if self._apply(tx, brief, receipt, now):
-                tx.settle_outbox(receipt.message, receipt)
+                # A peer's clock that is ahead must not put off the calls for what is overdue; the receipt keeps its time.
+                tx.settle_outbox(receipt.message, replace(receipt, at=min(receipt.at, now)))
                 if brief.attended:
                     tx.resolve_attentions(AttentionCode.overdue(), receipt.message, at=now, by="node")
         self._remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "")
@@ -222,14 +250,23 @@ class Reception:
     def _apply(self, tx: Transaction, brief: OutboxBrief, receipt: Receipt, now: datetime) -> bool:
         """Store a receipt of the peer; return whether it moves our entry up the evidence ladder."""
         if receipt.code in SEALED_ANEW_CODES:
-            # Refused for its envelope alone: the same message is sealed anew; id and digest stay.
             if tx.add_receipt(receipt, issued=False):
-                tx.reopen_outbox(receipt.message, now=now, reseal=True, count_resend=True)
+                self._seal_anew(tx, receipt, now)
             return False
         row = tx.lock_procedure(brief.procedure) if receipt.answers and brief.procedure else None
         if row is None:
             return tx.add_receipt(receipt, issued=False)
         return self._ledger.take_answer(tx, self._ledger.read(tx, row), receipt, now=now)
+
+    def _seal_anew(self, tx: Transaction, receipt: Receipt, now: datetime) -> None:
+        """Refused for its envelope alone: the same message is sealed anew; id and digest stay.
+
+        A peer whose clock is wrong refuses every envelope: after the resends that we make by ourselves the entry stays
+        published, becomes overdue, and a person is called.
+        """
+        row = tx.outbox(receipt.message)
+        if row is not None and row.resends < RESENDS_BY_ITSELF:
+            tx.reopen_outbox(receipt.message, now=now, reseal=True, count_resend=True)
 
     def _remember(
         self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, action: AuditAction, detail: str
@@ -252,6 +289,8 @@ def _record_entry(header: Header, digest: Digest, *, code: str | None) -> Record
 
 def _readable(verified: VerifiedMessage) -> Header | None:
     try:
-        return decode_header(verified.header)
+        header = decode_header(verified.header)
     except HeaderInvalid:
         return None
+    # Thousands of parents, which the header's schema refuses, would make every later fold of the record slow.
+    return header if len(header.parents) <= MAX_HEADS else None

@@ -27,6 +27,7 @@ __all__ = [
     "applies",
     "contradicts",
     "from_body",
+    "supersedes",
     "to_body",
 ]
 
@@ -87,6 +88,17 @@ def contradicts(held: Iterable[Receipt], new: Receipt) -> bool:
         and (receipt.issuer, receipt.author, receipt.message) == (new.issuer, new.author, new.message)
         for receipt in held
     )
+
+
+def supersedes(new: Receipt, held: Receipt) -> bool:
+    """Whether a receipt takes the place of the one that is held under the same issuer, author, message and kind.
+
+    Only a refusal of the envelope gives way: to the answer about the message itself, or to a later refusal of a later
+    envelope. An answer stands for good.
+    """
+    if held.code not in SEALED_ANEW_CODES or new.digest != held.digest:
+        return False
+    return new.code not in SEALED_ANEW_CODES or new.at > held.at
 
 
 def to_body(receipts: Iterable[Receipt]) -> dict[str, Any]:

@@ -252,7 +252,8 @@ def hindrances(table: ProcedureTable, folded: Folded, act: str, role: Role, *, n
         "gap": bool(folded.missing),
         "alarm": folded.state.alarmed,
         "confirmation-missing": confirmed is None,
-        "confirmation-too-old": confirmed is not None and now - confirmed > CONFIRMATION_MAX_AGE,
+        # Signed by a clock that is ahead it would look fresh for as long, while the peer's stop waits for belief here.
+        "confirmation-too-old": confirmed is not None and abs(now - confirmed) > CONFIRMATION_MAX_AGE,
     }
     return tuple(reason for reason, holds in reasons.items() if holds)
 

@@ -85,8 +85,9 @@ class Deliver:
                 tx.retry_inbox(entry.sender, entry.id, next_at=decision.next_at, error=error.code, token=token)
                 if decision.call_person:
                     self._ledger.call(
-                        tx, AttentionCode.NOT_HANDED_OVER, entry.id, peer=entry.sender, now=now, detail=error.detail
-                    )
+                        tx, AttentionCode.NOT_HANDED_OVER, entry.id,
+                        peer=entry.sender, authority=entry.header.recipient.authority, now=now, detail=error.detail,
+                    )  # fmt: skip
                 continue
             if not tx.mark_handed_over(entry.sender, entry.id, at=now, token=token):
                 continue  # the lease was lost; whoever has it now testifies

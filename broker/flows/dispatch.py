@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from broker.core.content import entry_of
 from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, AttentionCode, retry
-from broker.core.errors import BrokerError, RecipientSuspended, UnknownRecipient
+from broker.core.errors import BrokerError, Internal, RecipientSuspended, UnknownRecipient
 from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
 from broker.core.messages import Header, OutboxEntry, OutboxKind, Party, ProfileHeader, SealedEnvelope
 from broker.core.receipts import MAX_RECEIPTS, ReceiptKind, to_body
@@ -129,6 +129,8 @@ class Dispatch:
             envelope = await self._compute.run(lambda: self._sealed(row.entry, trust, now))
         except BrokerError as error:
             return Outcome(row=row, error=error)
+        except Exception as error:  # an unforeseen fault in one must not hold up the rest of its batch for ever
+            return Outcome(row=row, error=Internal(f"Sealing raised {type(error).__name__}."))
         return Outcome(row=replace(row, envelope=envelope))
 
     def _sealed(self, entry: OutboxEntry, trust: TrustList, now: datetime) -> SealedEnvelope:
@@ -169,6 +171,8 @@ class Dispatch:
             await self._transport.publish(outcome.row.envelope)
         except BrokerError as error:
             return Outcome(row=outcome.row, error=error)
+        except Exception as error:  # for the reason see `_seal`
+            return Outcome(row=outcome.row, error=Internal(f"Publishing raised {type(error).__name__}."))
         return outcome
 
     def _settle(self, tx: Transaction, outcomes: list[Outcome], token: str) -> None:
@@ -183,9 +187,11 @@ class Dispatch:
             decision = retry(outcome.row.attempts, error, now=now, jitter=self._ids.jitter())
             tx.retry_outbox(entry.id, next_at=decision.next_at, error=error.code, token=token)
             if decision.call_person:
+                office = entry.header.sender.authority if entry.kind is OutboxKind.MESSAGE else None
                 self._ledger.call(
-                    tx, AttentionCode.NOT_SENT, entry.id, peer=entry.recipient, now=now, detail=error.detail
-                )
+                    tx, AttentionCode.NOT_SENT, entry.id,
+                    peer=entry.recipient, authority=office, now=now, detail=error.detail,
+                )  # fmt: skip
 
     def _count(self, entry: OutboxEntry, error: BrokerError | None) -> None:
         if error is not None:

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from broker.core.delivery import PARKED_MAX_BYTES, PARKED_MAX_ITEMS, TRUST_REFRESH_SECONDS, AttentionCode, AuditAction
 from broker.core.errors import TrustListInvalid
+from broker.core.ids import KeyId
 from broker.core.trust import TrustList
 from broker.ledger import Ledger
 from broker.ports import AuditRow, Clock, Store, Transaction, TrustSource
@@ -28,38 +29,40 @@ class RefreshTrust:
         self._ledger = ledger
         self._clock = clock
         self._wake = wake
-        self._last = clock.now() - timedelta(days=1)
+        self._last: float | None = None  # monotonic: a clock that is set back must not stop the asking
+        self._known = trust.current()
+        self._looked = False  # the first look seals anew too: the list may have changed while no node ran
 
     async def __call__(self) -> bool:
         """Refresh; return whether a newer list came into force."""
-        now = self._clock.now()
-        if now - self._last < timedelta(seconds=TRUST_REFRESH_SECONDS):
+        asked = self._clock.monotonic()
+        if self._last is not None and asked - self._last < TRUST_REFRESH_SECONDS:
             return False
-        self._last = now
+        self._last = asked
         try:
             newer = await self._trust.refresh()
         except TrustListInvalid as error:
-            detail = error.detail
+            newer, detail = False, error.detail
             await self._store.run(
-                lambda tx: self._ledger.call(tx, AttentionCode.TRUST_LIST, "trust-list", now=now, detail=detail)
+                lambda tx: self._ledger.call(
+                    tx, AttentionCode.TRUST_LIST, "trust-list", now=self._clock.now(), detail=detail
+                )
             )
-            return False
-        if newer:
-            trust = self._trust.current()
-            await self._store.run(lambda tx: self._apply(tx, trust))
+        trust = self._trust.current()
+        changed = trust.version != self._known.version
+        if changed or not self._looked:
+            await self._store.run(lambda tx: self._apply(tx, trust, changed=changed))
+            self._known, self._looked = trust, True
+        if changed:
             self._wake()
         return newer
 
-    def _apply(self, tx: Transaction, trust: TrustList) -> None:
+    def _apply(self, tx: Transaction, trust: TrustList, *, changed: bool) -> None:
         now = self._clock.now()
-        dead = frozenset(
-            key.kid
-            for member in trust.members.values()
-            for key in member.keys
-            if now >= key.accept_until or (key.revoked_at is not None and key.revoked_at <= now)
-        )
-        for message in tx.outbox_sealed_with(dead):
+        for message in tx.outbox_sealed_with(_dead(trust, now) | (_listed(self._known) - _listed(trust))):
             tx.reopen_outbox(message, now=now, reseal=True, count_resend=False)
+        if not changed:
+            return
         # Parked messages may be believable now: offer them all again at once, inside the parking limits.
         for held in tx.due_parked(now=now + timedelta(days=3650), limit=PARKED_MAX_ITEMS):
             tx.park(replace(held, next_at=now), max_items=PARKED_MAX_ITEMS, max_bytes=PARKED_MAX_BYTES)
@@ -67,3 +70,17 @@ class RefreshTrust:
         tx.audit(
             AuditRow(at=now, actor="node", action=AuditAction.TRUST_LIST_CHANGED, subject=f"version-{trust.version}")
         )
+
+
+def _listed(trust: TrustList) -> frozenset[KeyId]:
+    return frozenset(key.kid for member in trust.members.values() for key in member.keys)
+
+
+def _dead(trust: TrustList, now: datetime) -> frozenset[KeyId]:
+    """Return the listed keys that count no longer."""
+    return frozenset(
+        key.kid
+        for member in trust.members.values()
+        for key in member.keys
+        if now >= key.accept_until or (key.revoked_at is not None and key.revoked_at <= now)
+    )

@@ -138,6 +138,8 @@ class Submit:
             raise NotFound("There is no such procedure here for that authority.", where="/procedure")
         if row.peer != submission.recipient.country:
             raise ProcedureMismatch("The procedure is with another country.", where="/recipient/country")
+        if row.peer_authority != submission.recipient.authority:  # a child's data would reach an office outside of it
+            raise ProcedureMismatch("The procedure is with another office.", where="/recipient/authority")
         if row.ref.name != submission.type.procedure:
             raise ProcedureMismatch("The message type belongs to another procedure.", where="/type")
         if row.exercise != submission.exercise:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 from broker.core.delivery import (
@@ -15,10 +15,15 @@ from broker.core.delivery import (
     Overdue,
     resend_due,
 )
+from broker.core.ids import MessageId
 from broker.ledger import Ledger
 from broker.ports import Clock, OutboxRow, OutboxState, Store, Transaction
 
 __all__ = ["Watch"]
+
+Place = tuple[datetime, MessageId]  # of an entry: when it stepped into its state, and its id
+
+_SETTLED = timedelta(seconds=SIGN_OF_LOSS_SECONDS)
 
 # Which step an entry waits in, and since when.
 _WAITING: tuple[tuple[OutboxState, Callable[[OutboxRow], datetime | None]], ...] = (
@@ -29,7 +34,11 @@ _WAITING: tuple[tuple[OutboxState, Callable[[OutboxRow], datetime | None]], ...]
 
 
 class Watch:
-    """No sign of life: tell a person, do not resend. A sign of loss: send the same message again, at most three times."""
+    """No sign of life: tell a person, do not resend. A sign of loss: send the same message again, at most three times.
+
+    Each look takes a bounded number of entries and the next one goes on behind them: what waits for one silent country
+    must not hide what waits for the others.
+    """
 
     def __init__(
         self, *, store: Store, ledger: Ledger, clock: Clock, limits: LadderLimits, wake: Callable[[], None]
@@ -39,35 +48,45 @@ class Watch:
         self._clock = clock
         self._limits = limits
         self._wake = wake
+        self._places: Mapping[OutboxState, Place] = {}  # where the last look of each step ended; absent: begin anew
 
     async def __call__(self) -> int:
         """Look once; return how many entries were sent again."""
-        resent = await self._store.run(self._look)
+        resent, self._places = await self._store.run(self._look)
         if resent:
             self._wake()
         return resent
 
-    def _look(self, tx: Transaction) -> int:
-        now = self._clock.now()
+    def _look(self, tx: Transaction) -> tuple[int, Mapping[OutboxState, Place]]:
+        now, resent = self._clock.now(), 0
+        places: dict[OutboxState, Place] = {}
         for state, since in _WAITING:
-            self._call_overdue(tx, state, since, now)
-        return self._resend_lost(tx, now)
+            wait = self._limits.warn(state)
+            if state is OutboxState.PUBLISHED:
+                wait = min(wait, _SETTLED)
+            after = self._places.get(state)
+            rows = tx.overdue_outbox(state=state, before=now - wait, limit=WATCH_BATCH, after=after)
+            for row in rows:
+                self._call_overdue(tx, row, state, since(row) or now, now)
+                if state is OutboxState.PUBLISHED:
+                    resent += self._resend_lost(tx, row, now)
+            if len(rows) == WATCH_BATCH:
+                places[state] = (since(rows[-1]) or now, rows[-1].entry.id)
+        return resent, places
 
     def _call_overdue(
-        self, tx: Transaction, state: OutboxState, since: Callable[[OutboxRow], datetime | None], now: datetime
+        self, tx: Transaction, row: OutboxRow, state: OutboxState, since: datetime, now: datetime
     ) -> None:
-        warn = now - self._limits.warn(state)
-        for row in tx.overdue_outbox(state=state, before=warn, limit=WATCH_BATCH):
-            overdue = self._limits.judge(state, since(row) or now, now)
-            code = AttentionCode.for_overdue(state, failed=overdue is Overdue.FAIL)
-            self._ledger.call(tx, code, row.entry.id, peer=row.entry.recipient, now=now)
+        overdue = self._limits.judge(state, since, now)
+        if overdue is None:
+            return
+        entry, code = row.entry, AttentionCode.for_overdue(state, failed=overdue is Overdue.FAIL)
+        office = entry.header.sender.authority
+        self._ledger.call(tx, code, entry.id, peer=entry.recipient, authority=office, now=now)
 
-    def _resend_lost(self, tx: Transaction, now: datetime) -> int:
+    def _resend_lost(self, tx: Transaction, row: OutboxRow, now: datetime) -> bool:
         """A receipt for something published well after an entry, while that one has none, is a sign of loss."""
-        resent = 0
-        settled = now - timedelta(seconds=SIGN_OF_LOSS_SECONDS)
-        for row in tx.overdue_outbox(state=OutboxState.PUBLISHED, before=settled, limit=WATCH_BATCH):
-            newest = tx.newest_receipted(row.entry.recipient)
-            if resend_due(published=row.published, receipted=False, resends=row.resends, newest_receipted=newest):
-                resent += tx.reopen_outbox(row.entry.id, now=now, reseal=False, count_resend=True)
-        return resent
+        newest = tx.newest_receipted(row.entry.recipient)
+        if not resend_due(published=row.published, receipted=False, resends=row.resends, newest_receipted=newest):
+            return False
+        return tx.reopen_outbox(row.entry.id, now=now, reseal=False, count_resend=True)

@@ -50,6 +50,10 @@ _OVERDUE = (
     .order_by(outbox.c.since, outbox.c.id)
     .limit(bindparam("most"))
 )
+_AFTER = bindparam("after_at", type_=outbox.c.since.type)
+_OVERDUE_AFTER = _OVERDUE.where(
+    or_(outbox.c.since > _AFTER, and_(outbox.c.since == _AFTER, outbox.c.id > bindparam("after_id")))
+)
 
 # Only an entry in state RECORDED has a next_at: by this alone the index of what is owed gives them in order.
 # A materialised list of ids: PostgreSQL may run a plain IN (SELECT … LIMIT …) more than once and lock too many rows.
@@ -306,10 +310,20 @@ def outbox_sealed_with(db: Execution, kids: frozenset[KeyId]) -> tuple[MessageId
 
 
 def overdue_outbox(
-    db: Execution, us: CountryCode, *, state: OutboxState, before: datetime, limit: int
+    db: Execution,
+    us: CountryCode,
+    *,
+    state: OutboxState,
+    before: datetime,
+    limit: int,
+    after: tuple[datetime, MessageId] | None,
 ) -> tuple[OutboxRow, ...]:
-    """Return casework that has been in the state for too long, longest first."""
-    rows = db.all(_OVERDUE, {"in_state": state, "before": before, "most": limit})
+    """Return casework that has been in the state for too long, longest first, behind an entry if one is named."""
+    wanted = {"in_state": state, "before": before, "most": limit}
+    if after is None:
+        rows = db.all(_OVERDUE, wanted)
+    else:
+        rows = db.all(_OVERDUE_AFTER, {**wanted, "after_at": after[0], "after_id": after[1]})
     return tuple(_row(us, row) for row in rows)
 
 

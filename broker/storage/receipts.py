@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, and_, bindparam, exists, null, select, true, update
 
 from broker.core.ids import CountryCode, MessageId, ProcedureId
-from broker.core.receipts import Receipt, ReceiptKind
+from broker.core.receipts import Receipt, ReceiptKind, supersedes
 from broker.storage.columns import fixed
 from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import OWED_RECEIPTS, outbox, receipt, record_entry
@@ -25,6 +25,19 @@ _ABOUT = and_(receipt.c.author == bindparam("author_"), receipt.c.message == bin
 _THIS = and_(_ABOUT, receipt.c.kind == bindparam("kind_"), receipt.c.issuer == bindparam("issuer_"))
 
 _INSERT = insert_new(receipt)
+_SUPERSEDE = (
+    update(receipt)
+    .where(_THIS)
+    .values(
+        digest=bindparam("digest_"),
+        at=bindparam("at_"),
+        code=bindparam("code_"),
+        heads=bindparam("heads_"),
+        record_digest=bindparam("record_digest_"),
+        queued=bindparam("queued_"),
+        envelope=null(),
+    )
+)
 _ONE = select(receipt).where(_THIS)
 _ANSWERS = select(receipt).where(
     _ABOUT,
@@ -65,7 +78,8 @@ _ASSIGN = update(receipt).where(_THIS).values(queued=null(), envelope=bindparam(
 
 
 def add_receipt(db: Execution, row: Receipt, *, issued: bool) -> bool:
-    """Keep the first receipt of its key; one that we issue waits for an envelope."""
+    """Keep the first receipt of its key, or one that supersedes it; one that we issue waits for an envelope."""
+    queued = row.at if issued else None
     values = {
         "author": row.author,
         "message": row.message,
@@ -77,9 +91,26 @@ def add_receipt(db: Execution, row: Receipt, *, issued: bool) -> bool:
         "heads": row.heads,
         "record_digest": row.record_digest,
         "issued": issued,
-        "queued": row.at if issued else None,
+        "queued": queued,
     }
-    return db.changed(_INSERT, values) == 1
+    if db.changed(_INSERT, values) == 1:
+        return True
+    held = find_receipt(db, row.issuer, row.author, row.message, row.kind)
+    if held is None or not supersedes(row, held):
+        return False
+    changed = {
+        "author_": row.author,
+        "message_": row.message,
+        "kind_": row.kind,
+        "issuer_": row.issuer,
+        "digest_": row.digest,
+        "at_": row.at,
+        "code_": row.code,
+        "heads_": row.heads,
+        "record_digest_": row.record_digest,
+        "queued_": queued,
+    }
+    return db.changed(_SUPERSEDE, changed) == 1
 
 
 def find_receipt(

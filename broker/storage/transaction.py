@@ -104,8 +104,10 @@ class SqlTransaction:
     def outbox_sealed_with(self, kids: frozenset[KeyId]) -> tuple[MessageId, ...]:
         return outbox.outbox_sealed_with(self._db, kids)
 
-    def overdue_outbox(self, *, state: OutboxState, before: datetime, limit: int) -> tuple[OutboxRow, ...]:
-        return outbox.overdue_outbox(self._db, self._us, state=state, before=before, limit=limit)
+    def overdue_outbox(
+        self, *, state: OutboxState, before: datetime, limit: int, after: tuple[datetime, MessageId] | None = None
+    ) -> tuple[OutboxRow, ...]:
+        return outbox.overdue_outbox(self._db, self._us, state=state, before=before, limit=limit, after=after)
 
     def newest_receipted(self, peer: CountryCode) -> datetime | None:
         return outbox.newest_receipted(self._db, peer)

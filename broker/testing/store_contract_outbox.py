@@ -258,6 +258,25 @@ class OutboxContract:
         assert await overdue(OutboxState.PUBLISHED, 1000) == []
         assert await overdue(OutboxState.DELIVERED, 301) == [message_id(1)]
 
+    async def test_what_is_overdue_is_read_page_by_page(self, store: Store) -> None:
+        """Behind an entry come those that waited less long, and of the same moment those with a greater id."""
+        await owe(store, 1, 2, 3)
+        await lease(store)
+        for number, at in ((3, 200), (1, 300), (2, 300)):
+            await publish(store, number, at=at)
+
+        async def page(*, at: float, number: int) -> list[str]:
+            rows = await store.run(
+                lambda tx: tx.overdue_outbox(
+                    state=OutboxState.PUBLISHED, before=later(999), limit=2, after=(later(at), message_id(number))
+                )
+            )
+            return [r.entry.id for r in rows]
+
+        assert await page(at=100, number=9) == [message_id(3), message_id(1)]
+        assert await page(at=300, number=1) == [message_id(2)]
+        assert await page(at=300, number=2) == []
+
     async def test_the_newest_answered_entry_of_a_peer_is_known(self, store: Store) -> None:
         """Only what was published and answered counts, and only of that peer."""
         await owe(store, 1, 2, 3)

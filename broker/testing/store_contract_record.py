@@ -102,6 +102,21 @@ class RecordContract:
         assert await store.run(lambda tx: tx.receipt(SE, EE, message_id(1), ReceiptKind.DELIVERED)) is None
         assert await store.run(lambda tx: tx.receipt(FI, EE, message_id(1), ReceiptKind.OPENED)) is None
 
+    async def test_a_refusal_of_an_envelope_gives_way_to_a_later_one(self, store: Store) -> None:
+        """The later one, and the answer after it, take its place and wait for an envelope; nothing replaces an answer."""
+        expired = receipt(1, ReceiptKind.REFUSED, issuer=EE, author=FI, at=1, code="expired")
+        again = replace(expired, at=later(2))
+        answer = receipt(1, ReceiptKind.REFUSED, issuer=EE, author=FI, at=2, code="schema-invalid")
+        for row in (expired, again, answer):
+            await keep(store, row, issued=True)
+            assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (row,)
+            await store.run(lambda tx, row=row: tx.assign_receipts([row], message_id(50)))  # type: ignore[misc]
+            assert not await store.run(lambda tx: tx.add_receipt(expired, issued=True))
+        late = replace(expired, at=later(99))
+        assert not await store.run(lambda tx: tx.add_receipt(late, issued=True))
+        assert await store.run(lambda tx: tx.answers(EE, FI, message_id(1))) == (answer,)
+        assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == ()
+
     async def test_a_receipt_without_heads_comes_back_as_it_was(self, store: Store) -> None:
         """Absent parts stay absent."""
         bare = replace(receipt(1, ReceiptKind.OPENED), heads=(), record_digest=None)

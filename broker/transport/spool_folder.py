@@ -158,8 +158,8 @@ class SpoolFolder:
             others = {match["owner"] for _, match in found} - {self._owner}
             gone = {owner for owner in others if self._is_gone(owner)}
             back = 0
-            for entry, match in found:
-                if match["owner"] in gone or (match["owner"] in others and int(match["expires"]) <= now):
+            for entry, match in found:  # our own too: a claim whose answer came too late is known to nobody
+                if match["owner"] in gone or int(match["expires"]) <= now:
                     with contextlib.suppress(FileNotFoundError):
                         Path(entry.path).replace(self._own / "new" / match["name"])
                         back += 1

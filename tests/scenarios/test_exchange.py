@@ -23,9 +23,11 @@ from broker.core.errors import (
 )
 from broker.core.ids import AuthorityId, CountryCode, SchemaVersion
 from broker.core.messages import Party
+from broker.core.receipts import ReceiptKind
 from broker.core.trust import KeyUse, Member, MemberStatus
 from broker.flows.submit import Accepted
 from broker.home import generate_keys, member_of
+from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World
 
 EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
@@ -281,6 +283,54 @@ async def test_an_expired_envelope_is_refused_and_sealed_anew(world: World) -> N
     assert world["FI"].outcomes[:2] == ["expired", "recorded"]
     assert await _states(world["EE"], request) == ["handed-over"]
     assert await _same_record(world, request) == "REQUESTED"
+
+
+async def test_a_message_that_expires_again_and_again_is_sealed_anew_each_time(world: World) -> None:
+    """A country that was away for two months takes the third envelope of the same message."""
+    request = await world["EE"].submit("request.json")
+    for _ in range(2):
+        await world["EE"].step()
+        world.clock.advance(31 * 24 * 3600)
+        await world["FI"].step()
+        await world["FI"].step()
+        await world["EE"].step()
+    await world.settle()
+
+    assert world["FI"].outcomes == ["expired", "expired", "recorded"]
+    assert await _states(world["EE"], request) == ["handed-over"]
+    assert await _same_record(world, request) == "REQUESTED"
+
+
+async def test_a_refusal_after_an_expiry_reaches_its_author(world: World) -> None:
+    """The envelope was refused first, the message itself then: its author is told and both sides hold the stub."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].step()
+    world.clock.advance(31 * 24 * 3600)
+    world.set_trust(lambda member: replace(member, authorities=()) if member.country == FI else member)
+    await world["FI"].trust.refresh()  # Estonia has not heard yet that Finland closed the office
+    await world.settle()
+
+    assert world["FI"].outcomes == ["expired", "procedure-mismatch"]
+    row = await world["EE"].store.run(lambda tx: tx.outbox(request.message))
+    assert row is not None
+    assert (row.state, row.refusal_code) == ("refused", "procedure-mismatch")
+    assert await world["EE"].attention() == ["refused"]
+
+
+async def test_a_country_whose_clock_is_wrong_does_not_make_us_send_for_ever(world: World) -> None:
+    """It refuses each envelope as expired: after three new seals the sender waits, and a person is called."""
+    request = await world["EE"].submit("request.json")
+    hostile = Hostile(world["FI"], world["EE"])
+    for number in range(6):
+        await world["EE"].step()
+        late = world.clock.now() + timedelta(seconds=number)
+        refused = hostile.receipt(request.message, request.digest, ReceiptKind.REFUSED, at=late, code="expired")
+        await hostile.send(hostile.receipts(refused))
+    assert len([item for item in world.network.published if item.recipient == FI]) == 4
+    assert await _states(world["EE"], request) == ["published"]
+    world.clock.advance(3700)
+    await world["EE"].engine.watch()
+    assert await world["EE"].attention() == ["overdue-delivered"]
 
 
 async def test_a_restarted_node_goes_on_where_it_was(world: World) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from broker.core.errors import StoreUnavailable
+from broker.core.errors import CatalogueInvalid, StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.core.messages import Delivery
 from broker.metrics import Metrics
@@ -189,3 +189,15 @@ async def test_parked_deliveries_wait_for_the_store(world: World) -> None:
     with pytest.raises(StoreUnavailable):
         await receiving.offer_parked()
     assert (await world["FI"].counts())["parked"] == 1
+
+
+async def test_one_that_cannot_be_decided_does_not_hold_up_the_others(world: World) -> None:
+    """A fault of ours over one parked delivery leaves it parked; the next is offered all the same."""
+    hostile = Hostile(world["EE"], world["FI"])
+    for _ in range(2):
+        await hostile.send(hostile.message("request.json", created=world.clock.now() + timedelta(minutes=11)))
+    world.clock.advance(120)
+    receiving = _receiving(world, WatchedEndpoint(world), receive=Faulty(world, CatalogueInvalid()))
+    assert await receiving.offer_parked() == 2
+    counts = await world["FI"].counts()
+    assert (counts["quarantine"], counts["parked"], counts["inbox.recorded"]) == (0, 1, 1)

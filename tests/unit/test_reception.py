@@ -49,9 +49,8 @@ async def _about(country: Country, accepted: Any, author: CountryCode = EE) -> t
         ({"case_ref": None}, "procedure-mismatch"),
         ({"case_ref": CaseRef("EX-CR-00000000000000000000")}, "exercise-mismatch"),
         ({"exercise": True}, "exercise-mismatch"),
-        ({"type": MessageType("family-tracing.rumour")}, "unknown-type"),
     ],
-    ids=["no such office", "no case", "exercise case in a real message", "real case in an exercise", "unknown act"],
+    ids=["no such office", "no case", "exercise case in a real message", "real case in an exercise"],
 )
 async def test_an_opening_that_does_not_fit_is_refused_without_a_procedure(
     world: World, asking: Hostile, changes: dict[str, Any], code: str
@@ -70,6 +69,72 @@ async def test_a_body_that_does_not_fit_its_schema_is_refused(world: World, aski
     entry = asking.message("request.json", body={"child": {}})
     assert await asking.send(entry) == "schema-invalid"
     assert [receipt.code for receipt in await _about(world["FI"], entry)] == ["schema-invalid"]
+
+
+async def test_a_refused_opening_stays_as_a_stub_that_the_mended_one_descends_from(
+    world: World, asking: Hostile
+) -> None:
+    """The author's next message names the stub as its parent: it is placed and takes effect, no gap is left."""
+    refused = asking.message("request.json", body={"child": {}})
+    assert await asking.send(refused) == "schema-invalid"
+    mended = asking.message(
+        "request.json", procedure=refused.header.procedure, parents=(refused.digest,), case_ref=refused.header.case_ref
+    )
+    assert await asking.send(mended) == "recorded"
+
+    assert mended.procedure is not None
+    view = await world["FI"].desk.inspect.procedure(mended.procedure, authority=None)
+    assert [(line.mark, line.code) for line in view.entries] == [("stub", "schema-invalid"), ("effect", None)]
+    assert (view.state, view.gap) == ("REQUESTED", False)
+    assert await world["FI"].attention() == []
+
+
+async def test_an_unknown_act_opens_a_record_without_effect(world: World, asking: Hostile) -> None:
+    """It is refused and signed for; its stub keeps the place that later messages descend from."""
+    entry = asking.message("request.json", type=MessageType("family-tracing.rumour"))
+    assert await asking.send(entry) == "unknown-type"
+    assert entry.procedure is not None
+    view = await world["FI"].view(entry.procedure)
+    assert ([line.mark for line in view.entries], view.state) == (["stub"], "NEW")
+    assert not [name for name, n in (await world["FI"].counts()).items() if n and name.startswith("inbox")]
+
+
+async def test_a_refused_message_with_thousands_of_parents_leaves_no_stub(world: World, asking: Hostile) -> None:
+    """It is refused and signed for, but would make every later fold of a record slow."""
+    parents = tuple(Digest(f"{number:064x}") for number in range(1000))
+    entry = asking.message("request.json", parents=parents)
+    assert await asking.send(entry) == "header-invalid"
+    assert entry.procedure is not None
+    procedure = entry.procedure
+    assert [receipt.code for receipt in await _about(world["FI"], entry)] == ["header-invalid"]
+    assert await world["FI"].store.run(lambda tx: tx.record(procedure)) == ()
+
+
+async def test_a_message_under_an_id_of_ours_is_taken_as_its_authors(world: World, asked: Hostile) -> None:
+    """The key of a message is author and id: the peer's message under our id is recorded and answered, not a repeat."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    view = await world["FI"].view(request.procedure)
+    entry = asked.message(
+        "acknowledgement.json",
+        procedure=view.row.ref, parents=view.heads, case_ref=view.row.case_ref, id=request.message,
+    )  # fmt: skip
+    assert await asked.send(entry) == "recorded"
+    assert [receipt.kind for receipt in await _about(world["EE"], entry, FI)] == ["delivered"]
+    assert (await world["EE"].view(request.procedure)).state == "ACKNOWLEDGED"
+
+
+async def test_a_message_whose_parents_are_missing_has_a_receipt_that_its_author_can_read(
+    world: World, asking: Hostile
+) -> None:
+    """Nothing is placed, so the receipt states neither heads nor a digest; one that did would be refused whole."""
+    entry = asking.message("request.json", parents=(NOWHERE,))
+    assert await asking.send(entry) == "recorded"
+    (receipt,) = await _about(world["FI"], entry)
+    assert (receipt.heads, receipt.record_digest) == ((), None)
+    await world.settle()
+    assert set(world["EE"].outcomes) == {"receipts"}
+    assert await world["EE"].attention() == ["strange-receipt"]  # a message that Estonia's node never made
 
 
 async def test_a_newer_schema_version_waits(world: World, asking: Hostile) -> None:
@@ -278,7 +343,7 @@ async def test_strange_receipts_change_nothing(world: World, asked: Hostile) -> 
 
     page = await world["EE"].store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
     assert {(entry.code, entry.subject) for entry in page.items} == {
-        ("strange-receipt", unknown), ("strange-receipt", request.message),
+        ("strange-receipt", "FI"), ("strange-receipt", request.message),
     }  # fmt: skip
     assert await world["EE"].states(request) == ["published"]
     assert await _about(world["EE"], request) == ()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import copy
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,7 +17,16 @@ from hypothesis import strategies as st
 from broker.core import canonical
 from broker.core.errors import SchemaInvalid
 from broker.core.ids import CountryCode, Digest, MessageId
-from broker.core.receipts import MAX_RECEIPTS, Receipt, ReceiptKind, applies, contradicts, from_body, to_body
+from broker.core.receipts import (
+    MAX_RECEIPTS,
+    Receipt,
+    ReceiptKind,
+    applies,
+    contradicts,
+    from_body,
+    supersedes,
+    to_body,
+)
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
 A, B, C = (Digest(character * 64) for character in "abc")
@@ -158,3 +167,17 @@ def test_a_second_opposite_answer_contradicts() -> None:
     assert not contradicts([DELIVERED], OPENED)
     assert not contradicts([replace(REFUSED, code="expired")], DELIVERED)
     assert not contradicts([replace(DELIVERED, issuer=CountryCode("SE"))], REFUSED)
+
+
+def test_only_a_refusal_of_an_envelope_gives_way() -> None:
+    """To the answer about the same message, or to a later refusal of a later envelope; an answer stands for good."""
+    expired = replace(REFUSED, code="expired", heads=(), record_digest=None)
+    later = replace(expired, code="expiry-too-far", at=expired.at + timedelta(milliseconds=1))
+    assert supersedes(REFUSED, expired)
+    assert supersedes(later, expired)
+    assert not supersedes(expired, expired)
+    assert not supersedes(expired, later)
+    assert not supersedes(replace(later, digest=B), expired)
+    for held in (REFUSED, DELIVERED, OPENED):
+        assert not supersedes(replace(held, at=later.at), held)
+        assert not supersedes(later, held)

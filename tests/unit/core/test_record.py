@@ -443,6 +443,8 @@ def test_a_departure_needs_a_settled_confirmed_record(history: _History) -> None
     assert may_submit(TABLE, folded, "depart", Role.REQUESTING, now=NOW)
     late = NOW + limit + timedelta(milliseconds=1)
     assert hindrances(TABLE, folded, "depart", Role.REQUESTING, now=late) == ("confirmation-too-old",)
+    ahead = NOW - limit - timedelta(milliseconds=1)  # signed by a clock that is ahead of ours
+    assert hindrances(TABLE, folded, "depart", Role.REQUESTING, now=ahead) == ("confirmation-too-old",)
     assert may_submit(TABLE, folded, "cancel", Role.REQUESTING, now=late)
     history.say(EE, "found", plan)
     history.say(FI, "found", plan, Digest("9" * 64))

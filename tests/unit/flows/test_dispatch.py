@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import pytest
 
 from broker.core.errors import PublishRefused, Unroutable
-from broker.core.ids import CountryCode
+from broker.core.ids import AuthorityId, CountryCode
 from broker.core.trust import KeyUse, Member, MemberStatus
 from broker.testing.world import Country, World
 from broker.vault import FileVault
@@ -245,4 +245,28 @@ async def test_what_was_sent_is_counted_by_country(world: World) -> None:
     assert [line for line in told if line[:2] == ("receipt", "out")] == [
         ("receipt", "out", "EE", "delivered"),
         ("receipt", "out", "EE", "handed-over"),
+    ]
+
+
+async def test_an_unforeseen_fault_over_one_entry_does_not_hold_up_its_batch(world: World) -> None:
+    """The others leave; that one is tried again, and its office is told which kind of fault it was."""
+    first, second = await _submit(world["EE"], 2)
+    dispatch = world["EE"].engine.dispatch
+    whole = dispatch._transport.publish
+
+    async def publish(envelope: Any) -> None:
+        if envelope.id == first:
+            raise ZeroDivisionError("Näidis")
+        await whole(envelope)
+
+    dispatch._transport.publish = publish
+    for _ in range(6):
+        await dispatch()
+        world.clock.advance(400)
+    assert _to(world, FI) == [second]
+    page = await world["EE"].store.read(
+        lambda reader: reader.attention(AuthorityId("social-insurance-board"), open_only=True, cursor=None, limit=9)
+    )
+    assert [(entry.code, entry.detail) for entry in page.items] == [
+        ("not-sent", "Publishing raised ZeroDivisionError."),
     ]

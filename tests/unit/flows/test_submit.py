@@ -170,3 +170,14 @@ async def test_what_was_accepted_stays_accepted(world: World) -> None:
     assert again == replace(first, repeated=True)
     with pytest.raises(RecipientSuspended):
         await world["EE"].submit("request.json", idempotency_key="another")
+
+
+async def test_a_message_goes_to_the_office_that_has_the_procedure(world: World) -> None:
+    """Another office of the same country is refused: it would read about a child whose case it does not have."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    elsewhere = Party(country=CountryCode("EE"), authority=AuthorityId("ministry-of-justice"))
+    with pytest.raises(ProcedureMismatch) as refused:
+        await world["FI"].submit("acknowledgement.json", procedure=request.procedure, recipient=elsewhere)
+    assert refused.value.where == "/recipient/authority"
+    assert (await world["FI"].counts())["outbox.recorded"] == 0

@@ -4,7 +4,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
+import pytest
+
 from broker.core.ids import AuthorityId, CountryCode
+from broker.core.receipts import ReceiptKind
+from broker.testing.hostile import Hostile
 from broker.testing.world import World
 
 HOUR = 3600
@@ -58,3 +64,54 @@ async def test_receipts_are_never_overdue(world: World) -> None:
     world.clock.advance(1000 * HOUR)
     assert await world["FI"].engine.watch() == 0
     assert await world["FI"].attention() == []
+
+
+async def test_the_call_goes_to_the_office_that_wrote_the_message(world: World) -> None:
+    """The officers who must telephone see it in their own list; another office does not."""
+    await world["EE"].submit("request.json")
+    await world["EE"].step()
+    await _looked(world, 13)
+
+    async def seen(office: str) -> int:
+        listed = await world["EE"].store.read(
+            lambda reader: reader.attention(AuthorityId(office), open_only=True, cursor=None, limit=9)
+        )
+        return len(listed.items)
+
+    assert await seen("social-insurance-board") == 1
+    assert await seen("ministry-of-justice") == 0
+
+
+async def test_one_silent_country_does_not_hide_what_the_others_owe(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More entries than one look takes wait in front: the next looks go on behind them, and then begin anew."""
+    monkeypatch.setattr("broker.flows.watch.WATCH_BATCH", 2)
+    for _ in range(5):
+        await world["EE"].submit("request.json")
+        await world["EE"].engine.dispatch()
+        world.clock.advance(1)
+    world.clock.advance(2 * HOUR)
+    found = []
+    for _ in range(3):
+        await world["EE"].engine.watch()
+        found.append(len(await world["EE"].attention()))
+    assert found == [2, 4, 5]
+
+    world.clock.advance(11 * HOUR)
+    for _ in range(3):
+        await world["EE"].engine.watch()
+    assert (await world["EE"].attention()).count("failed-delivered") == 5
+
+
+async def test_a_peers_clock_that_is_ahead_does_not_put_off_the_call(world: World) -> None:
+    """Finland signs its receipt for next year: the hand-over is overdue half a day after the receipt came."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].step()
+    hostile = Hostile(world["FI"], world["EE"])
+    ahead = world.clock.now() + timedelta(days=365)
+    receipt = hostile.receipt(request.message, request.digest, ReceiptKind.DELIVERED, at=ahead)
+    assert await hostile.send(hostile.receipts(receipt)) == "receipts"
+    assert await _looked(world, 12.1) == ["overdue-handed-over"]
+    held = await world["EE"].store.read(lambda reader: reader.receipts_about(CountryCode("EE"), request.message))
+    assert [item.at for item in held] == [ahead]

@@ -173,6 +173,17 @@ async def test_a_hanging_process_loses_its_claims_by_expiry(spool: Path) -> None
     other.close()
 
 
+async def test_a_claim_that_its_own_process_forgot_returns_by_expiry(spool: Path) -> None:
+    """When the medium answers too late, or a claim cannot be given back, the file comes again without a restart."""
+    await publish(spool, sealed())
+    folder = SpoolFolder(spool, FI, "a" * 16)
+    assert len(folder.claim(10, expires=1_000)) == 1
+    assert folder.recover(now=999) == 0
+    assert folder.recover(now=1_000) == 1
+    assert len(names(spool, "new")) == 1
+    folder.close()
+
+
 async def test_only_whole_envelope_files_are_read(spool: Path) -> None:
     """Links, folders, pipes and other names stay where they are; a misnamed envelope is told to the operator."""
     new = spool / "FI" / "new"
