@@ -11,8 +11,8 @@ copy that it does not need, sees no key. It is a package with an entry point in 
 ``create(options)`` takes the options of its table in ``settings.toml`` and returns an `Adapter`.
 
 Rules
-- *Twice is once.* A message can be delivered again after a crash. `InboundMessage.id` is the key under which the
-  national system recognises it.
+- *Twice is once.* A message can be delivered again after a crash. The sender's country and `InboundMessage.id` together
+  are the key under which the national system recognises it: two countries may use one id.
 - *Only what is durable is delivered.* When `Adapter.deliver` returns, the national system, or a disk, holds the message.
   The sender is told "handed over" on the strength of it.
 - *Raise `AdapterFailed`, nothing else.* The message stays owed, it is offered again, and a person is told. Its text names
@@ -78,7 +78,7 @@ ENTRY_POINT_GROUP = "trm.adapters"
 class InboundMessage:
     """A believed, valid and recorded message for an office that the adapter serves."""
 
-    id: MessageId  # the idempotency key: the same id is the same message
+    id: MessageId  # with the sender's country the idempotency key
     digest: Digest  # SHA-256 of the signed content: what receipts and the record name
     type: MessageType
     version: SchemaVersion

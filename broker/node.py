@@ -215,8 +215,10 @@ def _transport(office: Office) -> Transport:
     settings = office.settings
     if settings.transport == "rabbitmq":
         from broker.transport.rabbit import RabbitOptions, RabbitTransport
+        from broker.transport.rabbit_link import tls_of
 
-        options = RabbitOptions(url=settings.amqp_address(), us=settings.country)
+        tls = tls_of(settings.amqp_tls_folder)
+        options = RabbitOptions(url=settings.amqp_address(), us=settings.country, tls=tls)
         return RabbitTransport(options, office.clock, office.ids.jitter)
     from broker.transport.spool import SpoolTransport
 

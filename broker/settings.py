@@ -144,6 +144,9 @@ class Settings(BaseSettings):
     amqp_password_file: _OptionalPath = _setting(
         None, "File with the RabbitMQ password, so that `amqp_url` need not hold it.", unit="path"
     )
+    amqp_tls_folder: _OptionalPath = _setting(
+        None, "Folder with `ca.pem`, `node.pem` and `node.key` for an address that begins with amqps.", unit="path"
+    )
     trust_list: _Path = _setting(
         lambda data: data["home"] / "trust" / "members.json",
         "The federation's trust list.",

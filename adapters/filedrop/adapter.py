@@ -72,7 +72,7 @@ class FileDrop:
         return MANIFEST
 
     async def deliver(self, message: InboundMessage) -> None:
-        """Write the message into in/ under its id.
+        """Write the message into in/ under its sender and id.
 
         Raises:
             AdapterFailed: it is not durable there.

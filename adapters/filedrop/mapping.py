@@ -23,8 +23,11 @@ _IN_THE_MAKING = (".tmp", ".part")
 
 
 def received_name(message: InboundMessage) -> str:
-    """Return the name of a received message's file: its id, so that the same message is the same file."""
-    return f"{message.id}.json"
+    """Return the name of a received message's file: sender and id, so that the same message is the same file.
+
+    Of the id alone one country could take away another's file name, and the message would never land.
+    """
+    return f"{message.sender.country}.{message.id}.json"
 
 
 def received_file(message: InboundMessage) -> bytes:

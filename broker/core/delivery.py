@@ -34,6 +34,7 @@ __all__ = [
     "ATTENTION_AFTER_ATTEMPTS",
     "DELIVER_BATCH",
     "DISPATCH_BATCH",
+    "HAND_OVER_SECONDS",
     "HOLD_DAYS",
     "LEASE_SECONDS",
     "PARKED_ATTENTION_HOURS",
@@ -75,6 +76,7 @@ RESENDS_BY_ITSELF = 3  # then only a person sends again
 SIGN_OF_LOSS_SECONDS = 60  # a receipt for something published that much later: reordering alone explains less
 HOLD_DAYS = 7  # a held message expires into an attention entry
 LEASE_SECONDS = 60  # longer than the longest publish or hand-over takes
+HAND_OVER_SECONDS = 45  # then an adapter has failed: one that hangs must not hold up the other offices' messages
 DISPATCH_BATCH = 32  # entries
 DELIVER_BATCH = 32  # entries
 WATCH_BATCH = 200  # entries

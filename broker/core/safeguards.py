@@ -113,6 +113,7 @@ def _first(reasons: tuple[Reason, ...]) -> str:
 
 _PROTECTED = frozenset({"PENDING", "GRANTED", "POSSIBLE"})
 _ENDED = frozenset({"REJECTED_FINAL", "WITHDRAWN"})
+_NO_CLAIM = frozenset({"NONE", "NOT_RECORDED"})
 _STATELESS = "XXA"
 
 
@@ -136,10 +137,11 @@ def _origin(body: Body, country: CountryCode) -> Iterator[Reason]:
     for claim in _claims(body):
         if country in claim.origins:
             reason = _to_origin(claim, serious=serious)
-        elif claim.status in _PROTECTED and not claim.origins_known:
+        elif claim.status not in _NO_CLAIM and not claim.origins_known:
             reason = _hold(
                 "R-01", "origin-not-known", claim.where,
-                "Protection is sought or held, and the country of origin is not recorded: it could be the addressee.",
+                "There is or was a claim to protection, and the country of origin is not recorded: it could be the "
+                "addressee.",
             )  # fmt: skip
         else:
             reason = None

@@ -215,11 +215,12 @@ def _spool(settings: Settings, trust: TrustList | None, us: CountryCode) -> Find
 
 async def _rabbitmq(settings: Settings, clock: Clock) -> Finding:
     """Log in as the node does and look at our own queue, passively: consuming belongs to the node."""
-    from broker.transport.rabbit_link import RabbitLink, RabbitOptions
+    from broker.transport.rabbit_link import RabbitLink, RabbitOptions, tls_of
     from broker.transport.topology import in_queue
 
     address = settings.amqp_address()
-    options = RabbitOptions(url=address, us=settings.country, connect_timeout_seconds=_CONNECT_SECONDS)
+    tls = tls_of(settings.amqp_tls_folder)
+    options = RabbitOptions(url=address, us=settings.country, tls=tls, connect_timeout_seconds=_CONNECT_SECONDS)
     seen: list[_Queue] = []
 
     async def look(channel: AbstractChannel, lost: asyncio.Event) -> _Queue:

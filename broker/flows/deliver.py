@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from broker.adapter_api import Adapter, inbound_message
-from broker.core.delivery import DELIVER_BATCH, LEASE_SECONDS, AttentionCode, AuditAction, retry
+from broker.core.delivery import DELIVER_BATCH, HAND_OVER_SECONDS, LEASE_SECONDS, AttentionCode, AuditAction, retry
 from broker.core.errors import AdapterFailed, BrokerError
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.receipts import Receipt, ReceiptKind
@@ -69,9 +69,13 @@ class Deliver:
         if adapter is None:
             return None
         try:
-            await adapter.deliver(inbound_message(row.entry))
+            async with asyncio.timeout(HAND_OVER_SECONDS) as bound:
+                await adapter.deliver(inbound_message(row.entry))
         except BrokerError as error:
             return error
+        except TimeoutError as error:
+            late = "did not answer in time" if bound.expired() else f"raised {type(error).__name__}"
+            return AdapterFailed(f"The adapter {late}.")
         except Exception as error:
             return AdapterFailed(f"The adapter raised {type(error).__name__}.")
         return None

@@ -25,7 +25,7 @@ from broker.core.errors import SettingsInvalid
 from broker.core.ids import CountryCode
 from broker.ports import Clock
 
-__all__ = ["RabbitLink", "RabbitOptions", "Session", "cancelled", "tls_context"]
+__all__ = ["RabbitLink", "RabbitOptions", "Session", "cancelled", "tls_context", "tls_of"]
 
 _CLOSE_SECONDS = 5.0
 _CANCELS = 3  # the library's cleanup waits after a first cancellation
@@ -80,6 +80,17 @@ def tls_context(*, authority: Path, certificate: Path, key: Path) -> ssl.SSLCont
     except (OSError, ValueError):
         raise SettingsInvalid("The certificate files for the message broker cannot be used.") from None
     return context
+
+
+def tls_of(folder: Path | None) -> ssl.SSLContext | None:
+    """Return the TLS context of a folder with ``ca.pem``, ``node.pem`` and ``node.key``; None without a folder.
+
+    Raises:
+        SettingsInvalid: a file is missing, cannot be read or does not fit.
+    """
+    if folder is None:
+        return None
+    return tls_context(authority=folder / "ca.pem", certificate=folder / "node.pem", key=folder / "node.key")
 
 
 class Session(Protocol):

@@ -18,12 +18,21 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from broker.api.local_issuer import LocalIssuer
+from broker.core.errors import SettingsInvalid
 from broker.core.ids import CountryCode
+from broker.doctor import examining
+from broker.node import build
+from broker.schema_files import load_catalogue
+from broker.settings import TOKEN_KEY_FILE, Settings
+from broker.system import SystemClock
+from broker.testing.federation import make_federation
 from broker.testing.rabbitmq import RabbitServer, rabbitmq
 from broker.testing.rabbitmq_private import free_ports
 from broker.testing.transport_contract import EE, FI, FastClock, sealed, take
 from broker.transport.rabbit import RabbitOptions, RabbitTransport
 from broker.transport.rabbit_link import tls_context
+from broker.vault import FileVault, read_passphrase
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -165,3 +174,41 @@ async def test_a_renewed_certificate_is_used_after_a_reconnect(secured: Secured,
     while (sentence := await sender.health()) is None or "lost" in sentence:
         pass
     assert sentence == "The message broker refuses this node's user, password or certificate."
+
+
+def _settings(secured: Secured, folder: Path, **more: str) -> Settings:
+    catalogue = load_catalogue()
+    federation = make_federation(
+        folder,
+        ("EE",),
+        messages={kind: catalogue.versions(kind) for kind in catalogue.types()},
+        now=datetime.now(UTC),
+        transport="rabbitmq",
+        settings={"EE": {"amqp_url": f"amqps://127.0.0.1:{secured.port}/trm", **more}},
+    )
+    home = federation.homes[EE]
+    LocalIssuer.create(home / TOKEN_KEY_FILE, us=EE, clock=SystemClock())
+    return Settings.load(home)
+
+
+async def test_a_nodes_settings_lead_it_to_a_broker_with_tls(secured: Secured, tmp_path: Path) -> None:
+    """With the folder of its certificate a node logs in, and `trm doctor` does."""
+    certificate, key = secured.authority.issue("EE", "node")
+    tls = tmp_path / "tls"
+    tls.mkdir()
+    for source, name in ((secured.authority.file, "ca.pem"), (certificate, "node.pem"), (key, "node.key")):
+        (tls / name).write_bytes(source.read_bytes())
+    settings = _settings(secured, tmp_path, amqp_tls_folder=str(tls))
+    node = build(settings, FileVault.open(settings.vault_file, read_passphrase(settings)))
+    assert await node.transport.health() is None
+    await node.transport.close()
+    await node.office.close()
+    assert (await examining._rabbitmq(settings, SystemClock())).sentence.startswith("The broker answers")
+
+
+async def test_an_address_with_tls_needs_the_certificates_folder(secured: Secured, tmp_path: Path) -> None:
+    """Without it, or with an empty one, the node says what is missing and does not connect."""
+    settings = _settings(secured, tmp_path)
+    for stated in (settings, settings.model_copy(update={"amqp_tls_folder": tmp_path})):
+        with pytest.raises(SettingsInvalid):
+            await examining._rabbitmq(stated, SystemClock())

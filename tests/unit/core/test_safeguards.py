@@ -99,6 +99,15 @@ CASES: dict[str, tuple[dict[str, Any], str | None]] = {
         {"claim": "GRANTED", "nationalities": {"withheld": "DANGER"}}, "hold origin-not-known",
     ),
     "protection of a stateless child": ({"claim": "PENDING", "nationalities": STATELESS}, "hold origin-not-known"),
+    "temporary protection and a nationality nobody knows": (
+        {"claim": "TEMPORARY_PROTECTION", "nationalities": UNKNOWN}, "hold origin-not-known",
+    ),
+    "a withdrawn claim and a nationality nobody knows": (
+        {"claim": "WITHDRAWN", "nationalities": UNKNOWN}, "hold origin-not-known",
+    ),
+    "a rejected claim of a stateless child": (
+        {"claim": "REJECTED_FINAL", "nationalities": STATELESS}, "hold origin-not-known",
+    ),
     "no claim and a nationality nobody knows": ({"nationalities": UNKNOWN}, None),
     "the mother's claim against Finland": (
         {"sought": "PENDING", "sought_nationalities": FINNISH}, "block contact-with-origin",

@@ -4,16 +4,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from broker.core.ids import AuthorityId, CountryCode
+import pytest
+
+from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.testing.world import World
 
 FI = CountryCode("FI")
 HELSINKI = AuthorityId("helsinki-wellbeing-services")
 NAME = "Test-Maarika"
+BOUND_SECONDS = 20  # reached only when something hangs
 
 
 class System:
@@ -117,3 +121,22 @@ async def test_a_notification_says_that_something_is_there_and_never_what(world:
     assert (told.code, told.subject, told.peer, told.authority, told.detail) == (
         "message-arrived", message, "EE", HELSINKI, "",
     )  # fmt: skip
+
+
+async def test_an_adapter_that_hangs_has_failed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The other messages of the batch are handed over; the one that hangs stays owed and is tried again."""
+    monkeypatch.setattr("broker.flows.deliver.HAND_OVER_SECONDS", 0.05)
+    sent = await _arrive(world, 3)
+
+    async def second_hangs(message: Any) -> None:
+        if message.id == sent[1]:
+            await asyncio.Event().wait()
+
+    system = System(second_hangs)
+    world["FI"].adapters[HELSINKI] = system
+    async with asyncio.timeout(BOUND_SECONDS):
+        assert await world["FI"].engine.deliver() == 3
+    assert system.taken == {sent[0]: 1, sent[2]: 1}
+    row = await world["FI"].store.run(lambda tx: tx.inbox(CountryCode("EE"), MessageId(sent[1])))
+    assert row is not None
+    assert (row.state, row.error, row.attempts) == ("recorded", "adapter-failed", 1)

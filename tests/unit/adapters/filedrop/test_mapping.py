@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -25,17 +26,19 @@ from adapters.filedrop.mapping import (
 from broker.adapter_api import BadRequest
 from broker.core.canonical import digest
 from broker.core.errors import SchemaInvalid
-from broker.core.ids import MessageId, ProcedureId
+from broker.core.ids import CountryCode, MessageId, ProcedureId
 from broker.testing.adapter_node import SimulatedAccepted, sample_message
 
 ID = "0199d3c0-0000-7000-8000-000000000001"
 
 
 def test_received_file_is_named_by_the_message_alone() -> None:
-    """The name is the id, the content the message in readable JSON."""
+    """The name is sender and id, the content the message in readable JSON."""
     message = sample_message()
 
-    assert received_name(message) == f"{message.id}.json"
+    assert received_name(message) == f"{message.sender.country}.{message.id}.json"
+    other = replace(message, sender=replace(message.sender, country=CountryCode("LV")))
+    assert received_name(other) == f"LV.{message.id}.json"  # two countries may use one id
     assert json.loads(received_file(message)) == message.to_json()
     assert received_file(message) == received_file(sample_message())
 
