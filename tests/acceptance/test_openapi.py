@@ -114,7 +114,6 @@ async def run_schemathesis(node: Running, folder: Path) -> tuple[int, str]:
     return process.returncode, report.decode()
 
 
-@pytest.mark.slow
 async def test_running_node_keeps_to_its_description(node: Running, tmp_path: Path) -> None:
     """Whatever is asked of a node, right or wrong, its answers are those that its OpenAPI document describes."""
     code, report = await run_schemathesis(node, tmp_path)
