@@ -54,12 +54,12 @@ from broker.core.ids import (
     Digest,
     MessageId,
     MessageType,
-    ProcedureId,
     SchemaVersion,
 )
 from broker.core.messages import Header, InboxEntry, LegalBasis, Party, ProcedureRef, Urgency
 from broker.durable import is_full, sync_folder, write_durably
 from broker.ports import Clock
+from broker.rows import Accepted
 
 __all__ = [
     "ENTRY_POINT_GROUP", "Accepted", "Adapter", "AdapterContext", "AdapterEvent", "AdapterFactory", "AdapterFailed",
@@ -137,22 +137,6 @@ def inbound_message(entry: InboxEntry) -> InboundMessage:
 
 
 # --- what goes out --------------------------------------------------------------------------------------------------
-
-
-class Accepted(Protocol):
-    """The node's yes: the message is stored and will be delivered, or a person will be told why not."""
-
-    @property
-    def message(self) -> MessageId: ...
-
-    @property
-    def procedure(self) -> ProcedureId: ...
-
-    @property
-    def digest(self) -> Digest: ...
-
-    @property
-    def repeated(self) -> bool: ...
 
 
 Submit = Callable[[Mapping[str, Any], str], Awaitable[Accepted]]

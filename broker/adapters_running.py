@@ -13,10 +13,10 @@ from broker.adapter_api import Adapter, AdapterContext, AdapterEvent, discover
 from broker.core.delivery import AttentionCode
 from broker.core.errors import AdapterFailed, BrokerError, Forbidden, SettingsInvalid
 from broker.core.ids import AuthorityId
-from broker.flows.submit import Accepted
 from broker.logs import Event, Log
 from broker.metrics import Metrics
 from broker.ports import Transaction
+from broker.rows import Accepted
 from broker.settings import Settings
 from broker.wiring import Desk
 

@@ -19,7 +19,8 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.procedures import ProcedureTable
 from broker.core.receipts import Receipt, ReceiptKind, contradicts
 from broker.core.record import Folded, Mark, RecordEntry, agrees, fold, statement
-from broker.ports import Attention, AuditRow, ProcedureRow, Transaction
+from broker.ports import Transaction
+from broker.rows import Attention, AuditRow, ProcedureRow
 
 __all__ = ["Book", "Ledger"]
 

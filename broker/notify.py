@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from broker.logs import Event, Log
 from broker.metrics import Metrics
-from broker.ports import ARRIVED, Attention
+from broker.rows import ARRIVED, Attention
 
 __all__ = ["LogNotifier"]
 

@@ -12,21 +12,47 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, KeyId, MessageId, ProcedureId
-from broker.core.messages import Delivery, Header, InboxEntry, OutboxEntry, ProcedureRef, SealedEnvelope
+from broker.core.messages import Delivery, InboxEntry, OutboxEntry, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import RecordEntry
 from broker.core.trust import TrustList
+from broker.rows import (
+    Attention,
+    AuditRow,
+    HeldDelivery,
+    Idempotent,
+    InboxRow,
+    InboxState,
+    MessageFilter,
+    MessageRow,
+    OutboxBrief,
+    OutboxRow,
+    OutboxState,
+    Page,
+    ProcedureRow,
+    SeenRaw,
+)
 from broker.security.suite import Opener, Signer
 
-T = TypeVar("T")
+__all__ = [
+    "Clock",
+    "Compute",
+    "Ids",
+    "Notifier",
+    "Reader",
+    "Store",
+    "Tally",
+    "Transaction",
+    "Transport",
+    "TrustSource",
+    "Vault",
+]
 
-ARRIVED = "message-arrived"  # what a notifier is told of a handed-over message; nothing that calls for attention
+T = TypeVar("T")
 
 
 class Clock(Protocol):
@@ -81,7 +107,7 @@ class Compute(Protocol):
         ...
 
 
-# --- vault and trust ------------------------------------------------------------------------------------------------
+# --- vault and trust --------------------------------------------------------------------------------------------------
 
 
 class Vault(Protocol):
@@ -116,7 +142,7 @@ class TrustSource(Protocol):
         ...
 
 
-# --- transport ------------------------------------------------------------------------------------------------------
+# --- transport --------------------------------------------------------------------------------------------------------
 
 
 class Transport(Protocol):
@@ -154,148 +180,7 @@ class Transport(Protocol):
         ...
 
 
-# --- store: rows ----------------------------------------------------------------------------------------------------
-
-
-class OutboxState(StrEnum):
-    """Life of an outbox entry; the evidence ladder as the sender sees it."""
-
-    RECORDED = "recorded"  # owed; not published yet (sealed or not)
-    PUBLISHED = "published"  # the transport holds it
-    DELIVERED = "delivered"  # the peer's node stored it
-    HANDED_OVER = "handed-over"
-    OPENED = "opened"
-    REFUSED = "refused"
-    DONE = "done"  # a receipts envelope after publishing: it gets no receipt
-
-
-class InboxState(StrEnum):
-    """Life of an inbox entry."""
-
-    RECORDED = "recorded"  # stored, receipt owed, not yet taken by adapter or officers
-    HANDED_OVER = "handed-over"
-    OPENED = "opened"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProcedureRow:
-    """A procedure as this node holds it."""
-
-    ref: ProcedureRef
-    peer: CountryCode
-    opener: CountryCode  # author of the first message: the requesting side
-    our_authority: AuthorityId
-    peer_authority: AuthorityId
-    case_ref: CaseRef | None
-    exercise: bool
-    opened: datetime
-    state: str = ""  # last folded state, for lists; the fold is the truth
-    alarm: bool = False
-    gap: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxRow:
-    """An entry with its life so far."""
-
-    entry: OutboxEntry
-    state: OutboxState
-    attempts: int = 0
-    resends: int = 0
-    next_at: datetime | None = None
-    error: str | None = None  # code of the last failure
-    envelope: SealedEnvelope | None = None
-    lease: str | None = None
-    published: datetime | None = None
-    delivered: datetime | None = None
-    handed_over: datetime | None = None
-    opened: datetime | None = None
-    refused: datetime | None = None
-    refusal_code: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InboxRow:
-    """An entry with its life so far."""
-
-    entry: InboxEntry
-    state: InboxState
-    attempts: int = 0
-    next_at: datetime | None = None
-    error: str | None = None
-    lease: str | None = None
-    handed_over: datetime | None = None
-    opened: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SeenRaw:
-    """Raw bytes that were decided before: a repeat is answered from here without cryptography."""
-
-    sha256: Digest
-    sender: CountryCode | None  # None: quarantined, nothing is answered
-    message: MessageId | None
-    answered: datetime  # when the stored receipt was last queued; again at most once a minute
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeldDelivery:
-    """A quarantined or parked delivery: sealed bytes and why."""
-
-    sha256: Digest
-    raw: bytes
-    code: str
-    user: str | None
-    received: datetime
-    next_at: datetime | None = None  # parked only: when it is offered again
-    attempts: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attention:
-    """Something a person must look at (promise P7). No personal data: codes, ids and countries."""
-
-    code: str  # e.g. "overdue-delivered", "security-id-reused", "adapter-failed"
-    subject: str  # id of what it is about; code and subject together are unique while open
-    who: str  # errors.Actor value
-    at: datetime
-    peer: CountryCode | None = None
-    authority: AuthorityId | None = None  # None: the whole node's
-    detail: str = ""  # one sentence, no content
-    resolved: datetime | None = None
-    resolved_by: str | None = None
-    id: int = 0  # given by the store
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRow:
-    """Who did what, when, to which thing; written in the business transaction."""
-
-    at: datetime
-    actor: str
-    action: str  # closed list in core/delivery
-    subject: str
-    detail: str = ""  # codes only
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Idempotent:
-    """The answer that an idempotency key got before."""
-
-    scope: str
-    key: str
-    body_digest: Digest
-    message: MessageId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OutboxBrief:
-    """What a receipt is held against."""
-
-    digest: Digest
-    recipient: CountryCode
-    procedure: ProcedureId | None
-    attended: bool  # an attention entry about it is open, which a receipt may resolve
+# --- store ------------------------------------------------------------------------------------------------------------
 
 
 class Transaction(Protocol):
@@ -454,51 +339,6 @@ class Transaction(Protocol):
         ...
 
 
-# --- store: reading -------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Page:
-    """One page of a list; `next` is the cursor of the following one."""
-
-    items: tuple[Any, ...]
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageFilter:
-    """What a list of messages is limited to. None: not limited."""
-
-    direction: str | None = None  # "in" or "out"
-    peer: CountryCode | None = None
-    procedure: ProcedureId | None = None
-    type: str | None = None
-    state: str | None = None
-    authority: AuthorityId | None = None  # our office; None only for the system itself, never from a token
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessageRow:
-    """A message in a list or alone, either direction."""
-
-    direction: str  # "in" or "out"
-    id: MessageId
-    digest: Digest
-    peer: CountryCode
-    authority: AuthorityId  # ours
-    header: Header
-    state: str
-    at: datetime  # recorded (out) or received (in)
-    published: datetime | None = None
-    delivered: datetime | None = None
-    handed_over: datetime | None = None
-    opened: datetime | None = None
-    refused: datetime | None = None
-    refusal_code: str | None = None
-    error: str | None = None
-    content: bytes | None = None  # only when read alone
-
-
 class Reader(Protocol):
     """Read-only views on a connection of their own; synchronous like a transaction."""
 
@@ -545,7 +385,7 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
 
-# --- counting -------------------------------------------------------------------------------------------------------
+# --- counting ---------------------------------------------------------------------------------------------------------
 
 
 class Tally(Protocol):
@@ -558,7 +398,7 @@ class Tally(Protocol):
     def delivered(self, peer: str, seconds: float) -> None: ...
 
 
-# --- people and national systems ------------------------------------------------------------------------------------
+# --- people and national systems --------------------------------------------------------------------------------------
 
 
 class Notifier(Protocol):

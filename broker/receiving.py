@@ -23,7 +23,8 @@ from broker.flows.receive import PARKED, Receive
 from broker.ledger import Ledger
 from broker.logs import Event, Log
 from broker.metrics import Metrics
-from broker.ports import Clock, HeldDelivery, Store, Transaction, Transport
+from broker.ports import Clock, Store, Transaction, Transport
+from broker.rows import HeldDelivery
 
 __all__ = ["Receiving"]
 

@@ -26,7 +26,8 @@ from broker.core.procedures import NOT_OPENED, ProcedureTable
 from broker.core.receipts import MAX_HEADS, SEALED_ANEW_CODES, Receipt, ReceiptKind, from_body
 from broker.core.record import Mark, RecordEntry
 from broker.ledger import Book, Ledger
-from broker.ports import AuditRow, Clock, OutboxBrief, ProcedureRow, SeenRaw, Transaction, TrustSource
+from broker.ports import Clock, Transaction, TrustSource
+from broker.rows import AuditRow, OutboxBrief, ProcedureRow, SeenRaw
 from broker.security.sealing import Content, check_times
 
 __all__ = ["Reception"]

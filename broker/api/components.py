@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from broker.api.messages import STATES, Direction
-from broker.api.services import Catalogue, casework_types
+from broker.api.services import casework_types
+from broker.catalogue import Catalogue
 from broker.core.errors import Actor, BrokerError, by_code
 from broker.core.ids import (
     AuthorityId,

@@ -15,7 +15,7 @@ from broker.api import problems, views
 from broker.api.places import Places
 from broker.api.requests import PRINCIPAL, Query, idempotency_key, path_id, read_json
 from broker.api.routes import PREFIX
-from broker.api.services import Accepted, ApiServices, casework_types
+from broker.api.services import ApiServices, casework_types
 from broker.core.content import time_to_text
 from broker.core.errors import (
     BadRequest,
@@ -32,7 +32,8 @@ from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, Pr
 from broker.core.messages import Submission
 from broker.core.receipts import Receipt
 from broker.logs import Event, Log
-from broker.ports import InboxState, MessageFilter, MessageRow, OutboxState, Reader
+from broker.ports import Reader
+from broker.rows import Accepted, InboxState, MessageFilter, MessageRow, OutboxState
 
 __all__ = ["STATES", "Direction", "Messages"]
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Self
 
-from broker.api.services import Catalogue
+from broker.catalogue import Catalogue
 
 __all__ = ["UNKNOWN", "Places"]
 

@@ -11,12 +11,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from broker.api.services import Accepted, ProcedureView, RecordLine, TimelineLine
 from broker.core.content import time_to_text
 from broker.core.ids import CountryCode
 from broker.core.procedures import Role
 from broker.core.receipts import Receipt
-from broker.ports import Attention, AuditRow, MessageRow, Page, ProcedureRow
+from broker.flows.inspect import ProcedureView, RecordLine, TimelineLine
+from broker.rows import Accepted, Attention, AuditRow, MessageRow, Page, ProcedureRow
 
 __all__ = [
     "accepted",

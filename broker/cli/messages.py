@@ -20,7 +20,7 @@ from broker.cli.input import parsed, read_json
 from broker.core.content import time_to_text
 from broker.core.errors import BadRequest, NotFound
 from broker.core.ids import AuthorityId, CountryCode, MessageId, ProcedureId
-from broker.ports import MessageFilter, MessageRow
+from broker.rows import MessageFilter, MessageRow
 from broker.settings import Settings
 
 if TYPE_CHECKING:

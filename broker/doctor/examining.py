@@ -20,7 +20,8 @@ from broker.core.ids import CountryCode
 from broker.core.trust import TrustList
 from broker.doctor import judging
 from broker.doctor.judging import Finding, failed, ok, skipped, warning
-from broker.ports import Clock, MessageFilter, MessageRow
+from broker.ports import Clock
+from broker.rows import MessageFilter, MessageRow
 from broker.settings import Settings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import KeyUse, Member, MemberKind, MemberStatus, TrustList
-from broker.ports import MessageRow
+from broker.rows import MessageRow
 
 __all__ = [
     "Finding", "Verdict", "failed", "judge_attention", "judge_clock", "judge_disk", "judge_keys", "judge_peers", "ok",

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from broker.ports import Attention, Notifier, Reader, Store
+from broker.ports import Notifier, Reader, Store
+from broker.rows import Attention
 
 __all__ = ["Announce"]
 

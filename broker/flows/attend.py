@@ -7,7 +7,8 @@ from __future__ import annotations
 from broker.core.delivery import AuditAction
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId
-from broker.ports import Attention, AuditRow, Clock, Store, Transaction
+from broker.ports import Clock, Store, Transaction
+from broker.rows import Attention, AuditRow
 
 __all__ = ["Attend"]
 

@@ -14,7 +14,8 @@ from broker.core.errors import AdapterFailed, BrokerError
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.ledger import Ledger
-from broker.ports import ARRIVED, Attention, AuditRow, Clock, Ids, InboxRow, Notifier, Store, Transaction
+from broker.ports import Clock, Ids, Notifier, Store, Transaction
+from broker.rows import ARRIVED, Attention, AuditRow, InboxRow
 
 __all__ = ["Deliver"]
 

@@ -16,7 +16,8 @@ from broker.core.messages import Header, OutboxEntry, OutboxKind, Party, Profile
 from broker.core.receipts import MAX_RECEIPTS, ReceiptKind, to_body
 from broker.core.trust import KeyUse, MemberStatus, TrustList
 from broker.ledger import Ledger
-from broker.ports import Clock, Compute, Ids, OutboxRow, Store, Tally, Transaction, Transport, TrustSource, Vault
+from broker.ports import Clock, Compute, Ids, Store, Tally, Transaction, Transport, TrustSource, Vault
+from broker.rows import OutboxRow
 from broker.security.sealing import seal
 
 __all__ = ["Dispatch", "Outcome"]

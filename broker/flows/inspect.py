@@ -12,7 +12,8 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, Procedu
 from broker.core.procedures import Role
 from broker.core.record import Folded, RecordEntry, closure_digest, fold, is_final
 from broker.ledger import Ledger
-from broker.ports import MessageFilter, MessageRow, ProcedureRow, Reader, Store
+from broker.ports import Reader, Store
+from broker.rows import MessageFilter, MessageRow, ProcedureRow
 
 __all__ = ["Inspect", "ProcedureView", "RecordLine", "TimelineLine"]
 

@@ -11,7 +11,8 @@ from broker.core.delivery import AuditAction
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.receipts import Receipt, ReceiptKind
-from broker.ports import AuditRow, Clock, MessageRow, Store, Transaction
+from broker.ports import Clock, Store, Transaction
+from broker.rows import AuditRow, MessageRow
 
 __all__ = ["Open"]
 

@@ -22,8 +22,9 @@ from broker.core.errors import BrokerError, ClockAhead, Fate, IdReused, Internal
 from broker.core.ids import CountryCode, Digest, MessageId
 from broker.core.messages import Delivery, VerifiedMessage
 from broker.core.receipts import ReceiptKind
-from broker.ports import AuditRow, Clock, Compute, HeldDelivery, SeenRaw, Store, Tally, Transaction, TrustSource, Vault
+from broker.ports import Clock, Compute, Store, Tally, Transaction, TrustSource, Vault
 from broker.reception import Reception
+from broker.rows import AuditRow, HeldDelivery, SeenRaw
 from broker.security.envelope import MAX_ENVELOPE, parse
 from broker.security.sealing import open_envelope, verify
 

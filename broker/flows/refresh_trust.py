@@ -13,7 +13,8 @@ from broker.core.errors import TrustListInvalid
 from broker.core.ids import KeyId
 from broker.core.trust import TrustList
 from broker.ledger import Ledger
-from broker.ports import AuditRow, Clock, Store, Transaction, TrustSource
+from broker.ports import Clock, Store, Transaction, TrustSource
+from broker.rows import AuditRow
 
 __all__ = ["RefreshTrust"]
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
 from broker.catalogue import Catalogue
@@ -25,29 +24,18 @@ from broker.core.errors import (
     UnknownType,
     VersionNotSupported,
 )
-from broker.core.ids import CaseRef, CountryCode, Digest, MessageId, ProcedureId, SchemaVersion
+from broker.core.ids import CountryCode, SchemaVersion
 from broker.core.messages import ClearedMessage, Draft, Header, OutboxEntry, Party, ProcedureRef, Submission
 from broker.core.procedures import NOT_OPENED, Role
 from broker.core.record import Folded, RecordEntry, may_submit
 from broker.core.safeguards import clear
 from broker.core.trust import Member, MemberStatus
 from broker.ledger import Book, Ledger
-from broker.ports import AuditRow, Clock, Idempotent, Ids, ProcedureRow, Store, Transaction, TrustSource
+from broker.ports import Clock, Ids, Store, Transaction, TrustSource
+from broker.rows import Accepted, AuditRow, Idempotent, ProcedureRow
 from broker.security.envelope import MAX_CONTENT
 
-__all__ = ["Accepted", "Submit"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
-    """What the caller is told: the message is stored and will be delivered, or a person will be told why not."""
-
-    message: MessageId
-    digest: Digest
-    procedure: ProcedureId
-    case_ref: CaseRef | None
-    created: datetime
-    repeated: bool = False  # the same idempotency key came before; nothing new was stored
+__all__ = ["Submit"]
 
 
 class Submit:

@@ -17,7 +17,8 @@ from broker.core.delivery import (
 )
 from broker.core.ids import MessageId
 from broker.ledger import Ledger
-from broker.ports import Clock, OutboxRow, OutboxState, Store, Transaction
+from broker.ports import Clock, Store, Transaction
+from broker.rows import OutboxRow, OutboxState
 
 __all__ = ["Watch"]
 

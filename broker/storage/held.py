@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Row, Table, bindparam, delete, func, insert, select, update
 
 from broker.core.ids import Digest
-from broker.ports import HeldDelivery, SeenRaw
+from broker.rows import HeldDelivery, SeenRaw
 from broker.storage.execution import Execution, PerDialect, insert_new
 from broker.storage.tables import abuse, counter, parked, quarantine, seen_raw
 

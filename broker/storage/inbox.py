@@ -15,7 +15,7 @@ from sqlalchemy import Row, and_, bindparam, case, insert, null, or_, select, tu
 
 from broker.core.ids import CountryCode, MessageId
 from broker.core.messages import InboxEntry
-from broker.ports import InboxRow, InboxState
+from broker.rows import InboxRow, InboxState
 from broker.storage import headers
 from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import inbox, inbox_content

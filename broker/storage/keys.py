@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import bindparam, insert, or_, select
 
-from broker.ports import Idempotent
+from broker.rows import Idempotent
 from broker.storage.execution import Execution, PerDialect
 from broker.storage.tables import idempotency, lease
 

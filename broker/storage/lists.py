@@ -10,7 +10,7 @@ from sqlalchemy import BigInteger, Column, Row, Select, bindparam, literal, sele
 
 from broker.core.ids import AuthorityId, MessageId
 from broker.core.messages import OutboxKind
-from broker.ports import MessageFilter, MessageRow, Page
+from broker.rows import MessageFilter, MessageRow, Page
 from broker.storage import headers
 from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor

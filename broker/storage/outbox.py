@@ -13,7 +13,7 @@ from sqlalchemy.sql import Update
 from broker.core.ids import CountryCode, KeyId, MessageId
 from broker.core.messages import OutboxEntry, OutboxKind, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
-from broker.ports import OutboxBrief, OutboxRow, OutboxState
+from broker.rows import OutboxBrief, OutboxRow, OutboxState
 from broker.storage import headers
 from broker.storage.columns import Word, fixed
 from broker.storage.execution import Execution, PerDialect

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, update
 
-from broker.ports import Attention, AuditRow
+from broker.rows import Attention, AuditRow
 from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import attention, audit
 

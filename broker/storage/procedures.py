@@ -11,7 +11,7 @@ from sqlalchemy import Row, and_, bindparam, insert, null, select, update
 from broker.core.ids import Digest, ProcedureId
 from broker.core.messages import ProcedureRef
 from broker.core.record import RecordEntry
-from broker.ports import ProcedureRow
+from broker.rows import ProcedureRow
 from broker.storage.execution import Execution
 from broker.storage.tables import procedure, record_entry
 

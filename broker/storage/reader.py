@@ -12,16 +12,7 @@ from sqlalchemy import BigInteger, BindParameter, bindparam, func, literal, sele
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
 from broker.core.receipts import Receipt
 from broker.core.record import RecordEntry
-from broker.ports import (
-    Attention,
-    InboxState,
-    MessageFilter,
-    MessageRow,
-    OutboxState,
-    Page,
-    ProcedureRow,
-    SeenRaw,
-)  # fmt: skip
+from broker.rows import Attention, InboxState, MessageFilter, MessageRow, OutboxState, Page, ProcedureRow, SeenRaw
 from broker.storage import held, people, procedures, receipts
 from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor

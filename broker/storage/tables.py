@@ -35,7 +35,7 @@ from broker.core.ids import (
 )
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
-from broker.ports import InboxState, OutboxState
+from broker.rows import InboxState, OutboxState
 from broker.storage.columns import Moment, Raw, Word, Words, fixed
 
 __all__ = [

@@ -11,7 +11,7 @@ from broker.core.ids import CountryCode, Digest, KeyId, MessageId, ProcedureId
 from broker.core.messages import InboxEntry, OutboxEntry, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import RecordEntry
-from broker.ports import (
+from broker.rows import (
     Attention,
     AuditRow,
     HeldDelivery,

@@ -8,19 +8,20 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from broker.adapter_api import Adapter, AdapterContext, AdapterEvent, InboundMessage, inbound_message
 from broker.core.canonical import digest, dump
 from broker.core.content import encode
 from broker.core.errors import BrokerError, IdempotencyConflict
-from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, MessageType, ProcedureId, SchemaVersion
+from broker.core.ids import AuthorityId, CountryCode, KeyId, MessageType, SchemaVersion
 from broker.core.messages import Header, InboxEntry, LegalBasis, Party, ProcedureRef, Urgency
+from broker.rows import Accepted
 from broker.testing.clock import HandClock
 from broker.testing.ids import SeededIds
 
-__all__ = ["CANARY", "SimulatedAccepted", "SimulatedNode", "holds_canary", "sample_message", "sample_submission"]
+__all__ = ["CANARY", "SimulatedNode", "holds_canary", "sample_message", "sample_submission"]
 
 CANARY = "Test-Maarika Kanaarilind"  # a name that may be seen by the national system and nowhere else
 _OURS, _THEIRS = CountryCode("FI"), CountryCode("EE")
@@ -28,22 +29,12 @@ _OFFICE, _THEIR_OFFICE = AuthorityId("test-office"), AuthorityId("test-sender")
 _BOUND_SECONDS = 30.0  # real ones, for what must happen; reached only when it does not
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SimulatedAccepted:
-    """The node's yes."""
-
-    message: MessageId
-    procedure: ProcedureId
-    digest: Digest
-    repeated: bool
-
-
 @dataclass(slots=True, kw_only=True)
 class SimulatedNode:
     """Implements `AdapterContext.submit` and `.log`; the clock is moved by hand."""
 
     clock: HandClock = field(default_factory=HandClock)
-    accepted: dict[str, SimulatedAccepted] = field(default_factory=dict)  # by idempotency key
+    accepted: dict[str, Accepted] = field(default_factory=dict)  # by idempotency key
     submissions: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # by idempotency key
     offered: list[str] = field(default_factory=list)  # the key of every call
     lines: list[tuple[AdapterEvent, dict[str, object]]] = field(default_factory=list)  # what was logged
@@ -56,7 +47,7 @@ class SimulatedNode:
             us=_OURS, authorities=(_OFFICE,), submit=self.submit, clock=self.clock, log=self._note
         )  # fmt: skip
 
-    async def submit(self, submission: Mapping[str, Any], idempotency_key: str) -> SimulatedAccepted:
+    async def submit(self, submission: Mapping[str, Any], idempotency_key: str) -> Accepted:
         """Accept once per key.
 
         Raises:
@@ -69,13 +60,15 @@ class SimulatedNode:
         if known is not None:
             if self.submissions[idempotency_key] != submission:
                 raise IdempotencyConflict
-            return SimulatedAccepted(
-                message=known.message, procedure=known.procedure, digest=known.digest, repeated=True
-            )  # fmt: skip
+            return replace(known, repeated=True)
         ids = SeededIds(idempotency_key, self.clock)
         self.submissions[idempotency_key] = submission
-        self.accepted[idempotency_key] = SimulatedAccepted(
-            message=ids.message_id(), procedure=ids.procedure_id(), digest=digest(dump(submission)), repeated=False
+        self.accepted[idempotency_key] = Accepted(
+            message=ids.message_id(),
+            digest=digest(dump(submission)),
+            procedure=ids.procedure_id(),
+            case_ref=ids.case_ref(exercise=False),
+            created=self.clock.now(),
         )
         if self.crash_after_accepting:
             self.crash_after_accepting = False

@@ -16,7 +16,8 @@ from collections.abc import Callable
 import pytest
 
 from broker.core.errors import NotAllowed, StoreUnavailable
-from broker.ports import Attention, AuditRow, Idempotent, Page, Reader, Store, Transaction
+from broker.ports import Reader, Store, Transaction
+from broker.rows import Attention, AuditRow, Idempotent, Page
 from broker.testing.store_contract_held import HeldContract
 from broker.testing.store_contract_inbox import InboxContract
 from broker.testing.store_contract_outbox import OutboxContract

@@ -7,7 +7,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from broker.core.ids import Digest
-from broker.ports import AuditRow, HeldDelivery, SeenRaw, Store
+from broker.ports import Store
+from broker.rows import AuditRow, HeldDelivery, SeenRaw
 from broker.testing.store_rows import FI, NOW, attention, digest, held, later, message_id
 
 __all__ = ["HeldContract"]

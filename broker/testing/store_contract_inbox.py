@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 
-from broker.ports import InboxRow, InboxState, Store
+from broker.ports import Store
+from broker.rows import InboxRow, InboxState
 from broker.testing.store_rows import FI, NOW, SE, incoming, later, message_id
 
 __all__ = ["InboxContract"]

@@ -12,7 +12,8 @@ import pytest
 
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
-from broker.ports import OutboxRow, OutboxState, Store
+from broker.ports import Store
+from broker.rows import OutboxRow, OutboxState
 from broker.testing.store_rows import FI, NOW, SE, kid, later, message_id, outgoing, receipt, sealed
 
 __all__ = ["OutboxContract"]

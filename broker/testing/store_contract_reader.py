@@ -13,7 +13,8 @@ from broker.core.errors import BadCursor
 from broker.core.ids import AuthorityId
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
-from broker.ports import AuditRow, MessageFilter, MessageRow, Page, Reader, Store
+from broker.ports import Reader, Store
+from broker.rows import AuditRow, MessageFilter, MessageRow, Page
 from broker.testing.store_rows import (
     BOARD,
     COURT,

@@ -12,7 +12,8 @@ import pytest
 
 from broker.core.messages import OutboxKind
 from broker.core.receipts import Receipt, ReceiptKind
-from broker.ports import Idempotent, Store
+from broker.ports import Store
+from broker.rows import Idempotent
 from broker.testing.store_rows import (
     EE,
     FI,

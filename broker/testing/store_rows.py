@@ -33,7 +33,7 @@ from broker.core.messages import (
 )
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import RecordEntry
-from broker.ports import Attention, HeldDelivery, ProcedureRow
+from broker.rows import Attention, HeldDelivery, ProcedureRow
 
 __all__ = [
     "BOARD", "CASE", "COURT", "EE", "FI", "NOW", "SE", "attention", "digest", "header", "held", "incoming", "kid",

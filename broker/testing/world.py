@@ -28,9 +28,9 @@ from broker.core.messages import Delivery, Submission
 from broker.core.trust import Member, TrustList
 from broker.flows.inspect import ProcedureView
 from broker.flows.receive import PARKED
-from broker.flows.submit import Accepted
 from broker.home import generate_keys, member_of
-from broker.ports import Attention, Store, Transport
+from broker.ports import Store, Transport
+from broker.rows import Accepted, Attention
 from broker.schema_files import load_catalogue, read_schema_file
 from broker.storage import migrate, open_store
 from broker.testing.clock import HandClock

@@ -27,7 +27,7 @@ from broker.core.ids import AuthorityId, CountryCode
 from broker.demo.client import OfficeClient, until
 from broker.demo.processes import node_process
 from broker.office import open_office
-from broker.ports import MessageFilter
+from broker.rows import MessageFilter
 from broker.schema_files import load_catalogue, read_schema_file
 from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.system import SystemClock

@@ -23,7 +23,8 @@ from typing import Any
 from broker import logs
 from broker.core.messages import Submission
 from broker.node import Node, build
-from broker.ports import OutboxState, Reader
+from broker.ports import Reader
+from broker.rows import OutboxState
 from broker.schema_files import read_schema_file
 from broker.settings import Settings
 from broker.vault import FileVault, read_passphrase

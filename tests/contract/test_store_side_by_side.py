@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
-from broker.ports import InboxState, MessageFilter, OutboxState, SeenRaw, Store, Transaction
+from broker.ports import Store, Transaction
+from broker.rows import InboxState, MessageFilter, OutboxState, SeenRaw
 from broker.storage import migrate, open_store
 from broker.storage.reader import SqlReader
 from broker.testing.store_rows import (

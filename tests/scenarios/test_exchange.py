@@ -25,8 +25,8 @@ from broker.core.ids import AuthorityId, CountryCode, SchemaVersion
 from broker.core.messages import Party
 from broker.core.receipts import ReceiptKind
 from broker.core.trust import KeyUse, Member, MemberStatus
-from broker.flows.submit import Accepted
 from broker.home import generate_keys, member_of
+from broker.rows import Accepted
 from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World
 

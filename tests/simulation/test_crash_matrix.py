@@ -20,8 +20,7 @@ import pytest
 
 from broker.adapter_api import InboundMessage
 from broker.core.ids import AuthorityId
-from broker.flows.submit import Accepted
-from broker.ports import MessageFilter
+from broker.rows import Accepted, MessageFilter
 from broker.testing.crashes import Crash
 from broker.testing.world import Country, World
 

@@ -19,8 +19,8 @@ import pytest
 
 from broker.core.errors import NotAllowed
 from broker.core.ids import CountryCode, MessageId
-from broker.flows.submit import Accepted
-from broker.ports import MessageFilter, OutboxState, Transaction
+from broker.ports import Transaction
+from broker.rows import Accepted, MessageFilter, OutboxState
 from broker.schema_files import read_schema_file
 from broker.testing.world import Country, World
 

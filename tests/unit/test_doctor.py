@@ -15,7 +15,7 @@ from broker.core.messages import Header, Party
 from broker.core.trust import KeyUse, Member, MemberKey, MemberKind, MemberStatus, TrustList
 from broker.doctor import Finding, Verdict, examine, judging
 from broker.office import open_office
-from broker.ports import MessageRow
+from broker.rows import MessageRow
 from broker.schema_files import load_catalogue
 from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.system import SystemClock

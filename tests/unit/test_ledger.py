@@ -14,7 +14,7 @@ from broker.core.errors import CatalogueInvalid
 from broker.core.ids import CountryCode, Digest, MessageId
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import RecordEntry
-from broker.ports import ProcedureRow
+from broker.rows import ProcedureRow
 from broker.testing.world import World
 
 FI = CountryCode("FI")

@@ -18,7 +18,7 @@ from broker.core.ids import AuthorityId, CountryCode
 from broker.logs import Log
 from broker.metrics import Metrics
 from broker.notify import LogNotifier
-from broker.ports import ARRIVED, Attention
+from broker.rows import ARRIVED, Attention
 
 CANARY = "Test-Maarika Näidis"
 MESSAGE = "0199d3c0-0000-7000-8000-000000000001"

@@ -13,7 +13,7 @@ import pytest
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageType, SchemaVersion
 from broker.core.messages import Party
 from broker.core.receipts import Receipt, ReceiptKind
-from broker.flows.submit import Accepted
+from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World

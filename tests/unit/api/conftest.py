@@ -37,7 +37,8 @@ from broker.flows.open import Open
 from broker.flows.submit import Submit
 from broker.ledger import Ledger
 from broker.metrics import Metrics
-from broker.ports import Attention, AuditRow, ProcedureRow, Store, Transaction
+from broker.ports import Store, Transaction
+from broker.rows import Attention, AuditRow, ProcedureRow
 from broker.schema_files import load_catalogue
 from broker.storage import migrate, open_store
 from broker.testing.clock import HandClock

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from broker.core.delivery import AttentionCode
 from broker.flows.announce import Announce
-from broker.ports import Attention
+from broker.rows import Attention
 from broker.testing.world import Country, SilentNotifier, World
 
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)

@@ -9,7 +9,7 @@ import pytest
 from broker.core.delivery import AttentionCode
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId
-from broker.ports import Attention
+from broker.rows import Attention
 from broker.testing.world import Country, World
 
 OURS, OTHER = AuthorityId("social-insurance-board"), AuthorityId("ministry-of-justice")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sqlalchemy.dialects import sqlite
 
 from broker.core.ids import CountryCode, Digest
-from broker.ports import OutboxState
+from broker.rows import OutboxState
 from broker.storage.columns import Moment, Raw, Word, Words, from_milliseconds, to_milliseconds
 
 _DIALECT = sqlite.dialect()

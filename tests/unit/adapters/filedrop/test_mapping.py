@@ -27,7 +27,8 @@ from broker.adapter_api import BadRequest
 from broker.core.canonical import digest
 from broker.core.errors import SchemaInvalid
 from broker.core.ids import CountryCode, MessageId, ProcedureId
-from broker.testing.adapter_node import SimulatedAccepted, sample_message
+from broker.rows import Accepted
+from broker.testing.adapter_node import sample_message
 
 ID = "0199d3c0-0000-7000-8000-000000000001"
 
@@ -108,8 +109,14 @@ def test_any_bytes_are_an_object_or_refused(raw: bytes) -> None:
 
 def test_note_of_a_repeated_answer_is_the_same() -> None:
     """After a crash the second answer writes the same bytes, so that it recognises its own note."""
-    first = SimulatedAccepted(message=MessageId(ID), procedure=ProcedureId(ID), digest=digest(b""), repeated=False)
-    second = SimulatedAccepted(message=MessageId(ID), procedure=ProcedureId(ID), digest=digest(b""), repeated=True)
+    first = Accepted(
+        message=MessageId(ID),
+        digest=digest(b""),
+        procedure=ProcedureId(ID),
+        case_ref=None,
+        created=sample_message().created,
+    )
+    second = replace(first, repeated=True)
 
     assert accepted_note(first) == accepted_note(second)
     assert json.loads(accepted_note(first)) == {"message": ID, "procedure": ID, "digest": digest(b"")}
