@@ -8,7 +8,8 @@ import re
 from typing import ClassVar, Self
 
 __all__ = [
-    "AuthorityId", "CaseRef", "CountryCode", "Digest", "KeyId", "MessageId", "MessageType", "ProcedureId", "SchemaVersion",
+    "ArrangementId", "AuthorityId", "CaseRef", "CountryCode", "Digest", "KeyId", "MessageId", "MessageType", "ProcedureId",
+    "SchemaVersion",
 ]  # fmt: skip
 
 _UUID7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -39,6 +40,13 @@ class CountryCode(_Id):
 
 class AuthorityId(_Id):
     """An office within its country, e.g. ``social-insurance-board``; ``node`` is the node itself."""
+
+    __slots__ = ()
+    pattern = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+
+
+class ArrangementId(_Id):
+    """An arrangement between members, e.g. ``nordic-2026``; never used again for another one."""
 
     __slots__ = ()
     pattern = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)

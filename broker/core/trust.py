@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
+from broker.core.arrangements import ArrangementRegister
 from broker.core.ids import AuthorityId, CountryCode, KeyId, MessageType, SchemaVersion
+from broker.core.profiles import CountryProfile
 
 __all__ = ["Authority", "KeyUse", "Member", "MemberKey", "MemberKind", "MemberStatus", "TrustList"]
 
@@ -93,6 +95,8 @@ class TrustList:
 
     version: int
     members: Mapping[CountryCode, Member]
+    profiles: Mapping[CountryCode, CountryProfile] = field(default_factory=dict)  # what nobody wrote is unknown
+    arrangements: ArrangementRegister | None = None  # None: the federation keeps no register
 
     def find_key(self, kid: KeyId) -> tuple[Member, MemberKey] | None:
         """Return the key of that thumbprint and the member it speaks for."""

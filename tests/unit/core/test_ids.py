@@ -10,6 +10,7 @@ import pytest
 
 from broker.core import ids
 from broker.core.ids import (
+    ArrangementId,
     AuthorityId,
     CaseRef,
     CountryCode,
@@ -27,6 +28,7 @@ GOOD: list[tuple[type[str], str]] = [
     (CountryCode, "XK"),
     (AuthorityId, "social-insurance-board"),
     (AuthorityId, "a"),
+    (ArrangementId, "example-1"),
     (MessageId, UUID7),
     (ProcedureId, UUID7),
     (CaseRef, "CR-0123456789ABCDEFGHJK"),
@@ -46,6 +48,7 @@ BAD: list[tuple[type[str], Any]] = [
     (CountryCode, "ÄÖ"),
     (AuthorityId, ""),
     (AuthorityId, "-a"),
+    (ArrangementId, "Example 1"),
     (AuthorityId, "a-"),
     (AuthorityId, "a" * 64),
     (AuthorityId, "A"),

@@ -70,3 +70,10 @@ def test_a_key_leads_to_the_member_it_speaks_for() -> None:
     trust = TrustList(version=1, members={FI.country: FI, CountryCode("EE"): Member(country=CountryCode("EE"))})
     assert trust.find_key(SIGNING.kid) == (FI, SIGNING)
     assert trust.find_key(KeyId("Z" * 43)) is None
+
+
+def test_a_list_of_members_alone_has_no_profiles_and_no_register() -> None:
+    """An early federation: nothing is known about rules of law, and no register forbids anything."""
+    trust = TrustList(version=1, members={FI.country: FI})
+    assert trust.profiles == {}
+    assert trust.arrangements is None

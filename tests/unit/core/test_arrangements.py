@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Facts about the arrangement register."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import date, timedelta
+
+import pytest
+
+from broker.core.arrangements import (
+    ALWAYS,
+    Arrangement,
+    ArrangementRegister,
+    ArrangementStatus,
+    Cover,
+    exchangeable,
+    judge,
+)
+from broker.core.ids import ArrangementId, CountryCode
+
+EE, FI, SE = map(CountryCode, ("EE", "FI", "SE"))
+FIRST, LAST = date(2026, 1, 1), date(2026, 12, 31)
+DAY = timedelta(days=1)
+TRACING = Arrangement(
+    id=ArrangementId("example-tracing"),
+    title="Example",
+    agreement="Made up",
+    source="tests",
+    members=frozenset({EE, FI}),
+    procedures=frozenset({"family-tracing"}),
+    first_day=FIRST,
+    last_day=LAST,
+)
+REGISTER = ArrangementRegister(arrangements=(TRACING,))
+
+
+@pytest.mark.parametrize(
+    ("day", "cover"),
+    [(FIRST - DAY, Cover.NOT_YET), (FIRST, Cover.COVERED), (LAST, Cover.COVERED), (LAST + DAY, Cover.ENDED)],
+)
+def test_an_arrangement_holds_from_its_first_to_its_last_day(day: date, cover: Cover) -> None:
+    """Both days are included, and the reason names the arrangement."""
+    judged = judge(REGISTER, "family-tracing", EE, FI, day)
+    assert judged.cover is cover
+    assert judged.allowed is (cover is Cover.COVERED)
+    assert TRACING.id in judged.sentence
+
+
+def test_what_no_arrangement_covers_is_missing() -> None:
+    """Another procedure, another country, or the same country twice: there is none, and nothing is named."""
+    for procedure, one, other in (("placement", EE, FI), ("family-tracing", EE, SE), ("family-tracing", EE, EE)):
+        judged = judge(REGISTER, procedure, one, other, FIRST)
+        assert (judged.cover, judged.allowed, judged.arrangements) == (Cover.MISSING, False, ())
+        assert procedure in judged.sentence
+
+
+def test_a_suspended_arrangement_covers_no_day() -> None:
+    """Suspension goes before the days."""
+    register = ArrangementRegister(arrangements=(replace(TRACING, status=ArrangementStatus.SUSPENDED),))
+    for day in (FIRST - DAY, FIRST, LAST + DAY):
+        assert judge(register, "family-tracing", EE, FI, day).cover is Cover.SUSPENDED
+
+
+def test_one_arrangement_in_force_is_enough() -> None:
+    """A suspended or ended one beside it takes nothing away."""
+    other = replace(TRACING, id=ArrangementId("example-old"), status=ArrangementStatus.SUSPENDED)
+    judged = judge(ArrangementRegister(arrangements=(other, TRACING)), "family-tracing", FI, EE, FIRST)
+    assert judged.arrangements == (TRACING,)
+
+
+@pytest.mark.parametrize("procedure", sorted(ALWAYS))
+def test_danger_waits_for_no_arrangement(procedure: str) -> None:
+    """Notices of danger, receipts and federation matters are exchanged under any register, an empty one too."""
+    for register in (None, ArrangementRegister(), REGISTER):
+        assert judge(register, procedure, EE, SE, FIRST).cover is Cover.ALWAYS
+
+
+def test_without_a_register_everything_is_allowed_and_with_an_empty_one_nothing() -> None:
+    """No register and an empty register are two different things."""
+    assert judge(None, "placement", EE, SE, FIRST).cover is Cover.NO_REGISTER
+    assert judge(None, "placement", EE, SE, FIRST).allowed
+    assert not judge(ArrangementRegister(), "placement", EE, SE, FIRST).allowed
+
+
+def test_all_procedures_between_two_members_are_judged() -> None:
+    """Every procedure that the register names is answered, and those that need no arrangement."""
+    placement = replace(
+        TRACING, id=ArrangementId("example-placement"), procedures=frozenset({"placement"}), members=frozenset({EE, SE})
+    )
+    judged = exchangeable(ArrangementRegister(arrangements=(TRACING, placement)), EE, FI, FIRST)
+    assert {item.procedure: item.cover for item in judged} == {
+        "danger-notice": Cover.ALWAYS,
+        "family-tracing": Cover.COVERED,
+        "federation": Cover.ALWAYS,
+        "node": Cover.ALWAYS,
+        "placement": Cover.MISSING,
+    }
+
+
+def test_an_arrangement_is_between_two_about_something_for_some_time() -> None:
+    """One member, no procedure, or an end before the beginning cannot be made."""
+    for broken in ({"members": frozenset({EE})}, {"procedures": frozenset()}, {"last_day": FIRST - DAY}):
+        with pytest.raises(ValueError, match="arrangement"):
+            replace(TRACING, **broken)  # type: ignore[arg-type]  # one wrong field each
+
+
+def test_two_arrangements_have_two_ids() -> None:
+    """An id names one arrangement; others are not found."""
+    with pytest.raises(ValueError, match="one id"):
+        ArrangementRegister(arrangements=(TRACING, replace(TRACING, title="Another")))
+    assert REGISTER.find(TRACING.id) is TRACING
+    assert REGISTER.find(ArrangementId("another")) is None
