@@ -118,35 +118,76 @@ _STATELESS = "XXA"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Origins:
+    """The States that a person may have fled from."""
+
+    states: frozenset[str]
+    known: bool  # False: there may be another one that is not recorded or not said
+
+    def __or__(self, other: _Origins) -> _Origins:
+        return _Origins(states=self.states | other.states, known=self.known and other.known)
+
+
+_NOWHERE_KNOWN = _Origins(states=frozenset(), known=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Claim:
-    """A recorded or missing claim to protection and the States that may be the persecutor's."""
+    """A recorded or missing claim to protection and the States that it may be directed against."""
 
     status: str
     where: str
-    origins: frozenset[str]
-    origins_known: bool  # False: a nationality is unknown, withheld, or there is none
+    feared: _Origins
+    origins: _Origins
+
+    @property
+    def origin_known(self) -> bool:
+        return self.feared.known and self.origins.known
 
 
 def _origin(body: Body, country: CountryCode) -> Iterator[Reason]:
     """R-01 as corrected by CASEWORK C-04; APR 7(2), RCD 27(10), QR 33(7).
 
-    The body has no alleged persecutor and no former habitual residence: for a stateless person, or one whose nationality
-    is not stated, no country can be ruled out.
+    A State of origin is one of nationality, for a stateless person or an unstated nationality one of former habitual
+    residence, and any that is feared. What is not recorded could be the addressee.
     """
     serious = body["danger_assessment"]["outcome"] == "SERIOUS_DANGER"
     for claim in _claims(body):
-        if country in claim.origins:
-            reason = _to_origin(claim, serious=serious)
-        elif claim.status not in _NO_CLAIM and not claim.origins_known:
-            reason = _hold(
-                "R-01", "origin-not-known", claim.where,
-                "There is or was a claim to protection, and the country of origin is not recorded: it could be the "
-                "addressee.",
-            )  # fmt: skip
-        else:
-            reason = None
+        reason = _judge(claim, country, serious=serious)
         if reason is not None:
             yield reason
+
+
+def _judge(claim: _Claim, country: CountryCode, *, serious: bool) -> Reason | None:
+    if country in claim.feared.states:
+        return _to_feared(claim)
+    if country in claim.origins.states:
+        return _to_origin(claim, serious=serious)
+    if claim.status == "NONE" or claim.origin_known:
+        return None
+    if claim.status == "NOT_RECORDED":
+        return _hold(
+            "R-01", "claim-not-recorded", claim.where,
+            "Neither whether protection is sought or held nor the country of origin is recorded: it could be the "
+            "addressee.",
+        )  # fmt: skip
+    return _hold(
+        "R-01", "origin-not-known", claim.where,
+        "There is or was a claim to protection, and the country of origin is not recorded: it could be the addressee.",
+    )  # fmt: skip
+
+
+def _to_feared(claim: _Claim) -> Reason:
+    """Judge a message to a State that is feared itself; that an ordinary State of origin may be none does not help."""
+    if claim.status in _NO_CLAIM:
+        return _hold(
+            "R-01", "feared-state", claim.where,
+            "This country is recorded as feared, and no claim to protection is: clear that up before writing to it.",
+        )  # fmt: skip
+    return _block(
+        "R-01", "contact-with-feared", claim.where,
+        "Persecution by this country is feared and protection was sought: there is no contact with it.",
+    )  # fmt: skip
 
 
 def _to_origin(claim: _Claim, *, serious: bool) -> Reason | None:
@@ -181,37 +222,42 @@ def _to_origin(claim: _Claim, *, serious: bool) -> Reason | None:
 
 def _claims(body: Body) -> Iterator[_Claim]:
     """Yield the claims of the child, the persons sought and other close relatives; not recorded where nothing is said."""
-    child, child_known = _nationalities(body["child"])
-    yield _Claim(
-        status=body["protection_claim"]["status"],
-        where="/protection_claim/status",
-        origins=child,
-        origins_known=child_known,
-    )
+    child = _origins(body["child"])
+    yield _claim(body["protection_claim"], "/protection_claim", child)
     for position, person in enumerate(body["persons_sought"]):
-        own, known = _nationalities(person)
-        yield _Claim(
-            status=person["protection_claim"]["status"],
-            where=f"/persons_sought/{position}/protection_claim/status",
-            origins=child | own,
-            origins_known=known and child_known,
+        yield _claim(
+            person["protection_claim"], f"/persons_sought/{position}/protection_claim", child | _origins(person)
         )
     relatives = body["family_protection_claims"]
     if "value" in relatives:
         for position, relative in enumerate(relatives["value"]):
-            yield _Claim(
-                status=relative["claim"]["status"],
-                where=f"/family_protection_claims/value/{position}/claim/status",
-                origins=child,
-                origins_known=child_known,
-            )
+            where = f"/family_protection_claims/value/{position}/claim"
+            yield _claim(relative["claim"], where, child | _origins(relative))
     elif "not_applicable" not in relatives:
-        yield _Claim(status="NOT_RECORDED", where="/family_protection_claims", origins=child, origins_known=child_known)
+        where = "/family_protection_claims"
+        yield _Claim(status="NOT_RECORDED", where=where, feared=_NOWHERE_KNOWN, origins=child)
 
 
-def _nationalities(person: Mapping[str, Any]) -> tuple[frozenset[str], bool]:
-    stated = frozenset(person["nationalities"].get("value", ()))
-    return stated - {_STATELESS}, bool(stated) and _STATELESS not in stated
+def _claim(claim: Mapping[str, Any], where: str, origins: _Origins) -> _Claim:
+    feared = claim.get("feared_states", {"not_applicable": True})
+    stated = _stated(feared)
+    known = bool(stated) or "not_applicable" in feared
+    return _Claim(
+        status=claim["status"], where=f"{where}/status", feared=_Origins(states=stated, known=known), origins=origins
+    )
+
+
+def _origins(person: Mapping[str, Any]) -> _Origins:
+    nationalities = _stated(person.get("nationalities", {}))
+    if nationalities and _STATELESS not in nationalities:
+        return _Origins(states=nationalities, known=True)
+    residence = _stated(person.get("former_habitual_residence", {}))
+    return _Origins(states=nationalities - {_STATELESS} | residence, known=bool(nationalities and residence))
+
+
+def _stated(fact: Mapping[str, Any]) -> frozenset[str]:
+    """Return what is said; nothing where it is unknown, withheld or does not apply."""
+    return frozenset(fact.get("value", ()))
 
 
 # --- R-02: danger ----------------------------------------------------------------------------------------------------

@@ -151,7 +151,7 @@ def document() -> dict[str, Any]:
             "persons_sought": [person],
             "separation": {"date": {"unknown": True}, "place": {"unknown": True}, "cause": {"unknown": True}},
             "protection_claim": {"status": "NOT_RECORDED"},
-            "family_protection_claims": {"unknown": True},
+            "family_protection_claims": {"not_applicable": True},
             "danger_assessment": {
                 "office": _OFFICE,
                 "assessed_on": "2026-11-01",
@@ -186,7 +186,7 @@ def _child() -> dict[str, Any]:
         "sex": "FEMALE",
         "birth": {"unknown": True},
         "place_of_birth": {"unknown": True},
-        "nationalities": {"unknown": True},
+        "nationalities": {"value": ["EE"]},
         "languages": {"value": ["et"]},
     }
 
@@ -200,7 +200,7 @@ def _person() -> dict[str, Any]:
         "name": _name("Test-Liisa", "Näidis"),
         "sex": "FEMALE",
         "birth": {"unknown": True},
-        "nationalities": {"unknown": True},
+        "nationalities": {"value": ["EE"]},
         "vital_status": {"unknown": True},
         "last_known": {"unknown": True},
         "verified_contact": {"unknown": True},

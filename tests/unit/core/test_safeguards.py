@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from broker.core.errors import SafeguardBlocked, SafeguardHeld
 from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, SchemaVersion
@@ -43,6 +45,8 @@ def _body(
     sought: str = "NONE",
     sought_nationalities: Any = ("EE",),
     relatives: Any = None,
+    feared: Any = None,
+    residence: Any = None,
     danger: str = "NO",
     outcome: str = "NO_DANGER_SEEN",
     wish: str = "YES",
@@ -50,6 +54,10 @@ def _body(
     body: dict[str, Any] = copy.deepcopy(REQUEST)
     body["protection_claim"] = {"status": claim}
     body["child"]["nationalities"] = _fact(nationalities)
+    if feared is not None:
+        body["protection_claim"]["feared_states"] = _fact(feared)
+    if residence is not None:
+        body["child"]["former_habitual_residence"] = _fact(residence)
     person = body["persons_sought"][0]
     person["protection_claim"] = {"status": sought}
     person["nationalities"] = _fact(sought_nationalities)
@@ -64,8 +72,15 @@ def _fact(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"value": list(value)}
 
 
-def _relative(status: str) -> dict[str, Any]:
-    return {"value": [{"relationship": "SIBLING", "claim": {"status": status}}]}
+def _relative(status: str, nationalities: Any = None, feared: Any = None, residence: Any = None) -> dict[str, Any]:
+    relative: dict[str, Any] = {"relationship": "SIBLING", "claim": {"status": status}}
+    if nationalities is not None:
+        relative["nationalities"] = _fact(nationalities)
+    if residence is not None:
+        relative["former_habitual_residence"] = _fact(residence)
+    if feared is not None:
+        relative["claim"]["feared_states"] = _fact(feared)
+    return {"value": [relative]}
 
 
 UNKNOWN, STATELESS, FINNISH = {"unknown": True}, ("XXA",), ("EE", "FI")
@@ -109,6 +124,35 @@ CASES: dict[str, tuple[dict[str, Any], str | None]] = {
         {"claim": "REJECTED_FINAL", "nationalities": STATELESS}, "hold origin-not-known",
     ),
     "no claim and a nationality nobody knows": ({"nationalities": UNKNOWN}, None),
+    "neither claim nor nationality recorded": (
+        {"claim": "NOT_RECORDED", "nationalities": UNKNOWN}, "hold claim-not-recorded",
+    ),
+    "protection of a stateless child who lived in Finland": (
+        {"claim": "GRANTED", "nationalities": STATELESS, "residence": ("FI",)}, "block contact-with-origin",
+    ),
+    "protection of a stateless child who lived elsewhere": (
+        {"claim": "GRANTED", "nationalities": STATELESS, "residence": ("LV",)}, None,
+    ),
+    "protection of an Estonian child who once lived in Finland": ({"claim": "GRANTED", "residence": ("FI",)}, None),
+    "an unknown nationality and a former home in Finland": (
+        {"claim": "PENDING", "nationalities": UNKNOWN, "residence": ("FI",)}, "block contact-with-origin",
+    ),
+    "an unknown nationality and a former home elsewhere": (
+        {"claim": "PENDING", "nationalities": UNKNOWN, "residence": ("LV",)}, "hold origin-not-known",
+    ),
+    "Finland is feared": ({"claim": "PENDING", "feared": ("LV", "FI")}, "block contact-with-feared"),
+    "Finland is feared, with temporary protection": (
+        {"claim": "TEMPORARY_PROTECTION", "feared": ("FI",)}, "block contact-with-feared",
+    ),
+    "Finland is feared, the claim withdrawn": ({"claim": "WITHDRAWN", "feared": ("FI",)}, "block contact-with-feared"),
+    "Finland is feared, without a claim": ({"feared": ("FI",)}, "hold feared-state"),
+    "Finland is feared, the claim not recorded": (
+        {"claim": "NOT_RECORDED", "feared": ("FI",)}, "hold feared-state",
+    ),
+    "another State is feared": ({"claim": "PENDING", "feared": ("LV",)}, None),
+    "nobody knows who is feared": ({"claim": "PENDING", "feared": UNKNOWN}, "hold origin-not-known"),
+    "who is feared is withheld": ({"claim": "PENDING", "feared": {"withheld": "DANGER"}}, "hold origin-not-known"),
+    "there is no State that is feared": ({"claim": "PENDING", "feared": {"not_applicable": True}}, None),
     "the mother's claim against Finland": (
         {"sought": "PENDING", "sought_nationalities": FINNISH}, "block contact-with-origin",
     ),
@@ -118,6 +162,22 @@ CASES: dict[str, tuple[dict[str, Any], str | None]] = {
     "a sibling's claim, the child Finnish": (
         {"relatives": _relative("PENDING"), "nationalities": FINNISH}, "block contact-with-origin",
     ),
+    "a Finnish sibling's claim": ({"relatives": _relative("PENDING", FINNISH)}, "block contact-with-origin"),
+    "a sibling's claim, the nationality left out": ({"relatives": _relative("PENDING")}, "hold origin-not-known"),
+    "a sibling's claim, the nationality unknown": (
+        {"relatives": _relative("GRANTED", UNKNOWN)}, "hold origin-not-known",
+    ),
+    "a sibling's claim of another nationality": ({"relatives": _relative("GRANTED", ("LV",))}, None),
+    "a stateless sibling from Finland": (
+        {"relatives": _relative("GRANTED", STATELESS, residence=("FI",))}, "block contact-with-origin",
+    ),
+    "a sibling who fears Finland": (
+        {"relatives": _relative("POSSIBLE", ("LV",), feared=("FI",))}, "block contact-with-feared",
+    ),
+    "a sibling of whom neither claim nor nationality is recorded": (
+        {"relatives": _relative("NOT_RECORDED")}, "hold claim-not-recorded",
+    ),
+    "relatives of whom nothing is known": ({"relatives": UNKNOWN}, "hold claim-not-recorded"),
     "a sibling without claim": ({"relatives": _relative("NONE"), "nationalities": FINNISH}, None),
     "relatives of whom nothing is known, Finnish": (
         {"relatives": UNKNOWN, "nationalities": FINNISH}, "hold claim-not-recorded",
@@ -143,6 +203,53 @@ def test_a_request_is_judged_by_what_is_recorded(name: str) -> None:
     level, code = expected.split()
     assert isinstance(decision, Blocked if level == "block" else Held)
     assert (level, code) in {(reason.level.value, reason.code) for reason in decision.reasons}
+
+
+FACTS = st.sampled_from(
+    [None, UNKNOWN, {"withheld": "DANGER"}, {"not_applicable": True}, ["FI"], ["LV", "FI"], ["LV"], STATELESS]
+)
+STATES = st.sampled_from([None, UNKNOWN, {"withheld": "DANGER"}, ["FI"], ["LV", "FI"], ["LV"]])
+CLAIMED = st.sampled_from(
+    ["PENDING", "GRANTED", "POSSIBLE", "TEMPORARY_PROTECTION", "REJECTED_FINAL", "WITHDRAWN", "NOT_RECORDED", "NEWER"]
+)
+
+
+@settings(max_examples=300)
+@given(
+    who=st.sampled_from(["child", "sought", "relative"]),
+    claim=CLAIMED,
+    nationalities=FACTS,
+    residence=STATES,
+    feared=STATES,
+)
+def test_no_claim_that_could_be_against_the_addressee_is_cleared(
+    who: str, claim: str, nationalities: Any, residence: Any, feared: Any
+) -> None:
+    """Whoever claims: a State that matches, or may match because it is not stated, is held or blocked."""
+    body = _body(relatives=_relative("NONE"))
+    person, place = {
+        "child": (body["child"], body["protection_claim"]),
+        "sought": (body["persons_sought"][0], body["persons_sought"][0]["protection_claim"]),
+        "relative": (
+            body["family_protection_claims"]["value"][0],
+            body["family_protection_claims"]["value"][0]["claim"],
+        ),
+    }[who]
+    place["status"] = claim
+    nationalities = UNKNOWN if nationalities is None and who != "relative" else nationalities
+    for holder, name, fact in (
+        (person, "nationalities", nationalities),
+        (person, "former_habitual_residence", residence),
+        (place, "feared_states", feared),
+    ):
+        holder.pop(name, None)
+        if fact is not None:
+            holder[name] = _fact(fact)
+    cleared = isinstance(decide(_message(body)), Cleared)
+
+    elsewhere = [["LV"]]
+    safe_origin = nationalities in elsewhere or (nationalities == STATELESS and residence in elsewhere)
+    assert cleared == (safe_origin and feared in [None, ["LV"]])
 
 
 def test_a_child_that_was_not_heard_yet_for_a_lawful_reason_is_no_obstacle() -> None:
