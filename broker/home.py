@@ -18,7 +18,7 @@ from broker.durable import is_full, write_durably
 from broker.security import jwk
 from broker.settings import FILE_NAME, Settings
 from broker.trust_source import LONGEST_ENVELOPE_LIFE, encode_member, encode_trust_list, parse_trust_list
-from broker.vault import DEFAULT_KDF, FileVault, KdfParameters, PrivateKey
+from broker.vault import FileVault, KdfParameters, PrivateKey
 
 __all__ = ["MEMBER_FILE", "create_home", "generate_keys", "member_of", "write_trust_list"]
 
@@ -67,7 +67,7 @@ def create_home(
     authorities: Iterable[Authority],
     messages: Mapping[MessageType, tuple[SchemaVersion, ...]],
     settings: Mapping[str, Any],
-    kdf: KdfParameters = DEFAULT_KDF,
+    kdf: KdfParameters | None = None,
 ) -> Member:
     """Make the folder with new keys in a vault, the settings and the public document; return the member's entry.
 
@@ -89,7 +89,7 @@ def create_home(
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         checked.trust_list.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        FileVault.create(checked.vault_file, passphrase, keys, us=country, kdf=kdf)
+        FileVault.create(checked.vault_file, passphrase, keys, us=country, kdf=kdf, created=now)
         write_durably(home / MEMBER_FILE, _json({str(country): encode_member(member)}), mode=0o644)
         write_durably(home / FILE_NAME, _toml(stated).encode("utf-8"))
     except OSError as error:

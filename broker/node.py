@@ -69,7 +69,12 @@ class Node:
     @property
     def checks(self) -> Mapping[str, Check]:
         """What health asks: None when in order, else one sentence for an operator."""
-        return {"transport": self.transport.health, "store": self._store_health, "loops": self._loops_health}
+        return {
+            "transport": self.transport.health,
+            "store": self._store_health,
+            "loops": self._loops_health,
+            "vault": self._vault_health,
+        }
 
     def ring(self) -> None:
         """Something was recorded: dispatcher and deliverer have work."""
@@ -192,6 +197,9 @@ class Node:
     async def _store_health(self) -> str | None:
         await self.office.store.read(lambda reader: reader.counts())
         return None
+
+    async def _vault_health(self) -> str | None:
+        return await self._compute.run(self._vault.look)
 
     async def _loops_health(self) -> str | None:
         for loop in self._loops:

@@ -161,6 +161,10 @@ class Settings(BaseSettings):
         "not set: the credential `trm-passphrase` where systemd gives it, else a prompt.",
         unit="path or source",
     )
+    hsm_library: _OptionalPath = _setting(
+        None, "PKCS#11 library of the HSM that holds the vault's wrapping key; the PIN comes from `passphrase_file`.",
+        unit="path",
+    )  # fmt: skip
     api_host: str = _setting("127.0.0.1", "Address that the HTTP API listens on.", unit="host", min_length=1)
     api_port: int = _setting(8350, "Port of the HTTP API; 0 takes any free one.", unit="port", ge=0, le=65535)
     token_issuer: str | None = _setting(

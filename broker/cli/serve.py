@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from broker import logs
 from broker.cli import output
 from broker.settings import Settings
-from broker.vault import FileVault, read_passphrase
+from broker.vault import FileVault, Unlocking
 
 if TYPE_CHECKING:
     from broker.node import Node
@@ -36,14 +36,15 @@ def serve(home: Path, *, until_eof: bool, as_json: bool) -> None:
     """
     settings = Settings.load(home)
     logs.configure(settings.log_level)
-    passphrase = read_passphrase(settings)
-    asyncio.run(_until_stopped(settings, passphrase, until_eof=until_eof, ready=_announcer(settings, as_json=as_json)))
+    unlocking = Unlocking(settings)
+    unlocking.ask()
+    asyncio.run(_until_stopped(settings, unlocking, until_eof=until_eof, ready=_announcer(settings, as_json=as_json)))
 
 
 async def _until_stopped(
-    settings: Settings, passphrase: bytes, *, until_eof: bool, ready: Callable[[str], None]
+    settings: Settings, unlocking: Unlocking, *, until_eof: bool, ready: Callable[[str], None]
 ) -> None:
-    node = await _built(settings, passphrase)
+    node = await _built(settings, unlocking)
     loop = asyncio.get_running_loop()
     work = asyncio.create_task(node.serve(ready=ready), name="node")
     for number in _SIGNALS:
@@ -60,9 +61,9 @@ async def _until_stopped(
             loop.remove_reader(sys.stdin.fileno())
 
 
-async def _built(settings: Settings, passphrase: bytes) -> Node:
+async def _built(settings: Settings, unlocking: Unlocking) -> Node:
     # The vault's passphrase is slow to try on purpose: meanwhile the node's code is loaded, on the other core.
-    opening = asyncio.get_running_loop().run_in_executor(None, FileVault.open, settings.vault_file, passphrase)
+    opening = asyncio.get_running_loop().run_in_executor(None, FileVault.open, settings.vault_file, unlocking)
     with _nothing_collected():
         from broker.node import build
 

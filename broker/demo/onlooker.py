@@ -22,7 +22,7 @@ from broker.security import sealing
 from broker.settings import Settings
 from broker.storage import open_store
 from broker.transport.topology import dead_queue, in_queue
-from broker.vault import FileVault, read_passphrase
+from broker.vault import FileVault, open_vault
 
 __all__ = ["OPENED", "look_on", "try_to_open"]
 
@@ -79,7 +79,7 @@ def _code(attempt: Callable[[], object]) -> str:
 async def _opening(stage: Stage, us: CountryCode, sent: tuple[Sent, ...]) -> Mapping[str, tuple[str, ...]]:
     """Take the sealed bytes where only their senders have them, and try them with the third country's keys."""
     settings = Settings.load(stage.homes[us])
-    vault = FileVault.open(settings.vault_file, read_passphrase(settings))
+    vault = open_vault(settings)
     found: dict[str, tuple[str, ...]] = {}
     for one in sent:
         raw = await _sealed(stage.homes[one.author], one)

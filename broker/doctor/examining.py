@@ -114,12 +114,11 @@ class _Patient:
         return ok("trust", f"Version {trust.version} names {len(trust.members)} countries.")
 
     async def _keys(self) -> Finding:
-        from broker.vault import FileVault, read_passphrase
+        from broker.vault import open_vault
 
         if self._trust is None:
             return skipped("keys", "the trust list cannot be read")
-        passphrase = await asyncio.to_thread(read_passphrase, self._settings)
-        vault = await asyncio.to_thread(FileVault.open, self._settings.vault_file, passphrase)
+        vault = await asyncio.to_thread(open_vault, self._settings)
         held = [kid for kid, _, _ in vault.public_keys()]
         return judging.judge_keys(self._trust.members.get(self._settings.country), held, self._clock.now())
 

@@ -108,7 +108,7 @@ async def test_a_healthy_node_says_so(homes: Mapping[CountryCode, Path]) -> None
     node = _built(homes[CountryCode("EE")])
     async with _serving(node) as address, aiohttp.ClientSession() as http:
         assert {name: await check() for name, check in node.checks.items()} == {
-            "transport": None, "store": None, "loops": None,
+            "transport": None, "store": None, "loops": None, "vault": None,
         }  # fmt: skip
         async with http.get(f"{address}/api/v1/health") as response:
             assert response.status == 200
@@ -123,6 +123,15 @@ async def test_a_failing_loop_shows_in_health(homes: Mapping[CountryCode, Path])
     assert await node.checks["loops"]() == "The dispatch loop fails: The database does not answer."
     loop.trouble = None
     assert await node.checks["loops"]() is None
+    await node._close()
+
+
+async def test_a_vault_that_no_longer_opens_shows_in_health(homes: Mapping[CountryCode, Path]) -> None:
+    """A vault that changed into something else is told while the node goes on with the keys that it has."""
+    home = homes[CountryCode("EE")]
+    node = _built(home)
+    (home / "vault.json").write_bytes(b"{}")
+    assert "home-invalid" in (await node.checks["vault"]() or "")
     await node._close()
 
 

@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A SoftHSM token for tests, in a folder of its own: never for real keys, they lie in files there."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["SoftHsm", "SoftHsmMissing", "softhsm"]
+
+_TOKEN = "trm-test"  # noqa: S105  a label
+_LIBRARIES = (
+    "/usr/lib/softhsm/libsofthsm2.so",
+    "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib/aarch64-linux-gnu/softhsm/libsofthsm2.so",
+    "/usr/lib64/pkcs11/libsofthsm2.so",
+    "/opt/homebrew/lib/softhsm/libsofthsm2.so",
+)
+
+
+class SoftHsmMissing(Exception):
+    """SoftHSM is not installed and cannot be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftHsm:
+    """One token; ``SOFTHSM2_CONF`` in the environment names its folder."""
+
+    library: Path
+    token: str
+    pin: bytes
+    config: Path
+
+
+@contextmanager
+def softhsm(folder: Path) -> Iterator[SoftHsm]:
+    """Make a token in the folder and name it in this process's environment meanwhile.
+
+    Raises:
+        SoftHsmMissing: it is not installed, and this user may not install it.
+    """
+    library = _library()
+    tokens, config, pin = folder / "tokens", folder / "softhsm2.conf", secrets.token_hex(8)
+    tokens.mkdir(mode=0o700)
+    config.write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
+    before = os.environ.get("SOFTHSM2_CONF")
+    os.environ["SOFTHSM2_CONF"] = str(
+        config
+    )  # the library reads it when it is loaded; there is no other way to tell it
+    try:
+        subprocess.run(
+            ["softhsm2-util", "--init-token", "--free", "--label", _TOKEN, "--pin", pin, "--so-pin", pin],
+            check=True, capture_output=True, timeout=60,
+        )  # fmt: skip
+        yield SoftHsm(library=library, token=_TOKEN, pin=pin.encode("ascii"), config=config)
+    finally:
+        if before is None:
+            os.environ.pop("SOFTHSM2_CONF", None)
+        else:
+            os.environ["SOFTHSM2_CONF"] = before
+
+
+def _library() -> Path:
+    found = _found()
+    if found is None and os.geteuid() == 0 and shutil.which("apt-get") is not None:
+        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        for command in (["update"], ["install", "-y", "--no-install-recommends", "softhsm2"]):
+            subprocess.run(["apt-get", "-q", *command], env=environment, capture_output=True, check=False)
+        found = _found()
+    if found is None:
+        raise SoftHsmMissing("Install SoftHSM (Debian: softhsm2) to test the vault under an HSM.")
+    return found
+
+
+def _found() -> Path | None:
+    if shutil.which("softhsm2-util") is None:
+        return None
+    return next((path for path in map(Path, _LIBRARIES) if path.exists()), None)

@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The vault as a running node holds it: opened once, used from memory, read again when the file changed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from datetime import datetime
+from pathlib import Path
+
+from broker.core.errors import BrokerError, KeyMissing
+from broker.core.ids import CountryCode, KeyId
+from broker.core.trust import KeyUse, Member, MemberKey, TrustList
+from broker.security import jwk
+from broker.security.suite import KeyPairSigner, KeyRing, Opener, Signer
+from broker.vault.entries import Entry, PrivateKey
+from broker.vault.file import Contents, Stamp, VaultFile
+from broker.vault.wrapping import KdfParameters, PassphraseWrapper, Wrapper
+
+__all__ = ["FileVault"]
+
+
+class _Held:
+    """The keys of one state of the file, ready for use."""
+
+    def __init__(self, keys: Iterable[PrivateKey]) -> None:
+        by_kid = {jwk.thumbprint(key.use, key.public): key for key in keys}
+        self.signing = {kid: key for kid, key in by_kid.items() if key.use is not KeyUse.HPKE}
+        self.ring = KeyRing({kid: key.seed for kid, key in by_kid.items() if key.use is KeyUse.HPKE})
+        self.public = tuple((kid, key.use, key.public) for kid, key in by_kid.items())
+        self._signers: dict[tuple[KeyId, KeyId], KeyPairSigner] = {}
+
+    def signer(self, ed25519: KeyId, ml_dsa: KeyId) -> KeyPairSigner:
+        """Return the pair's signer, built once."""
+        pair = (ed25519, ml_dsa)
+        if pair not in self._signers:
+            self._signers[pair] = KeyPairSigner(self.signing[ed25519].seed, self.signing[ml_dsa].seed)
+        return self._signers[pair]
+
+
+class FileVault:
+    """This node's private keys, opened; they never come out again."""
+
+    def __init__(self, us: CountryCode, keys: Iterable[PrivateKey], *, file: VaultFile | None = None) -> None:
+        """Args:
+        us: the member whose keys these are.
+        keys: what the file holds; `open` reads it.
+        file: where they come from, to be looked at again; None: only memory.
+        """
+        self._us = us
+        self._held = _Held(keys)
+        self._file = file
+        self._stamp: Stamp | None = None
+        self._reading = threading.Lock()
+        self._trouble: str | None = None
+
+    def __repr__(self) -> str:
+        return f"FileVault({self._us}, {len(self._held.public)} keys)"
+
+    @classmethod
+    def create(
+        cls,
+        path: Path,
+        wrapper: Wrapper | bytes,
+        keys: Iterable[PrivateKey],
+        *,
+        us: CountryCode,
+        kdf: KdfParameters | None = None,
+        created: datetime | None = None,
+    ) -> FileVault:
+        """Write a new vault file and return it opened.
+
+        Args:
+            path: where; nothing may be there.
+            wrapper: who keeps its content key; bytes are a passphrase.
+            keys: what it holds.
+            us: the member whose keys these are.
+            kdf: the cost of a passphrase; None: the recommended one.
+            created: when the keys were made.
+
+        Raises:
+            HomeInvalid: there is a vault already (it is never written over), or the folder cannot be written.
+            VaultLocked: the passphrase is empty, or the wrapper is not to be had.
+            DiskFull: no room; nothing is left behind.
+        """
+        file = VaultFile(path, _wrapper(wrapper, kdf))
+        moment = None if created is None else created.replace(microsecond=0)
+        contents = file.create(us, [Entry.of(key, created=moment) for key in keys])
+        return cls._opened(file, contents, file.stamp())
+
+    @classmethod
+    def open(cls, path: Path, wrapper: Wrapper | bytes) -> FileVault:
+        """Return the opened vault.
+
+        Args:
+            path: its file.
+            wrapper: who keeps its content key; bytes are a passphrase.
+
+        Raises:
+            HomeInvalid: there is no vault file, or it is not one.
+            VaultLocked: it does not open.
+        """
+        file = VaultFile(path, _wrapper(wrapper, None))
+        stamp = file.stamp()  # before reading: a change in between is seen next time
+        return cls._opened(file, file.read(), stamp)
+
+    @classmethod
+    def _opened(cls, file: VaultFile, contents: Contents, stamp: Stamp | None) -> FileVault:
+        vault = cls(contents.us, contents.keys, file=file)
+        vault._stamp = stamp
+        return vault
+
+    def signer(self, trust: TrustList, now: datetime) -> Signer:
+        """Return a signer over the newest signing keys that the trust list allows now and that are here.
+
+        Raises:
+            KeyMissing: there is no such pair.
+        """
+        member, held = trust.members.get(self._us), self._newest_held()
+        if member is None:
+            raise KeyMissing("The trust list does not name this node's country.", where=str(self._us))
+        ed25519 = _newest(held, member, KeyUse.ED25519, now)
+        ml_dsa = _newest(held, member, KeyUse.ML_DSA_65, now)
+        return held.signer(ed25519.kid, ml_dsa.kid)
+
+    def opener(self) -> Opener:
+        """Return the opener over all private encryption keys that are here."""
+        return self._newest_held().ring
+
+    def public_keys(self) -> tuple[tuple[KeyId, KeyUse, bytes], ...]:
+        """Return id, use and raw public key of everything held."""
+        return self._newest_held().public
+
+    def look(self) -> str | None:
+        """Look whether the file changed and take what it holds; return what is wrong with it, if anything."""
+        self._newest_held()
+        return self._trouble
+
+    def _newest_held(self) -> _Held:
+        """Return what is held, read again if the file is another one: new keys count without a restart.
+
+        A file that does not open is tried once, not for ever: an HSM locks itself after a few wrong PINs.
+        """
+        if self._file is None or self._file.stamp() == self._stamp:
+            return self._held
+        with self._reading:
+            stamp = self._file.stamp()
+            if stamp != self._stamp:
+                self._stamp = stamp
+                try:
+                    self._held, self._trouble = _Held(self._file.read().keys), None
+                except BrokerError as error:
+                    self._trouble = f"The changed vault does not open ({error.code}); the keys read before are used on."
+        return self._held
+
+
+def _wrapper(given: Wrapper | bytes, kdf: KdfParameters | None) -> Wrapper:
+    return PassphraseWrapper(given, kdf) if isinstance(given, bytes) else given
+
+
+def _newest(held: _Held, member: Member, use: KeyUse, now: datetime) -> MemberKey:
+    usable = [key for key in member.keys if key.use is use and key.usable(now) and key.kid in held.signing]
+    if not usable:
+        raise KeyMissing(f"No {use} key is both usable now by the trust list and in the vault.", where=member.country)
+    return max(usable, key=lambda key: key.not_before)
