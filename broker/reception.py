@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.catalogue import Catalogue
+from broker.core.arrangements import check_message
 from broker.core.content import decode_header
 from broker.core.delivery import RESENDS_BY_ITSELF, AttentionCode, AuditAction
 from broker.core.errors import (
@@ -164,6 +165,7 @@ class Reception:
         header = message.header
         self._check_addressed(header)
         ref, table = self._governed(header)
+        check_message(self._trust.current().arrangements, table, header)
         return _Case(message=message, ref=ref, table=table)
 
     def _check_addressed(self, header: Header) -> None:

@@ -15,6 +15,7 @@ from broker.core.errors import (
     HeaderInvalid,
     IdempotencyConflict,
     NotAllowed,
+    NotArranged,
     NotFound,
     ProcedureMismatch,
     RecipientSuspended,
@@ -64,7 +65,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Submit a message for delivery to another country.", submission=True,
         errors=(
             SchemaInvalid, HeaderInvalid, UnknownType, VersionNotSupported, ProcedureMismatch, NotAllowed, BasisNotAllowed,
-            ExerciseMismatch, UnknownRecipient, RecipientSuspended, TooLargeToSend, IdempotencyConflict, NotFound,
+            ExerciseMismatch, UnknownRecipient, RecipientSuspended, NotArranged, TooLargeToSend, IdempotencyConflict, NotFound,
             RequestTooLarge, UnsupportedMediaType,
         ),
     ),

@@ -5,6 +5,10 @@
 - A federation without a register has arranged everything: whoever is a member exchanges what the other lists.
 - With a register, what no arrangement covers is not exchanged. Notices of danger and what nodes and officers of the
   federation say to each other are never a matter of arrangement: a child in danger waits for no agreement.
+- The day on which a message is written decides, not the day on which it arrives. What began under an arrangement is
+  brought to its end when the arrangement ends; a suspended one covers nothing from that moment on.
+- A message that stops something, reports what has happened or closes an alarm always passes: whoever dropped it would
+  leave an enquiry running or a child's arrival unknown.
 - Days are days of UTC, so that both countries read the same register alike.
 """
 
@@ -12,13 +16,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from enum import StrEnum
 
+from broker.core.errors import NotArranged
 from broker.core.ids import ArrangementId, CountryCode
+from broker.core.messages import Header
+from broker.core.procedures import ALARM_CLOSED, ActKind, ProcedureTable
 
 __all__ = [
-    "ALWAYS", "Arrangement", "ArrangementRegister", "ArrangementStatus", "Cover", "Judgement", "exchangeable", "judge",
+    "ALWAYS", "Arrangement", "ArrangementRegister", "ArrangementStatus", "Cover", "Judgement", "check_message", "exchangeable",
+    "judge",
 ]  # fmt: skip
 
 ALWAYS = frozenset({"danger-notice", "node", "federation"})  # procedures that need no arrangement
@@ -159,3 +167,39 @@ def exchangeable(
     """Judge every procedure that the register names and those that need no arrangement, in order of their names."""
     named = ALWAYS.union(*(item.procedures for item in register.arrangements))
     return tuple(judge(register, procedure, one, other, day) for procedure in sorted(named))
+
+
+def check_message(
+    register: ArrangementRegister | None,
+    table: ProcedureTable,
+    header: Header,
+) -> None:
+    """Refuse a message that the register does not let pass.
+
+    Args:
+        register: the federation's; None where it keeps none.
+        table: of the message's procedure.
+        header: of the message.
+
+    Raises:
+        NotArranged: no arrangement covers it; the sentence says which is missing.
+    """
+    name, act = header.type.act, table.acts.get(header.type.act)
+    judgement = judge(register, table.procedure, header.sender.country, header.recipient.country, header.created.date())
+    if judgement.allowed or name == ALARM_CLOSED or (act is not None and (act.stop or act.kind is ActKind.FACT)):
+        return
+    if act is not None and not act.opens and _opened_in_time(register, header):
+        return
+    raise NotArranged(judgement.sentence, where="/type")
+
+
+def _opened_in_time(register: ArrangementRegister | None, header: Header) -> bool:
+    """Whether the message's procedure was covered on the day of its opening, which both sides read from its id."""
+    if header.procedure is None:
+        return False
+    try:
+        opened = datetime.fromtimestamp(header.procedure.id.made, UTC).date()
+    except (ValueError, OverflowError, OSError):  # the id's time is a peer's to write, and may lie after year 9999
+        return False
+    sender, recipient = header.sender.country, header.recipient.country
+    return judge(register, header.type.procedure, sender, recipient, opened).allowed

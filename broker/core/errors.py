@@ -182,6 +182,13 @@ class RecipientSuspended(SenderError):
     who = Actor.CALLER
 
 
+class NotArranged(SenderError):
+    """The federation keeps a register of arrangements, and none covers this procedure between the two countries."""
+
+    code = "not-arranged"
+    who = Actor.FEDERATION
+
+
 class TooLargeToSend(SenderError):
     """The message is larger than the largest envelope; larger content goes as attachment."""
 

@@ -52,7 +52,7 @@ class ArrangementId(_Id):
     pattern = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 
 
-class MessageId(_Id):
+class _TimedId(_Id):
     """UUIDv7 in lower case (RFC 9562)."""
 
     __slots__ = ()
@@ -64,11 +64,16 @@ class MessageId(_Id):
         return int(self[:8] + self[9:13], 16) / 1000
 
 
-class ProcedureId(_Id):
+class MessageId(_TimedId):
+    """UUIDv7 of a message."""
+
+    __slots__ = ()
+
+
+class ProcedureId(_TimedId):
     """UUIDv7 of one piece of cross-border work between two members."""
 
     __slots__ = ()
-    pattern = re.compile(_UUID7, re.ASCII)
 
 
 class CaseRef(_Id):

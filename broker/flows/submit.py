@@ -9,6 +9,7 @@ from datetime import datetime
 
 from broker.catalogue import Catalogue
 from broker.core import canonical
+from broker.core.arrangements import check_message
 from broker.core.content import compose
 from broker.core.delivery import AuditAction
 from broker.core.errors import (
@@ -73,6 +74,7 @@ class Submit:
             row = await self._procedure(submission)
             member = self._recipient(submission)
             draft = self._compose(submission, row, self._version(submission, member))
+            self._check_arranged(draft.header, row)
             cleared = clear(self._catalogue.validate(draft))
         except SenderError:
             # Perhaps it was accepted before and the world has changed since: the same key gets the same answer.
@@ -174,6 +176,12 @@ class Submit:
         if not common:
             raise VersionNotSupported(where="/version" if submission.version else "/type")
         return max(common, key=lambda version: version.key)
+
+    def _check_arranged(self, header: Header, row: ProcedureRow) -> None:
+        table = self._catalogue.table_by_digest(row.ref.digest)
+        if table is None:
+            raise UnknownType("The procedure's table is not in this node's catalogue.", where="/procedure")
+        check_message(self._trust.current().arrangements, table, header)
 
     def _compose(self, submission: Submission, row: ProcedureRow, version: SchemaVersion) -> Draft:
         header = Header(

@@ -22,6 +22,7 @@ from typing import Any, Self
 
 from broker.adapter_api import Adapter
 from broker.catalogue import Catalogue
+from broker.core.arrangements import ArrangementRegister
 from broker.core.delivery import LadderLimits
 from broker.core.ids import AuthorityId, CountryCode, ProcedureId
 from broker.core.messages import Delivery, Submission
@@ -224,7 +225,14 @@ class World:
         """Let every country's next refresh find a list in which every member is changed so."""
         current = next(iter(self.countries.values())).trust.newest
         members = {name: change(member) for name, member in current.members.items()}
-        newest = TrustList(version=current.version + 1, members=members)
+        self._announce(replace(current, version=current.version + 1, members=members))
+
+    def set_arrangements(self, register: ArrangementRegister | None) -> None:
+        """Let every country's next refresh find a list with this register of arrangements."""
+        current = next(iter(self.countries.values())).trust.newest
+        self._announce(replace(current, version=current.version + 1, arrangements=register))
+
+    def _announce(self, newest: TrustList) -> None:
         for country in self.countries.values():
             country.trust.newest = newest
 

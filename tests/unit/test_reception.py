@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from broker.core.arrangements import ArrangementRegister
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageType, SchemaVersion
 from broker.core.messages import Party
 from broker.core.receipts import Receipt, ReceiptKind
@@ -62,6 +63,32 @@ async def test_an_opening_that_does_not_fit_is_refused_without_a_procedure(
     procedures = await world["FI"].store.read(lambda reader: reader.procedures(None, cursor=None, limit=9))
     assert procedures.items == ()
     assert not [name for name, n in (await world["FI"].counts()).items() if n and name.startswith("inbox")]
+
+
+async def test_what_no_arrangement_covers_is_refused_and_signed_for(world: World, asking: Hostile) -> None:
+    """Believed, but not arranged: the author learns the code at once, and nobody here sees the message."""
+    entry = asking.message("request.json")
+    world.set_arrangements(ArrangementRegister())
+    await world["FI"].trust.refresh()
+    assert await asking.send(entry) == "not-arranged"
+    assert [(receipt.kind, receipt.code) for receipt in await _about(world["FI"], entry)] == [
+        ("refused", "not-arranged")
+    ]
+    assert not [name for name, n in (await world["FI"].counts()).items() if n and name.startswith("inbox")]
+
+
+async def test_a_withdrawal_is_taken_without_an_arrangement(world: World, asking: Hostile) -> None:
+    """The register empties while a request is open: what calls the enquiry off still takes effect."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    world.set_arrangements(ArrangementRegister())
+    for country in ("EE", "FI"):
+        await world[country].trust.refresh()
+    data = json.loads(read_schema_file("examples/family-tracing/withdrawal-no-reason.json"))
+    withdrawal = await world["EE"].submit(data, procedure=request.procedure)
+    await world.settle()
+    assert [receipt.kind for receipt in await _about(world["FI"], withdrawal)] == ["delivered", "handed-over"]
+    assert (await world["FI"].view(request.procedure)).state == "WITHDRAWN"
 
 
 async def test_a_body_that_does_not_fit_its_schema_is_refused(world: World, asking: Hostile) -> None:

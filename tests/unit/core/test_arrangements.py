@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
+import orjson
 import pytest
 
 from broker.core.arrangements import (
@@ -15,10 +16,24 @@ from broker.core.arrangements import (
     ArrangementRegister,
     ArrangementStatus,
     Cover,
+    check_message,
     exchangeable,
     judge,
 )
-from broker.core.ids import ArrangementId, CountryCode
+from broker.core.errors import Actor, NotArranged
+from broker.core.ids import (
+    ArrangementId,
+    AuthorityId,
+    CountryCode,
+    Digest,
+    MessageId,
+    MessageType,
+    ProcedureId,
+    SchemaVersion,
+)
+from broker.core.messages import Header, Party, ProcedureRef
+from broker.core.procedures import ActKind, parse_table
+from broker.schema_files import read_schema_file
 
 EE, FI, SE = map(CountryCode, ("EE", "FI", "SE"))
 FIRST, LAST = date(2026, 1, 1), date(2026, 12, 31)
@@ -112,3 +127,79 @@ def test_two_arrangements_have_two_ids() -> None:
         ArrangementRegister(arrangements=(TRACING, replace(TRACING, title="Another")))
     assert REGISTER.find(TRACING.id) is TRACING
     assert REGISTER.find(ArrangementId("another")) is None
+
+
+# --- the message -----------------------------------------------------------------------------------------------------
+
+TABLE = parse_table(orjson.loads(read_schema_file("procedures/family-tracing.json")))
+
+
+def _id(day: date) -> str:
+    milliseconds = int(datetime.combine(day, time(12), UTC).timestamp() * 1000)
+    return f"{milliseconds >> 16:08x}-{milliseconds & 0xFFFF:04x}-7000-8000-000000000001"
+
+
+def _header(act: str, *, written: date, opened: date | str) -> Header:
+    number = opened if isinstance(opened, str) else _id(opened)
+    ref = ProcedureRef(
+        id=ProcedureId(number), name="family-tracing", version=SchemaVersion("1.0"), digest=Digest("0" * 64)
+    )
+    return Header(
+        id=MessageId(_id(written)),
+        type=MessageType(f"family-tracing.{act}"),
+        version=SchemaVersion("1.0"),
+        sender=Party(country=EE, authority=AuthorityId("desk")),
+        recipient=Party(country=FI, authority=AuthorityId("desk")),
+        created=datetime.combine(written, time(12), UTC),
+        exercise=False,
+        nonce="0" * 22,
+        procedure=ref,
+    )
+
+
+@pytest.mark.parametrize(
+    ("act", "written", "opened", "passes"),
+    [
+        ("request", LAST, LAST, True),
+        ("request", LAST + DAY, LAST + DAY, False),
+        ("request", LAST + DAY, LAST, False),  # an opening is written on the day of its opening
+        ("request", FIRST - DAY, FIRST - DAY, False),
+        ("result", LAST + DAY, LAST, True),  # what began under the arrangement is brought to its end
+        ("result", LAST + DAY, LAST + DAY, False),
+        ("result", LAST + DAY, "ffffffff-ffff-7fff-bfff-ffffffffffff", False),  # after year 9999
+        ("withdrawal", LAST + DAY, LAST + DAY, True),
+        ("alarm-closed", LAST + DAY, LAST + DAY, True),
+        ("rumour", LAST + DAY, LAST, False),
+    ],
+)
+def test_the_day_of_writing_decides_and_what_stops_always_passes(
+    act: str, written: date, opened: date | str, passes: bool
+) -> None:
+    """An open case goes on after the arrangement's end, a new one does not begin, a withdrawal is never dropped."""
+    header = _header(act, written=written, opened=opened)
+    if passes:
+        check_message(REGISTER, TABLE, header)
+    else:
+        with pytest.raises(NotArranged) as refused:
+            check_message(REGISTER, TABLE, header)
+        assert TRACING.id in refused.value.detail
+        assert (refused.value.where, refused.value.who) == ("/type", Actor.FEDERATION)
+    check_message(None, TABLE, header)
+
+
+def test_suspension_ends_open_cases_but_not_their_stops() -> None:
+    """The federation's brake works at once, and still lets an enquiry be called off."""
+    register = ArrangementRegister(arrangements=(replace(TRACING, status=ArrangementStatus.SUSPENDED),))
+    with pytest.raises(NotArranged):
+        check_message(register, TABLE, _header("result", written=LAST, opened=FIRST))
+    check_message(register, TABLE, _header("withdrawal", written=LAST, opened=FIRST))
+
+
+def test_what_has_happened_is_never_dropped() -> None:
+    """A fact passes under an empty register; the same message as an act does not."""
+    acts = dict(TABLE.acts)
+    header = _header("result", written=FIRST, opened=FIRST)
+    with pytest.raises(NotArranged):
+        check_message(ArrangementRegister(), TABLE, header)
+    acts["result"] = replace(acts["result"], kind=ActKind.FACT)
+    check_message(ArrangementRegister(), replace(TABLE, acts=acts), header)

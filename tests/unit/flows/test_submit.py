@@ -8,13 +8,16 @@ import asyncio
 import copy
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from broker.core.arrangements import Arrangement, ArrangementRegister
 from broker.core.errors import (
     ExerciseMismatch,
     NotAllowed,
+    NotArranged,
     ProcedureMismatch,
     RecipientSuspended,
     SafeguardBlocked,
@@ -22,7 +25,7 @@ from broker.core.errors import (
     SenderError,
     TooLargeToSend,
 )
-from broker.core.ids import AuthorityId, CountryCode
+from broker.core.ids import ArrangementId, AuthorityId, CountryCode
 from broker.core.messages import Party
 from broker.core.trust import Member, MemberStatus
 from broker.schema_files import read_schema_file
@@ -181,3 +184,49 @@ async def test_a_message_goes_to_the_office_that_has_the_procedure(world: World)
         await world["FI"].submit("acknowledgement.json", procedure=request.procedure, recipient=elsewhere)
     assert refused.value.where == "/recipient/authority"
     assert (await world["FI"].counts())["outbox.recorded"] == 0
+
+
+def _arranged(world: World, *countries: str) -> ArrangementRegister:
+    """Return a register by which family tracing is arranged between these countries, up to today."""
+    today = world.clock.now().date()
+    arrangement = Arrangement(
+        id=ArrangementId("example"),
+        title="Example",
+        agreement="Made up",
+        source="tests",
+        members=frozenset(map(CountryCode, countries)),
+        procedures=frozenset({"family-tracing"}),
+        first_day=today - timedelta(days=1),
+        last_day=today,
+    )
+    return ArrangementRegister(arrangements=(arrangement,))
+
+
+async def test_what_no_arrangement_covers_is_not_sent(world: World) -> None:
+    """Under a register of others' arrangements a request is refused before anything is stored; who must act is named."""
+    world.set_arrangements(_arranged(world, "EE", "SE"))
+    await world["EE"].trust.refresh()
+    with pytest.raises(NotArranged) as refused:
+        await world["EE"].submit("request.json")
+    assert (refused.value.where, str(refused.value.who)) == ("/type", "federation")
+    await _nothing_stored(world["EE"])
+
+    world.set_arrangements(_arranged(world, "EE", "FI"))
+    await world["EE"].trust.refresh()
+    assert not (await world["EE"].submit("request.json")).repeated
+
+
+async def test_an_open_case_is_brought_to_its_end_when_its_arrangement_ends(world: World) -> None:
+    """The answer and the withdrawal of yesterday's request leave today; a new request does not."""
+    world.set_arrangements(_arranged(world, "EE", "FI"))
+    for country in ("EE", "FI"):
+        await world[country].trust.refresh()
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    world.clock.advance(timedelta(days=1).total_seconds())
+
+    await world["FI"].submit("acknowledgement.json", procedure=request.procedure)
+    with pytest.raises(NotArranged):
+        await world["EE"].submit("request.json")
+    await world.settle()
+    assert (await world["EE"].view(request.procedure)).state == "ACKNOWLEDGED"
