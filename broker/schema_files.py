@@ -9,9 +9,12 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from broker.catalogue import Catalogue
+from broker.catalogue.labels import Labels, Translation, read_translation
 from broker.core.errors import CatalogueInvalid
 
-__all__ = ["load_catalogue", "read_schema_file"]
+__all__ = ["load_catalogue", "load_labels", "load_translation", "read_schema_file"]
+
+_LABELS = "labels/"
 
 
 def load_catalogue(folder: Path | None = None) -> Catalogue:
@@ -25,6 +28,23 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
         return Catalogue.from_files(dict(_walk(root, "")))
     except OSError as error:
         raise CatalogueInvalid("The schemas folder cannot be read.", where=str(root)) from error
+
+
+def load_labels(catalogue: Catalogue, folder: Path | None = None) -> Labels:
+    """Return the labels that belong to a folder's catalogue; a language's file is read when it is first asked for."""
+    return Labels(catalogue.english, lambda language: load_translation(language, folder))
+
+
+def load_translation(language: str, folder: Path | None = None) -> Translation | None:
+    """Return the labels of one language, None where the folder has no file for it.
+
+    Raises:
+        CatalogueInvalid: the file cannot be read or used.
+    """
+    path = f"{_LABELS}{language}.json"
+    if not _root(folder).joinpath(*path.split("/")).is_file():
+        return None
+    return read_translation(read_schema_file(path, folder), language)
 
 
 def read_schema_file(path: str, folder: Path | None = None) -> bytes:
@@ -52,7 +72,7 @@ def _walk(folder: Traversable, below: str) -> list[tuple[str, bytes]]:
     found: list[tuple[str, bytes]] = []
     for item in folder.iterdir():
         path = f"{below}{item.name}"
-        if item.is_dir():
+        if item.is_dir() and path + "/" != _LABELS:
             found += _walk(item, f"{path}/")
         elif item.name.endswith(".json"):
             found.append((path, item.read_bytes()))

@@ -8,11 +8,13 @@
 - The same function holds outbound and inbound messages against the same schema of that exact type and version.
 - An explanation names the place and the rule, never a value or a member name of the message (promise P5).
 - `ValidMessage` is built here alone.
+- What things are called in seven languages (`labels.py`) is read language by language, when somebody asks for one.
 """
 
 from __future__ import annotations
 
 from broker.catalogue.checking import Catalogue
 from broker.catalogue.explaining import Problem
+from broker.catalogue.labels import Label, Labels
 
-__all__ = ["Catalogue", "Problem"]
+__all__ = ["Catalogue", "Label", "Labels", "Problem"]

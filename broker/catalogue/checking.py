@@ -13,6 +13,7 @@ import jsonschema_rs
 
 from broker.catalogue.bundle import DEFINITIONS, HEADER, SUBMISSION, Bundle, CodeList, read_bundle, self_contained
 from broker.catalogue.explaining import Problem, problems
+from broker.catalogue.labels import english_labels
 from broker.catalogue.submissions import normalised, to_submission
 from broker.core.content import decode_header, encode_header
 from broker.core.errors import (
@@ -63,6 +64,7 @@ class Catalogue:
         self._header = _compile(bundle, HEADER)
         self._submission = _compile(bundle, SUBMISSION)
         self._bodies = {key: _compile(bundle, path) for key, path in bundle.messages.items()}
+        self._english: Mapping[str, str] | None = None  # made when first asked for
         self._versions: dict[MessageType, tuple[SchemaVersion, ...]] = {}
         for kind, _ in bundle.messages:
             versions = (version for known, version in bundle.messages if known == kind)
@@ -232,6 +234,12 @@ class Catalogue:
     def code_lists(self) -> tuple[str, ...]:
         """Return the names of the code lists, sorted."""
         return tuple(sorted(self._bundle.codes))
+
+    def english(self) -> Mapping[str, str]:
+        """Return every label key with what the schemas, lists and tables say in English."""
+        if self._english is None:
+            self._english = english_labels(self._bundle)
+        return self._english
 
     def schema(self, kind: MessageType, version: SchemaVersion, *, prefix: str = DEFINITIONS) -> dict[str, Any]:
         """Return the body's schema, self-contained: what it refers to stands in ``$defs`` and is named by the prefix.

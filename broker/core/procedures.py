@@ -23,8 +23,10 @@ from types import MappingProxyType
 from typing import Any
 
 from broker.core import canonical
+from broker.core.deadlines import Deadline, parse_deadline
 from broker.core.errors import CatalogueInvalid, NotCanonical
 from broker.core.ids import Digest, MessageType, SchemaVersion
+from broker.core.roles import Role
 
 __all__ = [
     "ALARM_CLOSED",
@@ -45,13 +47,6 @@ __all__ = [
 
 ALARM_CLOSED = "alarm-closed"  # reserved: every table has it, no table defines it
 NOT_OPENED = "NOT_OPENED"  # shown for a procedure whose first message is not recorded yet; no state of any table
-
-
-class Role(StrEnum):
-    """The two sides of a procedure."""
-
-    REQUESTING = "REQUESTING"  # wrote the first message
-    REQUESTED = "REQUESTED"
 
 
 class ActKind(StrEnum):
@@ -90,7 +85,7 @@ class ProcedureTable:
     final: frozenset[str]
     states: Mapping[str, str]  # name → title
     acts: Mapping[str, Act]
-    deadlines: tuple[Mapping[str, Any], ...]
+    deadlines: tuple[Deadline, ...]
 
     @property
     def has_subject(self) -> bool:
@@ -195,8 +190,8 @@ def parse_table(data: Mapping[str, Any], digest: Digest | None = None) -> Proced
             {name: _act(name, item, states) for name, item in _mapping(data["acts"], "/acts").items()}
         ),
         deadlines=tuple(
-            MappingProxyType(dict(_mapping(item, "/deadlines")))
-            for item in _list(data.get("deadlines", []), "/deadlines")
+            parse_deadline(item, f"/deadlines/{position}")
+            for position, item in enumerate(_list(data.get("deadlines", []), "/deadlines"))
         ),
     )
     _check(table)
@@ -215,6 +210,7 @@ def _check(table: ProcedureTable) -> None:
         raise CatalogueInvalid("No act opens the procedure.", where="/acts")
     for act in table.acts.values():
         _check_opening(table, act)
+    _check_deadlines(table)
     reached = {table.initial}
     moves = [(source, target) for act in table.acts.values() for (source, _), target in act.moves.items()]
     for _ in table.states:
@@ -226,6 +222,21 @@ def _check(table: ProcedureTable) -> None:
             raise CatalogueInvalid("No sequence of acts leads to this state.", where=f"/states/{state}")
         if state not in table.final and not any(source == state for source, _ in moves):
             raise CatalogueInvalid("Nothing leads out of this state and it is not final.", where=f"/states/{state}")
+
+
+def _check_deadlines(table: ProcedureTable) -> None:
+    """Refuse a deadline that names an act of no move, that its side cannot settle, or that shares its id."""
+    for position, deadline in enumerate(table.deadlines):
+        where = f"/deadlines/{position}"
+        if deadline.id in {other.id for other in table.deadlines[:position]}:
+            raise CatalogueInvalid("Two deadlines have this id.", where=f"{where}/id")
+        if deadline.act not in table.acts:
+            raise CatalogueInvalid("No act of that name starts it.", where=f"{where}/from_event")
+        for act in deadline.until:
+            if act not in table.acts or deadline.by not in {role for _, role in table.acts[act].moves}:
+                raise CatalogueInvalid("That side has no such act to settle it with.", where=f"{where}/until")
+        if deadline.extension is not None and deadline.extension.act not in table.acts:
+            raise CatalogueInvalid("No act of that name extends it.", where=f"{where}/extension/act")
 
 
 def _check_opening(table: ProcedureTable, act: Act) -> None:

@@ -13,7 +13,7 @@ from broker.cli import output
 
 COMMANDS = (
     "init", "serve", "demo", "submit", "inbox", "show", "timeline", "validate", "doctor", "token", "vectors",
-    "broker definitions",
+    "broker definitions", "labels check", "labels export", "labels import",
 )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def test_the_application_has_exactly_the_commands(trm):
     """No command is without a test of its help."""
     built = application.build()
     names = {str(item.callback.__name__) for item in built.registered_commands if item.callback}
-    groups = {f"{group.name} {item.callback.__name__}" for group in built.registered_groups
+    groups = {f"{group.name} {item.name or item.callback.__name__}" for group in built.registered_groups
               for item in (group.typer_instance or typer.Typer()).registered_commands if item.callback}  # fmt: skip
 
     assert names | groups == set(COMMANDS)

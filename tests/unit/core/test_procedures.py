@@ -48,7 +48,18 @@ def _data() -> dict[str, Any]:
             "found": {"kind": "fact", "moves": [{"from": ["OPEN"], "by": "REQUESTED", "to": "OPEN"}]},
             "cancel": {"kind": "act", "stop": True, "moves": [{"from": ["OPEN"], "by": "REQUESTING", "to": "DONE"}]},
         },
-        "deadlines": [{"id": "answer", "limit": {"months": 3}}],
+        "deadlines": [
+            {
+                "id": "answer",
+                "title": "Answer",
+                "from_event": "ask.delivered",
+                "until": ["reply"],
+                "limit": {"months": 3},
+                "kind": "STATUTORY",
+                "source": "a source",
+                "silence": "Silence is never an answer.",
+            }
+        ],
     }
 
 
@@ -62,11 +73,11 @@ def test_a_table_is_named_by_the_digest_of_its_canonical_bytes() -> None:
     assert parse_table(_data(), FIRST).digest == FIRST
 
 
-def test_a_table_keeps_what_it_does_not_interpret() -> None:
-    """Deadlines are kept as data; the subject tells whether there is a case."""
+def test_a_table_has_its_deadlines_and_tells_whether_there_is_a_case() -> None:
+    """Deadlines are read with the table; the subject tells whether there is a case."""
     table = _table()
     assert table.has_subject
-    assert table.deadlines[0]["id"] == "answer"
+    assert table.deadlines[0].id == "answer"
     assert not parse_table({**_data(), "subject": "none"}).has_subject
 
 
@@ -171,7 +182,18 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
     "the reserved state is defined": (_set("states", "NOT_OPENED", value={"title": "x"}), "/states/NOT_OPENED"),
     "acts are a list": (_set("acts", value=[]), "/acts"),
     "states have no title": (_set("states", "OPEN", value={}), "/states/OPEN/title"),
-    "a fraction has no canonical form": (_set("deadlines", value=[{"limit": 0.5}]), "/"),
+    "a fraction has no canonical form": (_set("states", "OPEN", "source", value=0.5), "/"),
+    "a deadline lacks its source": (_set("deadlines", 0, value={"id": "x"}), "/deadlines/0/from_event"),
+    "a deadline starts with no act": (
+        _set("deadlines", 0, "from_event", value="gone.delivered"),
+        "/deadlines/0/from_event",
+    ),
+    "its side cannot settle a deadline": (_set("deadlines", 0, "until", value=["cancel"]), "/deadlines/0/until"),
+    "no act extends a deadline": (
+        _set("deadlines", 0, "extension", value={"act": "gone", "limit": {"weeks": 2}}),
+        "/deadlines/0/extension/act",
+    ),
+    "two deadlines share an id": (_set("deadlines", value=_data()["deadlines"] * 2), "/deadlines/1/id"),
 }
 
 

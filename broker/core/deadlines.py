@@ -1,0 +1,335 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Deadlines of a procedure: what the table says, from when each runs, what settles it, and how it stands at a moment.
+
+- A deadline is a view over the record and never state: nothing happens when it passes, and silence is never an answer.
+- It starts with a message that took effect: at its delivered receipt, when it was composed, or on a day that it states.
+  Where that act came several times the newest one counts; an act of `until` that stands later in the record settles it.
+- It is counted in the requested side's calendar and time zone (`Calendar`; DESIGN: record of a procedure).
+- Questions, incompleteness and holidays of the requesting side stop no clock (CASEWORK C-13); only an act that the table
+  names extends one, once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol
+
+from broker.core.errors import CatalogueInvalid
+from broker.core.roles import Role
+
+__all__ = [
+    "Calendar",
+    "Deadline",
+    "DeadlineKind",
+    "Event",
+    "Extension",
+    "Limit",
+    "Moment",
+    "Phase",
+    "Running",
+    "Unit",
+    "parse_deadline",
+    "run",
+]
+
+
+class Unit(StrEnum):
+    """What a limit is counted in."""
+
+    HOURS = "hours"
+    DAYS = "days"
+    WORKING_DAYS = "working_days"
+    WEEKS = "weeks"
+    MONTHS = "months"  # of the calendar
+
+
+class DeadlineKind(StrEnum):
+    """Where a deadline comes from (DOMAIN 7.8); only the first is law."""
+
+    STATUTORY = "STATUTORY"
+    CONVENTION = "CONVENTION"
+    AGREED = "AGREED"
+    PRODUCT_DEFAULT = "PRODUCT_DEFAULT"
+
+
+class Moment(StrEnum):
+    """Which moment of a message starts a deadline."""
+
+    DELIVERED = "delivered"  # `at` of the other side's delivered receipt
+    CREATED = "created"  # when its author composed it
+    STATED = "stated"  # a day or time in its body
+
+
+class Phase(StrEnum):
+    """How a deadline stands; codes of the list ``deadline-phase``."""
+
+    OPEN = "OPEN"
+    SOON = "SOON"
+    OVERDUE = "OVERDUE"
+    MET = "MET"
+    MET_LATE = "MET_LATE"
+    ENDED = "ENDED"  # the procedure ended before anything settled it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """How long."""
+
+    unit: Unit
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Extension:
+    """The act that lengthens a deadline and by how much; only where the source allows it."""
+
+    act: str
+    limit: Limit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadline:
+    """One deadline of a procedure table. Built by `parse_deadline`."""
+
+    id: str
+    title: str
+    act: str  # the message that starts it
+    moment: Moment
+    stated_at: str | None  # JSON pointer below the body, with STATED
+    by: Role  # who must act
+    until: tuple[str, ...]  # acts of that side that settle it
+    limit: Limit
+    extension: Extension | None
+    before: bool  # counted back from its start
+    ends_on_date: bool  # a period of consent or reflection: does not move to a working day (CASEWORK C-13)
+    basis: frozenset[str]  # legal bases it holds under; empty: all
+    urgency: frozenset[str]  # urgencies it holds for; empty: all
+    kind: DeadlineKind
+    verified: bool  # False: the source was not read itself
+    source: str
+    silence: str  # what it means that nothing came
+
+    def holds(self, basis: str | None, urgency: str | None) -> bool:
+        """Whether it holds in a procedure opened on that basis with that urgency."""
+        return (not self.basis or basis in self.basis) and (not self.urgency or urgency in self.urgency)
+
+
+class Calendar(Protocol):
+    """Time computation in one country: its holidays, its time zone."""
+
+    def end(self, start: datetime | date, limit: Limit, *, before: bool, ends_on_date: bool) -> datetime:
+        """Return the first moment that is too late, aware UTC.
+
+        Args:
+            start: when the event happened; a day where only that is stated.
+            limit: how long.
+            before: count back from the start.
+            ends_on_date: never move the end to a working day.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """A message that took effect, in the record's order, with what can start or settle a deadline."""
+
+    act: str
+    by: Role
+    created: datetime
+    delivered: datetime | None
+    stated: Mapping[str, datetime | date] = field(default_factory=dict)  # deadline id → what the body says
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A deadline in a procedure."""
+
+    deadline: Deadline
+    start: datetime | date
+    due: datetime  # the first moment that is too late
+    extended: bool
+    met: datetime | None  # when the settling message was composed
+    ended: bool  # the procedure is in a final state
+
+    def phase(self, now: datetime, *, soon: timedelta) -> Phase:
+        """Return how it stands; a short deadline is soon due only in its last half."""
+        if self.met is not None:
+            return Phase.MET if self.met < self.due else Phase.MET_LATE
+        if self.ended:
+            return Phase.ENDED
+        if now >= self.due:
+            return Phase.OVERDUE
+        return Phase.SOON if now >= self.due - self._notice(soon) else Phase.OPEN
+
+    def _notice(self, soon: timedelta) -> timedelta:
+        if self.deadline.before or not isinstance(self.start, datetime):
+            return soon
+        return min(soon, (self.due - self.start) / 2)
+
+
+def run(
+    deadlines: Sequence[Deadline],
+    events: Sequence[Event],
+    *,
+    basis: str | None,
+    urgency: str | None,
+    ended: bool,
+    calendar: Calendar,
+) -> tuple[Running, ...]:
+    """Return every deadline that has started, in the table's order.
+
+    Args:
+        deadlines: of the procedure's table.
+        events: messages that took effect, in the record's order.
+        basis: legal basis of the opening message.
+        urgency: urgency of the opening message.
+        ended: whether the procedure is in a final state.
+        calendar: of the requested side.
+    """
+    found = (_running(item, events, ended=ended, calendar=calendar) for item in deadlines if item.holds(basis, urgency))
+    return tuple(item for item in found if item is not None)
+
+
+def _running(deadline: Deadline, events: Sequence[Event], *, ended: bool, calendar: Calendar) -> Running | None:
+    for position in reversed(range(len(events))):
+        start = _start(deadline, events[position]) if events[position].act == deadline.act else None
+        if start is not None:
+            break
+    else:
+        return None
+    later = events[position + 1 :]
+    due = calendar.end(start, deadline.limit, before=deadline.before, ends_on_date=deadline.ends_on_date)
+    extension = deadline.extension
+    extended = extension is not None and any(e.act == extension.act and e.created < due for e in later)
+    if extension is not None and extended:
+        due = _extended(deadline, extension, start, due, calendar)
+    settled = (event.created for event in later if event.by is deadline.by and event.act in deadline.until)
+    return Running(deadline=deadline, start=start, due=due, extended=extended, met=next(settled, None), ended=ended)
+
+
+def _start(deadline: Deadline, event: Event) -> datetime | date | None:
+    match deadline.moment:
+        case Moment.DELIVERED:
+            return event.delivered
+        case Moment.CREATED:
+            return event.created
+        case Moment.STATED:
+            return event.stated.get(deadline.id)
+
+
+def _extended(
+    deadline: Deadline, extension: Extension, start: datetime | date, due: datetime, calendar: Calendar
+) -> datetime:
+    """Like units are one period from the start; others run on from the first end (Reg 1182/71 says nothing)."""
+    limit, more = deadline.limit, extension.limit
+    if limit.unit is more.unit:
+        whole = Limit(unit=limit.unit, count=limit.count + more.count)
+        return calendar.end(start, whole, before=deadline.before, ends_on_date=deadline.ends_on_date)
+    last = due - timedelta(microseconds=1)
+    return calendar.end(last, more, before=deadline.before, ends_on_date=deadline.ends_on_date)
+
+
+# --- reading a table's deadline -------------------------------------------------------------------------------------
+
+_REQUIRED = {"id", "title", "from_event", "until", "limit", "kind", "source", "silence"}
+_KNOWN = _REQUIRED | {"at", "basis", "before", "by", "ends_on_date", "extension", "urgency", "verified"}
+_URGENCIES = {"IMMEDIATE", "URGENT", "PRIORITY", "ROUTINE"}
+_LONGEST = 3660  # of any unit
+
+
+def parse_deadline(data: Any, where: str) -> Deadline:
+    """Return the checked deadline of a JSON object at that place of a table.
+
+    Raises:
+        CatalogueInvalid: a member is missing, unknown or not of its form; ``where`` points at it.
+    """
+    if not isinstance(data, Mapping):
+        raise CatalogueInvalid("This must be an object.", where=where)
+    for name in sorted(_REQUIRED - data.keys()):
+        raise CatalogueInvalid("A required member is missing.", where=f"{where}/{name}")
+    for name in sorted(data.keys() - _KNOWN):
+        raise CatalogueInvalid("An unknown member.", where=f"{where}/{name}")
+    act, moment = _from_event(data["from_event"], f"{where}/from_event")
+    stated_at = data.get("at")
+    if (moment is Moment.STATED) is not (isinstance(stated_at, str) and stated_at.startswith("/")):
+        raise CatalogueInvalid("A pointer into the body stands with `stated` and only there.", where=f"{where}/at")
+    try:
+        by, kind = Role(data.get("by", Role.REQUESTED)), DeadlineKind(data["kind"])
+    except ValueError:
+        raise CatalogueInvalid("The side or the kind is none that a deadline has.", where=where) from None
+    return Deadline(
+        id=_text(data["id"], f"{where}/id"),
+        title=_text(data["title"], f"{where}/title"),
+        act=act,
+        moment=moment,
+        stated_at=stated_at,
+        by=by,
+        until=_texts(data["until"], f"{where}/until"),
+        limit=_limit(data["limit"], f"{where}/limit"),
+        extension=_extension(data.get("extension"), f"{where}/extension"),
+        before=_flag(data.get("before", False), f"{where}/before"),
+        ends_on_date=_flag(data.get("ends_on_date", False), f"{where}/ends_on_date"),
+        basis=frozenset(_texts(data.get("basis", []), f"{where}/basis")),
+        urgency=_urgency(data.get("urgency", []), f"{where}/urgency"),
+        kind=kind,
+        verified=_flag(data.get("verified", True), f"{where}/verified"),
+        source=_text(data["source"], f"{where}/source"),
+        silence=_text(data["silence"], f"{where}/silence"),
+    )
+
+
+def _from_event(value: Any, where: str) -> tuple[str, Moment]:
+    act, _, moment = _text(value, where).rpartition(".")
+    try:
+        return _text(act, where), Moment(moment)
+    except ValueError:
+        raise CatalogueInvalid("It starts with <act>.delivered, .created or .stated.", where=where) from None
+
+
+def _limit(value: Any, where: str) -> Limit:
+    if not isinstance(value, Mapping) or len(value) != 1:
+        raise CatalogueInvalid("A limit is one number of one unit.", where=where)
+    [(unit, count)] = value.items()
+    if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= _LONGEST:
+        raise CatalogueInvalid(f"A limit is a whole number up to {_LONGEST}.", where=where)
+    try:
+        return Limit(unit=Unit(unit), count=count)
+    except ValueError:
+        raise CatalogueInvalid(f"A limit is in {', '.join(Unit)}.", where=where) from None
+
+
+def _extension(value: Any, where: str) -> Extension | None:
+    if value is None:
+        return None
+    if not isinstance(value, Mapping) or value.keys() != {"act", "limit"}:
+        raise CatalogueInvalid("An extension has an act and a limit.", where=where)
+    return Extension(act=_text(value["act"], f"{where}/act"), limit=_limit(value["limit"], f"{where}/limit"))
+
+
+def _urgency(value: Any, where: str) -> frozenset[str]:
+    found = frozenset(_texts(value, where))
+    if not found <= _URGENCIES:
+        raise CatalogueInvalid("There is no such urgency.", where=where)
+    return found
+
+
+def _texts(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise CatalogueInvalid("This must be a list.", where=where)
+    return tuple(_text(item, f"{where}/{position}") for position, item in enumerate(value))
+
+
+def _text(value: Any, where: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise CatalogueInvalid("This must be a text.", where=where)
+    return value
+
+
+def _flag(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise CatalogueInvalid("This must be true or false.", where=where)
+    return value

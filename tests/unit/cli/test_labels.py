@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Translators' tables out and in."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+SCHEMAS = Path(__file__).parents[3] / "schemas"
+KEY, OTHER = "codes/yes-no/YES", "codes/would-endanger/YES"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A copy of the schemas with empty translations."""
+    copied = tmp_path / "schemas"
+    shutil.copytree(SCHEMAS, copied)
+    for file in (copied / "labels").glob("*.json"):
+        file.write_text(json.dumps({**json.loads(file.read_text("utf-8")), "labels": {}}), "utf-8")
+    return copied
+
+
+def _table(file: Path, *rows: dict[str, str]) -> Path:
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.DictWriter(stream, fieldnames=list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    return file
+
+
+def test_what_is_missing_is_listed_for_each_language(trm, folder):
+    """An empty translation lacks every label, and the exit code says that there is something to do."""
+    ran = trm("labels", "check", "--folder", folder, "--json")
+
+    assert ran.code == 1
+    assert KEY in ran.json["languages"]["et"]["missing"]
+    assert len(ran.json["languages"]["sv"]["missing"]) == ran.json["labels"]
+    assert "things to mend" in trm("labels", "check", "--folder", folder).out
+
+
+def test_a_table_goes_out_and_comes_back(trm, folder, tmp_path):
+    """What export writes import takes; a filled cell is then no longer missing, an empty one changes nothing."""
+    file = tmp_path / "out.csv"
+    assert trm("labels", "export", file, "--folder", folder).code == 0
+    rows = list(csv.DictReader(file.read_text("utf-8-sig").splitlines()))
+    for row in rows:
+        row["et"] = "jah" if row["key"] == KEY else ""
+    ran = trm("labels", "import", _table(file, *rows), "--folder", folder, "--json")
+
+    assert ran.code == 1
+    assert KEY not in ran.json["languages"]["et"]["missing"]
+    assert KEY in ran.json["languages"]["fi"]["missing"]
+    written = json.loads((folder / "labels" / "et.json").read_text("utf-8"))
+    assert written["labels"][KEY] == {"en": "Yes", "text": "jah"}
+    assert written["status"] == "unreviewed"
+
+
+def test_the_same_english_is_translated_once(trm, folder, tmp_path):
+    """A label that is missing takes over what the same English is called elsewhere; one that is there stays."""
+    rows = [{"key": KEY, "et": "jah", "fi": "kyllä"}, {"key": OTHER, "et": "ohustaks", "fi": ""}]
+    trm("labels", "import", _table(tmp_path / "in.csv", *rows), "--folder", folder)
+
+    estonian = json.loads((folder / "labels" / "et.json").read_text("utf-8"))["labels"]
+    finnish = json.loads((folder / "labels" / "fi.json").read_text("utf-8"))["labels"]
+    assert (estonian[KEY]["text"], estonian[OTHER]["text"]) == ("jah", "ohustaks")
+    assert finnish[KEY]["text"] == "kyllä"
+
+
+def test_a_label_that_nothing_uses_is_dropped(trm, folder, tmp_path):
+    """Importing leaves only what is used today."""
+    file = folder / "labels" / "et.json"
+    data = json.loads(file.read_text("utf-8"))
+    file.write_text(json.dumps({**data, "labels": {"codes/gone/X": {"en": "Gone", "text": "Läinud"}}}), "utf-8")
+    assert trm("labels", "check", "--folder", folder, "--json").json["languages"]["et"]["unused"] == ["codes/gone/X"]
+
+    trm("labels", "import", _table(tmp_path / "in.csv", {"key": KEY, "et": "jah"}), "--folder", folder)
+
+    assert "codes/gone/X" not in json.loads(file.read_text("utf-8"))["labels"]
+
+
+REFUSED = {
+    "a key that nothing has": {"key": "codes/yes-no/MAYBE", "et": "ehk"},
+    "a translation of other English": {"key": KEY, "en": "Certainly", "et": "jah"},
+    "a column of no language": {"key": KEY, "tlh": "HIja'"},
+    "no key": {"en": "Yes", "et": "jah"},
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_table_that_does_not_fit_changes_nothing(trm, folder, tmp_path, case):
+    """The whole table is refused and no file is touched."""
+    before = {file.name: file.read_bytes() for file in (folder / "labels").iterdir()}
+
+    ran = trm("labels", "import", _table(tmp_path / "in.csv", REFUSED[case]), "--folder", folder)
+
+    assert ran.code == 1
+    assert {file.name: file.read_bytes() for file in (folder / "labels").iterdir()} == before
