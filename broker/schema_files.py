@@ -12,7 +12,7 @@ from broker.catalogue import Catalogue
 from broker.catalogue.labels import Labels, Translation, read_translation
 from broker.core.errors import CatalogueInvalid
 
-__all__ = ["load_catalogue", "load_labels", "load_translation", "read_schema_file"]
+__all__ = ["load_catalogue", "load_labels", "load_translation", "read_schema_file", "read_schema_files"]
 
 _LABELS = "labels/"
 
@@ -23,9 +23,18 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
     Raises:
         CatalogueInvalid: the folder cannot be read or holds a schema that cannot be used.
     """
+    return Catalogue.from_files(read_schema_files(folder))
+
+
+def read_schema_files(folder: Path | None = None) -> dict[str, bytes]:
+    """Return every JSON file below ``schemas/`` by its path.
+
+    Raises:
+        CatalogueInvalid: the folder cannot be read.
+    """
     root = _root(folder)
     try:
-        return Catalogue.from_files(dict(_walk(root, "")))
+        return dict(_walk(root, ""))
     except OSError as error:
         raise CatalogueInvalid("The schemas folder cannot be read.", where=str(root)) from error
 

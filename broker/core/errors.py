@@ -460,6 +460,30 @@ class TrustListInvalid(NodeError):
     code = "trust-list-invalid"
     who = Actor.FEDERATION
 
+    def __init__(self, detail: str | None = None, *, where: str | None = None, rule: str | None = None) -> None:
+        """Args:
+        detail: one sentence for people.
+        where: file or place in a document.
+        rule: the `core.trust.TrustRule` that was broken; None: the document's form.
+        """
+        super().__init__(detail, where=where)
+        self.rule = rule or "document"
+
+
+class TrustListExpired(NodeError):
+    """The trust list ran out too long ago: sending waits until the federation has renewed it."""
+
+    code = "trust-list-expired"
+    who = Actor.FEDERATION
+
+
+class CeremonyRefused(NodeError):
+    """The trust repository does not take this step as it stands."""
+
+    code = "ceremony-refused"
+    who = Actor.FEDERATION
+    http_status = 409
+
 
 class CatalogueInvalid(NodeError):
     """A schema or procedure table cannot be used."""

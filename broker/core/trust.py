@@ -4,20 +4,48 @@
 
 Keys are judged at the moment of reception by the newest list (DESIGN: envelope, keys); the list's version is stored
 beside what was judged, so that an old message can be verified as of its day.
+
+A list that ran out is not worthless: receiving goes on with it, because what arrives was sealed to us while it held;
+sending stops some days later, because a key that was revoked since would still be sealed to.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from broker.core.arrangements import ArrangementRegister
-from broker.core.ids import AuthorityId, CountryCode, KeyId, MessageType, SchemaVersion
+from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageType, SchemaVersion
 from broker.core.profiles import CountryProfile
 
-__all__ = ["Authority", "KeyUse", "Member", "MemberKey", "MemberKind", "MemberStatus", "TrustList"]
+__all__ = [
+    "LONGEST_ENVELOPE_LIFE", "WARN_DAYS", "Authority", "ContactKind", "ContactPoint", "KeyUse", "Member", "MemberKey",
+    "MemberKind", "MemberStatus", "OpeningHours", "RevocationReason", "TrustList", "TrustRule", "Weekday",
+]  # fmt: skip
+
+LONGEST_ENVELOPE_LIFE = timedelta(days=60)  # what was sealed on a key's last day must still be accepted on arrival
+WARN_DAYS = 14  # before something of the list runs out
+
+
+class TrustRule(StrEnum):
+    """Which rule a trust list, or one member's document in it, broke; people are told it by this name."""
+
+    UNREACHABLE = "unreachable"  # the source does not answer, or not in time
+    MISSING = "missing"  # a file that the signed lists name is not there
+    MALFORMED = "malformed"  # not JSON, not metadata, or a name twice in one object
+    THRESHOLD = "threshold"  # too few of the officers that count have signed
+    VERSION = "version"  # older than what was seen before, skipped, or not the one that was announced
+    EXPIRED = "expired"  # its signers did not renew it in time
+    HASH = "hash"  # length or hash is not the one that was signed
+    TOO_LARGE = "too-large"  # more bytes than such a file may have
+    DELEGATION = "delegation"  # somebody speaks for what is not theirs
+    ALGORITHM = "algorithm"  # a key that a quantum computer could forge, or one key under two names
+    DOCUMENT = "document"  # signed, and yet not the form that such a document has
+    SHARED_KEY = "shared-key"  # one key claimed by two members
+    CATALOGUE = "catalogue"  # the message schemas in it do not load
+    GOES_BACK = "goes-back"  # older than the list that is in force here
 
 
 class KeyUse(StrEnum):
@@ -42,6 +70,36 @@ class MemberKind(StrEnum):
     PAPER = "PAPER"
 
 
+class RevocationReason(StrEnum):
+    """Why a key was revoked (the reasons of RFC 5280 that fit)."""
+
+    COMPROMISED = "key-compromise"  # somebody else may hold the private part
+    SUPERSEDED = "superseded"  # another key took its place
+    CEASED = "cessation-of-operation"  # nobody uses it any more
+
+
+class Weekday(StrEnum):
+    """A day of the week."""
+
+    MON = "mon"
+    TUE = "tue"
+    WED = "wed"
+    THU = "thu"
+    FRI = "fri"
+    SAT = "sat"
+    SUN = "sun"
+
+
+class ContactKind(StrEnum):
+    """How an office is reached outside of this channel."""
+
+    PHONE = "phone"
+    DUTY_PHONE = "duty-phone"  # somebody answers at any hour
+    EMAIL = "email"
+    POST = "post"
+    WEB = "web"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberKey:
     """A public key with its validity; all times aware UTC."""
@@ -53,10 +111,29 @@ class MemberKey:
     sign_until: datetime  # the member signs or is sealed to with it until then
     accept_until: datetime  # receivers take it until then; ≥ sign_until + longest envelope life
     revoked_at: datetime | None = None
+    revoked_because: RevocationReason | None = None
 
     def usable(self, now: datetime) -> bool:
         """Whether something new may be signed with or sealed to this key."""
         return self.not_before <= now < self.sign_until and (self.revoked_at is None or now < self.revoked_at)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpeningHours:
+    """When an office is open, in its own time zone; ``24:00`` is the end of the day."""
+
+    days: tuple[Weekday, ...]
+    opens: str  # HH:MM
+    closes: str  # HH:MM, later than it opens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ContactPoint:
+    """One way to reach an office; an office's, never a person's own."""
+
+    kind: ContactKind
+    value: str
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +142,11 @@ class Authority:
 
     id: AuthorityId
     name: str
-    languages: tuple[str, ...] = ()
+    languages: tuple[str, ...] = ()  # BCP 47, the ones it works in
+    competences: tuple[str, ...] = ()  # codes
+    time_zone: str | None = None  # name in the IANA database
+    opening_hours: tuple[OpeningHours, ...] = ()  # empty: not said
+    contact_points: tuple[ContactPoint, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +156,12 @@ class Member:
     country: CountryCode
     status: MemberStatus = MemberStatus.ACTIVE
     kind: MemberKind = MemberKind.STATE
+    suspended_because: str | None = None  # the federation's sentence
+    expires: datetime | None = None  # when its own officers must have renewed its document; None: not signed by any
     keys: tuple[MemberKey, ...] = ()
     authorities: tuple[Authority, ...] = ()
     messages: Mapping[MessageType, tuple[SchemaVersion, ...]] = field(default_factory=dict)  # versions it takes
+    procedures: Mapping[str, tuple[SchemaVersion, ...]] = field(default_factory=dict)  # table versions it works by
 
     def key_for(self, use: KeyUse, now: datetime) -> MemberKey | None:
         """Return the newest key of that use that may be used now."""
@@ -93,10 +177,27 @@ class Member:
 class TrustList:
     """One immutable, verified state of the federation."""
 
-    version: int
+    version: int  # of the snapshot that it was read from
     members: Mapping[CountryCode, Member]
     profiles: Mapping[CountryCode, CountryProfile] = field(default_factory=dict)  # what nobody wrote is unknown
     arrangements: ArrangementRegister | None = None  # None: the federation keeps no register
+    root_version: int = 1
+    expires: datetime | None = None  # the earliest end of what the federation signs; None: nothing of it ends
+    catalogue: Digest | None = None  # of the signed bundle of message schemas
+
+    def expiring(self, now: datetime) -> bool:
+        """Whether people must be told that the federation's own signatures run out or have run out."""
+        return self.expires is not None and now >= self.expires - timedelta(days=WARN_DAYS)
+
+    def sendable(self, now: datetime, grace: timedelta) -> bool:
+        """Whether anything may still be sent by this list: until some days after it ran out."""
+        return self.expires is None or now < self.expires + grace
+
+    def sendable_to(self, country: CountryCode, now: datetime, grace: timedelta) -> bool:
+        """Whether the list and what that member's own officers signed are both fresh enough to send to it."""
+        member = self.members.get(country)
+        fresh = member is None or member.expires is None or now < member.expires + grace
+        return fresh and self.sendable(now, grace)
 
     def find_key(self, kid: KeyId) -> tuple[Member, MemberKey] | None:
         """Return the key of that thumbprint and the member it speaks for."""

@@ -1,0 +1,161 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Publishing what enough officers have signed, under a new snapshot and timestamp by the online key.
+
+Everything is judged before anything is written, and the timestamp is written last: a reader sees the old state whole or
+the new one whole. Interrupted and run again, it writes the same once more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
+
+from broker.core.errors import CeremonyRefused
+from broker.trust import layout
+from broker.trust.folder import TrustFolder
+from broker.trust.officer_keys import OfficerKey
+
+__all__ = ["publish", "verified_by"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Version:
+    """The version of a role that will be in force."""
+
+    metadata: Metadata[Any]
+    fresh: bool  # it was staged until now
+
+
+def verified_by(delegator: Root | Targets, role: str, metadata: Metadata[Any]) -> bool:
+    """Whether enough of the officers that this delegator names for a role have signed this version."""
+    try:
+        return delegator.get_verification_result(role, metadata.signed_bytes, metadata.signatures).verified
+    except ValueError:  # nobody is named for that role
+        return False
+
+
+def publish(folder: TrustFolder, online: OfficerKey, *, now: datetime) -> int:
+    """Publish what is complete; return the snapshot's version.
+
+    Raises:
+        CeremonyRefused: nodes would refuse the result; nothing was written.
+    """
+    root = _must(_next(folder, layout.ROOT, lambda staged: _root_is_complete(folder, staged)), layout.ROOT)
+    _check_online(root.metadata.signed, online)
+    targets = _must(_next(folder, layout.TARGETS, _signed_for(root, layout.TARGETS)), layout.TARGETS)
+    versions = {layout.TARGETS: targets, **_members(folder, targets)}
+    documents = [item for version in versions.values() if version.fresh for item in _documents(folder, version)]
+    if root.fresh:
+        folder.publish(layout.ROOT, root.metadata)
+    for path, sha256, raw in documents:
+        folder.publish_document(path, sha256, raw)
+    published = _publish_lists(folder, versions, online, now=now)
+    _unstage(folder, {layout.ROOT: root, **versions})
+    return published
+
+
+def _next(folder: TrustFolder, role: str, complete: Callable[[Metadata[Any]], bool]) -> _Version | None:
+    """Return the staged version when enough have signed it, else the published one."""
+    staged = folder.staged(role)
+    if staged is not None and complete(staged):
+        return _Version(metadata=staged, fresh=True)
+    published = folder.published(role)
+    return None if published is None else _Version(metadata=published, fresh=False)
+
+
+def _must(version: _Version | None, role: str) -> _Version:
+    if version is None:
+        raise CeremonyRefused("The first version needs more signatures before anything is published.", where=role)
+    return version
+
+
+def _root_is_complete(folder: TrustFolder, staged: Metadata[Any]) -> bool:
+    """Whether enough of the new officers, and enough of the previous ones, have signed."""
+    previous = folder.published_root(staged.signed.version - 1)
+    judged = staged.signed.get_root_verification_result(
+        previous.signed if previous is not None else None, staged.signed_bytes, staged.signatures
+    )
+    return bool(judged.verified)
+
+
+def _signed_for(delegator: _Version, role: str) -> Callable[[Metadata[Any]], bool]:
+    return lambda staged: verified_by(delegator.metadata.signed, role, staged)
+
+
+def _members(folder: TrustFolder, targets: _Version) -> dict[str, _Version]:
+    """Return the version of each member that has signed anything yet.
+
+    Raises:
+        CeremonyRefused: root or targets name other officers than those that signed what is in force.
+    """
+    delegations = targets.metadata.signed.delegations
+    names = tuple(delegations.roles or {}) if delegations is not None else ()
+    versions = {name: _next(folder, name, _signed_for(targets, name)) for name in names}
+    for name, version in versions.items():
+        if version is not None and not verified_by(targets.metadata.signed, name, version.metadata):
+            raise CeremonyRefused("The country's new officers must sign its documents first.", where=name)
+    return {name: version for name, version in versions.items() if version is not None}
+
+
+def _check_online(root: Root, online: OfficerKey) -> None:
+    for role in layout.ONLINE_ROLES:
+        if online.officer.keyid not in root.roles[role].keyids:
+            raise CeremonyRefused("This is not the key that the root names for publishing.", where=role)
+
+
+def _documents(folder: TrustFolder, version: _Version) -> list[tuple[str, str, bytes]]:
+    """Return path, hash and bytes of what a version names."""
+    found = []
+    for path, file in version.metadata.signed.targets.items():
+        sha256 = file.hashes["sha256"]
+        raw = folder.document(path, sha256)
+        if raw is None:
+            raise CeremonyRefused("A document that is signed for is not in the folder.", where=path)
+        found.append((path, sha256, raw))
+    return found
+
+
+def _publish_lists(folder: TrustFolder, versions: Mapping[str, _Version], online: OfficerKey, *, now: datetime) -> int:
+    """Write the roles, then the snapshot that names them, then the timestamp that names the snapshot."""
+    held = folder.published(layout.SNAPSHOT)
+    named: dict[str, MetaFile] = dict(held.signed.meta) if held is not None else {}  # none may ever leave (TUF 5.5.5)
+    for role, version in versions.items():
+        raw = folder.publish(role, version.metadata)
+        named[f"{role}.json"] = _named(version.metadata.signed.version, raw)
+    snapshot = Metadata(
+        Snapshot(version=1 if held is None else held.signed.version + 1, expires=_end(layout.SNAPSHOT, now), meta=named)
+    )
+    snapshot.sign(online.signer)
+    raw = folder.publish(layout.SNAPSHOT, snapshot)
+    previous = folder.published(layout.TIMESTAMP)
+    timestamp = Metadata(
+        Timestamp(
+            version=1 if previous is None else previous.signed.version + 1,
+            expires=_end(layout.TIMESTAMP, now),
+            snapshot_meta=_named(snapshot.signed.version, raw),
+        )
+    )
+    timestamp.sign(online.signer)
+    folder.publish(layout.TIMESTAMP, timestamp)
+    return snapshot.signed.version
+
+
+def _unstage(folder: TrustFolder, versions: Mapping[str, _Version]) -> None:
+    for role, version in versions.items():
+        if version.fresh:
+            folder.unstage(role)
+            for path in getattr(version.metadata.signed, "targets", {}):
+                folder.unstage_document(path)
+
+
+def _named(version: int, raw: bytes) -> MetaFile:
+    return MetaFile.from_data(version, raw, ["sha256"])
+
+
+def _end(role: str, now: datetime) -> datetime:
+    return now.replace(microsecond=0) + layout.lifetime(role)

@@ -1,0 +1,425 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Editing a trust repository: stage a change, show what will be signed, sign it officer by officer, publish it.
+
+- Nothing is signed but what was shown: `staged` gives a digest of the bytes to sign, `sign` takes it back.
+- Each change makes a new version of one role without signatures; signatures made before count no more.
+- A step that cannot be published whole is not published at all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Root, TargetFile, Targets
+
+from broker.core.errors import CeremonyRefused, TrustListInvalid
+from broker.core.ids import CountryCode, KeyId
+from broker.core.trust import MemberKind, MemberStatus, RevocationReason
+from broker.trust import layout
+from broker.trust.catalogue_documents import load_bundle
+from broker.trust.federation_documents import FederationDocument, Membership, read_federation, write_federation
+from broker.trust.folder import TrustFolder
+from broker.trust.member_documents import read_member, write_member
+from broker.trust.officer_keys import Officer, OfficerKey, officer_of, tuf_key
+from broker.trust.publishing import publish, verified_by
+from broker.trust.staging import StagedRole, digest_of, staged_role
+from broker.trust.strict import read_json
+
+__all__ = ["Repository", "Signers"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signers:
+    """Officers, and how many of them must sign.
+
+    Raises:
+        CeremonyRefused: more are needed than there are, none is needed, or one is named twice.
+    """
+
+    officers: tuple[Officer, ...]
+    threshold: int
+
+    def __post_init__(self) -> None:
+        ids = {officer.keyid for officer in self.officers}
+        if len(ids) != len(self.officers) or not 1 <= self.threshold <= len(ids):
+            raise CeremonyRefused("The threshold must be from one to the number of different officers.")
+
+
+class Repository:
+    """The trust repository of a federation in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the folder.
+
+        Raises:
+            CeremonyRefused: there is no trust repository in it.
+        """
+        self._folder = TrustFolder(folder)
+        if self._folder.empty:
+            raise CeremonyRefused("There is no trust repository in this folder.", where=str(folder))
+
+    @classmethod
+    def create(cls, folder: Path, *, name: str, federation: Signers, online: Officer, now: datetime) -> Repository:
+        """Stage the first root and the first list of a federation without members; its officers sign both.
+
+        Args:
+            folder: where it is made; no trust repository may be there.
+            name: of the federation.
+            federation: the officers of root and targets.
+            online: the key that signs snapshot and timestamp.
+            now: the lifetimes begin.
+
+        Raises:
+            CeremonyRefused: there is one already.
+        """
+        files = TrustFolder(folder)
+        if not files.empty:
+            raise CeremonyRefused("There is a trust repository already.", where=str(folder))
+        root = Root(version=1, expires=_end(layout.ROOT, now), consistent_snapshot=True)
+        _put_signers(root, federation, online)
+        files.stage(layout.ROOT, Metadata(root))
+        files.stage(layout.TARGETS, Metadata(Targets(version=1, expires=_end(layout.TARGETS, now))))
+        repository = cls(folder)
+        repository.set_document(layout.FEDERATION, write_federation(FederationDocument(name=name)), now=now)
+        return repository
+
+    # reading
+
+    @property
+    def folder(self) -> Path:
+        """Where it is."""
+        return self._folder.path
+
+    def federation(self) -> FederationDocument:
+        """Return the members as the newest list says, staged before published.
+
+        Raises:
+            CeremonyRefused: there is no list yet, or its document is not in the folder.
+        """
+        return read_federation(self._must(layout.FEDERATION))
+
+    def document(self, path: str) -> bytes | None:
+        """Return a document's newest bytes, staged before published; None where no role names it.
+
+        Raises:
+            CeremonyRefused: it is named and not in the folder.
+        """
+        current = self._current(layout.owner_of(path))
+        file = current.targets.get(path) if current is not None else None
+        if file is None:
+            return None
+        raw = self._folder.document(path, file.hashes.get("sha256", ""))
+        if raw is None:
+            raise CeremonyRefused("A document that is signed for is not in the folder.", where=path)
+        return raw
+
+    def signers(self, role: str) -> Signers:
+        """Return who signs root, targets or a member's role by the newest list, staged before published.
+
+        Raises:
+            CeremonyRefused: there is no such role.
+        """
+        delegator = self._newest_root() if role == layout.ROOT else self._delegator(role)
+        delegated, keys = _role_and_keys(delegator, role)
+        return Signers(
+            officers=tuple(officer_of(keys[keyid]) for keyid in delegated.keyids), threshold=delegated.threshold
+        )
+
+    def staged(self) -> tuple[StagedRole, ...]:
+        """Return what waits for signatures: what it changes, its digest, who has signed and who may."""
+        return tuple(staged_role(self._folder, role, self._delegator(role)) for role in self._folder.staged_roles())
+
+    # changing
+
+    def set_document(self, path: str, raw: bytes, *, now: datetime) -> bool:
+        """Stage a document of that path; False: it is the one that counts already.
+
+        Raises:
+            TrustListInvalid: it does not have its form; nothing is put before officers that a node would refuse.
+            CeremonyRefused: nobody signs documents of that path.
+        """
+        try:
+            role = layout.owner_of(path)
+        except ValueError:
+            raise CeremonyRefused("The trust list has no document of that path.", where=path) from None
+        _check(path, raw)
+        if role != layout.TARGETS:
+            self.signers(role)  # it must be delegated
+        current = self._current(role)
+        file = TargetFile.from_data(path, raw, ["sha256"])
+        if current is not None and current.targets.get(path) == file:
+            return False
+        self._folder.stage_document(path, raw)
+        self._edit(role, lambda targets: targets.targets.__setitem__(path, file), now=now)
+        return True
+
+    def set_member(
+        self, country: CountryCode, signers: Signers, *, kind: MemberKind = MemberKind.STATE, now: datetime
+    ) -> None:
+        """Stage a new member, or other officers for one: the federation's officers sign it.
+
+        A member that has published and gets other officers must sign its own documents anew; they are staged for that.
+        """
+
+        def delegate(targets: Targets) -> None:
+            delegations = targets.delegations or Delegations(keys={}, roles={})
+            roles = dict(delegations.roles or {})
+            roles[str(country)] = DelegatedRole(
+                str(country),
+                [officer.keyid for officer in signers.officers],
+                signers.threshold,
+                terminating=True,
+                paths=list(layout.member_paths(country)),
+            )
+            keys = {**delegations.keys, **{officer.keyid: tuf_key(officer) for officer in signers.officers}}
+            used = {keyid for role in roles.values() for keyid in role.keyids}
+            targets.delegations = Delegations({keyid: key for keyid, key in keys.items() if keyid in used}, roles)
+
+        self._edit(layout.TARGETS, delegate, now=now)
+        document = self.federation()
+        held = document.members.get(country, Membership())
+        self._write_federation(document, country, replace(held, kind=kind), now=now)
+        if self._folder.published(str(country)) is not None:
+            self.renew(str(country), now=now)
+
+    def remove_member(self, country: CountryCode, *, now: datetime) -> None:
+        """Stage that a country is no member any more.
+
+        Raises:
+            CeremonyRefused: it is none.
+        """
+        document = self.federation()
+        if country not in document.members:
+            raise CeremonyRefused("The country is not a member.", where=str(country))
+        members = {name: item for name, item in document.members.items() if name != country}
+        self.set_document(layout.FEDERATION, write_federation(replace(document, members=members)), now=now)
+
+        def withdraw(targets: Targets) -> None:
+            if targets.delegations is not None and targets.delegations.roles is not None:
+                targets.delegations.roles.pop(str(country), None)
+                used = {keyid for role in targets.delegations.roles.values() for keyid in role.keyids}
+                targets.delegations.keys = {k: key for k, key in targets.delegations.keys.items() if k in used}
+
+        self._edit(layout.TARGETS, withdraw, now=now)
+        self._folder.unstage(str(country))
+
+    def suspend(self, country: CountryCode, reason: str, *, now: datetime) -> None:
+        """Stage that nothing is sent to a member and nothing of it believed, until it is resumed.
+
+        Raises:
+            CeremonyRefused: it is no member.
+        """
+        self._set_status(country, MemberStatus.SUSPENDED, reason, now=now)
+
+    def resume(self, country: CountryCode, *, now: datetime) -> None:
+        """Stage the end of a suspension.
+
+        Raises:
+            CeremonyRefused: it is no member.
+        """
+        self._set_status(country, MemberStatus.ACTIVE, None, now=now)
+
+    def revoke_key(
+        self, country: CountryCode, kid: KeyId, *, at: datetime, reason: RevocationReason, now: datetime
+    ) -> None:
+        """Stage the revocation of one of a member's message keys: its own officers sign it.
+
+        Raises:
+            CeremonyRefused: its document does not list the key.
+        """
+        member = read_member(self._must(layout.member_path(country)), country, where=layout.member_path(country))
+        if kid not in {key.kid for key in member.keys}:
+            raise CeremonyRefused("The member's document does not list this key.", where=kid)
+        moment = at.replace(microsecond=0)
+        keys = tuple(
+            replace(key, revoked_at=moment, revoked_because=reason) if key.kid == kid else key for key in member.keys
+        )
+        self.set_document(layout.member_path(country), write_member(replace(member, keys=keys)), now=now)
+
+    def rotate_root(self, *, federation: Signers | None = None, online: Officer | None = None, now: datetime) -> None:
+        """Stage a new root: enough of the old officers and enough of the new ones sign it.
+
+        Args:
+            federation: the new officers; None: the same ones, with a new lifetime.
+            online: the new key of snapshot and timestamp; None: the same one.
+            now: the lifetime begins.
+
+        Raises:
+            CeremonyRefused: there is no published root to rotate.
+        """
+        published = self._folder.published(layout.ROOT)
+        if published is None:
+            raise CeremonyRefused("The first root is not published yet; there is nothing to rotate.")
+        old: Root = published.signed
+        root = Root(version=old.version + 1, expires=_end(layout.ROOT, now), consistent_snapshot=True)
+        kept = officer_of(old.keys[old.roles[layout.TIMESTAMP].keyids[0]])
+        _put_signers(root, federation or self.signers(layout.ROOT), online or kept)
+        self._folder.stage(layout.ROOT, Metadata(root))
+        targets = self._folder.published(layout.TARGETS)
+        if targets is not None and not verified_by(root, layout.TARGETS, targets):
+            self.renew(layout.TARGETS, now=now)
+
+    def renew(self, role: str, *, now: datetime) -> None:
+        """Stage the same content with a new lifetime.
+
+        Raises:
+            CeremonyRefused: nothing of that role was published.
+        """
+        if self._current(role) is None:
+            raise CeremonyRefused("Nothing of this role is published yet.", where=role)
+        self._edit(role, lambda targets: None, now=now)
+
+    def discard(self, role: str) -> None:
+        """Forget what is staged of a role.
+
+        Raises:
+            CeremonyRefused: nothing is.
+        """
+        if self._folder.staged(role) is None:
+            raise CeremonyRefused("Nothing of this role waits for signatures.", where=role)
+        self._folder.unstage(role)
+
+    # signing and publishing
+
+    def sign(self, role: str, digest: str, key: OfficerKey) -> StagedRole:
+        """Put an officer's signature under what was shown as that digest; return what is staged now.
+
+        Raises:
+            CeremonyRefused: the staged version is another one by now, or this officer does not sign this role.
+        """
+        shown = self._staged(role)
+        if digest_of(shown) != digest:
+            raise CeremonyRefused("What waits for signatures is not what was shown; look again.", where=role)
+        delegator = self._delegator(role)
+        before = staged_role(self._folder, role, delegator)  # refuses where a document is not the one that is named
+        if key.officer.keyid not in {officer.keyid for officer in (*before.waiting, *before.signed_by)}:
+            raise CeremonyRefused("This officer does not sign this role.", where=role)
+        shown.sign(key.signer, append=True)
+        self._folder.stage(role, shown)
+        return staged_role(self._folder, role, delegator)
+
+    def take_signatures(self, other: Path) -> int:
+        """Add the signatures that the same staged versions got in a copy of the folder; return how many.
+
+        Nothing else is taken: a signature that does not verify is left out when it is counted.
+        """
+        copy, taken = TrustFolder(other), 0
+        for role in self._folder.staged_roles():
+            ours, theirs = self._folder.staged(role), copy.staged(role)
+            if ours is None or theirs is None or ours.signed_bytes != theirs.signed_bytes:
+                continue
+            fresh = {keyid: item for keyid, item in theirs.signatures.items() if keyid not in ours.signatures}
+            ours.signatures.update(fresh)
+            self._folder.stage(role, ours)
+            taken += len(fresh)
+        return taken
+
+    def publish(self, online: OfficerKey, *, now: datetime) -> int:
+        """Publish every role that enough officers have signed, with a new snapshot and timestamp; return its version.
+
+        Without anything complete it renews snapshot and timestamp alone, as must be done weekly.
+
+        Raises:
+            CeremonyRefused: nodes would refuse the result; nothing was published.
+        """
+        return publish(self._folder, online, now=now)
+
+    # inside
+
+    def _current(self, role: str) -> Targets | None:
+        found = self._folder.staged(role) or self._folder.published(role)
+        return found.signed if found is not None else None
+
+    def _staged(self, role: str) -> Metadata[Any]:
+        found = self._folder.staged(role)
+        if found is None:
+            raise CeremonyRefused("Nothing of this role waits for signatures.", where=role)
+        return found
+
+    def _newest_root(self) -> Root:
+        found = self._folder.staged(layout.ROOT) or self._folder.published(layout.ROOT)
+        if found is None:
+            raise CeremonyRefused("There is no root in the folder.", where=str(self.folder))
+        root: Root = found.signed
+        return root
+
+    def _delegator(self, role: str) -> Root | Targets:
+        """Return who says which officers sign a role: root for root and targets, targets for members."""
+        if role in {layout.ROOT, layout.TARGETS}:
+            return self._newest_root()
+        targets = self._current(layout.TARGETS)
+        if targets is None:
+            raise CeremonyRefused("There is no list of members in the folder.", where=str(self.folder))
+        return targets
+
+    def _must(self, path: str) -> bytes:
+        raw = self.document(path)
+        if raw is None:
+            raise CeremonyRefused("There is no such document yet.", where=path)
+        return raw
+
+    def _edit(self, role: str, change: Callable[[Targets], object], *, now: datetime) -> None:
+        """Stage a role's next version with the change: without signatures, and with a new lifetime."""
+        published = self._folder.published(role)
+        current = self._current(role)
+        targets = deepcopy(current) if current is not None else Targets(version=1)
+        targets.version = 1 if published is None else published.signed.version + 1
+        targets.expires = _end(role, now)
+        change(targets)
+        self._folder.stage(role, Metadata(targets))
+
+    def _set_status(self, country: CountryCode, status: MemberStatus, reason: str | None, *, now: datetime) -> None:
+        document = self.federation()
+        if country not in document.members:
+            raise CeremonyRefused("The country is not a member.", where=str(country))
+        changed = replace(document.members[country], status=status, reason=reason)
+        self._write_federation(document, country, changed, now=now)
+
+    def _write_federation(
+        self, document: FederationDocument, country: CountryCode, membership: Membership, *, now: datetime
+    ) -> None:
+        members = {**document.members, country: membership}
+        self.set_document(layout.FEDERATION, write_federation(replace(document, members=members)), now=now)
+
+
+def _end(role: str, now: datetime) -> datetime:
+    return now.replace(microsecond=0) + layout.lifetime(role)
+
+
+def _put_signers(root: Root, federation: Signers, online: Officer) -> None:
+    officers: Sequence[Officer] = federation.officers
+    if online.keyid in {officer.keyid for officer in officers}:
+        raise CeremonyRefused("The online key must not be an officer's key: it lies on a machine that is connected.")
+    for role in (layout.ROOT, layout.TARGETS):
+        for officer in officers:
+            root.add_key(tuf_key(officer), role)
+        root.roles[role].threshold = federation.threshold
+    for role in layout.ONLINE_ROLES:
+        root.add_key(tuf_key(online), role)
+
+
+def _role_and_keys(delegator: Root | Targets, role: str) -> tuple[Any, Any]:
+    if isinstance(delegator, Root):
+        return delegator.roles[role], delegator.keys
+    delegations = delegator.delegations
+    if delegations is None or role not in (delegations.roles or {}):
+        raise CeremonyRefused("The federation has not said who signs for this country.", where=role)
+    return (delegations.roles or {})[role], delegations.keys
+
+
+def _check(path: str, raw: bytes) -> None:
+    if path == layout.FEDERATION:
+        read_federation(raw)
+    elif path == layout.CATALOGUE:
+        load_bundle(raw)
+    elif path == layout.ARRANGEMENTS or path.endswith("/profile.json"):
+        if not isinstance(read_json(raw, where=path), dict):
+            raise TrustListInvalid("This must be an object.", where=path)
+    else:
+        read_member(raw, CountryCode(layout.owner_of(path)), where=path)

@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Facts about telling changes in words."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broker.core.trust import Member
+from broker.trust.changes import Change, compare, lay_out_document
+from broker.trust.member_documents import encode_member
+
+TEXT = st.text(st.characters(codec="ascii", categories=("L",)), min_size=1, max_size=3)
+VALUES = st.recursive(
+    TEXT | st.integers(0, 9) | st.booleans(),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(TEXT, part, min_size=1, max_size=3),
+    max_leaves=6,
+)
+
+
+def test_a_change_is_a_sentence() -> None:
+    """New, gone and changed are told with what there was and is."""
+    changes = compare({"a": "1", "b": "2", "c": "3"}, {"b": "3", "c": "3", "d": "4"})
+    assert [change.sentence for change in changes] == ["gone: a (was 1)", "changed: b is 3 (was 2)", "new: d is 4"]
+    assert changes[0] == Change(place="a", before="1", after=None)
+
+
+def test_the_order_of_a_list_of_keys_is_no_change(ee: Member) -> None:
+    """Keys and offices are named by their ids."""
+    data = encode_member(ee)
+    turned = {**data, "keys": data["keys"][::-1]}
+    assert compare(lay_out_document("x", data), lay_out_document("x", turned)) == ()
+
+
+def test_long_values_are_told_by_their_hash() -> None:
+    """A schema file of the catalogue does not fill the screen, and no change of it goes unseen."""
+    one = compare(lay_out_document("x", {"f": "a" * 1000}), lay_out_document("x", {"f": "a" * 999 + "b"}))
+    assert len(one) == 1
+    assert len(one[0].sentence) < 300
+
+
+@settings(max_examples=100)
+@given(st.dictionaries(TEXT, VALUES, max_size=3), TEXT, st.integers(10, 99))
+def test_every_new_value_is_told(data: dict[str, object], name: str, value: int) -> None:
+    """Whatever is there before, setting a member to another value shows."""
+    after = {**data, name: value}
+    changes = compare(lay_out_document("x", data), lay_out_document("x", after))
+    assert f"x: {name}" in {change.place for change in changes}
+    assert str(value) in json.dumps([change.after for change in changes])

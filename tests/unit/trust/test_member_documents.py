@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Facts about a member's document."""
+
+from __future__ import annotations
+
+import copy
+import json
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broker.core.errors import TrustListInvalid
+from broker.core.ids import CountryCode, SchemaVersion
+from broker.core.trust import Member, RevocationReason
+from broker.trust.member_documents import encode_member, parse_member, read_member, write_member
+
+EE = CountryCode("EE")
+REMOVED = object()
+
+
+def changed(member: Member, path: str, value: Any) -> Any:
+    """Return the member's document with one place changed or removed."""
+    data = copy.deepcopy(encode_member(member))
+    *above, last = [int(part) if part.isdecimal() else part for part in path.split("/")]
+    place: Any = data
+    for part in above:
+        place = place[part]
+    if value is REMOVED:
+        del place[last]
+    else:
+        place[last] = value
+    return data
+
+
+def test_a_member_reads_back(ee: Member) -> None:
+    """Keys, offices with hours and contact points, versions: everything comes back."""
+    whole = replace(ee, procedures={"family-tracing": (SchemaVersion("1.0"), SchemaVersion("1.10"))})
+    assert read_member(write_member(whole), EE, where="here") == whole
+
+
+def test_a_revoked_key_reads_back_with_its_reason(ee: Member) -> None:
+    """Time and reason stand together."""
+    at = ee.keys[0].not_before + timedelta(days=1)
+    gone = replace(ee.keys[0], revoked_at=at, revoked_because=RevocationReason.SUPERSEDED)
+    member = replace(ee, keys=(gone, *ee.keys[1:]))
+    assert read_member(write_member(member), EE, where="here") == member
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "where"),
+    [
+        ("format", "trm-member/2", "/format"),
+        ("country", "FI", "/country"),
+        ("country", "UK", "/country"),
+        ("keys", {}, "/keys"),
+        ("keys", REMOVED, "/keys"),
+        ("more", 1, "/more"),
+        ("keys/0/jwk/kty", "RSA", "/keys/0/jwk"),
+        ("keys/0/not_before", "2026-11-22 03:00:00", "/keys/0/not_before"),
+        ("keys/0/not_before", "2026-11-22T03:00:00+00:00", "/keys/0/not_before"),
+        ("keys/0/sign_until", "2026-11-22T03:00:00Z", "/keys/0/sign_until"),
+        ("keys/0/accept_until", "2027-12-22T03:00:00Z", "/keys/0/accept_until"),
+        ("keys/0/revoked", {"at": "2026-11-23T00:00:00Z"}, "/keys/0/revoked/reason"),
+        ("keys/0/revoked", {"at": "2026-11-23T00:00:00Z", "reason": "bored"}, "/keys/0/revoked/reason"),
+        ("keys/0/revoked", REMOVED, "/keys/0/revoked"),
+        ("authorities/0/id", "Child Protection", "/authorities/0/id"),
+        ("authorities/0/name", " ", "/authorities/0/name"),
+        ("authorities/0/name", "a\u202eb", "/authorities/0/name"),
+        ("authorities/0/languages", ["Estonian"], "/authorities/0/languages/0"),
+        ("authorities/0/competences", ["may do all"], "/authorities/0/competences/0"),
+        ("authorities/0/time_zone", None, "/authorities/0/time_zone"),
+        ("authorities/0/time_zone", "../etc/passwd", "/authorities/0/time_zone"),
+        ("authorities/0/opening_hours/0/days", [], "/authorities/0/opening_hours/0/closes"),
+        ("authorities/0/opening_hours/0/days", ["mon", "mon"], "/authorities/0/opening_hours/0/days"),
+        ("authorities/0/opening_hours/0/opens", "8:00", "/authorities/0/opening_hours/0/opens"),
+        ("authorities/0/opening_hours/0/opens", "25:00", "/authorities/0/opening_hours/0/opens"),
+        ("authorities/0/opening_hours/0/closes", "07:00", "/authorities/0/opening_hours/0/closes"),
+        ("authorities/0/contact_points/0/kind", "fax", "/authorities/0/contact_points/0/kind"),
+        ("authorities/0/contact_points/0/value", "", "/authorities/0/contact_points/0/value"),
+        ("messages", [], "/messages"),
+        ("messages", {"Family Tracing": ["1.0"]}, "/messages"),
+        ("messages", {"family-tracing.request": []}, "/messages/family-tracing.request"),
+        ("messages", {"family-tracing.request": ["1.1", "1.0"]}, "/messages/family-tracing.request"),
+        ("procedures", {"Tracing": ["1.0"]}, "/procedures"),
+    ],
+)
+def test_what_has_not_its_form_is_refused_with_its_place(ee: Member, path: str, value: Any, where: str) -> None:
+    """One wrong member, one place."""
+    with pytest.raises(TrustListInvalid) as caught:
+        parse_member(EE, changed(ee, path, value))
+    assert caught.value.where == where
+
+
+@pytest.mark.parametrize("name", ["keys", "authorities"])
+def test_nothing_is_listed_twice(ee: Member, name: str) -> None:
+    """Two entries of one key or office could say two things."""
+    data = encode_member(ee)
+    data[name] = [*data[name], data[name][0]]
+    with pytest.raises(TrustListInvalid, match="twice"):
+        parse_member(EE, data)
+
+
+def test_a_name_twice_in_an_object_is_refused(ee: Member) -> None:
+    """Two readers would believe two things."""
+    raw = write_member(ee).replace(b'"country": "EE"', b'"country": "FI",\n  "country": "EE"')
+    with pytest.raises(TrustListInvalid) as caught:
+        read_member(raw, EE, where="members/EE.json")
+    assert (caught.value.where, caught.value.rule) == ("members/EE.json", "malformed")
+
+
+@settings(max_examples=60)
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(), part, max_size=3), max_leaves=8))  # fmt: skip
+def test_any_json_is_a_member_or_refused(value: Any) -> None:
+    """No other exception comes out."""
+    with pytest.raises(TrustListInvalid):
+        read_member(json.dumps(value).encode("utf-8"), EE, where="here")
