@@ -25,12 +25,12 @@ from broker.core.errors import (
     Forbidden,
     HeaderInvalid,
     NotCanonical,
-    NotFound,
     SchemaInvalid,
 )
-from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, ProcedureId
+from broker.core.ids import CountryCode, MessageId, MessageType, ProcedureId
 from broker.core.messages import Submission
 from broker.core.receipts import Receipt
+from broker.finding import find_message
 from broker.logs import Event, Log
 from broker.ports import Reader
 from broker.rows import Accepted, InboxState, MessageFilter, MessageRow, OutboxState
@@ -111,12 +111,19 @@ class Messages:
 
         Raises:
             NotFound: it is not here or another authority's.
+            AmbiguousMessage: several countries used its id, and the query does not say which one is meant.
         """
-        Query(request).finish()
+        query = Query(request)
+        direction, peer = query.take("direction", Direction), query.take("peer", CountryCode)
+        query.finish()
         wanted, authority = path_id(request, MessageId), request[PRINCIPAL].authority
-        found = await self._services.store.read(lambda reader: self._find(reader, wanted, authority))
-        if found is None:
-            raise NotFound
+
+        def look(reader: Reader) -> tuple[MessageRow, tuple[Receipt, ...]]:
+            row = find_message(reader, wanted, authority, direction=direction, peer=peer)
+            author = self._services.us if row.direction == Direction.OUT else row.peer
+            return row, reader.receipts_about(author, row.id)
+
+        found = await self._services.store.read(look)
         return views.answer(views.message(*found))
 
     async def mark_opened(self, request: web.Request) -> web.Response:
@@ -124,10 +131,15 @@ class Messages:
 
         Raises:
             NotFound: there is no such received message for the authority.
+            AmbiguousMessage: several countries used its id, and no peer is named.
         """
-        Query(request).finish()
+        query = Query(request)
+        peer = query.take("peer", CountryCode)
+        query.finish()
         principal, wanted = request[PRINCIPAL], path_id(request, MessageId)
-        at = await self._services.open_message(wanted, authority=principal.authority, actor=principal.subject)
+        at = await self._services.open_message(
+            wanted, authority=principal.authority, actor=principal.subject, peer=peer
+        )
         self._log.info(Event.MESSAGE_OPENED, message=wanted)
         return views.answer({"message": str(wanted), "opened": time_to_text(at)})
 
@@ -158,15 +170,6 @@ class Messages:
         found = await asyncio.to_thread(explain, data)  # slow on a large hostile document
         faults = [replace(fault, pointer=self._places.known(fault.pointer)) for fault in found]
         return problems.respond(error, faults=faults)
-
-    def _find(
-        self, reader: Reader, wanted: MessageId, authority: AuthorityId
-    ) -> tuple[MessageRow, tuple[Receipt, ...]] | None:
-        row = reader.message(wanted, authority)
-        if row is None:
-            return None
-        author = self._services.us if row.direction == Direction.OUT else row.peer
-        return row, reader.receipts_about(author, row.id)
 
 
 def _state(text: str) -> str:

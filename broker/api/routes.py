@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from broker.api.tokens import Role
 from broker.core.errors import (
+    AmbiguousMessage,
     BadCursor,
     BasisNotAllowed,
     BrokerError,
@@ -76,11 +77,13 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         name="readMessage", method="GET", path="/messages/{id}", roles=_CASEWORK, answer="Message",
-        summary="Read one message: header, body and the evidence about it.", errors=(NotFound,),
+        summary="Read one message: header, body and the evidence about it.",
+        query=("direction", "peer"), errors=(NotFound, AmbiguousMessage),
     ),
     Route(
         name="markOpened", method="POST", path="/messages/{id}/opened", roles=_CASEWORK, answer="Opened",
-        summary="State that a person has seen a received message; its sender gets a signed receipt.", errors=(NotFound,),
+        summary="State that a person has seen a received message; its sender gets a signed receipt.",
+        query=("peer",), errors=(NotFound, AmbiguousMessage),
     ),
     Route(
         name="listProcedures", method="GET", path="/procedures", roles=_CASEWORK, answer="ProcedureList",

@@ -22,6 +22,10 @@ AsOffice = Annotated[
     str | None, typer.Option("--authority", help="Act for this office; not needed where the node has only one.")
 ]
 
+AsPeer = Annotated[
+    str | None, typer.Option("--peer", help="Where several countries used one id: the other country, e.g. FI.")
+]
+
 
 def run(arguments: list[str]) -> int:
     """Run the command that the arguments name and return its exit code."""
@@ -232,6 +236,8 @@ def show(
     message: Annotated[str, typer.Argument(help="The message's id, as 'trm inbox' shows it.")],
     home: Home,
     authority: AsOffice = None,
+    peer: AsPeer = None,
+    direction: Annotated[str, typer.Option("--direction", help="Where an id is used both ways: in or out.")] = "all",
     opened: Annotated[
         bool, typer.Option("--opened", help="Also tell the sender that an officer has seen it (a signed receipt).")
     ] = False,
@@ -247,13 +253,14 @@ def show(
     """
     from broker.cli.messages import show as work
 
-    work(message, home, authority=authority, opened=opened, as_json=as_json)
+    work(message, home, authority=authority, peer=peer, direction=direction, opened=opened, as_json=as_json)
 
 
 def timeline(
     procedure: Annotated[str, typer.Argument(help="The procedure's id, or the id of one of its messages.")],
     home: Home,
     authority: AsOffice = None,
+    peer: AsPeer = None,
     as_json: AsJson = False,
 ) -> None:
     """Show what happened in a procedure, and its digest.
@@ -266,7 +273,7 @@ def timeline(
     """
     from broker.cli.messages import timeline as work
 
-    work(procedure, home, authority=authority, as_json=as_json)
+    work(procedure, home, authority=authority, peer=peer, as_json=as_json)
 
 
 def validate(

@@ -20,12 +20,14 @@ from broker.cli.input import parsed, read_json
 from broker.core.content import time_to_text
 from broker.core.errors import BadRequest, NotFound
 from broker.core.ids import AuthorityId, CountryCode, MessageId, ProcedureId
+from broker.finding import find_message
 from broker.rows import MessageFilter, MessageRow
 from broker.settings import Settings
 
 if TYPE_CHECKING:
     from broker.flows.inspect import ProcedureView, TimelineLine
     from broker.office import Office
+    from broker.ports import Reader
 
 __all__ = ["inbox", "office_of", "show", "submit", "timeline"]
 
@@ -87,11 +89,10 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
         BadRequest: no such direction or office.
         NodeError: the store cannot be read.
     """
-    if direction not in _DIRECTIONS:
-        raise BadRequest("The direction is in, out or all.", where="--direction")
+    way = _way(direction)
 
     async def work(office: Office, settings: Settings) -> Any:
-        wanted = MessageFilter(direction=_DIRECTIONS[direction], authority=office_of(settings, office, authority))
+        wanted = MessageFilter(direction=way, authority=office_of(settings, office, authority))
         return await office.store.read(lambda reader: reader.messages(wanted, cursor=None, limit=limit))
 
     rows = _with_office(home, work).items
@@ -109,23 +110,31 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
     output.answer({"items": [_item(row) for row in rows]}, as_json=as_json, people=people)
 
 
-def show(message: str, home: Path, *, authority: str | None, opened: bool, as_json: bool) -> None:
+def show(
+    message: str,
+    home: Path,
+    *,
+    authority: str | None,
+    peer: str | None,
+    direction: str,
+    opened: bool,
+    as_json: bool,
+) -> None:
     """Show one message with its content; with `opened`, also owe its sender the receipt.
 
     Raises:
         NotFound: it is not here, or another office's.
+        AmbiguousMessage: several countries used its id, and the options do not say which one is meant.
         NodeError: the store cannot be read.
     """
-    wanted = parsed(MessageId, message, "ID")
+    wanted, other = parsed(MessageId, message, "ID"), _country(peer)
+    way = "in" if opened else _way(direction)
 
     async def work(office: Office, settings: Settings) -> Any:
         us = office_of(settings, office, authority)
         if opened:
-            await office.open_message(wanted, authority=us, actor=_actor())
-        row = await office.store.read(lambda reader: reader.message(wanted, us))
-        if row is None:
-            raise NotFound
-        return row
+            await office.open_message(wanted, authority=us, actor=_actor(), peer=other)
+        return await office.store.read(lambda reader: find_message(reader, wanted, us, direction=way, peer=other))
 
     row = _with_office(home, work)
     content = json.loads(row.content) if row.content is not None else None
@@ -138,21 +147,18 @@ def show(message: str, home: Path, *, authority: str | None, opened: bool, as_js
     output.answer({**_item(row), "content": content}, as_json=as_json, people=people)
 
 
-def timeline(work: str, home: Path, *, authority: str | None, as_json: bool) -> None:
+def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, as_json: bool) -> None:
     """Show every step of a procedure, named by its own id or one of its messages', and the record's digest.
 
     Raises:
         NotFound: it is not here, or another office's.
         NodeError: the store cannot be read.
     """
-    named = parsed(ProcedureId, work, "ID")  # a message's id has the same form
+    named, other = parsed(ProcedureId, work, "ID"), _country(peer)  # a message's id has the same form
 
     async def look(office: Office, settings: Settings) -> Any:
         us = office_of(settings, office, authority)
-        row = await office.store.read(lambda reader: reader.message(MessageId(named), us))
-        wanted = _procedure(row) if row is not None else named
-        if wanted is None:
-            raise NotFound
+        wanted = await office.store.read(lambda reader: _named(reader, named, us, other))
         return (
             await office.inspect.procedure(wanted, authority=us),
             await office.inspect.timeline(wanted, authority=us),
@@ -242,6 +248,26 @@ def _addressed(data: Any, *, authority: str | None, to: str | None, procedure: s
     if procedure is not None:
         changed["procedure"] = str(parsed(ProcedureId, procedure, "--procedure"))
     return changed
+
+
+def _named(reader: Reader, named: ProcedureId, us: AuthorityId, peer: CountryCode | None) -> ProcedureId:
+    """Return the procedure of that id, else that of the message: no message's id may stand for a procedure's."""
+    if reader.procedure(named, us) is not None:
+        return named
+    found = _procedure(find_message(reader, MessageId(named), us, peer=peer))
+    if found is None:
+        raise NotFound
+    return found
+
+
+def _country(named: str | None) -> CountryCode | None:
+    return None if named is None else parsed(CountryCode, named, "--peer")
+
+
+def _way(direction: str) -> str | None:
+    if direction not in _DIRECTIONS:
+        raise BadRequest("The direction is in, out or all.", where="--direction")
+    return _DIRECTIONS[direction]
 
 
 def _actor() -> str:

@@ -130,6 +130,22 @@ class NotAllowed(SenderError):
     who = Actor.CALLER
 
 
+class AmbiguousMessage(SenderError):
+    """Several messages have this id; the peer or the direction says which one is meant."""
+
+    code = "ambiguous-message"
+    http_status = 409
+    who = Actor.CALLER
+
+
+class AlreadySettled(SenderError):
+    """The message needs no sending again: it was read or refused by the other country."""
+
+    code = "already-settled"
+    http_status = 409
+    who = Actor.CALLER
+
+
 class BasisNotAllowed(SenderError):
     """The legal basis is not one that this message type may rest on."""
 

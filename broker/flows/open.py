@@ -8,9 +8,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from broker.core.delivery import AuditAction
-from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.receipts import Receipt, ReceiptKind
+from broker.finding import find_message
 from broker.ports import Clock, Store, Transaction
 from broker.rows import AuditRow, MessageRow
 
@@ -26,15 +26,16 @@ class Open:
         self._clock = clock
         self._wake = wake
 
-    async def __call__(self, message: MessageId, *, authority: AuthorityId, actor: str) -> datetime:
+    async def __call__(
+        self, message: MessageId, *, authority: AuthorityId, actor: str, peer: CountryCode | None = None
+    ) -> datetime:
         """Return when the message was first opened.
 
         Raises:
             NotFound: there is no such inbound message for that authority.
+            AmbiguousMessage: several countries used its id, and no peer is named.
         """
-        row = await self._store.read(lambda reader: reader.message(message, authority))
-        if row is None or row.direction != "in":
-            raise NotFound
+        row = await self._store.read(lambda reader: find_message(reader, message, authority, direction="in", peer=peer))
         if row.opened is not None:
             return row.opened
         at = await self._store.run(lambda tx: self._mark(tx, row, actor))

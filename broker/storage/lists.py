@@ -17,7 +17,7 @@ from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.execution import Execution
 from broker.storage.tables import inbox, inbox_content, outbox, outbox_content
 
-__all__ = ["find_message", "list_messages"]
+__all__ = ["list_messages", "messages_of"]
 
 _SHAPE = (int, str, str, str)  # of a sort key: at, id, direction, peer
 
@@ -83,10 +83,10 @@ def list_messages(db: Execution, wanted: MessageFilter, *, cursor: str | None, l
     return Page(items=items, next=to_cursor(_key(found[limit - 1])) if items and len(found) > limit else None)
 
 
-def find_message(db: Execution, message: MessageId, authority: AuthorityId | None) -> MessageRow | None:
-    """Return one message with its content; where several countries used its id, the newest that may be seen."""
+def messages_of(db: Execution, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
+    """Return what may be seen of the messages that have this id, ours first, with their content."""
     rows = [*db.listed(_ONE_OUT, {"message": message}), *db.listed(_ALL_IN, {"message": message})]
-    return next((_row(row) for row in rows if authority in {None, row.authority}), None)
+    return tuple(_row(row) for row in rows if authority in {None, row.authority})
 
 
 def _limited(

@@ -17,7 +17,7 @@ from broker.storage import held, people, procedures, receipts
 from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.execution import Execution
-from broker.storage.lists import find_message, list_messages
+from broker.storage.lists import list_messages, messages_of
 from broker.storage.tables import attention, audit, counter, inbox, outbox, parked, procedure, quarantine, receipt
 
 __all__ = ["SqlReader"]
@@ -52,8 +52,8 @@ class SqlReader:
     def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page:
         return list_messages(self._db, wanted, cursor=cursor, limit=limit)
 
-    def message(self, message: MessageId, authority: AuthorityId | None) -> MessageRow | None:
-        return find_message(self._db, message, authority)
+    def messages_of(self, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
+        return messages_of(self._db, message, authority)
 
     def procedures(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page:
         last = from_cursor(cursor, (int, str))

@@ -132,26 +132,25 @@ class ReaderContract:
     async def test_a_message_alone_has_its_content(self, store: Store) -> None:
         """Outbound first where both directions use the id."""
         await fill(store)
-        sent = await store.read(lambda reader: reader.message(message_id(5), None))
-        assert sent is not None
+        sent, *_ = await store.read(lambda reader: reader.messages_of(message_id(5), None))
         assert (sent.direction, sent.content) == ("out", outgoing(5, act="result", in_procedure=2).content)
         await store.run(lambda tx: tx.mark_opened(FI, message_id(2), at=later(50)))
-        received = await store.read(lambda reader: reader.message(message_id(2), BOARD))
-        assert received is not None
+        (received,) = await store.read(lambda reader: reader.messages_of(message_id(2), BOARD))
         assert (received.direction, received.content, received.peer) == ("in", incoming(2).content, FI)
         assert (received.header, received.state, received.opened) == (incoming(2).header, "opened", later(50))
 
     async def test_a_message_is_hidden_from_other_authorities(self, store: Store) -> None:
-        """Another authority's is as absent as an unknown one, and a namesake of its own is found."""
+        """Another authority's is as absent as an unknown one, and a namesake of its own stands beside it."""
         await fill(store)
-        assert await store.read(lambda reader: reader.message(message_id(3), BOARD)) is None
-        assert await store.read(lambda reader: reader.message(message_id(99), BOARD)) is None
-        assert await store.read(lambda reader: reader.message(message_id(7), None)) is None
+        assert await store.read(lambda reader: reader.messages_of(message_id(3), BOARD)) == ()
+        assert await store.read(lambda reader: reader.messages_of(message_id(99), BOARD)) == ()
+        assert await store.read(lambda reader: reader.messages_of(message_id(7), None)) == ()
         await store.run(lambda tx: tx.add_inbox(incoming(2, sender=SE, authority=COURT), next_at=NOW))
         for authority, sender in ((BOARD, FI), (COURT, SE)):
-            row = await store.read(lambda reader, a=authority: reader.message(message_id(2), a))  # type: ignore[misc]
-            assert row is not None
-            assert row.peer == sender
+            rows = await store.read(lambda reader, a=authority: reader.messages_of(message_id(2), a))  # type: ignore[misc]
+            assert [row.peer for row in rows] == [sender]
+        every = await store.read(lambda reader: reader.messages_of(message_id(2), None))
+        assert {row.peer for row in every} == {FI, SE}
 
     async def test_procedures_are_listed_per_authority(self, store: Store) -> None:
         """Newest first; one alone only to its own authority."""

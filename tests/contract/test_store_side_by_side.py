@@ -93,7 +93,7 @@ def _page(number: int, wanted: MessageFilter, limit: int) -> Step:
     def step(_: Transaction, reader: SqlReader) -> Any:
         first = reader.messages(wanted, cursor=None, limit=limit)
         following = reader.messages(wanted, cursor=first.next, limit=limit) if first.next else None
-        return first, following, reader.message(message_id(number), wanted.authority)
+        return first, following, reader.messages_of(message_id(number), wanted.authority)
 
     return step
 

@@ -343,14 +343,14 @@ def receive(store: Store, catalogue: Catalogue, services: ApiServices) -> Callab
     """Put a believed message of FI into the inbox, as the receive flow does."""
     ids = SeededIds("inbound", services.clock)
 
-    async def put(authority: str = OURS) -> MessageId:
+    async def put(authority: str = OURS, *, sender: CountryCode = FI, known: MessageId | None = None) -> MessageId:
         table = catalogue.table("family-tracing")
         ref = ProcedureRef(id=ids.procedure_id(), name=table.procedure, version=table.version, digest=table.digest)
         header = Header(
-            id=ids.message_id(),
+            id=known or ids.message_id(),
             type=MessageType("family-tracing.request"),
             version=catalogue.newest(MessageType("family-tracing.request")),
-            sender=Party(country=FI, authority=THEIRS),
+            sender=Party(country=sender, authority=THEIRS),
             recipient=Party(country=EE, authority=AuthorityId(authority)),
             created=services.clock.now(),
             exercise=True,
@@ -372,17 +372,19 @@ def _receive(tx: Transaction, header: Header, ref: ProcedureRef, services: ApiSe
     written = entry_of(header, {"child": "Test-Maarika Näidis"}, OutboxKind.MESSAGE)
     now = services.clock.now()
     row = ProcedureRow(
-        ref=ref, peer=FI, opener=FI, our_authority=header.recipient.authority, peer_authority=THEIRS,
+        ref=ref, peer=header.sender.country, opener=header.sender.country, our_authority=header.recipient.authority, peer_authority=THEIRS,
         case_ref=header.case_ref, exercise=True, opened=now, state="REQUESTED",
     )  # fmt: skip
     tx.add_procedure(row)
     entry = InboxEntry(
-        id=header.id, sender=FI, digest=written.digest, content=written.content, header=header, procedure=ref.id,
+        id=header.id, sender=header.sender.country, digest=written.digest, content=written.content, header=header, procedure=ref.id,
         raw_sha256=Digest("ab" * 32), received=now, signer_kids=(KeyId("A" * 43), KeyId("B" * 43)), trust_version=1,
     )  # fmt: skip
     tx.add_record_entry(
         ref.id,
-        RecordEntry(digest=written.digest, message=header.id, author=FI, act=header.type.act, parents=()),
+        RecordEntry(
+            digest=written.digest, message=header.id, author=header.sender.country, act=header.type.act, parents=()
+        ),
     )
     tx.add_inbox(entry, next_at=now)
 

@@ -331,6 +331,27 @@ async def test_other_authority_sees_nothing(
     assert read.json["state"] == "recorded"
 
 
+async def test_an_id_that_two_countries_use_is_read_by_its_peer(
+    desk: Any, receive: Callable[..., Any], assert_problem: Callable[..., Any]
+) -> None:
+    """The id alone is refused with both countries named; with a peer it is read and opened, and only that one."""
+    message = await receive()
+    await receive(sender="SE", known=message)
+    path, token = f"{MESSAGES}/{message}", desk.token()
+
+    problem = assert_problem(await desk.ask("GET", path, token=token), 409, "ambiguous-message")
+    assert "FI" in problem["detail"]
+    assert "SE" in problem["detail"]
+    assert_problem(await desk.ask("POST", f"{path}/opened", token=token), 409, "ambiguous-message")
+    assert (await desk.ask("POST", f"{path}/opened?peer=SE", token=token)).status == 200
+    states = {peer: (await desk.ask("GET", f"{path}?peer={peer}", token=token)).json for peer in ("FI", "SE")}
+    assert {peer: (read["peer"], read["state"]) for peer, read in states.items()} == {
+        "FI": ("FI", "recorded"), "SE": ("SE", "opened"),
+    }  # fmt: skip
+    assert_problem(await desk.ask("GET", f"{path}?peer=FI&direction=out", token=token), 404, "not-found")
+    assert_problem(await desk.ask("GET", f"{path}?peer=1", token=token), 400, "bad-request", where="query peer")
+
+
 async def test_opening_is_stated_once(desk: Any, receive: Callable[..., Any]) -> None:
     """Marking a received message opened gives the first time again, and the evidence says so."""
     message = await receive()

@@ -106,6 +106,21 @@ def test_another_offices_message_is_not_shown(trm, home, request_file):
     assert (ran.code, ran.json["error"]["code"]) == (1, "not-found")
 
 
+def test_the_peer_and_the_direction_narrow_what_an_id_means(trm, home, request_file, office):
+    """Our message to Finland is shown for Finland, and is none of another country's or a received one."""
+    message = trm("submit", request_file, "--home", home, "--json").json["message"]
+    shown = {
+        options: trm("show", message, "--home", home, "--authority", office, *options.split(), "--json")
+        for options in ("--peer FI", "--direction out", "--peer SE", "--direction in", "--peer Finland")
+    }
+
+    assert [ran.code for ran in shown.values()] == [0, 0, 1, 1, 1]
+    assert shown["--peer FI"].json["peer"] == "FI"
+    assert shown["--peer SE"].json["error"]["code"] == "not-found"
+    assert shown["--peer Finland"].json["error"]["where"] == "--peer"
+    assert trm("timeline", message, "--home", home, "--authority", office, "--peer", "SE", "--json").code == 1
+
+
 def test_our_own_message_cannot_be_opened(trm, home, request_file, office):
     """Only what was received can be marked as seen."""
     message = trm("submit", request_file, "--home", home, "--json").json["message"]
