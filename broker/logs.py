@@ -74,6 +74,7 @@ class Event(StrEnum):
     MESSAGE_HANDED_OVER = "message.handed-over"
     MESSAGE_HANDOVER_FAILED = "message.handover-failed"
     MESSAGE_OPENED = "message.opened"
+    MESSAGE_RESENT = "message.resent"
     RECEIPTS_SENT = "receipts.sent"
     RECEIPT_RECEIVED = "receipt.received"
     PROCEDURE_ALARM = "procedure.alarm"

@@ -186,6 +186,7 @@ class Node:
             open_message=office.open_message,
             inspect=office.inspect,
             attend=office.attend,
+            resend=office.resend,
             catalogue=office.catalogue,
             tokens=_token_verifier(office),
             clock=office.clock,

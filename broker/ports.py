@@ -229,15 +229,25 @@ class Transaction(Protocol):
         ...
 
     def mark_published(self, message: MessageId, *, at: datetime, token: str) -> bool:
-        """RECORDED → PUBLISHED (receipts: → DONE), lease released. False: the lease was lost."""
+        """RECORDED → PUBLISHED, or the step reached before (receipts: → DONE), lease released. False: it was lost."""
         ...
 
     def retry_outbox(self, message: MessageId, *, next_at: datetime, error: str, token: str) -> bool:
         """Count an attempt, set the next one, release the lease."""
         ...
 
-    def reopen_outbox(self, message: MessageId, *, now: datetime, reseal: bool, count_resend: bool) -> bool:
-        """Back to RECORDED for another publish; with reseal the sealed bytes are dropped. False: already final."""
+    def reopen_outbox(
+        self, message: MessageId, *, now: datetime, reseal: bool, count_resend: bool, delivered_too: bool = False
+    ) -> bool:
+        """Back to RECORDED for another publish; with reseal the sealed bytes are dropped. False: already final.
+
+        Args:
+            message: the entry.
+            now: when it is due.
+            reseal: drop the sealed bytes.
+            count_resend: it is one of those that the node makes by itself.
+            delivered_too: also what was delivered or handed over; publishing brings it back to the step it had reached.
+        """
         ...
 
     def settle_outbox(self, message: MessageId, receipt: Receipt) -> bool:

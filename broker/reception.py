@@ -247,7 +247,8 @@ class Reception:
                 # A peer's clock that is ahead must not put off the calls for what is overdue; the receipt keeps its time.
                 tx.settle_outbox(receipt.message, replace(receipt, at=min(receipt.at, now)))
                 if brief.attended:
-                    tx.resolve_attentions(AttentionCode.overdue(), receipt.message, at=now, by="node")
+                    ended = (*AttentionCode.overdue(), AttentionCode.NOT_SENT)
+                    tx.resolve_attentions(ended, receipt.message, at=now, by="node")
         self._remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "")
 
     def _apply(self, tx: Transaction, brief: OutboxBrief, receipt: Receipt, now: datetime) -> bool:
@@ -268,8 +269,11 @@ class Reception:
         published, becomes overdue, and a person is called.
         """
         row = tx.outbox(receipt.message)
-        if row is not None and row.resends < RESENDS_BY_ITSELF:
-            tx.reopen_outbox(receipt.message, now=now, reseal=True, count_resend=True)
+        if row is None or row.resends >= RESENDS_BY_ITSELF:
+            return
+        if tx.reopen_outbox(receipt.message, now=now, reseal=True, count_resend=True):
+            detail = receipt.code or ""
+            tx.audit(AuditRow(at=now, actor="node", action=AuditAction.RESENT, subject=receipt.message, detail=detail))
 
     def _remember(
         self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, action: AuditAction, detail: str

@@ -19,6 +19,7 @@ from broker.flows.inspect import Inspect
 from broker.flows.open import Open
 from broker.flows.receive import Receive
 from broker.flows.refresh_trust import RefreshTrust
+from broker.flows.resend import Resend
 from broker.flows.submit import Submit
 from broker.flows.watch import Watch
 from broker.ledger import Ledger
@@ -43,6 +44,7 @@ class Desk:
     open_message: Open
     inspect: Inspect
     attend: Attend
+    resend: Resend
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +99,7 @@ def wire_desk(
         open_message=Open(us=us, store=store, clock=clock, wake=wake),
         inspect=Inspect(us=us, store=store, ledger=ledger),
         attend=Attend(store=store, clock=clock),
+        resend=Resend(store=store, clock=clock, wake=wake),
     )
 
 

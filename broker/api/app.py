@@ -50,6 +50,7 @@ def _handlers(services: ApiServices) -> dict[str, Handler]:
         "listMessages": messages.list,
         "readMessage": messages.read,
         "markOpened": messages.mark_opened,
+        "resendMessage": messages.resend,
         "listProcedures": procedures.list,
         "readProcedure": procedures.read,
         "listActions": procedures.actions,

@@ -10,15 +10,11 @@ from __future__ import annotations
 from aiohttp import web
 
 from broker.api import views
-from broker.api.requests import PRINCIPAL, Query, number, path_id
+from broker.api.requests import PRINCIPAL, WHOLE_NODE, Query, number, path_id, scope
 from broker.api.services import ApiServices
-from broker.api.tokens import Principal, Role
 from broker.core.errors import Forbidden
-from broker.core.ids import AuthorityId
 
 __all__ = ["AttentionList", "AuditTrail"]
-
-_NODE = "node"
 
 
 class AttentionList:
@@ -33,7 +29,7 @@ class AttentionList:
         Raises:
             BadRequest, BadCursor: a parameter is wrong.
         """
-        authority = _scope(request[PRINCIPAL])
+        authority = scope(request[PRINCIPAL])
         query = Query(request)
         open_only = query.take("open", _truth) is not False
         cursor, limit = query.page(self._services.limits)
@@ -51,7 +47,7 @@ class AttentionList:
         Query(request).finish()
         principal = request[PRINCIPAL]
         await self._services.attend.resolve(
-            path_id(request, number), actor=principal.subject, authority=_scope(principal)
+            path_id(request, number), actor=principal.subject, authority=scope(principal)
         )
         return web.Response(status=204)
 
@@ -70,16 +66,10 @@ class AuditTrail:
             BadRequest, BadCursor: a parameter is wrong.
         """
         cursor, limit = Query(request).page(self._services.limits)
-        if request[PRINCIPAL].authority != _NODE:
+        if request[PRINCIPAL].authority != WHOLE_NODE:
             raise Forbidden("The audit trail is the whole node's; the token must be of the authority `node`.")
         listed = await self._services.store.read(lambda reader: reader.audit(cursor=cursor, limit=limit))
         return views.answer(views.page(listed, views.audit_row))
-
-
-def _scope(principal: Principal) -> AuthorityId | None:
-    """Return the office that a list is limited to; None is the whole node."""
-    whole = principal.authority == _NODE and principal.role in {Role.ADMIN, Role.AUDITOR}
-    return None if whole else principal.authority
 
 
 def _truth(text: str) -> bool:

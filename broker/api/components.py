@@ -10,6 +10,7 @@ from typing import Any
 from broker.api.messages import STATES, Direction
 from broker.api.services import casework_types
 from broker.catalogue import Catalogue
+from broker.core.delivery import ResendReason
 from broker.core.errors import Actor, BrokerError, by_code
 from broker.core.ids import (
     AuthorityId,
@@ -74,6 +75,8 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
         "MessageList": _list("MessageItem"),
         "Receipt": _receipt(),
         "Message": _message(item),
+        "Resend": _object({"reason": {"type": "string", "enum": [str(reason) for reason in ResendReason.of_people()]}}),
+        "Resent": _object({"message": identifier(MessageId), "at": _TIME}),
         "Opened": _object({"message": identifier(MessageId), "opened": _TIME}),
         "ProcedureItem": procedure,
         "ProcedureList": _list("ProcedureItem"),

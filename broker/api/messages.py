@@ -13,10 +13,11 @@ from aiohttp import web
 
 from broker.api import problems, views
 from broker.api.places import Places
-from broker.api.requests import PRINCIPAL, Query, idempotency_key, path_id, read_json
+from broker.api.requests import PRINCIPAL, Query, idempotency_key, path_id, read_json, scope
 from broker.api.routes import PREFIX
 from broker.api.services import ApiServices, casework_types
 from broker.core.content import time_to_text
+from broker.core.delivery import ResendReason
 from broker.core.errors import (
     BadRequest,
     BasisNotAllowed,
@@ -143,6 +144,21 @@ class Messages:
         self._log.info(Event.MESSAGE_OPENED, message=wanted)
         return views.answer({"message": str(wanted), "opened": time_to_text(at)})
 
+    async def resend(self, request: web.Request) -> web.Response:
+        """Send one of our messages once more; 202 says that it will be.
+
+        Raises:
+            BadRequest: the body is not one known reason.
+            NotFound: there is no such message of the authority's own.
+            AlreadySettled: nothing of its evidence is missing.
+        """
+        Query(request).finish()
+        principal, wanted = request[PRINCIPAL], path_id(request, MessageId)
+        reason = _reason(await read_json(request, self._services.limits))
+        at = await self._services.resend(wanted, authority=scope(principal), actor=principal.subject, reason=reason)
+        self._log.info(Event.MESSAGE_RESENT, message=wanted)
+        return views.answer({"message": str(wanted), "at": time_to_text(at)}, status=202)
+
     def _account(self, submission: Submission, accepted: Accepted) -> None:
         peer = submission.recipient.country
         if not accepted.repeated:
@@ -170,6 +186,13 @@ class Messages:
         found = await asyncio.to_thread(explain, data)  # slow on a large hostile document
         faults = [replace(fault, pointer=self._places.known(fault.pointer)) for fault in found]
         return problems.respond(error, faults=faults)
+
+
+def _reason(data: Any) -> ResendReason:
+    given = data["reason"] if isinstance(data, dict) and data.keys() == {"reason"} else None
+    if given not in ResendReason.of_people():
+        raise BadRequest("The body gives one reason, of the list in the API's description.", where="/reason")
+    return ResendReason(given)
 
 
 def _state(text: str) -> str:

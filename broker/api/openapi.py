@@ -77,6 +77,11 @@ def _operation(route: Route, types: Sequence[MessageType], limits: ApiLimits) ->
     if route.submission:
         media = {"schema": reference("Submission"), "examples": {"request": {"value": _example(types)}}}
         operation["requestBody"] = {"required": True, "content": {"application/json": media}}
+    if route.body is not None:
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": reference(route.body)}},
+        }
     return operation
 
 

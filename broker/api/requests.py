@@ -20,17 +20,30 @@ import orjson
 from aiohttp import hdrs, web
 
 from broker.api.services import ApiLimits
-from broker.api.tokens import Principal
+from broker.api.tokens import Principal, Role
 from broker.core.canonical import MAX_DEPTH
 from broker.core.errors import BadRequest, NotFound, RequestTooLarge, UnsupportedMediaType
+from broker.core.ids import AuthorityId
 
-__all__ = ["DEFAULT_PAGE", "IDEMPOTENCY_KEY", "PRINCIPAL", "Query", "idempotency_key", "path_id", "read_json"]
+__all__ = [
+    "DEFAULT_PAGE",
+    "IDEMPOTENCY_KEY",
+    "PRINCIPAL",
+    "WHOLE_NODE",
+    "Query",
+    "idempotency_key",
+    "number",
+    "path_id",
+    "read_json",
+    "scope",
+]
 
 T = TypeVar("T")
 
 DEFAULT_PAGE = 50
 IDEMPOTENCY_KEY = "Idempotency-Key"
 PRINCIPAL = web.RequestKey("principal", Principal)
+WHOLE_NODE = "node"  # the authority of a token that speaks for the installation itself
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 _CURSOR = re.compile(r"[A-Za-z0-9_.:=~-]{1,256}", re.ASCII)
@@ -83,6 +96,12 @@ def idempotency_key(request: web.Request) -> str:
             "The Idempotency-Key is 1 to 128 printable ASCII characters.", where=f"header {IDEMPOTENCY_KEY}"
         )
     return keys[0]
+
+
+def scope(principal: Principal) -> AuthorityId | None:
+    """Return the office that a request is limited to; None is the whole node."""
+    whole = principal.authority == WHOLE_NODE and principal.role in {Role.ADMIN, Role.AUDITOR}
+    return None if whole else principal.authority
 
 
 def path_id(request: web.Request, parse: Callable[[str], T]) -> T:

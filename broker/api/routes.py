@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from broker.api.tokens import Role
 from broker.core.errors import (
+    AlreadySettled,
     AmbiguousMessage,
     BadCursor,
     BasisNotAllowed,
@@ -50,6 +51,7 @@ class Route:
     answer: str | None = None  # name of the answer's schema; None: no JSON body
     query: tuple[str, ...] = ()
     submission: bool = False  # takes a submission and an Idempotency-Key
+    body: str | None = None  # name of the request body's schema, where it is no submission
     errors: tuple[type[BrokerError], ...] = ()  # beyond those that every endpoint can give
 
     @property
@@ -84,6 +86,12 @@ ROUTES: tuple[Route, ...] = (
         name="markOpened", method="POST", path="/messages/{id}/opened", roles=_CASEWORK, answer="Opened",
         summary="State that a person has seen a received message; its sender gets a signed receipt.",
         query=("peer",), errors=(NotFound, AmbiguousMessage),
+    ),
+    Route(
+        name="resendMessage", method="POST", path="/messages/{id}/resend", status=202, answer="Resent", body="Resend",
+        roles=frozenset({Role.OFFICER, Role.ADMIN}),
+        summary="Send a message once more, for a reason; the other side answers again with every receipt that it has.",
+        errors=(NotFound, AlreadySettled, RequestTooLarge, UnsupportedMediaType),
     ),
     Route(
         name="listProcedures", method="GET", path="/procedures", roles=_CASEWORK, answer="ProcedureList",

@@ -13,6 +13,7 @@ from broker.core.ids import CountryCode, MessageType
 from broker.flows.attend import Attend
 from broker.flows.inspect import Inspect
 from broker.flows.open import Open
+from broker.flows.resend import Resend
 from broker.flows.submit import Submit
 from broker.metrics import Metrics
 from broker.ports import Clock, Store
@@ -52,6 +53,7 @@ class ApiServices:
     open_message: Open
     inspect: Inspect
     attend: Attend
+    resend: Resend
     catalogue: Catalogue
     tokens: TokenVerifier
     clock: Clock

@@ -49,7 +49,7 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    for command in (init, serve, demo, submit, inbox, show, timeline, validate, doctor, token, vectors):
+    for command in (init, serve, demo, submit, inbox, show, resend, timeline, validate, doctor, token, vectors):
         app.command()(command)
     broker = typer.Typer(help="Prepare the message broker.", no_args_is_help=True, rich_markup_mode=None)
     broker.command()(definitions)
@@ -254,6 +254,32 @@ def show(
     from broker.cli.messages import show as work
 
     work(message, home, authority=authority, peer=peer, direction=direction, opened=opened, as_json=as_json)
+
+
+def resend(
+    message: Annotated[str, typer.Argument(help="The id of a sent message, as 'trm inbox --direction out' shows it.")],
+    home: Home,
+    reason: Annotated[
+        str,
+        typer.Option(
+            "--reason", help="no-answer, peer-asked, peer-restored, fault-mended or evidence-missing; it is audited."
+        ),
+    ],
+    authority: AsOffice = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send a message once more.
+
+    For one that stays unanswered, or whose receipts were lost: the other side takes it once, and answers again with
+    every receipt that it has. What was opened or refused is settled and is not sent again.
+
+    \b
+    Example:
+      trm resend 01920000-0000-7000-8000-000000000000 --home ./ee --reason peer-asked
+    """
+    from broker.cli.messages import resend as work
+
+    work(message, home, authority=authority, reason=reason, as_json=as_json)
 
 
 def timeline(

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""`trm submit`, `inbox`, `show` and `timeline`: the same flows and views as the API, at the node's own store.
+"""`trm submit`, `inbox`, `show`, `resend` and `timeline`: the same flows and views as the API, at the node's own store.
 
 No key is needed: a submission is recorded, and the running node seals and sends it.
 """
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from broker.cli import output
 from broker.cli.input import parsed, read_json
 from broker.core.content import time_to_text
+from broker.core.delivery import ResendReason
 from broker.core.errors import BadRequest, NotFound
 from broker.core.ids import AuthorityId, CountryCode, MessageId, ProcedureId
 from broker.finding import find_message
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from broker.office import Office
     from broker.ports import Reader
 
-__all__ = ["inbox", "office_of", "show", "submit", "timeline"]
+__all__ = ["inbox", "office_of", "resend", "show", "submit", "timeline"]
 
 T = TypeVar("T")
 
@@ -145,6 +146,32 @@ def show(
         output.console().print(output.plain(json.dumps(content, ensure_ascii=False, indent=2)))
 
     output.answer({**_item(row), "content": content}, as_json=as_json, people=people)
+
+
+def resend(message: str, home: Path, *, authority: str | None, reason: str, as_json: bool) -> None:
+    """Send one of our messages once more.
+
+    Raises:
+        BadRequest: no such reason or office.
+        NotFound: there is no such message of that office's own.
+        AlreadySettled: nothing of its evidence is missing.
+        NodeError: the store cannot be written.
+    """
+    wanted = parsed(MessageId, message, "ID")
+    reasons = ResendReason.of_people()
+    if reason not in reasons:
+        raise BadRequest(f"The reason is one of: {', '.join(reasons)}.", where="--reason")
+
+    async def work(office: Office, settings: Settings) -> Any:
+        us = office_of(settings, office, authority)
+        return await office.resend(wanted, authority=us, actor=_actor(), reason=ResendReason(reason))
+
+    at = _with_office(home, work)
+
+    def people() -> None:
+        output.console().print(f"It is sent again by the running node.\nNext: trm show {wanted} --home {home}")
+
+    output.answer({"message": wanted, "at": time_to_text(at), "reason": reason}, as_json=as_json, people=people)
 
 
 def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, as_json: bool) -> None:

@@ -55,6 +55,7 @@ __all__ = [
     "LadderLimits",
     "LadderStep",
     "Overdue",
+    "ResendReason",
     "RetryDecision",
     "StepLimit",
     "overdue",
@@ -318,6 +319,22 @@ class AttentionCode(StrEnum):
         return tuple(cls.for_overdue(step, failed=failed) for step in LadderStep for failed in (False, True))
 
 
+class ResendReason(StrEnum):
+    """Why a message is sent again; a code, so that no free text about a case reaches the audit trail."""
+
+    NO_ANSWER = "no-answer"  # overdue, and nobody there could be reached
+    PEER_ASKED = "peer-asked"  # the other country says that it lacks the message
+    PEER_RESTORED = "peer-restored"  # the other country's node came back from a backup
+    FAULT_MENDED = "fault-mended"  # what kept it from arriving is mended
+    EVIDENCE_MISSING = "evidence-missing"  # it arrived, and its later receipts did not
+    SIGN_OF_LOSS = "sign-of-loss"  # by itself: the other country answered something that was published later
+
+    @classmethod
+    def of_people(cls) -> tuple[ResendReason, ...]:
+        """Return the reasons that a person may give."""
+        return tuple(reason for reason in cls if reason is not cls.SIGN_OF_LOSS)
+
+
 class AuditAction(StrEnum):
     """What the audit trail records."""
 
@@ -329,6 +346,7 @@ class AuditAction(StrEnum):
     HANDED_OVER = "handed-over"  # adapter or officers' inbox has it
     OPENED = "opened"  # an officer saw it
     RESENT = "resent"  # sent again, by itself or by a person
+    RESEALED = "resealed"  # sealed and sent anew, because a key of its seal counts no longer
     QUARANTINED = "quarantined"  # something unbelievable was kept sealed
     TRUST_LIST_CHANGED = "trust-list-changed"  # a newer trust list came into force
     ATTENTION_RAISED = "attention-raised"  # a person was called

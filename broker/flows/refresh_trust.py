@@ -61,7 +61,8 @@ class RefreshTrust:
     def _apply(self, tx: Transaction, trust: TrustList, *, changed: bool) -> None:
         now = self._clock.now()
         for message in tx.outbox_sealed_with(_dead(trust, now) | (_listed(self._known) - _listed(trust))):
-            tx.reopen_outbox(message, now=now, reseal=True, count_resend=False)
+            if tx.reopen_outbox(message, now=now, reseal=True, count_resend=False):
+                tx.audit(AuditRow(at=now, actor="node", action=AuditAction.RESEALED, subject=message))
         if not changed:
             return
         # Parked messages may be believable now: offer them all again at once, inside the parking limits.

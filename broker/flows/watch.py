@@ -11,14 +11,16 @@ from broker.core.delivery import (
     SIGN_OF_LOSS_SECONDS,
     WATCH_BATCH,
     AttentionCode,
+    AuditAction,
     LadderLimits,
     Overdue,
+    ResendReason,
     resend_due,
 )
 from broker.core.ids import MessageId
 from broker.ledger import Ledger
 from broker.ports import Clock, Store, Transaction
-from broker.rows import OutboxRow, OutboxState
+from broker.rows import AuditRow, OutboxRow, OutboxState
 
 __all__ = ["Watch"]
 
@@ -90,4 +92,15 @@ class Watch:
         newest = tx.newest_receipted(row.entry.recipient)
         if not resend_due(published=row.published, receipted=False, resends=row.resends, newest_receipted=newest):
             return False
-        return tx.reopen_outbox(row.entry.id, now=now, reseal=False, count_resend=True)
+        if not tx.reopen_outbox(row.entry.id, now=now, reseal=False, count_resend=True):
+            return False
+        tx.audit(
+            AuditRow(
+                at=now,
+                actor="node",
+                action=AuditAction.RESENT,
+                subject=row.entry.id,
+                detail=ResendReason.SIGN_OF_LOSS,
+            )
+        )
+        return True

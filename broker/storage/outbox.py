@@ -7,7 +7,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BindParameter, Row, and_, bindparam, case, delete, exists, insert, null, or_, select, update
+from sqlalchemy import (
+    BindParameter,
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    null,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.sql import Update
 
 from broker.core.ids import CountryCode, KeyId, MessageId
@@ -87,17 +101,22 @@ _HELD = and_(
     outbox.c.lease == bindparam("token"),
     outbox.c.state == OutboxState.RECORDED,
 )
+_AT = bindparam("at", type_=outbox.c.since.type)
 _IS_HELD = select(outbox.c.id).where(_HELD).with_for_update()
 _PUBLISHED = (
     update(outbox)
     .where(_HELD)
     .values(
+        # What was delivered before and is sent again for its later receipts goes back to the step that it had reached;
+        # its first publishing is the one that was answered.
         state=case(
             (outbox.c.kind == OutboxKind.RECEIPTS, OutboxState.DONE),
+            (outbox.c.handed_over.is_not(None), OutboxState.HANDED_OVER),
+            (outbox.c.delivered.is_not(None), OutboxState.DELIVERED),
             else_=OutboxState.PUBLISHED,
         ),
-        since=bindparam("at"),
-        published=bindparam("at"),
+        since=func.coalesce(outbox.c.handed_over, outbox.c.delivered, _AT),
+        published=case((outbox.c.delivered.is_not(None), outbox.c.published), else_=_AT),
         error=null(),
         **_NEVER_AGAIN,
     )
@@ -107,22 +126,29 @@ _RETRY = (
     .where(_HELD)
     .values(attempts=outbox.c.attempts + 1, next_at=bindparam("again_at"), error=bindparam("why"), **_FREE)
 )
-_REOPEN = (
-    update(outbox)
-    .where(
-        outbox.c.id == bindparam("message"),
-        outbox.c.state.in_(fixed(*_BELOW_REFUSAL)),
+
+
+def _reopen(*states: OutboxState) -> Update:
+    """Return the update that lets an entry in one of these states be published once more.
+
+    The last failure stays noted: at the next publishing it closes the call that was made for it.
+    """
+    return (
+        update(outbox)
+        .where(outbox.c.id == bindparam("message"), outbox.c.state.in_(fixed(*states)))
+        .values(
+            state=OutboxState.RECORDED,
+            since=bindparam("now"),
+            next_at=bindparam("now"),
+            attempts=0,
+            resends=outbox.c.resends + bindparam("counted"),
+            **_FREE,
+        )
     )
-    .values(
-        state=OutboxState.RECORDED,
-        since=bindparam("now"),
-        next_at=bindparam("now"),
-        attempts=0,
-        resends=outbox.c.resends + bindparam("counted"),
-        error=null(),
-        **_FREE,
-    )
-)
+
+
+_REOPEN = _reopen(*_BELOW_REFUSAL)
+_REOPEN_DELIVERED = _reopen(*_BELOW_REFUSAL, OutboxState.DELIVERED, OutboxState.HANDED_OVER)
 _UNSEAL = delete(outbox_envelope).where(outbox_envelope.c.id == bindparam("message"))
 _KIDS: BindParameter[Any] = bindparam("kids", expanding=True)
 _SEALED_WITH = (
@@ -288,9 +314,12 @@ def retry_outbox(db: Execution, message: MessageId, *, next_at: datetime, error:
     return db.changed(_RETRY, {"message": message, "again_at": next_at, "why": error, "token": token}) == 1
 
 
-def reopen_outbox(db: Execution, message: MessageId, *, now: datetime, reseal: bool, count_resend: bool) -> bool:
+def reopen_outbox(
+    db: Execution, message: MessageId, *, now: datetime, reseal: bool, count_resend: bool, delivered_too: bool
+) -> bool:
     """Back to RECORDED, with a fresh count of attempts; a worker that holds the lease loses it."""
-    if db.changed(_REOPEN, {"message": message, "now": now, "counted": int(count_resend)}) == 0:
+    statement = _REOPEN_DELIVERED if delivered_too else _REOPEN
+    if db.changed(statement, {"message": message, "now": now, "counted": int(count_resend)}) == 0:
         return False
     if reseal:
         db.changed(_UNSEAL, {"message": message})

@@ -95,8 +95,12 @@ class SqlTransaction:
     def retry_outbox(self, message: MessageId, *, next_at: datetime, error: str, token: str) -> bool:
         return outbox.retry_outbox(self._db, message, next_at=next_at, error=error, token=token)
 
-    def reopen_outbox(self, message: MessageId, *, now: datetime, reseal: bool, count_resend: bool) -> bool:
-        return outbox.reopen_outbox(self._db, message, now=now, reseal=reseal, count_resend=count_resend)
+    def reopen_outbox(
+        self, message: MessageId, *, now: datetime, reseal: bool, count_resend: bool, delivered_too: bool = False
+    ) -> bool:
+        return outbox.reopen_outbox(
+            self._db, message, now=now, reseal=reseal, count_resend=count_resend, delivered_too=delivered_too
+        )
 
     def settle_outbox(self, message: MessageId, receipt: Receipt) -> bool:
         return outbox.settle_outbox(self._db, message, receipt)

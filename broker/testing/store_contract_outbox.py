@@ -6,13 +6,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
-from broker.ports import Store
+from broker.ports import Store, Transaction
 from broker.rows import OutboxRow, OutboxState
 from broker.testing.store_rows import FI, NOW, SE, kid, later, message_id, outgoing, receipt, sealed
 
@@ -162,6 +163,28 @@ class OutboxContract:
                 lambda tx, m=message: tx.reopen_outbox(m, now=NOW, reseal=True, count_resend=True)  # type: ignore[misc]
             )
         assert (await row(store, 3)).envelope == sealed(3)
+
+    async def test_what_is_sent_again_for_its_evidence_goes_back_to_its_step(self, store: Store) -> None:
+        """Publishing a delivered entry once more changes neither its step nor any of its times."""
+        await owe(store, 1, 2, 3)
+        await lease(store)
+        for number in (1, 2, 3):
+            await publish(store, number)
+            await store.run(lambda tx, n=number: tx.settle_outbox(message_id(n), receipt(n)))  # type: ignore[misc]
+        await store.run(lambda tx: tx.settle_outbox(message_id(2), receipt(2, _HANDED_OVER, at=50)))
+        await store.run(lambda tx: tx.settle_outbox(message_id(3), receipt(3, _OPENED, at=50)))
+        before = [await row(store, number) for number in (1, 2, 3)]
+
+        def again(number: int) -> Callable[[Transaction], bool]:
+            return lambda tx: tx.reopen_outbox(
+                message_id(number), now=later(100), reseal=False, count_resend=False, delivered_too=True
+            )
+
+        assert [await store.run(again(number)) for number in (1, 2, 3)] == [True, True, False]
+        assert [leased.entry.id for leased in await lease(store, now=101)] == [message_id(1), message_id(2)]
+        for number in (1, 2):
+            await publish(store, number, at=110)
+        assert [await row(store, number) for number in (1, 2, 3)] == before
 
     @pytest.mark.parametrize("published", [True, False])
     async def test_receipts_climb_the_ladder(self, store: Store, published: bool) -> None:

@@ -34,6 +34,7 @@ from broker.core.trust import Authority, Member, TrustList
 from broker.flows.attend import Attend
 from broker.flows.inspect import Inspect
 from broker.flows.open import Open
+from broker.flows.resend import Resend
 from broker.flows.submit import Submit
 from broker.ledger import Ledger
 from broker.metrics import Metrics
@@ -257,6 +258,7 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
         open_message=Open(us=EE, store=store, clock=clock, wake=_nobody),
         inspect=Inspect(us=EE, store=store, ledger=ledger),
         attend=Attend(store=store, clock=clock),
+        resend=Resend(store=store, clock=clock, wake=lambda: None),
         catalogue=catalogue,
         tokens=LocalIssuer.create(tmp_path / "token-key.pem", us=EE, clock=clock),
         clock=clock,

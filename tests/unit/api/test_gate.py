@@ -26,6 +26,7 @@ EXPECTED = {
     "listMessages": {"officer": 200, "system": 200, "auditor": 403, "admin": 403},
     "readMessage": {"officer": 404, "system": 404, "auditor": 403, "admin": 403},
     "markOpened": {"officer": 404, "system": 404, "auditor": 403, "admin": 403},
+    "resendMessage": {"officer": 415, "system": 403, "auditor": 403, "admin": 415},
     "listProcedures": {"officer": 200, "system": 200, "auditor": 403, "admin": 403},
     "readProcedure": {"officer": 404, "system": 404, "auditor": 403, "admin": 403},
     "listActions": {"officer": 404, "system": 404, "auditor": 403, "admin": 403},

@@ -376,6 +376,30 @@ async def test_own_message_cannot_be_opened(
     assert_problem(await desk.ask("POST", f"{MESSAGES}/{message}/opened", token=desk.token()), 404, "not-found")
 
 
+async def test_a_person_sends_a_message_again(
+    desk: Any, document: dict[str, Any], receive: Callable[..., Any], names: Any, assert_problem: Callable[..., Any]
+) -> None:
+    """With a reason of the list it is owed again; a bad reason, a received or another office's message changes nothing."""
+    message, got = (await desk.submit(document)).json["message"], await receive()
+    path, token, admin = f"{MESSAGES}/{message}/resend", desk.token(), desk.token(role="admin", authority=names.node)
+
+    async def again(path: str, token: str, body: Any) -> Any:
+        return await desk.ask("POST", path, token=token, json=body)
+
+    for body in ({"reason": "because"}, {"reason": ["no-answer"]}, {"reason": "sign-of-loss"}, {}, ["no-answer"], 17):
+        assert_problem(await again(path, token, body), 400, "bad-request", where="/reason")
+    reason = {"reason": "no-answer"}
+    assert_problem(await again(f"{MESSAGES}/{got}/resend", token, reason), 404, "not-found")
+    assert_problem(await again(path, desk.token(authority=names.other), reason), 404, "not-found")
+    desk.clock.advance(60)
+    for asking in (token, admin):
+        reply = await again(path, asking, reason)
+        assert (reply.status, reply.json) == (202, {"message": message, "at": "2026-11-22T03:01:00.000Z"})
+
+    trail = await desk.store.read(lambda reader: reader.audit(cursor=None, limit=10))
+    assert [(row.action, row.detail) for row in trail.items if row.action == "resent"] == [("resent", "no-answer")] * 2
+
+
 async def test_slow_body_is_given_up(
     open_desk: Callable[..., Any], services: Any, assert_problem: Callable[..., Any]
 ) -> None:

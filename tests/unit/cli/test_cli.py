@@ -12,7 +12,7 @@ from broker.cli import app as application
 from broker.cli import output
 
 COMMANDS = (
-    "init", "serve", "demo", "submit", "inbox", "show", "timeline", "validate", "doctor", "token", "vectors",
+    "init", "serve", "demo", "submit", "inbox", "show", "resend", "timeline", "validate", "doctor", "token", "vectors",
     "broker definitions", "labels check", "labels export", "labels import",
 )  # fmt: skip
 

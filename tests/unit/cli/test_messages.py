@@ -121,6 +121,24 @@ def test_the_peer_and_the_direction_narrow_what_an_id_means(trm, home, request_f
     assert trm("timeline", message, "--home", home, "--authority", office, "--peer", "SE", "--json").code == 1
 
 
+def test_a_message_is_sent_again_for_a_reason(trm, home, request_file, office):
+    """A reason of the list is taken and stands in the answer; another one is refused with the list."""
+    message = trm("submit", request_file, "--home", home, "--json").json["message"]
+    again = trm("resend", message, "--home", home, "--authority", office, "--reason", "peer-asked", "--json")
+    people = trm("resend", message, "--home", home, "--authority", office, "--reason", "no-answer")
+    other = trm("resend", message, "--home", home, "--authority", office, "--reason", "Maarika", "--json")
+    stranger = trm(
+        "resend", message, "--home", home, "--authority", "ministry-of-justice", "--reason", "no-answer", "--json"
+    )
+
+    assert (again.code, again.json["message"], again.json["reason"]) == (0, message, "peer-asked")
+    assert people.out.startswith("It is sent again")
+    assert (other.code, other.json["error"]["where"]) == (1, "--reason")
+    assert "peer-restored" in other.json["error"]["detail"]
+    assert "Maarika" not in other.out
+    assert stranger.json["error"]["code"] == "not-found"
+
+
 def test_our_own_message_cannot_be_opened(trm, home, request_file, office):
     """Only what was received can be marked as seen."""
     message = trm("submit", request_file, "--home", home, "--json").json["message"]
