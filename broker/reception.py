@@ -19,6 +19,7 @@ from broker.core.errors import (
     NotForUs,
     ProcedureMismatch,
     SenderError,
+    UnknownAuthority,
     UnknownSchemaVersion,
 )
 from broker.core.ids import CountryCode, Digest
@@ -164,6 +165,7 @@ class Reception:
         message = self._catalogue.admit(verified)
         header = message.header
         self._check_addressed(header)
+        self._check_sender(header)
         ref, table = self._governed(header)
         check_message(self._trust.current().arrangements, table, header)
         return _Case(message=message, ref=ref, table=table)
@@ -174,6 +176,12 @@ class Reception:
             raise NotForUs
         if us.authority(header.recipient.authority) is None:
             raise ProcedureMismatch("There is no such authority here.", where="/header/recipient/authority")
+
+    def _check_sender(self, header: Header) -> None:
+        """An office that is not listed may be new in a list that has not come yet: not believable, not wrong."""
+        member = self._trust.current().members.get(header.sender.country)
+        if member is None or member.authority(header.sender.authority) is None:
+            raise UnknownAuthority
 
     def _governed(self, header: Header) -> tuple[ProcedureRef, ProcedureTable]:
         """Return the procedure that a message names and the table that governs it, once they fit each other."""
@@ -198,6 +206,11 @@ class Reception:
             return self._ledger.begin(self._opened_by(header, case.ref))
         if row.peer != header.sender.country or row.ref != case.ref:
             raise ProcedureMismatch(where="/header/procedure")
+        # Offices stay those of the opening: another one of either country has no part in a child's procedure.
+        if row.peer_authority != header.sender.authority:
+            raise ProcedureMismatch("The procedure is another office's.", where="/header/sender/authority")
+        if row.our_authority != header.recipient.authority:
+            raise ProcedureMismatch("The procedure is with another office.", where="/header/recipient/authority")
         if row.exercise != header.exercise:
             raise ExerciseMismatch(where="/header/exercise")
         if row.case_ref != header.case_ref:

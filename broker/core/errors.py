@@ -407,6 +407,14 @@ class UnknownSender(UntrustedError):
     who = Actor.FEDERATION
 
 
+class UnknownAuthority(UntrustedError):
+    """The sending office is not among those that the trust list names for its country."""
+
+    code = "unknown-authority"
+    fate = Fate.PARK
+    who = Actor.FEDERATION
+
+
 class SenderSuspended(UntrustedError):
     """The sending country is suspended in the trust list."""
 

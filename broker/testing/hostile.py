@@ -58,7 +58,7 @@ class Hostile:
             id=self._country.ids.message_id(),
             type=submission.type,
             version=submission.version or SchemaVersion("1.0"),
-            sender=Party(country=self._country.us, authority=submission.sender_authority),
+            sender=Party(country=self._country.us, authority=self._office(submission.sender_authority)),
             recipient=submission.recipient,
             created=self._country.clock.now(),
             exercise=submission.exercise,
@@ -74,6 +74,11 @@ class Hostile:
         return entry_of(
             replace(header, **changes), submission.body if body is None else body, OutboxKind.MESSAGE
         )  # fmt: skip
+
+    def _office(self, named: AuthorityId) -> AuthorityId:
+        """Return the example's office if it is one of the country's own, else the country's first."""
+        own = self._country.trust.current().members[self._country.us].authorities
+        return named if named in {office.id for office in own} else own[0].id
 
     def receipt(self, message: MessageId, digest: Digest, kind: ReceiptKind, **more: Any) -> Receipt:
         """Return a receipt about a message of the victim; `more` replaces any of its fields."""

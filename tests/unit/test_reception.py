@@ -14,7 +14,8 @@ from broker.core.arrangements import ArrangementRegister
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageType, SchemaVersion
 from broker.core.messages import Party
 from broker.core.receipts import Receipt, ReceiptKind
-from broker.rows import Accepted
+from broker.core.trust import Authority
+from broker.rows import Accepted, MessageFilter
 from broker.schema_files import read_schema_file
 from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World
@@ -38,6 +39,45 @@ def asked(world: World) -> Hostile:
 async def _about(country: Country, accepted: Any, author: CountryCode = EE) -> tuple[Receipt, ...]:
     message = accepted.message if isinstance(accepted, Accepted) else accepted.id
     return await country.store.read(lambda reader: reader.receipts_about(author, message))
+
+
+async def test_an_office_that_is_not_listed_waits_for_the_trust_list(world: World, asking: Hostile) -> None:
+    """It is neither taken nor refused: parked, and taken once the list names the office."""
+    entry = asking.message("request.json", sender=Party(country=EE, authority=AuthorityId("new-office")))
+    assert await asking.send(entry) == "unknown-authority"
+    fi = world["FI"]
+    assert (await fi.counts())["parked"] == 1
+    assert await _about(fi, entry) == ()
+
+    office = Authority(id=AuthorityId("new-office"), name="Uus amet (näidis)", languages=("et",))
+    world.set_trust(
+        lambda member: replace(member, authorities=(*member.authorities, office)) if member.country == EE else member
+    )
+    await fi.engine.refresh_trust()
+    await fi.offer_parked()
+    assert fi.outcomes == ["recorded"]
+    assert (await fi.counts())["parked"] == 0
+
+
+@pytest.mark.parametrize("side", ["sender", "recipient"])
+async def test_a_follow_up_of_other_offices_is_refused(world: World, asking: Hostile, side: str) -> None:
+    """Only the offices that opened the procedure write in it: a listed one of the same country is refused, signed."""
+    request = asking.message("request.json")
+    assert await asking.send(request) == "recorded"
+    ours, theirs = AuthorityId("ministry-of-justice"), AuthorityId("ministry-of-justice")
+    party = Party(country=EE, authority=ours) if side == "sender" else Party(country=FI, authority=theirs)
+    follow_up = asking.message(
+        "request.json", procedure=request.header.procedure, parents=(request.digest,),
+        case_ref=request.header.case_ref, **{side: party},
+    )  # fmt: skip
+    assert await asking.send(follow_up) == "procedure-mismatch"
+
+    (refusal,) = await _about(world["FI"], follow_up)
+    assert (refusal.kind, refusal.code) == (ReceiptKind.REFUSED, "procedure-mismatch")
+    listed = await world["FI"].store.read(
+        lambda reader: reader.messages(MessageFilter(direction="in"), cursor=None, limit=10)
+    )
+    assert [row.id for row in listed.items] == [request.id]
 
 
 # --- messages that are refused --------------------------------------------------------------------------------------
