@@ -17,9 +17,11 @@ from typing import Any
 import orjson
 
 from broker.catalogue.dialect import lint
+from broker.catalogue.families import check_families, complete
 from broker.core.errors import CatalogueInvalid
 from broker.core.ids import Digest, MessageType, SchemaVersion
-from broker.core.procedures import ProcedureTable, parse_table
+from broker.core.procedures import ProcedureTable
+from broker.core.tables import parse_table
 
 __all__ = [
     "DEFINITIONS",
@@ -71,17 +73,21 @@ def read_bundle(files: Mapping[str, bytes]) -> Bundle:
     if len(wanted) > MAX_FILES:
         raise CatalogueInvalid("The catalogue has more files than a node reads.")
     parsed = {path: _parse(path, raw) for path, raw in sorted(wanted.items())}
-    documents = {path: data for path, data in parsed.items() if not path.startswith("procedures/")}
+    written = {path: data for path, data in parsed.items() if not path.startswith("procedures/")}
+    tables = _tables({path: data for path, data in parsed.items() if path not in written})
+    documents = complete(written, tables.values())
     for path, data in documents.items():
         _check(path, data, documents)
     for path in (HEADER, SUBMISSION):
         if path not in documents:
             raise CatalogueInvalid("This schema is missing.", where=path)
+    references = {path: frozenset(target for _, target in _references(data)) for path, data in documents.items()}
+    check_families(documents, tables.values(), references)
     return Bundle(
         documents=MappingProxyType(documents),
         messages=MappingProxyType(_messages(documents)),
         codes=MappingProxyType({item.name: item for item in map(_code_list, *_code_files(documents))}),
-        tables=MappingProxyType(_tables({path: data for path, data in parsed.items() if path not in documents})),
+        tables=MappingProxyType(tables),
     )
 
 

@@ -13,6 +13,7 @@ import jsonschema_rs
 
 from broker.catalogue.bundle import DEFINITIONS, HEADER, SUBMISSION, Bundle, CodeList, read_bundle, self_contained
 from broker.catalogue.explaining import Problem, problems
+from broker.catalogue.families import SHARED
 from broker.catalogue.labels import english_labels
 from broker.catalogue.submissions import normalised, to_submission
 from broker.core.content import decode_header, encode_header
@@ -198,6 +199,10 @@ class Catalogue:
         """Return every message type, sorted."""
         return tuple(sorted(self._versions))
 
+    def shared_acts(self) -> frozenset[str]:
+        """Return the names of the acts that procedures share."""
+        return frozenset(path.split("/")[2] for path in self._bundle.documents if path.startswith(SHARED))
+
     def versions(self, kind: MessageType) -> tuple[SchemaVersion, ...]:
         """Return the type's versions, oldest first; empty: the type is unknown."""
         return self._versions.get(kind, ())
@@ -270,6 +275,11 @@ class Catalogue:
             raise UnknownType("This node does not know a procedure of that name and version.", where="/type")
         return max(wanted, key=lambda table: table.version.key)
 
+    def tables(self) -> tuple[ProcedureTable, ...]:
+        """Return the newest table of each procedure, sorted by name."""
+        names = sorted({table.procedure for table in self._bundle.tables.values()})
+        return tuple(self.table(name) for name in names)
+
     def table_by_digest(self, digest: Digest) -> ProcedureTable | None:
         """Return the table whose canonical bytes have that digest."""
         return self._bundle.tables.get(digest)
@@ -292,8 +302,9 @@ def _basis_problems(schema: Mapping[str, Any], basis: LegalBasis, body: Any) -> 
     if rule is None:
         sentence = f"A message of this type rests on one of: {', '.join(bases)}."
         return (Problem(pointer="/legal_basis/code", rule="x-trm-bases", sentence=sentence),)
+    found = _exemption_problems(schema, rule, body)
     missing = [name for name in rule.get("requires", ()) if name not in body]
-    return tuple(
+    return found + tuple(
         Problem(
             pointer="/legal_basis/code",
             rule="x-trm-bases",
@@ -301,6 +312,18 @@ def _basis_problems(schema: Mapping[str, Any], basis: LegalBasis, body: Any) -> 
         )
         for name in missing
     )
+
+
+def _exemption_problems(schema: Mapping[str, Any], rule: Mapping[str, Any], body: Any) -> tuple[Problem, ...]:
+    """CASEWORK C-03: what stands in for consent depends on the basis; any other combination is refused (R-32)."""
+    known = rule.get("exemptions", ())
+    wrong = [
+        name
+        for name, item in schema.get("properties", {}).items()
+        if item.get("x-trm-exemption") and name in body and body[name] not in known
+    ]
+    sentence = f"On this basis the exemptions are: {', '.join(known) or 'none'}."
+    return tuple(Problem(pointer="/legal_basis/code", rule="x-trm-exemption", sentence=sentence) for _ in wrong)
 
 
 _NEEDED_FIRST = frozenset({"/type", "/version", "/body"})

@@ -17,7 +17,10 @@ from typing import Any
 __all__ = ["lint"]
 
 _ANNOTATIONS = frozenset(
-    {"$id", "$schema", "title", "description", "x-trm-bases", "x-trm-codes", "x-trm-source", "x-trm-type", "x-trm-verified", "x-trm-version"}
+    {
+        "$id", "$schema", "title", "description", "x-trm-act", "x-trm-bases", "x-trm-codes", "x-trm-exemption", "x-trm-person", "x-trm-sealed",
+        "x-trm-source", "x-trm-special", "x-trm-type", "x-trm-verified", "x-trm-version",
+    }
 )  # fmt: skip
 _ASSERTIONS = frozenset(
     {
@@ -31,6 +34,7 @@ _DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _END = r"(?![\s\S])"
 _FORBIDDEN_ESCAPE = re.compile(r"\\[dDwWbBpPZzAk]")
 _FACT = "/parts/fact.json"
+_SEALED = "/parts/sealed.json"
 
 
 def lint(schema: Any) -> list[str]:
@@ -58,6 +62,11 @@ def _node(schema: Any, where: str, *, closed: bool) -> Iterator[str]:
         yield f"{where}/$schema: the dialect is JSON Schema 2020-12"
     if schema.get("x-trm-verified", False) not in {False, "PRODUCT_DEFAULT"}:
         yield f"{where}/x-trm-verified: false or PRODUCT_DEFAULT"
+    for keyword in ("x-trm-exemption", "x-trm-person", "x-trm-special"):
+        if schema.get(keyword, True) is not True:
+            yield f"{where}/{keyword}: true or absent"
+    if (schema.get("$ref") == _SEALED) is not ("x-trm-sealed" in schema):
+        yield f"{where}: x-trm-sealed names the schema of what a sealed part holds"
     yield from _pattern(schema, where, whole=closed)
     if closed:
         yield from _bounds(schema, where)

@@ -71,7 +71,7 @@ Rule = Callable[[Body, CountryCode], Iterator[Reason]]
 def decide(message: ValidMessage) -> Decision:
     """Return what the rules of the message's type say about it."""
     kind = message.header.type
-    rules = _RULES.get("*." + ALARM_CLOSED if kind.act == ALARM_CLOSED else kind)
+    rules = _RULES.get(kind) or _RULES.get(f"*.{kind.act}")
     if rules is None:
         return Blocked(reasons=(_NO_RULES,))
     reasons = tuple(
@@ -265,8 +265,10 @@ def _stated(fact: Mapping[str, Any]) -> frozenset[str]:
 
 def _danger(body: Body, _: CountryCode) -> Iterator[Reason]:
     """R-02; H96 37, B2b 89. No one can release it, so that not knowing blocks like knowing."""
-    answer = body["danger_assessment"]["would_endanger"]
-    where = "/danger_assessment/would_endanger"
+    stated, where = body["danger_assessment"], "/danger_assessment/would_endanger"
+    if stated.get("not_applicable"):  # a shared answer about no person; its schema alone allows that
+        return
+    answer = stated.get("value", stated).get("would_endanger")
     if answer == "YES":
         yield _block("R-02", "would-endanger", where, "The assessment says that sending this would endanger somebody.")
     elif answer != "NO":
@@ -297,12 +299,25 @@ def _hold(rule: str, code: str, where: str, text: str) -> Reason:
 
 _NO_RULES = _block("R-17", "no-rules", "", "This node has no safeguard rules for this type of message.")
 
-# Which rules judge which type. A withdrawal or closing of an alarm says nothing about a person and must always get out.
+_FORM: Mapping[str, Rule] = {"R-17": _by_schema}
+_ANSWER: Mapping[str, Rule] = {"R-02": _danger, "R-17": _by_schema}
+
+# Which rules judge which type; ``*`` is each family's shared act. A withdrawal or the closing of an alarm says nothing
+# about a person and must always get out; a refusal on the ground of danger says nothing else by its schema.
 _RULES: Mapping[str, Mapping[str, Rule]] = {
     "family-tracing.request": {"R-01": _origin, "R-02": _danger, "R-05": _heard, "R-17": _by_schema},
-    "family-tracing.acknowledgement": {"R-17": _by_schema},
-    "family-tracing.partial-result": {"R-02": _danger, "R-17": _by_schema},
-    "family-tracing.result": {"R-02": _danger, "R-17": _by_schema},
-    "family-tracing.withdrawal": {"R-17": _by_schema},
-    f"*.{ALARM_CLOSED}": {"R-17": _by_schema},
+    "family-tracing.partial-result": _ANSWER,
+    "family-tracing.result": _ANSWER,
+    "*.acknowledgement": _FORM,
+    f"*.{ALARM_CLOSED}": _FORM,
+    "*.clarification": _FORM,
+    "*.clarification-answer": _ANSWER,
+    "*.correction": _FORM,
+    "*.extension-notice": _FORM,
+    "*.forward-notice": _FORM,
+    "*.participant-change": _FORM,
+    "*.refusal": _FORM,
+    "*.reopening": _FORM,
+    "*.status": _FORM,
+    "*.withdrawal": _FORM,
 }

@@ -4,12 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Any
 
 from broker.catalogue import Catalogue
 from broker.core import canonical
 from broker.core.arrangements import check_message
+from broker.core.clearance import clearance_hindrances
 from broker.core.content import compose
 from broker.core.delivery import AuditAction
 from broker.core.errors import (
@@ -25,7 +27,7 @@ from broker.core.errors import (
     UnknownType,
     VersionNotSupported,
 )
-from broker.core.ids import CountryCode, SchemaVersion
+from broker.core.ids import CountryCode, Digest, SchemaVersion
 from broker.core.messages import ClearedMessage, Draft, Header, OutboxEntry, Party, ProcedureRef, Submission
 from broker.core.procedures import NOT_OPENED, Role
 from broker.core.record import Folded, RecordEntry, may_submit
@@ -212,7 +214,7 @@ class Submit:
         held = tx.lock_procedure(row.ref.id)
         book = self._ledger.begin(row) if held is None else self._ledger.read(tx, held)
         now, folded = self._clock.now(), book.fold()
-        self._check_allowed(book, folded, cleared.message.header.type.act, now)
+        self._check_allowed(tx, book, folded, cleared.message.header.type.act, now)
         entry = compose(cleared, parents=folded.heads, created=now)
         if len(entry.content) > MAX_CONTENT:
             raise TooLargeToSend(where="/body")
@@ -226,12 +228,21 @@ class Submit:
         )
         return _accepted(entry)
 
-    def _check_allowed(self, book: Book, folded: Folded, act: str, now: datetime) -> None:
+    def _check_allowed(self, tx: Transaction, book: Book, folded: Folded, act: str, now: datetime) -> None:
         role = Role.REQUESTING if book.row.opener == self._us else Role.REQUESTED
         if act not in folded.actions[role]:
             raise NotAllowed(where="/type")
         if not may_submit(book.table, folded, act, role, now=now):
             raise NotAllowed("An irreversible act needs a complete, freshly confirmed record.", where="/type")
+
+        def body_of(digest: Digest) -> Mapping[str, Any] | None:
+            message = next(entry.message for entry in book.entries if entry.digest == digest)
+            row = tx.inbox(book.row.peer, message)
+            content: Any = None if row is None else canonical.parse(row.entry.content)
+            return None if content is None else content["body"]
+
+        if clearance_hindrances(book.table, folded, book.entries, act, body_of, today=now.date()):
+            raise NotAllowed("The other side has not accepted this plan as it is now, or no longer.", where="/type")
 
 
 def _record_entry(entry: OutboxEntry, author: CountryCode) -> RecordEntry:

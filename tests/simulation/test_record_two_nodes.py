@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from broker.core import evidence
 from broker.core.ids import CountryCode, Digest, MessageId
-from broker.core.procedures import ActKind, ProcedureTable, Role, State, parse_table
+from broker.core.procedures import ActKind, ProcedureTable, Role, State
 from broker.core.receipts import Receipt, ReceiptKind, contradicts
 from broker.core.record import Folded, Mark, RecordEntry, agrees, closure_digest, fold, statement
+from broker.core.tables import parse_table
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
 START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)

@@ -364,10 +364,10 @@ def _references(value):
 def test_versions_are_ordered_by_number(catalogue):
     """1.10 is newer than 1.9."""
     files = _files()
-    raw = files["messages/family-tracing/withdrawal/1.0.json"].decode()
+    raw = files["messages/family-tracing/result/1.0.json"].decode()
     for version in ("1.10", "1.9"):
-        files[f"messages/family-tracing/withdrawal/{version}.json"] = raw.replace("1.0", version).encode()
-    kind = MessageType("family-tracing.withdrawal")
+        files[f"messages/family-tracing/result/{version}.json"] = raw.replace("1.0", version).encode()
+    kind = MessageType("family-tracing.result")
 
     assert Catalogue.from_files(files).versions(kind) == ("1.0", "1.9", "1.10")
 
@@ -386,23 +386,23 @@ def _edit(path, **changes):
     return change
 
 
-LINE, WITHDRAWAL, TABLE = (
+LINE, RESULT, TABLE = (
     "parts/line.json",
-    "messages/family-tracing/withdrawal/1.0.json",
+    "messages/family-tracing/result/1.0.json",
     "procedures/family-tracing.json",
 )
 BROKEN = {
     "not JSON": (lambda files: files.update({LINE: b"{"}), LINE),
     "not an object": (lambda files: files.update({LINE: b"[]"}), LINE),
     "a file without end": (lambda files: files.update({LINE: b" " * 2_000_000}), LINE),
-    "a reference leads nowhere": (lambda files: files.pop("codes/withdrawal-reason.json"), WITHDRAWAL),
+    "a reference leads nowhere": (lambda files: files.pop("codes/withdrawal-reason.json"), "parts/acts/withdrawal/1.0.json"),
     "no header schema": (lambda files: files.pop("messages/header/1.0.json"), "messages/header/1.0.json"),
     "no legal bases": (lambda files: files.pop("codes/legal-basis.json"), "parts/legal-basis.json"),
     "outside the dialect": (_edit(LINE, pattern="^\\d+$"), LINE),
     "an identifier of another file": (_edit(LINE, **{"$id": "https://trm.invalid/parts/other.json"}), LINE),
-    "a type in another's place": (_edit(WITHDRAWAL, **{"x-trm-type": "family-tracing.request"}), WITHDRAWAL),
-    "no type": (_edit(WITHDRAWAL, **{"x-trm-type": "?"}), WITHDRAWAL),
-    "a basis of no list": (_edit(WITHDRAWAL, **{"x-trm-bases": {"BECAUSE": {}}}), "family-tracing.withdrawal 1.0"),
+    "a type in another's place": (_edit(RESULT, **{"x-trm-type": "family-tracing.request"}), RESULT),
+    "no type": (_edit(RESULT, **{"x-trm-type": "?"}), RESULT),
+    "a basis of no list": (_edit(RESULT, **{"x-trm-bases": {"BECAUSE": {}}}), RESULT),
     "a code list without codes": (lambda files: files.update({"codes/approach.json": _plain("approach")}), "codes/approach.json"),
     "a table that contradicts itself": (_edit(TABLE, initial="NOWHERE"), TABLE),
     "two tables of one version": (lambda files: files.update({"procedures/copy.json": files[TABLE]}), TABLE),

@@ -32,7 +32,8 @@ from broker.core.ids import (
     SchemaVersion,
 )
 from broker.core.messages import Header, Party, ProcedureRef
-from broker.core.procedures import ActKind, parse_table
+from broker.core.procedures import ActKind
+from broker.core.tables import parse_table
 from broker.schema_files import read_schema_file
 
 EE, FI, SE = map(CountryCode, ("EE", "FI", "SE"))

@@ -1,19 +1,11 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Facts about procedure tables and their interpreter."""
+"""Facts about the interpreter of procedure tables."""
 
 from __future__ import annotations
 
-import copy
-import json
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-import pytest
-
-from broker.core import canonical
-from broker.core.errors import CatalogueInvalid
 from broker.core.ids import Digest
 from broker.core.procedures import (
     ALARM_CLOSED,
@@ -22,13 +14,12 @@ from broker.core.procedures import (
     State,
     allowed,
     close_alarms,
-    parse_table,
     raise_alarm,
     start,
     step,
 )
+from broker.core.tables import parse_table
 
-SHIPPED = Path(__file__).parents[3] / "schemas" / "procedures"
 FIRST, SECOND, THIRD = (Digest(character * 64) for character in "abc")
 
 
@@ -65,20 +56,6 @@ def _data() -> dict[str, Any]:
 
 def _table() -> ProcedureTable:
     return parse_table(_data())
-
-
-def test_a_table_is_named_by_the_digest_of_its_canonical_bytes() -> None:
-    """Without a given digest the table's own canonical bytes name it; a given one is taken."""
-    assert _table().digest == canonical.digest(canonical.dump(_data()))
-    assert parse_table(_data(), FIRST).digest == FIRST
-
-
-def test_a_table_has_its_deadlines_and_tells_whether_there_is_a_case() -> None:
-    """Deadlines are read with the table; the subject tells whether there is a case."""
-    table = _table()
-    assert table.has_subject
-    assert table.deadlines[0].id == "answer"
-    assert not parse_table({**_data(), "subject": "none"}).has_subject
 
 
 def test_an_act_moves_only_from_its_state_and_by_its_side() -> None:
@@ -132,94 +109,3 @@ def test_nobody_closes_an_alarm_that_he_has_not_seen_whole() -> None:
     partly = close_alarms(alarmed, Role.REQUESTING, {THIRD})
     assert partly is not None
     assert [bool(alarm.closed_by) for alarm in partly.alarms] == [False, True]
-
-
-def _set(*path: Any, value: Any) -> Callable[[dict[str, Any]], None]:
-    def change(data: dict[str, Any]) -> None:
-        for name in path[:-1]:
-            data = data[name]
-        data[path[-1]] = value
-
-    return change
-
-
-def _drop(*path: Any) -> Callable[[dict[str, Any]], None]:
-    def change(data: dict[str, Any]) -> None:
-        for name in path[:-1]:
-            data = data[name]
-        del data[path[-1]]
-
-    return change
-
-
-BACK = [{"from": ["OPEN"], "by": "REQUESTED", "to": "NEW"}]
-TWICE = [{"from": ["OPEN"], "by": "REQUESTED", "to": target} for target in ("OPEN", "DONE")]
-REFUSED: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
-    "a member is missing": (_drop("title"), "/title"),
-    "a member is unknown": (_set("extra", value=1), "/extra"),
-    "a flag is misspelt": (_set("acts", "reply", "irreversable", value=True), "/acts/reply/irreversable"),
-    "a flag is no boolean": (_set("acts", "reply", "stop", value="no"), "/acts/reply/stop"),
-    "the kind is unknown": (_set("acts", "reply", "kind", value="wish"), "/acts/reply/kind"),
-    "the version is no version": (_set("version", value="one"), "/version"),
-    "the subject is unknown": (_set("subject", value="adult"), "/subject"),
-    "a side is missing": (_set("roles", value=["REQUESTING"]), "/roles"),
-    "a side is unknown": (_set("roles", value=["REQUESTING", "OBSERVING"]), "/roles"),
-    "the initial state does not exist": (_set("initial", value="NOWHERE"), "/initial"),
-    "there is no final state": (_set("final", value=[]), "/final"),
-    "the initial state is final": (_set("final", value=["NEW"]), "/final"),
-    "a move leads nowhere": (_set("acts", "reply", "moves", 0, "to", value="NOWHERE"), "/acts/reply/moves/0/to"),
-    "a move starts nowhere": (_set("acts", "reply", "moves", 0, "from", value=["X"]), "/acts/reply/moves/0/from"),
-    "a move has no start": (_set("acts", "reply", "moves", 0, "from", value=[]), "/acts/reply/moves/0/from"),
-    "an act makes no move": (_set("acts", "reply", "moves", value=[]), "/acts/reply/moves"),
-    "two moves contradict": (_set("acts", "found", "moves", value=TWICE), "/acts/found/moves/1"),
-    "no act opens": (_set("acts", "ask", "opens", value=False), "/acts"),
-    "an act comes first without opening": (_set("acts", "found", "opens", value=True), "/acts/found/opens"),
-    "the requested side opens": (_set("acts", "ask", "moves", 0, "by", value="REQUESTED"), "/acts/ask/moves"),
-    "the start is reached again": (_set("acts", "found", "moves", value=BACK), "/acts/found/moves"),
-    "a state is unreachable": (_set("states", "LOST", value={"title": "lost"}), "/states/LOST"),
-    "an act has no name of a type": (_set("acts", "No Act", value=_data()["acts"]["reply"]), "/acts/No Act"),
-    "the reserved act is defined": (_set("acts", ALARM_CLOSED, value=_data()["acts"]["reply"]), "/acts/alarm-closed"),
-    "the reserved state is defined": (_set("states", "NOT_OPENED", value={"title": "x"}), "/states/NOT_OPENED"),
-    "acts are a list": (_set("acts", value=[]), "/acts"),
-    "states have no title": (_set("states", "OPEN", value={}), "/states/OPEN/title"),
-    "a fraction has no canonical form": (_set("states", "OPEN", "source", value=0.5), "/"),
-    "a deadline lacks its source": (_set("deadlines", 0, value={"id": "x"}), "/deadlines/0/from_event"),
-    "a deadline starts with no act": (
-        _set("deadlines", 0, "from_event", value="gone.delivered"),
-        "/deadlines/0/from_event",
-    ),
-    "its side cannot settle a deadline": (_set("deadlines", 0, "until", value=["cancel"]), "/deadlines/0/until"),
-    "no act extends a deadline": (
-        _set("deadlines", 0, "extension", value={"act": "gone", "limit": {"weeks": 2}}),
-        "/deadlines/0/extension/act",
-    ),
-    "two deadlines share an id": (_set("deadlines", value=_data()["deadlines"] * 2), "/deadlines/1/id"),
-}
-
-
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_contradictory_table_is_refused(name: str) -> None:
-    """A table that contradicts itself is refused with the place."""
-    change, where = REFUSED[name]
-    data = copy.deepcopy(_data())
-    change(data)
-    with pytest.raises(CatalogueInvalid) as caught:
-        parse_table(data)
-    assert caught.value.where == where
-
-
-def test_a_state_that_is_left_by_nothing_must_be_final() -> None:
-    """A dead end that is not final would keep a procedure open for ever."""
-    data = _data()
-    data["states"]["STUCK"] = {"title": "stuck"}
-    data["acts"]["stick"] = {"kind": "act", "moves": [{"from": ["OPEN"], "by": "REQUESTED", "to": "STUCK"}]}
-    with pytest.raises(CatalogueInvalid) as caught:
-        parse_table(data)
-    assert caught.value.where == "/states/STUCK"
-
-
-@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
-def test_every_shipped_table_is_consistent(path: Path) -> None:
-    """Each table that ships is accepted and named like its file."""
-    table = parse_table(json.loads(path.read_text(encoding="utf-8")))
-    assert table.procedure == path.stem

@@ -15,7 +15,7 @@ import pytest
 
 from broker.core import canonical
 from broker.core.ids import CountryCode, Digest, MessageId
-from broker.core.procedures import Role, parse_table
+from broker.core.procedures import Role
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import (
     Folded,
@@ -30,6 +30,7 @@ from broker.core.record import (
     may_submit,
     statement,
 )
+from broker.core.tables import parse_table
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)

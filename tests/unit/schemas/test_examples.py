@@ -28,11 +28,24 @@ def test_the_explaining_library_accepts_every_example_too(catalogue, examples):
             assert Draft202012Validator(schema, format_checker=checker).is_valid(instance)
 
 
-def test_every_act_of_the_procedure_has_two_examples(catalogue, examples):
-    """No message type of family tracing is shown by fewer than two examples."""
+def test_every_message_type_has_two_examples(catalogue, examples):
+    """No message type is shown by fewer than two examples; a shared act's are shown once for all procedures."""
     shown = Counter(data["type"] for data in examples.values())
+    of_act = Counter(data["type"].partition(".")[2] for data in examples.values())
+    shared = catalogue.shared_acts()
 
-    assert {kind for kind in catalogue.types() if kind.procedure != "node" and shown[kind] < 2} == set()
+    few = {kind for kind in catalogue.types() if (of_act[kind.act] if kind.act in shared else shown[kind]) < 2}
+
+    assert few == {"node.receipts"}
+
+
+def test_a_shared_acts_examples_are_valid_in_every_procedure_that_has_it(catalogue, examples):
+    """What one procedure's status, refusal or correction looks like, every procedure's does."""
+    for data in examples.values():
+        act = MessageType(data["type"]).act
+        for kind in catalogue.types() if act in catalogue.shared_acts() else ():
+            if kind.act == act:
+                assert catalogue.explain(kind, SchemaVersion("1.0"), data["body"]) == (), kind
 
 
 def test_example_people_are_plainly_invented(examples):

@@ -17,10 +17,11 @@ SCHEMAS = Path(__file__).parents[3] / "schemas"
 
 
 def test_each_act_has_a_message_type_and_the_reverse(catalogue):
-    """The acts of the table and the reserved one are exactly the message types of the procedure."""
-    acts = {kind.act for kind in catalogue.types() if kind.procedure == "family-tracing"}
+    """The acts of each table and the reserved one are exactly the message types of the procedure."""
+    for table in catalogue.tables():
+        acts = {kind.act for kind in catalogue.types() if kind.procedure == table.procedure}
 
-    assert acts == {*catalogue.table("family-tracing").acts, ALARM_CLOSED}
+        assert acts == {*table.acts, ALARM_CLOSED}
 
 
 def test_the_digest_is_that_of_the_canonical_bytes(catalogue):
@@ -47,6 +48,11 @@ WALKS = {
     "the requesting side cannot answer itself": ([("request", A), ("result", A)], None),
     "nothing comes before the request": ([("result", B)], None),
     "nothing follows the final result": ([("request", A), ("result", B), ("partial-result", B)], None),
+    "a closed answer is opened again": ([("request", A), ("result", B), ("reopening", A)], "ACKNOWLEDGED"),
+    "a withdrawn one is not": ([("request", A), ("withdrawal", A), ("reopening", B)], None),
+    "a refusal ends it": ([("request", A), ("refusal", B), ("result", B)], None),
+    "a question moves nothing": ([("request", A), ("clarification", B), ("clarification-answer", A)], "REQUESTED"),
+    "a correction is taken after the end": ([("request", A), ("result", B), ("correction", B)], "ANSWERED"),
     "nothing follows a withdrawal": ([("request", A), ("withdrawal", A), ("result", B)], None),
     "one request per procedure": ([("request", A), ("request", A)], None),
 }
