@@ -17,6 +17,7 @@ from broker.api.services import ApiLimits, ApiServices
 from broker.api.serving import ApiRunner, listen
 from broker.api.tokens import TokenVerifier
 from broker.core.delivery import LadderLimits, StepLimit
+from broker.core.errors import BrokerError, Internal
 from broker.flows.announce import Announce
 from broker.logs import Event, Log
 from broker.loops import Bells, Loop
@@ -92,6 +93,8 @@ class Node:
         work = asyncio.create_task(self._work(ready), name="node work")
         try:
             await asyncio.shield(work)
+        except ExceptionGroup as group:
+            raise _ending(group) from group
         except asyncio.CancelledError:
             self._log.info(Event.NODE_STOPPING)
             self._stop()
@@ -207,6 +210,20 @@ class Node:
             if loop.trouble is not None:
                 return f"The {loop.name} loop fails: {loop.trouble.detail}"
         return None
+
+
+def _ending(group: ExceptionGroup) -> BrokerError:
+    """Return the one error that says why a node ended: our own where there is one, for it has a sentence."""
+    leaves: list[Exception] = []
+    waiting: list[Exception] = [group]
+    while waiting:
+        error = waiting.pop(0)
+        if isinstance(error, ExceptionGroup):
+            waiting.extend(error.exceptions)
+        else:
+            leaves.append(error)
+    ours = [error for error in leaves if isinstance(error, BrokerError)]
+    return ours[0] if ours else Internal(f"A part of the node ended by {type(leaves[0]).__name__}; it is in the log.")
 
 
 def build(settings: Settings, vault: FileVault) -> Node:

@@ -304,8 +304,8 @@ class Transaction(Protocol):
     def receipt(
         self, issuer: CountryCode, author: CountryCode, message: MessageId, kind: ReceiptKind
     ) -> Receipt | None: ...
-    def queue_receipts(self, author: CountryCode, message: MessageId) -> None:
-        """Let the stored receipts about that message be sent again."""
+    def queue_receipts(self, author: CountryCode, message: MessageId, *, now: datetime) -> None:
+        """Let the stored receipts about that message be sent again, each at most once a minute."""
         ...
 
     def waiting_receipts(self, peer: CountryCode, limit: int) -> tuple[Receipt, ...]: ...

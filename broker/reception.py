@@ -143,7 +143,7 @@ class Reception:
             code=error.code,
         )
         if not tx.add_receipt(receipt, issued=True):
-            tx.queue_receipts(verified.sender, verified.profile.id)
+            tx.queue_receipts(verified.sender, verified.profile.id, now=now)
 
     def call(self, tx: Transaction, code: AttentionCode, subject: str, *, detail: str = "") -> None:
         """Open an attention entry at the current time."""
@@ -156,7 +156,7 @@ class Reception:
                 raise IdReused
             if receipt.code in SEALED_ANEW_CODES:
                 continue  # sealed anew by its sender: the same message may now be taken
-            tx.queue_receipts(verified.sender, verified.profile.id)
+            tx.queue_receipts(verified.sender, verified.profile.id, now=self._clock.now())
             self._remember(tx, verified, raw_sha256, AuditAction.REPEATED, "")
             return True
         return False

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 from typing import ClassVar, Self
 
 __all__ = [
@@ -68,6 +69,12 @@ class MessageId(_TimedId):
     """UUIDv7 of a message."""
 
     __slots__ = ()
+
+    @classmethod
+    def first_of(cls, at: datetime) -> MessageId:
+        """Return the smallest id of that millisecond: ids made earlier are smaller as text, later ones greater."""
+        made = f"{int(at.timestamp() * 1000):012x}"
+        return cls(f"{made[:8]}-{made[8:]}-7000-8000-000000000000")
 
 
 class ProcedureId(_TimedId):

@@ -134,7 +134,7 @@ class Receive:
             sender, message = seen.sender, seen.message
 
             def answer(tx: Transaction) -> None:
-                tx.queue_receipts(sender, message)
+                tx.queue_receipts(sender, message, now=now)
                 tx.save_seen(SeenRaw(sha256=seen.sha256, sender=sender, message=message, answered=now))
 
             await self._store.run(answer)

@@ -32,6 +32,7 @@ class RefreshTrust:
         self._wake = wake
         self._last: float | None = None  # monotonic: a clock that is set back must not stop the asking
         self._known = trust.current()
+        self._sound = False  # whether the last asking found a list that can be used; a call for a bad one may be open
         self._looked = False  # the first look seals anew too: the list may have changed while no node ran
 
     async def __call__(self) -> bool:
@@ -40,10 +41,11 @@ class RefreshTrust:
         if self._last is not None and asked - self._last < TRUST_REFRESH_SECONDS:
             return False
         self._last = asked
+        mended, self._sound = not self._sound, True
         try:
             newer = await self._trust.refresh()
         except TrustListInvalid as error:
-            newer, detail = False, error.detail
+            newer, mended, self._sound, detail = False, False, False, error.detail
             await self._store.run(
                 lambda tx: self._ledger.call(
                     tx, AttentionCode.TRUST_LIST, "trust-list", now=self._clock.now(), detail=detail
@@ -51,12 +53,17 @@ class RefreshTrust:
             )
         trust = self._trust.current()
         changed = trust.version != self._known.version
+        if mended:  # also by putting the list back that was in force: no newer one has to come
+            await self._store.run(self._close_call)
         if changed or not self._looked:
             await self._store.run(lambda tx: self._apply(tx, trust, changed=changed))
             self._known, self._looked = trust, True
         if changed:
             self._wake()
         return newer
+
+    def _close_call(self, tx: Transaction) -> None:
+        tx.resolve_attention(AttentionCode.TRUST_LIST, "trust-list", at=self._clock.now(), by="node")
 
     def _apply(self, tx: Transaction, trust: TrustList, *, changed: bool) -> None:
         now = self._clock.now()
@@ -68,7 +75,6 @@ class RefreshTrust:
         # Parked messages may be believable now: offer them all again at once, inside the parking limits.
         for held in tx.due_parked(now=now + timedelta(days=3650), limit=PARKED_MAX_ITEMS):
             tx.park(replace(held, next_at=now), max_items=PARKED_MAX_ITEMS, max_bytes=PARKED_MAX_BYTES)
-        tx.resolve_attention(AttentionCode.TRUST_LIST, "trust-list", at=now, by="node")
         tx.audit(
             AuditRow(at=now, actor="node", action=AuditAction.TRUST_LIST_CHANGED, subject=f"version-{trust.version}")
         )

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, exists, null, select, true, update
+from sqlalchemy import Row, and_, bindparam, exists, null, or_, select, true, update
 
+from broker.core.delivery import REANSWER_SECONDS
 from broker.core.ids import CountryCode, MessageId, ProcedureId
 from broker.core.receipts import Receipt, ReceiptKind, supersedes
 from broker.storage.columns import fixed
@@ -58,7 +60,16 @@ _OF_PROCEDURE = (
     )
     .order_by(*_ORDER)
 )
-_QUEUE = update(receipt).where(_ABOUT, receipt.c.issued == true()).values(queued=receipt.c.at)
+# The id of the envelope in which a receipt last travelled tells when that was: no message is answered faster than this.
+_QUEUE = (
+    update(receipt)
+    .where(
+        _ABOUT,
+        receipt.c.issued == true(),
+        or_(receipt.c.envelope.is_(None), receipt.c.envelope < bindparam("sent_before", type_=receipt.c.envelope.type)),
+    )
+    .values(queued=receipt.c.at)
+)
 _WAITING = (
     select(receipt)
     .where(receipt.c.author == bindparam("author_"), receipt.c.queued.is_not(None))
@@ -136,9 +147,10 @@ def procedure_receipts(db: Execution, procedure: ProcedureId) -> tuple[Receipt, 
     return _receipts(db.all(_OF_PROCEDURE, {"procedure_": procedure}))
 
 
-def queue_receipts(db: Execution, author: CountryCode, message: MessageId) -> None:
-    """Let our receipts about a message wait again."""
-    db.changed(_QUEUE, {"author_": author, "message_": message})
+def queue_receipts(db: Execution, author: CountryCode, message: MessageId, *, now: datetime) -> None:
+    """Let our receipts about a message wait again, but for those that went out within the last minute."""
+    before = MessageId.first_of(now - timedelta(seconds=REANSWER_SECONDS))
+    db.changed(_QUEUE, {"author_": author, "message_": message, "sent_before": before})
 
 
 def waiting_receipts(db: Execution, peer: CountryCode, limit: int) -> tuple[Receipt, ...]:

@@ -154,8 +154,8 @@ class SqlTransaction:
     ) -> Receipt | None:
         return evidence.find_receipt(self._db, issuer, author, message, kind)
 
-    def queue_receipts(self, author: CountryCode, message: MessageId) -> None:
-        evidence.queue_receipts(self._db, author, message)
+    def queue_receipts(self, author: CountryCode, message: MessageId, *, now: datetime) -> None:
+        evidence.queue_receipts(self._db, author, message, now=now)
 
     def waiting_receipts(self, peer: CountryCode, limit: int) -> tuple[Receipt, ...]:
         return evidence.waiting_receipts(self._db, peer, limit)

@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import pytest
 
+from broker.core.ids import MessageId
 from broker.core.messages import OutboxKind
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.ports import Store
@@ -162,6 +163,20 @@ class RecordContract:
         await store.run(lambda tx: tx.mark_published(message_id(11), at=NOW, token="t"))
         assert await store.run(lambda tx: tx.peers_with_waiting_receipts()) == (FI, SE)
 
+    async def test_receipts_are_sent_again_at_most_once_a_minute(self, store: Store) -> None:
+        """What travelled in an envelope that was made within the last minute does not wait again; the rest does."""
+        lately, before = (
+            receipt(1, kind, issuer=EE, author=FI) for kind in (ReceiptKind.DELIVERED, ReceiptKind.OPENED)
+        )
+        await keep(store, lately, before, issued=True)
+        for row, made in ((lately, 941), (before, 939)):
+            envelope = MessageId.first_of(later(made))
+            await store.run(lambda tx, r=row, e=envelope: tx.assign_receipts([r], e))  # type: ignore[misc]
+        await store.run(lambda tx: tx.queue_receipts(FI, message_id(1), now=later(1000)))
+        assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (before,)
+        await store.run(lambda tx: tx.queue_receipts(FI, message_id(1), now=later(1002)))
+        assert set(await store.run(lambda tx: tx.waiting_receipts(FI, 10))) == {lately, before}
+
     async def test_stored_receipts_are_sent_again(self, store: Store) -> None:
         """Ours about that message wait again; those of others and about others do not."""
         delivered = receipt(1, issuer=EE, author=FI, at=1)
@@ -170,7 +185,7 @@ class RecordContract:
         await keep(store, delivered, opened, other, issued=True)
         await keep(store, receipt(1), issued=False)
         await store.run(lambda tx: tx.assign_receipts([delivered, opened, other], message_id(50)))
-        await store.run(lambda tx: tx.queue_receipts(FI, message_id(1)))
+        await store.run(lambda tx: tx.queue_receipts(FI, message_id(1), now=later(1000)))
         assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (delivered, opened)
-        await store.run(lambda tx: tx.queue_receipts(EE, message_id(1)))
+        await store.run(lambda tx: tx.queue_receipts(EE, message_id(1), now=later(1000)))
         assert await store.run(lambda tx: tx.waiting_receipts(EE, 10)) == ()

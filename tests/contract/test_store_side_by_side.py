@@ -208,7 +208,7 @@ _STEPS: st.SearchStrategy[Step] = st.one_of(
             lambda tx, _: (
                 tx.peers_with_waiting_receipts(),
                 tx.assign_receipts(tx.waiting_receipts(peer, limit), message_id(n)),
-                tx.queue_receipts(peer, message_id(n)),
+                tx.queue_receipts(peer, message_id(n), now=later(n)),
                 tx.waiting_receipts(peer, 10),
                 tx.newest_receipted(peer),
             )

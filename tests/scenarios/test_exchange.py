@@ -160,6 +160,25 @@ async def test_a_duplicate_storm_takes_effect_once(world: World) -> None:
     assert world["FI"].outcomes.count("repeat") == 19
 
 
+async def test_a_message_sealed_anew_again_and_again_is_answered_once_a_minute(world: World) -> None:
+    """Other bytes each time do not make more answers than the same bytes would."""
+    hostile = Hostile(world["EE"], world["FI"])
+    entry = hostile.message("request.json")
+    await hostile.send(entry)
+    await world["FI"].step()
+    await world["FI"].step()
+
+    async def answered(seconds: float) -> int:
+        before = sum(sent.recipient == EE for sent in world.network.published)
+        world.clock.advance(seconds)
+        for _ in range(5):
+            assert await hostile.send(entry) == "repeat"
+            await world["FI"].step()
+        return sum(sent.recipient == EE for sent in world.network.published) - before
+
+    assert [await answered(seconds) for seconds in (1, 61, 1, 61)] == [0, 1, 0, 1]
+
+
 async def test_a_repeat_after_a_minute_is_answered_with_the_stored_receipt(world: World) -> None:
     """When the first receipt was lost, the repeated envelope brings the same receipt again, not a new one."""
     request = await world["EE"].submit("request.json")

@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from broker.api.local_issuer import LocalIssuer
-from broker.core.errors import StoreUnavailable, TransportUnavailable
+from broker.core.errors import Internal, StoreUnavailable, TransportUnavailable
 from broker.core.ids import CountryCode
 from broker.node import LOOPS, Node, build
 from broker.schema_files import load_catalogue, read_schema_file
@@ -144,11 +144,26 @@ async def test_a_dead_part_stops_the_node(homes: Mapping[CountryCode, Path], mon
 
     monkeypatch.setattr(node._receiving, "run", dies)
     async with asyncio.timeout(BOUND_SECONDS):
-        with pytest.raises(ExceptionGroup) as caught:
+        with pytest.raises(TransportUnavailable):
             await node.serve(lambda _: None)
-    assert caught.group_contains(TransportUnavailable)
     with pytest.raises(StoreUnavailable):
         await node.office.store.read(lambda reader: reader.counts())
+
+
+async def test_an_unforeseen_end_is_one_sentence(
+    homes: Mapping[CountryCode, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever kills a part, the node ends with one error of its own, which names the kind and no value."""
+    node = _built(homes[CountryCode("EE")])
+
+    async def dies() -> None:
+        raise ExceptionGroup("inner", [KeyError("Test-Maarika")])
+
+    monkeypatch.setattr(node._receiving, "run", dies)
+    async with asyncio.timeout(BOUND_SECONDS):
+        with pytest.raises(Internal) as caught:
+            await node.serve(lambda _: None)
+    assert caught.value.detail == "A part of the node ended by KeyError; it is in the log."
 
 
 async def test_what_was_accepted_by_a_node_that_ended_is_sent_by_the_next(homes: Mapping[CountryCode, Path]) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -110,3 +111,12 @@ def test_the_public_names_are_the_identifiers() -> None:
     """What the module exports is what it defines."""
     defined = {name for name, item in vars(ids).items() if isinstance(item, type) and item.__module__ == ids.__name__}
     assert set(ids.__all__) == {name for name in defined if not name.startswith("_")}
+
+
+def test_ids_are_ordered_by_the_time_of_their_making() -> None:
+    """The first id of a moment lies between the ids that were made before it and after it."""
+    at = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
+    first = MessageId.first_of(at)
+    assert first.made == at.timestamp()
+    assert MessageId.first_of(at - timedelta(milliseconds=1)) < first < first[:-1] + "1"
+    assert first < MessageId.first_of(at + timedelta(milliseconds=1))

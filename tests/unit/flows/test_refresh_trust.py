@@ -58,6 +58,29 @@ async def test_a_bad_list_calls_a_person_and_changes_nothing(world: World) -> No
     assert await ee.attention() == []
 
 
+async def test_a_list_that_is_mended_to_the_version_in_force_closes_the_call(world: World) -> None:
+    """Nobody has to make a newer list: the one in force, put back, is good again, and a restart changes nothing of it."""
+    ee, source = world["EE"], world["EE"].trust
+
+    class Bad:
+        current = source.current
+
+        async def refresh(self) -> bool:
+            raise TrustListInvalid
+
+    for restarted in (False, True):
+        world["EE"].engine.refresh_trust._trust = Bad()
+        world.clock.advance(61)
+        await world["EE"].engine.refresh_trust()
+        assert await ee.attention() == ["trust-list"]
+        if restarted:
+            await world.restart("EE")
+        world["EE"].engine.refresh_trust._trust = source
+        world.clock.advance(61)
+        assert not await world["EE"].engine.refresh_trust()
+        assert await world["EE"].attention() == []
+
+
 async def test_a_list_that_did_not_change_does_nothing(world: World) -> None:
     """Without a newer list nothing is sealed again and no audit row is written."""
     await world["EE"].submit("request.json")
