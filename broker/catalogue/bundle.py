@@ -50,6 +50,7 @@ class CodeList:
 
     name: str
     title: str
+    source: str
     codes: Mapping[str, Mapping[str, Any]]
 
 
@@ -159,7 +160,12 @@ def _code_list(path: str, data: Schema) -> CodeList:
     if "x-trm-codes" not in data:
         raise CatalogueInvalid("A code list needs x-trm-codes.", where=path)
     name = path.removeprefix("codes/").removesuffix(".json")
-    return CodeList(name=name, title=data["title"], codes=MappingProxyType(dict(data["x-trm-codes"])))
+    return CodeList(
+        name=name,
+        title=data["title"],
+        source=str(data.get("x-trm-source", "")),
+        codes=MappingProxyType(dict(data["x-trm-codes"])),
+    )
 
 
 def _tables(files: Mapping[str, Schema]) -> dict[Digest, ProcedureTable]:

@@ -146,6 +146,10 @@ class Labels:
         """
         return self.label(f"procedures/{procedure}/acts/{act}", language)
 
+    def known(self) -> Iterator[str]:
+        """Yield the key of everything that has a label."""
+        return iter(self._english())
+
     def status(self, language: str) -> ReviewStatus | None:
         """Return how far a language's labels can be trusted; None: it has no file."""
         if language == SOURCE_LANGUAGE:

@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The shipped code lists and what they are called in each language."""
+
+import pytest
+
+from broker.catalogue.labels import LANGUAGES, ReviewStatus, find_gaps
+from broker.schema_files import load_labels, load_translation
+
+TRANSLATED = [language for language in LANGUAGES if language != "en"]
+
+
+@pytest.fixture(scope="module")
+def labels(catalogue):
+    """Labels of the shipped schemas."""
+    return load_labels(catalogue)
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_every_code_is_called_something_in_every_language(catalogue, language):
+    """No code of any list is missing or stale, and nothing is kept that no file uses."""
+    gaps = find_gaps(catalogue.english(), load_translation(language))
+
+    assert [key for key in gaps.missing + gaps.stale if key.startswith("codes/")] == []
+    assert gaps.unused == ()
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+def test_a_translation_that_nobody_reviewed_says_so(labels, language):
+    """A text made by machine is never shown as if a person had read it."""
+    label = labels.code("danger-outcome", "SERIOUS_DANGER", language)
+
+    assert label.language == language
+    assert label.status is ReviewStatus.UNREVIEWED
+
+
+def test_opposites_stay_opposites_in_every_language(labels):
+    """Two codes of one list never have the same label: nobody could tell which was chosen."""
+    for language in LANGUAGES:
+        for name, codes in _codes(labels, language).items():
+            doubled = {text for text in codes.values() if list(codes.values()).count(text) > 1}
+            assert name == "legal-basis" or doubled == set(), (language, name)
+
+
+def test_each_list_says_where_it_comes_from(catalogue):
+    """A lawyer can check every list; what is the product's own or unverified is marked."""
+    for name in catalogue.code_lists():
+        document = catalogue.codes(name)
+        assert document.title, name
+        assert document.source, name
+        for code, item in document.codes.items():
+            assert item.get("verified", False) in {False, "PRODUCT_DEFAULT"}, (name, code)
+    assert len(catalogue.code_lists()) >= 70
+
+
+CASEWORK = {
+    "exploitation-form": {
+        "PROSTITUTION",
+        "CHILD_ABUSE_MATERIAL",
+        "ARMED_GROUP_RECRUITMENT",
+        "DEBT_BONDAGE",
+        "SURROGACY",
+    },
+    "identification-status": {"AT_RISK", "PRESUMED", "IDENTIFIED", "CHILD_OF_VICTIM"},
+    "transfer-status": {"CONSENT_CONDITIONAL", "CONSENT_WITHDRAWN", "CONSENT_LAPSED", "SUSPENDED_REMEDY"},
+    "consent-exemption": {"WITH_PARENT", "NOTIFIED_RELATIVE_CATEGORY", "RECEIVING_STATE_OWN_DECISION"},
+    "protection-claim": {"TEMPORARY_PROTECTION", "REJECTED_FINAL", "WITHDRAWN"},
+    "need": {"SAFE_PLACE", "BARNAHUS_ASSESSMENT", "PROTECTION_FROM_PERSON", "DISABILITY_SUPPORT"},
+    "legal-basis": {"B2B_80_1_B", "CETS197_10_4", "VCCR_37_B", "NONE_FEDERATION"},
+    "monitoring-outcome": {"NOT_SEEN", "RE_EXPLOITATION_SUSPECTED"},
+}
+
+
+@pytest.mark.parametrize("name", CASEWORK)
+def test_a_list_has_what_the_corrections_add(catalogue, name):
+    """What casework corrected is in the lists, in its spelling."""
+    assert CASEWORK[name] <= set(catalogue.codes(name).codes)
+
+
+def test_the_self_assessment_has_nine_areas_and_three_levels(catalogue):
+    """CASEWORK C-01."""
+    assert len(catalogue.codes("self-assessment-area").codes) == 9
+    assert len(catalogue.codes("self-assessment-level").codes) == 3
+    assert len(catalogue.codes("best-interests-element").codes) == 7
+
+
+def _codes(labels, language):
+    found: dict[str, dict[str, str]] = {}
+    for key in labels.known():
+        owner, _, code = key.removeprefix("codes/").partition("/")
+        if key.startswith("codes/") and code and "#" not in key:
+            found.setdefault(owner, {})[code] = labels.label(key, language).text
+    return found
