@@ -51,6 +51,7 @@ class CodeList:
     name: str
     title: str
     source: str
+    verified: bool | str  # False: not read in the source itself; "PRODUCT_DEFAULT": no law
     codes: Mapping[str, Mapping[str, Any]]
 
 
@@ -164,6 +165,7 @@ def _code_list(path: str, data: Schema) -> CodeList:
         name=name,
         title=data["title"],
         source=str(data.get("x-trm-source", "")),
+        verified=data.get("x-trm-verified", True),
         codes=MappingProxyType(dict(data["x-trm-codes"])),
     )
 
