@@ -12,9 +12,13 @@ from broker.catalogue import Catalogue
 from broker.catalogue.labels import Labels, Translation, read_translation
 from broker.core.errors import CatalogueInvalid
 
-__all__ = ["load_catalogue", "load_labels", "load_translation", "read_schema_file", "read_schema_files"]
+__all__ = [
+    "list_profiles", "load_catalogue", "load_labels", "load_translation", "read_schema_file", "read_schema_files",
+]  # fmt: skip
 
 _LABELS = "labels/"
+_PROFILES = "profiles/"
+_APART = frozenset({_LABELS, _PROFILES})  # no node needs them for its messages: read one by one when they are asked for
 
 
 def load_catalogue(folder: Path | None = None) -> Catalogue:
@@ -27,7 +31,7 @@ def load_catalogue(folder: Path | None = None) -> Catalogue:
 
 
 def read_schema_files(folder: Path | None = None) -> dict[str, bytes]:
-    """Return every JSON file below ``schemas/`` by its path.
+    """Return every JSON file below ``schemas/`` by its path, without labels and country profiles.
 
     Raises:
         CatalogueInvalid: the folder cannot be read.
@@ -37,6 +41,20 @@ def read_schema_files(folder: Path | None = None) -> dict[str, bytes]:
         return dict(_walk(root, ""))
     except OSError as error:
         raise CatalogueInvalid("The schemas folder cannot be read.", where=str(root)) from error
+
+
+def list_profiles(folder: Path | None = None) -> dict[str, str]:
+    """Return the countries whose profiles lie in the folder, each with the path for `read_schema_file`.
+
+    Raises:
+        CatalogueInvalid: the folder cannot be read.
+    """
+    root = _root(folder)
+    try:
+        names = sorted(item.name for item in root.joinpath(_PROFILES).iterdir() if item.name.endswith(".json"))
+    except OSError as error:
+        raise CatalogueInvalid("The schemas folder cannot be read.", where=str(root)) from error
+    return {name.removesuffix(".json"): f"{_PROFILES}{name}" for name in names}
 
 
 def load_labels(catalogue: Catalogue, folder: Path | None = None) -> Labels:
@@ -81,7 +99,7 @@ def _walk(folder: Traversable, below: str) -> list[tuple[str, bytes]]:
     found: list[tuple[str, bytes]] = []
     for item in folder.iterdir():
         path = f"{below}{item.name}"
-        if item.is_dir() and path + "/" != _LABELS:
+        if item.is_dir() and path + "/" not in _APART:
             found += _walk(item, f"{path}/")
         elif item.name.endswith(".json"):
             found.append((path, item.read_bytes()))

@@ -10,6 +10,9 @@ from typing import Annotated
 
 import typer
 
+from broker.cli.app_arrangement import arrangement_commands
+from broker.cli.app_profile import profile_commands
+from broker.cli.options import AsJson
 from broker.cli.output import EXIT_USAGE
 
 __all__ = ["build", "run"]
@@ -17,7 +20,6 @@ __all__ = ["build", "run"]
 Home = Annotated[
     Path, typer.Option("--home", envvar="TRM_HOME", help="The node's home folder (settings, vault, database).")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on standard output.")]
 AsOffice = Annotated[
     str | None, typer.Option("--authority", help="Act for this office; not needed where the node has only one.")
 ]
@@ -61,6 +63,8 @@ def build() -> typer.Typer:
     labels.command("export")(labels_export)
     labels.command("import")(labels_import)
     app.add_typer(labels, name="labels")
+    app.add_typer(profile_commands(), name="profile")
+    app.add_typer(arrangement_commands(), name="arrangement")
     return app
 
 

@@ -7,12 +7,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
 from broker.core.errors import BadRequest, RequestTooLarge
 
-__all__ = ["MAX_BYTES", "parsed", "read_json"]
+__all__ = ["MAX_BYTES", "parsed", "read_bytes", "read_day", "read_json"]
 
 T = TypeVar("T")
 
@@ -30,6 +31,37 @@ def parsed(kind: Callable[[str], T], text: str, where: str) -> T:
     except ValueError as error:
         name = getattr(kind, "__name__", "value")
         raise BadRequest(f"This is not a {name}.", where=where) from error
+
+
+def read_day(text: str, where: str) -> date:
+    """Return the day of a text like ``2026-11-22``.
+
+    Raises:
+        BadRequest: it is not a day of the calendar.
+    """
+    try:
+        if len(text) == len("2026-11-22"):
+            return date.fromisoformat(text)
+    except ValueError:
+        pass
+    raise BadRequest("This is not a day like 2026-11-22.", where=where)
+
+
+def read_bytes(file: Path, *, most: int) -> bytes:
+    """Return what a file holds.
+
+    Raises:
+        BadRequest: it cannot be read.
+        RequestTooLarge: it is larger than what is wanted ever is.
+    """
+    try:
+        with file.open("rb") as stream:
+            raw = stream.read(most + 1)
+    except OSError as error:
+        raise BadRequest(f"The file cannot be read ({type(error).__name__}).", where=str(file)) from None
+    if len(raw) > most:
+        raise RequestTooLarge(where=str(file))
+    return raw
 
 
 def read_json(file: Path) -> Any:

@@ -47,6 +47,11 @@ class Question:
         """The section that it stands in."""
         return self.name.split(".", 1)[0]
 
+    @property
+    def entry(self) -> str:
+        """Its name within the section."""
+        return self.name.split(".", 1)[1]
+
 
 BOUND, NOT_BOUND = "BOUND", "NOT_BOUND"
 
@@ -159,6 +164,7 @@ _PLAIN: Mapping[str, tuple[Kind, str] | tuple[Kind, str, tuple[str, ...]]] = {
     "identification.asked_without_names": (Kind.YES_NO, "May it be asked without personal data?"),
     "identification.referrer_learns": (Kind.TEXT, "What may the referrer be told?"),
     "guardianship.appoints": (Kind.OFFICES, "Who appoints a guardian?"),
+    "guardianship.kinds": (Kind.TEXT, "Which kinds of guardianship are there?"),
     "guardianship.time": (Kind.TEXT, "How fast is a guardian appointed?"),
     "guardianship.same_for_asylum": (Kind.YES_NO, "Is it the same guardian for asylum and for protection?"),
     "guardianship.confirms": (Kind.OFFICES, "Who confirms a guardian's authority to other countries?"),

@@ -22,14 +22,15 @@ from broker.core.errors import CeremonyRefused, TrustListInvalid
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import MemberKind, MemberStatus, RevocationReason
 from broker.trust import layout
+from broker.trust.arrangement_documents import read_arrangements
 from broker.trust.catalogue_documents import load_bundle
 from broker.trust.federation_documents import FederationDocument, Membership, read_federation, write_federation
 from broker.trust.folder import TrustFolder
 from broker.trust.member_documents import read_member, write_member
 from broker.trust.officer_keys import Officer, OfficerKey, officer_of, tuf_key
+from broker.trust.profile_documents import read_profile
 from broker.trust.publishing import publish, verified_by
 from broker.trust.staging import StagedRole, digest_of, staged_role
-from broker.trust.strict import read_json
 
 __all__ = ["Repository", "Signers"]
 
@@ -418,8 +419,10 @@ def _check(path: str, raw: bytes) -> None:
         read_federation(raw)
     elif path == layout.CATALOGUE:
         load_bundle(raw)
-    elif path == layout.ARRANGEMENTS or path.endswith("/profile.json"):
-        if not isinstance(read_json(raw, where=path), dict):
-            raise TrustListInvalid("This must be an object.", where=path)
+    elif path == layout.ARRANGEMENTS:
+        read_arrangements(raw)
+    elif path.endswith("/profile.json"):
+        if read_profile(raw, where=path).country != layout.owner_of(path):
+            raise TrustListInvalid("The profile is another country's.", where=f"{path}: /country")
     else:
         read_member(raw, CountryCode(layout.owner_of(path)), where=path)

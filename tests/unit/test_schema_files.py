@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from broker.core.errors import CatalogueInvalid
-from broker.schema_files import load_catalogue, read_schema_file
+from broker.schema_files import list_profiles, load_catalogue, read_schema_file, read_schema_files
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"
 
@@ -46,7 +46,7 @@ def test_loading_does_not_import_the_explaining_library():
     """`jsonschema` costs memory that an idle node does not need: loading and accepting do without it."""
     program = (
         "import json, sys\n"
-        "from broker.schema_files import load_catalogue, read_schema_file\n"
+        "from broker.schema_files import list_profiles, load_catalogue, read_schema_file, read_schema_files\n"
         "data = json.loads(read_schema_file('examples/demo/request.json'))\n"
         "assert load_catalogue().explain_submission(data) == ()\n"
         "print('jsonschema' in sys.modules)"
@@ -54,3 +54,11 @@ def test_loading_does_not_import_the_explaining_library():
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
 
     assert done.stdout == "False\n"
+
+
+def test_country_profiles_are_listed_apart(tmp_path):
+    """They are read one by one when asked for, and are no part of what a node loads; a folder without them says so."""
+    assert list_profiles()["EE"] == "profiles/EE.json"
+    assert not [path for path in read_schema_files() if path.startswith("profiles/")]
+    with pytest.raises(CatalogueInvalid):
+        list_profiles(tmp_path)

@@ -13,7 +13,9 @@ from broker.cli import output
 
 COMMANDS = (
     "init", "serve", "demo", "submit", "inbox", "show", "resend", "timeline", "validate", "doctor", "token", "vectors",
-    "broker definitions", "labels check", "labels export", "labels import",
+    "broker definitions", "profile show", "profile diff", "profile check", "arrangement list", "arrangement show",
+    "arrangement check", "arrangement add", "arrangement end", "arrangement suspend", "labels check", "labels export",
+    "labels import",
 )  # fmt: skip
 
 

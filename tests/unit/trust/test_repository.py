@@ -14,6 +14,7 @@ import pytest
 from broker.core.errors import CeremonyRefused, TrustListInvalid
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import Member, MemberKind, MemberStatus, RevocationReason
+from broker.schema_files import list_profiles, read_schema_file
 from broker.testing.trust import TrustOffice, make_officers, signers
 from broker.trust.federation_documents import Membership
 from broker.trust.member_documents import read_member, write_member
@@ -195,6 +196,9 @@ def test_the_same_document_stages_nothing(office: TrustOffice, ee: Member, now: 
         ("federation.json", b'{"format": "trm-federation/1"}', TrustListInvalid),
         ("catalogue.json", b'{"format": "trm-catalogue/1", "files": {}}', TrustListInvalid),
         ("arrangements.json", b"[]", TrustListInvalid),
+        ("arrangements.json", b"{}", TrustListInvalid),
+        ("members/EE/profile.json", b"{}", TrustListInvalid),
+        ("members/EE/profile.json", read_schema_file(list_profiles()["FI"]), TrustListInvalid),
         ("members/FI.json", b"{}", TrustListInvalid),
         ("members/../root.json", b"{}", CeremonyRefused),
         ("anything.json", b"{}", CeremonyRefused),
