@@ -19,7 +19,7 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.procedures import ProcedureTable
 from broker.core.receipts import Receipt, ReceiptKind, contradicts
 from broker.core.record import Folded, Mark, RecordEntry, agrees, fold, statement
-from broker.ports import Transaction
+from broker.ports import Reader, Transaction
 from broker.rows import Attention, AuditRow, ProcedureRow
 
 __all__ = ["Book", "Ledger"]
@@ -68,7 +68,7 @@ class Ledger:
         """Return the empty book of a procedure that is opened now."""
         return Book(row=row, table=self.table(row), stored=False)
 
-    def read(self, tx: Transaction, row: ProcedureRow) -> Book:
+    def read(self, tx: Transaction | Reader, row: ProcedureRow) -> Book:
         """Return the book of a stored procedure."""
         procedure = row.ref.id
         return Book(

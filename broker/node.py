@@ -40,6 +40,7 @@ LOOPS = {  # name → seconds between two looks when nobody rings
     "parked": 5.0,
     "trust": 900.0,
     "watch": 30.0,
+    "remind": 60.0,
     "vitals": 15.0,
     "announce": 2.0,
 }
@@ -172,6 +173,7 @@ class Node:
             "parked": self._receiving.offer_parked,
             "trust": engine.refresh_trust,
             "watch": engine.watch,
+            "remind": engine.remind,
             "vitals": Vitals(store=office.store, ledger=office.ledger, clock=office.clock, checks=lambda: self.checks),
             "announce": Announce(store=office.store, notifier=self._notifier),
         }

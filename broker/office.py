@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 from broker.api.local_issuer import LocalIssuer
 from broker.schema_files import load_catalogue
@@ -54,6 +55,7 @@ def open_office(settings: Settings, *, wake: Callable[[], None] | None = None) -
         clock=clock,
         ids=SystemIds(),
         wake=wake or _nobody_waits,
+        soon=timedelta(hours=settings.ladder.deadline_soon_hours),
     )
     return Office(settings=settings, **{name: getattr(desk, name) for name in Desk.__slots__})
 

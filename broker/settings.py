@@ -73,7 +73,10 @@ def _setting(default: Any, description: str, *, unit: str = "", shown: str = "",
 
 
 class Ladder(BaseModel):
-    """How long each step of the evidence ladder may take before a person is warned, and before it counts as failed."""
+    """How long each step of the evidence ladder may take before a person is warned, and before it counts as failed.
+
+    `deadline_soon_hours`: how long before the end of a procedure's deadline a person is told that it is due soon.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
@@ -83,6 +86,7 @@ class Ladder(BaseModel):
     handed_over_fail_hours: _Hours = 24
     opened_warn_hours: _Hours = 24
     opened_fail_hours: _Hours = 36
+    deadline_soon_hours: _Hours = 72
 
     @model_validator(mode="after")
     def _warn_before_fail(self) -> Self:
@@ -180,8 +184,9 @@ class Settings(BaseSettings):
     )  # fmt: skip
     envelope_days: int = _setting(30, "How long a sealed envelope may travel.", unit="days", ge=1, le=60)
     ladder: Ladder = _setting(
-        Ladder, "When a person is warned (and when it counts as failed) that delivery, handing over or opening is late.",
-        unit="hours", shown="1 / 12, 12 / 24, 24 / 36",
+        Ladder, "When a person is warned (and when it counts as failed) that delivery, handing over or opening is late, "
+        "and how long before its end a deadline is due soon.",
+        unit="hours", shown="1 / 12, 12 / 24, 24 / 36; soon 72",
     )  # fmt: skip
     max_request_bytes: int = _setting(
         1_048_576, "Largest request body that the HTTP API takes.", unit="bytes", ge=16_384, le=8_388_608

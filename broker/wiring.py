@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from broker.adapter_api import Adapter
+from broker.calendars import calendar_of
 from broker.catalogue import Catalogue
 from broker.core.delivery import LadderLimits
 from broker.core.ids import AuthorityId, CountryCode
@@ -19,12 +20,14 @@ from broker.flows.inspect import Inspect
 from broker.flows.open import Open
 from broker.flows.receive import Receive
 from broker.flows.refresh_trust import RefreshTrust
+from broker.flows.remind import Remind
 from broker.flows.resend import Resend
 from broker.flows.submit import Submit
 from broker.flows.watch import Watch
 from broker.ledger import Ledger
 from broker.ports import Clock, Compute, Ids, Notifier, Store, Tally, Transport, TrustSource, Vault
 from broker.reception import Reception
+from broker.timetable import Timetable
 
 __all__ = ["Desk", "Engine", "Keys", "Rings", "wire_desk", "wire_engine"]
 
@@ -45,6 +48,7 @@ class Desk:
     inspect: Inspect
     attend: Attend
     resend: Resend
+    timetable: Timetable
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,7 @@ class Engine:
     deliver: Deliver
     refresh_trust: RefreshTrust
     watch: Watch
+    remind: Remind
 
 
 def wire_desk(
@@ -84,9 +89,11 @@ def wire_desk(
     clock: Clock,
     ids: Ids,
     wake: Callable[[], None],
+    soon: timedelta = timedelta(hours=72),
 ) -> Desk:
     """Return the desk over a store."""
     ledger = Ledger(us=us, catalogue=catalogue)
+    timetable = Timetable(us=us, calendar_of=calendar_of, soon=soon)
     return Desk(
         us=us,
         store=store,
@@ -97,9 +104,10 @@ def wire_desk(
         ledger=ledger,
         submit=Submit(us=us, store=store, trust=trust, catalogue=catalogue, clock=clock, ids=ids, wake=wake),
         open_message=Open(us=us, store=store, clock=clock, wake=wake),
-        inspect=Inspect(us=us, store=store, ledger=ledger),
+        inspect=Inspect(us=us, store=store, ledger=ledger, timetable=timetable, clock=clock),
         attend=Attend(store=store, clock=clock),
         resend=Resend(store=store, clock=clock, wake=wake),
+        timetable=timetable,
     )
 
 
@@ -160,4 +168,5 @@ def wire_engine(
         ),
         refresh_trust=RefreshTrust(store=store, trust=trust, ledger=ledger, clock=clock, wake=trust_changed),
         watch=Watch(store=store, ledger=ledger, clock=clock, limits=limits, wake=rings.work),
+        remind=Remind(store=store, ledger=ledger, timetable=desk.timetable, clock=clock),
     )

@@ -10,6 +10,7 @@ from typing import Any
 from broker.api.messages import STATES, Direction
 from broker.api.services import casework_types
 from broker.catalogue import Catalogue
+from broker.core.deadlines import DeadlineKind, Phase
 from broker.core.delivery import ResendReason
 from broker.core.errors import Actor, BrokerError, by_code
 from broker.core.ids import (
@@ -86,6 +87,7 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
             {"procedure": identifier(ProcedureId), "state": _TEXT, "items": _array(identifier(MessageType))}
         ),
         "TimelineLine": _timeline_line(),
+        "Deadline": _deadline(),
         "Timeline": _object({"procedure": identifier(ProcedureId), "items": _array(reference("TimelineLine"))}),
         "Attention": _attention(),
         "AttentionList": _list("Attention"),
@@ -258,12 +260,38 @@ def _procedure(item: Schema) -> Schema:
         "digest": identifier(Digest, "Of the whole record; absent while something is missing."),
         "heads": _array(identifier(Digest)),
         "entries": _array(reference("RecordLine")),
+        "deadlines": _array(reference("Deadline")),
     }
     return {
         **item,
         "properties": {**item["properties"], **more},
-        "required": [*item["required"], "heads", "entries"],
+        "required": [*item["required"], "heads", "entries", "deadlines"],
     }
+
+
+def _deadline() -> Schema:
+    return _object(
+        {
+            "id": _TEXT,
+            "title": _TEXT,
+            "by": {"type": "string", "enum": [role.value for role in Role]},
+            "ours": {**_TRUTH, "description": "This side must act."},
+            "due": {**_TIME, "description": "The first moment that is too late."},
+            "due_local": {"type": "string", "description": "Last day in time; of hours the moment, in that time zone."},
+            "time_zone": _TEXT,
+            "calendar": identifier(CountryCode),
+            "holidays_known": {**_TRUTH, "description": "False: only weekends were taken into account."},
+            "phase": {"type": "string", "enum": [phase.value for phase in Phase]},
+            "meaning": {"type": "string", "description": "What it means that it stands so; silence is never consent."},
+            "extended": _TRUTH,
+            "met": _TIME,
+            "kind": {"type": "string", "enum": [kind.value for kind in DeadlineKind]},
+            "source": _TEXT,
+            "source_read": {**_TRUTH, "description": "False: taken from a secondary source, not verified."},
+            "silence": _TEXT,
+        },
+        optional=("met",),
+    )
 
 
 def _timeline_line() -> Schema:

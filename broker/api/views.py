@@ -17,6 +17,7 @@ from broker.core.procedures import Role
 from broker.core.receipts import Receipt
 from broker.flows.inspect import ProcedureView, RecordLine, TimelineLine
 from broker.rows import Accepted, Attention, AuditRow, MessageRow, Page, ProcedureRow
+from broker.timetable import described
 
 __all__ = [
     "accepted",
@@ -124,6 +125,7 @@ def procedure(view: ProcedureView, us: CountryCode) -> dict[str, Any]:
             "digest": view.digest,
             "heads": list(view.heads),
             "entries": [_line(line) for line in view.entries],
+            "deadlines": [described(standing) for standing in view.deadlines],
         }
     )
 

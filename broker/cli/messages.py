@@ -24,6 +24,7 @@ from broker.core.ids import AuthorityId, CountryCode, MessageId, ProcedureId
 from broker.finding import find_message
 from broker.rows import MessageFilter, MessageRow
 from broker.settings import Settings
+from broker.timetable import described
 
 if TYPE_CHECKING:
     from broker.flows.inspect import ProcedureView, TimelineLine
@@ -200,10 +201,32 @@ def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, 
         )
         rows = ((time_to_text(line.at), line.who, line.what, line.state, line.evidence) for line in lines)
         output.table(("time", "who", "what", "state", "evidence"), rows, wide=("time", "what", "evidence"))
+        _print_deadlines(view)
         output.console().print(f"record digest  {view.digest or 'none: something is missing'}")
         output.console().print(f"you may next   {', '.join(view.actions) or 'nothing'}")
 
     output.answer(_timeline_document(view, lines), as_json=as_json, people=people)
+
+
+def _print_deadlines(view: ProcedureView) -> None:
+    """Say when what is due, by which right, and what it means that nothing came."""
+    if not view.deadlines:
+        return
+    rows = (
+        (
+            item.deadline.title,
+            "this country" if item.ours else view.row.peer,
+            f"{item.due_local} {item.zone}",
+            f"{item.phase}: {item.meaning}",
+            f"{item.deadline.kind}: {item.deadline.source}",
+        )
+        for item in view.deadlines
+    )
+    output.table(
+        ("deadline", "by", "due", "how it stands", "source"), rows, wide=("deadline", "how it stands", "source")
+    )
+    if not all(item.holidays_known for item in view.deadlines):
+        output.console().print("Public holidays of that country are not known here: only weekends count.")
 
 
 def _timeline_document(view: ProcedureView, lines: Iterable[TimelineLine]) -> dict[str, Any]:
@@ -217,6 +240,7 @@ def _timeline_document(view: ProcedureView, lines: Iterable[TimelineLine]) -> di
         "gap": view.gap,
         "digest": view.digest,
         "actions": list(view.actions),
+        "deadlines": [described(standing) for standing in view.deadlines],
         "timeline": [
             {
                 "at": time_to_text(line.at), "who": line.who, "what": line.what, "state": line.state,

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -121,6 +121,12 @@ class Deadline:
 class Calendar(Protocol):
     """Time computation in one country: its holidays, its time zone."""
 
+    @property
+    def zone(self) -> tzinfo: ...
+    @property
+    def zone_name(self) -> str: ...
+    @property
+    def holidays_known(self) -> bool: ...
     def end(self, start: datetime | date, limit: Limit, *, before: bool, ends_on_date: bool) -> datetime:
         """Return the first moment that is too late, aware UTC.
 
@@ -130,6 +136,10 @@ class Calendar(Protocol):
             before: count back from the start.
             ends_on_date: never move the end to a working day.
         """
+        ...
+
+    def last_day(self, due: datetime) -> date:
+        """Return the last day on which something due then is in time."""
         ...
 
 

@@ -44,6 +44,7 @@ __all__ = [
     "QUARANTINE_MAX_BYTES",
     "QUARANTINE_MAX_ITEMS",
     "REANSWER_SECONDS",
+    "REMIND_BATCH",
     "RESENDS_BY_ITSELF",
     "RETRY_MAX_SECONDS",
     "RETRY_MIN_SECONDS",
@@ -81,6 +82,7 @@ HAND_OVER_SECONDS = 45  # then an adapter has failed: one that hangs must not ho
 DISPATCH_BATCH = 32  # entries
 DELIVER_BATCH = 32  # entries
 WATCH_BATCH = 200  # entries
+REMIND_BATCH = 200  # procedures
 RETRY_MIN_SECONDS = 1
 RETRY_MAX_SECONDS = 300
 ATTENTION_AFTER_ATTEMPTS = 5  # about half a minute of trying
@@ -274,6 +276,11 @@ class AttentionCode(StrEnum):
     FAILED_OPENED = (
         "failed-opened", Actor.CALLER,
         "No officer of the other country opened a message in time: telephone its duty office.",
+    )  # fmt: skip
+    DEADLINE_SOON = "deadline-soon", Actor.CALLER, "A deadline of this country is due soon."
+    DEADLINE_OVERDUE = "deadline-overdue", Actor.CALLER, "A deadline of this country is overdue."
+    ANSWER_OVERDUE = (
+        "answer-overdue", Actor.CALLER, "The other country's answer is overdue; silence is never an answer.",
     )  # fmt: skip
     REFUSED = "refused", Actor.CALLER, "The other country refused a message; its author must change it or withdraw."
     HOLD_EXPIRED = "hold-expired", Actor.CALLER, "Nobody decided about a held message in time; it was not sent."

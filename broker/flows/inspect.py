@@ -10,10 +10,11 @@ from datetime import datetime
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
 from broker.core.procedures import Role
-from broker.core.record import Folded, RecordEntry, closure_digest, fold, is_final
+from broker.core.record import Folded, RecordEntry, closure_digest, is_final
 from broker.ledger import Ledger
-from broker.ports import Reader, Store
+from broker.ports import Clock, Reader, Store
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
+from broker.timetable import Standing, Timetable
 
 __all__ = ["Inspect", "ProcedureView", "RecordLine", "TimelineLine"]
 
@@ -46,6 +47,7 @@ class ProcedureView:
     heads: tuple[Digest, ...]
     actions: tuple[str, ...]  # acts that this side may do next
     entries: tuple[RecordLine, ...]
+    deadlines: tuple[Standing, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,10 +65,12 @@ class TimelineLine:
 class Inspect:
     """Reads only."""
 
-    def __init__(self, *, us: CountryCode, store: Store, ledger: Ledger) -> None:
+    def __init__(self, *, us: CountryCode, store: Store, ledger: Ledger, timetable: Timetable, clock: Clock) -> None:
         self._us = us
         self._store = store
         self._ledger = ledger
+        self._timetable = timetable
+        self._clock = clock
 
     async def procedure(self, procedure: ProcedureId, *, authority: AuthorityId | None) -> ProcedureView:
         """Return the procedure with its folded record.
@@ -88,9 +92,9 @@ class Inspect:
         row = reader.procedure(procedure, authority)
         if row is None:
             raise NotFound
-        entries, receipts = reader.record(procedure), reader.procedure_receipts(procedure)
-        table = self._ledger.table(row)
-        folded = fold(table, row.opener, entries, receipts)
+        book = self._ledger.read(reader, row)
+        table, entries, receipts = book.table, book.entries, book.receipts
+        folded = book.fold()
         role = Role.REQUESTING if row.opener == self._us else Role.REQUESTED
         return ProcedureView(
             row=row,
@@ -102,6 +106,7 @@ class Inspect:
             heads=folded.heads,
             actions=folded.actions[role],
             entries=_lines(entries, folded),
+            deadlines=self._timetable.standings(reader, book, folded, now=self._clock.now()),
         )
 
     def _timeline(

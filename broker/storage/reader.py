@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import BigInteger, BindParameter, bindparam, func, literal, select, tuple_, type_coerce
@@ -25,6 +25,14 @@ __all__ = ["SqlReader"]
 _MOST: BindParameter[int] = bindparam("most")
 _PROCEDURES = select(procedure).order_by(procedure.c.opened.desc(), procedure.c.id.desc()).limit(_MOST)
 _ATTENTION = select(attention).order_by(attention.c.at.desc(), attention.c.id.desc()).limit(_MOST)
+_CALLED = (
+    select(attention.c.id)
+    .where(attention.c.subject == bindparam("subject_"), attention.c.code == bindparam("code_"))
+    .limit(1)
+)
+_OPEN_CALLS = select(attention).where(
+    attention.c.code.in_(bindparam("codes", expanding=True)), attention.c.resolved.is_(None)
+)
 _ONE_ATTENTION = select(attention).where(attention.c.id == bindparam("number"))
 _AUDIT = select(audit).order_by(audit.c.id.desc()).limit(_MOST)
 _OUTBOX_STATES = select(outbox.c.state, func.count().label("number")).group_by(outbox.c.state)
@@ -93,6 +101,12 @@ class SqlReader:
         items = tuple(people.attention_row(row) for row in rows[:limit])
         ends = [(to_milliseconds(item.at), item.id) for item in items]
         return Page(items=items, next=to_cursor(ends[-1]) if ends and len(rows) > limit else None)
+
+    def called(self, code: str, subject: str) -> bool:
+        return self._db.first(_CALLED, {"code_": code, "subject_": subject}) is not None
+
+    def open_calls(self, codes: Sequence[str]) -> tuple[Attention, ...]:
+        return tuple(people.attention_row(row) for row in self._db.all(_OPEN_CALLS, {"codes": list(codes)}))
 
     def attention_entry(self, attention: int, authority: AuthorityId | None) -> Attention | None:
         row = self._db.first(_ONE_ATTENTION, {"number": attention})

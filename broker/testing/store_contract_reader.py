@@ -257,3 +257,18 @@ class ReaderContract:
         await fill(store)
         counts = await store.read(lambda reader: reader.counts())
         assert (counts["outbox.recorded"], counts["inbox.recorded"], counts["outbox.published"]) == (4, 3, 0)
+
+    async def test_whether_a_person_was_called_about_something(self, store: Store) -> None:
+        """A closed call counts as called and is no longer open; another code or subject is another call."""
+        row = attention()
+        await store.run(lambda tx: tx.raise_attention(row))
+        assert await store.read(lambda reader: reader.called(row.code, row.subject))
+        assert not await store.read(lambda reader: reader.called(row.code, "something else"))
+        assert not await store.read(lambda reader: reader.called("another-code", row.subject))
+        [call] = await store.read(lambda reader: reader.open_calls([row.code, "another-code"]))
+        assert (call.code, call.subject) == (row.code, row.subject)
+        assert await store.read(lambda reader: reader.open_calls(["another-code"])) == ()
+
+        await store.run(lambda tx: tx.resolve_attention(row.code, row.subject, at=NOW, by="officer"))
+        assert await store.read(lambda reader: reader.called(row.code, row.subject))
+        assert await store.read(lambda reader: reader.open_calls([row.code])) == ()

@@ -25,6 +25,7 @@ from broker.api.local_issuer import LocalIssuer
 from broker.api.services import ApiLimits, ApiServices
 from broker.api.serving import ApiRunner, listen
 from broker.api.tokens import Role
+from broker.calendars import calendar_of
 from broker.catalogue import Catalogue
 from broker.core.content import entry_of
 from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, MessageType
@@ -44,6 +45,7 @@ from broker.schema_files import load_catalogue
 from broker.storage import migrate, open_store
 from broker.testing.clock import HandClock
 from broker.testing.ids import SeededIds
+from broker.timetable import Timetable
 
 OURS = AuthorityId("social-insurance-board")
 OTHER = AuthorityId("ministry-of-justice")
@@ -256,7 +258,13 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
         store=store,
         submit=submit,
         open_message=Open(us=EE, store=store, clock=clock, wake=_nobody),
-        inspect=Inspect(us=EE, store=store, ledger=ledger),
+        inspect=Inspect(
+            us=EE,
+            store=store,
+            ledger=ledger,
+            timetable=Timetable(us=EE, calendar_of=calendar_of, soon=timedelta(hours=72)),
+            clock=clock,
+        ),
         attend=Attend(store=store, clock=clock),
         resend=Resend(store=store, clock=clock, wake=lambda: None),
         catalogue=catalogue,

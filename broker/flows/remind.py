@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Look at the deadlines of open procedures for people: what is due soon, and what is overdue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from broker.core.deadlines import Phase
+from broker.core.delivery import REMIND_BATCH, AttentionCode
+from broker.core.ids import ProcedureId
+from broker.ledger import Ledger
+from broker.ports import Clock, Reader, Store, Transaction
+from broker.rows import Attention, ProcedureRow
+from broker.timetable import Standing, Timetable
+
+__all__ = ["Remind"]
+
+_CODES = frozenset({AttentionCode.DEADLINE_SOON, AttentionCode.DEADLINE_OVERDUE, AttentionCode.ANSWER_OVERDUE})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What one look found."""
+
+    calls: tuple[tuple[ProcedureRow, AttentionCode, str, str], ...]  # procedure, code, subject, detail
+    settled: tuple[Attention, ...]
+    next: str | None
+
+
+class Remind:
+    """Calls a person once for each deadline that is due soon or overdue; closes the call when it no longer is.
+
+    Each look takes a bounded number of procedures and the next one goes on behind them. A person who has closed a call
+    is not called about the same thing again.
+    """
+
+    def __init__(self, *, store: Store, ledger: Ledger, timetable: Timetable, clock: Clock) -> None:
+        self._store = store
+        self._ledger = ledger
+        self._timetable = timetable
+        self._clock = clock
+        self._cursor: str | None = None  # where the last look ended; None: begin anew
+
+    async def __call__(self) -> int:
+        """Look once; return how many calls were made or closed."""
+        seen = await self._store.read(self._look)
+        self._cursor = seen.next
+        if not seen.calls and not seen.settled:
+            return 0
+        return await self._store.run(lambda tx: self._act(tx, seen))
+
+    def _look(self, reader: Reader) -> _Seen:
+        page = reader.procedures(None, cursor=self._cursor, limit=REMIND_BATCH)
+        calls = tuple(call for row in page.items for call in self._calls(reader, row))
+        return _Seen(calls=calls, settled=tuple(self._settled(reader)), next=page.next)
+
+    def _calls(self, reader: Reader, row: ProcedureRow) -> Iterator[tuple[ProcedureRow, AttentionCode, str, str]]:
+        for standing in self._standings(reader, row):
+            code, subject = _code(standing), _subject(row.ref.id, standing)
+            if code is not None and not reader.called(code, subject):
+                yield row, code, subject, _sentence(standing)
+
+    def _settled(self, reader: Reader) -> Iterator[Attention]:
+        """Yield the open calls whose deadline no longer stands so."""
+        for call in reader.open_calls(sorted(_CODES)):
+            procedure = ProcedureId(call.subject.partition("/")[0])
+            row = reader.procedure(procedure, None)
+            standings = self._standings(reader, row) if row is not None else ()
+            if not any(_subject(procedure, item) == call.subject and _code(item) == call.code for item in standings):
+                yield call
+
+    def _standings(self, reader: Reader, row: ProcedureRow) -> tuple[Standing, ...]:
+        table = self._ledger.table(row)
+        if row.state in table.final or not table.deadlines:
+            return ()
+        book = self._ledger.read(reader, row)
+        return self._timetable.standings(reader, book, book.fold(), now=self._clock.now())
+
+    def _act(self, tx: Transaction, seen: _Seen) -> int:
+        now = self._clock.now()
+        for row, code, subject, detail in seen.calls:
+            self._ledger.call(tx, code, subject, peer=row.peer, row=row, detail=detail, now=now)
+        for call in seen.settled:
+            tx.resolve_attention(call.code, call.subject, at=now, by="node")
+        return len(seen.calls) + len(seen.settled)
+
+
+def _subject(procedure: ProcedureId, standing: Standing) -> str:
+    """Name the deadline with its end: one that begins anew or is extended is another."""
+    return f"{procedure}/{standing.deadline.id}/{standing.due:%Y%m%d}"
+
+
+def _code(standing: Standing) -> AttentionCode | None:
+    match standing.phase:
+        case Phase.SOON if standing.ours:
+            return AttentionCode.DEADLINE_SOON
+        case Phase.OVERDUE:
+            return AttentionCode.DEADLINE_OVERDUE if standing.ours else AttentionCode.ANSWER_OVERDUE
+        case _:
+            return None
+
+
+def _sentence(standing: Standing) -> str:
+    """Say what is due, when, by which right, and what silence means: words of the table, nothing of the case."""
+    deadline = standing.deadline
+    due = f"{deadline.title}: due {standing.due_local} ({standing.zone}; {deadline.kind})."
+    return due if standing.phase is Phase.SOON else f"{due} {deadline.silence}"

@@ -1,0 +1,213 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The deadlines of a procedure as they stand: read from its record, counted in the requested side's calendar.
+
+- A view: nothing here is stored, and no state comes of it.
+- Where a country's holidays are not known only its weekends count, and the deadline says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any, Protocol
+
+import orjson
+
+from broker.core.content import time_to_text
+from broker.core.deadlines import Calendar, Deadline, Event, Moment, Phase, Running, Unit, run
+from broker.core.ids import CountryCode, Digest
+from broker.core.procedures import ActKind, ProcedureTable, Role
+from broker.core.receipts import ReceiptKind
+from broker.core.record import Folded, Mark, RecordEntry
+from broker.ledger import Book
+from broker.ports import Reader
+from broker.rows import MessageFilter, MessageRow, ProcedureRow
+
+__all__ = ["Standing", "Timetable", "UsesCalendar", "described"]
+
+_PAGE = 500  # messages read at a time
+
+
+class UsesCalendar(Protocol):
+    """Gives the calendar of a country."""
+
+    def __call__(self, country: str, /) -> Calendar: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """One deadline for people."""
+
+    deadline: Deadline
+    due: datetime  # the first moment that is too late, UTC
+    due_local: str  # last day in time; with hours the moment, in the time zone below
+    zone: str
+    calendar: CountryCode  # whose holidays count
+    holidays_known: bool
+    phase: Phase
+    extended: bool
+    met: datetime | None
+    ours: bool  # this side must act
+
+    @property
+    def meaning(self) -> str:
+        """What it means for people that it stands so."""
+        if self.phase is Phase.OVERDUE:
+            return self.deadline.silence
+        return _MEANINGS[self.phase]
+
+
+_MEANINGS = {
+    Phase.OPEN: "It is running.",
+    Phase.SOON: "It is due soon.",
+    Phase.MET: "It was met.",
+    Phase.MET_LATE: "It was met, but late.",
+    Phase.ENDED: "It no longer runs: the procedure has ended.",
+}
+
+
+def described(standing: Standing) -> dict[str, Any]:
+    """Return the JSON form: in words, with its source; `met` is absent until something settled it."""
+    item = standing.deadline
+    document = {
+        "id": item.id,
+        "title": item.title,
+        "by": item.by.value,
+        "ours": standing.ours,
+        "due": time_to_text(standing.due),
+        "due_local": standing.due_local,
+        "time_zone": standing.zone,
+        "calendar": str(standing.calendar),
+        "holidays_known": standing.holidays_known,
+        "phase": standing.phase.value,
+        "meaning": standing.meaning,
+        "extended": standing.extended,
+        "kind": item.kind.value,
+        "source": item.source,
+        "source_read": item.verified,
+        "silence": item.silence,
+    }
+    return document if standing.met is None else {**document, "met": time_to_text(standing.met)}
+
+
+class Timetable:
+    """Tells how the deadlines of a procedure stand."""
+
+    def __init__(self, *, us: CountryCode, calendar_of: UsesCalendar, soon: timedelta) -> None:
+        """Take how long before its end a deadline is due soon."""
+        self._us = us
+        self._calendar_of = calendar_of
+        self._soon = soon
+
+    def standings(
+        self,
+        reader: Reader,
+        book: Book,
+        folded: Folded,
+        *,
+        now: datetime,
+    ) -> tuple[Standing, ...]:
+        """Return how every deadline that has started stands now, in the table's order."""
+        row, table = book.row, book.table
+        if not table.deadlines:
+            return ()
+        messages = {message.digest: message for message in _messages(reader, row)}
+        events = tuple(_events(reader, book, folded, messages))
+        opening = next((messages[digest].header for digest in folded.order if digest in messages), None)
+        country = row.peer if row.opener == self._us else self._us
+        calendar = self._calendar_of(country)
+        found = run(
+            table.deadlines,
+            events,
+            basis=opening.legal_basis.code if opening and opening.legal_basis else None,
+            urgency=opening.urgency if opening else None,
+            ended=folded.state.name in table.final,
+            calendar=calendar,
+        )
+        role = Role.REQUESTING if row.opener == self._us else Role.REQUESTED
+        return tuple(self._standing(running, calendar, country, role, now) for running in found)
+
+    def _standing(
+        self, running: Running, calendar: Calendar, country: CountryCode, role: Role, now: datetime
+    ) -> Standing:
+        return Standing(
+            deadline=running.deadline,
+            due=running.due,
+            due_local=_local(running, calendar),
+            zone=calendar.zone_name,
+            calendar=country,
+            holidays_known=calendar.holidays_known,
+            phase=running.phase(now, soon=self._soon),
+            extended=running.extended,
+            met=running.met,
+            ours=running.deadline.by is role,
+        )
+
+
+def _local(running: Running, calendar: Calendar) -> str:
+    if running.deadline.limit.unit is Unit.HOURS:
+        return running.due.astimezone(calendar.zone).strftime("%Y-%m-%d %H:%M")
+    return calendar.last_day(running.due).isoformat()
+
+
+def _messages(reader: Reader, row: ProcedureRow) -> Iterator[MessageRow]:
+    wanted, cursor = MessageFilter(procedure=row.ref.id), None
+    while True:
+        page = reader.messages(wanted, cursor=cursor, limit=_PAGE)
+        yield from page.items
+        if page.next is None:
+            return
+        cursor = page.next
+
+
+def _events(reader: Reader, book: Book, folded: Folded, messages: Mapping[Digest, MessageRow]) -> Iterator[Event]:
+    """What took effect, in the record's order; a fact that raised an alarm has happened all the same."""
+    table = book.table
+    held = {entry.digest: entry for entry in book.entries}
+    delivered = {receipt.digest: receipt.at for receipt in book.receipts if receipt.kind is ReceiptKind.DELIVERED}
+    for digest in folded.order:
+        entry, message = held[digest], messages.get(digest)
+        if message is None or not _happened(table, entry, folded.marks[digest]):
+            continue
+        yield Event(
+            act=entry.act,
+            by=Role.REQUESTING if entry.author == book.row.opener else Role.REQUESTED,
+            created=message.header.created,
+            delivered=delivered.get(digest),
+            stated=_stated(reader, table, message, entry.act),
+        )
+
+
+def _happened(table: ProcedureTable, entry: RecordEntry, mark: Mark) -> bool:
+    act = table.acts.get(entry.act)
+    return mark is Mark.EFFECT or (mark is Mark.ALARM and act is not None and act.kind is ActKind.FACT)
+
+
+def _stated(reader: Reader, table: ProcedureTable, message: MessageRow, act: str) -> dict[str, datetime | date]:
+    wanted = [item for item in table.deadlines if item.moment is Moment.STATED and item.act == act]
+    if not wanted:
+        return {}
+    contents = (row.content for row in reader.messages_of(message.id, None) if row.digest == message.digest)
+    content = next(contents, None)
+    if content is None:
+        return {}
+    body = orjson.loads(content)["body"]
+    found = ((item.id, _moment(_at(body, item.stated_at or ""))) for item in wanted)
+    return {name: moment for name, moment in found if moment is not None}
+
+
+def _at(body: Any, pointer: str) -> Any:
+    for step in pointer.split("/")[1:]:
+        body = body.get(step) if isinstance(body, Mapping) else None
+    return body.get("value", body) if isinstance(body, Mapping) else body  # a fact that may be missing
+
+
+def _moment(stated: Any) -> datetime | date | None:
+    """Return a day or a time as the schemas write them; anything less exact starts nothing."""
+    try:
+        text = str(stated)
+        return datetime.fromisoformat(text).astimezone(UTC) if "T" in text else date.fromisoformat(text)
+    except ValueError:
+        return None

@@ -1,0 +1,116 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A person is called when a deadline is due soon or overdue, once, until it is settled."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from broker.core.ids import AuthorityId
+from broker.rows import Accepted, Attention
+from broker.testing.world import Country, World
+
+HELSINKI = ZoneInfo("Europe/Helsinki")
+
+
+async def _asked(world: World) -> Accepted:
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    return request
+
+
+def _go_to(world: World, year: int, month: int, day: int, hour: int = 12) -> None:
+    """Move the clock to a local time in Helsinki."""
+    moment = datetime(year, month, day, hour, tzinfo=HELSINKI)
+    world.clock.advance((moment - world.clock.now()).total_seconds())
+
+
+async def _calls(country: Country, *, open_only: bool = True) -> list[Attention]:
+    await country.engine.remind()
+    page = await country.store.read(lambda reader: reader.attention(None, open_only=open_only, cursor=None, limit=99))
+    mine = ("deadline-soon", "deadline-overdue", "answer-overdue")
+    return sorted((entry for entry in page.items if entry.code in mine), key=lambda entry: (entry.code, entry.subject))
+
+
+async def _codes(country: Country) -> list[str]:
+    return [entry.code for entry in await _calls(country)]
+
+
+async def test_nobody_is_called_while_there_is_time(world: World) -> None:
+    """Right after the request nothing is soon due."""
+    await _asked(world)
+    assert await _codes(world["EE"]) == await _codes(world["FI"]) == []
+
+
+async def test_soon_is_told_to_the_side_that_must_act_alone(world: World) -> None:
+    """Acknowledging is due after five working days: three days before, Finland is told, Estonia is not."""
+    await _asked(world)
+    _go_to(world, 2026, 11, 26)
+    [call] = await _calls(world["FI"])
+    assert call.code == "deadline-soon"
+    assert call.detail == "Acknowledge the request: due 2026-11-27 (Europe/Helsinki; PRODUCT_DEFAULT)."
+    assert await _calls(world["EE"]) == []
+
+
+async def test_overdue_is_told_to_both_sides_and_says_what_silence_means(world: World) -> None:
+    """Both see the same deadline overdue from the same moment, in their own words; silence is never an answer."""
+    await _asked(world)
+    _go_to(world, 2026, 11, 27, 23)
+    assert await _codes(world["EE"]) == []
+    _go_to(world, 2026, 11, 28, 0)
+    [ours], [theirs] = await _calls(world["EE"]), await _calls(world["FI"])
+    assert (ours.code, theirs.code) == ("answer-overdue", "deadline-overdue")
+    assert "Silence is never an answer" in ours.detail
+    assert ours.authority == "social-insurance-board"
+
+
+async def test_a_person_who_closed_a_call_is_not_called_again(world: World) -> None:
+    """Resolved is resolved, also after a restart; the overdue deadline stays visible in the procedure."""
+    request = await _asked(world)
+    _go_to(world, 2026, 11, 30)
+    [call] = await _calls(world["EE"])
+    await world["EE"].desk.attend.resolve(call.id, actor="officer", authority=AuthorityId("social-insurance-board"))
+    assert await _calls(world["EE"]) == []
+    await world.restart("EE")
+    assert await _calls(world["EE"]) == []
+    view = await world["EE"].view(request.procedure)
+    assert [item.phase for item in view.deadlines] == ["OVERDUE", "OPEN"]
+
+
+async def test_an_answer_closes_the_calls(world: World) -> None:
+    """Once the office has acknowledged, nobody is called about it any more, on either side."""
+    request = await _asked(world)
+    _go_to(world, 2026, 11, 30)
+    assert len(await _calls(world["EE"])) == len(await _calls(world["FI"])) == 1
+
+    await world["FI"].submit("acknowledgement.json", procedure=request.procedure)
+    await world.settle()
+    assert await _calls(world["EE"]) == await _calls(world["FI"]) == []
+    view = await world["FI"].view(request.procedure)
+    assert [(item.deadline.id, item.phase) for item in view.deadlines] == [
+        ("acknowledge", "MET_LATE"),
+        ("answer-b2b-80", "OPEN"),
+    ]
+
+
+async def test_a_deadline_that_passes_changes_no_state(world: World) -> None:
+    """However long nobody answers, the procedure stands where its messages left it, and the acts stay allowed."""
+    request = await _asked(world)
+    before = await world["FI"].view(request.procedure)
+    world.clock.advance(3600 * 24 * 200)
+    assert await _codes(world["FI"]) == ["deadline-overdue", "deadline-overdue"]
+    after = await world["FI"].view(request.procedure)
+    assert (after.state, after.digest, after.actions) == (before.state, before.digest, before.actions)
+
+
+async def test_the_end_of_a_procedure_closes_its_calls(world: World) -> None:
+    """A withdrawn request is nobody's deadline any more."""
+    request = await _asked(world)
+    _go_to(world, 2026, 11, 30)
+    assert await _codes(world["FI"]) == ["deadline-overdue"]
+    await world["EE"].submit("../family-tracing/withdrawal-no-reason.json", procedure=request.procedure)
+    await world.settle()
+    assert await _codes(world["FI"]) == []
+    view = await world["FI"].view(request.procedure)
+    assert {item.phase for item in view.deadlines} == {"ENDED"}

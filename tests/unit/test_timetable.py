@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Deadlines as officers of both countries see them."""
+
+from __future__ import annotations
+
+from broker.core.content import time_to_text
+from broker.testing.world import World
+from broker.timetable import described
+
+
+async def test_both_sides_see_the_same_deadlines(world: World) -> None:
+    """Counted in Finland's calendar on both sides, from the delivered receipt; only who must act differs."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    ours, theirs = await world["EE"].view(request.procedure), await world["FI"].view(request.procedure)
+
+    assert [item.due for item in ours.deadlines] == [item.due for item in theirs.deadlines]
+    assert {(item.calendar, item.zone) for item in (*ours.deadlines, *theirs.deadlines)} == {("FI", "Europe/Helsinki")}
+    assert {item.ours for item in ours.deadlines} == {False}
+    assert {item.ours for item in theirs.deadlines} == {True}
+
+
+async def test_nothing_runs_before_the_request_is_delivered(world: World) -> None:
+    """Recording and publishing start no clock."""
+    request = await world["EE"].submit("request.json")
+    assert (await world["EE"].view(request.procedure)).deadlines == ()
+
+
+async def test_a_deadline_says_what_a_person_needs(world: World) -> None:
+    """Due moment, local day, kind, source and what silence means; law is told from a proposal of the product."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    acknowledge, answer = map(described, (await world["EE"].view(request.procedure)).deadlines)
+
+    assert acknowledge["kind"] == "PRODUCT_DEFAULT"
+    assert answer == {
+        "id": "answer-b2b-80",
+        "title": "Transmit the information",
+        "by": "REQUESTED",
+        "ours": False,
+        "due": "2027-02-22T22:00:00.000Z",
+        "due_local": "2027-02-22",
+        "time_zone": "Europe/Helsinki",
+        "calendar": "FI",
+        "holidays_known": True,
+        "phase": "OPEN",
+        "meaning": "It is running.",
+        "extended": False,
+        "kind": "STATUTORY",
+        "source": "B2b 80(4), save exceptional circumstances; days by Reg 1182/71",
+        "source_read": True,
+        "silence": "Silence is never an answer: after the day the request is overdue and nothing follows from it.",
+    }
+
+
+async def test_a_met_deadline_says_when(world: World) -> None:
+    """The time of the settling message is named, and nothing is due any more."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    answer = await world["FI"].submit("acknowledgement.json", procedure=request.procedure)
+    await world.settle()
+    acknowledge = described((await world["EE"].view(request.procedure)).deadlines[0])
+    assert (acknowledge["phase"], acknowledge["met"]) == ("MET", time_to_text(answer.created))
