@@ -16,7 +16,7 @@ from broker.api.remote_issuer import IssuerSettings, RemoteIssuer
 from broker.api.services import ApiLimits, ApiServices
 from broker.api.serving import ApiRunner, listen
 from broker.api.tokens import TokenVerifier
-from broker.core.delivery import LadderLimits, StepLimit
+from broker.core.delivery import AttentionCode, LadderLimits, StepLimit
 from broker.core.errors import BrokerError, Internal
 from broker.flows.announce import Announce
 from broker.logs import Event, Log
@@ -52,7 +52,15 @@ Check = Callable[[], Awaitable[str | None]]
 class Node:
     """A node that can serve; built by `build`."""
 
-    def __init__(self, office: Office, vault: FileVault, transport: Transport, bells: Bells) -> None:
+    def __init__(
+        self,
+        office: Office,
+        vault: FileVault,
+        transport: Transport,
+        bells: Bells,
+        *,
+        warnings: Mapping[AttentionCode, Callable[[], str | None]] | None = None,
+    ) -> None:
         self.office = office
         self.settings = office.settings
         self.transport = transport
@@ -61,6 +69,7 @@ class Node:
         self._compute = ThreadCompute(self.settings.compute_threads)
         self._stopping = asyncio.Event()
         self._bells = bells
+        self._warnings = warnings or {}
         self._adapters = Adapters(place_adapters(self.settings), desk=office, metrics=self.metrics)
         self._notifier = LogNotifier(Log("notify"), self.metrics)
         engine = self._build_engine()
@@ -174,7 +183,13 @@ class Node:
             "trust": engine.refresh_trust,
             "watch": engine.watch,
             "remind": engine.remind,
-            "vitals": Vitals(store=office.store, ledger=office.ledger, clock=office.clock, checks=lambda: self.checks),
+            "vitals": Vitals(
+                store=office.store,
+                ledger=office.ledger,
+                clock=office.clock,
+                checks=lambda: self.checks,
+                warnings=self._warnings,
+            ),
             "announce": Announce(store=office.store, notifier=self._notifier),
         }
         return tuple(
@@ -236,23 +251,26 @@ def build(settings: Settings, vault: FileVault) -> Node:
     """
     bells = Bells(LOOPS)
     office = open_office(settings, wake=lambda: bells.ring("dispatch", "deliver"))
-    return Node(office, vault, _transport(office), bells)
+    transport, warnings = _transport(office)
+    return Node(office, vault, transport, bells, warnings=warnings)
 
 
-def _transport(office: Office) -> Transport:
+def _transport(office: Office) -> tuple[Transport, Mapping[AttentionCode, Callable[[], str | None]]]:
     settings = office.settings
     if settings.transport == "rabbitmq":
         from broker.transport.rabbit import RabbitOptions, RabbitTransport
-        from broker.transport.rabbit_link import tls_of
+        from broker.transport.rabbit_tls import tls_of
 
-        tls = tls_of(settings.amqp_tls_folder)
-        options = RabbitOptions(url=settings.amqp_address(), us=settings.country, tls=tls)
-        return RabbitTransport(options, office.clock, office.ids.jitter)
+        address = settings.amqp_address()
+        tls = tls_of(address, settings.amqp_tls_folder, settings.country, office.clock.now)
+        options = RabbitOptions(url=address, us=settings.country, tls=tls)
+        warnings = {} if tls is None else {AttentionCode.BROKER_CERTIFICATE: tls.warning}
+        return RabbitTransport(options, office.clock, office.ids.jitter), warnings
     from broker.transport.spool import SpoolTransport
 
     if settings.spool_folder is None:
         raise RuntimeError("the settings were checked")
-    return SpoolTransport(settings.spool_folder, settings.country, office.clock)
+    return SpoolTransport(settings.spool_folder, settings.country, office.clock), {}
 
 
 def _token_verifier(office: Office) -> TokenVerifier:

@@ -148,9 +148,11 @@ class Settings(BaseSettings):
     amqp_password_file: _OptionalPath = _setting(
         None, "File with the RabbitMQ password, so that `amqp_url` need not hold it.", unit="path"
     )
-    amqp_tls_folder: _OptionalPath = _setting(
-        None, "Folder with `ca.pem`, `node.pem` and `node.key` for an address that begins with amqps.", unit="path"
-    )
+    amqp_tls_folder: _Path = _setting(
+        lambda data: data["home"] / "broker-tls",
+        "Where `trm broker certificate` keeps this node's certificate for an address that begins with amqps.",
+        unit="path", shown="`broker-tls` in the home folder",
+    )  # fmt: skip
     trust_list: _Path = _setting(
         lambda data: data["home"] / "trust" / "members.json",
         "The federation's trust list.",

@@ -26,11 +26,18 @@ class Vitals:
         ledger: Ledger,
         clock: Clock,
         checks: Callable[[], Mapping[str, Callable[[], Awaitable[str | None]]]],
+        warnings: Mapping[AttentionCode, Callable[[], str | None]] | None = None,
     ) -> None:
+        """Args:
+        store, ledger, clock: where and when a person is called.
+        checks: the health checks by name; what keeps failing calls a person.
+        warnings: what is still well but needs a person soon, by the code that calls one at the first sentence.
+        """
         self._store = store
         self._ledger = ledger
         self._clock = clock
         self._checks = checks
+        self._warnings = warnings or {}
         self._failing: dict[str, int] = {}
 
     async def __call__(self) -> int:
@@ -42,7 +49,8 @@ class Vitals:
         sentences = {name: await self._ask(check) for name, check in self._checks().items()}
         for name, sentence in sentences.items():
             self._failing[name] = self._failing.get(name, 0) + 1 if sentence else 0
-        await self._store.run(lambda tx: self._tell(tx, sentences))
+        warnings = {code: warn() for code, warn in self._warnings.items()}
+        await self._store.run(lambda tx: self._tell(tx, sentences, warnings))
         return 0
 
     async def _ask(self, check: Callable[[], Awaitable[str | None]]) -> str | None:
@@ -51,10 +59,17 @@ class Vitals:
         except BrokerError as error:
             return error.detail
 
-    def _tell(self, tx: Transaction, sentences: Mapping[str, str | None]) -> None:
+    def _tell(
+        self, tx: Transaction, sentences: Mapping[str, str | None], warnings: Mapping[AttentionCode, str | None]
+    ) -> None:
         now = self._clock.now()
         for name, sentence in sentences.items():
             if sentence is None:
                 tx.resolve_attention(AttentionCode.NODE_UNWELL, name, at=now, by="node")
             elif self._failing[name] >= PATIENCE:
                 self._ledger.call(tx, AttentionCode.NODE_UNWELL, name, now=now, detail=sentence)
+        for code, warning in warnings.items():
+            if warning is None:
+                tx.resolve_attention(code, code.value, at=now, by="node")
+            else:
+                self._ledger.call(tx, code, code.value, now=now, detail=warning)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from broker.cli.app_arrangement import arrangement_commands
+from broker.cli.app_broker import broker_commands
 from broker.cli.app_profile import profile_commands
 from broker.cli.options import AsJson
 from broker.cli.output import EXIT_USAGE
@@ -53,9 +54,7 @@ def build() -> typer.Typer:
     )
     for command in (init, serve, demo, submit, inbox, show, resend, timeline, validate, doctor, token, vectors):
         app.command()(command)
-    broker = typer.Typer(help="Prepare the message broker.", no_args_is_help=True, rich_markup_mode=None)
-    broker.command()(definitions)
-    app.add_typer(broker, name="broker")
+    app.add_typer(broker_commands(), name="broker")
     labels = typer.Typer(
         help="Check and complete what things are called in each language.", no_args_is_help=True, rich_markup_mode=None
     )
@@ -387,34 +386,6 @@ def vectors(
     from broker.cli.vectors import vectors as work
 
     return work(folder, fresh=fresh, as_json=as_json)
-
-
-def definitions(
-    countries: Annotated[
-        list[str] | None, typer.Argument(help="The member countries. Default: those in the home's trust list.")
-    ] = None,
-    home: Annotated[
-        Path | None, typer.Option("--home", envvar="TRM_HOME", help="Take the members from this home's trust list.")
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option("--out", help="Write the file here (readable by you alone) instead of to the terminal."),
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write RabbitMQ's definitions file.
-
-    Exchanges, queues, users and permissions of every member, as JSON. It names a user per country without a password:
-    the broker's operator gives each its certificate or password.
-
-    \b
-    Examples:
-      trm broker definitions EE FI SE
-      trm broker definitions --home ./ee --out definitions.json
-    """
-    from broker.cli.broker_commands import definitions as work
-
-    work(countries or [], home=home, out=out, as_json=as_json)
 
 
 SchemasFolder = Annotated[

@@ -299,6 +299,10 @@ class AttentionCode(StrEnum):
     PARKED = "parked", Actor.FEDERATION, "Something came that still cannot be believed; it is offered again and again."
     ADAPTER_STOPPED = "adapter-stopped", Actor.OPERATOR, "An adapter ended by a fault; it is started again."
     NODE_UNWELL = "node-unwell", Actor.OPERATOR, "One of this node's own health checks keeps failing."
+    BROKER_CERTIFICATE = (
+        "broker-certificate", Actor.OPERATOR,
+        "This node's certificate for the message broker ends soon, or a renewed one cannot be used.",
+    )  # fmt: skip
     CLOCK = (
         "clock", Actor.OPERATOR,
         "A message says that it was made in the future: compare this node's clock with the time, then its sender's.",

@@ -478,6 +478,12 @@ class VaultLocked(NodeError):
     code = "vault-locked"
 
 
+class CertificateInvalid(NodeError):
+    """A certificate for the message broker cannot be used."""
+
+    code = "certificate-invalid"
+
+
 class TrustListInvalid(NodeError):
     """The trust list cannot be read; the previous one stays in force."""
 

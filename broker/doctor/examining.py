@@ -35,6 +35,7 @@ _NEXT = {
     "settings-invalid": "Mend that line; the manual's table lists every setting.",
     "home-invalid": "Check the folder and its owner; 'trm init' makes a new home.",
     "vault-locked": "Give the right passphrase where the setting `passphrase_file` says.",
+    "certificate-invalid": "Run 'trm broker certificate request', and 'install' what the broker's operator returns.",
     "key-missing": "Restore the file from its backup.",
     "trust-list-invalid": "Fetch the trust list again from the federation.",
     "catalogue-invalid": "Install the program again, or mend the setting `catalogue_folder`.",
@@ -84,6 +85,7 @@ class _Patient:
             self._guarded("disk", self._disk),
             self._guarded("store", self._store),
             self._guarded("clock", self._clock_right),
+            self._guarded("certificate", self._certificate),
             self._guarded("broker", self._transport),
             self._guarded("peers", self._peers),
             self._guarded("attention", self._attention),
@@ -166,6 +168,15 @@ class _Patient:
             return _spool(self._settings, self._trust, self._settings.country)
         return await _rabbitmq(self._settings, self._clock)
 
+    async def _certificate(self) -> Finding:
+        from broker.certificates.folder import CertificateFolder
+
+        settings = self._settings
+        if settings.transport == "spool" or not settings.amqp_address().startswith("amqps:"):
+            return ok("certificate", "This node's transport needs no certificate.")
+        folder, now = CertificateFolder(settings.amqp_tls_folder, settings.country), self._clock.now()
+        return judging.judge_certificate(folder.read(now).ends, now, open_to_others=folder.open_to_others)
+
     async def _peers(self) -> Finding:
         if self._trust is None or self._seen is None:
             return skipped("peers", "the trust list or the store cannot be read")
@@ -181,7 +192,7 @@ class _Patient:
 
 
 _AFTER_SETTINGS = (
-    "trust", "keys", "catalogue", "tokens", "disk", "store", "clock", "broker", "peers", "attention",
+    "trust", "keys", "catalogue", "tokens", "disk", "store", "clock", "certificate", "broker", "peers", "attention",
 )  # fmt: skip
 
 
@@ -215,11 +226,12 @@ def _spool(settings: Settings, trust: TrustList | None, us: CountryCode) -> Find
 
 async def _rabbitmq(settings: Settings, clock: Clock) -> Finding:
     """Log in as the node does and look at our own queue, passively: consuming belongs to the node."""
-    from broker.transport.rabbit_link import RabbitLink, RabbitOptions, tls_of
+    from broker.transport.rabbit_link import RabbitLink, RabbitOptions
+    from broker.transport.rabbit_tls import tls_of
     from broker.transport.topology import in_queue
 
     address = settings.amqp_address()
-    tls = tls_of(settings.amqp_tls_folder)
+    tls = tls_of(address, settings.amqp_tls_folder, settings.country, clock.now)
     options = RabbitOptions(url=address, us=settings.country, tls=tls, connect_timeout_seconds=_CONNECT_SECONDS)
     seen: list[_Queue] = []
 
@@ -253,3 +265,6 @@ class _Queue:
     async def watch(self) -> None:
         """Nothing is watched: the connection is closed after one look."""
         await self.lost.wait()
+
+    async def finish(self) -> None:
+        """Nothing is ever in flight."""

@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from broker.certificates.folder import END_FAILURE, END_WARNING
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import KeyUse, Member, MemberKind, MemberStatus, TrustList
 from broker.rows import MessageRow
 
 __all__ = [
-    "Finding", "Verdict", "failed", "judge_attention", "judge_clock", "judge_disk", "judge_keys", "judge_peers", "ok",
+    "Finding", "Verdict", "failed", "judge_attention", "judge_certificate", "judge_clock", "judge_disk", "judge_keys", "judge_peers", "ok",
     "skews", "skipped", "warning",
 ]  # fmt: skip
 
@@ -64,6 +65,24 @@ def judge_keys(member: Member | None, held: Iterable[KeyId], now: datetime) -> F
     if shortest < KEY_WARNING:
         return warning("keys", sentence, "Make new keys and have them entered in the trust list.")
     return ok("keys", sentence)
+
+
+def judge_certificate(ends: datetime, now: datetime, *, open_to_others: bool) -> Finding:
+    """Judge how long the certificate for the message broker lasts, and who can read its key."""
+    left = ends - now
+    sentence = f"The certificate for the message broker ends on {ends:%Y-%m-%d}, in {left.days} days."
+    advice = (
+        "Run 'trm broker certificate request', and 'install' what the broker's operator returns; no restart is needed."
+    )
+    if left < END_FAILURE:
+        return failed("certificate", sentence, advice)
+    if left < END_WARNING:
+        return warning("certificate", sentence, advice)
+    if open_to_others:
+        return warning(
+            "certificate", "Others on this machine can read the certificate's key.", "Run: chmod 600 node.pem"
+        )
+    return ok("certificate", sentence)
 
 
 def skews(rows: Iterable[MessageRow]) -> dict[CountryCode, timedelta]:

@@ -170,10 +170,13 @@ class _Publishing:
         self._channel = channel
         self.lost = lost
         self._in_flight = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self.crowded = False  # several publishes were in flight when one failed
 
     async def publish(self, envelope: SealedEnvelope) -> None:
         self._in_flight += 1
+        self._idle.clear()
         try:
             answer = await self._channel.basic_publish(
                 envelope.raw,
@@ -187,11 +190,16 @@ class _Publishing:
             raise
         finally:
             self._in_flight -= 1
+            if not self._in_flight:
+                self._idle.set()
         if not isinstance(answer, spec.Basic.Ack):
             raise PublishUnconfirmed
 
     async def watch(self) -> None:
         await self.lost.wait()
+
+    async def finish(self) -> None:
+        await self._idle.wait()
 
 
 async def _open_publishing(channel: AbstractChannel, lost: asyncio.Event) -> _Publishing:
@@ -238,6 +246,9 @@ class _Consuming:
                 return
             busy = self._since.total() or any(self._unsettled.values())
             quiet_seconds = 0.0 if busy else quiet_seconds + self._options.watchdog_seconds
+
+    async def finish(self) -> None:
+        """Nothing is waited for: what is unsettled comes again on the connection that took over."""
 
     async def _forgotten(self) -> bool:
         for kind, queue in self._queues.items():

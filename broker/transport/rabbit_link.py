@@ -4,16 +4,19 @@
 
 A plain connection and our own loop instead of aio-pika's "robust" one: nothing is repaired in place, so nothing can be
 half repaired, and every wait is bounded. Nothing is declared on the broker; nodes may not.
+
+A renewed certificate is tried on a second connection beside the first: only when the broker has taken it does the new
+one take over, and the old one ends what it has in flight. A certificate that the broker refuses changes nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import aio_pika
 import aiormq.exceptions
@@ -21,23 +24,25 @@ from aio_pika.abc import AbstractConnection
 from aiormq.abc import AbstractChannel
 from yarl import URL
 
-from broker.core.errors import SettingsInvalid
+from broker.core.errors import BrokerError, SettingsInvalid
 from broker.core.ids import CountryCode
 from broker.ports import Clock
+from broker.transport.rabbit_tls import ClientTls, tls_sentence
 
-__all__ = ["RabbitLink", "RabbitOptions", "Session", "cancelled", "tls_context", "tls_of"]
+__all__ = ["RabbitLink", "RabbitOptions", "Session", "cancelled"]
 
 _CLOSE_SECONDS = 5.0
 _CANCELS = 3  # the library's cleanup waits after a first cancellation
 
 _SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
-    (ssl.SSLError, "The message broker's certificate or TLS version is not acceptable."),
     (aiormq.exceptions.ProbableAuthenticationError, "The message broker refuses this node's user, password or certificate."),
     (aiormq.exceptions.AuthenticationError, "The message broker does not offer this node's way to log in."),
     (aiormq.exceptions.ConnectionNotAllowed, "The message broker does not let this node's user onto the virtual host."),
     (aiormq.exceptions.ChannelNotFoundEntity, "A queue or exchange of this node is missing: import the definitions file."),
     (aiormq.exceptions.ChannelAccessRefused, "This node's user may not use its queues: import the definitions file."),
     (TimeoutError, "The message broker does not answer in time."),
+    (ConnectionResetError, "The message broker hung up; over TLS: it may refuse this node's certificate."),
+    (BrokenPipeError, "The message broker hung up; over TLS: it may refuse this node's certificate."),
     (OSError, "The message broker cannot be reached."),
 )  # fmt: skip
 
@@ -48,7 +53,7 @@ class RabbitOptions:
 
     url: str = field(repr=False)  # amqp://user:password@host:port/vhost; amqps without password logs in by certificate
     us: CountryCode
-    tls: ssl.SSLContext | None = field(default=None, repr=False)  # required with amqps
+    tls: ClientTls | None = field(default=None, repr=False)  # required with amqps
     prefetch: int = 200  # unsettled deliveries per queue
     publish_timeout_seconds: float = 10.0
     connect_timeout_seconds: float = 10.0
@@ -59,38 +64,7 @@ class RabbitOptions:
     renew_seconds: float = 900.0  # without any delivery: consume anew, whatever the broker says about us
     again_seconds: float = 1.0  # first pause before an undecided delivery goes back; doubled each time
     again_max_seconds: float = 60.0
-
-
-def tls_context(*, authority: Path, certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return the one TLS context for a broker: TLS 1.3, its host name and certificate checked, ours shown.
-
-    Args:
-        authority: PEM file of the certificate authority that the broker's certificate must come from.
-        certificate: PEM file of this node's certificate chain.
-        key: PEM file of its private key.
-
-    Raises:
-        SettingsInvalid: a file cannot be read or does not fit.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # CERT_REQUIRED and check_hostname
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    try:
-        context.load_verify_locations(cafile=authority)
-        context.load_cert_chain(certificate, key)
-    except (OSError, ValueError):
-        raise SettingsInvalid("The certificate files for the message broker cannot be used.") from None
-    return context
-
-
-def tls_of(folder: Path | None) -> ssl.SSLContext | None:
-    """Return the TLS context of a folder with ``ca.pem``, ``node.pem`` and ``node.key``; None without a folder.
-
-    Raises:
-        SettingsInvalid: a file is missing, cannot be read or does not fit.
-    """
-    if folder is None:
-        return None
-    return tls_context(authority=folder / "ca.pem", certificate=folder / "node.pem", key=folder / "node.key")
+    rotate_seconds: float = 15.0  # between two looks at the certificate's files
 
 
 class Session(Protocol):
@@ -102,8 +76,22 @@ class Session(Protocol):
         """Set `lost` when the broker does not serve us although the connection stands; runs until cancelled."""
         ...
 
+    async def finish(self) -> None:
+        """Wait until nothing is in flight; another session has taken over."""
+        ...
+
 
 S = TypeVar("S", bound=Session)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Opened(Generic[S]):
+    """A connection with its session, and the state of the certificate's files that it was made from."""
+
+    connection: AbstractConnection
+    channel: object  # aio-pika holds it weakly only
+    session: S
+    stamp: object
 
 
 class RabbitLink(Generic[S]):
@@ -127,7 +115,7 @@ class RabbitLink(Generic[S]):
         self._confirms = confirms
         self._url = _address(options)
         self._session: S | None = None
-        self._channel: object = None
+        self._successor: _Opened[S] | None = None
         self._ready = asyncio.Event()
         self._tried = asyncio.Event()  # the first attempt has an outcome
         self._trouble: str | None = None
@@ -156,7 +144,8 @@ class RabbitLink(Generic[S]):
         """End the connection and the loop."""
         if self._task is not None:
             await _stop(self._task)
-        await asyncio.gather(*map(_stop, self._endings))
+        while self._endings:
+            await asyncio.gather(*map(_stop, tuple(self._endings)))
 
     async def _supervise(self) -> None:
         failures = 0
@@ -180,47 +169,106 @@ class RabbitLink(Generic[S]):
             await self._clock.sleep(self._pause(failures))
 
     async def _live(self) -> None:
+        opened: _Opened[S] | None = await self._open()
+        try:
+            while opened is not None:
+                await self._serve(opened)
+                opened, self._successor = self._successor, None
+        finally:
+            if self._successor is not None:
+                await self._end(self._successor.connection)
+                self._successor = None
+
+    async def _open(self) -> _Opened[S]:
+        tls = self._options.tls
+        stamp = None if tls is None else tls.stamp()
+        context = None if tls is None else tls.context()
         # Not `aio_pika.connect`: what failed to connect must be closed too, or its finalizer closes it from any thread.
-        connection = aio_pika.Connection(self._url, ssl_context=self._options.tls)
+        connection = aio_pika.Connection(self._url, ssl_context=context)
         try:
             async with asyncio.timeout(self._options.connect_timeout_seconds):
                 await connection.connect()
             async with asyncio.timeout(self._options.connect_timeout_seconds):
-                session = await self._begin(connection)
-            await self._serve(session)
-        finally:
+                channel = await connection.channel(publisher_confirms=self._confirms, on_return_raises=self._confirms)
+                session = await self._begin(await channel.get_underlay_channel())
+        except BaseException:
             await self._end(connection)
+            raise
+        return _Opened(connection=connection, channel=channel, session=session, stamp=stamp)
 
-    async def _begin(self, connection: AbstractConnection) -> S:
-        channel = await connection.channel(publisher_confirms=self._confirms, on_return_raises=self._confirms)
-        self._channel = channel  # aio-pika holds it weakly only
+    async def _begin(self, wire: AbstractChannel) -> S:
         # Below aio-pika's own publish and consume: its messages always carry a priority and a header table.
-        wire = await channel.get_underlay_channel()
         lost = asyncio.Event()
         wire.closing.add_done_callback(lambda _: lost.set())
         return await self._open_session(wire, lost)
 
-    async def _serve(self, session: S) -> None:
+    async def _serve(self, opened: _Opened[S]) -> None:
+        """Serve until the session is lost, or until a successor can take over."""
+        session = opened.session
         watch = asyncio.create_task(session.watch(), name=f"{self._name}-watchdog")
         watch.add_done_callback(lambda _: session.lost.set())  # a watchdog that ends has seen enough
+        renewal = asyncio.create_task(self._renew(opened.stamp), name=f"{self._name}-renewal")
+        lost = asyncio.create_task(session.lost.wait(), name=f"{self._name}-lost")
         self._session = session
         self._ready.set()
         self._tried.set()
         try:
-            await session.lost.wait()
+            await asyncio.wait({lost, renewal}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._session = None
-            self._ready.clear()
-            session.lost.set()
-            watch.cancel()  # not waited for: the library may want to write to the dying connection first
-            self._endings.add(watch)
-            watch.add_done_callback(self._forget)
+            lost.cancel()
+            await _stop(renewal)
+            if self._successor is None:
+                self._session = None
+                self._ready.clear()
+                session.lost.set()
+                self._dismiss(watch)
+                await self._end(opened.connection)
+            else:
+                self._keep(asyncio.create_task(self._retire(opened, watch), name=f"{self._name}-retire"))
+
+    async def _renew(self, stamp: object) -> None:
+        """Open the successor with a changed certificate, once there is one that the broker takes."""
+        tls = self._options.tls
+        if tls is None:
+            await asyncio.get_running_loop().create_future()  # nothing to renew: until cancelled
+            return
+        while self._successor is None:
+            await self._clock.sleep(self._options.rotate_seconds)
+            if tls.stamp() == stamp:
+                continue
+            try:
+                self._successor = await self._open()
+                tls.tell(self._name, None)
+            except Exception as error:
+                if cancelled():
+                    raise asyncio.CancelledError from None
+                tls.tell(self._name, _sentence(error))
+            except asyncio.CancelledError:  # see `_supervise`
+                if cancelled():
+                    raise
+
+    async def _retire(self, opened: _Opened[S], watch: asyncio.Task[None]) -> None:
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._options.publish_timeout_seconds):
+                    await opened.session.finish()
+        finally:
+            opened.session.lost.set()
+            self._dismiss(watch)
+            await self._end(opened.connection)
+
+    def _dismiss(self, watch: asyncio.Task[None]) -> None:
+        watch.cancel()  # not waited for: the library may want to write to the dying connection first
+        self._keep(watch)
+
+    def _keep(self, task: asyncio.Task[None]) -> None:
+        self._endings.add(task)
+        task.add_done_callback(self._forget)
 
     async def _end(self, connection: AbstractConnection) -> None:
         # A task of its own: the library's close can wait without bound, and cancelling it once is not enough.
         ending = asyncio.create_task(_close(connection), name=f"{self._name}-end")
-        self._endings.add(ending)
-        ending.add_done_callback(self._forget)
+        self._keep(ending)
         await asyncio.wait([ending], timeout=_CLOSE_SECONDS)
         ending.cancel()
 
@@ -256,6 +304,10 @@ def _address(options: RabbitOptions) -> URL:
 
 def _sentence(error: BaseException) -> str:
     cause = error.__cause__ or error
+    if isinstance(error, BrokerError):
+        return error.detail
+    if isinstance(cause, ssl.SSLError):
+        return tls_sentence(cause)
     for kind, sentence in _SENTENCES:
         if isinstance(cause, kind) or isinstance(error, kind):
             return sentence
@@ -272,7 +324,7 @@ async def _close(connection: AbstractConnection) -> None:
     await connection.close()
 
 
-async def _stop(task: asyncio.Task[None]) -> None:
+async def _stop(task: asyncio.Task[Any]) -> None:
     for _ in range(_CANCELS):
         task.cancel()
         if task in (await asyncio.wait([task], timeout=_CLOSE_SECONDS))[0]:

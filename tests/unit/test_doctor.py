@@ -253,7 +253,8 @@ async def test_a_complete_home_is_well(home: Path):
     after = _files(home)
     assert {finding.verdict for finding in findings.values()} == {Verdict.OK}, findings
     assert list(findings) == [
-        "settings", "trust", "keys", "catalogue", "tokens", "disk", "store", "clock", "broker", "peers", "attention",
+        "settings", "trust", "keys", "catalogue", "tokens", "disk", "store", "clock", "certificate", "broker", "peers",
+        "attention",
     ]  # fmt: skip
     assert before == after
 
@@ -291,7 +292,7 @@ async def test_unreadable_settings_skip_all_else(home: Path):
 
     assert findings.pop("settings").verdict is Verdict.FAILED
     assert {finding.verdict for finding in findings.values()} == {Verdict.SKIPPED}
-    assert len(findings) == 10
+    assert len(findings) == 11
 
 
 async def test_a_home_that_is_not_there_is_a_sentence(tmp_path: Path):

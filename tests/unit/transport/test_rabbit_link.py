@@ -5,24 +5,26 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from broker.certificates.folder import CertificateFolder
 from broker.core.errors import SettingsInvalid, TransportUnavailable
 from broker.core.ids import CountryCode
 from broker.testing.clock import HandClock
 from broker.testing.rabbitmq_private import free_ports
 from broker.testing.transport_contract import sealed
 from broker.transport.rabbit import RabbitOptions, RabbitTransport
-from broker.transport.rabbit_link import tls_context
+from broker.transport.rabbit_tls import ClientTls, tls_of
 
 EE = CountryCode("EE")
+TLS = ClientTls(CertificateFolder(Path("/nowhere"), EE), lambda: datetime.now(UTC))
 
 
 def transport(
-    url: str, *, tls: ssl.SSLContext | None = None, clock: HandClock | None = None, **options: float
+    url: str, *, tls: ClientTls | None = None, clock: HandClock | None = None, **options: float
 ) -> RabbitTransport:
     """Return a transport of EE whose pauses are not shortened by chance."""
     made = RabbitOptions(url=url, us=EE, tls=tls, **options)
@@ -42,14 +44,14 @@ def test_an_address_that_cannot_work_is_refused_at_once(url: str) -> None:
 def test_plain_amqp_with_a_tls_context_is_refused() -> None:
     """Certificates beside an address without TLS are a mistake that would go unnoticed."""
     with pytest.raises(SettingsInvalid):
-        transport("amqp://EE:secret@host/trm", tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+        transport("amqp://EE:secret@host/trm", tls=TLS)
 
 
 def test_a_query_of_the_address_cannot_switch_checks_off() -> None:
     """Only our own query is used: `no_verify_ssl` is gone, and without a password the certificate logs in."""
-    made = transport("amqps://host/trm?no_verify_ssl=2&auth=plain", tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    made = transport("amqps://host/trm?no_verify_ssl=2&auth=plain", tls=TLS)
     assert dict(made._publisher._url.query) == {"heartbeat": "20", "auth": "EXTERNAL"}
-    plain = transport("amqps://EE:secret@host/trm", tls=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
+    plain = transport("amqps://EE:secret@host/trm", tls=TLS)
     assert dict(plain._publisher._url.query) == {"heartbeat": "20"}
 
 
@@ -58,14 +60,22 @@ def test_the_options_do_not_show_the_password() -> None:
     assert "secret" not in repr(RabbitOptions(url="amqp://EE:secret@host/trm", us=EE))
 
 
-def test_certificate_files_that_cannot_be_read_are_a_settings_error(tmp_path: Path) -> None:
-    """Missing and foreign files give one sentence without their path."""
-    foreign = tmp_path / "foreign.pem"
-    foreign.write_text("nothing")
-    for file in (tmp_path / "missing.pem", foreign):
-        with pytest.raises(SettingsInvalid) as refused:
-            tls_context(authority=file, certificate=file, key=file)
-        assert str(tmp_path) not in str(refused.value)
+async def test_an_address_with_tls_and_no_certificate_is_told_in_words() -> None:
+    """The node starts, connects to nobody, and says which file is missing; there is no way without TLS."""
+    made = transport("amqps://host/trm", tls=TLS, publish_timeout_seconds=0.05)
+    assert await made.health() == "There is no node.pem; `trm broker certificate` makes it."
+    with pytest.raises(TransportUnavailable):
+        await made.publish(sealed())
+    await made.close()
+
+
+def test_a_certificate_beside_an_address_without_tls_is_refused(tmp_path: Path) -> None:
+    """Who has a certificate meant to use it: the node does not start on a plain connection."""
+    assert tls_of("amqp://EE:x@host/trm", tmp_path, EE, lambda: datetime.now(UTC)) is None
+    (tmp_path / "node.pem").write_text("anything")
+    with pytest.raises(SettingsInvalid):
+        tls_of("amqp://EE:x@host/trm", tmp_path, EE, lambda: datetime.now(UTC))
+    assert tls_of("amqps://host/trm", tmp_path, EE, lambda: datetime.now(UTC)) is not None
 
 
 async def test_pauses_between_attempts_double_up_to_a_limit() -> None:
