@@ -71,7 +71,9 @@ class Secured:
         """Return a transport that logs in with the folder's certificate."""
         made = tls or ClientTls(CertificateFolder(place, us), _now)
         url = f"amqps://{host}:{self.server.port}/trm"
-        self.opened.append(RabbitTransport(RabbitOptions(url=url, us=us, tls=made), FastClock()))
+        self.opened.append(
+            RabbitTransport(RabbitOptions(url=url, us=us, tls=made, publish_timeout_seconds=2.0), FastClock())
+        )
         return self.opened[-1]
 
     def member(self, us: CountryCode) -> RabbitTransport:
@@ -228,7 +230,7 @@ async def test_a_broker_with_a_wrong_certificate_is_refused(secured: Secured) ->
         ("ended", "The message broker's certificate has ended."),
         ("name", "The message broker's certificate is for another address."),
         ("client", "The message broker's certificate is not one of a server."),
-        ("version", "The message broker does not offer TLS 1.3."),
+        ("version", "The message broker hung up; over TLS: it may refuse this node's certificate."),
     ],
 )
 async def test_a_pretended_broker_is_refused_before_anything_is_said(
@@ -301,7 +303,8 @@ def _believed(secured: Secured) -> str:
 
 def links(*transports: RabbitTransport) -> set[int]:
     """Return which sessions are in use."""
-    return {id(link._session) for one in transports for link in (one._publisher, one._consumer)}
+    started = [link for one in transports for link in (one._publisher, one._consumer) if link._task is not None]
+    return {id(link._session) for link in started}
 
 
 async def test_a_renewed_certificate_that_the_broker_refuses_changes_nothing(secured: Secured) -> None:
@@ -315,11 +318,11 @@ async def test_a_renewed_certificate_that_the_broker_refuses_changes_nothing(sec
     CertificateFolder(place, EE).install(
         identity.chain, identity.key, believed=fingerprint(other.certificate), now=_now()
     )
-    await until(lambda: tls.warning() is not None)
-    assert tls.warning() == (
+    wanted = (  # at one of its attempts: the server may hang up before its reason is read
         "The renewed certificate is not in use, the one before still is. "
         "The message broker does not know the authority of this node's certificate."
     )
+    await until(lambda: tls.warning() == wanted)
     await sender.publish(sealed())
     assert sender._publisher._session is not None
     good = secured.identity(EE)
@@ -341,8 +344,7 @@ async def test_a_country_that_loses_its_place_is_cut_off_and_its_messages_stay(s
     change = apply(secured.api, Membership(active=(EE,), suspended=(FI,)), vhost="trm")
     assert change.users_to_delete == ("FI",)
     assert secured.users() == {"EE"}
-    for transport in (fi, reader):
-        await until(lambda transport=transport: None in {transport._publisher._session, transport._consumer._session})
+    await until(lambda: fi._publisher._session is None and reader._consumer._session is None)
     with pytest.raises(TransportUnavailable):
         await fi.publish(sealed(FI, EE))
     assert "FI" not in {line.split("\t")[0] for line in secured.server.control("list_connections", "user").splitlines()}
@@ -357,9 +359,10 @@ async def test_a_country_that_loses_its_place_is_cut_off_and_its_messages_stay(s
 async def test_rights_that_somebody_widened_are_set_back(secured: Secured) -> None:
     """A country's rights are exactly a country's, on one virtual host; operators are left alone."""
     secured.api.call("PUT", "/api/permissions/trm/EE", {"configure": ".*", "write": ".*", "read": ".*"})
-    secured.api.call("PUT", "/api/permissions/%2F/FI", {"configure": ".*", "write": ".*", "read": ".*"})
+    secured.api.call("PUT", "/api/vhosts/other")
+    secured.api.call("PUT", "/api/permissions/other/FI", {"configure": ".*", "write": ".*", "read": ".*"})
     change = apply(secured.api, Membership(active=(EE, FI)), vhost="trm")
-    assert (change.permissions_to_mend, change.permissions_to_delete) == (("EE",), (("/", "FI"),))
+    assert (change.permissions_to_mend, change.permissions_to_delete) == (("EE",), (("other", "FI"),))
     assert apply(secured.api, Membership(active=(EE, FI)), vhost="trm").empty
     rights = {right["user"]: right for right in secured.api.call("GET", "/api/permissions")}
     assert rights["EE"]["write"] == "^trm$"

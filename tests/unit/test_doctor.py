@@ -367,3 +367,25 @@ def test_findings_are_values():
 
     assert replace(finding, advice="none").sentence == finding.sentence
     assert judging.skipped("disk", "no home").verdict is Verdict.SKIPPED
+
+
+# --- certificate ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("days", "others", "verdict"),
+    [
+        (31, False, Verdict.OK),
+        (31, True, Verdict.WARNING),
+        (29, False, Verdict.WARNING),
+        (8, False, Verdict.WARNING),
+        (6, False, Verdict.FAILED),
+        (-1, False, Verdict.FAILED),
+    ],
+)
+def test_a_certificate_is_judged_by_the_days_left(days: int, others: bool, verdict: Verdict):
+    """A month before the end is a warning, a week is a failure, a key that others can read is a warning."""
+    found = judging.judge_certificate(NOW + days * DAY, NOW, open_to_others=others)
+
+    assert found.verdict is verdict
+    assert bool(found.advice) is (verdict is not Verdict.OK)

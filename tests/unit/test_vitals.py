@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from broker.core.delivery import AttentionCode
 from broker.core.errors import StoreUnavailable
 from broker.testing.world import World
 from broker.vitals import Vitals
@@ -73,3 +74,22 @@ async def test_a_check_that_raises_counts_as_failing(world: World) -> None:
     assert {(entry.subject, entry.detail) for entry in page.items} == {
         ("store", "The database does not answer."), ("other", "Out of order."),
     }  # fmt: skip
+
+
+async def test_a_warning_calls_a_person_at_once_and_closes_itself(world: World) -> None:
+    """What is still well but ends soon needs no patience; health is asked apart from it."""
+    ee, said = world["EE"], ["The certificate for the message broker ends on 2027-02-20: ask for the next one."]
+    vitals = Vitals(
+        store=ee.store,
+        ledger=ee.desk.ledger,
+        clock=ee.clock,
+        checks=dict,
+        warnings={AttentionCode.BROKER_CERTIFICATE: lambda: said[0] if said else None},
+    )
+    await vitals()
+    await vitals()
+    page = await ee.store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+    assert [(entry.code, entry.detail) for entry in page.items] == [("broker-certificate", said[0])]
+    said.clear()
+    await vitals()
+    assert await ee.attention() == []
