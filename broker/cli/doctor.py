@@ -31,9 +31,9 @@ def doctor(home: Path, *, as_json: bool) -> int:
     def people() -> None:
         console = output.console()
         for finding in findings:
-            console.print(f"{_SIGNS[finding.verdict]:<8}{finding.name:<11}{output.plain(finding.sentence)}")
+            console.print(f"{_SIGNS[finding.verdict]:<8}{finding.name:<12}{output.plain(finding.sentence)}")
             if finding.advice:
-                console.print(f"{'':<19}→ {output.plain(finding.advice)}")
+                console.print(f"{'':<20}→ {output.plain(finding.advice)}")
 
     output.answer(document, as_json=as_json, people=people)
     return output.EXIT_OK if healthy else output.EXIT_REFUSED
