@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Writes the tables of the manuals from the code, so that they cannot say anything else: `python -m broker.manual`."""
+"""Writes what the manuals take from code and data, so that they cannot say anything else: `python -m broker.manual`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from broker.core.delivery import AttentionCode
 from broker.core.errors import BrokerError, Expired, Fate, NodeError, SenderError, UntrustedError, every_error
+from broker.schema_files import load_catalogue
 from broker.settings import settings_table
 
 __all__ = ["TABLES", "attention_table", "errors_table", "rewritten"]
@@ -66,7 +67,9 @@ def rewritten(text: str) -> str:
 
 
 def main() -> None:
-    """Rewrite the tables of the manuals named on the command line."""
+    """Rewrite the tables of the manuals named on the command line; without one, also the reference of the schemas."""
+    if not sys.argv[1:]:
+        Path("schemas/REFERENCE.md").write_text(load_catalogue().reference(), "utf-8")
     for name in sys.argv[1:] or ["broker/README.md"]:
         path = Path(name)
         path.write_text(rewritten(path.read_text("utf-8")), "utf-8")

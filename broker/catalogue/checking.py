@@ -246,6 +246,12 @@ class Catalogue:
             self._english = english_labels(self._bundle)
         return self._english
 
+    def reference(self) -> str:
+        """Return the reference for people in Markdown."""
+        from broker.catalogue.reference import reference
+
+        return reference(self._bundle)
+
     def schema(self, kind: MessageType, version: SchemaVersion, *, prefix: str = DEFINITIONS) -> dict[str, Any]:
         """Return the body's schema, self-contained: what it refers to stands in ``$defs`` and is named by the prefix.
 

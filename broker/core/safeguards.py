@@ -224,7 +224,7 @@ def _claims(body: Body) -> Iterator[_Claim]:
     """Yield the claims of the child, the persons sought and other close relatives; not recorded where nothing is said."""
     child = _origins(body["child"])
     yield _claim(body["protection_claim"], "/protection_claim", child)
-    for position, person in enumerate(body["persons_sought"]):
+    for position, person in enumerate(body.get("persons_sought", ())):
         yield _claim(
             person["protection_claim"], f"/persons_sought/{position}/protection_claim", child | _origins(person)
         )
@@ -248,6 +248,7 @@ def _claim(claim: Mapping[str, Any], where: str, origins: _Origins) -> _Claim:
 
 
 def _origins(person: Mapping[str, Any]) -> _Origins:
+    person = person.get("named", person)  # a pseudonym says nothing of an origin
     nationalities = _stated(person.get("nationalities", {}))
     if nationalities and _STATELESS not in nationalities:
         return _Origins(states=nationalities, known=True)
@@ -280,8 +281,9 @@ def _danger(body: Body, _: CountryCode) -> Iterator[Reason]:
 
 def _heard(body: Body, _: CountryCode) -> Iterator[Reason]:
     """R-05; CRC 12. That the child was heard, or why not, and consent or basis, is asked for by the schema."""
-    if body["child_wish"].get("heard", {}).get("wants_tracing") == "NO":
-        yield _hold("R-05", "child-does-not-want", "/child_wish/heard/wants_tracing", "The child does not want this.")
+    for part, answer in (("child_wish", "wants_tracing"), ("views", "wants")):
+        if body.get(part, {}).get("heard", {}).get(answer) == "NO":
+            yield _hold("R-05", "child-does-not-want", f"/{part}/heard/{answer}", "The child does not want this.")
 
 
 def _by_schema(_: Body, __: CountryCode) -> Iterator[Reason]:
@@ -300,14 +302,24 @@ def _hold(rule: str, code: str, where: str, text: str) -> Reason:
 _NO_RULES = _block("R-17", "no-rules", "", "This node has no safeguard rules for this type of message.")
 
 _FORM: Mapping[str, Rule] = {"R-17": _by_schema}
+_REQUEST: Mapping[str, Rule] = {"R-01": _origin, "R-02": _danger, "R-05": _heard, "R-17": _by_schema}
+_URGENT: Mapping[str, Rule] = {"R-01": _origin, "R-02": _danger, "R-17": _by_schema}
 _ANSWER: Mapping[str, Rule] = {"R-02": _danger, "R-17": _by_schema}
 
 # Which rules judge which type; ``*`` is each family's shared act. A withdrawal or the closing of an alarm says nothing
 # about a person and must always get out; a refusal on the ground of danger says nothing else by its schema.
 _RULES: Mapping[str, Mapping[str, Rule]] = {
-    "family-tracing.request": {"R-01": _origin, "R-02": _danger, "R-05": _heard, "R-17": _by_schema},
+    "family-tracing.request": _REQUEST,
+    "danger-notice.alert": _URGENT,
+    "danger-notice.locate": _URGENT,
+    "danger-notice.found": _ANSWER,
+    "danger-notice.stand-down": _FORM,
     "family-tracing.partial-result": _ANSWER,
     "family-tracing.result": _ANSWER,
+    "referral.request": _REQUEST,
+    "referral.decision": _ANSWER,
+    "referral.service-report": _ANSWER,
+    "referral.closure": _ANSWER,
     "*.acknowledgement": _FORM,
     f"*.{ALARM_CLOSED}": _FORM,
     "*.clarification": _FORM,

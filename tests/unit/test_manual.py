@@ -11,6 +11,7 @@ import pytest
 from broker import core
 from broker.core.errors import every_error
 from broker.manual import TABLES, errors_table, rewritten
+from broker.schema_files import load_catalogue
 
 ROOT = Path(__file__).parents[2]
 
@@ -20,6 +21,17 @@ def test_the_tables_are_those_of_the_code(name: str) -> None:
     """A manual's tables are what `python -m broker.manual` would write."""
     text = (ROOT / name).read_text("utf-8")
     assert rewritten(text) == text
+
+
+def test_the_reference_is_that_of_the_schemas() -> None:
+    """``schemas/REFERENCE.md`` is what `python -m broker.manual` would write, and names each type, list and procedure."""
+    text = (ROOT / "schemas" / "REFERENCE.md").read_text("utf-8")
+    catalogue = load_catalogue(ROOT / "schemas")
+    assert catalogue.reference() == text
+    assert all(f"### Codes `{name}`" in text for name in catalogue.code_lists())
+    assert all(f"## Procedure `{table.procedure}`" in text for table in catalogue.tables())
+    shared = catalogue.shared_acts()
+    assert all(f"### `{kind.act if kind.act in shared else kind}`" in text for kind in catalogue.types())
 
 
 def test_every_table_stands_in_the_manual() -> None:

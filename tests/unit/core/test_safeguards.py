@@ -326,3 +326,50 @@ def test_no_example_that_ships_is_blocked(path: Path) -> None:
     decision = decide(_message(example["body"], kind=example["type"], to=example["recipient"]["country"]))
     assert not isinstance(decision, Blocked)
     assert isinstance(decision, Cleared) or path.parent.name != "demo"
+
+
+def _example(path: str) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads((ROOT / "examples" / path).read_text(encoding="utf-8"))["body"]
+    return body
+
+
+def test_no_shown_type_is_without_rules() -> None:
+    """Each message type that an example shows is judged by rules of its own or of its shared act."""
+    for path in EXAMPLES:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        decision = decide(_message(data["body"], kind=data["type"], to=data["recipient"]["country"]))
+        codes = () if isinstance(decision, Cleared) else [reason.code for reason in decision.reasons]
+        assert "no-rules" not in codes, path.name
+
+
+@pytest.mark.parametrize("path", ["referral/request-nail-studio.json", "danger-notice/alert-bus-to-germany.json"])
+def test_a_named_or_unnamed_child_of_any_family_is_kept_from_the_origin(path: str) -> None:
+    """R-01 holds for every request about a child; under a pseudonym no country can be ruled out."""
+    kind = f"{path.partition('/')[0]}.{path.partition('/')[2].partition('-')[0]}"
+    body = _example(path)
+    body["protection_claim"] = {"status": "PENDING"}
+    body["child"]["named"]["nationalities"] = _fact(("LT",))
+    assert isinstance(decide(_message(body, kind=kind, to="LT")), Blocked)
+    body["child"] = {"pseudonym": {"label": "Test-A", "sex": "FEMALE", "birth": {"unknown": True}, "why": "x"}}
+    decision = decide(_message(body, kind=kind, to="LT"))
+    assert isinstance(decision, Held)
+    assert "origin-not-known" in [reason.code for reason in decision.reasons]
+
+
+def test_a_referral_that_the_child_does_not_want_is_held() -> None:
+    """R-05: the answer in the child's views counts as the one about tracing does."""
+    body = _example("referral/request-nail-studio.json")
+    assert isinstance(decide(_message(body, kind="referral.request")), Cleared)
+    body["views"]["heard"]["wants"] = "NO"
+    decision = decide(_message(body, kind="referral.request"))
+    assert isinstance(decision, Held)
+    assert [reason.where for reason in decision.reasons] == ["/views/heard/wants"]
+
+
+def test_an_answer_about_nobody_needs_no_danger_assessment() -> None:
+    """Of a clarification's answer only what concerns a person is assessed; unknown or withheld danger blocks."""
+    body = _example("acts/clarification-answer-no-person.json")
+    kind = "referral.clarification-answer"
+    assert isinstance(decide(_message(body, kind=kind)), Cleared)
+    for stated in ({"unknown": True}, {"withheld": "DANGER"}):
+        assert isinstance(decide(_message({**body, "danger_assessment": stated}, kind=kind)), Blocked)
