@@ -64,7 +64,7 @@ class Catalogue:
         self._bundle = bundle
         self._header = _compile(bundle, HEADER)
         self._submission = _compile(bundle, SUBMISSION)
-        self._bodies = {key: _compile(bundle, path) for key, path in bundle.messages.items()}
+        self._bodies: dict[tuple[MessageType, SchemaVersion], _Compiled] = {}  # a node meets few of all types
         self._english: Mapping[str, str] | None = None  # made when first asked for
         self._versions: dict[MessageType, tuple[SchemaVersion, ...]] = {}
         for kind, _ in bundle.messages:
@@ -145,7 +145,7 @@ class Catalogue:
         raise VersionNotSupported(where="/header/version")
 
     def _check_body(self, header: Header, body: Any) -> None:
-        compiled = self._bodies[header.type, header.version]
+        compiled = self._compiled(header.type, header.version)
         if not compiled.accepts(body):
             problem = compiled.problems(body, "/body")[0]
             raise SchemaInvalid(problem.sentence, where=problem.pointer)
@@ -224,7 +224,8 @@ class Catalogue:
         Raises:
             UnknownType: there is no such type.
         """
-        return tuple(self._compiled(kind, self.newest(kind)).schema.get("x-trm-bases", {}))
+        path = self._bundle.messages[kind, self.newest(kind)]
+        return tuple(self._bundle.documents[path].get("x-trm-bases", {}))
 
     def codes(self, name: str) -> CodeList:
         """Return the code list of that name.
@@ -258,7 +259,7 @@ class Catalogue:
         Raises:
             UnknownType, VersionNotSupported: there is no such schema.
         """
-        self._compiled(kind, version)
+        self._known(kind, version)
         return self_contained(self._bundle, self._bundle.messages[kind, version], prefix=prefix)
 
     def header_schema(self, *, prefix: str = DEFINITIONS) -> dict[str, Any]:
@@ -290,11 +291,17 @@ class Catalogue:
         """Return the table whose canonical bytes have that digest."""
         return self._bundle.tables.get(digest)
 
-    def _compiled(self, kind: MessageType, version: SchemaVersion) -> _Compiled:
+    def _known(self, kind: MessageType, version: SchemaVersion) -> None:
         if kind not in self._versions:
             raise UnknownType(where="/type")
         if version not in self._versions[kind]:
             raise VersionNotSupported(where="/version")
+
+    def _compiled(self, kind: MessageType, version: SchemaVersion) -> _Compiled:
+        """Compile at the first use: all types at once would cost a second and a hundred megabytes."""
+        self._known(kind, version)
+        if (kind, version) not in self._bodies:
+            self._bodies[kind, version] = _compile(self._bundle, self._bundle.messages[kind, version])
         return self._bodies[kind, version]
 
 
