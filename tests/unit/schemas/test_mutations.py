@@ -16,26 +16,29 @@ REQUEST = MessageType("family-tracing.request")
 RESULT = MessageType("family-tracing.result")
 
 
-def test_each_single_mutation_of_the_examples_is_refused(catalogue, examples, spoil):
-    """Dropping, emptying, overfilling or miscoding any one field of any example is refused."""
+def test_each_single_mutation_of_an_example_is_refused(catalogue, examples, spoil):
+    """Dropping, emptying, overfilling or miscoding any one field of a type's first example is refused.
+
+    The contract suite takes every example, and holds the places that explanations name.
+    """
+    first = {data["type"]: data for data in reversed(examples.values())}
     accepted, tried = [], 0
-    for path, data in examples.items():
-        kind = MessageType(data["type"])
-        schema = catalogue.schema(kind, V1)
+    for kind, data in first.items():
+        schema = catalogue.schema(MessageType(kind), V1)
         decide = jsonschema_rs.Draft202012Validator(schema, validate_formats=True).is_valid
         for mutation in spoil(schema, data["body"]):
             tried += 1
             if decide(mutation.body):
-                accepted.append((path, mutation.kind, mutation.pointer))
+                accepted.append((kind, mutation.kind, mutation.pointer))
 
     assert accepted == []
-    assert tried > 4000
+    assert tried > 2000
 
 
 def test_each_kind_of_mutation_is_explained_at_its_place(catalogue, examples, spoil):
     """The explanation of each kind of mutation at each depth contains the pointer of what is wrong."""
     seen: set[tuple[str, int]] = set()
-    for data in examples.values():
+    for data in {data["type"]: data for data in examples.values()}.values():
         kind = MessageType(data["type"])
         for mutation in spoil(catalogue.schema(kind, V1), data["body"]):
             family = (mutation.kind, mutation.pointer.count("/"))
