@@ -9,6 +9,7 @@ from datetime import datetime
 
 from broker.catalogue import Catalogue
 from broker.core.arrangements import check_message
+from broker.core.capacity import has_room
 from broker.core.content import decode_header
 from broker.core.delivery import RESENDS_BY_ITSELF, AttentionCode, AuditAction
 from broker.core.errors import (
@@ -18,6 +19,7 @@ from broker.core.errors import (
     IdReused,
     NotForUs,
     ProcedureMismatch,
+    RecordFull,
     SenderError,
     UnknownAuthority,
     UnknownSchemaVersion,
@@ -86,6 +88,8 @@ class Reception:
         if book.holds(verified.sender, verified.profile.id):  # the procedure is locked now: another worker was first
             return "repeat"
         now, header = self._clock.now(), case.message.header
+        if not has_room(book.table, book.entries, header.sender.country, header.type.act):
+            raise RecordFull(where="/header/procedure")
         noted = _record_entry(header, verified.digest, code=None)
         book, folded = self._ledger.enter(tx, book, noted, now=now)
         self._ledger.testify(tx, book, folded, noted, now=now)
@@ -106,7 +110,7 @@ class Reception:
         # A message refused for its envelope is no part of the record yet: its sender seals the same message anew.
         header = None if error.code in SEALED_ANEW_CODES else _readable(verified)
         book = self._book_of_refused(tx, header) if header is not None else None
-        if header is not None and book is not None:
+        if header is not None and book is not None and _fits(book, header):
             stub = _record_entry(header, verified.digest, code=error.code)
             book, folded = self._ledger.enter(tx, book, stub, now=now)
             self._ledger.testify(tx, book, folded, stub, now=now)
@@ -305,6 +309,11 @@ def _record_entry(header: Header, digest: Digest, *, code: str | None) -> Record
         parents=header.parents,
         code=code,
     )
+
+
+def _fits(book: Book, header: Header) -> bool:
+    """Whether the stub of a refused message fits; its author counts the same, so that an honest one never asks."""
+    return has_room(book.table, book.entries, header.sender.country, header.type.act)
 
 
 def _readable(verified: VerifiedMessage) -> Header | None:

@@ -21,6 +21,7 @@ from broker.core.errors import (
     NotFound,
     ProcedureMismatch,
     RecipientSuspended,
+    RecordFull,
     RequestTooLarge,
     SchemaInvalid,
     TooLargeToSend,
@@ -68,7 +69,7 @@ ROUTES: tuple[Route, ...] = (
         summary="Submit a message for delivery to another country.", submission=True,
         errors=(
             SchemaInvalid, HeaderInvalid, UnknownType, VersionNotSupported, ProcedureMismatch, NotAllowed, BasisNotAllowed,
-            ExerciseMismatch, UnknownRecipient, RecipientSuspended, NotArranged, TooLargeToSend, IdempotencyConflict, NotFound,
+            ExerciseMismatch, RecordFull, UnknownRecipient, RecipientSuspended, NotArranged, TooLargeToSend, IdempotencyConflict, NotFound,
             RequestTooLarge, UnsupportedMediaType,
         ),
     ),

@@ -17,77 +17,25 @@ Misuse by a programmer is RuntimeError, not one of these.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from enum import StrEnum
-from typing import ClassVar
 
+from broker.core.families import Actor, BrokerError, Fate, NodeError, SenderError, UntrustedError
 
-class Fate(StrEnum):
-    """What happens to an inbound message that raised the error."""
-
-    REFUSE = "refuse"  # believed and refused: signed refusal
-    QUARANTINE = "quarantine"  # unbelievable: kept sealed, acknowledged to the broker, no receipt
-    PARK = "park"  # not yet believable: offered again after a trust refresh
-    RETRY = "retry"  # our fault: nothing was decided, the transport offers it again
-
-
-class Actor(StrEnum):
-    """Who must act so that the error goes away."""
-
-    CALLER = "caller"  # the person or system that called this API
-    SENDER = "sender"  # the sending node's officers
-    SECURITY = "security officer"  # of this node
-    OPERATOR = "operator"  # of this node
-    FEDERATION = "federation"  # trust list officers
-
-
-class BrokerError(Exception):
-    """The broker could not do what was asked."""
-
-    code: ClassVar[str] = "broker-error"
-    fate: ClassVar[Fate] = Fate.RETRY
-    who: ClassVar[Actor] = Actor.OPERATOR
-    http_status: ClassVar[int] = 500
-
-    def __init__(self, detail: str | None = None, *, where: str | None = None) -> None:
-        """Args:
-        detail: one sentence for people, without any value of a message's content.
-        where: JSON pointer, setting or file that is wrong.
-        """
-        self.detail = detail or (type(self).__doc__ or "").split("\n")[0]
-        self.where = where
-        super().__init__(self.detail)
-
-    def __str__(self) -> str:
-        place = f" (at {self.where})" if self.where else ""
-        return f"{self.code}: {self.detail}{place}"
-
-
-class SenderError(BrokerError):
-    """The content is refused; its author must change it."""
-
-    code = "refused"
-    fate = Fate.REFUSE
-    who = Actor.SENDER
-    http_status = 422
-
-
-class UntrustedError(BrokerError):
-    """The message cannot be opened or believed."""
-
-    code = "untrusted"
-    fate = Fate.QUARANTINE
-    who = Actor.SECURITY
-    http_status = 422
-
-
-class NodeError(BrokerError):
-    """This node or its surroundings failed; nothing was refused."""
-
-    code = "node-error"
-    fate = Fate.RETRY
-    who = Actor.OPERATOR
-    http_status = 503
-
+__all__ = [
+    "Actor", "AdapterFailed", "AlreadySettled", "AmbiguousMessage", "BadCursor", "BadRequest", "BadSignature",
+    "BasisNotAllowed", "BrokerError", "CatalogueInvalid", "CeremonyRefused", "ClockAhead", "ClockWrong",
+    "ContentShape", "DecryptFailed", "DiskFull", "EnvelopeHeader", "EnvelopeMembers", "ExerciseMismatch", "Expired",
+    "ExpiryTooFar", "Fate", "FieldLength", "Forbidden", "HeaderInvalid", "HeaderMismatch", "HomeInvalid", "IdReused",
+    "IdempotencyConflict", "Internal", "IssuerUnavailable", "KeyExpired", "KeyMissing", "KeyNotYetValid",
+    "KeyRevoked", "LeaseLost", "MethodNotAllowed", "NodeError", "NotAllowed", "NotArranged", "NotCanonical",
+    "NotForUs", "NotFound", "Overloaded", "Padding", "ProcedureMismatch", "PublishRefused", "PublishUnconfirmed",
+    "RecipientSuspended", "RecordFull", "RequestTooLarge", "SafeguardBlocked", "SafeguardHeld", "SchemaInvalid",
+    "SenderError", "SenderSuspended", "SettingsInvalid", "SignatureShape", "StoreCorrupt", "StoreNeedsMigration",
+    "StoreUnavailable", "TooLarge", "TooLargeToSend", "TransportUnavailable", "TrustListExpired", "TrustListInvalid",
+    "Unauthenticated", "UnknownAuthority", "UnknownKey", "UnknownRecipient", "UnknownRecipientKey",
+    "UnknownSchemaVersion", "UnknownSender", "UnknownType", "Unroutable", "UnsupportedEnvelopeVersion",
+    "UnsupportedMediaType", "UntrustedError", "VaultLocked", "VersionNotSupported", "WrongMemberKey", "by_code",
+    "every_error",
+]  # fmt: skip
 
 # --- SenderError: what an author must change ------------------------------------------------------------------------
 
@@ -126,6 +74,14 @@ class NotAllowed(SenderError):
     """The procedure's state does not allow this act by this side now."""
 
     code = "not-allowed"
+    http_status = 409
+    who = Actor.CALLER
+
+
+class RecordFull(SenderError):
+    """The procedure's record is full: stops, facts and closing an alarm still fit; all else goes on in a new one."""
+
+    code = "record-full"
     http_status = 409
     who = Actor.CALLER
 

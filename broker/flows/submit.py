@@ -11,6 +11,7 @@ from typing import Any
 from broker.catalogue import Catalogue
 from broker.core import canonical
 from broker.core.arrangements import check_message
+from broker.core.capacity import has_room
 from broker.core.clearance import clearance_hindrances
 from broker.core.content import compose
 from broker.core.delivery import AuditAction
@@ -21,6 +22,7 @@ from broker.core.errors import (
     NotFound,
     ProcedureMismatch,
     RecipientSuspended,
+    RecordFull,
     SenderError,
     TooLargeToSend,
     UnknownRecipient,
@@ -214,7 +216,10 @@ class Submit:
         held = tx.lock_procedure(row.ref.id)
         book = self._ledger.begin(row) if held is None else self._ledger.read(tx, held)
         now, folded = self._clock.now(), book.fold()
-        self._check_allowed(tx, book, folded, cleared.message.header.type.act, now)
+        act = cleared.message.header.type.act
+        if not has_room(book.table, book.entries, self._us, act):
+            raise RecordFull(where="/procedure")
+        self._check_allowed(tx, book, folded, act, now)
         entry = compose(cleared, parents=folded.heads, created=now)
         if len(entry.content) > MAX_CONTENT:
             raise TooLargeToSend(where="/body")

@@ -33,7 +33,7 @@ class Hostile:
 
     def message(
         self,
-        example: str,
+        example: str | Mapping[str, Any],
         *,
         procedure: ProcedureRef | None = None,
         parents: tuple[Digest, ...] = (),
@@ -43,7 +43,7 @@ class Hostile:
         """Return a casework message that nobody's store knows.
 
         Args:
-            example: of `schemas/examples/demo`.
+            example: of `schemas/examples/demo`, or the JSON object of a submission.
             procedure: None opens one.
             parents: whatever is to be claimed.
             body: another than the example's.

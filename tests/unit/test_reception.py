@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from broker.core import capacity
 from broker.core.arrangements import ArrangementRegister
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageType, SchemaVersion
 from broker.core.messages import Party
@@ -78,6 +79,32 @@ async def test_a_follow_up_of_other_offices_is_refused(world: World, asking: Hos
         lambda reader: reader.messages(MessageFilter(direction="in"), cursor=None, limit=10)
     )
     assert [row.id for row in listed.items] == [request.id]
+
+
+async def test_a_full_record_grows_no_more_and_still_takes_a_stop(
+    world: World, asking: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A peer that floods a procedure gets signed refusals without a stub; its withdrawal and our own answer still fit."""
+    monkeypatch.setattr(capacity, "MOST_BY_ONE_SIDE", 5)
+    monkeypatch.setattr(capacity, "RESERVED", 1)
+    fi, request = world["FI"], asking.message("request.json")
+    assert await asking.send(request) == "recorded"
+    again = {"procedure": request.header.procedure, "case_ref": request.header.case_ref}
+    parent, outcomes = request.digest, []
+    for _ in range(5):
+        entry = asking.message("request.json", parents=(parent,), **again)
+        outcomes.append(await asking.send(entry))
+        parent = entry.digest if outcomes[-1] == "recorded" else parent
+    assert outcomes == ["recorded"] * 3 + ["record-full"] * 2
+    (refusal,) = await _about(fi, entry)
+    assert (refusal.kind, refusal.code, refusal.heads) == (ReceiptKind.REFUSED, "record-full", ())
+    invalid = asking.message("request.json", parents=(parent,), body={}, **again)
+    assert await asking.send(invalid) == "schema-invalid"
+    assert len(await fi.store.read(lambda reader: reader.record(request.header.procedure.id))) == 4
+
+    stop = asking.message(_withdrawal_example(), parents=(parent,), **again)
+    assert await asking.send(stop) == "recorded"
+    assert len(await fi.store.read(lambda reader: reader.record(request.header.procedure.id))) == 5
 
 
 # --- messages that are refused --------------------------------------------------------------------------------------
@@ -343,9 +370,13 @@ async def test_a_message_may_overtake_the_one_that_opens_its_procedure(world: Wo
     assert await world["FI"].attention() == []
 
 
-def _withdrawal(world: World, request: Accepted) -> dict[str, Any]:
+def _withdrawal_example() -> dict[str, Any]:
     data: dict[str, Any] = json.loads(read_schema_file("examples/family-tracing/withdrawal-no-reason.json"))
-    return {**data, "procedure": request.procedure}
+    return data
+
+
+def _withdrawal(world: World, request: Accepted) -> dict[str, Any]:
+    return {**_withdrawal_example(), "procedure": request.procedure}
 
 
 async def test_a_fork_is_kept_and_has_no_effect(world: World, asked: Hostile) -> None:

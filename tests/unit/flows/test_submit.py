@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from broker.core import capacity
 from broker.core.arrangements import Arrangement, ArrangementRegister
 from broker.core.errors import (
     ExerciseMismatch,
@@ -20,6 +21,7 @@ from broker.core.errors import (
     NotArranged,
     ProcedureMismatch,
     RecipientSuspended,
+    RecordFull,
     SafeguardBlocked,
     SafeguardHeld,
     SenderError,
@@ -230,3 +232,19 @@ async def test_an_open_case_is_brought_to_its_end_when_its_arrangement_ends(worl
         await world["EE"].submit("request.json")
     await world.settle()
     assert (await world["EE"].view(request.procedure)).state == "ACKNOWLEDGED"
+
+
+async def test_a_full_record_takes_only_what_must_get_through(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond its room this side is told so and nothing is stored; a withdrawal still goes out."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    monkeypatch.setattr(capacity, "MOST_BY_ONE_SIDE", 2)
+    monkeypatch.setattr(capacity, "RESERVED", 1)
+    with pytest.raises(RecordFull) as caught:
+        await world["EE"].submit("request.json", procedure=request.procedure)
+    assert caught.value.where == "/procedure"
+    assert len(await world["EE"].store.read(lambda reader: reader.record(request.procedure))) == 1
+
+    withdrawal = json.loads(read_schema_file("examples/family-tracing/withdrawal-no-reason.json"))
+    sent = await world["EE"].submit({**withdrawal, "procedure": request.procedure})
+    assert sent.procedure == request.procedure
