@@ -41,6 +41,7 @@ LOOPS = {  # name → seconds between two looks when nobody rings
     "trust": 900.0,
     "watch": 30.0,
     "remind": 60.0,
+    "urge": 60.0,
     "vitals": 15.0,
     "announce": 2.0,
 }
@@ -183,6 +184,7 @@ class Node:
             "trust": engine.refresh_trust,
             "watch": engine.watch,
             "remind": engine.remind,
+            "urge": engine.urge,
             "vitals": Vitals(
                 store=office.store,
                 ledger=office.ledger,

@@ -25,6 +25,7 @@ from broker.rows import (
     AuditRow,
     HeldDelivery,
     Idempotent,
+    InboxBrief,
     InboxRow,
     InboxState,
     MessageFilter,
@@ -287,7 +288,15 @@ class Transaction(Protocol):
         """False: it was opened before."""
         ...
 
-    def overdue_inbox(self, *, state: InboxState, before: datetime, limit: int) -> tuple[InboxRow, ...]: ...
+    def overdue_inbox(
+        self, *, state: InboxState, before: datetime, limit: int, after: InboxBrief | None = None
+    ) -> tuple[InboxBrief, ...]:
+        """Return entries in that state whose step into it was before that time, longest first, without content.
+
+        Args:
+            after: the entry behind which to go on.
+        """
+        ...
 
     # receipts
     def add_receipt(self, receipt: Receipt, *, issued: bool) -> bool:

@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from datetime import timedelta
 
-from broker.core.delivery import PARKED_ATTENTION_HOURS, AttentionCode
+from broker.core import canonical
+from broker.core.delivery import ATTENTION_AFTER_ATTEMPTS, PARKED_ATTENTION_HOURS, AttentionCode
 from broker.core.errors import (
     BrokerError,
     DiskFull,
@@ -29,6 +31,7 @@ from broker.rows import HeldDelivery
 __all__ = ["Receiving"]
 
 _PARKED_BATCH = 50
+_TROUBLED_MAX = 1_000  # deliveries
 _EVENTS = {
     Fate.REFUSE: Event.MESSAGE_REFUSED,
     Fate.QUARANTINE: Event.MESSAGE_QUARANTINED,
@@ -59,6 +62,7 @@ class Receiving:
         self._clock = clock
         self._places = asyncio.Semaphore(concurrency)
         self._concurrency = concurrency
+        self._troubled: dict[str, tuple[int, str]] = {}  # by the delivery's digest: how often undecided, last code
         self._log = Log("receive")
 
     async def run(self) -> None:
@@ -111,8 +115,10 @@ class Receiving:
             outcome = await self._receive(delivery)
             await self._transport.done(delivery)
             self._count(outcome)
+            await self._decided(delivery)
         except NodeError as error:
             self._undecided(error, error)
+            await self._tell(delivery, error)
             await self._transport.again(delivery)
         except Exception as error:  # an unforeseen fault: kept sealed for people, or it would come back for ever
             self._undecided(Internal(), error)
@@ -120,10 +126,43 @@ class Receiving:
         finally:
             self._places.release()
 
+    async def _tell(self, delivery: Delivery, error: NodeError) -> None:
+        """Count how often this delivery was undecided, and call a person for what does not go away by itself."""
+        raw = canonical.digest(delivery.raw)
+        times = self._troubled.pop(raw, (0, ""))[0] + 1
+        self._troubled[raw] = (times, error.code)  # behind all others: the first is the one that waits longest
+        if len(self._troubled) > _TROUBLED_MAX:
+            self._troubled.pop(next(iter(self._troubled)))
+        if times < ATTENTION_AFTER_ATTEMPTS:
+            return
+        await self._note(
+            lambda tx: self._ledger.call(
+                tx, AttentionCode.UNDECIDED, error.code, now=self._clock.now(), detail=error.detail
+            )
+        )
+
+    async def _decided(self, delivery: Delivery) -> None:
+        """Close the call when the last delivery that was troubled so is decided."""
+        if not self._troubled:
+            return
+        _, code = self._troubled.pop(canonical.digest(delivery.raw), (0, ""))
+        if not code or any(other == code for _, other in self._troubled.values()):
+            return
+        await self._note(
+            lambda tx: tx.resolve_attention(AttentionCode.UNDECIDED, code, at=self._clock.now(), by="node")
+        )
+
+    async def _note(self, fn: Callable[[Transaction], object]) -> None:
+        try:
+            await self._store.run(fn)
+        except BrokerError as trouble:  # the store itself is away: health and log say so
+            self._log.error(Event.STORE_FAILED, trouble)
+
     async def _set_aside(self, delivery: Delivery) -> None:
         try:
             await self._receive.set_aside(delivery)
             await self._transport.done(delivery)
+            await self._decided(delivery)
         except BrokerError as error:
             self._undecided(error, error)
             await self._transport.again(delivery)

@@ -23,6 +23,7 @@ __all__ = [
     "AuditRow",
     "HeldDelivery",
     "Idempotent",
+    "InboxBrief",
     "InboxRow",
     "InboxState",
     "MessageFilter",
@@ -119,6 +120,16 @@ class InboxRow:
     lease: str | None = None
     handed_over: datetime | None = None
     opened: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboxBrief:
+    """What is needed to call people for an inbox entry that waits."""
+
+    sender: CountryCode
+    id: MessageId
+    authority: AuthorityId  # ours
+    since: datetime  # when it stepped into its state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

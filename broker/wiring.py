@@ -23,6 +23,7 @@ from broker.flows.refresh_trust import RefreshTrust
 from broker.flows.remind import Remind
 from broker.flows.resend import Resend
 from broker.flows.submit import Submit
+from broker.flows.urge import Urge
 from broker.flows.watch import Watch
 from broker.ledger import Ledger
 from broker.ports import Clock, Compute, Ids, Notifier, Store, Tally, Transport, TrustSource, Vault
@@ -78,6 +79,7 @@ class Engine:
     refresh_trust: RefreshTrust
     watch: Watch
     remind: Remind
+    urge: Urge
 
 
 def wire_desk(
@@ -169,4 +171,5 @@ def wire_engine(
         refresh_trust=RefreshTrust(store=store, trust=trust, ledger=ledger, clock=clock, wake=trust_changed),
         watch=Watch(store=store, ledger=ledger, clock=clock, limits=limits, wake=rings.work),
         remind=Remind(store=store, ledger=ledger, timetable=desk.timetable, clock=clock),
+        urge=Urge(store=store, ledger=ledger, clock=clock, limits=limits),
     )

@@ -282,6 +282,14 @@ class AttentionCode(StrEnum):
     ANSWER_OVERDUE = (
         "answer-overdue", Actor.CALLER, "The other country's answer is overdue; silence is never an answer.",
     )  # fmt: skip
+    UNREAD = "unread", Actor.CALLER, "No officer of this office has opened a received message yet."
+    UNREAD_LONG = (
+        "unread-long", Actor.CALLER, "No officer of this office opened a received message in time: the sender is told too.",
+    )  # fmt: skip
+    UNDECIDED = (
+        "undecided", Actor.OPERATOR,
+        "Something that came cannot be decided because of a fault of this node; it is tried on, and nobody is answered.",
+    )  # fmt: skip
     REFUSED = "refused", Actor.CALLER, "The other country refused a message; its author must change it or withdraw."
     HOLD_EXPIRED = "hold-expired", Actor.CALLER, "Nobody decided about a held message in time; it was not sent."
     ALARM = "alarm", Actor.CALLER, "Something happened that the record did not allow: both sides look and close it."

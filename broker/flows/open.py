@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from broker.core.delivery import AuditAction
+from broker.core.delivery import AttentionCode, AuditAction
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.finding import find_message
@@ -51,5 +51,6 @@ class Open:
             issuer=self._us, author=row.peer, message=row.id, digest=row.digest, kind=ReceiptKind.OPENED, at=now
         )
         tx.add_receipt(receipt, issued=True)
+        tx.resolve_attentions((AttentionCode.UNREAD, AttentionCode.UNREAD_LONG), row.id, at=now, by="node")
         tx.audit(AuditRow(at=now, actor=actor, action=AuditAction.OPENED, subject=row.id))
         return now

@@ -15,7 +15,7 @@ from sqlalchemy import Row, and_, bindparam, case, insert, null, or_, select, tu
 
 from broker.core.ids import CountryCode, MessageId
 from broker.core.messages import InboxEntry
-from broker.rows import InboxRow, InboxState
+from broker.rows import InboxBrief, InboxRow, InboxState
 from broker.storage import headers
 from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import inbox, inbox_content
@@ -36,9 +36,18 @@ _SOME = _ROWS.where(tuple_(inbox.c.sender, inbox.c.id).in_(bindparam("messages",
     inbox.c.received, inbox.c.id, inbox.c.sender
 )
 _OVERDUE = (
-    _ROWS.where(inbox.c.state == bindparam("in_state"), inbox.c.since < bindparam("before"))
+    select(inbox.c.sender, inbox.c.id, inbox.c.authority, inbox.c.since)
+    .where(inbox.c.state == bindparam("in_state"), inbox.c.since < bindparam("before"))
     .order_by(inbox.c.since, inbox.c.id, inbox.c.sender)
     .limit(bindparam("most"))
+)
+_OVERDUE_AFTER = _OVERDUE.where(
+    tuple_(inbox.c.since, inbox.c.id, inbox.c.sender)
+    > tuple_(
+        bindparam("after_at", type_=inbox.c.since.type),
+        bindparam("after_id", type_=inbox.c.id.type),
+        bindparam("after_sender", type_=inbox.c.sender.type),
+    )
 )
 
 _DUE = (
@@ -146,10 +155,17 @@ def mark_opened(db: Execution, sender: CountryCode, message: MessageId, *, at: d
     return db.changed(_OPEN, {"from_": sender, "message": message, "at": at}) == 1
 
 
-def overdue_inbox(db: Execution, *, state: InboxState, before: datetime, limit: int) -> tuple[InboxRow, ...]:
-    """Return what has been in the state for too long, longest first."""
-    rows = db.all(_OVERDUE, {"in_state": state, "before": before, "most": limit})
-    return tuple(_row(row) for row in rows)
+def overdue_inbox(
+    db: Execution, *, state: InboxState, before: datetime, limit: int, after: InboxBrief | None
+) -> tuple[InboxBrief, ...]:
+    """Return what has been in the state for too long, longest first, behind an entry if one is named."""
+    wanted = {"in_state": state, "before": before, "most": limit}
+    if after is None:
+        rows = db.all(_OVERDUE, wanted)
+    else:
+        place = {"after_at": after.since, "after_id": after.id, "after_sender": after.sender}
+        rows = db.all(_OVERDUE_AFTER, {**wanted, **place})
+    return tuple(InboxBrief(sender=row.sender, id=row.id, authority=row.authority, since=row.since) for row in rows)
 
 
 def _row(row: Row[Any]) -> InboxRow:

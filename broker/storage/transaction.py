@@ -16,6 +16,7 @@ from broker.rows import (
     AuditRow,
     HeldDelivery,
     Idempotent,
+    InboxBrief,
     InboxRow,
     InboxState,
     OutboxBrief,
@@ -138,8 +139,10 @@ class SqlTransaction:
     def mark_opened(self, sender: CountryCode, message: MessageId, *, at: datetime) -> bool:
         return inbox.mark_opened(self._db, sender, message, at=at)
 
-    def overdue_inbox(self, *, state: InboxState, before: datetime, limit: int) -> tuple[InboxRow, ...]:
-        return inbox.overdue_inbox(self._db, state=state, before=before, limit=limit)
+    def overdue_inbox(
+        self, *, state: InboxState, before: datetime, limit: int, after: InboxBrief | None = None
+    ) -> tuple[InboxBrief, ...]:
+        return inbox.overdue_inbox(self._db, state=state, before=before, limit=limit, after=after)
 
     # receipts
 

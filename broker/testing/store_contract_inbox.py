@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 
 from broker.ports import Store
-from broker.rows import InboxRow, InboxState
+from broker.rows import InboxBrief, InboxRow, InboxState
 from broker.testing.store_rows import FI, NOW, SE, incoming, later, message_id
 
 __all__ = ["InboxContract"]
@@ -137,7 +137,7 @@ class InboxContract:
 
         async def overdue(state: InboxState, before: float) -> list[str]:
             rows = await store.run(lambda tx: tx.overdue_inbox(state=state, before=later(before), limit=10))
-            return [r.entry.id for r in rows]
+            return [r.id for r in rows]
 
         assert await overdue(InboxState.RECORDED, 1) == []
         assert await overdue(InboxState.RECORDED, 3) == [message_id(1), message_id(2)]
@@ -146,3 +146,20 @@ class InboxContract:
         assert await overdue(InboxState.RECORDED, 100) == [message_id(2)]
         assert await overdue(InboxState.HANDED_OVER, 50) == []
         assert await overdue(InboxState.HANDED_OVER, 51) == [message_id(1)]
+
+    async def test_what_is_overdue_is_read_page_by_page(self, store: Store) -> None:
+        """Behind an entry come those that waited less long; what is returned names office and step, not content."""
+        await believe(store, 1, 2, 3)
+        found: list[InboxBrief] = []
+        for _ in range(4):
+            after = found[-1] if found else None
+            found += await store.run(
+                lambda tx, after=after: tx.overdue_inbox(  # type: ignore[misc]
+                    state=InboxState.RECORDED, before=later(100), limit=1, after=after
+                )
+            )
+        assert [brief.id for brief in found] == [message_id(number) for number in (1, 2, 3)]
+        held = await store.run(lambda tx: tx.inbox(found[0].sender, found[0].id))
+        assert held is not None
+        assert found[0].authority == held.entry.header.recipient.authority
+        assert found[0].since == held.entry.received

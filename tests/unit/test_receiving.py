@@ -201,3 +201,55 @@ async def test_one_that_cannot_be_decided_does_not_hold_up_the_others(world: Wor
     assert await receiving.offer_parked() == 2
     counts = await world["FI"].counts()
     assert (counts["quarantine"], counts["parked"], counts["inbox.recorded"]) == (0, 1, 1)
+
+
+async def test_what_stays_undecided_calls_a_person_until_it_is_decided(world: World) -> None:
+    """A fault of our own that does not go away is told after five tries, once per fault; deciding closes the call."""
+    endpoint, fi = WatchedEndpoint(world), world["FI"]
+    for _ in range(2):
+        await world["EE"].submit("request.json")
+    await world["EE"].step()
+    broken = True
+
+    async def receive(delivery: Delivery) -> str:
+        if broken:
+            raise CatalogueInvalid
+        return await fi.engine.receive(delivery)
+
+    receiving = _receiving(world, endpoint, receive=receive)
+    seen = []
+    for _ in range(6):
+        await receiving.run()
+        seen.append(await fi.attention())
+    assert seen == [[]] * 4 + [["undecided"]] * 2
+    assert set(endpoint.settled) == {"again"}
+
+    broken = False
+    await receiving.run()
+    assert endpoint.settled[-2:] == ["done"] * 2
+    assert await fi.attention() == []
+
+
+async def test_a_store_that_is_away_is_no_reason_to_forget_a_delivery(world: World) -> None:
+    """The call cannot be stored either: the delivery is offered again all the same, and the next calls a person."""
+    endpoint, fi = WatchedEndpoint(world), world["FI"]
+    await world["EE"].submit("request.json")
+    await world["EE"].step()
+
+    async def receive(_: Delivery) -> str:
+        raise StoreUnavailable
+
+    receiving = _receiving(world, endpoint, receive=receive)
+    store = receiving._store
+
+    class Away:
+        async def run(self, _: Any) -> Any:
+            raise StoreUnavailable
+
+    receiving._store = Away()
+    for _ in range(6):
+        await receiving.run()
+    assert endpoint.settled == ["again"] * 6
+    receiving._store = store
+    await receiving.run()
+    assert await fi.attention() == ["undecided"]

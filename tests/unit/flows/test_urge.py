@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Our own officers are urged."""
+
+from __future__ import annotations
+
+from broker.core.delivery import WATCH_BATCH
+from broker.core.ids import AuthorityId
+from broker.testing.hostile import Hostile
+from broker.testing.world import World
+
+HELSINKI = AuthorityId("helsinki-wellbeing-services")
+HOUR = 3600
+
+
+async def _looked(world: World, hours: float) -> list[str]:
+    world.clock.advance(hours * HOUR)
+    await world["FI"].engine.urge()
+    return await world["FI"].attention()
+
+
+async def test_a_message_that_our_officers_leave_unopened_calls_their_office(world: World) -> None:
+    """A day after the hand-over the office is called, half a day later once more; opening closes both for good."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    assert await _looked(world, 23.9) == []
+    assert await _looked(world, 0.2) == ["unread"]
+    assert await _looked(world, 12) == ["unread", "unread-long"]
+    page = await world["FI"].store.read(
+        lambda reader: reader.attention(HELSINKI, open_only=True, cursor=None, limit=10)
+    )
+    assert {(entry.subject, entry.peer) for entry in page.items} == {(request.message, "EE")}
+
+    await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="officer")
+    assert await _looked(world, 100) == []
+
+
+async def test_what_waits_is_looked_through_batch_by_batch(world: World) -> None:
+    """More unopened messages than one look takes: the next look goes on behind them, and a third begins anew."""
+    hostile = Hostile(world["EE"], world["FI"])
+    for _ in range(WATCH_BATCH + 1):
+        await hostile.send(hostile.message("request.json"))
+    while await world["FI"].engine.deliver():
+        pass
+    world.clock.advance(25 * HOUR)
+    called = []
+    for _ in range(3):
+        await world["FI"].engine.urge()
+        called.append((await world["FI"].counts())["attention"])
+    assert called == [WATCH_BATCH, WATCH_BATCH + 1, WATCH_BATCH + 1]
