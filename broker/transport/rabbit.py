@@ -225,11 +225,12 @@ class _Consuming:
         self._queues = queues_of(options.us)
         self._since: Counter[str] = Counter()  # deliveries per queue since the watchdog looked
         self._unsettled: dict[str, set[int]] = {kind: set() for kind in self._queues}
+        self._prefetch = {"in": options.prefetch, "dead": options.dead_prefetch}
 
     async def begin(self) -> None:
         self._channel.on_consumer_cancel_callbacks.add(lambda _: self.lost.set())
-        await self._channel.basic_qos(prefetch_count=self._options.prefetch)
         for kind, queue in self._queues.items():
+            await self._channel.basic_qos(prefetch_count=self._prefetch[kind])  # of the consumer that follows
             await self._channel.basic_consume(queue, self._taker(kind))
 
     async def watch(self) -> None:
@@ -252,7 +253,7 @@ class _Consuming:
 
     async def _forgotten(self) -> bool:
         for kind, queue in self._queues.items():
-            idle = not self._since[kind] and len(self._unsettled[kind]) < self._options.prefetch
+            idle = not self._since[kind] and len(self._unsettled[kind]) < self._prefetch[kind]
             answer = await self._channel.queue_declare(
                 queue, passive=True, timeout=self._options.connect_timeout_seconds
             )

@@ -54,7 +54,10 @@ class RabbitOptions:
     url: str = field(repr=False)  # amqp://user:password@host:port/vhost; amqps without password logs in by certificate
     us: CountryCode
     tls: ClientTls | None = field(default=None, repr=False)  # required with amqps
-    prefetch: int = 200  # unsettled deliveries per queue
+    # A broker counts deliveries, not bytes: 48 of the largest envelopes are 96 MiB, whoever floods us. Twice as many as are
+    # worked on at a time keep the workers busy; the dead queue brings what came back, never the bulk.
+    prefetch: int = 32  # unsettled deliveries of the input queue
+    dead_prefetch: int = 16  # unsettled deliveries of the dead queue
     publish_timeout_seconds: float = 10.0
     connect_timeout_seconds: float = 10.0
     heartbeat_seconds: int = 20

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A flood of the largest envelopes on a real RabbitMQ: what waits here is bounded, and nothing of it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+
+import pytest
+
+from broker.core.canonical import digest
+from broker.testing.pytest_rabbitmq import RabbitFederation
+from broker.testing.transport_contract import EE, FI, FastClock, sealed
+from broker.transport.rabbit import RabbitOptions, RabbitTransport
+
+pytestmark = pytest.mark.rabbitmq
+
+MIB = 1024 * 1024  # bytes
+LARGEST = 2 * MIB  # what the broker lets anybody publish; more than a node takes
+FLOOD = 100  # messages: 200 MiB
+
+
+@pytest.fixture
+async def workers(rabbit: RabbitFederation) -> AsyncIterator[Callable[[str], RabbitTransport]]:
+    """Give transports of EE and FI with the bounds of a running node, closed afterwards."""
+    opened = []
+
+    def opener(country: str) -> RabbitTransport:
+        options = RabbitOptions(url=rabbit.url(country), us={"EE": EE, "FI": FI}[country], watchdog_seconds=3_600)
+        opened.append(RabbitTransport(options, FastClock()))
+        return opened[-1]
+
+    yield opener
+    for transport in opened:
+        await transport.close()
+
+
+def _resident() -> int:
+    """Return the bytes of memory that this process holds."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * 4096
+
+
+async def _still(transport: RabbitTransport) -> int:
+    """Return how many deliveries have come once no more come."""
+    held = -1
+    while held != (held := transport._arrived.qsize()):  # noqa: ASYNC110 - that nothing more comes rings no bell
+        await asyncio.sleep(1.0)
+    return held
+
+
+async def test_a_flood_of_large_envelopes_fills_no_memory(workers: Callable[[str], RabbitTransport]) -> None:
+    """While nothing is settled, at most the bound of deliveries is held; settling brings all of them, once each."""
+    sender, recipient = workers("EE"), workers("FI")
+    sent = set()
+    for _ in range(FLOOD):
+        envelope = sealed(size=LARGEST)
+        await sender.publish(envelope)
+        sent.add(envelope.sha256)
+    del envelope
+    gc.collect()
+    before, bound = _resident(), RabbitOptions(url="amqp://x", us=FI).prefetch
+
+    assert await recipient.health() is None
+    held = await _still(recipient)
+    grown = _resident() - before
+
+    assert held == bound
+    assert grown < (bound * 2 + 32) * MIB  # the bodies, and what the driver allocates around them
+    came = []
+    async with asyncio.timeout(60):
+        async for delivery in recipient.deliveries():
+            came.append(digest(delivery.raw))
+            await recipient.done(delivery)
+            if len(came) == FLOOD:
+                break
+    assert sorted(came) == sorted(sent)
