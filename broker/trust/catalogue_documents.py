@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["FORMAT", "load_bundle", "read_bundle_files", "write_bundle"]
 
 FORMAT = "trm-catalogue/1"
-_PATH = re.compile(r"[a-z0-9][a-z0-9._-]*(?:/[a-z0-9][a-z0-9._-]*){1,5}\.json", re.ASCII)
+_PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*){1,5}\.json", re.ASCII)
 _LEFT_OUT = "examples/"  # for people, not for nodes
 _MAX_FILES = 5000
 
