@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Making a node's home folder: keys and vault, settings, the public document for the federation, the trust list."""
+"""Making a node's home folder: keys and vault, settings, the public document for the federation."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 
 from broker.core.errors import DiskFull, HomeInvalid
 from broker.core.ids import CountryCode, MessageType, SchemaVersion
-from broker.core.trust import Authority, KeyUse, Member, MemberKey, TrustList
+from broker.core.trust import LONGEST_ENVELOPE_LIFE, Authority, KeyUse, Member, MemberKey
 from broker.durable import is_full, write_durably
 from broker.security import jwk
 from broker.settings import FILE_NAME, Settings
-from broker.trust_source import LONGEST_ENVELOPE_LIFE, encode_member, encode_trust_list, parse_trust_list
+from broker.trust.member_documents import write_member
 from broker.vault import FileVault, KdfParameters, PrivateKey
 
-__all__ = ["MEMBER_FILE", "create_home", "generate_keys", "member_of", "write_trust_list"]
+__all__ = ["MEMBER_FILE", "create_home", "generate_keys", "member_of"]
 
 MEMBER_FILE = "member.json"  # public: what this node asks the federation's officers to list
 _SIGN_DAYS = 365
@@ -71,7 +71,7 @@ def create_home(
 ) -> Member:
     """Make the folder with new keys in a vault, the settings and the public document; return the member's entry.
 
-    The settings file is written last: a home folder that has one is complete. A trust list still has to be put there.
+    The settings file is written last: a home folder that has one is complete. The federation's root still has to be put there.
 
     Raises:
         HomeInvalid: there is a node in the folder already, or it cannot be written.
@@ -88,42 +88,19 @@ def create_home(
     member = member_of(country, keys, now=now, authorities=authorities, messages=messages)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        checked.trust_list.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        checked.trust_root_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         FileVault.create(checked.vault_file, passphrase, keys, us=country, kdf=kdf, created=now)
-        write_durably(home / MEMBER_FILE, _json({str(country): encode_member(member)}), mode=0o644)
+        write_durably(home / MEMBER_FILE, write_member(member), mode=0o644)
         write_durably(home / FILE_NAME, _toml(stated).encode("utf-8"))
     except OSError as error:
         raise _said(error, home) from None
     return member
 
 
-def write_trust_list(path: Path, version: int, members: Iterable[Member]) -> TrustList:
-    """Write a trust list that reads back as the same value, and return it.
-
-    Raises:
-        TrustListInvalid: the members do not make a trust list; nothing was written.
-        HomeInvalid: the file cannot be written.
-        DiskFull: no room.
-    """
-    trust = TrustList(version=version, members={member.country: member for member in members})
-    data = encode_trust_list(trust)
-    parse_trust_list(data)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_durably(path, _json(data), mode=0o644)
-    except OSError as error:
-        raise _said(error, path) from None
-    return trust
-
-
 def _said(error: OSError, path: Path) -> DiskFull | HomeInvalid:
     if is_full(error):
         return DiskFull(where=str(path))
     return HomeInvalid(f"The folder cannot be written ({type(error).__name__}).", where=str(path))
-
-
-def _json(data: Any) -> bytes:
-    return json.dumps(data, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
 
 
 def _toml(stated: Mapping[str, Any], prefix: str = "") -> str:

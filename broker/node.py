@@ -38,7 +38,7 @@ LOOPS = {  # name → seconds between two looks when nobody rings
     "dispatch": 1.0,
     "deliver": 1.0,
     "parked": 5.0,
-    "trust": 900.0,
+    "trust": 60.0,  # what another worker took; the source is asked every quarter of an hour
     "watch": 30.0,
     "remind": 60.0,
     "urge": 60.0,

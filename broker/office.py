@@ -16,7 +16,7 @@ from broker.schema_files import load_catalogue
 from broker.settings import Settings
 from broker.storage import migrate, open_store
 from broker.system import SystemClock, SystemIds
-from broker.trust_source import FileTrustSource
+from broker.trust.opening import open_trust
 from broker.wiring import Desk, wire_desk
 
 __all__ = ["Office", "local_issuer", "open_office"]
@@ -45,15 +45,17 @@ def open_office(settings: Settings, *, wake: Callable[[], None] | None = None) -
     """
     clock = SystemClock()
     catalogue = load_catalogue(settings.catalogue_folder)
-    trust = FileTrustSource(settings.trust_list, clock)
+    ids = SystemIds()
     migrate(settings.store_url)
+    store = open_store(settings.store_url, us=settings.country)
     desk = wire_desk(
         settings.country,
-        store=open_store(settings.store_url, us=settings.country),
+        store=store,
         catalogue=catalogue,
-        trust=trust,
+        trust=open_trust(settings, store=store, clock=clock, ids=ids),
+        trust_grace=timedelta(days=settings.trust.grace_days),
         clock=clock,
-        ids=SystemIds(),
+        ids=ids,
         wake=wake or _nobody_waits,
         soon=timedelta(hours=settings.ladder.deadline_soon_hours),
     )

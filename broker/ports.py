@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -36,6 +37,7 @@ from broker.rows import (
     Page,
     ProcedureRow,
     SeenRaw,
+    TrustRow,
 )
 from broker.security.suite import Opener, Signer
 
@@ -127,6 +129,14 @@ class Vault(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustLook:
+    """What a look for a newer trust list gave."""
+
+    newer: bool  # another list is in force now
+    troubles: Mapping[CountryCode, str] | None = None  # members' documents that were refused; None: nobody looked
+
+
 class TrustSource(Protocol):
     """The newest verified trust list."""
 
@@ -134,8 +144,11 @@ class TrustSource(Protocol):
         """Return the list in force; cheap, no I/O."""
         ...
 
-    async def refresh(self) -> bool:
-        """Look for a newer list; return whether one came into force.
+    async def refresh(self, *, asked: bool) -> TrustLook:
+        """Look for a newer list and take it into force.
+
+        Args:
+            asked: something came that the list in force does not know; do not wait for the next regular look.
 
         Raises:
             TrustListInvalid: the newer one is bad; the previous one stays.
@@ -352,6 +365,19 @@ class Transaction(Protocol):
 
     def audit(self, row: AuditRow) -> None: ...
 
+    # the trust list
+    def trust_list(self) -> TrustRow | None:
+        """Return the list that was taken last."""
+        ...
+
+    def trust_memory(self) -> Mapping[str, bytes]:
+        """Return what the next look for a list must know of the last one, by file name."""
+        ...
+
+    def save_trust(self, row: TrustRow, memory: Mapping[str, bytes]) -> bool:
+        """Keep what a look gave. False: the list is the one that was taken last."""
+        ...
+
     # one worker at a time
     def take_lease(self, name: str, *, token: str, now: datetime, until: datetime) -> bool:
         """Take or renew a named lease. False: another worker holds it."""
@@ -386,6 +412,10 @@ class Reader(Protocol):
 
     def attention_entry(self, attention: int, authority: AuthorityId | None) -> Attention | None:
         """Return one attention entry; None also where it is another authority's."""
+        ...
+
+    def trust_list_at(self, version: int, at: datetime) -> TrustRow | None:
+        """Return the list of that version that was in force at a time."""
         ...
 
     def audit(self, *, cursor: str | None, limit: int) -> Page: ...

@@ -34,6 +34,7 @@ __all__ = [
     "Page",
     "ProcedureRow",
     "SeenRaw",
+    "TrustRow",
 ]
 
 ARRIVED = "message-arrived"  # what a notifier is told of a handed-over message; nothing that calls for attention
@@ -242,3 +243,14 @@ class MessageRow:
     refusal_code: str | None = None
     error: str | None = None
     content: bytes | None = None  # only when read alone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustRow:
+    """A verified trust list as it was taken; none is ever changed, so that an old message is verified as of its day."""
+
+    version: int
+    root_version: int
+    digest: Digest  # of raw
+    raw: bytes  # its canonical form
+    accepted: datetime

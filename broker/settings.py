@@ -42,7 +42,7 @@ from pydantic_settings import (
 from broker.core.errors import HomeInvalid, SettingsInvalid
 from broker.core.ids import AuthorityId, CountryCode
 
-__all__ = ["FILE_NAME", "TOKEN_KEY_FILE", "AdapterSettings", "Ladder", "Settings", "settings_table"]
+__all__ = ["FILE_NAME", "TOKEN_KEY_FILE", "AdapterSettings", "Ladder", "Settings", "Trust", "settings_table"]
 
 TOKEN_KEY_FILE = "token-key.pem"  # noqa: S105  a file name
 FILE_NAME = "settings.toml"
@@ -94,6 +94,15 @@ class Ladder(BaseModel):
             if getattr(self, f"{step}_warn_hours") > getattr(self, f"{step}_fail_hours"):
                 raise ValueError(f"`{step}_warn_hours` is more than `{step}_fail_hours`")
         return self
+
+
+class Trust(BaseModel):
+    """Where the trust list comes from, and how long sending goes on after it ran out."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    source: str = Field("trust/repository", min_length=1)
+    grace_days: int = Field(14, ge=0, le=90)
 
 
 class AdapterSettings(BaseModel):
@@ -153,10 +162,10 @@ class Settings(BaseSettings):
         "Where `trm broker certificate` keeps this node's certificate for an address that begins with amqps.",
         unit="path", shown="`broker-tls` in the home folder",
     )  # fmt: skip
-    trust_list: _Path = _setting(
-        lambda data: data["home"] / "trust" / "members.json",
-        "The federation's trust list.",
-        unit="path", shown="`trust/members.json` in the home folder",
+    trust: Trust = _setting(
+        Trust, "Where the federation's trust list comes from (`source`: https address, directory, or `.zip` bundle), "
+        "and how many days after it ran out sending goes on (`grace_days`).",
+        unit="table", shown="`trust/repository` in the home folder, 14 days",
     )  # fmt: skip
     catalogue_folder: _OptionalPath = _setting(
         None, "Folder with message schemas and procedure tables, instead of the shipped ones.", unit="path"
@@ -265,6 +274,16 @@ class Settings(BaseSettings):
     def vault_file(self) -> Path:
         """Where the private keys stand, encrypted."""
         return self.home / "vault.json"
+
+    @property
+    def trust_root_file(self) -> Path:
+        """Where the root of the trust list stands that was pinned by hand."""
+        return self.home / "trust" / "root.json"
+
+    @property
+    def trust_source(self) -> str:
+        """An https address, or the path of a directory or bundle."""
+        return self.trust.source if "://" in self.trust.source else str(self.home / self.trust.source)
 
     @property
     def token_key_file(self) -> Path:

@@ -13,6 +13,7 @@ from broker.calendars import calendar_of
 from broker.catalogue import Catalogue
 from broker.core.delivery import LadderLimits
 from broker.core.ids import AuthorityId, CountryCode
+from broker.core.trust import GRACE
 from broker.flows.attend import Attend
 from broker.flows.deliver import Deliver
 from broker.flows.dispatch import Dispatch
@@ -41,6 +42,7 @@ class Desk:
     store: Store
     catalogue: Catalogue
     trust: TrustSource
+    trust_grace: timedelta
     clock: Clock
     ids: Ids
     ledger: Ledger
@@ -92,6 +94,7 @@ def wire_desk(
     ids: Ids,
     wake: Callable[[], None],
     soon: timedelta = timedelta(hours=72),
+    trust_grace: timedelta = GRACE,
 ) -> Desk:
     """Return the desk over a store."""
     ledger = Ledger(us=us, catalogue=catalogue)
@@ -101,10 +104,20 @@ def wire_desk(
         store=store,
         catalogue=catalogue,
         trust=trust,
+        trust_grace=trust_grace,
         clock=clock,
         ids=ids,
         ledger=ledger,
-        submit=Submit(us=us, store=store, trust=trust, catalogue=catalogue, clock=clock, ids=ids, wake=wake),
+        submit=Submit(
+            us=us,
+            store=store,
+            trust=trust,
+            catalogue=catalogue,
+            clock=clock,
+            ids=ids,
+            wake=wake,
+            trust_grace=trust_grace,
+        ),
         open_message=Open(us=us, store=store, clock=clock, wake=wake),
         inspect=Inspect(us=us, store=store, ledger=ledger, timetable=timetable, clock=clock),
         attend=Attend(store=store, clock=clock),
@@ -132,6 +145,12 @@ def wire_engine(
         rings.work()
         rings.parked()
 
+    refresh_trust = RefreshTrust(store=store, trust=trust, ledger=ledger, clock=clock, wake=trust_changed)
+
+    def unknown() -> None:
+        refresh_trust.ask()
+        rings.trust()
+
     return Engine(
         dispatch=Dispatch(
             us=us,
@@ -144,6 +163,7 @@ def wire_engine(
             ids=ids,
             ledger=ledger,
             envelope_life=envelope_life,
+            trust_grace=desk.trust_grace,
             tally=tally,
         ),
         receive=Receive(
@@ -155,7 +175,7 @@ def wire_engine(
             clock=clock,
             reception=Reception(us=us, catalogue=desk.catalogue, trust=trust, ledger=ledger, clock=clock),
             wake=rings.work,
-            unknown=rings.trust,
+            unknown=unknown,
             tally=tally,
         ),
         deliver=Deliver(
@@ -168,7 +188,7 @@ def wire_engine(
             ids=ids,
             wake=rings.work,
         ),
-        refresh_trust=RefreshTrust(store=store, trust=trust, ledger=ledger, clock=clock, wake=trust_changed),
+        refresh_trust=refresh_trust,
         watch=Watch(store=store, ledger=ledger, clock=clock, limits=limits, wake=rings.work),
         remind=Remind(store=store, ledger=ledger, timetable=desk.timetable, clock=clock),
         urge=Urge(store=store, ledger=ledger, clock=clock, limits=limits),

@@ -20,7 +20,7 @@ from broker.transport.management import apply as apply_to
 from broker.transport.rights import Membership, Plan, membership
 from broker.transport.topology import VHOST
 from broker.transport.topology import definitions as topology
-from broker.trust_source import read_trust_list
+from broker.trust.opening import trust_in_force
 
 __all__ = ["apply", "definitions", "trust_of"]
 
@@ -85,7 +85,7 @@ def trust_of(home: Path) -> TrustList:
     Raises:
         NodeError: settings or trust list cannot be read.
     """
-    return read_trust_list(Settings.load(home).trust_list)
+    return trust_in_force(Settings.load(home))
 
 
 def _tell(change: Plan, *, dry: bool) -> None:

@@ -22,7 +22,7 @@ from broker.schema_files import load_catalogue
 from broker.settings import FILE_NAME, TOKEN_KEY_FILE
 from broker.system import SystemClock
 from broker.transport.spool import create
-from broker.trust_source import encode_member
+from broker.trust.member_documents import encode_member
 
 __all__ = ["init"]
 
@@ -70,9 +70,9 @@ def init(
     document = {
         "country": us,
         "home": str(home.absolute()),
-        "member": {us: encode_member(member)},
+        "member": encode_member(member),
         "member_file": str(home.absolute() / MEMBER_FILE),
-        "trust_list": str(_trust_list(home)),
+        "trust_root_file": str(_trust_root(home)),
     }
     output.answer(document, as_json=as_json, people=lambda: _tell(home, member))
 
@@ -85,14 +85,15 @@ def _tell(home: Path, member: Member) -> None:
     console.print(
         f"Next:\n"
         f"  1. Give {home / MEMBER_FILE} (public) to the federation's officers; read them the key ids by telephone.\n"
-        f"  2. Put the trust list that they publish at {_trust_list(home)}.\n"
+        f"  2. Put the federation's root at {_trust_root(home)}, and where its trust list is published into\n"
+        f"     {home / FILE_NAME}: trust.source = an https address, a directory, or a .zip bundle.\n"
         f"  3. Back up the folder and, apart from it, the passphrase: without both nothing can be read again.\n"
         f"  4. trm doctor --home {home}"
     )
 
 
-def _trust_list(home: Path) -> Path:
-    return home.absolute() / "trust" / "members.json"
+def _trust_root(home: Path) -> Path:
+    return home.absolute() / "trust" / "root.json"
 
 
 def _settings(

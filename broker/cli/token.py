@@ -13,7 +13,7 @@ from broker.cli.input import parsed
 from broker.core.errors import BadRequest
 from broker.core.ids import AuthorityId
 from broker.settings import Settings
-from broker.trust_source import read_trust_list
+from broker.trust.opening import trust_in_force
 
 __all__ = ["token"]
 
@@ -45,7 +45,7 @@ def token(home: Path, *, role: str, authority: str | None, subject: str, minutes
 
 def _office(settings: Settings, named: str | None) -> AuthorityId:
     """Return the office of ours that the token speaks for; one that is not ours would open nothing, silently."""
-    member = read_trust_list(settings.trust_list).members.get(settings.country)
+    member = trust_in_force(settings).members.get(settings.country)
     ours = tuple(office.id for office in member.authorities) if member else ()
     chosen = parsed(AuthorityId, named, "--authority") if named is not None else settings.default_authority
     if chosen is None and len(ours) == 1:

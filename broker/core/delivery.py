@@ -25,6 +25,7 @@ from broker.core.errors import (
     NodeError,
     SettingsInvalid,
     StoreNeedsMigration,
+    TrustListExpired,
     TrustListInvalid,
     Unroutable,
     VaultLocked,
@@ -96,6 +97,7 @@ _CALL_AT_ONCE = (
     KeyMissing,
     SettingsInvalid,
     StoreNeedsMigration,
+    TrustListExpired,
     TrustListInvalid,
     Unroutable,
     VaultLocked,
@@ -317,6 +319,15 @@ class AttentionCode(StrEnum):
     )  # fmt: skip
     QUARANTINED = "quarantined", Actor.SECURITY, "Something came that cannot be believed; it is kept sealed."
     TRUST_LIST = "trust-list", Actor.FEDERATION, "The newer trust list cannot be used; the previous one is in force."
+    TRUST_MEMBER = (
+        "trust-member", Actor.FEDERATION,
+        "A country's newer entry in the trust list cannot be used; its previous one is in force.",
+    )  # fmt: skip
+    TRUST_EXPIRING = (
+        "trust-expiring", Actor.FEDERATION,
+        "The trust list, or a country's entry in it, runs out or has run out; sending stops some days after.",
+    )  # fmt: skip
+    TRUST_SOURCE = "trust-source", Actor.OPERATOR, "The source of the trust list has not answered for a day."
 
     @classmethod
     def for_overdue(cls, step: str, *, failed: bool) -> AttentionCode:

@@ -21,12 +21,13 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageType
 from broker.core.profiles import CountryProfile
 
 __all__ = [
-    "LONGEST_ENVELOPE_LIFE", "WARN_DAYS", "Authority", "ContactKind", "ContactPoint", "KeyUse", "Member", "MemberKey",
+    "GRACE", "LONGEST_ENVELOPE_LIFE", "WARN_DAYS", "Authority", "ContactKind", "ContactPoint", "KeyUse", "Member", "MemberKey",
     "MemberKind", "MemberStatus", "OpeningHours", "RevocationReason", "TrustList", "TrustRule", "Weekday",
 ]  # fmt: skip
 
 LONGEST_ENVELOPE_LIFE = timedelta(days=60)  # what was sealed on a key's last day must still be accepted on arrival
 WARN_DAYS = 14  # before something of the list runs out
+GRACE = timedelta(days=14)  # after it ran out sending goes on for that long, where no setting says otherwise
 
 
 class TrustRule(StrEnum):
@@ -184,10 +185,6 @@ class TrustList:
     root_version: int = 1
     expires: datetime | None = None  # the earliest end of what the federation signs; None: nothing of it ends
     catalogue: Digest | None = None  # of the signed bundle of message schemas
-
-    def expiring(self, now: datetime) -> bool:
-        """Whether people must be told that the federation's own signatures run out or have run out."""
-        return self.expires is not None and now >= self.expires - timedelta(days=WARN_DAYS)
 
     def sendable(self, now: datetime, grace: timedelta) -> bool:
         """Whether anything may still be sent by this list: until some days after it ran out."""

@@ -110,10 +110,12 @@ class _Patient:
         return ok("settings", f"{settings.file} is the home of {settings.country}'s node.")
 
     async def _trust_list(self) -> Finding:
-        from broker.trust_source import read_trust_list
+        from broker.trust.opening import client_for, trust_in_force
 
-        trust = self._trust = read_trust_list(self._settings.trust_list)
-        return ok("trust", f"Version {trust.version} names {len(trust.members)} countries.")
+        trust = self._trust = await asyncio.to_thread(trust_in_force, self._settings)
+        finding = judging.judge_trust(trust, self._clock.now())
+        await asyncio.to_thread(lambda: client_for(self._settings).fetch())  # the source as a new node would read it
+        return finding
 
     async def _keys(self) -> Finding:
         from broker.vault import open_vault

@@ -12,11 +12,11 @@ from pathlib import Path
 
 from broker.certificates.folder import END_FAILURE, END_WARNING
 from broker.core.ids import CountryCode, KeyId
-from broker.core.trust import KeyUse, Member, MemberKind, MemberStatus, TrustList
+from broker.core.trust import WARN_DAYS, KeyUse, Member, MemberKind, MemberStatus, TrustList
 from broker.rows import MessageRow
 
 __all__ = [
-    "Finding", "Verdict", "failed", "judge_attention", "judge_certificate", "judge_clock", "judge_disk", "judge_keys", "judge_peers", "ok",
+    "Finding", "Verdict", "failed", "judge_attention", "judge_certificate", "judge_clock", "judge_disk", "judge_keys", "judge_peers", "judge_trust", "ok",
     "skews", "skipped", "warning",
 ]  # fmt: skip
 
@@ -47,6 +47,17 @@ class Finding:
 
 
 # --- judging --------------------------------------------------------------------------------------------------------
+
+
+def judge_trust(trust: TrustList, now: datetime) -> Finding:
+    """Judge whether the trust list, and each member's part of it, holds for long enough."""
+    sentence = f"Version {trust.version} names {len(trust.members)} countries."
+    ends = {f"{country}'s entry": member.expires for country, member in trust.members.items()}
+    for name, end in ({"the trust list": trust.expires} | ends).items():
+        if end is not None and now >= end - timedelta(days=WARN_DAYS):
+            advice = "Its officers renew it: trm trust sign, then trm trust publish."
+            return warning("trust", f"{sentence} But {name} ends on {end:%Y-%m-%d}.", advice)
+    return ok("trust", sentence)
 
 
 def judge_keys(member: Member | None, held: Iterable[KeyId], now: datetime) -> Finding:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from broker.core.content import entry_of
 from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, AttentionCode, retry
-from broker.core.errors import BrokerError, Internal, RecipientSuspended, UnknownRecipient
+from broker.core.errors import BrokerError, Internal, RecipientSuspended, TrustListExpired, UnknownRecipient
 from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
 from broker.core.messages import Header, OutboxEntry, OutboxKind, Party, ProfileHeader, SealedEnvelope
 from broker.core.receipts import MAX_RECEIPTS, ReceiptKind, to_body
@@ -51,6 +51,7 @@ class Dispatch:
         ids: Ids,
         ledger: Ledger,
         envelope_life: timedelta,
+        trust_grace: timedelta,
         tally: Tally,
     ) -> None:
         self._us = us
@@ -63,6 +64,7 @@ class Dispatch:
         self._ids = ids
         self._ledger = ledger
         self._life = envelope_life
+        self._grace = trust_grace
         self._tally = tally
 
     async def __call__(self) -> int:
@@ -124,6 +126,8 @@ class Dispatch:
         return [outcome for outcome in outcomes if outcome.row.entry.id not in lost]
 
     async def _seal(self, row: OutboxRow, trust: TrustList, now: datetime) -> Outcome:
+        if not all(trust.sendable_to(country, now, self._grace) for country in (self._us, row.entry.recipient)):
+            return Outcome(row=row, error=TrustListExpired())
         if row.envelope is not None and self._still_good(row.envelope, trust, now):
             return Outcome(row=row)
         try:

@@ -4,19 +4,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from broker.core.delivery import PARKED_MAX_BYTES, PARKED_MAX_ITEMS, TRUST_REFRESH_SECONDS, AttentionCode, AuditAction
 from broker.core.errors import TrustListInvalid
-from broker.core.ids import KeyId
-from broker.core.trust import TrustList
+from broker.core.ids import CountryCode, KeyId
+from broker.core.trust import WARN_DAYS, TrustList, TrustRule
 from broker.ledger import Ledger
-from broker.ports import Clock, Store, Transaction, TrustSource
+from broker.ports import Clock, Store, Transaction, TrustLook, TrustSource
 from broker.rows import AuditRow
 
 __all__ = ["RefreshTrust"]
+
+_LIST = "trust-list"
+_SILENCE = timedelta(days=1)  # a night without a connection is no news; expiry is told apart from it
 
 
 class RefreshTrust:
@@ -31,9 +34,14 @@ class RefreshTrust:
         self._clock = clock
         self._wake = wake
         self._last: float | None = None  # monotonic: a clock that is set back must not stop the asking
+        self._answered = clock.now()  # when the source last gave something
+        self._asked = False
         self._known = trust.current()
-        self._sound = False  # whether the last asking found a list that can be used; a call for a bad one may be open
         self._looked = False  # the first look seals anew too: the list may have changed while no node ran
+
+    def ask(self) -> None:
+        """Something came that the list in force does not know: the next look does not wait for its time."""
+        self._asked = True
 
     async def __call__(self) -> bool:
         """Refresh; return whether a newer list came into force."""
@@ -41,29 +49,63 @@ class RefreshTrust:
         if self._last is not None and asked - self._last < TRUST_REFRESH_SECONDS:
             return False
         self._last = asked
-        mended, self._sound = not self._sound, True
-        try:
-            newer = await self._trust.refresh()
-        except TrustListInvalid as error:
-            newer, mended, self._sound, detail = False, False, False, error.detail
-            await self._store.run(
-                lambda tx: self._ledger.call(
-                    tx, AttentionCode.TRUST_LIST, "trust-list", now=self._clock.now(), detail=detail
-                )
-            )
+        look = await self._look()
         trust = self._trust.current()
-        changed = trust.version != self._known.version
-        if mended:  # also by putting the list back that was in force: no newer one has to come
-            await self._store.run(self._close_call)
+        changed = trust.version != self._known.version or look.newer
         if changed or not self._looked:
             await self._store.run(lambda tx: self._apply(tx, trust, changed=changed))
             self._known, self._looked = trust, True
+        await self._store.run(lambda tx: self._warn(tx, trust))
         if changed:
             self._wake()
-        return newer
+        return changed
 
-    def _close_call(self, tx: Transaction) -> None:
-        tx.resolve_attention(AttentionCode.TRUST_LIST, "trust-list", at=self._clock.now(), by="node")
+    async def _look(self) -> TrustLook:
+        urgent, self._asked = self._asked, False
+        try:
+            look = await self._trust.refresh(asked=urgent)
+        except TrustListInvalid as error:
+            refused = error  # the name of an exception is gone when its block ends
+            await self._store.run(lambda tx: self._refused(tx, refused))
+            return TrustLook(newer=False)
+        if look.troubles is not None:
+            troubles, self._answered = look.troubles, self._clock.now()
+            await self._store.run(lambda tx: self._answer(tx, troubles))
+        return look
+
+    def _refused(self, tx: Transaction, error: TrustListInvalid) -> None:
+        """Call a person: at once when a rule is broken, after a day when nobody answers."""
+        now, detail = self._clock.now(), f"{error.rule}: {error.detail}"
+        if error.rule != TrustRule.UNREACHABLE:
+            self._answered = now
+            self._ledger.call(tx, AttentionCode.TRUST_LIST, _LIST, now=now, detail=detail)
+        elif now - self._answered >= _SILENCE:
+            self._ledger.call(tx, AttentionCode.TRUST_SOURCE, _LIST, now=now, detail=detail)
+
+    def _answer(self, tx: Transaction, troubles: Mapping[CountryCode, str]) -> None:
+        """Close what a good look settles, and tell which member's entry was refused."""
+        now = self._clock.now()
+        for code in (AttentionCode.TRUST_LIST, AttentionCode.TRUST_SOURCE):
+            tx.resolve_attention(code, _LIST, at=now, by="node")
+        for country in self._trust.current().members:
+            if country in troubles:
+                detail = troubles[country]
+                self._ledger.call(tx, AttentionCode.TRUST_MEMBER, country, peer=country, now=now, detail=detail)
+            else:
+                tx.resolve_attention(AttentionCode.TRUST_MEMBER, country, at=now, by="node")
+
+    def _warn(self, tx: Transaction, trust: TrustList) -> None:
+        """Tell people in time that something of the list runs out."""
+        now = self._clock.now()
+        ends: dict[str, datetime | None] = {_LIST: trust.expires}
+        ends |= {country: member.expires for country, member in trust.members.items()}
+        for subject, end in ends.items():
+            if end is not None and now >= end - timedelta(days=WARN_DAYS):
+                detail = f"It ends on {end:%Y-%m-%d}."
+                peer = None if subject == _LIST else CountryCode(subject)
+                self._ledger.call(tx, AttentionCode.TRUST_EXPIRING, subject, peer=peer, now=now, detail=detail)
+            elif end is not None:
+                tx.resolve_attention(AttentionCode.TRUST_EXPIRING, subject, at=now, by="node")
 
     def _apply(self, tx: Transaction, trust: TrustList, *, changed: bool) -> None:
         now = self._clock.now()

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from broker.catalogue import Catalogue
@@ -25,6 +25,7 @@ from broker.core.errors import (
     RecordFull,
     SenderError,
     TooLargeToSend,
+    TrustListExpired,
     UnknownRecipient,
     UnknownType,
     VersionNotSupported,
@@ -34,7 +35,7 @@ from broker.core.messages import ClearedMessage, Draft, Header, OutboxEntry, Par
 from broker.core.procedures import NOT_OPENED, Role
 from broker.core.record import Folded, RecordEntry, may_submit
 from broker.core.safeguards import clear
-from broker.core.trust import Member, MemberStatus
+from broker.core.trust import GRACE, Member, MemberStatus
 from broker.ledger import Book, Ledger
 from broker.ports import Clock, Ids, Store, Transaction, TrustSource
 from broker.rows import Accepted, AuditRow, Idempotent, ProcedureRow
@@ -56,6 +57,7 @@ class Submit:
         clock: Clock,
         ids: Ids,
         wake: Callable[[], None],
+        trust_grace: timedelta = GRACE,
     ) -> None:
         self._us = us
         self._store = store
@@ -65,6 +67,7 @@ class Submit:
         self._clock = clock
         self._ids = ids
         self._wake = wake
+        self._grace = trust_grace
 
     async def __call__(self, submission: Submission) -> Accepted:
         """Check, record and answer.
@@ -80,7 +83,7 @@ class Submit:
             draft = self._compose(submission, row, self._version(submission, member))
             self._check_arranged(draft.header, row)
             cleared = clear(self._catalogue.validate(draft))
-        except SenderError:
+        except (SenderError, TrustListExpired):
             # Perhaps it was accepted before and the world has changed since: the same key gets the same answer.
             earlier = await self._store.run(lambda tx: self._earlier(tx, asked))
             if earlier is None:
@@ -166,6 +169,9 @@ class Submit:
             raise UnknownRecipient(where="/recipient/country")
         if member.status is not MemberStatus.ACTIVE:
             raise RecipientSuspended(where="/recipient/country")
+        now = self._clock.now()
+        if not all(trust.sendable_to(country, now, self._grace) for country in (self._us, member.country)):
+            raise TrustListExpired
         if member.authority(submission.recipient.authority) is None:
             raise UnknownRecipient(where="/recipient/authority")
         return member

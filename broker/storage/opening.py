@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from broker.core.ids import CountryCode
 from broker.ports import Store
+from broker.rows import TrustRow
+from broker.storage import trust
+from broker.storage.execution import Execution
 from broker.storage.postgres import PostgresStore
-from broker.storage.schema import check, parse_url, sqlite_path
+from broker.storage.schema import check, exclusive, parse_url, sqlite_path
 from broker.storage.sqlite import SqliteStore
 
-__all__ = ["open_store"]
+__all__ = ["keep_trust", "kept_trust", "open_store"]
 
 
 def open_store(url: str, *, us: CountryCode) -> Store:
@@ -25,3 +30,25 @@ def open_store(url: str, *, us: CountryCode) -> Store:
     parsed = parse_url(url)
     path = sqlite_path(parsed)
     return PostgresStore(parsed, us) if path is None else SqliteStore(path, us)
+
+
+def kept_trust(url: str) -> TrustRow | None:
+    """Return the trust list that was taken last, for whoever has no store open; blocks for one short query.
+
+    Raises:
+        StoreNeedsMigration, StoreUnavailable, StoreCorrupt: it cannot be read.
+    """
+    check(url)
+    with exclusive(url) as connection:
+        return trust.newest(Execution(connection))
+
+
+def keep_trust(url: str, row: TrustRow, memory: Mapping[str, bytes]) -> None:
+    """Keep the first trust list before the store is opened.
+
+    Raises:
+        StoreNeedsMigration, StoreUnavailable, DiskFull: it was not kept.
+    """
+    check(url)
+    with exclusive(url) as connection:
+        trust.save(Execution(connection), row, memory)

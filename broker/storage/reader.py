@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import BigInteger, BindParameter, bindparam, func, literal, select, tuple_, type_coerce
@@ -12,8 +13,18 @@ from sqlalchemy import BigInteger, BindParameter, bindparam, func, literal, sele
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
 from broker.core.receipts import Receipt
 from broker.core.record import RecordEntry
-from broker.rows import Attention, InboxState, MessageFilter, MessageRow, OutboxState, Page, ProcedureRow, SeenRaw
-from broker.storage import held, people, procedures, receipts
+from broker.rows import (
+    Attention,
+    InboxState,
+    MessageFilter,
+    MessageRow,
+    OutboxState,
+    Page,
+    ProcedureRow,
+    SeenRaw,
+    TrustRow,
+)
+from broker.storage import held, people, procedures, receipts, trust
 from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.execution import Execution
@@ -111,6 +122,9 @@ class SqlReader:
     def attention_entry(self, attention: int, authority: AuthorityId | None) -> Attention | None:
         row = self._db.first(_ONE_ATTENTION, {"number": attention})
         return people.attention_row(row) if row is not None and authority in {None, row.authority} else None
+
+    def trust_list_at(self, version: int, at: datetime) -> TrustRow | None:
+        return trust.in_force(self._db, version, at)
 
     def audit(self, *, cursor: str | None, limit: int) -> Page:
         last = from_cursor(cursor, (int,))

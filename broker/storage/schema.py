@@ -35,6 +35,7 @@ __all__ = [
     "HEAD",
     "MIGRATIONS",
     "check",
+    "exclusive",
     "exclusively",
     "migrate",
     "parse_url",
@@ -43,7 +44,7 @@ __all__ = [
     "writing_engine",
 ]
 
-HEAD = "0001"  # the newest revision in migrations/versions
+HEAD = "0002"  # the newest revision in migrations/versions
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 _ALEMBIC = Table(  # as Alembic itself makes it
@@ -138,6 +139,17 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
         command.upgrade(config, revision)
     except CommandError:
         raise StoreNeedsMigration("The database was written by a newer version of this program.") from None
+
+
+@contextmanager
+def exclusive(url: str) -> Iterator[Connection]:
+    """Give a connection of its own, in one transaction that no other process writes beside.
+
+    Raises:
+        StoreUnavailable, DiskFull: nothing was changed.
+    """
+    with _door(parse_url(url)) as engine, exclusively(engine) as connection:
+        yield connection
 
 
 @contextmanager

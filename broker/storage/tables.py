@@ -40,7 +40,8 @@ from broker.storage.columns import Moment, Raw, Word, Words, fixed
 
 __all__ = [
     "OWED_RECEIPTS", "RECEIPTED", "abuse", "attention", "audit", "counter", "idempotency", "inbox", "inbox_content", "lease", "metadata", "outbox",
-    "outbox_content", "outbox_envelope", "parked", "procedure", "quarantine", "receipt", "record_entry", "seen_raw",
+    "outbox_content", "outbox_envelope", "parked", "procedure", "quarantine", "receipt", "record_entry", "seen_raw", "trust_list",
+    "trust_memory",
 ]  # fmt: skip
 
 metadata = MetaData(
@@ -332,4 +333,23 @@ lease = Table(
     Column("token", Word(), nullable=False),
     Column("until", Moment, nullable=False),
     sqlite_with_rowid=False,
+)
+
+trust_list = Table(
+    "trust_list",
+    metadata,
+    Column("id", _SERIAL, primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("root_version", BigInteger, nullable=False),
+    Column("digest", Word(Digest), nullable=False),
+    Column("accepted", Moment, nullable=False),
+    Column("raw", Raw, nullable=False),
+    Index("ix_trust_list_version", "version", "accepted"),
+)
+
+trust_memory = Table(
+    "trust_memory",
+    metadata,
+    Column("name", Word(), primary_key=True),  # of a file that the list's client keeps between two looks
+    Column("raw", Raw, nullable=False),
 )

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from broker.core.ids import CountryCode, Digest, KeyId, MessageId, ProcedureId
@@ -24,9 +24,10 @@ from broker.rows import (
     OutboxState,
     ProcedureRow,
     SeenRaw,
+    TrustRow,
 )
 from broker.storage import held as raw
-from broker.storage import inbox, keys, outbox, people, procedures
+from broker.storage import inbox, keys, outbox, people, procedures, trust
 from broker.storage import receipts as evidence
 from broker.storage.execution import Execution
 
@@ -205,6 +206,17 @@ class SqlTransaction:
 
     def audit(self, row: AuditRow) -> None:
         people.add_audit(self._db, row)
+
+    # the trust list
+
+    def trust_list(self) -> TrustRow | None:
+        return trust.newest(self._db)
+
+    def trust_memory(self) -> Mapping[str, bytes]:
+        return trust.memory(self._db)
+
+    def save_trust(self, row: TrustRow, memory: Mapping[str, bytes]) -> bool:
+        return trust.save(self._db, row, memory)
 
     # one worker at a time
 

@@ -10,14 +10,17 @@ from __future__ import annotations
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
 from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
-from broker.core.trust import Authority, TrustList
+from broker.core.trust import Authority, Member, TrustList
 from broker.durable import write_durably
-from broker.home import create_home, write_trust_list
+from broker.home import create_home
+from broker.testing.trust import TrustOffice
+from broker.trust.client import TrustClient
+from broker.trust.fetching import FolderSource
 from broker.vault import UNSAFE_DEV_KDF, KdfParameters
 
 __all__ = ["DEV_PASSPHRASE_FILE", "OFFICES", "Federation", "make_federation"]
@@ -52,6 +55,7 @@ class Federation:
     homes: Mapping[CountryCode, Path]
     trust: TrustList
     spool_folder: Path
+    office: TrustOffice  # everybody who signs the trust list
 
 
 def make_federation(
@@ -65,20 +69,20 @@ def make_federation(
     filedrop: Mapping[str, Iterable[str]] | None = None,
     kdf: KdfParameters = UNSAFE_DEV_KDF,
 ) -> Federation:
-    """Make a home folder per country, with one trust list that names them all.
+    """Make a home folder per country, with one signed trust list that names them all.
 
     Args:
         folder: where the homes go, each under its country's name.
         countries: the members; those that `OFFICES` does not know get one office, ``child-protection``.
         messages: the versions of each message type that every member takes, as the catalogue lists them.
-        now: the keys are valid from an hour before.
+        now: the keys are valid from an hour before; the trust list's signatures hold from today, whatever it is.
         transport: for ``rabbitmq`` the settings of each country give ``amqp_url``.
         settings: further settings by country.
         filedrop: by country the offices that its file-drop adapter serves, from ``<home>/filedrop``.
         kdf: cost of the vaults' passphrases.
 
     Raises:
-        BrokerError: as `create_home` and `write_trust_list` do.
+        BrokerError: as `create_home` does.
     """
     homes: dict[CountryCode, Path] = {}
     members = []
@@ -95,8 +99,25 @@ def make_federation(
         write_durably(home / DEV_PASSPHRASE_FILE, passphrase)
         homes[country] = home
         members.append(member)
-    trusts = [write_trust_list(home / "trust" / "members.json", 1, members) for home in homes.values()]
-    return Federation(folder=folder.absolute(), homes=homes, trust=trusts[0], spool_folder=folder.absolute() / "spool")
+    office = _published(folder.absolute() / "trust", members)
+    for home in homes.values():
+        write_durably(home / "trust" / "root.json", office.root, mode=0o644)
+    return Federation(
+        folder=folder.absolute(),
+        homes=homes,
+        trust=TrustClient(FolderSource(office.folder), office.root).fetch().trust,
+        spool_folder=folder.absolute() / "spool",
+        office=office,
+    )
+
+
+def _published(folder: Path, members: Iterable[Member]) -> TrustOffice:
+    today = datetime.now(UTC)
+    office = TrustOffice.create(folder, now=today)
+    for member in members:
+        office.add(member, now=today)
+    office.publish(now=today)
+    return office
 
 
 def _stated(folder: Path, home: Path, transport: str, filedrop: tuple[str, ...]) -> dict[str, Any]:
@@ -104,6 +125,7 @@ def _stated(folder: Path, home: Path, transport: str, filedrop: tuple[str, ...])
         "transport": transport,
         "passphrase_file": DEV_PASSPHRASE_FILE,
         "api_port": 0,
+        "trust": {"source": str(folder.absolute() / "trust")},
     }
     if transport == "spool":
         spool = folder.absolute() / "spool"

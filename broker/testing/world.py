@@ -30,7 +30,7 @@ from broker.core.trust import Member, TrustList
 from broker.flows.inspect import ProcedureView
 from broker.flows.receive import PARKED
 from broker.home import generate_keys, member_of
-from broker.ports import Store, Transport
+from broker.ports import Store, Transport, TrustLook
 from broker.rows import Accepted, Attention
 from broker.schema_files import load_catalogue, read_schema_file
 from broker.storage import migrate, open_store
@@ -59,10 +59,10 @@ class SimulatedTrust:
         """Return the list in force."""
         return self._current
 
-    async def refresh(self) -> bool:
+    async def refresh(self, *, asked: bool = False) -> TrustLook:
         """Take the newest list."""
         changed, self._current = self.newest is not self._current, self.newest
-        return changed
+        return TrustLook(newer=changed, troubles={})
 
 
 class SilentNotifier:

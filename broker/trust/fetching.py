@@ -111,7 +111,7 @@ class HttpSource(Source):
         """
         parts = urlsplit(url)
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _LOOPBACK):
-            raise SettingsInvalid("A trust list is fetched by https only.", where="trust_source")
+            raise SettingsInvalid("A trust list is fetched by https only.", where="trust.source")
         self._url = url.rstrip("/")
         self._seconds = seconds
         self._until = 0.0

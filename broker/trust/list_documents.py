@@ -82,7 +82,7 @@ def write_list(document: ListDocument) -> bytes:
             "version": document.version,
             "root_version": document.root_version,
             "expires": time_text(document.expires),
-            "sources": dict(document.sources),
+            "sources": {str(role): version for role, version in document.sources.items()},
             "federation": document.federation,
             "arrangements": document.arrangements,
             "catalogue": document.catalogue,

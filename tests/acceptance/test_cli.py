@@ -155,7 +155,7 @@ BAD: dict[str, tuple[Any, str]] = {
     "a wrong passphrase": (lambda home: (home / "passphrase").write_text("another"), "vault-locked"),
     "no passphrase": (lambda home: (home / "passphrase").unlink(), "vault-locked"),
     "no token key": (lambda home: (home / TOKEN_KEY_FILE).unlink(), "key-missing"),
-    "no trust list": (lambda home: (home / "trust" / "members.json").unlink(), "trust-list-invalid"),
+    "no trust list": (lambda home: (home / "trust" / "root.json").unlink(), "trust-list-invalid"),
     "a damaged database": (lambda home: (home / "trm.db").write_bytes(b"nonsense" * 1000), "store-"),
 }
 

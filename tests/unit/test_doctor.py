@@ -262,7 +262,7 @@ async def test_a_complete_home_is_well(home: Path):
 def broken(name: str, home: Path) -> None:
     """Break one thing."""
     breaks: dict[str, Any] = {
-        "trust": lambda: (home / "trust" / "members.json").write_text("{}"),
+        "trust": lambda: (home / "trust" / "root.json").write_text("{}"),
         "keys": lambda: (home / "passphrase").write_text("another"),
         "tokens": lambda: (home / TOKEN_KEY_FILE).unlink(),
         "store": lambda: (home / "trm.db").write_bytes(b"no database at all, and long enough to be looked at" * 20),
@@ -282,7 +282,7 @@ async def test_one_broken_thing_is_one_failure_with_advice(home: Path, name: str
     assert failed == {name}
     assert findings[name].sentence
     assert findings[name].advice
-    assert skipped == {"trust": {"keys", "peers"}, "store": {"peers", "attention"}}.get(name, set())
+    assert skipped == {"store": {"peers", "attention"}}.get(name, set())
 
 
 async def test_unreadable_settings_skip_all_else(home: Path):

@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.core.errors import HomeInvalid, SettingsInvalid, TrustListInvalid
+from broker.core.errors import HomeInvalid, SettingsInvalid
 from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
-from broker.core.trust import Authority, KeyUse, Member
-from broker.home import MEMBER_FILE, create_home, generate_keys, member_of, write_trust_list
+from broker.core.trust import LONGEST_ENVELOPE_LIFE, Authority, KeyUse, Member
+from broker.home import MEMBER_FILE, create_home, generate_keys, member_of
 from broker.settings import Settings
-from broker.trust_source import LONGEST_ENVELOPE_LIFE, parse_member
+from broker.trust.member_documents import parse_member
 from broker.vault import UNSAFE_DEV_KDF, FileVault
 
 EE = CountryCode("EE")
@@ -47,7 +47,7 @@ def test_home_opens_with_what_was_asked_for(tmp_path: Path) -> None:
     vault = FileVault.open(settings.vault_file, b"correct horse")
     assert {kid for kid, _, _ in vault.public_keys()} == {key.kid for key in member.keys}
     public = json.loads((tmp_path / "home" / MEMBER_FILE).read_bytes())
-    assert parse_member(EE, public["EE"]) == member
+    assert parse_member(EE, public) == member
 
 
 def test_home_is_the_owners_alone(tmp_path: Path) -> None:
@@ -64,7 +64,7 @@ def test_public_document_holds_no_private_part(tmp_path: Path) -> None:
     make(tmp_path / "home")
 
     public = json.loads((tmp_path / "home" / MEMBER_FILE).read_bytes())
-    for key in public["EE"]["keys"]:
+    for key in public["keys"]:
         assert not {"d", "priv"} & key["jwk"].keys()
 
 
@@ -113,18 +113,6 @@ def test_keys_are_listed_from_now_on_in_whole_seconds() -> None:
         assert key.sign_until - key.not_before == timedelta(days=365)
         assert key.accept_until - key.sign_until == LONGEST_ENVELOPE_LIFE
     assert member.authority(OFFICE.id) == OFFICE
-
-
-def test_trust_list_that_is_none_is_not_written(tmp_path: Path) -> None:
-    """Two members with one key make no trust list; nothing is written."""
-    keys = generate_keys()
-    members = [
-        member_of(CountryCode(name), keys, now=NOW, authorities=(), messages={}) for name in ("EE", "FI")
-    ]  # fmt: skip
-
-    with pytest.raises(TrustListInvalid):
-        write_trust_list(tmp_path / "members.json", 1, members)
-    assert list(tmp_path.iterdir()) == []
 
 
 @given(

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,12 +13,13 @@ from typing import Any
 
 import pytest
 
-from broker.core.errors import BrokerError, KeyMissing, TrustListInvalid
+from broker.core.errors import KeyMissing, TrustListInvalid
 from broker.core.ids import AuthorityId
 from broker.core.messages import Submission
 from broker.office import Office, local_issuer, open_office
 from broker.schema_files import load_catalogue, read_schema_file
 from broker.settings import Settings
+from broker.storage import kept_trust
 from broker.testing.federation import make_federation
 from broker.transport.spool import create
 
@@ -66,22 +68,29 @@ async def test_a_running_node_is_woken(home: Path) -> None:
     assert rung == [True]
 
 
-@pytest.mark.parametrize(
-    ("content", "error"), [(None, TrustListInvalid), (b"{}", TrustListInvalid)], ids=["missing", "malformed"]
-)
-def test_an_office_without_a_trust_list_does_not_open(
-    home: Path, content: bytes | None, error: type[BrokerError]
-) -> None:
-    """The error names the file, and no store is made."""
+@pytest.mark.parametrize(("content", "rule"), [(None, "missing"), (b"{}", "malformed")])
+def test_an_office_without_a_root_does_not_open(home: Path, content: bytes | None, rule: str) -> None:
+    """Nothing is believed without the root that was given by hand, and nothing is kept."""
     settings = Settings.load(home)
-    settings.trust_list.unlink()
+    settings.trust_root_file.unlink()
     if content is not None:
-        settings.trust_list.write_bytes(content)
-    with pytest.raises(error) as caught:
+        settings.trust_root_file.write_bytes(content)
+    with pytest.raises(TrustListInvalid) as caught:
         open_office(settings)
-    assert caught.value.where is not None
-    assert str(settings.trust_list) in caught.value.where
-    assert list(home.rglob("*.db")) == []
+    assert caught.value.rule == rule
+    assert kept_trust(settings.store_url) is None
+
+
+async def test_an_office_opens_by_the_kept_list_when_its_source_is_gone(home: Path) -> None:
+    """A node starts without its federation's server, by the list that it verified before."""
+    settings = Settings.load(home)
+    office = open_office(settings)
+    before = office.trust.current()
+    await office.close()
+    shutil.rmtree(settings.trust_source)
+    office = open_office(settings)
+    assert office.trust.current() == before
+    await office.close()
 
 
 def test_the_issuer_needs_its_key(home: Path) -> None:

@@ -36,7 +36,7 @@ def test_least_file_gives_defaults_in_the_home_folder(tmp_path: Path) -> None:
 
     assert settings.country == "EE"
     assert settings.store_url == f"sqlite:///{tmp_path / 'trm.db'}"
-    assert settings.trust_list == tmp_path / "trust" / "members.json"
+    assert settings.trust_source == str(tmp_path / "trust" / "repository")
     assert settings.spool_folder == tmp_path / "spool"
     assert settings.envelope_days == 30
     assert settings.ladder == Ladder()
@@ -45,9 +45,9 @@ def test_least_file_gives_defaults_in_the_home_folder(tmp_path: Path) -> None:
 
 def test_absolute_path_stays(tmp_path: Path) -> None:
     """A path that does not start at the home folder is taken as it is."""
-    settings = load(tmp_path, LEAST + 'trust_list = "/srv/trust.json"\n')
+    settings = load(tmp_path, LEAST + 'trust.source = "/srv/trust.zip"\n')
 
-    assert settings.trust_list == Path("/srv/trust.json")
+    assert settings.trust_source == "/srv/trust.zip"
 
 
 def test_settings_are_frozen(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from broker.core.ids import CountryCode
 from broker.schema_files import load_catalogue, read_schema_file
 from broker.settings import TOKEN_KEY_FILE
 from broker.system import SystemClock
-from broker.testing.federation import make_federation
+from broker.testing.federation import Federation, make_federation
 from broker.transport.spool import create
 
 
@@ -55,9 +55,14 @@ def _versions() -> dict[Any, Any]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, _versions: dict[Any, Any]) -> Path:
-    """EE's home in a federation of EE and FI over a spool; no node runs."""
-    federation = make_federation(tmp_path, ("EE", "FI"), messages=_versions, now=SystemClock().now())
+def federation(tmp_path: Path, _versions: dict[Any, Any]) -> Federation:
+    """A federation of EE and FI over a spool."""
+    return make_federation(tmp_path, ("EE", "FI"), messages=_versions, now=SystemClock().now())
+
+
+@pytest.fixture
+def home(federation: Federation) -> Path:
+    """EE's home in it; no node runs."""
     create(federation.spool_folder, [CountryCode("EE"), CountryCode("FI")])
     for country, folder in federation.homes.items():
         LocalIssuer.create(folder / TOKEN_KEY_FILE, us=country, clock=SystemClock())

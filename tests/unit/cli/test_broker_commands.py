@@ -4,6 +4,9 @@
 
 import json
 import stat
+from datetime import UTC, datetime
+
+from broker.core.ids import CountryCode
 
 
 def test_the_file_is_for_the_countries_named(trm):
@@ -27,12 +30,11 @@ def test_the_file_is_for_the_members_of_a_trust_list(trm, home, tmp_path):
     assert "import_definitions" in trm("broker", "definitions", "--home", home, "--out", out).out
 
 
-def test_a_suspended_country_keeps_its_queues_and_has_no_user(trm, home):
+def test_a_suspended_country_keeps_its_queues_and_has_no_user(trm, home, federation):
     """Nothing that waits for a suspended member is lost, and it cannot log in."""
-    file = home / "trust" / "members.json"
-    data = json.loads(file.read_text())
-    data["members"]["FI"]["status"] = "SUSPENDED"
-    file.write_text(json.dumps(data))
+    now = datetime.now(UTC)
+    federation.office.repository.suspend(CountryCode("FI"), "A drill.", now=now)
+    federation.office.publish(now=now)
     ran = trm("broker", "definitions", "--home", home)
 
     assert [user["name"] for user in ran.json["users"]] == ["EE"]

@@ -10,7 +10,7 @@ import pytest
 
 from broker.core.ids import CountryCode
 from broker.settings import Settings
-from broker.trust_source import parse_member
+from broker.trust.member_documents import parse_member
 from broker.vault import FileVault, read_passphrase
 
 OFFICE = ("--authority", "desk=Desk of Tests")
@@ -44,7 +44,7 @@ def test_the_public_document_is_printed_and_holds_no_secret(make, tmp_path):
     """What goes to the federation parses as a member, lists the office and the keys' public parts alone."""
     ran = make(*OFFICE, "--json")
 
-    member = parse_member(CountryCode("EE"), ran.json["member"]["EE"])
+    member = parse_member(CountryCode("EE"), ran.json["member"])
     assert [office.name for office in member.authorities] == ["Desk of Tests"]
     assert member.messages
     assert (tmp_path / "secret").read_text().strip() not in ran.out

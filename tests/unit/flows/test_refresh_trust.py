@@ -5,11 +5,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import ClassVar
 
-from broker.core.errors import TrustListInvalid
+import pytest
+
+from broker.core.errors import TrustListExpired, TrustListInvalid
 from broker.core.ids import CountryCode
-from broker.core.trust import KeyUse, Member
+from broker.core.trust import KeyUse, Member, TrustRule
 from broker.home import generate_keys, member_of
+from broker.ports import TrustLook
 from broker.testing.world import World
 
 FI = CountryCode("FI")
@@ -40,7 +45,7 @@ async def test_a_bad_list_calls_a_person_and_changes_nothing(world: World) -> No
     class Bad:
         current = source.current
 
-        async def refresh(self) -> bool:
+        async def refresh(self, *, asked: bool) -> TrustLook:
             raise TrustListInvalid("The newer list is not signed by enough officers.")
 
     ee.engine.refresh_trust._trust = Bad()
@@ -137,3 +142,118 @@ async def test_a_clock_that_is_set_back_does_not_stop_the_asking(world: World) -
     world.clock.set_back(3600)
     world.clock.advance(61)
     assert await world["EE"].engine.refresh_trust()
+
+
+def _ending(world: World, end: datetime | None, *, member: datetime | None = None) -> None:
+    """Let the newest list end then, and Finland's entry at another time."""
+    world.set_trust(lambda one: replace(one, expires=member) if one.country == FI else one)
+    for name in ("EE", "FI"):
+        world[name].trust.newest = replace(world[name].trust.newest, expires=end)
+
+
+async def test_people_are_told_before_the_list_runs_out(world: World) -> None:
+    """From 14 days before the end the federation is called; a renewed list closes the call."""
+    ee = world["EE"]
+    _ending(world, world.clock.now() + timedelta(days=14, seconds=1))
+    await ee.engine.refresh_trust()
+    assert await ee.attention() == []
+    world.clock.advance(61)
+    await ee.engine.refresh_trust()
+    assert await ee.attention() == ["trust-expiring"]
+    _ending(world, world.clock.now() + timedelta(days=30))
+    world.clock.advance(61)
+    await ee.engine.refresh_trust()
+    assert await ee.attention() == []
+
+
+async def test_after_the_grace_nothing_is_sent_and_everything_is_received(world: World) -> None:
+    """What arrives is taken and recorded; what we owe waits, with a person called, and goes out under a renewed list."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].step()
+    end = world.clock.now() - timedelta(days=14)
+    _ending(world, end)
+    await world["FI"].engine.refresh_trust()
+    await world["EE"].engine.refresh_trust()
+    await world["FI"].step()
+    assert world["FI"].outcomes == ["recorded"]
+    with pytest.raises(TrustListExpired):
+        await world["EE"].submit("request.json")
+    await world["FI"].step()
+    assert await world["EE"].states(request) == ["published"]
+    assert "not-sent" in await world["FI"].attention()
+
+    _ending(world, world.clock.now() + timedelta(days=30))
+    world.clock.advance(400)
+    for name in ("EE", "FI"):
+        await world[name].engine.refresh_trust()
+    await world.settle()
+    assert await world["EE"].states(request) == ["handed-over"]
+
+
+async def test_one_sleepy_member_stops_only_what_goes_to_it(world: World) -> None:
+    """A country whose officers renewed nothing is not sent to; the federation's list holds for everybody else."""
+    _ending(world, None, member=world.clock.now() - timedelta(days=14))
+    await world["EE"].engine.refresh_trust()
+    with pytest.raises(TrustListExpired):
+        await world["EE"].submit("request.json")
+    assert await world["EE"].attention() == ["trust-expiring"]
+
+
+async def test_a_members_refused_entry_calls_a_person(world: World) -> None:
+    """The broken rule is told with the country, and a good entry closes the call."""
+    ee, source = world["EE"], world["EE"].trust
+
+    class Troubled:
+        current = source.current
+        troubles: ClassVar[dict[CountryCode, str]] = {FI: "threshold: A list is not signed by enough of its officers."}
+
+        async def refresh(self, *, asked: bool) -> TrustLook:
+            return TrustLook(newer=False, troubles=self.troubles)
+
+    ee.engine.refresh_trust._trust = Troubled()
+    await ee.engine.refresh_trust()
+    page = await ee.store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+    assert [(entry.code, entry.peer, entry.detail) for entry in page.items] == [
+        ("trust-member", FI, Troubled.troubles[FI])
+    ]  # fmt: skip
+    Troubled.troubles = {}
+    world.clock.advance(61)
+    await ee.engine.refresh_trust()
+    assert await ee.attention() == []
+
+
+async def test_a_silent_source_is_told_after_a_day(world: World) -> None:
+    """A night without a connection is no news; a day is."""
+    ee, source = world["EE"], world["EE"].trust
+
+    class Silent:
+        current = source.current
+
+        async def refresh(self, *, asked: bool) -> TrustLook:
+            raise TrustListInvalid("Nobody answers.", rule=TrustRule.UNREACHABLE)
+
+    ee.engine.refresh_trust._trust = Silent()
+    await ee.engine.refresh_trust()
+    assert await ee.attention() == []
+    world.clock.advance(24 * 3600)
+    await ee.engine.refresh_trust()
+    assert await ee.attention() == ["trust-source"]
+
+
+async def test_who_asks_does_not_wait_for_the_regular_look(world: World) -> None:
+    """Something unknown that came makes the next look an urgent one, once."""
+    ee, source, seen = world["EE"], world["EE"].trust, []
+
+    class Watched:
+        current = source.current
+
+        async def refresh(self, *, asked: bool) -> TrustLook:
+            seen.append(asked)
+            return TrustLook(newer=False)
+
+    ee.engine.refresh_trust._trust = Watched()
+    ee.engine.refresh_trust.ask()
+    for _ in range(2):
+        await ee.engine.refresh_trust()
+        world.clock.advance(61)
+    assert seen == [True, False]

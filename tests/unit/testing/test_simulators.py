@@ -16,7 +16,7 @@ from broker.testing.clock import HandClock
 from broker.testing.compute import InlineCompute
 from broker.testing.federation import OFFICES, make_federation
 from broker.testing.ids import SeededIds
-from broker.trust_source import read_trust_list
+from broker.trust.opening import trust_in_force
 from broker.vault import FileVault, read_passphrase
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
@@ -112,7 +112,7 @@ def test_federation_is_complete(tmp_path: Path) -> None:
     for country, home in made.homes.items():
         settings = Settings.load(home)
         vault = FileVault.open(settings.vault_file, read_passphrase(settings))
-        trust = read_trust_list(settings.trust_list)
+        trust = trust_in_force(settings)
         assert (settings.country, settings.spool_folder, trust) == (country, made.spool_folder, made.trust)
         assert vault.signer(trust, NOW).ed25519_kid in {key.kid for key in trust.members[country].keys}
         assert dict(trust.members[country].messages) == MESSAGES

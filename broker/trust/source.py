@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The trust list of a running node: fetched by one worker, kept in the database, read by all of them.
+
+A worker never works by a list that is not kept: what it judged by can be shown later, as of its day.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from broker.core import canonical
+from broker.core.delivery import TRUST_REFRESH_SECONDS
+from broker.core.ids import CountryCode
+from broker.core.trust import TrustList
+from broker.ports import Clock, Ids, Store, Transaction, TrustLook
+from broker.rows import TrustRow
+from broker.trust.list_documents import read_list, trust_list_of, write_list
+
+if TYPE_CHECKING:
+    from broker.trust.client import Fetched, TrustClient
+
+__all__ = ["LOOK_SECONDS", "StoredTrust", "row_of"]
+
+LOOK_SECONDS = 900  # between two regular looks of all workers together, give or take a tenth
+_REGULAR, _ASKED = (
+    "trust-look",
+    "trust-asked",
+)  # leases: whoever gets one asks the source, and nobody else until it ends
+
+
+class StoredTrust:
+    """Implements `ports.TrustSource`."""
+
+    def __init__(
+        self, first: TrustRow, *, store: Store, client: Callable[[], TrustClient], clock: Clock, ids: Ids
+    ) -> None:
+        """Args:
+        first: the list in force.
+        store: keeps the lists.
+        client: opens the source; called by whoever looks.
+        clock: the node's.
+        ids: for the lease.
+        """
+        self._row = first
+        self._current = trust_list_of(read_list(first.raw))
+        self._store = store
+        self._client = client
+        self._clock = clock
+        self._ids = ids
+
+    def current(self) -> TrustList:
+        """Return the list in force."""
+        return self._current
+
+    async def refresh(self, *, asked: bool) -> TrustLook:
+        """Ask the source if it is time and no other worker did, and take the newest kept list into force.
+
+        Raises:
+            TrustListInvalid: what the source gave breaks a rule; nothing was kept.
+            StoreUnavailable, DiskFull: nothing was kept.
+        """
+        ours = await self._store.run(lambda tx: self._is_ours(tx, asked=asked))
+        troubles = await self._look() if ours else None
+        return TrustLook(newer=await self._adopt(), troubles=troubles)
+
+    async def _look(self) -> Mapping[CountryCode, str]:
+        row, memory = await self._store.run(lambda tx: (tx.trust_list(), tx.trust_memory()))
+        held = read_list((row or self._row).raw)
+        fetched = await asyncio.to_thread(lambda: self._client().fetch(held, memory))
+        fresh = row_of(fetched, self._clock)
+        await self._store.run(lambda tx: tx.save_trust(fresh, fetched.memory))
+        return {trouble.country: f"{trouble.rule}: {trouble.detail}" for trouble in fetched.troubles}
+
+    async def _adopt(self) -> bool:
+        row = await self._store.run(lambda tx: tx.trust_list())
+        if row is None or row.digest == self._row.digest:
+            return False
+        self._row, self._current = row, trust_list_of(read_list(row.raw))
+        return True
+
+    def _is_ours(self, tx: Transaction, *, asked: bool) -> bool:
+        """Whether this worker looks now: each look has a token of its own, so a lease is never renewed, only over."""
+        now, token = self._clock.now(), self._ids.token()
+        if asked:
+            until = now + timedelta(seconds=TRUST_REFRESH_SECONDS - 1)  # the flow's own rhythm meets it free
+            return tx.take_lease(_ASKED, token=token, now=now, until=until)
+        until = now + timedelta(seconds=LOOK_SECONDS * (0.9 + 0.2 * self._ids.jitter()))
+        return tx.take_lease(_REGULAR, token=token, now=now, until=until)
+
+
+def row_of(fetched: Fetched, clock: Clock) -> TrustRow:
+    """Return what is kept of a look."""
+    raw = write_list(fetched.document)
+    return TrustRow(
+        version=fetched.document.version,
+        root_version=fetched.document.root_version,
+        digest=canonical.digest(raw),
+        raw=raw,
+        accepted=clock.now(),
+    )
