@@ -22,13 +22,13 @@ from broker.core.ids import CountryCode, Digest
 from broker.core.trust import TrustList, TrustRule
 from broker.durable import is_full
 from broker.trust import layout
+from broker.trust.arrangement_documents import read_arrangements
 from broker.trust.catalogue_documents import load_bundle
 from broker.trust.federation_documents import FederationDocument, read_federation
 from broker.trust.fetching import Source
-from broker.trust.list_documents import ListDocument, MemberTexts, trust_list_of
+from broker.trust.list_documents import ListDocument, MemberTexts, read_profile_of, trust_list_of
 from broker.trust.member_documents import read_member
 from broker.trust.policy import Lists, member_list, read_lists
-from broker.trust.strict import read_json
 
 __all__ = ["Fetched", "Trouble", "TrustClient"]
 
@@ -136,7 +136,7 @@ class _Reading:
         """Return everything that is in force now."""
         arrangements = self._target(layout.ARRANGEMENTS)
         if arrangements is not None:
-            read_json(arrangements, where=layout.ARRANGEMENTS)
+            read_arrangements(arrangements, where=layout.ARRANGEMENTS)
         return ListDocument(
             version=self._lists.snapshot.version,
             root_version=self._lists.root.version,
@@ -171,7 +171,7 @@ class _Reading:
         if raw is not None:
             read_member(raw, country, where=path)
         if profile is not None:
-            read_json(profile, where=profile_path)
+            read_profile_of(country, profile)
         return MemberTexts(
             document=None if raw is None else _text(raw, path),
             profile=None if profile is None else _text(profile, profile_path),

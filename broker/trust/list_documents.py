@@ -16,13 +16,16 @@ from typing import Any
 from broker.core import canonical
 from broker.core.errors import NotCanonical, TrustListInvalid
 from broker.core.ids import CountryCode, Digest
+from broker.core.profiles import CountryProfile
 from broker.core.trust import Member, TrustList
 from broker.trust import layout
+from broker.trust.arrangement_documents import read_arrangements
 from broker.trust.federation_documents import Membership, read_federation
 from broker.trust.member_documents import read_member
+from broker.trust.profile_documents import read_profile
 from broker.trust.strict import Fields, mapping, time, time_text
 
-__all__ = ["ListDocument", "MemberTexts", "read_list", "trust_list_of", "write_list"]
+__all__ = ["ListDocument", "MemberTexts", "read_list", "read_profile_of", "trust_list_of", "write_list"]
 
 FORMAT = "trm-trust-list/1"
 
@@ -67,11 +70,32 @@ def trust_list_of(document: ListDocument) -> TrustList:
         root_version=document.root_version,
         expires=document.expires,
         catalogue=document.catalogue,
+        profiles={
+            country: read_profile_of(country, texts.profile.encode("utf-8"))
+            for country, texts in document.members.items()
+            if texts.profile is not None
+        },
+        arrangements=None
+        if document.arrangements is None
+        else read_arrangements(document.arrangements.encode("utf-8")),
         members={
             country: _member(country, membership, document.members.get(country, MemberTexts()))
             for country, membership in federation.members.items()
         },
     )
+
+
+def read_profile_of(country: CountryCode, raw: bytes) -> CountryProfile:
+    """Return the profile that a member's officers signed.
+
+    Raises:
+        TrustListInvalid: it does not have its form, or is another country's.
+    """
+    path = layout.profile_path(country)
+    profile = read_profile(raw, where=path)
+    if profile.country != country:
+        raise TrustListInvalid("The profile is another country's.", where=f"{path}: /country")
+    return profile
 
 
 def write_list(document: ListDocument) -> bytes:

@@ -70,7 +70,7 @@ async def test_a_list_that_is_mended_to_the_version_in_force_closes_the_call(wor
     class Bad:
         current = source.current
 
-        async def refresh(self) -> bool:
+        async def refresh(self, *, asked: bool) -> TrustLook:
             raise TrustListInvalid
 
     for restarted in (False, True):
