@@ -30,6 +30,7 @@ from broker.system import SystemClock
 from broker.testing.federation import make_federation
 from broker.testing.rabbitmq_private import installed_program
 from broker.testing.rabbitmq_shipped import ShippedRabbit
+from broker.testing.trust import TrustOffice
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -55,6 +56,7 @@ class Site:
     server: ShippedRabbit
     homes: Mapping[str, Path]
     folder: Path
+    office: TrustOffice
 
     def certificate(self, country: str, *more: object) -> None:
         """Walk a certificate from the request to its installation."""
@@ -68,12 +70,13 @@ class Site:
         return ("--ca", self.folder / "ca", "--passphrase", self.folder / "ca.pass")
 
     def status(self, country: str, status: str) -> None:
-        """Write the operator's trust list anew, as the federation's officers would."""
-        file = self.homes["SE"] / "trust" / "members.json"
-        data = json.loads(file.read_text())
-        data["members"][country]["status"] = status
-        data["version"] += 1
-        file.write_text(json.dumps(data))
+        """Let the federation's officers suspend a country, or resume it."""
+        now, repository = SystemClock().now(), self.office.repository
+        if status == "SUSPENDED":
+            repository.suspend(CountryCode(country), "A drill.", now=now)
+        else:
+            repository.resume(CountryCode(country), now=now)
+        self.office.publish(now=now)
 
     def apply(self) -> Any:
         """Let the broker follow the operator's trust list."""
@@ -105,7 +108,7 @@ def site(tmp_path: Path) -> Any:
     )
     for name, home in federation.homes.items():
         LocalIssuer.create(home / TOKEN_KEY_FILE, us=name, clock=SystemClock())
-    made = Site(server, {str(name): home for name, home in federation.homes.items()}, tmp_path)
+    made = Site(server, {str(name): home for name, home in federation.homes.items()}, tmp_path, federation.office)
     try:
         fingerprint = trm("broker", "ca", "init", *made.ca[1:])["fingerprint"]
         trm("broker", "certificate", "host", "127.0.0.1", *made.ca, "--out", server.etc / "tls")

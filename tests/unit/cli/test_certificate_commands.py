@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
-import json
 import stat
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from broker.certificates.identity import key_bytes, new_key
+from broker.core.ids import CountryCode
+from broker.testing.federation import Federation
 
 
 @pytest.fixture
@@ -55,13 +57,12 @@ def test_a_first_certificate_without_fingerprint_is_refused(trm, home: Path, ca:
     assert [file.name for file in (home / "broker-tls").iterdir()] == ["pending.pem"]
 
 
-def test_a_suspended_country_gets_none(trm, home: Path, ca: tuple[object, ...], tmp_path: Path):
+def test_a_suspended_country_gets_none(trm, home: Path, federation: Federation, ca: tuple[object, ...], tmp_path: Path):
     """The request was signed while it was active; the list of now decides."""
     trm("broker", "certificate", "request", "--home", home, "--out", tmp_path / "ask.json")
-    file = home / "trust" / "members.json"
-    data = json.loads(file.read_text())
-    data["members"]["EE"]["status"] = "SUSPENDED"
-    file.write_text(json.dumps(data))
+    now = datetime.now(UTC)
+    federation.office.repository.suspend(CountryCode("EE"), "A drill.", now=now)
+    federation.office.publish(now=now)
     ran = trm("broker", "certificate", "issue", tmp_path / "ask.json", "--home", home, *ca, "--json")
 
     assert ran.json["error"]["code"] == "certificate-invalid"
