@@ -60,6 +60,9 @@ def check(
         list[str] | None, typer.Argument(help="Two countries: what may they exchange, and why?")
     ] = None,
     file: Register = REGISTER_FILE,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="Instead: the one in the trust list by which this home's node works.")
+    ] = None,
     on: OnDay = None,
     as_json: AsJson = False,
 ) -> int:
@@ -71,10 +74,11 @@ def check(
     Examples:
       trm arrangement check --file arrangements.json
       trm arrangement check EE FI --on 2026-12-31
+      trm arrangement check EE FI --home ./ee
     """
     from broker.cli.arrangement import check as work
 
-    return work(file, countries or [], on=on, as_json=as_json)
+    return work(file, countries or [], home=home, on=on, as_json=as_json)
 
 
 def add(

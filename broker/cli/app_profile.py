@@ -28,6 +28,9 @@ def show(
     file: Annotated[
         Path | None, typer.Option("--file", help="Its profile. Default: the one that comes with this program.")
     ] = None,
+    home: Annotated[
+        Path | None, typer.Option("--home", help="The one in the trust list by which this home's node works.")
+    ] = None,
     on: OnDay = None,
     everything: Annotated[bool, typer.Option("--all", help="Also the questions that nobody has answered.")] = False,
     as_json: AsJson = False,
@@ -40,11 +43,12 @@ def show(
     \b
     Examples:
       trm profile show EE
+      trm profile show EE --home ./fi
       trm profile show FI --on 2026-11-30 --all --json
     """
     from broker.cli.profile import show as work
 
-    work(country, file=file, on=on, everything=everything, as_json=as_json)
+    work(country, file=file, home=home, on=on, everything=everything, as_json=as_json)
 
 
 def diff(

@@ -103,14 +103,14 @@ def show(identifier: str, file: Path, *, as_json: bool) -> None:
     output.answer(arrangement_data(item), as_json=as_json, people=people)
 
 
-def check(file: Path, between: Sequence[str], *, on: str | None, as_json: bool) -> int:
+def check(file: Path, between: Sequence[str], *, home: Path | None, on: str | None, as_json: bool) -> int:
     """Say what to look at in the register or, for two countries, which procedures they may exchange and why.
 
     Raises:
         BadRequest: the file, day or a country cannot be read.
         TrustListInvalid: it is not a register.
     """
-    day, register = _day(on), _read(file)
+    day, register = _day(on), _read(file) if home is None else _signed(home)
     if between:
         return _check_between(register, between, day, as_json=as_json)
     found = list(_look(register, day))
@@ -254,6 +254,16 @@ def _told(item: Arrangement, sentence: str, as_json: bool) -> None:
 
 def _read(file: Path) -> ArrangementRegister:
     return read_arrangements(read_bytes(file, most=MAX_BYTES), where=str(file))
+
+
+def _signed(home: Path) -> ArrangementRegister:
+    from broker.settings import Settings
+    from broker.trust.opening import trust_in_force
+
+    register = trust_in_force(Settings.load(home)).arrangements
+    if register is None:
+        raise NotFound("The federation keeps no register: everything that a member lists is allowed.", where="--home")
+    return register
 
 
 def _write(file: Path, items: Sequence[Arrangement]) -> None:

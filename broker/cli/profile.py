@@ -26,7 +26,9 @@ _COUNTRY_LENGTH = 2
 _CODE = re.compile(r"[A-Z][A-Z0-9]{2,}(?:_[A-Z0-9]+)*", re.ASCII)  # and not a country's
 
 
-def show(country: str, *, file: Path | None, on: str | None, everything: bool, as_json: bool) -> None:
+def show(
+    country: str, *, file: Path | None, home: Path | None, on: str | None, everything: bool, as_json: bool
+) -> None:
     """Show the rules that hold in a country on a day.
 
     Raises:
@@ -35,7 +37,7 @@ def show(country: str, *, file: Path | None, on: str | None, everything: bool, a
         TrustListInvalid: it is not a profile.
     """
     wanted = parsed(CountryCode, country, "COUNTRY")
-    profile = _shipped(wanted) if file is None else _from_file(file)
+    profile = _stated(wanted, file, home)
     if profile.country != wanted:
         raise BadRequest(f"The file is the profile of {profile.country}.", where=str(file))
     version = _version(profile, on)
@@ -138,6 +140,24 @@ def _shipped(country: CountryCode) -> CountryProfile:
     if path is None:
         raise NotFound("No profile of that country comes with this program; name a file.", where=country)
     return read_profile(read_schema_file(path), where=path)
+
+
+def _stated(country: CountryCode, file: Path | None, home: Path | None) -> CountryProfile:
+    if file is not None and home is not None:
+        raise BadRequest("A file or a home, not both.", where="--home")
+    if home is not None:
+        return _signed(country, home)
+    return _shipped(country) if file is None else _from_file(file)
+
+
+def _signed(country: CountryCode, home: Path) -> CountryProfile:
+    from broker.settings import Settings
+    from broker.trust.opening import trust_in_force
+
+    profile = trust_in_force(Settings.load(home)).profiles.get(country)
+    if profile is None:
+        raise NotFound("That country's officers have signed no profile.", where="COUNTRY")
+    return profile
 
 
 def _from_file(file: Path) -> CountryProfile:

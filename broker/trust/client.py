@@ -155,13 +155,13 @@ class _Reading:
         for country in federation.members:
             try:
                 with _translated():
-                    members[country] = self._member(country)
+                    members[country] = self._member(country, troubles)
             except TrustListInvalid as error:
                 members[country] = self._previous(country)
                 troubles.append(_trouble(country, error))
         return self._without_shared_keys(members, troubles), troubles
 
-    def _member(self, country: CountryCode) -> MemberTexts:
+    def _member(self, country: CountryCode, troubles: list[Trouble]) -> MemberTexts:
         if not self._lists.has_signed(country):  # it is only joining, or a paper counterpart
             return MemberTexts()
         path, profile_path = layout.member_paths(country)
@@ -170,13 +170,23 @@ class _Reading:
         self._versions[country] = signed.version
         if raw is not None:
             read_member(raw, country, where=path)
-        if profile is not None:
-            read_profile_of(country, profile)
         return MemberTexts(
             document=None if raw is None else _text(raw, path),
-            profile=None if profile is None else _text(profile, profile_path),
+            profile=None if profile is None else self._profile(country, profile, troubles),
             expires=signed.expires,
         )
+
+    def _profile(self, country: CountryCode, raw: bytes, troubles: list[Trouble]) -> str | None:
+        """Return the profile's text, or the previous one where it cannot be read.
+
+        A profile written for a newer program must not hold back the keys that were signed with it, revocations least.
+        """
+        try:
+            read_profile_of(country, raw)
+            return _text(raw, layout.profile_path(country))
+        except TrustListInvalid as error:
+            troubles.append(_trouble(country, error))
+            return self._previous(country).profile
 
     def _previous(self, country: CountryCode) -> MemberTexts:
         return self._held.members.get(country, MemberTexts()) if self._held is not None else MemberTexts()

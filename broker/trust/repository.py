@@ -18,7 +18,7 @@ from typing import Any
 
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Root, TargetFile, Targets
 
-from broker.core.errors import CeremonyRefused, TrustListInvalid
+from broker.core.errors import CeremonyRefused
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import MemberKind, MemberStatus, RevocationReason
 from broker.trust import layout
@@ -26,9 +26,9 @@ from broker.trust.arrangement_documents import read_arrangements
 from broker.trust.catalogue_documents import load_bundle
 from broker.trust.federation_documents import FederationDocument, Membership, read_federation, write_federation
 from broker.trust.folder import TrustFolder
+from broker.trust.list_documents import read_profile_of
 from broker.trust.member_documents import read_member, write_member
 from broker.trust.officer_keys import Officer, OfficerKey, officer_of, tuf_key
-from broker.trust.profile_documents import read_profile
 from broker.trust.publishing import publish, verified_by
 from broker.trust.staging import StagedRole, digest_of, staged_role
 
@@ -422,7 +422,6 @@ def _check(path: str, raw: bytes) -> None:
     elif path == layout.ARRANGEMENTS:
         read_arrangements(raw)
     elif path.endswith("/profile.json"):
-        if read_profile(raw, where=path).country != layout.owner_of(path):
-            raise TrustListInvalid("The profile is another country's.", where=f"{path}: /country")
+        read_profile_of(CountryCode(layout.owner_of(path)), raw)
     else:
         read_member(raw, CountryCode(layout.owner_of(path)), where=path)
