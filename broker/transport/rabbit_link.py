@@ -149,6 +149,8 @@ class RabbitLink(Generic[S]):
             await _stop(self._task)
         while self._endings:
             await asyncio.gather(*map(_stop, tuple(self._endings)))
+        if self._successor is not None:  # opened by a renewal that had not noticed yet
+            await self._end(self._successor.connection)
 
     async def _supervise(self) -> None:
         failures = 0
@@ -219,15 +221,18 @@ class RabbitLink(Generic[S]):
             await asyncio.wait({lost, renewal}, return_when=asyncio.FIRST_COMPLETED)
         finally:
             lost.cancel()
-            await _stop(renewal)
-            if self._successor is None:
-                self._session = None
-                self._ready.clear()
-                session.lost.set()
-                self._dismiss(watch)
-                await self._end(opened.connection)
-            else:
-                self._keep(asyncio.create_task(self._retire(opened, watch), name=f"{self._name}-retire"))
+            self._keep(renewal)
+            try:
+                await _stop(renewal)
+            finally:  # also when cancelled in that wait: a connection that nobody ends stays open for good
+                if self._successor is None:
+                    self._session = None
+                    self._ready.clear()
+                    session.lost.set()
+                    self._dismiss(watch)
+                    await self._end(opened.connection)
+                else:
+                    self._keep(asyncio.create_task(self._retire(opened, watch), name=f"{self._name}-retire"))
 
     async def _renew(self, stamp: object) -> None:
         """Open the successor with a changed certificate, once there is one that the broker takes."""

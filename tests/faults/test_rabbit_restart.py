@@ -258,3 +258,18 @@ async def test_a_refusal_beside_other_publishes_is_called_unknown(rabbit: Rabbit
     assert type(outcomes[-1]) in {PublishUnconfirmed, PublishRefused}
     assert {type(outcome) for outcome in outcomes[:-1]} <= {type(None), PublishUnconfirmed}
     assert not any(isinstance(outcome, aiormq.exceptions.AMQPError) for outcome in outcomes)
+
+
+@pytest.mark.parametrize("turns", range(6))
+async def test_closing_while_a_connection_is_given_up_leaves_none_open(workers, turns: int) -> None:
+    """However far giving up has come when the node stops, the connection is ended and no task of it stays."""
+    sender = workers("EE")
+    await sender.publish(sealed())
+    session = await sender._publisher.session()
+    session.lost.set()
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await sender.close()
+    async with asyncio.timeout(10):
+        while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110  the library's own ends a few turns later
+            await asyncio.sleep(0.01)
