@@ -230,6 +230,7 @@ def configure(level: str, stream: TextIO | None = None) -> None:
     root.addHandler(handler)
     root.setLevel(max(number, logging.INFO))  # other libraries' debug records are without use when textless
     logging.getLogger("trm").setLevel(number)
+    logging.getLogger("tuf").setLevel(max(number, logging.WARNING))  # a line per signature of every look
     logging.captureWarnings(True)  # a warning's text would otherwise reach standard error whole
 
 

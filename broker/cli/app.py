@@ -13,6 +13,7 @@ import typer
 from broker.cli.app_arrangement import arrangement_commands
 from broker.cli.app_broker import broker_commands
 from broker.cli.app_profile import profile_commands
+from broker.cli.app_trust import trust_commands
 from broker.cli.options import AsJson
 from broker.cli.output import EXIT_USAGE
 
@@ -64,6 +65,7 @@ def build() -> typer.Typer:
     app.add_typer(labels, name="labels")
     app.add_typer(profile_commands(), name="profile")
     app.add_typer(arrangement_commands(), name="arrangement")
+    app.add_typer(trust_commands(), name="trust")
     return app
 
 

@@ -84,9 +84,8 @@ def _tell(home: Path, member: Member) -> None:
         console.print(f"  {key.use:<10} {key.kid}  until {key.sign_until:%Y-%m-%d}")
     console.print(
         f"Next:\n"
-        f"  1. Give {home / MEMBER_FILE} (public) to the federation's officers; read them the key ids by telephone.\n"
-        f"  2. Put the federation's root at {_trust_root(home)}, and where its trust list is published into\n"
-        f"     {home / FILE_NAME}: trust.source = an https address, a directory, or a .zip bundle.\n"
+        f"  1. trm trust request --home {home} …   asks the federation's officers to list {home / MEMBER_FILE} (public).\n"
+        f'  2. trm trust join --home {home} …      begins to believe their list; both: keys/README.md, "A country joins".\n'
         f"  3. Back up the folder and, apart from it, the passphrase: without both nothing can be read again.\n"
         f"  4. trm doctor --home {home}"
     )

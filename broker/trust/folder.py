@@ -45,12 +45,17 @@ class TrustFolder:
         """Return the newest published version of a role."""
         if role == TIMESTAMP:
             return self._load(self._metadata / "timestamp.json")
+        newest = self.newest(role)
+        return None if newest is None else self._load(newest)
+
+    def newest(self, role: str) -> Path | None:
+        """Return the file of the newest published version of a role; None where there is none."""
         versions = [
             int(number)
             for number, _, rest in (file.name.partition(".") for file in self._metadata.glob(f"*.{role}.json"))
             if number.isdecimal() and rest == f"{role}.json"
         ]
-        return self._load(self._metadata / f"{max(versions)}.{role}.json") if versions else None
+        return self._metadata / f"{max(versions)}.{role}.json" if versions else None
 
     def published_root(self, version: int) -> Signed | None:
         """Return one version of the root."""

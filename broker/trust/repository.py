@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -32,7 +32,7 @@ from broker.trust.officer_keys import Officer, OfficerKey, officer_of, tuf_key
 from broker.trust.publishing import publish, verified_by
 from broker.trust.staging import StagedRole, digest_of, staged_role
 
-__all__ = ["Repository", "Signers"]
+__all__ = ["Repository", "Signers", "check_document"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,6 +97,10 @@ class Repository:
         """Where it is."""
         return self._folder.path
 
+    def root_file(self) -> Path | None:
+        """Return the published root that a node can begin with, the newest; None before the first is published."""
+        return self._folder.newest(layout.ROOT)
+
     def federation(self) -> FederationDocument:
         """Return the members as the newest list says, staged before published.
 
@@ -149,7 +153,7 @@ class Repository:
             role = layout.owner_of(path)
         except ValueError:
             raise CeremonyRefused("The trust list has no document of that path.", where=path) from None
-        _check(path, raw)
+        check_document(path, raw)
         if role != layout.TARGETS:
             self.signers(role)  # it must be delegated
         current = self._current(role)
@@ -188,6 +192,21 @@ class Repository:
         self._write_federation(document, country, replace(held, kind=kind), now=now)
         if self._folder.published(str(country)) is not None:
             self.renew(str(country), now=now)
+
+    def take_signed(self, country: CountryCode, metadata: Metadata[Targets], documents: Mapping[str, bytes]) -> None:
+        """Stage a joining member's first list as its own officers signed it elsewhere.
+
+        Raises:
+            CeremonyRefused: it is not the first list of a member that is staged, or not what its officers signed.
+        """
+        role = str(country)
+        if self._folder.published(role) is not None or metadata.signed.version != 1:
+            raise CeremonyRefused("The country has published before; it changes its documents here.", where=role)
+        if not verified_by(self._delegator(role), role, metadata):
+            raise CeremonyRefused("Not enough of the country's officers have signed its documents.", where=role)
+        for path, raw in documents.items():
+            self._folder.stage_document(path, raw)
+        self._folder.stage(role, metadata)
 
     def remove_member(self, country: CountryCode, *, now: datetime) -> None:
         """Stage that a country is no member any more.
@@ -414,7 +433,12 @@ def _role_and_keys(delegator: Root | Targets, role: str) -> tuple[Any, Any]:
     return (delegations.roles or {})[role], delegations.keys
 
 
-def _check(path: str, raw: bytes) -> None:
+def check_document(path: str, raw: bytes) -> None:
+    """Refuse a document that a node would refuse.
+
+    Raises:
+        TrustListInvalid: it does not have its form.
+    """
     if path == layout.FEDERATION:
         read_federation(raw)
     elif path == layout.CATALOGUE:

@@ -54,10 +54,10 @@ def test_the_public_document_is_printed_and_holds_no_secret(make, tmp_path):
 
 
 def test_people_are_told_the_next_steps(make):
-    """The answer for people names the key ids, the federation, the trust list, the backup and the doctor."""
+    """The answer for people names the key ids, the federation, joining it, the backup and the doctor."""
     told = make(*OFFICE).out
 
-    for word in ("Ed25519", "ML-DSA-65", "HPKE-9-KE", "member.json", "trust list", "Back up", "trm doctor"):
+    for word in ("Ed25519", "ML-DSA-65", "HPKE-9-KE", "member.json", "trm trust join", "Back up", "trm doctor"):
         assert word in told
 
 

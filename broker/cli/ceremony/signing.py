@@ -1,0 +1,133 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Signing what was shown, gathering signatures, and publishing what is complete."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from broker.cli import output
+from broker.cli.ceremony.officers import open_key, opened
+from broker.cli.ceremony.showing import digest_words, staged_document, tell_staged
+from broker.core.errors import BadRequest, CeremonyRefused
+from broker.system import SystemClock
+from broker.trust.officer_keys import OfficerKey
+from broker.trust.offline import pack
+from broker.trust.repository import Repository
+from broker.trust.staging import StagedRole
+
+__all__ = ["bundle", "collect", "publish", "sign"]
+
+
+def sign(
+    folder: Path,
+    *,
+    keys: Sequence[Path],
+    roles: Sequence[str],
+    seen: Sequence[str],
+    passphrase_file: Path | None,
+    as_json: bool,
+) -> None:
+    """Show what these officers may sign, ask, and sign it.
+
+    Args:
+        folder: of the repository.
+        keys: files of the officers who are present.
+        roles: only these; none: all that wait.
+        seen: digests that were looked at before ('trm trust diff --json'): signed without asking.
+        passphrase_file: of the keys, for machines.
+        as_json: answer for machines.
+
+    Raises:
+        BadRequest: nobody can be asked, or the answer was no.
+        CeremonyRefused: none of the keys signs anything that waits, or it changed meanwhile.
+    """
+    repository = Repository(folder)
+    waiting = [item for item in repository.staged() if not roles or item.role in roles]
+    officers = opened(keys, passphrase_file)
+    signed: list[StagedRole] = []
+    for item in waiting:
+        able = [key for key in officers if key.officer in item.waiting]
+        if able:
+            _agreed(item, seen, as_json=as_json)
+            signed.append(_signed(repository, item, able))
+    if not signed:
+        raise CeremonyRefused("Nothing waits for a signature of these officers.", where=str(folder))
+    missing = sum(item.missing for item in signed)
+
+    def people() -> None:
+        console = output.console()
+        for item in signed:
+            console.print(
+                f"{item.role}: signed; " + ("complete." if item.complete else f"{item.missing} more must sign.")
+            )
+        console.print("Next: " + ("the next officer signs." if missing else f"trm trust publish {folder} --key FILE"))
+
+    output.answer({"signed": [staged_document(item) for item in signed]}, as_json=as_json, people=people)
+
+
+def collect(folder: Path, copy: Path, *, as_json: bool) -> None:
+    """Take over signatures that were made in a copy of the folder.
+
+    Raises:
+        CeremonyRefused: there is no trust repository.
+    """
+    repository = Repository(folder)
+    taken = repository.take_signatures(copy)
+    document = {"taken": taken, "waiting": [staged_document(item) for item in repository.staged()]}
+    output.answer(document, as_json=as_json, people=lambda: output.console().print(f"{taken} signatures taken over."))
+
+
+def publish(folder: Path, *, key: Path, passphrase_file: Path | None, as_json: bool) -> None:
+    """Publish what is complete, under a new snapshot and timestamp.
+
+    Raises:
+        CeremonyRefused: nodes would refuse the result; nothing was published.
+    """
+    repository = Repository(folder)
+    version = repository.publish(open_key(key, passphrase_file), now=SystemClock().now())
+    left = repository.staged()
+
+    def people() -> None:
+        console = output.console()
+        console.print(f"Published as version {version} in {repository.folder}.")
+        for item in left:
+            console.print(f"{item.role} waits for {item.missing} more signatures and is not in it.")
+        console.print("Nodes take it within 15 minutes; sites without a connection need 'trm trust bundle'.")
+
+    document = {"version": version, "waiting": [staged_document(item) for item in left]}
+    output.answer(document, as_json=as_json, people=people)
+
+
+def bundle(folder: Path, out: Path, *, as_json: bool) -> None:
+    """Write what is published as one file for sites without a connection.
+
+    Raises:
+        CeremonyRefused: there is no trust repository.
+        NodeError: the file cannot be written.
+    """
+    Repository(folder)
+    pack(folder, out)
+    output.answer({"file": str(out)}, as_json=as_json, people=lambda: output.console().print(f"{out} holds the list."))
+
+
+def _agreed(item: StagedRole, seen: Sequence[str], *, as_json: bool) -> None:
+    if item.digest in seen:
+        return
+    if as_json or not sys.stdin.isatty():
+        raise BadRequest(
+            "Nobody can be shown what is signed here; give the digest that 'trm trust diff --json' showed.",
+            where="--seen",
+        )
+    tell_staged(item)
+    last = digest_words(item).split()[-1]
+    if input(f"To sign this, type the last word ({last}): ").strip().casefold() != last:
+        raise BadRequest("Not signed.", where=item.role)
+
+
+def _signed(repository: Repository, item: StagedRole, able: Sequence[OfficerKey]) -> StagedRole:
+    for key in able:
+        item = repository.sign(item.role, item.digest, key)
+    return item

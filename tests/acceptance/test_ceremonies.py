@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The manual of keys is true: followed word for word, it makes a federation that a new country joins and works in."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import pytest
+
+from broker.cli import main
+from broker.schema_files import read_schema_file
+from broker.trust.words import fingerprint_words
+
+MANUAL = (Path(__file__).parents[2] / "keys" / "README.md").read_text("utf-8")
+PASSPHRASE = "only for this test"
+WAIT_SECONDS = 60.0
+
+
+class Terminal(io.StringIO):
+    """Somebody sits in front of it."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def commands(title: str) -> Iterator[list[str]]:
+    """Yield the commands of one section of the manual."""
+    section = MANUAL.split(f"### {title}\n", 1)[1].split("\n### ", 1)[0].split("\n## ", 1)[0]
+    for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            yield shlex.split(line)
+
+
+@pytest.fixture
+def people(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
+    """Officers who type what they are asked for; everything they were asked is returned."""
+    asked: list[str] = []
+
+    def answer(prompt: str) -> str:
+        asked.append(prompt)
+        if last := re.search(r"type the last word \((\w+)\)", prompt):
+            return last.group(1)
+        what = re.search(r"words of the (request|root) that an officer of (\w+)", prompt)
+        assert what is not None, prompt
+        file = f"{what.group(2).lower()}-joining.json" if what.group(1) == "request" else "trust/metadata/1.root.json"
+        return fingerprint_words((tmp_path / file).read_bytes())
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", Terminal())
+    monkeypatch.setattr("builtins.input", answer)
+    monkeypatch.setattr("getpass.getpass", lambda *_: PASSPHRASE)
+    return asked
+
+
+def follow(title: str, *, country: str = "FI") -> None:
+    """Do what a section says, for that country; nodes are not started."""
+    for command in commands(title):
+        assert command[0] == "trm"
+        if command[1] != "serve":
+            renamed = [re.sub(r"\bfi\b", country.lower(), re.sub(r"\bFI\b", country, part)) for part in command[1:]]
+            assert main(renamed) == 0, renamed
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[None]:
+    """Run the node of a home until the block ends."""
+    command = [sys.executable, "-m", "broker.cli", "serve", "--home", str(home), "--until-eof", "--json"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        try:
+            while '"ready"' not in process.stdout.readline():
+                assert process.poll() is None
+            yield
+        finally:
+            process.stdin.close()
+            process.wait(WAIT_SECONDS)
+
+
+def read(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    """Return the JSON answer of a command."""
+    capsys.readouterr()
+    assert main([*arguments, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_manual_makes_a_federation_that_a_country_joins(
+    people: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Every command of the ceremonies works as written; the new country reads a list with itself in it."""
+    follow("A new federation")
+    follow("A country joins")
+    joined = read(capsys, "trust", "verify", "trust", "--root", "trust/metadata/1.root.json")
+    assert joined["members"] == {"FI": {"status": "ACTIVE", "keys": 3}}
+    follow("Later changes")
+    after = read(capsys, "trust", "show", "trust")
+    assert after["waiting"] == []
+    assert [(item["country"], item["status"]) for item in after["members"]] == [("FI", "ACTIVE")]
+    assert sum("fifteen words of the request" in prompt for prompt in people) == 1
+    assert sum("fifteen words of the root" in prompt for prompt in people) == 1
+    assert "source" in (tmp_path / "fi" / "settings.toml").read_text("utf-8")
+
+
+def test_the_first_message_of_a_new_country_is_accepted(
+    people: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two countries that came in by the manual's commands alone, with no file edited, exchange a request."""
+    (tmp_path / "pass").write_text(PASSPHRASE)
+    monkeypatch.setenv("TRM_PASSPHRASE_FILE", str(tmp_path / "pass"))
+    monkeypatch.setenv("TRM_API_PORT", "0")
+    follow("A new federation")
+    follow("A country joins", country="FI")
+    follow("A country joins", country="EE")
+    request = json.loads(read_schema_file("examples/demo/request.json"))
+    for side in ("sender", "recipient"):
+        request[side]["authority"] = "tracing-office"
+    (tmp_path / "request.json").write_text(json.dumps(request))
+    with serving(tmp_path / "fi"), serving(tmp_path / "ee"):
+        sent = read(capsys, "submit", "request.json", "--home", "ee")
+        deadline = monotonic() + WAIT_SECONDS
+        while (held := read(capsys, "show", sent["message"], "--home", "ee"))["state"] in {"recorded", "published"}:
+            assert monotonic() < deadline, held
+    assert [item["id"] for item in read(capsys, "inbox", "--home", "fi")["items"]] == [sent["message"]]
+
+
+def test_joining_takes_few_commands() -> None:
+    """At most five on the country's side, and two of each of the federation's officers."""
+    section = MANUAL.split("### A country joins\n", 1)[1].split("\n### ", 1)[0]
+    blocks = [block.replace("\\\n", " ").splitlines() for block in re.findall(r"```sh\n(.*?)```", section, re.DOTALL)]
+    first, officer_1, officer_2, last = blocks
+    assert len(first) + len(last) <= 5
+    assert len(officer_1) <= 2
+    assert len(officer_2) <= 2
+
+
+def test_other_words_stop_a_joining(people: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A request whose words are not those that were read out stages nothing."""
+    follow("A new federation")
+    for command in list(commands("A country joins"))[:3]:
+        assert main(command[1:]) == 0
+    monkeypatch.setattr("builtins.input", lambda _: fingerprint_words(b"another file"))
+    assert main(["trust", "add-member", "trust", "fi-joining.json"]) == 1
+    assert main(["trust", "sign", "trust", "--key", "federation-1.key"]) != 0
+
+
+def test_what_nobody_confirms_is_not_signed(people: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another word than the one asked for leaves the change waiting, unsigned."""
+    follow("A new federation")
+    assert main(["trust", "add-paper-member", "trust", "NO"]) == 0
+    monkeypatch.setattr("builtins.input", lambda _: "yes")
+    assert main(["trust", "sign", "trust", "--key", "federation-1.key"]) == 1
+    assert main(["trust", "publish", "trust", "--key", "publisher.key"]) == 0
+    monkeypatch.setattr("builtins.input", lambda prompt: re.search(r"\((\w+)\)", prompt).group(1))  # type: ignore[union-attr]
+    assert main(["trust", "sign", "trust", "--key", "federation-1.key"]) == 0
