@@ -305,11 +305,16 @@ _FORM: Mapping[str, Rule] = {"R-17": _by_schema}
 _REQUEST: Mapping[str, Rule] = {"R-01": _origin, "R-02": _danger, "R-05": _heard, "R-17": _by_schema}
 _URGENT: Mapping[str, Rule] = {"R-01": _origin, "R-02": _danger, "R-17": _by_schema}
 _ANSWER: Mapping[str, Rule] = {"R-02": _danger, "R-17": _by_schema}
+_OPINION: Mapping[str, Rule] = {"R-02": _danger, "R-05": _heard, "R-17": _by_schema}
 
 # Which rules judge which type; ``*`` is each family's shared act. A withdrawal or the closing of an alarm says nothing
 # about a person and must always get out; a refusal on the ground of danger says nothing else by its schema.
 _RULES: Mapping[str, Mapping[str, Rule]] = {
     "family-tracing.request": _REQUEST,
+    "best-interests.request": _REQUEST,
+    "best-interests.information": _ANSWER,
+    "best-interests.opinion": _OPINION,
+    "best-interests.conference": _ANSWER,
     "danger-notice.alert": _URGENT,
     "danger-notice.locate": _URGENT,
     "danger-notice.found": _ANSWER,

@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the families of information about a child refuse, where the meaning is at stake."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import pytest
+
+from broker.catalogue import Catalogue
+from broker.catalogue.bundle import read_bundle, self_contained
+from broker.core.ids import MessageType, SchemaVersion
+
+SCHEMAS = Path(__file__).parents[3] / "schemas"
+V1 = SchemaVersion("1.0")
+Examples = Mapping[str, dict[str, Any]]
+Change = Callable[[dict[str, Any]], Any]
+
+CASES: dict[str, tuple[str, Change, str]] = {
+    "what is said of health is sealed": (
+        "best-interests/information-five-elements.json",
+        lambda body: body["elements"][3].update(statements=body["elements"][0]["statements"]),
+        "/body/elements/3/statements",
+    ),
+    "an element without statements names what is missing": (
+        "best-interests/information-five-elements.json",
+        lambda body: body["elements"][3].pop("gap"),
+        "/body/elements/3",
+    ),
+    "an assessment says how sure it is": (
+        "best-interests/information-five-elements.json",
+        lambda body: body["elements"][1]["statements"][0].pop("confidence"),
+        "/body/elements/1/statements/0/confidence",
+    ),
+    "one option alone is not weighed": (
+        "best-interests/opinion-stay-with-contact.json",
+        lambda body: body.update(options=body["options"][:1]),
+        "/body/options",
+    ),
+    "views that were heard were given weight in some way": (
+        "best-interests/opinion-stay-with-contact.json",
+        lambda body: body["views"]["heard"].pop("weight"),
+        "/body/views/heard/weight",
+    ),
+    "an opinion says that conflict of interest was looked for": (
+        "best-interests/opinion-stay-with-contact.json",
+        lambda body: body["assessor"].pop("conflict_checked_on"),
+        "/body/assessor/conflict_checked_on",
+    ),
+    "a conference is invited to or recorded, not both": (
+        "best-interests/conference-invitation.json",
+        lambda body: body["step"].update(record={}),
+        "/body/step",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_changes_the_meaning_is_refused_at_its_place(catalogue: Catalogue, examples: Examples, case: str) -> None:
+    """The example is valid; the same with one thing missing or contradicted is not, and the place is named."""
+    path, change, pointer = CASES[case]
+    kind = MessageType(examples[path]["type"])
+    body = copy.deepcopy(examples[path]["body"])
+    assert catalogue.explain(kind, V1, body) == ()
+    change(body)
+
+    assert pointer in [problem.pointer for problem in catalogue.explain(kind, V1, body)]
+
+
+def test_the_asylum_channel_carries_the_request_itself(catalogue: Catalogue, examples: Examples) -> None:
+    """On the basis AMMR 48 a request is a notice of what went by DubliNet, and says what went."""
+    data = copy.deepcopy(examples["best-interests/request-records-only.json"])
+    data["legal_basis"] = {"code": "AMMR_48"}
+    assert [problem.pointer for problem in catalogue.explain_submission(data)] == ["/legal_basis/code"]
+
+    data["body"]["official_channel"] = {"channel": "DUBLINET", "reference": "FI09-example", "sent_on": "2026-09-20"}
+    assert catalogue.explain_submission(data) == ()
+
+
+SELF = {
+    "answers": [{"area": "PEERS", "level": "SOMETIMES_HARD", "words": "I miss my friend."}],
+    "on": "2026-09-01",
+    "language": "lt",
+    "helped_by": {"not_applicable": True},
+    "child_sends_it": {
+        "on": "2026-09-02",
+        "recorded_by": {"name": "Esimerkki", "kind": "LOCAL_AUTHORITY", "country": "FI"},
+    },
+}
+
+
+def test_a_childs_own_assessment_leaves_only_when_the_child_wants_it() -> None:
+    """Inside of the sealed part stands the child's decision to send it; areas and levels are codes, words are free."""
+    files = {path.relative_to(SCHEMAS).as_posix(): path.read_bytes() for path in SCHEMAS.rglob("*.json")}
+    schema = self_contained(read_bundle(files), "parts/self-assessment.json")
+    accepts = jsonschema_rs.Draft202012Validator(schema, validate_formats=True).is_valid
+
+    assert accepts(SELF)
+    assert schema["x-trm-special"]
+    assert not accepts({name: item for name, item in SELF.items() if name != "child_sends_it"})
+    assert not accepts({**SELF, "answers": [{"area": "PEERS", "level": "7"}]})
+    assert not accepts({**SELF, "score": 7})
