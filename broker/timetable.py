@@ -176,7 +176,7 @@ def _events(reader: Reader, book: Book, folded: Folded, messages: Mapping[Digest
             by=Role.REQUESTING if entry.author == book.row.opener else Role.REQUESTED,
             created=message.header.created,
             delivered=delivered.get(digest),
-            stated=_stated(reader, table, message, entry.act),
+            **_said(reader, table, message, entry.act),
         )
 
 
@@ -185,17 +185,20 @@ def _happened(table: ProcedureTable, entry: RecordEntry, mark: Mark) -> bool:
     return mark is Mark.EFFECT or (mark is Mark.ALARM and act is not None and act.kind is ActKind.FACT)
 
 
-def _stated(reader: Reader, table: ProcedureTable, message: MessageRow, act: str) -> dict[str, datetime | date]:
-    wanted = [item for item in table.deadlines if item.moment is Moment.STATED and item.act == act]
-    if not wanted:
+def _said(reader: Reader, table: ProcedureTable, message: MessageRow, act: str) -> dict[str, Any]:
+    """Return what the body says of deadlines; it is read only where the table points into it."""
+    starts = [item for item in table.deadlines if item.moment is Moment.STATED and item.act == act]
+    extends = any(item.extension is not None and item.extension.act == act for item in table.deadlines)
+    if not starts and not extends:
         return {}
     contents = (row.content for row in reader.messages_of(message.id, None) if row.digest == message.digest)
     content = next(contents, None)
     if content is None:
         return {}
     body = orjson.loads(content)["body"]
-    found = ((item.id, _moment(_at(body, item.stated_at or ""))) for item in wanted)
-    return {name: moment for name, moment in found if moment is not None}
+    found = ((item.id, _moment(_at(body, item.stated_at or ""))) for item in starts)
+    stated = {name: moment for name, moment in found if moment is not None}
+    return {"stated": stated, "extends": body.get("deadline") if extends else None}
 
 
 def _at(body: Any, pointer: str) -> Any:

@@ -10,7 +10,7 @@ stale once the English has changed. A label that is missing or stale falls back 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -102,13 +102,26 @@ class Labels:
         """
         english = self._english().get(key)
         if english is None:
-            raise CatalogueInvalid("There is no label of that key.", where=key)
+            return self._shared(key, language)
         for wanted in _fallbacks(language):
             translation = self._translation(wanted)
             source, text = translation.labels.get(key, ("", "")) if translation else ("", "")
             if translation and source == english:
                 return Label(text=text, language=wanted, status=translation.status)
         return Label(text=english, language=SOURCE_LANGUAGE, status=ReviewStatus.SOURCE)
+
+    def _shared(self, key: str, language: str) -> Label:
+        """Return the label of a shared act's message or field: ``messages/<procedure>/<act>…`` → ``parts/acts/<act>…``."""
+        owner, _, below = key.partition("/")
+        procedure, _, act = below.partition("/")
+        shared = f"parts/acts/{act}"
+        if owner != "messages" or shared not in self._english():
+            raise CatalogueInvalid("There is no label of that key.", where=key)
+        label = self.label(shared, language)
+        if "/" in act or act.endswith(HELP):
+            return label
+        whole = self.label(f"procedures/{procedure}", language)
+        return replace(label, text=f"{whole.text}: {label.text}")
 
     def code(self, list_name: str, code: str, language: str) -> Label:
         """Return what a code of a list means.
@@ -128,7 +141,9 @@ class Labels:
 
     def help(self, key: str, language: str) -> Label | None:
         """Return the sentence that explains a field, list, part or message; None where it has none."""
-        return self.label(key + HELP, language) if key + HELP in self._english() else None
+        shared = "/".join(("parts/acts", *key.split("/")[2:]))
+        known = key + HELP in self._english() or (key.startswith("messages/") and shared + HELP in self._english())
+        return self.label(key + HELP, language) if known else None
 
     def state(self, procedure: str, state: str, language: str) -> Label:
         """Return the name of a procedure's state.
@@ -172,7 +187,7 @@ def english_labels(bundle: Bundle) -> Mapping[str, str]:
     """
     found: dict[str, str] = {}
     for path in sorted(bundle.documents, key=_oldest_first):
-        if not path.startswith(_NOT_READ_BY_PEOPLE):
+        if not path.startswith(_NOT_READ_BY_PEOPLE) and not _is_shared(bundle.documents[path]):
             found.update(_of_document(path, bundle.documents[path]))
     for table in sorted(bundle.tables.values(), key=lambda table: table.version.key):
         found.update(_of_table(table))
@@ -240,11 +255,16 @@ def _oldest_first(path: str) -> tuple[str, tuple[int, ...]]:
     return (folder if version else path, version)
 
 
+def _is_shared(schema: Mapping[str, Any]) -> bool:
+    """Whether it is a shared act that stands in a family as it is: the act's own labels name it and its fields."""
+    return str(schema.get("$ref", "")).startswith("/parts/acts/")
+
+
 def _of_document(path: str, schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     owner = path.removesuffix(".json")
     if path.startswith("messages/header/"):
         owner = "header"
-    elif path.startswith("messages/"):
+    elif path.startswith(("messages/", "parts/acts/")):
         owner = path.rpartition("/")[0]
     yield from _said(owner, schema)
     for code, item in schema.get("x-trm-codes", {}).items():

@@ -6,8 +6,8 @@
 - It starts with a message that took effect: at its delivered receipt, when it was composed, or on a day that it states.
   Where that act came several times the newest one counts; an act of `until` that stands later in the record settles it.
 - It is counted in the requested side's calendar and time zone (`Calendar`; DESIGN: record of a procedure).
-- Questions, incompleteness and holidays of the requesting side stop no clock (CASEWORK C-13); only an act that the table
-  names extends one, once.
+- Questions, incompleteness and holidays of the requesting side stop no clock (CASEWORK C-13). Only an act that the table
+  names extends one: by its own side, in time, once, where the message names this deadline.
 """
 
 from __future__ import annotations
@@ -152,6 +152,7 @@ class Event:
     created: datetime
     delivered: datetime | None
     stated: Mapping[str, datetime | date] = field(default_factory=dict)  # deadline id → what the body says
+    extends: str | None = None  # id of the deadline that the message extends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,11 +215,16 @@ def _running(deadline: Deadline, events: Sequence[Event], *, ended: bool, calend
     later = events[position + 1 :]
     due = calendar.end(start, deadline.limit, before=deadline.before, ends_on_date=deadline.ends_on_date)
     extension = deadline.extension
-    extended = extension is not None and any(e.act == extension.act and e.created < due for e in later)
+    extended = extension is not None and any(_extends(event, deadline, extension, due) for event in later)
     if extension is not None and extended:
         due = _extended(deadline, extension, start, due, calendar)
     settled = (event.created for event in later if event.by is deadline.by and event.act in deadline.until)
     return Running(deadline=deadline, start=start, due=due, extended=extended, met=next(settled, None), ended=ended)
+
+
+def _extends(event: Event, deadline: Deadline, extension: Extension, due: datetime) -> bool:
+    in_time = event.act == extension.act and event.by is deadline.by and event.created < due
+    return in_time and event.extends == deadline.id
 
 
 def _start(deadline: Deadline, event: Event) -> datetime | date | None:

@@ -158,3 +158,24 @@ def test_a_field_a_state_and_an_act_are_found_by_their_names(catalogue: Catalogu
     assert labels.field("parts/name", ["given"], "en").text == "Given names"
     assert labels.state("family-tracing", "ANSWERED", "en").text == "Answered"
     assert labels.act("family-tracing", "withdrawal", "en").text == "Withdraw"
+
+
+def test_a_shared_act_is_named_once_for_all_families(catalogue: Catalogue) -> None:
+    """A family's shared act and its fields have the labels of the act, with the procedure's name before the title."""
+    translated = {"parts/acts/refusal": "Keeldumine", "procedures/family-tracing": "Pere otsimine"}
+    english = catalogue.english()
+    estonian = Translation(
+        language="et",
+        name="eesti",
+        status=ReviewStatus.UNREVIEWED,
+        labels={key: (english[key], text) for key, text in translated.items()},
+    )
+    labels = Labels(catalogue.english, lambda language: estonian)
+
+    assert not [key for key in english if key.startswith("messages/family-tracing/refusal")]
+    assert labels.label("messages/family-tracing/refusal", "et").text == "Pere otsimine: Keeldumine"
+    assert labels.label("messages/family-tracing/refusal/ground", "en").text == "Ground"
+    assert labels.help("messages/family-tracing/refusal", "en") is not None
+    assert labels.help("messages/family-tracing/refusal/ground", "en") is None
+    with pytest.raises(CatalogueInvalid):
+        labels.label("messages/family-tracing/refusal/gone", "et")

@@ -4,7 +4,10 @@
 
 from __future__ import annotations
 
+import json
+
 from broker.core.content import time_to_text
+from broker.schema_files import read_schema_file
 from broker.testing.world import World
 from broker.timetable import described
 
@@ -62,3 +65,21 @@ async def test_a_met_deadline_says_when(world: World) -> None:
     await world.settle()
     acknowledge = described((await world["EE"].view(request.procedure)).deadlines[0])
     assert (acknowledge["phase"], acknowledge["met"]) == ("MET", time_to_text(answer.created))
+
+
+async def test_an_announced_extension_lengthens_the_deadline_that_it_names(world: World) -> None:
+    """Two weeks for the standard form, two more once the requested side has announced them in time, on both sides."""
+    asked = json.loads(read_schema_file("examples/demo/request.json"))
+    notice = json.loads(read_schema_file("examples/family-tracing/request-notice-of-official-channel.json"))
+    body = {**asked["body"], "official_channel": notice["body"]["official_channel"]}
+    request = await world["EE"].submit({**asked, "legal_basis": notice["legal_basis"], "body": body})
+    await world.settle()
+    before = (await world["EE"].view(request.procedure)).deadlines[1]
+    assert (before.deadline.id, before.due_local, before.extended) == ("answer-ir2055-11", "2026-12-07", False)
+
+    await world["FI"].submit("../acts/extension-notice-two-weeks.json", procedure=request.procedure)
+    await world.settle()
+    for country in ("EE", "FI"):
+        acknowledge, answer = (await world[country].view(request.procedure)).deadlines
+        assert (answer.due_local, answer.extended) == ("2026-12-21", True)
+        assert not acknowledge.extended

@@ -4,7 +4,11 @@
 
 import json
 
+import pytest
+
+from broker.cli import messages
 from broker.schema_files import read_schema_file
+from broker.testing.world import World
 
 
 def test_a_file_is_accepted_once(trm, home, request_file):
@@ -198,3 +202,20 @@ def _names(request_file) -> set[str]:
 
 def _words(text: str) -> list[str]:
     return [word.strip('",.:') for word in text.split()]
+
+
+async def test_a_procedure_says_when_what_is_due_and_what_silence_means(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Local day, time zone, kind, source; overdue says in words that silence is no answer."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    world.clock.advance(3600 * 24 * 10)
+
+    messages._print_deadlines(await world["EE"].view(request.procedure))
+
+    shown = capsys.readouterr().out
+    assert "2027-02-22 Europe/Helsinki" in shown
+    assert "STATUTORY: B2b 80(4)" in shown
+    assert "OVERDUE: Silence is never an answer" in shown
+    assert "PRODUCT_DEFAULT" in shown

@@ -36,9 +36,17 @@ class PlainDays:
         return moment - step if before else moment + step
 
 
-def _event(act: str, days: float, *, by: Role = Role.REQUESTED, delivered: bool = True, **stated: Any) -> Event:
+def _event(
+    act: str,
+    days: float,
+    *,
+    by: Role = Role.REQUESTED,
+    delivered: bool = True,
+    extends: str | None = "answer",
+    **stated: Any,
+) -> Event:
     at = START + timedelta(days=days)
-    return Event(act=act, by=by, created=at, delivered=at if delivered else None, stated=stated)
+    return Event(act=act, by=by, created=at, delivered=at if delivered else None, stated=stated, extends=extends)
 
 
 def _run(*events: Event, ended: bool = False, basis: str = "B2B_80", **changes: Any) -> Running | None:
@@ -117,6 +125,8 @@ def test_an_extension_counts_once_and_only_in_time() -> None:
         ((ASKED, notice), 14, True),
         ((ASKED, notice, _event("extension-notice", 12)), 14, True),
         ((ASKED, _event("extension-notice", 10)), 10, False),
+        ((ASKED, _event("extension-notice", 9, extends="another")), 10, False),
+        ((ASKED, _event("extension-notice", 9, by=Role.REQUESTING)), 10, False),
         ((ASKED,), 10, False),
     ):
         running = _run(*events, extension=extension)

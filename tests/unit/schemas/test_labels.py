@@ -25,6 +25,19 @@ def test_every_code_is_called_something_in_every_language(catalogue, language):
     assert gaps.unused == ()
 
 
+FAMILIES = ("family-tracing",)  # named in every language, with all the parts and shared acts that they use
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_whole_family_is_named_in_every_language(catalogue, family, language):
+    """Its messages, fields, help, states, acts and deadlines, and the message header; nothing is missing or stale."""
+    gaps = find_gaps(catalogue.english(), load_translation(language))
+    owners = ("header/", f"messages/{family}/", f"procedures/{family}/", *_parts(catalogue, family))
+
+    assert [key for key in gaps.missing + gaps.stale if f"{key.split('#')[0]}/".startswith(owners)] == []
+
+
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_a_translation_that_nobody_reviewed_says_so(labels, language):
     """A text made by machine is never shown as if a person had read it."""
@@ -82,6 +95,16 @@ def test_the_self_assessment_has_nine_areas_and_three_levels(catalogue):
     assert len(catalogue.codes("self-assessment-area").codes) == 9
     assert len(catalogue.codes("self-assessment-level").codes) == 3
     assert len(catalogue.codes("best-interests-element").codes) == 7
+
+
+def _parts(catalogue, family):
+    """Return the parts and shared acts that the family's messages refer to."""
+    found = set()
+    for kind in catalogue.types():
+        if kind.procedure == family:
+            schema = catalogue.schema(kind, catalogue.newest(kind))
+            found |= {name.replace(".", "/") for name in schema.get("$defs", {}) if name.startswith("parts.")}
+    return sorted(f"{name.removesuffix('/1/0')}/" for name in found)
 
 
 def _codes(labels, language):
