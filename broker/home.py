@@ -11,25 +11,30 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from broker.core.errors import DiskFull, HomeInvalid
+from broker.core.errors import DiskFull, HomeInvalid, TrustListInvalid
 from broker.core.ids import CountryCode, MessageType, SchemaVersion
 from broker.core.trust import LONGEST_ENVELOPE_LIFE, Authority, KeyUse, Member, MemberKey
 from broker.durable import is_full, write_durably
 from broker.security import jwk
 from broker.settings import FILE_NAME, Settings
-from broker.trust.member_documents import write_member
+from broker.trust.member_documents import read_member, write_member
 from broker.vault import FileVault, KdfParameters, PrivateKey
 
-__all__ = ["MEMBER_FILE", "create_home", "generate_keys", "member_of"]
+__all__ = ["MEMBER_FILE", "create_home", "generate_keys", "member_of", "new_key", "read_own_member", "write_own_member"]
 
 MEMBER_FILE = "member.json"  # public: what this node asks the federation's officers to list
 _SIGN_DAYS = 365
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
+def new_key(use: KeyUse) -> PrivateKey:
+    """Return a new key."""
+    return PrivateKey(use=use, seed=jwk.generate(use)[0])
+
+
 def generate_keys() -> tuple[PrivateKey, ...]:
     """Return one new key of each use."""
-    return tuple(PrivateKey(use=use, seed=jwk.generate(use)[0]) for use in KeyUse)
+    return tuple(new_key(use) for use in KeyUse)
 
 
 def member_of(
@@ -90,11 +95,39 @@ def create_home(
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         checked.trust_root_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         FileVault.create(checked.vault_file, passphrase, keys, us=country, kdf=kdf, created=now)
-        write_durably(home / MEMBER_FILE, write_member(member), mode=0o644)
+        write_own_member(home, member)
         write_durably(home / FILE_NAME, _toml(stated).encode("utf-8"))
     except OSError as error:
         raise _said(error, home) from None
     return member
+
+
+def read_own_member(home: Path, country: CountryCode) -> Member:
+    """Return the home's public document.
+
+    Raises:
+        HomeInvalid: there is none, or it is not this country's document.
+    """
+    file = home / MEMBER_FILE
+    try:
+        return read_member(file.read_bytes(), country, where=str(file))
+    except OSError as error:
+        raise HomeInvalid(f"The public document cannot be read ({type(error).__name__}).", where=str(file)) from None
+    except TrustListInvalid as error:
+        raise HomeInvalid(error.detail, where=error.where) from None
+
+
+def write_own_member(home: Path, member: Member) -> None:
+    """Write the home's public document, durably.
+
+    Raises:
+        HomeInvalid: the file cannot be written; the old one is as it was.
+        DiskFull: no room.
+    """
+    try:
+        write_durably(home / MEMBER_FILE, write_member(member), mode=0o644)
+    except OSError as error:
+        raise _said(error, home) from None
 
 
 def _said(error: OSError, path: Path) -> DiskFull | HomeInvalid:

@@ -12,6 +12,7 @@ import typer
 
 from broker.cli.app_arrangement import arrangement_commands
 from broker.cli.app_broker import broker_commands
+from broker.cli.app_keys import key_commands
 from broker.cli.app_profile import profile_commands
 from broker.cli.app_trust import trust_commands
 from broker.cli.options import AsJson
@@ -55,6 +56,7 @@ def build() -> typer.Typer:
     )
     for command in (init, serve, demo, submit, inbox, show, resend, timeline, validate, doctor, token, vectors):
         app.command()(command)
+    app.add_typer(key_commands(), name="keys")
     app.add_typer(broker_commands(), name="broker")
     labels = typer.Typer(
         help="Check and complete what things are called in each language.", no_args_is_help=True, rich_markup_mode=None

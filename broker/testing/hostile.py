@@ -15,6 +15,7 @@ from broker.core.messages import Delivery, Header, OutboxEntry, OutboxKind, Part
 from broker.core.receipts import Receipt, ReceiptKind, to_body
 from broker.core.trust import KeyUse
 from broker.security.sealing import seal
+from broker.security.suite import Signer
 from broker.testing.world import Country
 from broker.vault import FileVault
 
@@ -107,8 +108,22 @@ class Hostile:
         )
         return entry_of(header, to_body(receipts), OutboxKind.RECEIPTS)
 
-    def seal(self, entry: OutboxEntry, *, to: CountryCode | None = None, expires: datetime | None = None) -> Delivery:
-        """Return the entry sealed for the victim, or for somebody else; each time other bytes."""
+    def seal(
+        self,
+        entry: OutboxEntry,
+        *,
+        to: CountryCode | None = None,
+        expires: datetime | None = None,
+        signer: Signer | None = None,
+    ) -> Delivery:
+        """Return the entry sealed for the victim, or for somebody else; each time other bytes.
+
+        Args:
+            entry: what is sealed.
+            to: another recipient.
+            expires: another expiry.
+            signer: stolen keys; None: those of the country.
+        """
         now, trust = self._country.clock.now(), self._country.trust.current()
         recipient = to or self._victim.us
         key = trust.members[recipient].key_for(KeyUse.HPKE, now)
@@ -121,7 +136,7 @@ class Hostile:
             expires=int((expires or now + _LIFE).timestamp()),
             exercise=entry.exercise,
         )
-        signer = FileVault(self._country.us, self._country.keys).signer(trust, now)
+        signer = signer or FileVault(self._country.us, self._country.keys).signer(trust, now)
         envelope = seal(entry.content, profile=profile, signer=signer, recipient=key, trust_version=trust.version)
         return Delivery(raw=envelope.raw, queue="in", user=self._country.us)
 

@@ -1,0 +1,187 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""`trm keys`: names, options and help of the commands about this node's own keys."""
+
+# ruff: noqa: D301  (a backspace keeps the lines of an example as they are written)
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from broker.cli.options import AsJson
+
+__all__ = ["key_commands"]
+
+_Home = Annotated[Path, typer.Option("--home", envvar="TRM_HOME", help="The node's home folder, or a copy of it.")]
+_Which = Annotated[str, typer.Option("--which", help="signing (both keys of it), encryption, or all.")]
+_Words = Annotated[
+    str | None,
+    typer.Option("--words", help="The words that are asked for, where nobody can be asked: read them first."),
+]
+
+_ABOUT = """The keys of this node: what stands where, rotation, destruction.
+
+None of these commands needs a network or a running node: they work on a machine that is never connected, with the home
+folder on a stick. A running node takes a changed vault by itself.
+
+\b
+Once a year, or when a key may be in other hands:
+  trm keys list          see every key, where it stands, and what to do next
+  trm keys rotate        make the next keys, and write them into member.json
+  ...                    the member's officers sign member.json, and it is published
+  trm keys retire        destroy the old keys, once nobody can be using them any more"""
+
+
+def key_commands() -> typer.Typer:
+    """Return the group with every command."""
+    app = typer.Typer(help=_ABOUT, no_args_is_help=True, rich_markup_mode=None)
+    app.command("list")(list_)
+    app.command()(generate)
+    app.command()(rotate)
+    app.command("export-public")(export_public)
+    app.command()(retire)
+    app.command()(rewrap)
+    return app
+
+
+def list_(home: _Home, as_json: AsJson = False) -> None:
+    """Show every key, where it stands, and what to do next.
+
+    A key in order stands in all three places: the vault (its private part), the document member.json, and the trust list.
+
+    \b
+    Example:
+      trm keys list --home ./ee
+    """
+    from broker.cli.keys import list_keys as work
+
+    work(home, as_json=as_json)
+
+
+def generate(home: _Home, which: _Which = "all", as_json: AsJson = False) -> None:
+    """Put new keys into the vault without listing them yet.
+
+    Not needed for a rotation, which makes its keys itself: this is for making them ahead, e.g. on another machine or at
+    a ceremony. The next 'trm keys rotate' takes them.
+
+    \b
+    Examples:
+      trm keys generate --home ./ee
+      trm keys generate --home ./ee --which signing
+    """
+    from broker.cli.keys import generate as work
+
+    work(home, which=which, as_json=as_json)
+
+
+def rotate(
+    home: _Home,
+    which: _Which = "all",
+    start: Annotated[
+        str | None,
+        typer.Option(
+            "--from", help="When the new keys begin: now, or a UTC time as 2027-01-31T08:00:00Z. Default: in a day."
+        ),
+    ] = None,
+    overlap_hours: Annotated[
+        int,
+        typer.Option("--overlap-hours", min=0, max=24 * 60, help="How long the old keys are still used beside them."),
+    ] = 24 * 7,
+    as_json: AsJson = False,
+) -> None:
+    """Make the next keys, and write them into member.json.
+
+    The new keys go into the vault and, public parts alone, into the document; the old ones end after an overlap, and are
+    accepted for 60 days more. Nothing changes for other countries until the member's officers have signed the document
+    and it is published. Start in the future, so that every country has the new list when the first message comes; a
+    message under a key that a country does not know yet waits there. After a compromise use --from now and
+    --overlap-hours 0, and have the old key revoked.
+
+    \b
+    Examples:
+      trm keys rotate --home ./ee
+      trm keys rotate --home ./ee --which signing --from now --overlap-hours 0
+    """
+    from broker.cli.keys import rotate as work
+
+    work(home, which=which, start=start, overlap_hours=overlap_hours, as_json=as_json)
+
+
+def export_public(
+    home: _Home,
+    out: Annotated[Path | None, typer.Option("--out", help="Write the file here instead of to the terminal.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the public parts of the keys in the vault, as JSON.
+
+    For comparing and archiving; the federation takes member.json, which also says from when to when each key is valid.
+    Holds no secret. The id of a key is its fingerprint (RFC 7638).
+
+    \b
+    Examples:
+      trm keys export-public --home ./ee
+      trm keys export-public --home ./ee --out ee-keys.json
+    """
+    from broker.cli.keys import export_public as work
+
+    work(home, out=out, as_json=as_json)
+
+
+def retire(
+    home: _Home,
+    key: Annotated[
+        list[str] | None,
+        typer.Option("--key", help="Id of a key; may be repeated. Default: every key that is not needed any more."),
+    ] = None,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Also a revoked or never listed key that is named: what is sealed to it is lost."),
+    ] = False,
+    words: _Words = None,
+    as_json: AsJson = False,
+) -> None:
+    """Destroy private keys for good.
+
+    A signing key when it signs no more, an encryption key when no envelope to it can be on its way any more. Shows what
+    will be destroyed and what that means, and asks for words before it happens. Copies of the vault in backups still
+    hold the key: destroy those too, or change the passphrase and destroy the old one.
+
+    \b
+    Examples:
+      trm keys retire --home ./ee
+      trm keys retire --home ./ee --words "destroy 2 keys"
+    """
+    from broker.cli.keys import retire as work
+
+    work(home, key or [], force=force, words=words, as_json=as_json)
+
+
+def rewrap(
+    home: _Home,
+    passphrase: Annotated[
+        str | None,
+        typer.Option("--to-passphrase", help="Where the new passphrase is: a file, fd:N, credential:NAME or prompt."),
+    ] = None,
+    token: Annotated[str | None, typer.Option("--to-token", help="Label of the HSM's token.")] = None,
+    label: Annotated[
+        str, typer.Option("--hsm-key", help="Label of the wrapping key in the HSM; made there if it is missing.")
+    ] = "trm-vault",
+    pin: Annotated[str | None, typer.Option("--pin", help="Where the HSM's PIN is, as --to-passphrase.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put the vault under another passphrase, or under a key in an HSM.
+
+    The keys stay the same; what opened the vault before does not open it any more. The new way is tried before the old
+    vault is replaced. Afterwards let the setting passphrase_file name the new passphrase or PIN. An HSM needs the
+    setting hsm_library. A lost HSM key is a lost vault: have the HSM's own backup first.
+
+    \b
+    Examples:
+      trm keys rewrap --home ./ee --to-passphrase new.pass
+      trm keys rewrap --home ./ee --to-token trm --pin /run/pin
+    """
+    from broker.cli.keys import rewrap as work
+
+    work(home, passphrase=passphrase, token=token, label=label, pin=pin, as_json=as_json)

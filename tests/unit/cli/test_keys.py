@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The commands about this node's own keys."""
+
+import io
+import json
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from broker.core.ids import CountryCode
+from broker.home import MEMBER_FILE, read_own_member
+from broker.settings import Settings
+from broker.vault import open_vault
+
+EE = CountryCode("EE")
+
+
+def listed(trm, home):
+    """Return what `trm keys list` says, by key id."""
+    return {item["id"]: item for item in trm("keys", "list", "--home", home, "--json").json["keys"]}
+
+
+def publish(federation, home):
+    """Let the member's officers sign the home's document as it stands, and publish it."""
+    federation.office.set(read_own_member(home, EE), now=datetime.now(UTC))
+    federation.office.publish(now=datetime.now(UTC))
+
+
+def test_list_shows_every_key_its_places_and_what_to_do(trm, home):
+    """Each key has its use, id, validity, places and a sentence; people and scripts see the same."""
+    found, told = listed(trm, home), trm("keys", "list", "--home", home).out
+
+    assert [item["use"] for item in found.values()] == ["Ed25519", "ML-DSA-65", "HPKE-9-KE"]
+    assert all(item["where"] == ["document", "trust-list", "vault"] for item in found.values())
+    assert all(item["next"] == "Nothing: it is in use." for item in found.values())
+    assert all(kid in told for kid in found)
+
+
+def test_rotation_is_written_into_the_document_and_explained(trm, home, federation):
+    """The new keys stand in vault and document, the next step is the officers' signature; a second try is refused."""
+    before = set(listed(trm, home))
+    ran = trm("keys", "rotate", "--home", home, "--overlap-hours", "48")
+    fresh = {kid: item for kid, item in listed(trm, home).items() if kid not in before}
+
+    assert ran.code == 0
+    assert all(word in ran.out for word in ("officers", MEMBER_FILE, "Back up the vault", "48 hours"))
+    assert {item["step"] for item in fresh.values()} == {"publish"}
+    assert {key.kid for key in read_own_member(home, EE).keys} == before | set(fresh)
+    again = trm("keys", "rotate", "--home", home)
+    assert (again.code, "published first" in again.err) == (1, True)
+    publish(federation, home)
+    assert {item["step"] for kid, item in listed(trm, home).items() if kid in fresh} == {"wait"}
+
+
+def test_rotation_of_one_kind_from_now(trm, home):
+    """Signing keys alone can be rotated at once; the answer says when they begin and where the document is."""
+    ran = trm("keys", "rotate", "--home", home, "--which", "signing", "--from", "now", "--overlap-hours", "0", "--json")
+
+    uses = [item["use"] for item in ran.json["keys"]]
+    assert (uses.count("Ed25519"), uses.count("ML-DSA-65"), uses.count("HPKE-9-KE")) == (2, 2, 1)
+    assert ran.json["document"] == str(home / MEMBER_FILE)
+    assert ran.json["begins"] in {item["not_before"] for item in ran.json["keys"]}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("rotate", "--which", "both"),
+        ("rotate", "--from", "yesterday"),
+        ("rotate", "--from", "2020-01-01T00:00:00Z"),
+        ("retire", "--key", "no-key"),
+        ("retire", "--key", "A" * 43),
+        ("retire", "--key", "-" * 43),
+        ("rewrap",),
+        ("rewrap", "--to-passphrase", "x", "--to-token", "y"),
+        ("rewrap", "--to-token", "y"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_and_changes_nothing(trm, home, arguments):
+    """A wrong word, time or key is a sentence, and vault and document are as they were."""
+    before = [(home / name).read_bytes() for name in ("vault.json", MEMBER_FILE)]
+    ran = trm("keys", *arguments, "--home", home)
+
+    assert ran.code == 1
+    assert "who must act: caller" in ran.err
+    assert [(home / name).read_bytes() for name in ("vault.json", MEMBER_FILE)] == before
+
+
+def test_generated_keys_wait_for_a_rotation(trm, home):
+    """Keys made ahead stand in the vault alone, and the answer says what lists them."""
+    ran = trm("keys", "generate", "--home", home, "--which", "encryption")
+    waiting = [item for item in listed(trm, home).values() if item["where"] == ["vault"]]
+
+    assert "trm keys rotate" in ran.out
+    assert [(item["use"], item["step"]) for item in waiting] == [("HPKE-9-KE", "list")]
+
+
+def test_public_parts_hold_no_secret(trm, home, tmp_path):
+    """The export names every key of the vault with its public part alone."""
+    printed = trm("keys", "export-public", "--home", home).json
+    told = trm("keys", "export-public", "--home", home, "--out", tmp_path / "keys.json")
+
+    assert json.loads((tmp_path / "keys.json").read_text()) == printed
+    assert "3 public keys" in told.out
+    assert {item["id"] for item in printed["keys"]} == {
+        kid for kid, _, _ in open_vault(Settings.load(home)).public_keys()
+    }
+    assert all(set(item["jwk"]) <= {"kty", "alg", "crv", "x", "pub"} for item in printed["keys"])
+
+
+def test_destroying_asks_for_words_first(trm, home, monkeypatch):
+    """Nothing is destroyed without the words; with them the private part is gone and a mark stays."""
+    spare = trm("keys", "generate", "--home", home, "--which", "encryption", "--json").json["generated"][0]["id"]
+    order = ("keys", "retire", "--key", spare, "--home", home, "--force")
+    refused = trm(*order)
+    assert refused.code == 1
+    assert "destroy 1 key and what is sealed to it" in refused.err
+    assert "read by nobody" in refused.err
+    assert trm(*order, "--words", "yes").code == 1
+    assert listed(trm, home)[spare]["where"] == ["vault"]
+
+    monkeypatch.setattr(sys, "stdin", io.StringIO("destroy 1 key and what is sealed to it\n"))
+    monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
+    ran = trm(*order)
+
+    assert ran.code == 0
+    assert f"Destroyed: HPKE-9-KE  {spare}" in ran.out
+    assert "backups" in ran.out
+    assert (listed(trm, home)[spare]["where"], listed(trm, home)[spare]["step"]) == ([], "gone")
+    assert len(open_vault(Settings.load(home)).public_keys()) == 3
+
+
+def test_keys_in_use_are_not_destroyed(trm, home):
+    """Without an id nothing is due, with one the sentence says until when the key is needed; force does not help."""
+    kid = next(iter(listed(trm, home)))
+
+    assert trm("keys", "retire", "--home", home, "--json").json == {"destroyed": []}
+    refused = trm(
+        "keys", "retire", "--key", kid, "--home", home, "--force", "--words", "destroy 1 key and what is sealed to it"
+    )
+    assert (refused.code, "needed until" in refused.err) == (1, True)
+    assert len(open_vault(Settings.load(home)).public_keys()) == 3
+
+
+def test_vault_goes_under_another_passphrase(trm, home, tmp_path):
+    """The new passphrase opens it once the setting names it, the old one does not."""
+    (tmp_path / "new").write_bytes(b"new horse\n")
+    ran = trm("keys", "rewrap", "--home", home, "--to-passphrase", tmp_path / "new")
+    assert "passphrase_file" in ran.out
+    assert trm("keys", "list", "--home", home).code == 3
+
+    (home / "passphrase").write_bytes(b"new horse\n")
+
+    assert len(listed(trm, home)) == 3
