@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from broker import logs
+from broker.core import canonical
 from broker.core.messages import Submission
 from broker.node import Node, build
 from broker.ports import Reader
@@ -29,12 +30,22 @@ from broker.schema_files import read_schema_file
 from broker.settings import Settings
 from broker.vault import FileVault, read_passphrase
 
-FILLER_CHARACTERS = 2600  # brings the demo's request to about 4 KB of content
+BODY_BYTES = 4096  # of the canonical JSON of the measured messages' bodies
+
+
+def measured_submission() -> dict[str, Any]:
+    """Return the demo's request with a body of exactly 4 KB."""
+    data: dict[str, Any] = json.loads(read_schema_file("examples/demo/request.json"))
+    data["body"]["supporting_reasons"] = ""
+    room = BODY_BYTES - len(canonical.dump(data["body"]))
+    data["body"]["supporting_reasons"] = ("Synthetic text for measuring. " * 200)[:room]
+    if room <= 0:
+        raise SystemExit("the demo's request has outgrown 4 KB: measure with another one")
+    return data
 
 
 def _request(node: Node) -> Submission:
-    data = json.loads(read_schema_file("examples/demo/request.json"))
-    data["body"]["supporting_reasons"] = ("Synthetic text for measuring. " * 100)[:FILLER_CHARACTERS]
+    data = measured_submission()
     return node.office.catalogue.parse_submission(data, actor="bench", route="bench", idempotency_key="0")
 
 
