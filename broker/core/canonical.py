@@ -97,11 +97,12 @@ def _walk(value: Json) -> None:
         containers = False
         for item in level:
             kind = type(item)
+            if kind is str:
+                continue
             if kind is dict:
                 containers = True
-                for name in item:
-                    if not isinstance(name, str) or not name.isascii():
-                        raise NotCanonical
+                if not _ascii(item):
+                    raise NotCanonical
                 below.extend(item.values())
             elif kind is list or kind is tuple:
                 containers = True
@@ -115,3 +116,10 @@ def _walk(value: Json) -> None:
         if depth > MAX_DEPTH:
             raise NotCanonical
         level = below
+
+
+def _ascii(names: dict[Json, Json]) -> bool:
+    try:
+        return "".join(names).isascii()
+    except TypeError:  # a name that is no text
+        return False

@@ -43,7 +43,7 @@ T = TypeVar("T")
 
 def time_to_text(moment: datetime) -> str:
     """Return RFC 3339 UTC with milliseconds, the one spelling used in messages: ``2026-11-22T03:00:00.000Z``."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def time_from_text(text: str) -> datetime:
