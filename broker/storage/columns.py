@@ -7,13 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 from sqlalchemy import TEXT, BigInteger, ColumnClause, Dialect, LargeBinary, Text, TypeDecorator, literal_column
 from sqlalchemy.types import TypeEngine
 
-__all__ = ["Moment", "Raw", "Word", "Words", "fixed", "from_milliseconds", "to_milliseconds"]
+__all__ = ["Kept", "Moment", "Raw", "Word", "Words", "fixed", "from_milliseconds", "to_milliseconds"]
+
+T = TypeVar("T")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -44,37 +46,44 @@ def fixed(*values: StrEnum) -> list[ColumnClause[str]]:
     return [literal_column(f"'{value.value}'") for value in values]
 
 
-class Moment(TypeDecorator[datetime]):
+class Kept(TypeDecorator[T]):
+    """A column type by its two conversions of what is not NULL, which prepared statements call directly."""
+
+    cache_ok = True
+
+    into: Callable[[Any], Any] | None = None  # from our value to the driver's; None: as it is
+    out: Callable[[Any], Any] | None = None  # from the driver's value to ours; None: as it is
+
+    def process_bind_param(self, value: T | None, dialect: Dialect) -> Any:
+        return value if value is None or self.into is None else self.into(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> T | None:
+        return value if value is None or self.out is None else self.out(value)  # type: ignore[no-any-return]
+
+
+class Moment(Kept[datetime]):
     """An aware moment as integer milliseconds: sorts alike, and alike short, in both databases."""
 
     impl = BigInteger
     cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        return None if value is None else to_milliseconds(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return None if value is None else from_milliseconds(value)
+    into = staticmethod(to_milliseconds)
+    out = staticmethod(from_milliseconds)
 
 
-class Word(TypeDecorator[str]):
+class Word(Kept[str]):
     """A text of a parsed kind. Drivers get a plain `str`: for subclasses they search adapters on every value."""
 
     impl = _TEXT
     cache_ok = True
+    into = str
 
     def __init__(self, kind: Callable[[str], str] = str) -> None:
         self.kind = kind
+        self.out = None if kind is str else kind
         super().__init__()
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        return None if value is None else str(value)
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else self.kind(value)
-
-
-class Words(TypeDecorator[tuple[str, ...]]):
+class Words(Kept[tuple[str, ...]]):
     """Texts of a parsed kind, as a JSON array."""
 
     impl = _TEXT
@@ -82,20 +91,21 @@ class Words(TypeDecorator[tuple[str, ...]]):
 
     def __init__(self, kind: Callable[[str], str] = str) -> None:
         self.kind = kind
+        self.into = _to_array
+        self.out = self._from_array
         super().__init__()
 
-    def process_bind_param(self, value: Iterable[str] | None, dialect: Dialect) -> str | None:
-        return None if value is None else orjson.dumps([str(item) for item in value]).decode()
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[str, ...] | None:
-        return None if value is None else tuple(self.kind(item) for item in orjson.loads(value))
+    def _from_array(self, value: str) -> tuple[str, ...]:
+        return tuple(self.kind(item) for item in orjson.loads(value))
 
 
-class Raw(TypeDecorator[bytes]):
+class Raw(Kept[bytes]):
     """Bytes; PostgreSQL's driver may hand over a view of its buffer, which must not outlive the row."""
 
     impl = LargeBinary
     cache_ok = True
+    out = bytes
 
-    def process_result_value(self, value: Any, dialect: Dialect) -> bytes | None:
-        return None if value is None else bytes(value)
+
+def _to_array(texts: Iterable[str]) -> str:
+    return orjson.dumps([str(text) for text in texts]).decode()

@@ -17,7 +17,7 @@ from broker.storage.prepared import Driver, Prepared, prepare
 
 __all__ = ["Execution", "PerDialect", "insert_new"]
 
-Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+Parameters = Mapping[str, Any]
 
 
 class PerDialect:
@@ -70,7 +70,7 @@ class Execution:
             prepared = self._prepared(statement, parameters)
             if prepared is None:
                 return self._execute(statement, parameters).all()
-            return [prepared.made(row) for row in prepared.run(self._driver, _named(parameters)).fetchall()]
+            return [prepared.made(row) for row in prepared.run(self._driver, parameters or {}).fetchall()]
         except Exception as error:
             raise self._failed(error) from None
 
@@ -104,18 +104,32 @@ class Execution:
             prepared = self._prepared(statement, parameters)
             if prepared is None:
                 return self._execute(statement, parameters).rowcount
-            return prepared.run(self._driver, _named(parameters)).rowcount
+            return prepared.run(self._driver, parameters or {}).rowcount
+        except Exception as error:
+            raise self._failed(error) from None
+
+    def changed_each(self, statement: Executable, parameters: Sequence[Parameters]) -> None:
+        """Run a statement once for each of several parameters.
+
+        Raises:
+            StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
+        """
+        if not parameters:
+            return
+        try:
+            prepared = self._prepared(statement, parameters[0])
+            if prepared is None:
+                raise RuntimeError("the statement cannot be prepared")
+            prepared.run_each(self._driver, parameters)
         except Exception as error:
             raise self._failed(error) from None
 
     def _prepared(self, statement: Executable | PerDialect, parameters: Parameters | None) -> Prepared | None:
         if self.fault is not None:
             raise self.fault.error
-        if isinstance(parameters, Sequence):
-            return None
         if isinstance(statement, PerDialect):
             statement = statement.sqlite if self._dialect == "sqlite" else statement.postgresql
-        return prepare(statement, frozenset(parameters or ()), self._connection.dialect)
+        return prepare(statement, tuple(parameters or ()), self._connection.dialect)
 
     def _execute(self, statement: Executable | PerDialect, parameters: Parameters | None) -> CursorResult[Any]:
         if self.fault is not None:
@@ -129,7 +143,3 @@ class Execution:
             unreadable = isinstance(error, (ValueError, TypeError, BrokerError))  # a stored value is not of its kind
             self.fault = fault_of(error) or Fault(error=StoreCorrupt() if unreadable else error)
         return self.fault.error
-
-
-def _named(parameters: Parameters | None) -> Mapping[str, Any]:
-    return parameters if isinstance(parameters, Mapping) else {}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -54,7 +55,11 @@ _ROWS = select(
     *(column.label(f"sealed_{column.name}") for column in outbox_envelope.c if column.name != "id"),
 ).select_from(outbox.join(outbox_content).outerjoin(outbox_envelope, outbox_envelope.c.id == outbox.c.id))
 _ONE = _ROWS.where(outbox.c.id == bindparam("message"))
-_SOME = _ROWS.where(outbox.c.id.in_(bindparam("messages", expanding=True))).order_by(outbox.c.created, outbox.c.id)
+_SIZES = (1, 8, 32)  # a list of ids fills the next larger statement by repeating its last: each is prepared once
+_SOME = {
+    size: _ROWS.where(outbox.c.id.in_([bindparam(f"id_{n}", type_=outbox.c.id.type) for n in range(size)]))
+    for size in _SIZES
+}
 _OVERDUE = (
     _ROWS.where(
         outbox.c.kind == OutboxKind.MESSAGE,
@@ -278,9 +283,9 @@ def lease_outbox(
 ) -> tuple[OutboxRow, ...]:
     """Lease what is due, oldest first, and return it with content and sealed bytes."""
     leased = db.all(_LEASE, {"now": now, "until": until, "token": token, "most": limit})
-    if not leased:
-        return ()
-    rows = db.all(_SOME, {"messages": [row.id for row in leased]})
+    ids = [row.id for row in leased]
+    rows = [row for start in range(0, len(ids), _SIZES[-1]) for row in _some(db, ids[start : start + _SIZES[-1]])]
+    rows.sort(key=lambda row: (row.created, row.id))
     return tuple(_row(us, row) for row in rows)
 
 
@@ -360,6 +365,11 @@ def newest_receipted(db: Execution, peer: CountryCode) -> datetime | None:
     """Return the publishing time of the latest entry that the peer answered."""
     row = db.first(_RECEIPTED, {"peer": peer})
     return None if row is None else row.published
+
+
+def _some(db: Execution, ids: Sequence[MessageId]) -> Sequence[Row[Any]]:
+    size = next(size for size in _SIZES if len(ids) <= size)
+    return db.all(_SOME[size], {f"id_{n}": ids[min(n, len(ids) - 1)] for n in range(size)})
 
 
 def _row(us: CountryCode, row: Row[Any]) -> OutboxRow:

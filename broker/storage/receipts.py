@@ -175,8 +175,7 @@ def assign_receipts(db: Execution, receipts: Sequence[Receipt], envelope: Messag
         }
         for row in receipts
     ]
-    if keys:
-        db.changed(_ASSIGN, keys)
+    db.changed_each(_ASSIGN, keys)
 
 
 def _receipts(rows: Iterable[Row[Any]]) -> tuple[Receipt, ...]:
