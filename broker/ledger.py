@@ -16,6 +16,7 @@ from broker.catalogue import Catalogue
 from broker.core.delivery import AttentionCode, AuditAction
 from broker.core.errors import CatalogueInvalid
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
+from broker.core.messages import InboxEntry
 from broker.core.procedures import ProcedureTable
 from broker.core.receipts import Receipt, ReceiptKind, contradicts
 from broker.core.record import Folded, Mark, RecordEntry, agrees, fold, statement
@@ -96,11 +97,13 @@ class Ledger:
             at=now,
             code=entry.code,
             heads=folded.heads,
-            record_digest=statement(book.table, row.opener, self._us, book.entries, book.receipts, folded.heads),
+            record_digest=statement(
+                book.table, row.opener, self._us, book.entries, book.receipts, folded.heads, whole=folded
+            ),
         )
         tx.add_receipt(receipt, issued=True)
         book = replace(book, receipts=(*book.receipts, receipt))
-        self._compare(tx, book, now)
+        self._compare(tx, book, now, whole=None)
         return book
 
     def take_answer(self, tx: Transaction, book: Book, receipt: Receipt, *, now: datetime) -> bool:
@@ -116,9 +119,22 @@ class Ledger:
             tx.make_stub(book.row.ref.id, receipt.digest, code)
             entries = tuple(_stub(entry, receipt.digest, code) for entry in entries)
             self.call(tx, AttentionCode.REFUSED, receipt.message, peer=book.row.peer, row=book.row, now=now)
-        book, _ = self._keep(tx, replace(book, entries=entries, receipts=(*book.receipts, receipt)), now)
-        self._compare(tx, book, now)
+        book, folded = self._keep(tx, replace(book, entries=entries, receipts=(*book.receipts, receipt)), now)
+        self._compare(tx, book, now, whole=folded)
         return True
+
+    def hand_over(self, tx: Transaction, entry: InboxEntry, *, now: datetime) -> None:
+        """Store our receipt that the adapter or the officers' inbox has a message, and note it in the audit trail."""
+        receipt = Receipt(
+            issuer=self._us,
+            author=entry.sender,
+            message=entry.id,
+            digest=entry.digest,
+            kind=ReceiptKind.HANDED_OVER,
+            at=now,
+        )
+        tx.add_receipt(receipt, issued=True)
+        tx.audit(AuditRow(at=now, actor="node", action=AuditAction.HANDED_OVER, subject=entry.id))
 
     def call(
         self,
@@ -161,7 +177,7 @@ class Ledger:
             tx.resolve_attention(AttentionCode.GAP, row.ref.id, at=now, by="node")
         return replace(book, row=row, stored=True), folded
 
-    def _compare(self, tx: Transaction, book: Book, now: datetime) -> None:
+    def _compare(self, tx: Transaction, book: Book, now: datetime, *, whole: Folded | None) -> None:
         """Hold the peer's newest stated record digests against our record; a difference is an alert.
 
         What cannot be compared yet, because something is on its way, is compared at the next change.
@@ -170,7 +186,7 @@ class Ledger:
         theirs = [receipt for receipt in book.receipts if receipt.issuer == row.peer and receipt.record_digest]
         theirs.sort(key=lambda receipt: receipt.at)
         for receipt in theirs[-_COMPARED:]:
-            if agrees(book.table, row.opener, book.entries, book.receipts, receipt) is False:
+            if agrees(book.table, row.opener, book.entries, book.receipts, receipt, whole=whole) is False:
                 self.call(tx, AttentionCode.DIVERGENCE, row.ref.id, peer=row.peer, row=row, now=now)
 
     def _call_people(self, tx: Transaction, row: ProcedureRow, folded: Folded, now: datetime) -> None:

@@ -114,7 +114,6 @@ class Folded:
     final: frozenset[Digest]  # messages that can no longer change
     unsettled: Mapping[Role, tuple[Digest, ...]]  # by author: neither final nor refused nor forked
     confirmed: Mapping[Role, datetime]  # by author: newest answer of the other side that covers all of its messages
-    actions: Mapping[Role, tuple[str, ...]]  # what each side may send now
 
 
 def fold(
@@ -122,6 +121,8 @@ def fold(
 ) -> Folded:
     """Return what the set adds up to; the order in which its members are given does not matter."""
     held = {entry.digest: entry for entry in entries}
+    if not held:
+        return _nothing(table)
     stops = frozenset(name for name, act in table.acts.items() if act.stop)
     ancestry = build(
         {digest: entry.parents for digest, entry in held.items()}, lambda digest: held[digest].act in stops
@@ -141,8 +142,15 @@ def fold(
         final=frozenset(ancestry.order[position] for position in bits(final)),
         unsettled={role: view.digests(view.by[role] & ~final & ~forked & ~view.stubs) for role in Role},
         confirmed=view.confirmed(forked),
-        actions={role: allowed(table, state, role) for role in Role},
     )
+
+
+def _nothing(table: ProcedureTable) -> Folded:
+    """Return what the empty record adds up to: what every opening message is held against."""
+    return Folded(
+        state=start(table), order=(), marks={}, heads=(), missing=(),
+        final=frozenset(), unsettled=dict.fromkeys(Role, ()), confirmed={},
+    )  # fmt: skip
 
 
 def is_final(folded: Folded, digest: Digest) -> bool:
@@ -172,6 +180,8 @@ def closure_digest(
     entries: Iterable[RecordEntry],
     receipts: Iterable[Receipt],
     heads: Iterable[Digest],
+    *,
+    whole: Folded | None = None,
 ) -> Digest | None:
     """Return the record digest over the closure of the heads; None where something of the closure is missing.
 
@@ -184,13 +194,19 @@ def closure_digest(
     ``messages`` holds every message of the closure and is sorted by digest; marks are the lower-case words of `Mark`;
     ``alarms`` holds the open alarms, sorted by the digest of the message that raised them, each with the sorted sides
     that have closed it; ``name`` is the underlying state.
+
+    Args:
+        whole: what these entries and receipts add up to, if that is known: where the closure takes in all of them,
+            as it nearly always does, it is the same.
     """
-    held = tuple(entries)
+    held, evidence = tuple(entries), tuple(receipts)
     inside = closure(held, heads)
     if inside is None:
         return None
-    known = (receipt for receipt in receipts if receipt.heads and inside.issuperset(receipt.heads))
-    folded = fold(table, opener, (entry for entry in held if entry.digest in inside), known)
+    known = [receipt for receipt in evidence if receipt.heads and inside.issuperset(receipt.heads)]
+    folded = whole
+    if folded is None or len(inside) != len(held) or len(known) != len(evidence):
+        folded = fold(table, opener, (entry for entry in held if entry.digest in inside), known)
     alarms = sorted((alarm.message, sorted(alarm.closed_by)) for alarm in folded.state.alarms)
     stated = {
         "messages": sorted([digest, mark] for digest, mark in folded.marks.items()),
@@ -207,6 +223,8 @@ def statement(
     entries: Iterable[RecordEntry],
     receipts: Iterable[Receipt],
     heads: Iterable[Digest],
+    *,
+    whole: Folded | None = None,
 ) -> Digest | None:
     """Return the record digest to sign in a receipt over these heads; None while it would not be comparable.
 
@@ -217,7 +235,7 @@ def statement(
     held, evidence, stated = tuple(entries), tuple(receipts), tuple(heads)
     if not stated or not _answered(held, evidence, us, stated):
         return None
-    return closure_digest(table, opener, held, evidence, stated)
+    return closure_digest(table, opener, held, evidence, stated, whole=whole)
 
 
 def agrees(
@@ -226,6 +244,8 @@ def agrees(
     entries: Iterable[RecordEntry],
     receipts: Iterable[Receipt],
     theirs: Receipt,
+    *,
+    whole: Folded | None = None,
 ) -> bool | None:
     """Return whether the peer's receipt states the record that we hold; None while it cannot be compared.
 
@@ -234,7 +254,7 @@ def agrees(
     held, evidence = tuple(entries), tuple(receipts)
     if theirs.record_digest is None or not _answered(held, evidence, theirs.author, theirs.heads):
         return None
-    ours = closure_digest(table, opener, held, evidence, theirs.heads)
+    ours = closure_digest(table, opener, held, evidence, theirs.heads, whole=whole)
     return None if ours is None else ours == theirs.record_digest
 
 
@@ -260,7 +280,7 @@ def hindrances(table: ProcedureTable, folded: Folded, act: str, role: Role, *, n
 
 def may_submit(table: ProcedureTable, folded: Folded, act: str, role: Role, *, now: datetime) -> bool:
     """Whether that side may send the act now."""
-    return act in folded.actions[role] and not hindrances(table, folded, act, role, now=now)
+    return act in allowed(table, folded.state, role) and not hindrances(table, folded, act, role, now=now)
 
 
 def _answered(

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
-from broker.core.procedures import Role
+from broker.core.procedures import Role, allowed
 from broker.core.record import Folded, RecordEntry, closure_digest, is_final
 from broker.ledger import Ledger
 from broker.ports import Clock, Reader, Store
@@ -102,9 +102,9 @@ class Inspect:
             alarm=folded.state.alarmed,
             gap=bool(folded.missing),
             role=role,
-            digest=closure_digest(table, row.opener, entries, receipts, folded.heads),
+            digest=closure_digest(table, row.opener, entries, receipts, folded.heads, whole=folded),
             heads=folded.heads,
-            actions=folded.actions[role],
+            actions=allowed(table, folded.state, role),
             entries=_lines(entries, folded),
             deadlines=self._timetable.standings(reader, book, folded, now=self._clock.now()),
         )

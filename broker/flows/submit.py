@@ -32,7 +32,7 @@ from broker.core.errors import (
 )
 from broker.core.ids import CountryCode, Digest, SchemaVersion
 from broker.core.messages import ClearedMessage, Draft, Header, OutboxEntry, Party, ProcedureRef, Submission
-from broker.core.procedures import NOT_OPENED, Role
+from broker.core.procedures import NOT_OPENED, Role, allowed
 from broker.core.record import Folded, RecordEntry, may_submit
 from broker.core.safeguards import clear
 from broker.core.trust import GRACE, Member, MemberStatus
@@ -241,7 +241,7 @@ class Submit:
 
     def _check_allowed(self, tx: Transaction, book: Book, folded: Folded, act: str, now: datetime) -> None:
         role = Role.REQUESTING if book.row.opener == self._us else Role.REQUESTED
-        if act not in folded.actions[role]:
+        if act not in allowed(book.table, folded.state, role):
             raise NotAllowed(where="/type")
         if not may_submit(book.table, folded, act, role, now=now):
             raise NotAllowed("An irreversible act needs a complete, freshly confirmed record.", where="/type")

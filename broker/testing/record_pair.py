@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from broker.core.ids import CountryCode, Digest, MessageId
-from broker.core.procedures import ActKind, ProcedureTable, Role
+from broker.core.procedures import ActKind, ProcedureTable, Role, allowed
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import Folded, Mark, RecordEntry, closure, closure_digest, fold
 
@@ -57,7 +57,7 @@ class Side:
             for name, act in self.table.acts.items()
             if act.kind is ActKind.FACT and folded.order and any(role is self.role for _, role in act.moves)
         )
-        possible = list(dict.fromkeys((*folded.actions[self.role], *facts)))
+        possible = list(dict.fromkeys((*allowed(self.table, folded.state, self.role), *facts)))
         moving = [name for name in possible if self._moves(name, folded) is not None]
         chosen = moving if moving and dice.random() < 0.75 else possible
         ends = [name for name in chosen if self._moves(name, folded) not in self.table.final]

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from broker.core import evidence
 from broker.core.ids import CountryCode, Digest, MessageId
-from broker.core.procedures import ActKind, ProcedureTable, Role, State
+from broker.core.procedures import ActKind, ProcedureTable, Role, State, allowed
 from broker.core.receipts import Receipt, ReceiptKind, contradicts
 from broker.core.record import Folded, Mark, RecordEntry, agrees, closure_digest, fold, statement
 from broker.core.tables import parse_table
@@ -89,7 +89,7 @@ class Node:
     def submit(self, number: int, choice: int) -> None:
         """Send what the state allows, or a fact: facts may always be told."""
         folded = self.folded()
-        possible = (*folded.actions[self.role], *(FACTS if folded.order else ()))
+        possible = (*allowed(TABLE, folded.state, self.role), *(FACTS if folded.order else ()))
         if possible:
             self.send(_entry(self.us, number, possible[choice % len(possible)], folded.heads))
 
@@ -107,7 +107,11 @@ class Node:
 
     def answer(self, entry: RecordEntry, *, refused: bool) -> None:
         """Testify in the step that records: this is what a node's transaction does."""
-        heads, evidence = self.folded().heads, tuple(self.receipts.values())
+        folded, evidence = self.folded(), tuple(self.receipts.values())
+        heads = folded.heads
+        stated = statement(TABLE, EE, self.us, self.entries.values(), evidence, heads)
+        again = statement(TABLE, EE, self.us, self.entries.values(), evidence, heads, whole=folded)
+        assert again == stated, "what is known of the whole record changes what is stated of it"
         receipt = Receipt(
             issuer=self.us,
             author=entry.author,
@@ -117,7 +121,7 @@ class Node:
             at=START + timedelta(seconds=len(self.receipts)),
             code="schema-invalid" if refused else None,
             heads=heads,
-            record_digest=statement(TABLE, EE, self.us, self.entries.values(), evidence, heads),
+            record_digest=stated,
         )
         self.receipts[self.us, entry.message] = receipt
         self.out.append(receipt)
@@ -217,6 +221,8 @@ def check(node: Node, liar: CountryCode | None) -> None:
             if receipt.issuer == node.peer:
                 agreed = agrees(TABLE, EE, node.entries.values(), node.receipts.values(), receipt)
                 assert agreed is not False, "a divergence although nobody lied"
+                known = agrees(TABLE, EE, node.entries.values(), node.receipts.values(), receipt, whole=folded)
+                assert known is agreed, "what is known of the whole record changes the comparison"
 
 
 def _check_state(node: Node, folded: Folded) -> None:
