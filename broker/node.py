@@ -88,10 +88,6 @@ class Node:
             "vault": self._vault_health,
         }
 
-    def ring(self) -> None:
-        """Something was recorded: dispatcher and deliverer have work."""
-        self._bells.ring("dispatch", "deliver")
-
     async def serve(self, ready: Callable[[str], None]) -> None:
         """Run until cancelled; then finish the items in hand.
 
@@ -157,7 +153,8 @@ class Node:
             limits=_limits(self.settings),
             envelope_life=timedelta(days=self.settings.envelope_days),
             rings=Rings(
-                work=self.ring,
+                work=lambda: self._bells.ring("dispatch"),
+                offer=lambda: self._bells.ring("deliver"),
                 trust=lambda: self._bells.ring("trust"),
                 parked=lambda: self._bells.ring("parked"),
             ),
@@ -252,7 +249,7 @@ def build(settings: Settings, vault: FileVault) -> Node:
         NodeError: with what is wrong, where, and who must act.
     """
     bells = Bells(LOOPS)
-    office = open_office(settings, wake=lambda: bells.ring("dispatch", "deliver"))
+    office = open_office(settings, wake=lambda: bells.ring("dispatch"))
     transport, warnings = _transport(office)
     return Node(office, vault, transport, bells, warnings=warnings)
 

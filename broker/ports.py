@@ -288,8 +288,13 @@ class Transaction(Protocol):
 
     # inbox
     def inbox(self, sender: CountryCode, message: MessageId) -> InboxRow | None: ...
-    def add_inbox(self, entry: InboxEntry, *, next_at: datetime) -> bool:
-        """False: another worker recorded (sender, id) first; nothing was written."""
+    def add_inbox(self, entry: InboxEntry, *, next_at: datetime | None, handed_over: datetime | None = None) -> bool:
+        """False: another worker recorded (sender, id) first; nothing was written.
+
+        Args:
+            next_at: when an adapter is offered it; None where there is none.
+            handed_over: since when the officers' inbox has it, where there is none.
+        """
         ...
 
     def lease_inbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[InboxRow, ...]: ...
@@ -461,4 +466,6 @@ class Tally(Protocol):
 class Notifier(Protocol):
     """Tells people that something waits; never what."""
 
-    async def notify(self, attention: Attention) -> None: ...
+    async def notify(self, attention: Attention) -> None:
+        """Never raises: what it tells of is stored already."""
+        ...

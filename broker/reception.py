@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -24,7 +25,7 @@ from broker.core.errors import (
     UnknownAuthority,
     UnknownSchemaVersion,
 )
-from broker.core.ids import CountryCode, Digest
+from broker.core.ids import AuthorityId, CountryCode, Digest
 from broker.core.messages import Header, InboxEntry, ProcedureRef, ValidMessage, VerifiedMessage
 from broker.core.procedures import NOT_OPENED, ProcedureTable
 from broker.core.receipts import MAX_HEADS, SEALED_ANEW_CODES, Receipt, ReceiptKind, from_body
@@ -59,7 +60,12 @@ class Reception:
         trust: TrustSource,
         ledger: Ledger,
         clock: Clock,
+        served: Callable[[AuthorityId], bool],
     ) -> None:
+        """Args:
+        served: whether an adapter takes that office's messages; else the officers' inbox has them at once.
+        """
+        self.served = served
         self._us = us
         self._catalogue = catalogue
         self._trust = trust
@@ -94,7 +100,12 @@ class Reception:
         book, folded = self._ledger.enter(tx, book, noted, now=now)
         self._ledger.testify(tx, book, folded, noted, now=now)
         forked = folded.marks.get(verified.digest) is Mark.FORKED
-        tx.add_inbox(self._entry(case, verified, raw_sha256, mark="forked" if forked else "message"), next_at=now)
+        entry = self._entry(case, verified, raw_sha256, mark="forked" if forked else "message")
+        if self.served(header.recipient.authority):
+            tx.add_inbox(entry, next_at=now)
+        else:
+            tx.add_inbox(entry, next_at=None, handed_over=now)
+            self._ledger.hand_over(tx, entry, now=now)
         self._remember(tx, verified, raw_sha256, AuditAction.RECEIVED, header.type)
         return "recorded"
 

@@ -35,6 +35,7 @@ __all__ = [
     "ProcedureRow",
     "SeenRaw",
     "TrustRow",
+    "arrival",
 ]
 
 ARRIVED = "message-arrived"  # what a notifier is told of a handed-over message; nothing that calls for attention
@@ -170,6 +171,11 @@ class Attention:
     resolved: datetime | None = None
     resolved_by: str | None = None
     id: int = 0  # given by the store
+
+
+def arrival(message: MessageId, *, sender: CountryCode, authority: AuthorityId, at: datetime) -> Attention:
+    """Return what a notification of a handed-over message may say: that it is there, for which office; never what."""
+    return Attention(code=ARRIVED, subject=message, who="officer", at=at, peer=sender, authority=authority)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,7 +66,8 @@ class Keys:
 class Rings:
     """Who is woken when something happened; polling finds it all the same."""
 
-    work: Callable[[], None]  # something waits for dispatch or deliver
+    work: Callable[[], None]  # something waits for the dispatcher
+    offer: Callable[[], None]  # something waits for an adapter
     trust: Callable[[], None]  # something is not yet believable
     parked: Callable[[], None]  # what is parked may be believable now
 
@@ -173,13 +174,21 @@ def wire_engine(
             vault=keys.vault,
             compute=keys.compute,
             clock=clock,
-            reception=Reception(us=us, catalogue=desk.catalogue, trust=trust, ledger=ledger, clock=clock),
+            reception=Reception(
+                us=us,
+                catalogue=desk.catalogue,
+                trust=trust,
+                ledger=ledger,
+                clock=clock,
+                served=lambda office: adapter_for(office) is not None,
+            ),
+            notifier=notifier,
             wake=rings.work,
+            offer=rings.offer,
             unknown=unknown,
             tally=tally,
         ),
         deliver=Deliver(
-            us=us,
             store=store,
             adapter_for=adapter_for,
             ledger=ledger,

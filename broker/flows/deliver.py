@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Hand what was received over to the national system, or leave it in the officers' inbox, and say so to its sender."""
+"""Hand what was received over to the national system of its office, and say so to its sender.
+
+What no adapter takes is in the officers' inbox, and handed over, by the transaction that records it.
+"""
 
 from __future__ import annotations
 
@@ -9,24 +12,22 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from broker.adapter_api import Adapter, inbound_message
-from broker.core.delivery import DELIVER_BATCH, HAND_OVER_SECONDS, LEASE_SECONDS, AttentionCode, AuditAction, retry
+from broker.core.delivery import DELIVER_BATCH, HAND_OVER_SECONDS, LEASE_SECONDS, AttentionCode, retry
 from broker.core.errors import AdapterFailed, BrokerError
-from broker.core.ids import AuthorityId, CountryCode
-from broker.core.receipts import Receipt, ReceiptKind
+from broker.core.ids import AuthorityId
 from broker.ledger import Ledger
 from broker.ports import Clock, Ids, Notifier, Store, Transaction
-from broker.rows import ARRIVED, Attention, AuditRow, InboxRow
+from broker.rows import InboxRow, arrival
 
 __all__ = ["Deliver"]
 
 
 class Deliver:
-    """InboxEntry → adapter or officers' inbox → handed-over receipt."""
+    """InboxEntry → adapter → handed-over receipt."""
 
     def __init__(
         self,
         *,
-        us: CountryCode,
         store: Store,
         adapter_for: Callable[[AuthorityId], Adapter | None],
         ledger: Ledger,
@@ -36,10 +37,9 @@ class Deliver:
         wake: Callable[[], None],
     ) -> None:
         """Args:
-        adapter_for: the adapter of an authority; None leaves its messages in the officers' inbox.
+        adapter_for: the adapter of an authority; None: its officers' inbox has what came while there was one.
         wake: called when a receipt waits for the dispatcher.
         """
-        self._us = us
         self._store = store
         self._adapter_for = adapter_for
         self._ledger = ledger
@@ -62,7 +62,9 @@ class Deliver:
         self._wake()
         for row, error in outcomes:
             if error is None:
-                await self._notifier.notify(_arrival(row))
+                entry, office = row.entry, row.entry.header.recipient.authority
+                told = arrival(entry.id, sender=entry.sender, authority=office, at=entry.received)
+                await self._notifier.notify(told)
         return len(rows)
 
     async def _hand_over(self, row: InboxRow) -> BrokerError | None:
@@ -96,28 +98,6 @@ class Deliver:
                 continue
             if not tx.mark_handed_over(entry.sender, entry.id, at=now, token=token):
                 continue  # the lease was lost; whoever has it now testifies
-            receipt = Receipt(
-                issuer=self._us,
-                author=entry.sender,
-                message=entry.id,
-                digest=entry.digest,
-                kind=ReceiptKind.HANDED_OVER,
-                at=now,
-            )
-            tx.add_receipt(receipt, issued=True)
+            self._ledger.hand_over(tx, entry, now=now)
             if row.error is not None:
                 tx.resolve_attention(AttentionCode.NOT_HANDED_OVER, entry.id, at=now, by="node")
-            tx.audit(AuditRow(at=now, actor="node", action=AuditAction.HANDED_OVER, subject=entry.id))
-
-
-def _arrival(row: InboxRow) -> Attention:
-    """What a notification may say: that something is there, for which office; never what."""
-    entry = row.entry
-    return Attention(
-        code=ARRIVED,
-        subject=entry.id,
-        who="officer",
-        at=entry.received,
-        peer=entry.sender,
-        authority=entry.header.recipient.authority,
-    )

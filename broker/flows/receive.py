@@ -19,12 +19,12 @@ from broker.core.delivery import (
     AuditAction,
 )
 from broker.core.errors import BrokerError, ClockAhead, Fate, IdReused, Internal, NodeError, SenderError, TooLarge
-from broker.core.ids import CountryCode, Digest, MessageId
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.messages import Delivery, VerifiedMessage
 from broker.core.receipts import ReceiptKind
-from broker.ports import Clock, Compute, Store, Tally, Transaction, TrustSource, Vault
+from broker.ports import Clock, Compute, Notifier, Store, Tally, Transaction, TrustSource, Vault
 from broker.reception import Reception
-from broker.rows import AuditRow, HeldDelivery, SeenRaw
+from broker.rows import AuditRow, HeldDelivery, SeenRaw, arrival
 from broker.security.envelope import MAX_ENVELOPE, parse
 from broker.security.sealing import open_envelope, verify
 
@@ -46,13 +46,16 @@ class Receive:
         compute: Compute,
         clock: Clock,
         reception: Reception,
+        notifier: Notifier,
         wake: Callable[[], None],
+        offer: Callable[[], None],
         unknown: Callable[[], None],
         tally: Tally,
     ) -> None:
         """Args:
         reception: the transaction steps that decide about a believed message.
-        wake: called when something was decided: receipts wait, or there is something to hand over.
+        wake: called when something was decided: receipts wait.
+        offer: called when there is something to hand over to an adapter.
         unknown: called when something is not yet believable: asks for a trust refresh.
         """
         self._us = us
@@ -62,7 +65,9 @@ class Receive:
         self._compute = compute
         self._clock = clock
         self._reception = reception
+        self._notifier = notifier
         self._wake = wake
+        self._offer = offer
         self._unknown = unknown
         self._tally = tally
 
@@ -93,6 +98,8 @@ class Receive:
             outcome = await self._record(verified, raw_sha256)
             await self._unpark(delivery, raw_sha256)
             self._count(verified, outcome)
+            if outcome == "recorded":
+                await self._announce(verified)
             return outcome
         except BrokerError as error:
             if error.fate is Fate.RETRY or isinstance(error, NodeError):
@@ -102,6 +109,15 @@ class Receive:
         if held.fate is Fate.PARK:
             self._unknown()
         return held.code
+
+    async def _announce(self, verified: VerifiedMessage) -> None:
+        """Let the office's adapter have it, or tell its officers that their inbox does."""
+        office = AuthorityId(verified.header["recipient"]["authority"])
+        if self._reception.served(office):
+            self._offer()
+            return
+        told = arrival(verified.profile.id, sender=verified.sender, authority=office, at=verified.received)
+        await self._notifier.notify(told)
 
     async def _record(self, verified: VerifiedMessage, raw_sha256: Digest) -> str:
         try:

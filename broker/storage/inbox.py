@@ -101,7 +101,7 @@ def find_inbox(db: Execution, sender: CountryCode, message: MessageId) -> InboxR
     return None if row is None else _row(row)
 
 
-def add_inbox(db: Execution, entry: InboxEntry, *, next_at: datetime) -> bool:
+def add_inbox(db: Execution, entry: InboxEntry, *, next_at: datetime | None, handed_over: datetime | None) -> bool:
     """Record a message unless its key is taken."""
     values = {
         "sender": entry.sender,
@@ -116,10 +116,11 @@ def add_inbox(db: Execution, entry: InboxEntry, *, next_at: datetime) -> bool:
         "ml_dsa_kid": entry.signer_kids[1],
         "trust_version": entry.trust_version,
         "mark": entry.mark,
-        "state": InboxState.RECORDED,
-        "since": entry.received,
+        "state": InboxState.HANDED_OVER if handed_over else InboxState.RECORDED,
+        "since": handed_over or entry.received,
         "attempts": 0,
         "next_at": next_at,
+        "handed_over": handed_over,
     }
     if db.changed(_INSERT, values) == 0:
         return False

@@ -123,8 +123,8 @@ class SqlTransaction:
     def inbox(self, sender: CountryCode, message: MessageId) -> InboxRow | None:
         return inbox.find_inbox(self._db, sender, message)
 
-    def add_inbox(self, entry: InboxEntry, *, next_at: datetime) -> bool:
-        return inbox.add_inbox(self._db, entry, next_at=next_at)
+    def add_inbox(self, entry: InboxEntry, *, next_at: datetime | None, handed_over: datetime | None = None) -> bool:
+        return inbox.add_inbox(self._db, entry, next_at=next_at, handed_over=handed_over)
 
     def lease_inbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[InboxRow, ...]:
         return inbox.lease_inbox(self._db, now=now, until=until, token=token, limit=limit)

@@ -45,6 +45,15 @@ class InboxContract:
         assert await row(store, 1) == InboxRow(entry=incoming(1), state=InboxState.RECORDED, next_at=later(1))
         assert await store.run(lambda tx: tx.inbox(SE, message_id(1))) is None
 
+    async def test_what_no_adapter_takes_is_handed_over_at_once(self, store: Store) -> None:
+        """State and time are kept, and it is never leased."""
+        entry = incoming(1)
+        assert await store.run(lambda tx: tx.add_inbox(entry, next_at=None, handed_over=later(2))) is True
+        handed = InboxRow(entry=entry, state=InboxState.HANDED_OVER, next_at=None, handed_over=later(2))
+        assert await row(store, 1) == handed
+        assert await take(store, now=1000) == ()
+        assert await row(store, 1) == handed
+
     async def test_a_message_is_recorded_once(self, store: Store) -> None:
         """The same id of the same sender is not written again; another sender's is another message."""
         await believe(store, 1)

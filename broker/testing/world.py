@@ -281,7 +281,7 @@ def _country(
         notifier=notifier,
         limits=LadderLimits(),
         envelope_life=timedelta(days=30),
-        rings=Rings(work=_nothing, trust=_nothing, parked=_nothing),
+        rings=Rings(work=_nothing, offer=_nothing, trust=_nothing, parked=_nothing),
         tally=tally,
     )
     return Country(

@@ -139,13 +139,18 @@ _STEPS: st.SearchStrategy[Step] = st.one_of(
     st.builds(_attend, _NUMBER, _SOME_OFFICE, st.booleans()),
     st.builds(_held, _NUMBER, st.sampled_from([None, "FI"]), st.integers(4, 60), st.booleans(), _TIME),
     st.builds(
-        lambda n, peer, office, at: (
-            lambda tx, _: tx.add_inbox(incoming(n, sender=peer, authority=office), next_at=later(at))
+        lambda n, peer, office, at, served: (
+            lambda tx, _: tx.add_inbox(
+                incoming(n, sender=peer, authority=office),
+                next_at=later(at) if served else None,
+                handed_over=None if served else later(at),
+            )
         ),
         _NUMBER,
         _PEER,
         _OFFICE,
         _TIME,
+        st.booleans(),
     ),
     st.builds(
         lambda at, token, limit: (

@@ -98,7 +98,7 @@ async def test_what_was_decided_is_settled_and_counted(world: World) -> None:
     assert endpoint.settled == ["done"] * 12
     assert endpoint.most_open <= 4  # three in hand and one that was taken from the transport
     assert waiting == []
-    assert (await world["FI"].counts())["inbox.recorded"] == 10
+    assert (await world["FI"].counts())["inbox.handed-over"] == 10
     assert _counted(receiving, "trm_deliveries_seen_total 12.0")
     assert _counted(receiving, "trm_repeated_total 1.0")
     assert _counted(receiving, 'trm_rejected_total{code="envelope-members",fate="quarantine"} 1.0')
@@ -116,7 +116,7 @@ async def test_our_own_fault_gives_the_delivery_back(world: World) -> None:
         assert (await world["FI"].counts())["quarantine"] == 0
         await receiving.run()
     assert endpoint.settled == ["again", "done"]
-    assert (await world["FI"].counts())["inbox.recorded"] == 1
+    assert (await world["FI"].counts())["inbox.handed-over"] == 1
 
 
 async def test_an_unforeseen_fault_sets_the_delivery_aside(world: World, caplog: pytest.LogCaptureFixture) -> None:
@@ -132,7 +132,7 @@ async def test_an_unforeseen_fault_sets_the_delivery_aside(world: World, caplog:
         await receiving.run()
     assert endpoint.settled == ["done", "done"]
     counts = await world["FI"].counts()
-    assert (counts["quarantine"], counts["inbox.recorded"]) == (1, 1)
+    assert (counts["quarantine"], counts["inbox.handed-over"]) == (1, 1)
     assert await world["FI"].attention() == ["quarantined"]
     said = " ".join(str(record.msg) for record in caplog.records)
     assert "KeyError" in said
@@ -164,7 +164,7 @@ async def test_what_becomes_believable_late_calls_nobody(world: World) -> None:
     world.clock.advance(2 * 3600)
     assert await _receiving(world, WatchedEndpoint(world)).offer_parked() == 1
     counts = await world["FI"].counts()
-    assert (counts["parked"], counts["inbox.recorded"]) == (0, 1)
+    assert (counts["parked"], counts["inbox.handed-over"]) == (0, 1)
     assert await world["FI"].attention() == []
 
 
@@ -177,7 +177,7 @@ async def test_one_parked_delivery_does_not_hold_up_the_others(world: World) -> 
     receiving = _receiving(world, WatchedEndpoint(world), receive=Faulty(world, RuntimeError()))
     assert await receiving.offer_parked() == 2
     counts = await world["FI"].counts()
-    assert (counts["quarantine"], counts["parked"], counts["inbox.recorded"]) == (1, 0, 1)
+    assert (counts["quarantine"], counts["parked"], counts["inbox.handed-over"]) == (1, 0, 1)
 
 
 async def test_parked_deliveries_wait_for_the_store(world: World) -> None:
@@ -200,7 +200,7 @@ async def test_one_that_cannot_be_decided_does_not_hold_up_the_others(world: Wor
     receiving = _receiving(world, WatchedEndpoint(world), receive=Faulty(world, CatalogueInvalid()))
     assert await receiving.offer_parked() == 2
     counts = await world["FI"].counts()
-    assert (counts["quarantine"], counts["parked"], counts["inbox.recorded"]) == (0, 1, 1)
+    assert (counts["quarantine"], counts["parked"], counts["inbox.handed-over"]) == (0, 1, 1)
 
 
 async def test_what_stays_undecided_calls_a_person_until_it_is_decided(world: World) -> None:

@@ -214,7 +214,7 @@ async def test_a_message_under_an_id_of_ours_is_taken_as_its_authors(world: Worl
         procedure=view.row.ref, parents=view.heads, case_ref=view.row.case_ref, id=request.message,
     )  # fmt: skip
     assert await asked.send(entry) == "recorded"
-    assert [receipt.kind for receipt in await _about(world["EE"], entry, FI)] == ["delivered"]
+    assert [receipt.kind for receipt in await _about(world["EE"], entry, FI)] == ["delivered", "handed-over"]
     assert (await world["EE"].view(request.procedure)).state == "ACKNOWLEDGED"
 
 
@@ -224,8 +224,8 @@ async def test_a_message_whose_parents_are_missing_has_a_receipt_that_its_author
     """Nothing is placed, so the receipt states neither heads nor a digest; one that did would be refused whole."""
     entry = asking.message("request.json", parents=(NOWHERE,))
     assert await asking.send(entry) == "recorded"
-    (receipt,) = await _about(world["FI"], entry)
-    assert (receipt.heads, receipt.record_digest) == ((), None)
+    for receipt in await _about(world["FI"], entry):
+        assert (receipt.heads, receipt.record_digest) == ((), None)
     await world.settle()
     assert set(world["EE"].outcomes) == {"receipts"}
     assert await world["EE"].attention() == ["strange-receipt"]  # a message that Estonia's node never made

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -34,16 +35,16 @@ def _desk(country: Country, wake: Callable[[], None]) -> Desk:
     )  # fmt: skip
 
 
-def _engine(country: Country, world: World, ring: Callable[[str], Callable[[], None]]) -> Engine:
+def _engine(country: Country, world: World, ring: Callable[[str], Callable[[], None]], adapter: Any = None) -> Engine:
     return wire_engine(
         country.desk,
         transport=world.network.endpoint(country.us),
         keys=Keys(vault=FileVault(country.us, country.keys), compute=InlineCompute()),
-        adapter_for=lambda _: None,
+        adapter_for=lambda _: adapter,
         notifier=SilentNotifier(),
         limits=LadderLimits(),
         envelope_life=timedelta(days=30),
-        rings=Rings(work=ring("work"), trust=ring("trust"), parked=ring("parked")),
+        rings=Rings(work=ring("work"), offer=ring("offer"), trust=ring("trust"), parked=ring("parked")),
         tally=KeptTally(),
     )
 
@@ -72,6 +73,15 @@ async def test_a_delivery_wakes_the_engine(world: World) -> None:
     assert rung == ["work"]
     await engine.receive(hostile.seal(hostile.message("request.json", created=world.clock.now() + timedelta(hours=1))))
     assert rung == ["work", "trust", "work"]
+
+
+async def test_what_an_adapter_takes_wakes_the_deliverer(world: World) -> None:
+    """Only where the office has one: else there is nothing to deliver."""
+    rung, ring = _rung()
+    engine = _engine(world["FI"], world, ring, adapter=object())
+    hostile = Hostile(world["EE"], world["FI"])
+    await engine.receive(hostile.seal(hostile.message("request.json")))
+    assert rung == ["offer", "work"]
 
 
 async def test_a_newer_trust_list_wakes_what_waited_for_it(world: World) -> None:

@@ -74,7 +74,7 @@ async def test_an_adapters_own_exception_is_told_without_its_text(world: World) 
 
 async def test_one_refusal_does_not_hold_up_the_others(world: World) -> None:
     """In a batch each message has its own outcome."""
-    sent = await _arrive(world, 3)
+    sent: list[str] = []
 
     async def second_fails(message: Any) -> None:
         if message.id == sent[1]:
@@ -82,6 +82,7 @@ async def test_one_refusal_does_not_hold_up_the_others(world: World) -> None:
 
     system = System(second_fails)
     world["FI"].adapters[HELSINKI] = system
+    sent += await _arrive(world, 3)
     assert await world["FI"].engine.deliver() == 3
     assert system.taken == Counter({sent[0]: 1, sent[2]: 1})
     counts = await world["FI"].counts()
@@ -112,8 +113,26 @@ async def test_a_slow_hand_over_testifies_once(world: World) -> None:
     assert [row.action for row in trail.items].count("handed-over") == 1
 
 
-async def test_a_notification_says_that_something_is_there_and_never_what(world: World) -> None:
-    """It names the country, the office and the message's id; it is sent once, when the inbox has the message."""
+async def test_what_no_adapter_takes_is_handed_over_where_it_is_recorded(world: World) -> None:
+    """The officers' inbox has it in the same transaction: both receipts are signed, and nothing is left to deliver."""
+    (message,) = await _arrive(world, 1)
+    row = await world["FI"].store.run(lambda tx: tx.inbox(CountryCode("EE"), MessageId(message)))
+    assert row is not None
+    assert (row.state, row.handed_over, row.next_at) == ("handed-over", world.clock.now(), None)
+    receipts = await world["FI"].store.read(lambda reader: reader.receipts_about(CountryCode("EE"), message))
+    assert [receipt.kind for receipt in receipts] == ["delivered", "handed-over"]
+    assert await world["FI"].engine.deliver() == 0
+
+
+@pytest.mark.parametrize("served", [False, True])
+async def test_a_notification_says_that_something_is_there_and_never_what(world: World, served: bool) -> None:
+    """It names the country, the office and the message's id; it is sent once, when inbox or adapter has the message."""
+
+    async def takes(message: Any) -> None:
+        assert world["FI"].notifier.told == []
+
+    if served:
+        world["FI"].adapters[HELSINKI] = System(takes)
     (message,) = await _arrive(world, 1)
     await world["FI"].engine.deliver()
     await world["FI"].engine.deliver()
@@ -126,7 +145,7 @@ async def test_a_notification_says_that_something_is_there_and_never_what(world:
 async def test_an_adapter_that_hangs_has_failed(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The other messages of the batch are handed over; the one that hangs stays owed and is tried again."""
     monkeypatch.setattr("broker.flows.deliver.HAND_OVER_SECONDS", 0.05)
-    sent = await _arrive(world, 3)
+    sent: list[str] = []
 
     async def second_hangs(message: Any) -> None:
         if message.id == sent[1]:
@@ -134,6 +153,7 @@ async def test_an_adapter_that_hangs_has_failed(world: World, monkeypatch: pytes
 
     system = System(second_hangs)
     world["FI"].adapters[HELSINKI] = system
+    sent += await _arrive(world, 3)
     async with asyncio.timeout(BOUND_SECONDS):
         assert await world["FI"].engine.deliver() == 3
     assert system.taken == {sent[0]: 1, sent[2]: 1}

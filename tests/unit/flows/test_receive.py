@@ -134,7 +134,7 @@ async def test_what_was_set_aside_is_not_decided_again(world: World, hostile: Ho
     assert await world["FI"].engine.receive(delivery) == "repeat"
     await world.settle()
     counts = await world["FI"].counts()
-    assert (counts["quarantine"], counts.get("inbox.recorded", 0)) == (1, 0)
+    assert (counts["quarantine"], counts.get("inbox.handed-over", 0)) == (1, 0)
     assert world.network.published == []
 
 
@@ -150,9 +150,9 @@ async def test_the_same_message_sealed_anew_is_answered_again(world: World, host
     """Other bytes around a known message bring the stored receipt again and no second entry."""
     entry = hostile.message("request.json")
     assert [await hostile.send(entry), await hostile.send(entry)] == ["recorded", "repeat"]
-    assert (await world["FI"].counts())["inbox.recorded"] == 1
+    assert (await world["FI"].counts())["inbox.handed-over"] == 1
     page = await world["FI"].store.read(lambda reader: reader.receipts_about(EE, entry.id))
-    assert [receipt.kind for receipt in page] == ["delivered"]
+    assert [receipt.kind for receipt in page] == ["delivered", "handed-over"]
 
 
 async def test_what_was_taken_is_counted(world: World) -> None:

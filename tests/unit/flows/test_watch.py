@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -18,6 +19,18 @@ FI = CountryCode("FI")
 HELSINKI = AuthorityId("helsinki-wellbeing-services")
 
 
+class _System:
+    """A national system that takes everything."""
+
+    manifest: Any = None
+
+    async def deliver(self, message: Any) -> None: ...
+
+    async def run(self, context: Any) -> None: ...
+
+    async def close(self) -> None: ...
+
+
 async def _looked(world: World, hours: float) -> list[str]:
     world.clock.advance(hours * HOUR)
     await world["EE"].engine.watch()
@@ -27,6 +40,7 @@ async def _looked(world: World, hours: float) -> list[str]:
 
 async def test_a_delivered_message_that_nobody_takes_is_overdue(world: World) -> None:
     """Twelve hours after delivery the sender is told once, after a day to telephone; the hand-over closes both."""
+    world["FI"].adapters[HELSINKI] = _System()
     request = await world["EE"].submit("request.json")
     await world["EE"].step()
     for delivery in world.network.waiting[FI]:
