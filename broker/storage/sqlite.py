@@ -6,13 +6,15 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
-from sqlalchemy import Engine, QueuePool, create_engine, event
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 
 from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
@@ -78,6 +80,7 @@ class SqliteStore:
         self._reading = sqlite_engine(path, read_only=True, connections=_READERS)
         self._writer = GroupCommit(self._writing, us)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
+        self._idle: SimpleQueue[Connection] = SimpleQueue()  # reading connections stay open between two reads
         self._closed = False
 
     async def run(self, fn: Callable[[Transaction], T]) -> T:
@@ -103,19 +106,41 @@ class SqliteStore:
         self._closed = True
         await asyncio.to_thread(self._writer.close)
         await asyncio.to_thread(self._readers.shutdown)
+        with suppress(Empty):
+            while True:
+                self._idle.get_nowait().close()
         self._writing.dispose()
         self._reading.dispose()
 
     def _read(self, fn: Callable[[Reader], T]) -> T:
         try:
-            with self._reading.connect() as connection:
-                connection.exec_driver_sql("BEGIN")
-                try:
-                    return fn(SqlReader(Execution(connection)))
-                finally:
-                    connection.exec_driver_sql("ROLLBACK")
+            with self._view() as connection:
+                return fn(SqlReader(Execution(connection)))
         except Exception as error:
             fault = fault_of(error)
             if fault is None:
                 raise
             raise fault.error from None
+
+    @contextmanager
+    def _view(self) -> Iterator[Connection]:
+        """Lend a connection that sees what is committed now; one that does not end its view well is thrown away."""
+        try:
+            connection = self._idle.get_nowait()
+        except Empty:
+            connection = self._reading.connect()
+        try:
+            driver = cast("sqlite3.Connection", connection.connection.dbapi_connection)
+            driver.execute("BEGIN")
+            try:
+                yield connection
+            finally:
+                driver.execute("ROLLBACK")
+        except sqlite3.Error:
+            connection.invalidate()
+            connection.close()
+            raise
+        except BaseException:
+            self._idle.put(connection)
+            raise
+        self._idle.put(connection)

@@ -159,6 +159,20 @@ class RunContract:
         assert await task == (0, 0)
         assert (await store.read(lambda reader: reader.counts()))["outbox.recorded"] == 1
 
+    async def test_a_reader_that_fails_leaves_no_old_view_behind(self, store: Store) -> None:
+        """Whoever reads next, however often one raised, sees what has been committed meanwhile."""
+
+        def fails(reader: Reader) -> None:
+            reader.counts()
+            raise LookupError
+
+        for number in range(1, 9):
+            with pytest.raises(LookupError):
+                await store.read(fails)
+            await store.run(lambda tx, number=number: tx.add_procedure(procedure(number)))  # type: ignore[misc]
+            found = await store.read(lambda reader, number=number: reader.procedure(procedure_id(number), None))  # type: ignore[misc]
+            assert found is not None
+
     async def test_a_closed_store_says_so(self, store: Store) -> None:
         """After close, work is refused as unavailable, and what was promised before is kept."""
         kept = asyncio.gather(

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -212,6 +213,18 @@ async def test_reading_works_before_anything_was_written(url: str) -> None:
     store = open_store(url, us=EE)
     assert (await store.read(lambda reader: reader.counts()))["outbox.recorded"] == 0
     await store.close()
+
+
+async def test_a_reading_connection_that_breaks_is_replaced(store: Store) -> None:
+    """Only the reader that met it hears of it; the next one gets another connection."""
+
+    def breaks(reader: Any) -> None:
+        reader._db._driver.close()
+
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            await store.read(breaks)
+        assert (await store.read(lambda reader: reader.counts()))["parked"] == 0
 
 
 async def test_a_locked_file_is_unavailable(store: Store, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
