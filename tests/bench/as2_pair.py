@@ -1,10 +1,15 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""The same work by an AS2 pair: sign, encrypt, send, decrypt, verify, signed receipt, verify the receipt.
+"""The same work by an AS2 pair (pyas2lib; RSA-2048, AES-256, SHA-256, signed synchronous receipts).
 
-Runs in an environment of its own (requirements/bench-as2.lock) and prints one JSON line. Two pairs run side by side so
-that both cores are used; sender and receiver are processes joined by a pipe. Nothing is stored and no HTTP is spoken:
-what this pair leaves out, the node does.
+Runs in an environment of its own (requirements/bench-as2.lock) and prints one JSON line with two measurements:
+
+- ``protocol``: sign, encrypt, decrypt, verify, signed receipt, verify the receipt, in one thread; nothing is stored
+  and nothing is sent. Processor milliseconds per message.
+- ``whole``: what every AS2 product does besides. Two pairs of processes; the sender commits each message to an SQLite
+  table before it posts it over a kept-alive loopback HTTP connection; the receiver commits message and receipt in one
+  transaction before it answers with the receipt; the sender verifies that and commits it. All commits are synchronous
+  (WAL, ``synchronous = FULL``), as ours are. Messages per second of both pairs, and processor milliseconds per message.
 """
 
 from __future__ import annotations
@@ -12,9 +17,16 @@ from __future__ import annotations
 import json
 import multiprocessing
 import re
+import resource
+import sqlite3
 import sys
+import tempfile
 import time
+from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler
 from multiprocessing.connection import Connection
+from pathlib import Path
+from socketserver import TCPServer
 from typing import Any
 
 _SEARCH = re.search
@@ -31,6 +43,10 @@ re.search = _search  # type: ignore[assignment]
 from pyas2lib import as2  # noqa: E402
 
 re.search = _SEARCH  # type: ignore[assignment]
+
+PAIRS = 2  # one for each core
+RUNS = 4  # the lowest mean counts: what else the machine does can only add
+STOP = "/stop"
 
 
 def _identity(name: str) -> tuple[bytes, bytes]:
@@ -96,49 +112,144 @@ def _sides() -> tuple[Any, Any, Any, Any]:
     return organisations["ee"], partners["fi"], organisations["fi"], partners["ee"]
 
 
-def _receiver(pipe: Connection, organisation: Any, partner: Any) -> None:
-    while (raw := pipe.recv_bytes()) != b"stop":
-        message = as2.Message()
-        _, _, mdn = message.parse(raw, lambda _: organisation, lambda _: partner, lambda *_: False)
-        pipe.send_bytes(mdn.headers_str + b"\r\n" + mdn.content)
+class Kept:
+    """A table of what was sent or received, committed to the disk row by row."""
+
+    def __init__(self, file: Path) -> None:
+        self._connection = sqlite3.connect(file, isolation_level=None)
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute(
+            "CREATE TABLE IF NOT EXISTS kept (id TEXT, kind TEXT, raw BLOB, PRIMARY KEY (id, kind))"
+        )
+
+    def keep(self, identity: str, **raw: bytes) -> None:
+        """Commit one or several things of a message in one transaction."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        for kind, value in raw.items():
+            self._connection.execute("INSERT INTO kept VALUES (?, ?, ?)", (identity, kind, value))
+        self._connection.execute("COMMIT")
 
 
-def _pair(count: int, body: bytes, results: Any) -> None:
-    ours, them, theirs, us = _sides()
-    here, there = multiprocessing.Pipe()
-    receiver = multiprocessing.Process(target=_receiver, args=(there, theirs, us))
-    receiver.start()
-    _exchange(here, ours, them, body)  # warm up
-    started = time.perf_counter()
-    for _ in range(count):
-        _exchange(here, ours, them, body)
-    results.put((started, time.perf_counter()))
-    here.send_bytes(b"stop")
-    receiver.join()
-
-
-def _exchange(pipe: Connection, organisation: Any, partner: Any, body: bytes) -> None:
+def _built(organisation: Any, partner: Any, body: bytes) -> Any:
     message = as2.Message(organisation, partner)
     message.build(body, filename="message.json", subject="bench", content_type="application/json")
-    pipe.send_bytes(message.headers_str + b"\r\n" + message.content)
-    status, _ = as2.Mdn().parse(pipe.recv_bytes(), lambda *_: message)
+    return message
+
+
+def _answered(raw: bytes, organisation: Any, partner: Any) -> tuple[str, bytes]:
+    """Decrypt and verify a message and return its id with the signed receipt."""
+    message = as2.Message()
+    status, _, mdn = message.parse(raw, lambda _: organisation, lambda _: partner, lambda *_: False)
+    if status != "processed":
+        raise SystemExit("the AS2 message was not taken")
+    return str(message.message_id), mdn.headers_str + b"\r\n" + mdn.content
+
+
+def _check(receipt: bytes, message: Any) -> None:
+    status, _ = as2.Mdn().parse(receipt, lambda *_: message)
     if status != "processed":
         raise SystemExit(f"the AS2 receipt says {status}")
 
 
-def main() -> None:
-    """Exchange messages in two pairs and print the rate."""
-    count, size = int(sys.argv[1]), int(sys.argv[2])
+def _protocol(count: int, body: bytes) -> float:
+    """Return the processor milliseconds of one message with its receipt."""
+    ours, them, theirs, us = _sides()
+
+    def exchange() -> None:
+        message = _built(ours, them, body)
+        _check(_answered(message.headers_str + b"\r\n" + message.content, theirs, us)[1], message)
+
+    exchange()
+    means = []
+    for _ in range(RUNS):
+        started = time.process_time()
+        for _ in range(max(count // RUNS, 1)):
+            exchange()
+        means.append(1000 * (time.process_time() - started) / max(count // RUNS, 1))
+    return min(means)
+
+
+def _receiver(port: Connection, file: Path, organisation: Any, partner: Any) -> None:
+    kept = Kept(file)
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1  # answer in one write
+
+        def do_POST(self) -> None:
+            if self.path == STOP:
+                self.close_connection = True
+                raise SystemExit
+            raw = self.rfile.read(int(self.headers["Content-Length"]))
+            message, receipt = _answered(raw, organisation, partner)
+            kept.keep(message, message=raw, receipt=receipt)
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(receipt)))
+            self.end_headers()
+            self.wfile.write(receipt)
+
+        def log_message(self, *_: Any) -> None:
+            """Say nothing."""
+
+    server = TCPServer(("127.0.0.1", 0), Handler)  # http.server's own would ask for this machine's name
+    port.send(server.server_address[1])
+    server.serve_forever()
+
+
+def _pair(folder: Path, count: int, body: bytes, results: Any) -> None:
+    ours, them, theirs, us = _sides()
+    here, there = multiprocessing.Pipe()
+    receiver = multiprocessing.Process(target=_receiver, args=(there, folder / "receiver.db", theirs, us))
+    receiver.start()
+    connection, kept = HTTPConnection("127.0.0.1", here.recv()), Kept(folder / "sender.db")
+
+    def exchange() -> None:
+        message = _built(ours, them, body)
+        raw = message.headers_str + b"\r\n" + message.content
+        kept.keep(message.message_id, message=raw)
+        connection.request("POST", "/as2", raw)
+        receipt = connection.getresponse().read()
+        _check(receipt, message)
+        kept.keep(message.message_id, receipt=receipt)
+
+    exchange()  # warm up
+    started, used = time.perf_counter(), time.process_time()
+    for _ in range(count):
+        exchange()
+    ended, used = time.perf_counter(), time.process_time() - used
+    connection.request("POST", STOP, b"")
+    receiver.join()
+    spent = resource.getrusage(resource.RUSAGE_CHILDREN)  # with the receiver's start: little against its messages
+    results.put((started, ended, used + spent.ru_utime + spent.ru_stime))
+
+
+def _whole(folder: Path, count: int, body: bytes) -> dict[str, float]:
+    """Return the rate of all pairs together and the processor milliseconds of one message."""
     results: Any = multiprocessing.Queue()
-    body = b'{"x": "' + b"a" * (size - 9) + b'"}'
-    pairs = [multiprocessing.Process(target=_pair, args=(count, body, results)) for _ in range(2)]
+    pairs = []
+    for number in range(PAIRS):
+        own = folder / str(number)
+        own.mkdir()
+        pairs.append(multiprocessing.Process(target=_pair, args=(own, count, body, results)))
     for pair in pairs:
         pair.start()
     spans = [results.get(timeout=600) for _ in pairs]
     for pair in pairs:
         pair.join()
-    seconds = max(end for _, end in spans) - min(start for start, _ in spans)
-    sys.stdout.write(json.dumps({"messages": 2 * count, "seconds": seconds, "rate": 2 * count / seconds}) + "\n")
+    seconds = max(span[1] for span in spans) - min(span[0] for span in spans)
+    sent = PAIRS * count
+    return {"rate": sent / seconds, "cpu_ms": 1000 * sum(span[2] for span in spans) / sent}
+
+
+def main() -> None:
+    """Measure and print one JSON line."""
+    count, size = int(sys.argv[1]), int(sys.argv[2])
+    body = b'{"x": "' + b"a" * (size - 9) + b'"}'
+    with tempfile.TemporaryDirectory(prefix="trm-bench-as2-") as folder:
+        measured = {"protocol": {"cpu_ms": _protocol(count, body)}, "whole": _whole(Path(folder), count, body)}
+    sys.stdout.write(json.dumps(measured) + "\n")
 
 
 if __name__ == "__main__":
