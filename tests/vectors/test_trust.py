@@ -13,8 +13,10 @@ import pytest
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import TrustRule
-from tests.vectors.trust_forge import CASES, Forge, copied, published
+from tests.vectors import trust_bad_documents, trust_bad_lists, trust_good
+from tests.vectors.trust_forge import Forge, copied, published
 
+CASES = trust_bad_lists.CASES | trust_bad_documents.CASES | trust_good.CASES
 TABLES = Path(__file__).parent / "trust"
 VECTORS = [case for table in sorted(TABLES.glob("*.json")) for case in json.loads(table.read_text("utf-8"))]
 

@@ -1,0 +1,280 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Trust repositories where one rule is broken in what the federation or a member signed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from securesystemslib.signer import CryptoSigner
+from tuf.api.metadata import DelegatedRole, Delegations
+
+from broker.home import generate_keys, member_of
+from broker.testing.trust import make_officers
+from broker.trust.member_documents import encode_member, write_member
+from broker.trust.officer_keys import tuf_key
+from tests.vectors.trust_forge import EE, FI, Change, Forge, cases
+
+__all__ = ["CASES"]
+
+
+# --- the federation's list and documents ----------------------------------------------------------------------------
+
+
+def targets_expired(forge: Forge) -> None:
+    forge.change("targets", lambda targets: setattr(targets, "expires", forge.now - timedelta(days=1)))
+
+
+def targets_signed_by_too_few(forge: Forge) -> None:
+    forge.change("targets", lambda targets: None, keys=forge.office.federation[:1])
+
+
+def targets_signed_by_a_member(forge: Forge) -> None:
+    forge.change("targets", lambda targets: None, keys=forge.office.members[EE])
+
+
+def targets_signed_by_the_online_key(forge: Forge) -> None:
+    forge.change("targets", lambda targets: None, keys=[forge.office.online])
+
+
+def targets_rolled_back(forge: Forge) -> None:
+    before = (forge.metadata / "1.targets.json").read_bytes()
+    forge.office.repository.suspend(EE, "A drill.", now=forge.now)
+    forge.office.publish(now=forge.now)
+    forge.look()
+    forge.announce("targets", before)
+
+
+def targets_mixed_with_an_older_one(forge: Forge) -> None:
+    before = (forge.metadata / "1.targets.json").read_bytes()
+    forge.office.repository.suspend(EE, "A drill.", now=forge.now)
+    forge.office.publish(now=forge.now)
+    forge.overwrite("2.targets.json", before)
+
+
+def targets_missing(forge: Forge) -> None:
+    forge.change("targets", lambda targets: None)
+    (forge.metadata / "2.targets.json").unlink()
+
+
+def targets_with_a_name_twice(forge: Forge) -> None:
+    forge.change("targets", lambda targets: None)
+    forge.overwrite("2.targets.json", forge.twice("2.targets.json"))
+    forge.announce("targets", (forge.metadata / "2.targets.json").read_bytes())
+
+
+def _delegate(forge: Forge, change: Change) -> None:
+    forge.change("targets", lambda targets: change(targets.delegations))
+
+
+def delegation_by_pattern(forge: Forge) -> None:
+    _delegate(forge, lambda delegations: setattr(delegations.roles["EE"], "paths", ["members/*.json"]))
+
+
+def delegation_of_another_countrys_path(forge: Forge) -> None:
+    paths = ["members/EE.json", "members/EE/profile.json", "members/FI.json"]
+    _delegate(forge, lambda delegations: setattr(delegations.roles["EE"], "paths", paths))
+
+
+def delegation_that_goes_on(forge: Forge) -> None:
+    _delegate(forge, lambda delegations: setattr(delegations.roles["EE"], "terminating", False))
+
+
+def delegation_to_no_country(forge: Forge) -> None:
+    key = tuf_key(forge.office.members[EE][0].officer)
+    role = DelegatedRole("anyone", [key.keyid], 1, terminating=True, paths=["members/SE.json"])
+    _delegate(forge, lambda delegations: delegations.roles.__setitem__("anyone", role))
+
+
+def delegation_with_a_forgeable_key(forge: Forge) -> None:
+    key = CryptoSigner.generate_ed25519().public_key
+
+    def add(delegations: Any) -> None:
+        delegations.keys[key.keyid] = key
+        delegations.roles["EE"].keyids.append(key.keyid)
+
+    _delegate(forge, add)
+
+
+def federation_speaks_for_a_member(forge: Forge) -> None:
+    forge.document("members/EE.json", write_member(forge.listed[EE]), role="targets")
+
+
+def federation_document_unnamed(forge: Forge) -> None:
+    forge.change("targets", lambda targets: targets.targets.pop("federation.json"))
+
+
+def federation_document_missing(forge: Forge) -> None:
+    forge.office.repository.suspend(EE, "A drill.", now=forge.now)
+    forge.office.publish(now=forge.now)
+    forge.document_file("federation.json", "targets").unlink()
+
+
+def _other_federation_document(forge: Forge, change: Callable[[bytes], bytes]) -> None:
+    forge.office.repository.suspend(EE, "A drill.", now=forge.now)
+    forge.office.publish(now=forge.now)
+    file = forge.document_file("federation.json", "targets")
+    file.write_bytes(change(file.read_bytes()))
+
+
+def federation_document_changed(forge: Forge) -> None:
+    _other_federation_document(forge, lambda raw: raw.replace(b"SUSPENDED", b"ACTIVE   "))
+
+
+def federation_document_shorter(forge: Forge) -> None:
+    _other_federation_document(forge, lambda raw: raw[:-1])
+
+
+def federation_document_endless(forge: Forge) -> None:
+    _other_federation_document(forge, lambda raw: raw + b" " * 1024 * 1024)
+
+
+def federation_document_of_another_form(forge: Forge) -> None:
+    forge.document("federation.json", b'{"format": "trm-federation/1", "name": "x", "members": []}', role="targets")
+
+
+def federation_document_with_a_name_twice(forge: Forge) -> None:
+    entry = b'{"status": "ACTIVE", "kind": "STATE", "reason": null}'
+    raw = b'{"format": "trm-federation/1", "name": "x", "members": {"EE": %s, "EE": %s}}' % (entry, entry)
+    forge.document("federation.json", raw, role="targets")
+
+
+def arrangements_not_json(forge: Forge) -> None:
+    forge.document("arrangements.json", b"{", role="targets")
+
+
+def catalogue_that_does_not_load(forge: Forge) -> None:
+    raw = json.dumps({"format": "trm-catalogue/1", "files": {"parts/name.json": "{}"}}).encode()
+    forge.document("catalogue.json", raw, role="targets")
+
+
+def catalogue_with_a_path_that_leads_out(forge: Forge) -> None:
+    raw = json.dumps({"format": "trm-catalogue/1", "files": {"parts/../../../home/trm/x.json": "{}"}}).encode()
+    forge.document("catalogue.json", raw, role="targets")
+
+
+# --- a member's list and documents ----------------------------------------------------------------------------------
+
+
+def member_signed_by_too_few(forge: Forge) -> None:
+    forge.change("EE", lambda targets: None, keys=forge.office.members[EE][:1])
+
+
+def member_signed_by_another_member(forge: Forge) -> None:
+    forge.change("EE", lambda targets: None, keys=forge.office.members[FI])
+
+
+def member_signed_by_the_federation(forge: Forge) -> None:
+    forge.change("EE", lambda targets: None, keys=forge.office.federation)
+
+
+def member_signed_by_replaced_officers(forge: Forge) -> None:
+    new = make_officers("EE", 3, label="new officer")
+    keys = {key.officer.keyid: tuf_key(key.officer) for key in new}
+
+    def replaced(delegations: Delegations) -> None:
+        delegations.keys |= keys
+        assert delegations.roles is not None
+        delegations.roles["EE"].keyids = list(keys)
+
+    _delegate(forge, replaced)
+
+
+def member_list_expired(forge: Forge) -> None:
+    forge.change("EE", lambda targets: setattr(targets, "expires", forge.now - timedelta(days=1)))
+
+
+def member_list_missing(forge: Forge) -> None:
+    forge.update()
+    (forge.metadata / "2.EE.json").unlink()
+
+
+def member_list_changed(forge: Forge) -> None:
+    forge.update()
+    forge.overwrite("2.EE.json", (forge.metadata / "1.EE.json").read_bytes())
+
+
+def member_list_not_json(forge: Forge) -> None:
+    forge.overwrite("2.EE.json", b"not JSON")
+    forge.announce("EE", b"not JSON", version=2)
+
+
+def member_list_is_another_members(forge: Forge) -> None:
+    raw = (forge.metadata / "1.FI.json").read_bytes()
+    forge.overwrite("2.EE.json", raw)
+    forge.announce("EE", raw, version=2)
+
+
+def member_list_of_another_version(forge: Forge) -> None:
+    raw = (forge.metadata / "1.EE.json").read_bytes()
+    forge.overwrite("2.EE.json", raw)
+    forge.announce("EE", raw, version=2)
+
+
+def member_delegates_on(forge: Forge) -> None:
+    key = tuf_key(forge.office.members[EE][0].officer)
+    role = DelegatedRole("FI", [key.keyid], 1, terminating=True, paths=["members/FI.json"])
+    forge.change("EE", lambda ee: setattr(ee, "delegations", Delegations({key.keyid: key}, {"FI": role})))
+
+
+def member_signs_another_countrys_document(forge: Forge) -> None:
+    forge.document("members/FI.json", write_member(forge.listed[FI]), role="EE")
+
+
+def member_document_missing(forge: Forge) -> None:
+    forge.update()
+    forge.document_file("members/EE.json", "EE").unlink()
+
+
+def member_document_swapped(forge: Forge) -> None:
+    forge.update()
+    forge.document_file("members/EE.json", "EE").write_bytes(write_member(forge.listed[FI]))
+
+
+def member_document_endless(forge: Forge) -> None:
+    forge.update()
+    file = forge.document_file("members/EE.json", "EE")
+    file.write_bytes(file.read_bytes() + b" " * 1024 * 1024)
+
+
+def member_document_of_another_country(forge: Forge) -> None:
+    forge.document("members/EE.json", write_member(forge.listed[FI]), role="EE")
+
+
+def member_document_with_a_name_twice(forge: Forge) -> None:
+    raw = write_member(forge.listed[EE]).replace(b'"authorities": []', b'"authorities": [], "authorities": []')
+    forge.document("members/EE.json", raw, role="EE")
+
+
+def member_document_not_utf8(forge: Forge) -> None:
+    forge.document("members/EE.json", b'{"country": "\xff"}', role="EE")
+
+
+def member_document_with_an_unknown_member(forge: Forge) -> None:
+    raw = json.dumps({**encode_member(forge.listed[EE]), "trusted": True}).encode()
+    forge.document("members/EE.json", raw, role="EE")
+
+
+def member_profile_not_json(forge: Forge) -> None:
+    forge.document("members/EE/profile.json", b"{", role="EE")
+
+
+def member_claims_another_members_key(forge: Forge) -> None:
+    keys = (*forge.listed[EE].keys, forge.listed[FI].keys[0])
+    forge.office.set(replace(forge.listed[EE], keys=keys), now=forge.now)
+    forge.office.publish(now=forge.now)
+
+
+def two_members_claim_one_new_key(forge: Forge) -> None:
+    new = member_of(EE, generate_keys(), now=forge.now, authorities=(), messages={}).keys[0]
+    for country in (EE, FI):
+        member = forge.listed[country]
+        forge.office.set(replace(member, keys=(*member.keys, new)), now=forge.now)
+    forge.office.publish(now=forge.now)
+
+
+CASES = cases(globals())
