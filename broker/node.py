@@ -70,7 +70,7 @@ class Node:
         self._compute = ThreadCompute(self.settings.compute_threads)
         self._stopping = asyncio.Event()
         self._bells = bells
-        self._warnings = warnings or {}
+        self.warnings = warnings or {}  # what health does not fail for, but needs a person soon
         self._adapters = Adapters(place_adapters(self.settings), desk=office, metrics=self.metrics)
         self._notifier = LogNotifier(Log("notify"), self.metrics)
         engine = self._build_engine()
@@ -187,7 +187,7 @@ class Node:
                 ledger=office.ledger,
                 clock=office.clock,
                 checks=lambda: self.checks,
-                warnings=self._warnings,
+                warnings=self.warnings,
             ),
             "announce": Announce(store=office.store, notifier=self._notifier),
         }
@@ -251,7 +251,8 @@ def build(settings: Settings, vault: FileVault) -> Node:
     bells = Bells(LOOPS)
     office = open_office(settings, wake=lambda: bells.ring("dispatch"))
     transport, warnings = _transport(office)
-    return Node(office, vault, transport, bells, warnings=warnings)
+    catalogue = {AttentionCode.CATALOGUE: lambda: _newer_catalogue(office)}
+    return Node(office, vault, transport, bells, warnings={**warnings, **catalogue})
 
 
 def _transport(office: Office) -> tuple[Transport, Mapping[AttentionCode, Callable[[], str | None]]]:
@@ -270,6 +271,13 @@ def _transport(office: Office) -> tuple[Transport, Mapping[AttentionCode, Callab
     if settings.spool_folder is None:
         raise RuntimeError("the settings were checked")
     return SpoolTransport(settings.spool_folder, settings.country, office.clock), {}
+
+
+def _newer_catalogue(office: Office) -> str | None:
+    """A running node keeps the catalogue that it began with: API, metrics and open checks are all built on one."""
+    if office.trust.current().catalogue == office.signed_catalogue:
+        return None
+    return "The trust list names another message catalogue than the node began with: restart the node to use it."
 
 
 def _token_verifier(office: Office) -> TokenVerifier:

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from broker.api.local_issuer import LocalIssuer
-from broker.schema_files import load_catalogue
+from broker.core.ids import Digest
 from broker.settings import Settings
 from broker.storage import migrate, open_store
 from broker.system import SystemClock, SystemIds
-from broker.trust.opening import open_trust
+from broker.trust.opening import open_catalogue, open_trust
 from broker.wiring import Desk, wire_desk
 
 __all__ = ["Office", "local_issuer", "open_office"]
@@ -27,6 +27,7 @@ class Office(Desk):
     """A desk with the settings it was opened from."""
 
     settings: Settings
+    signed_catalogue: Digest | None  # what the trust list calls the catalogue here; None: it is not the list's
 
     async def close(self) -> None:
         """Release the store."""
@@ -44,22 +45,23 @@ def open_office(settings: Settings, *, wake: Callable[[], None] | None = None) -
         StoreUnavailable, DiskFull, CatalogueInvalid, TrustListInvalid: with what is wrong and where.
     """
     clock = SystemClock()
-    catalogue = load_catalogue(settings.catalogue_folder)
     ids = SystemIds()
     migrate(settings.store_url)
     store = open_store(settings.store_url, us=settings.country)
+    trust = open_trust(settings, store=store, clock=clock, ids=ids)
+    catalogue, signed = open_catalogue(settings)
     desk = wire_desk(
         settings.country,
         store=store,
         catalogue=catalogue,
-        trust=open_trust(settings, store=store, clock=clock, ids=ids),
+        trust=trust,
         trust_grace=timedelta(days=settings.trust.grace_days),
         clock=clock,
         ids=ids,
         wake=wake or _nobody_waits,
         soon=timedelta(hours=settings.ladder.deadline_soon_hours),
     )
-    return Office(settings=settings, **{name: getattr(desk, name) for name in Desk.__slots__})
+    return Office(settings=settings, signed_catalogue=signed, **{name: getattr(desk, name) for name in Desk.__slots__})
 
 
 def local_issuer(settings: Settings) -> LocalIssuer:

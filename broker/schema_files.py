@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from types import MappingProxyType
 
 from broker.catalogue import Catalogue
 from broker.catalogue.labels import Labels, Translation, read_translation
@@ -21,13 +23,17 @@ _PROFILES = "profiles/"
 _APART = frozenset({_LABELS, _PROFILES})  # no node needs them for its messages: read one by one when they are asked for
 
 
-def load_catalogue(folder: Path | None = None) -> Catalogue:
+def load_catalogue(folder: Path | None = None, earlier: Mapping[str, bytes] = MappingProxyType({})) -> Catalogue:
     """Return the catalogue of a folder; without one, of this program's own schemas.
+
+    Args:
+        folder: laid out as ``schemas/``.
+        earlier: procedure tables of other catalogues, which open procedures may still be governed by.
 
     Raises:
         CatalogueInvalid: the folder cannot be read or holds a schema that cannot be used.
     """
-    return Catalogue.from_files(read_schema_files(folder))
+    return Catalogue.from_files(read_schema_files(folder), earlier)
 
 
 def read_schema_files(folder: Path | None = None) -> dict[str, bytes]:

@@ -168,8 +168,9 @@ class Settings(BaseSettings):
         unit="table", shown="`trust/repository` in the home folder, 14 days",
     )  # fmt: skip
     catalogue_folder: _OptionalPath = _setting(
-        None, "Folder with message schemas and procedure tables, instead of the shipped ones.", unit="path"
-    )
+        None, "Folder with message schemas and procedure tables, instead of the shipped ones; "
+        "used where the trust list names no catalogue.", unit="path",
+    )  # fmt: skip
     passphrase_file: str | None = _setting(
         None,
         "Where the vault's passphrase comes from: a file, `fd:N`, `credential:NAME` (systemd) or `prompt`; "

@@ -31,6 +31,7 @@ __all__ = [
     "CodeList",
     "definition_name",
     "read_bundle",
+    "read_tables",
     "self_contained",
 ]
 
@@ -170,19 +171,32 @@ def _code_list(path: str, data: Schema) -> CodeList:
     )
 
 
+def read_tables(files: Mapping[str, bytes]) -> dict[Digest, ProcedureTable]:
+    """Return the tables of these files by their digests; several versions of one procedure may be among them.
+
+    Raises:
+        CatalogueInvalid: a file is not JSON, or its table contradicts itself; ``where`` names it.
+    """
+    return {table.digest: table for table in (_table(path, _parse(path, raw)) for path, raw in files.items())}
+
+
 def _tables(files: Mapping[str, Schema]) -> dict[Digest, ProcedureTable]:
     tables: dict[Digest, ProcedureTable] = {}
     named: set[tuple[str, SchemaVersion]] = set()
     for path, data in files.items():
-        try:
-            table = parse_table(data)
-        except CatalogueInvalid as error:
-            raise CatalogueInvalid(error.detail, where=f"{path}#{error.where or ''}") from None
+        table = _table(path, data)
         if (table.procedure, table.version) in named:
             raise CatalogueInvalid("Two tables have this procedure and version.", where=path)
         named.add((table.procedure, table.version))
         tables[table.digest] = table
     return tables
+
+
+def _table(path: str, data: Schema) -> ProcedureTable:
+    try:
+        return parse_table(data)
+    except CatalogueInvalid as error:
+        raise CatalogueInvalid(error.detail, where=f"{path}#{error.where or ''}") from None
 
 
 def _references(schema: Any, where: str = "") -> Iterator[tuple[str, str]]:

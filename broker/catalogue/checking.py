@@ -11,7 +11,16 @@ from typing import Any, Self
 
 import jsonschema_rs
 
-from broker.catalogue.bundle import DEFINITIONS, HEADER, SUBMISSION, Bundle, CodeList, read_bundle, self_contained
+from broker.catalogue.bundle import (
+    DEFINITIONS,
+    HEADER,
+    SUBMISSION,
+    Bundle,
+    CodeList,
+    read_bundle,
+    read_tables,
+    self_contained,
+)
 from broker.catalogue.explaining import Problem, problems
 from broker.catalogue.families import SHARED
 from broker.catalogue.labels import english_labels
@@ -60,8 +69,13 @@ class _Compiled:
 class Catalogue:
     """Message schemas, code lists and procedure tables of one bundle. Built by `from_files`."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, earlier: Mapping[Digest, ProcedureTable] = MappingProxyType({})) -> None:
+        """Args:
+        bundle: what messages are held against, and the tables that new procedures are opened by.
+        earlier: tables that are found by digest alone: a procedure is governed for life by the one it was opened by.
+        """
         self._bundle = bundle
+        self._earlier = earlier
         self._header = _compile(bundle, HEADER)
         self._submission = _compile(bundle, SUBMISSION)
         self._bodies: dict[tuple[MessageType, SchemaVersion], _Compiled] = {}  # a node meets few of all types
@@ -72,8 +86,12 @@ class Catalogue:
             self._versions[kind] = tuple(sorted(versions, key=lambda version: version.key))
 
     @classmethod
-    def from_files(cls, files: Mapping[str, bytes]) -> Self:
+    def from_files(cls, files: Mapping[str, bytes], earlier: Mapping[str, bytes] = MappingProxyType({})) -> Self:
         """Build it from the files of ``schemas/``, named by their paths below it.
+
+        Args:
+            files: of this catalogue.
+            earlier: procedure tables of other catalogues, which open procedures may still be governed by.
 
         Raises:
             CatalogueInvalid: a schema, code list or table cannot be used; ``where`` names file and place.
@@ -85,7 +103,7 @@ class Catalogue:
             unknown = bundle.documents[path].get("x-trm-bases", {}).keys() - bundle.codes["legal-basis"].codes.keys()
             if unknown:
                 raise CatalogueInvalid("x-trm-bases names a basis that is in no list.", where=f"{kind} {version}")
-        return cls(bundle)
+        return cls(bundle, MappingProxyType(read_tables(earlier)))
 
     # --- what a message must be -------------------------------------------------------------------------------------
 
@@ -289,7 +307,7 @@ class Catalogue:
 
     def table_by_digest(self, digest: Digest) -> ProcedureTable | None:
         """Return the table whose canonical bytes have that digest."""
-        return self._bundle.tables.get(digest)
+        return self._bundle.tables.get(digest) or self._earlier.get(digest)
 
     def _known(self, kind: MessageType, version: SchemaVersion) -> None:
         if kind not in self._versions:

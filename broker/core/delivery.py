@@ -309,6 +309,10 @@ class AttentionCode(StrEnum):
     PARKED = "parked", Actor.FEDERATION, "Something came that still cannot be believed; it is offered again and again."
     ADAPTER_STOPPED = "adapter-stopped", Actor.OPERATOR, "An adapter ended by a fault; it is started again."
     NODE_UNWELL = "node-unwell", Actor.OPERATOR, "One of this node's own health checks keeps failing."
+    CATALOGUE = (
+        "catalogue", Actor.OPERATOR,
+        "The federation has signed another message catalogue: restart this node, so that it speaks that version.",
+    )  # fmt: skip
     BROKER_CERTIFICATE = (
         "broker-certificate", Actor.OPERATOR,
         "This node's certificate for the message broker ends soon, or a renewed one cannot be used.",

@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broker.core.errors import BrokerError, TransportUnavailable
+from broker.core.errors import BrokerError, StoreNeedsMigration, StoreUnavailable, TransportUnavailable
 from broker.core.ids import CountryCode
 from broker.core.trust import TrustList
 from broker.doctor import judging
@@ -128,9 +128,14 @@ class _Patient:
 
     async def _catalogue(self) -> Finding:
         from broker.schema_files import load_catalogue
+        from broker.trust.opening import open_catalogue
 
-        types = load_catalogue(self._settings.catalogue_folder).types()
-        return ok("catalogue", f"{len(types)} message types are known.")
+        try:
+            catalogue, signed = open_catalogue(self._settings)
+        except (StoreNeedsMigration, StoreUnavailable):  # told by the store's own check
+            catalogue, signed = load_catalogue(self._settings.catalogue_folder), None
+        whose = "of this program" if signed is None else "that the trust list names"
+        return ok("catalogue", f"{len(catalogue.types())} message types are known, by the catalogue {whose}.")
 
     async def _tokens(self) -> Finding:
         from broker.office import local_issuer

@@ -8,7 +8,7 @@
 - No exception or text of a driver leaves this room: drivers put values into them.
 """
 
-from broker.storage.opening import keep_trust, kept_trust, open_store
+from broker.storage.opening import keep_trust, kept_trust, kept_trust_memory, open_store
 from broker.storage.schema import check, migrate
 
-__all__ = ["check", "keep_trust", "kept_trust", "migrate", "open_store"]
+__all__ = ["check", "keep_trust", "kept_trust", "kept_trust_memory", "migrate", "open_store"]

@@ -15,7 +15,7 @@ from broker.storage.postgres import PostgresStore
 from broker.storage.schema import check, exclusive, parse_url, sqlite_path
 from broker.storage.sqlite import SqliteStore
 
-__all__ = ["keep_trust", "kept_trust", "open_store"]
+__all__ = ["keep_trust", "kept_trust", "kept_trust_memory", "open_store"]
 
 
 def open_store(url: str, *, us: CountryCode) -> Store:
@@ -41,6 +41,18 @@ def kept_trust(url: str) -> TrustRow | None:
     check(url)
     with exclusive(url) as connection:
         return trust.newest(Execution(connection))
+
+
+def kept_trust_memory(url: str) -> tuple[TrustRow | None, Mapping[str, bytes]]:
+    """Return the trust list that was taken last, with what that look left; blocks for one short transaction.
+
+    Raises:
+        StoreNeedsMigration, StoreUnavailable, StoreCorrupt: it cannot be read.
+    """
+    check(url)
+    with exclusive(url) as connection:
+        db = Execution(connection)
+        return trust.newest(db), trust.memory(db)
 
 
 def keep_trust(url: str, row: TrustRow, memory: Mapping[str, bytes]) -> None:

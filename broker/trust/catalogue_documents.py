@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from broker.core import canonical
 from broker.core.errors import CatalogueInvalid, TrustListInvalid
 from broker.core.trust import TrustRule
 from broker.trust.strict import Fields, placed, read_json, write_json
@@ -18,8 +20,9 @@ from broker.trust.strict import Fields, placed, read_json, write_json
 if TYPE_CHECKING:
     from broker.catalogue import Catalogue
 
-__all__ = ["FORMAT", "load_bundle", "read_bundle_files", "write_bundle"]
+__all__ = ["FORMAT", "PROCEDURES", "load_bundle", "read_bundle_files", "tables_of", "write_bundle"]
 
+PROCEDURES = "procedures/"  # in `schemas/`, and where a node keeps the tables of earlier catalogues
 FORMAT = "trm-catalogue/1"
 _PATH = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*){1,5}\.json", re.ASCII)
 _LEFT_OUT = "examples/"  # for people, not for nodes
@@ -38,8 +41,8 @@ def write_bundle(files: Mapping[str, bytes]) -> bytes:
     return raw
 
 
-def load_bundle(raw: bytes) -> Catalogue:
-    """Return the catalogue that a document's bytes make.
+def load_bundle(raw: bytes, earlier: Mapping[str, bytes] = MappingProxyType({})) -> Catalogue:
+    """Return the catalogue that a document's bytes make, knowing the procedure tables of earlier ones besides.
 
     Raises:
         TrustListInvalid: it does not have its form, or its files do not make a catalogue; ``where`` names the file.
@@ -47,10 +50,17 @@ def load_bundle(raw: bytes) -> Catalogue:
     from broker.catalogue import Catalogue
 
     try:
-        return Catalogue.from_files(read_bundle_files(raw))
+        return Catalogue.from_files(read_bundle_files(raw), earlier)
     except CatalogueInvalid as error:
         where = f"catalogue.json: {error.where or ''}"
         raise TrustListInvalid(error.detail, where=where, rule=TrustRule.CATALOGUE) from None
+
+
+def tables_of(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return the procedure tables among a catalogue's files, each under a name that no other table has."""
+    return {
+        f"{PROCEDURES}{canonical.digest(raw)}.json": raw for path, raw in files.items() if path.startswith(PROCEDURES)
+    }
 
 
 def read_bundle_files(raw: bytes, *, where: str = "catalogue.json") -> dict[str, bytes]:

@@ -23,7 +23,7 @@ from broker.core.trust import TrustList, TrustRule
 from broker.durable import is_full
 from broker.trust import layout
 from broker.trust.arrangement_documents import read_arrangements
-from broker.trust.catalogue_documents import load_bundle
+from broker.trust.catalogue_documents import PROCEDURES, load_bundle, read_bundle_files, tables_of
 from broker.trust.federation_documents import FederationDocument, read_federation
 from broker.trust.fetching import Source
 from broker.trust.list_documents import ListDocument, MemberTexts, read_profile_of, trust_list_of
@@ -63,7 +63,7 @@ class Fetched:
     @property
     def catalogue(self) -> bytes | None:
         """The signed bundle of message schemas."""
-        return self.memory.get(_CATALOGUE_FILE)
+        return self.memory.get(layout.CATALOGUE_FILE)
 
 
 class TrustClient:
@@ -97,6 +97,7 @@ class TrustClient:
             members, troubles = reading.members(federation)
             document = reading.document(members)
             _never_back(held, document)
+            folder.keep_tables()
             return Fetched(
                 document=document, trust=trust_list_of(document), troubles=tuple(troubles), memory=folder.memory()
             )
@@ -255,19 +256,25 @@ class _Folder:
     def __init__(self, folder: Path, memory: Mapping[str, bytes]) -> None:
         self.metadata = folder / "metadata"
         self.targets = folder / "targets"
-        for part in (self.metadata / "root_history", self.targets):
+        self._before = memory.get(layout.CATALOGUE_FILE)
+        for part in (self.metadata / "root_history", self.targets, folder / PROCEDURES):
             part.mkdir(parents=True)
         for name, raw in memory.items():
             (folder / name).write_bytes(raw)
+
+    def keep_tables(self) -> None:
+        """Keep the procedure tables of a catalogue that was replaced: open procedures are governed by them for life."""
+        before, file = self._before, self.metadata.parent / layout.CATALOGUE_FILE
+        if before is None or before == file.read_bytes():
+            return
+        for name, raw in tables_of(read_bundle_files(before)).items():
+            (self.metadata.parent / name).write_bytes(raw)
 
     def memory(self) -> dict[str, bytes]:
         """Return the files by their names; the link to the newest root is made anew each time."""
         root = self.metadata.parent
         files = [file for file in root.rglob("*.json") if file.is_file() and not file.is_symlink()]
         return {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
-
-
-_CATALOGUE_FILE = f"targets/{layout.CATALOGUE}"
 
 
 def _never_back(held: ListDocument | None, fresh: ListDocument) -> None:

@@ -9,7 +9,7 @@ from datetime import timedelta
 from broker.core.ids import CountryCode
 
 __all__ = [
-    "ARRANGEMENTS", "CATALOGUE", "FEDERATION", "LIFETIMES", "MAX_DOCUMENT", "MAX_METADATA", "ONLINE_ROLES", "ROOT", "SNAPSHOT",
+    "ARRANGEMENTS", "CATALOGUE", "CATALOGUE_FILE", "FEDERATION", "LIFETIMES", "MAX_DOCUMENT", "MAX_METADATA", "ONLINE_ROLES", "ROOT", "SNAPSHOT",
     "TARGETS", "TIMESTAMP", "lifetime", "member_path", "member_paths", "owner_of", "profile_path",
 ]  # fmt: skip
 
@@ -19,6 +19,7 @@ ONLINE_ROLES = (SNAPSHOT, TIMESTAMP)
 FEDERATION = "federation.json"
 ARRANGEMENTS = "arrangements.json"
 CATALOGUE = "catalogue.json"
+CATALOGUE_FILE = f"targets/{CATALOGUE}"  # what a node keeps of its last look holds it under this name
 
 LIFETIMES = {
     ROOT: timedelta(days=400),
