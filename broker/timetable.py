@@ -182,7 +182,10 @@ def _events(reader: Reader, book: Book, folded: Folded, messages: Mapping[Digest
 
 def _happened(table: ProcedureTable, entry: RecordEntry, mark: Mark) -> bool:
     act = table.acts.get(entry.act)
-    return mark is Mark.EFFECT or (mark is Mark.ALARM and act is not None and act.kind is ActKind.FACT)
+    told = act is not None and (
+        act.kind is ActKind.FACT or act.irreversible
+    )  # a child that left is on the way all the same
+    return mark is Mark.EFFECT or (mark is Mark.ALARM and told)
 
 
 def _said(reader: Reader, table: ProcedureTable, message: MessageRow, act: str) -> dict[str, Any]:

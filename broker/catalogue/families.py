@@ -4,7 +4,8 @@
 
 - A table's act without a file of its own in ``messages/<procedure>/`` is the shared act of that name: its schema is the
   reference to ``parts/acts/<act>/<version>.json``, here written out as the message schema that it stands for.
-- A message schema without ``x-trm-bases`` rests on the bases of its procedure's newest table.
+- A message schema without ``x-trm-bases`` rests on the bases of its procedure's newest table; what the table says of a
+  basis (exemptions, notice only) holds for every message on it.
 - Messages of a procedure without a subject reach no part about a person, no sealed part and no long text (E-1).
 - A part marked ``x-trm-special`` (health, place of shelter …) is reached as what a sealed part holds, and no other way.
 """
@@ -39,8 +40,10 @@ def complete(documents: Mapping[str, Schema], tables: Iterable[ProcedureTable]) 
             found.update(_derived(found, table, name))
     for path, data in found.items():
         table_of = newest.get(str(data.get("x-trm-type", "")).split(".", 1)[0])
-        if path.startswith("messages/") and table_of is not None and "x-trm-bases" not in data:
-            found[path] = {**data, "x-trm-bases": _bases(table_of)}
+        if path.startswith("messages/") and table_of is not None:
+            known = _bases(table_of)
+            stated = data.get("x-trm-bases", {code: {} for code in known})
+            found[path] = {**data, "x-trm-bases": {code: {**known.get(code, {}), **stated[code]} for code in stated}}
     return found
 
 

@@ -7,7 +7,8 @@
   Where that act came several times the newest one counts; an act of `until` that stands later in the record settles it.
 - It is counted in the requested side's calendar and time zone (`Calendar`; DESIGN: record of a procedure).
 - Questions, incompleteness and holidays of the requesting side stop no clock (CASEWORK C-13). Only an act that the table
-  names extends one: by its own side, in time, once, where the message names this deadline.
+  names extends one: by its own side, in time, once, where the message names this deadline. An act may put another
+  deadline in its place: a delay announces a new arrival (CASEWORK C-20).
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ class Deadline:
     stated_at: str | None  # JSON pointer below the body, with STATED
     by: Role  # who must act
     until: tuple[str, ...]  # acts of that side that settle it
+    replaced_by: tuple[str, ...]  # acts of either side with a deadline of their own that takes its place
     limit: Limit
     extension: Extension | None
     before: bool  # counted back from its start
@@ -213,6 +215,8 @@ def _running(deadline: Deadline, events: Sequence[Event], *, ended: bool, calend
     else:
         return None
     later = events[position + 1 :]
+    if any(event.act in deadline.replaced_by for event in later):
+        return None
     due = calendar.end(start, deadline.limit, before=deadline.before, ends_on_date=deadline.ends_on_date)
     extension = deadline.extension
     extended = extension is not None and any(_extends(event, deadline, extension, due) for event in later)
@@ -252,7 +256,7 @@ def _extended(
 # --- reading a table's deadline -------------------------------------------------------------------------------------
 
 _REQUIRED = {"id", "title", "from_event", "until", "limit", "kind", "source", "silence"}
-_KNOWN = _REQUIRED | {"at", "basis", "before", "by", "ends_on_date", "extension", "urgency", "verified"}
+_KNOWN = _REQUIRED | {"at", "basis", "before", "by", "ends_on_date", "extension", "replaced_by", "urgency", "verified"}
 _URGENCIES = {"IMMEDIATE", "URGENT", "PRIORITY", "ROUTINE"}
 _LONGEST = 3660  # of any unit
 
@@ -285,6 +289,7 @@ def parse_deadline(data: Any, where: str) -> Deadline:
         stated_at=stated_at,
         by=by,
         until=_texts(data["until"], f"{where}/until"),
+        replaced_by=_texts(data.get("replaced_by", []), f"{where}/replaced_by"),
         limit=_limit(data["limit"], f"{where}/limit"),
         extension=_extension(data.get("extension"), f"{where}/extension"),
         before=_flag(data.get("before", False), f"{where}/before"),

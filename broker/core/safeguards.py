@@ -12,35 +12,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 from broker.core.errors import SafeguardBlocked, SafeguardHeld
 from broker.core.ids import CountryCode
 from broker.core.messages import Body, ClearedMessage, ValidMessage
+from broker.core.movement import MOVEMENT_RULES
 from broker.core.procedures import ALARM_CLOSED
+from broker.core.reasons import Level, Reason, Rule, block, hold
 
 __all__ = ["Blocked", "Cleared", "Decision", "Held", "Level", "Reason", "clear", "decide"]
-
-
-class Level(StrEnum):
-    """What a rule's finding does to a message."""
-
-    HOLD = "hold"
-    BLOCK = "block"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reason:
-    """Why a rule holds or blocks, and where; without any value of the message."""
-
-    rule: str  # R-01 …
-    code: str  # stable
-    level: Level
-    where: str  # JSON pointer into the body
-    text: str  # one sentence for officers of this node
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +48,6 @@ class Blocked:
 
 
 Decision = Cleared | Held | Blocked
-Rule = Callable[[Body, CountryCode], Iterator[Reason]]
 
 
 def decide(message: ValidMessage) -> Decision:
@@ -166,12 +148,12 @@ def _judge(claim: _Claim, country: CountryCode, *, serious: bool) -> Reason | No
     if claim.status == "NONE" or claim.origin_known:
         return None
     if claim.status == "NOT_RECORDED":
-        return _hold(
+        return hold(
             "R-01", "claim-not-recorded", claim.where,
             "Neither whether protection is sought or held nor the country of origin is recorded: it could be the "
             "addressee.",
         )  # fmt: skip
-    return _hold(
+    return hold(
         "R-01", "origin-not-known", claim.where,
         "There is or was a claim to protection, and the country of origin is not recorded: it could be the addressee.",
     )  # fmt: skip
@@ -180,11 +162,11 @@ def _judge(claim: _Claim, country: CountryCode, *, serious: bool) -> Reason | No
 def _to_feared(claim: _Claim) -> Reason:
     """Judge a message to a State that is feared itself; that an ordinary State of origin may be none does not help."""
     if claim.status in _NO_CLAIM:
-        return _hold(
+        return hold(
             "R-01", "feared-state", claim.where,
             "This country is recorded as feared, and no claim to protection is: clear that up before writing to it.",
         )  # fmt: skip
-    return _block(
+    return block(
         "R-01", "contact-with-feared", claim.where,
         "Persecution by this country is feared and protection was sought: there is no contact with it.",
     )  # fmt: skip
@@ -193,27 +175,27 @@ def _to_feared(claim: _Claim) -> Reason:
 def _to_origin(claim: _Claim, *, serious: bool) -> Reason | None:
     """Judge a message to a State of nationality."""
     if claim.status in _PROTECTED:
-        return _block(
+        return block(
             "R-01", "contact-with-origin", claim.where,
             "The child or a close relative seeks or holds protection: there is no contact with this country.",
         )  # fmt: skip
     if claim.status in _ENDED:
-        return _block(
+        return block(
             "R-01", "claim-would-show", claim.where,
             "This country must not learn that there was a claim to protection, and this message says so.",
         )  # fmt: skip
     if claim.status == "TEMPORARY_PROTECTION" and serious:
-        return _block(
+        return block(
             "R-01", "temporary-protection-danger", claim.where,
             "There is temporary protection and the assessment sees serious danger: there is no contact with this country.",
         )  # fmt: skip
     if claim.status == "TEMPORARY_PROTECTION":
-        return _hold(
+        return hold(
             "R-01", "temporary-protection", claim.where,
             "There is temporary protection: guardian and lawyer decide about contact with this country.",
         )  # fmt: skip
     if claim.status != "NONE":
-        return _hold(
+        return hold(
             "R-01", "claim-not-recorded", claim.where,
             "Nobody has recorded whether protection is sought or held: record it before writing to this country.",
         )  # fmt: skip
@@ -271,9 +253,9 @@ def _danger(body: Body, _: CountryCode) -> Iterator[Reason]:
         return
     answer = stated.get("value", stated).get("would_endanger")
     if answer == "YES":
-        yield _block("R-02", "would-endanger", where, "The assessment says that sending this would endanger somebody.")
+        yield block("R-02", "would-endanger", where, "The assessment says that sending this would endanger somebody.")
     elif answer != "NO":
-        yield _block("R-02", "danger-not-known", where, "The assessment does not say that sending this is safe.")
+        yield block("R-02", "danger-not-known", where, "The assessment does not say that sending this is safe.")
 
 
 # --- R-05: the child was heard, and consent or basis ------------------------------------------------------------------
@@ -283,7 +265,7 @@ def _heard(body: Body, _: CountryCode) -> Iterator[Reason]:
     """R-05; CRC 12. That the child was heard, or why not, and consent or basis, is asked for by the schema."""
     for part, answer in (("child_wish", "wants_tracing"), ("views", "wants")):
         if body.get(part, {}).get("heard", {}).get(answer) == "NO":
-            yield _hold("R-05", "child-does-not-want", f"/{part}/heard/{answer}", "The child does not want this.")
+            yield hold("R-05", "child-does-not-want", f"/{part}/heard/{answer}", "The child does not want this.")
 
 
 def _by_schema(_: Body, __: CountryCode) -> Iterator[Reason]:
@@ -291,15 +273,7 @@ def _by_schema(_: Body, __: CountryCode) -> Iterator[Reason]:
     return iter(())
 
 
-def _block(rule: str, code: str, where: str, text: str) -> Reason:
-    return Reason(rule=rule, code=code, level=Level.BLOCK, where=where, text=text)
-
-
-def _hold(rule: str, code: str, where: str, text: str) -> Reason:
-    return Reason(rule=rule, code=code, level=Level.HOLD, where=where, text=text)
-
-
-_NO_RULES = _block("R-17", "no-rules", "", "This node has no safeguard rules for this type of message.")
+_NO_RULES = block("R-17", "no-rules", "", "This node has no safeguard rules for this type of message.")
 
 _FORM: Mapping[str, Rule] = {"R-17": _by_schema}
 _REQUEST: Mapping[str, Rule] = {"R-01": _origin, "R-02": _danger, "R-05": _heard, "R-17": _by_schema}
@@ -325,6 +299,14 @@ _RULES: Mapping[str, Mapping[str, Rule]] = {
     "referral.decision": _ANSWER,
     "referral.service-report": _ANSWER,
     "referral.closure": _ANSWER,
+    "transfer.plan": {**_REQUEST, **MOVEMENT_RULES["transfer.plan"]},
+    "transfer.acceptance": _ANSWER,
+    "transfer.suspension": _FORM,
+    "transfer.pre-departure": {"R-02": _danger, **MOVEMENT_RULES["transfer.pre-departure"], "R-17": _by_schema},
+    "transfer.departure": _ANSWER,
+    "transfer.delay": _FORM,
+    "transfer.arrival": _ANSWER,
+    "transfer.not-arrived": _FORM,
     "*.acknowledgement": _FORM,
     f"*.{ALARM_CLOSED}": _FORM,
     "*.clarification": _FORM,

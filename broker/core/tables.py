@@ -155,6 +155,8 @@ def _check_deadlines(table: ProcedureTable) -> None:
         for act in deadline.until:
             if act not in table.acts or deadline.by not in {role for _, role in table.acts[act].moves}:
                 raise CatalogueInvalid("That side has no such act to settle it with.", where=f"{where}/until")
+        if not set(deadline.replaced_by) <= {other.act for other in table.deadlines}:
+            raise CatalogueInvalid("No deadline takes its place then.", where=f"{where}/replaced_by")
         if deadline.extension is not None and deadline.extension.act not in table.acts:
             raise CatalogueInvalid("No act of that name extends it.", where=f"{where}/extension/act")
 

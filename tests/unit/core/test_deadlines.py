@@ -144,6 +144,15 @@ def test_an_extension_in_another_unit_runs_on_from_the_first_end() -> None:
     assert START + timedelta(days=10) < running.due + timedelta(seconds=1) <= START + timedelta(days=10.5, seconds=1)
 
 
+def test_a_deadline_ends_when_another_takes_its_place() -> None:
+    """A delay announces a new arrival: by whichever side it comes, the first one is no longer waited for."""
+    changes = {"replaced_by": ["delay"]}
+    assert _run(ASKED, **changes) is not None
+    for side in Role:
+        assert _run(ASKED, _event("delay", 1, by=side), **changes) is None
+    assert _run(_event("delay", -1), ASKED, **changes) is not None
+
+
 def test_a_stated_day_starts_a_period_that_is_counted_back() -> None:
     """Twenty-one days before the day that the plan names."""
     arrival = date(2026, 12, 24)

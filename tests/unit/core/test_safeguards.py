@@ -292,7 +292,7 @@ def test_a_hold_is_refused_with_its_reason_and_no_value() -> None:
 
 def test_a_type_without_rules_does_not_leave() -> None:
     """What nobody has thought about is blocked."""
-    decision = decide(_message({}, kind="transfer.departure"))
+    decision = decide(_message({}, kind="nothing.known"))
     assert isinstance(decision, Blocked)
     assert decision.reasons[0].code == "no-rules"
 

@@ -181,6 +181,10 @@ REFUSED: dict[str, tuple[Callable[[dict[str, Any]], None], str]] = {
         _set("deadlines", 0, "extension", value={"act": "gone", "limit": {"weeks": 2}}),
         "/deadlines/0/extension/act",
     ),
+    "no deadline takes its place": (
+        _set("deadlines", 0, "replaced_by", value=["cancel"]),
+        "/deadlines/0/replaced_by",
+    ),
     "two deadlines share an id": (_set("deadlines", value=_data()["deadlines"] * 2), "/deadlines/1/id"),
 }
 

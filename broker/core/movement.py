@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Safeguards for moving a child to another country: the plan, and the check before departure (CASEWORK 4.4, 4.5).
+
+A plan may still have gaps, which a second person decides about; at the check before departure they are closed, or the
+child does not leave. Unknown is never read as safe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from broker.core.ids import CountryCode
+from broker.core.messages import Body
+from broker.core.reasons import Reason, Rule, block, hold
+
+__all__ = ["MOVEMENT_RULES"]
+
+_FAMILY = frozenset(
+    {"PARENTS", "STEP_PARENT", "CUSTOMARY_CAREGIVER", "ADULT_SIBLING", "KINSHIP_CARE", "UNRELATED_ADULT"}
+)
+_FAMILY_SOLUTION = frozenset({"TRANSFER_TO_FAMILY_OTHER_STATE"})
+
+
+def _is(fact: Mapping[str, Any], *codes: str) -> bool:
+    """Whether a fact has one of these values, or does not apply; unknown and withheld are neither."""
+    return "not_applicable" in fact or fact.get("value") in codes
+
+
+def _carers(part: Body, at: str) -> Iterator[Reason]:
+    """R-04: identity and safety of each carer are found; S004:1238, AMMR 25. No release for a transfer."""
+    carers = part["carers"]
+    for position, carer in enumerate(carers.get("value", ())):
+        where = f"{at}/carers/value/{position}"
+        if carer["identity"].get("value") != "FOUND" or carer["safety"].get("value") != "SAFE":
+            yield block(
+                "R-04", "carer-not-verified", where, "Nobody has found that this carer is who is said, safe and able."
+            )
+    if "value" not in carers and "not_applicable" not in carers:
+        yield block("R-04", "carers-not-known", f"{at}/carers", "It is not said who verified the carers.")
+
+
+def _family(body: Body, _: CountryCode) -> Iterator[Reason]:
+    yield from _carers(body, "")
+    cared_by_family = body["care"]["kind"] in _FAMILY or body["durable_solution"] in _FAMILY_SOLUTION
+    if cared_by_family and "not_applicable" in body["carers"]:
+        yield block("R-04", "carers-not-known", "/carers", "It is not said who verified the carers.")
+
+
+def _guardians(part: Body, at: str) -> Iterator[Reason]:
+    """R-06: here and there, without a conflict of interest; ATD 16(3), AMMR 23(5)."""
+    for name in ("guardian", "guardian_there"):
+        guardian = part[name].get("value")
+        if guardian is None:
+            yield block(
+                "R-06", "guardian-missing", f"{at}/{name}", "The child has no guardian on this side of the move."
+            )
+        elif guardian.get("conflict_declared_absent", {}).get("value") != "YES":
+            yield block(
+                "R-06", "conflict-not-excluded", f"{at}/{name}", "The guardian has not declared to be without conflict."
+            )
+
+
+def _heard(part: Body, at: str) -> Iterator[Reason]:
+    """R-05, for a move: the child was heard; CRC 12."""
+    heard = part["views"].get("heard")
+    if heard is None:
+        yield block("R-05", "child-not-heard", f"{at}/views", "The child was not heard about the move.")
+    elif heard["wants"] == "NO":
+        yield hold("R-05", "child-does-not-want", f"{at}/views/heard/wants", "The child does not want this.")
+
+
+def _protection(part: Body, at: str, *, asked_for: bool) -> Iterator[Reason]:
+    """R-27: no removal while identification is open or the reflection period runs; CETS197 10(2), 13(1)."""
+    for name in ("identification_open", "reflection_running"):
+        if part[name].get("value") == "YES" and not asked_for:
+            yield block("R-27", "protected-from-removal", f"{at}/{name}", "The child must not be moved in this time.")
+        elif not _is(part[name], "NO"):
+            yield hold("R-27", "protection-open", f"{at}/{name}", "It is not certain that the child may be moved yet.")
+
+
+def _remedy(part: Body, at: str) -> Iterator[Reason]:
+    """R-28: a remedy or an objection is pending; S004:194, 1055."""
+    if part["remedy"] == "OPEN_SUSPENSIVE":
+        yield block("R-28", "remedy-open", f"{at}/remedy", "A legal remedy suspends the move.")
+    elif part["remedy"] == "UNKNOWN":
+        yield hold("R-28", "remedy-not-known", f"{at}/remedy", "It is not known whether a legal remedy is open.")
+    if not _is(part["objection_open"], "NO"):
+        yield hold("R-28", "objection-open", f"{at}/objection_open", "An objection is not answered in writing yet.")
+
+
+def _proceedings(part: Body, at: str) -> Iterator[Reason]:
+    """R-29: each of the proceedings is taken care of before the child leaves; CETS197 16(2)."""
+    proceedings = part["proceedings"]
+    if "value" not in proceedings and "not_applicable" not in proceedings:
+        yield hold("R-29", "proceedings-not-known", f"{at}/proceedings", "It is not known which proceedings there are.")
+    for position, item in enumerate(proceedings.get("value", ())):
+        if "value" not in item["arrangement"] and "not_applicable" not in item["arrangement"]:
+            where = f"{at}/proceedings/value/{position}/arrangement"
+            yield hold(
+                "R-29", "proceedings-not-arranged", where, "How the child takes part after leaving is not settled."
+            )
+
+
+def _lawyer(part: Body, at: str) -> Iterator[Reason]:
+    """R-42: legal assistance before a transfer; S004:507, ATD 15."""
+    if part["lawyer"]["status"] != "NAMED":
+        yield hold("R-42", "no-lawyer", f"{at}/lawyer/status", "The child has no lawyer.")
+
+
+def _consented(body: Body, _: CountryCode) -> Iterator[Reason]:
+    """R-07: refused or withdrawn consent is no plan's ground; what is still asked for may be planned."""
+    if body["standing"] in {"CONSENT_REFUSED", "CONSENT_WITHDRAWN", "CONSENT_LAPSED", "CONSENT_OVERDUE_NO_REPLY"}:
+        yield block(
+            "R-07", "no-consent", "/standing", "The receiving State has not consented, and silence is no consent."
+        )
+
+
+def _plan_standing(body: Body, _: CountryCode) -> Iterator[Reason]:
+    yield from _remedy(body, "")
+
+
+def _check_family(body: Body, _: CountryCode) -> Iterator[Reason]:
+    yield from _carers(body["is_it_safe"], "/is_it_safe")
+
+
+def _check_heard(body: Body, _: CountryCode) -> Iterator[Reason]:
+    yield from _heard(body["knows_and_wants"], "/knows_and_wants")
+
+
+def _check_guardians(body: Body, _: CountryCode) -> Iterator[Reason]:
+    yield from _guardians(body["who_is_there"], "/who_is_there")
+
+
+def _check_assessed(body: Body, _: CountryCode) -> Iterator[Reason]:
+    """R-10: an individual assessment was done; CETS197 16(2), 16(7)."""
+    if "done" not in body["is_it_safe"]["individual_assessment"].get("value", {}):
+        yield block(
+            "R-10", "not-assessed", "/is_it_safe/individual_assessment", "Nobody has assessed this child's move."
+        )
+
+
+def _check_identity(body: Body, _: CountryCode) -> Iterator[Reason]:
+    """R-15: it is settled which child this is."""
+    if body["which_child"]["identity_settled"] != "YES":
+        yield hold(
+            "R-15", "identity-not-settled", "/which_child/identity_settled", "It is not settled who the child is."
+        )
+
+
+def _check_received(body: Body, _: CountryCode) -> Iterator[Reason]:
+    """R-11: the receiving office confirmed who meets the child, and somebody travels with the child."""
+    if "value" not in body["who_meets"]["receiving"]["confirmed_on"]:
+        where = "/who_meets/receiving/confirmed_on"
+        yield block(
+            "R-11", "receiver-not-confirmed", where, "The receiving office has not confirmed who meets the child."
+        )
+    if "value" not in body["who_is_there"]["escort"]:
+        yield hold("R-11", "no-escort", "/who_is_there/escort", "The child would travel alone.")
+
+
+def _check_removal(body: Body, _: CountryCode) -> Iterator[Reason]:
+    wants = body["knows_and_wants"]
+    givers = wants["child_consent"].get("given", {}).get("by", ())
+    asked = wants["views"].get("heard", {}).get("wants") == "YES" and {"CHILD", "GUARDIAN"} <= set(givers)
+    yield from _protection(body["is_it_safe"], "/is_it_safe", asked_for=asked)
+
+
+def _check_remedy(body: Body, _: CountryCode) -> Iterator[Reason]:
+    yield from _remedy(body["is_it_safe"], "/is_it_safe")
+
+
+def _check_proceedings(body: Body, _: CountryCode) -> Iterator[Reason]:
+    yield from _proceedings(body["is_it_safe"], "/is_it_safe")
+
+
+def _check_lawyer(body: Body, _: CountryCode) -> Iterator[Reason]:
+    yield from _lawyer(body["who_is_there"], "/who_is_there")
+
+
+MOVEMENT_RULES: Mapping[str, Mapping[str, Rule]] = {
+    "transfer.plan": {"R-04": _family, "R-07": _consented, "R-28": _plan_standing},
+    "transfer.pre-departure": {
+        "R-04": _check_family,
+        "R-05": _check_heard,
+        "R-06": _check_guardians,
+        "R-10": _check_assessed,
+        "R-11": _check_received,
+        "R-15": _check_identity,
+        "R-27": _check_removal,
+        "R-28": _check_remedy,
+        "R-29": _check_proceedings,
+        "R-42": _check_lawyer,
+    },
+}

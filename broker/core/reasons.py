@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a safeguard rule finds in a message: a reason to hold or to block it, in words for the officers of this node."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from broker.core.ids import CountryCode
+from broker.core.messages import Body
+
+__all__ = ["Level", "Reason", "Rule", "block", "hold"]
+
+
+class Level(StrEnum):
+    """What a rule's finding does to a message."""
+
+    HOLD = "hold"
+    BLOCK = "block"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """Why a rule holds or blocks, and where; without any value of the message."""
+
+    rule: str  # R-01 …
+    code: str  # stable
+    level: Level
+    where: str  # JSON pointer into the body
+    text: str  # one sentence for officers of this node
+
+
+Rule = Callable[[Body, CountryCode], Iterator[Reason]]
+
+
+def block(rule: str, code: str, where: str, text: str) -> Reason:
+    """Return a reason that no one lifts."""
+    return Reason(rule=rule, code=code, level=Level.BLOCK, where=where, text=text)
+
+
+def hold(rule: str, code: str, where: str, text: str) -> Reason:
+    """Return a reason that a second person decides about."""
+    return Reason(rule=rule, code=code, level=Level.HOLD, where=where, text=text)

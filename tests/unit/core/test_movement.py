@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What keeps a child from being moved: each gap in the plan or in the check before departure, by its rule."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, SchemaVersion
+from broker.core.messages import Header, Party, ValidMessage
+from broker.core.safeguards import Blocked, Cleared, Decision, Held, decide
+
+EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples" / "transfer"
+CHECK = json.loads((EXAMPLES / "pre-departure-six-questions.json").read_text(encoding="utf-8"))["body"]
+PLAN = json.loads((EXAMPLES / "plan-to-aunt.json").read_text(encoding="utf-8"))["body"]
+Change = Callable[[Any], object]
+
+
+def _decide(kind: str, body: Any, change: Change) -> Decision:
+    changed = copy.deepcopy(body)
+    change(changed)
+    header = Header(
+        id=MessageId("01890000-0000-7000-8000-000000000001"),
+        type=MessageType(kind),
+        version=SchemaVersion("1.0"),
+        sender=Party(country=CountryCode("EE"), authority=AuthorityId("social-insurance-board")),
+        recipient=Party(country=CountryCode("FI"), authority=AuthorityId("helsinki-wellbeing-services")),
+        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
+        exercise=False,
+        nonce="AAAAAAAAAAAAAAAAAAAAAA",
+    )
+    return decide(ValidMessage(header=header, body=changed))
+
+
+def _found(decision: Decision) -> list[tuple[str, str]]:
+    return [] if isinstance(decision, Cleared) else [(reason.rule, reason.where) for reason in decision.reasons]
+
+
+def _put(*path: str, value: Any) -> Change:
+    def change(body: Any) -> None:
+        for step in path[:-1]:
+            body = body[step]
+        body[path[-1]] = value
+
+    return change
+
+
+def _carer(**values: Any) -> Change:
+    return lambda body: body["is_it_safe"]["carers"]["value"][0].update(values)
+
+
+SAFE, KNOWS, THERE, MEETS = "is_it_safe", "knows_and_wants", "who_is_there", "who_meets"
+UNKNOWN = {"unknown": True}
+NO = {"value": "NO"}
+NOT_HEARD = {"not_heard": {"because": ["TOO_YOUNG_ASSESSED"]}}
+
+
+def _not_asked(body: Any) -> None:
+    body[KNOWS]["child_consent"] = {"coded_basis": {"code": "LEGAL_OBLIGATION", "reason": "A court decided."}}
+
+
+def _running_and_not_asked(body: Any) -> None:
+    body[SAFE]["reflection_running"] = {"value": "YES"}
+    _not_asked(body)
+
+
+BLOCKS: dict[str, tuple[Change, str, str]] = {
+    "danger": (_put("danger_assessment", "would_endanger", value="YES"), "R-02", "/danger_assessment/would_endanger"),
+    "a carer is not safe": (_carer(safety={"value": "NOT_SAFE"}), "R-04", f"/{SAFE}/carers/value/0"),
+    "a carer's safety is not known": (_carer(safety=UNKNOWN), "R-04", f"/{SAFE}/carers/value/0"),
+    "a carer may be another person": (
+        _carer(identity={"value": "CANDIDATE_FOUND"}), "R-04", f"/{SAFE}/carers/value/0",
+    ),
+    "nobody knows who verified the carers": (_put(SAFE, "carers", value=UNKNOWN), "R-04", f"/{SAFE}/carers"),
+    "the child was not heard": (_put(KNOWS, "views", value=NOT_HEARD), "R-05", f"/{KNOWS}/views"),
+    "no guardian here": (_put(THERE, "guardian", value=UNKNOWN), "R-06", f"/{THERE}/guardian"),
+    "no guardian there": (
+        _put(THERE, "guardian_there", value={"not_applicable": True}), "R-06", f"/{THERE}/guardian_there",
+    ),
+    "a conflict is not excluded": (
+        _put(THERE, "guardian", "value", "conflict_declared_absent", value=UNKNOWN), "R-06", f"/{THERE}/guardian",
+    ),
+    "not assessed": (
+        _put(SAFE, "individual_assessment", value={"value": {"not_done": {"reason": "later", "planned_on": UNKNOWN}}}),
+        "R-10", f"/{SAFE}/individual_assessment",
+    ),
+    "nobody is confirmed to meet the child": (
+        _put(MEETS, "receiving", "confirmed_on", value=UNKNOWN), "R-11", f"/{MEETS}/receiving/confirmed_on",
+    ),
+    "the reflection period runs and nobody asked": (_running_and_not_asked, "R-27", f"/{SAFE}/reflection_running"),
+    "a remedy suspends": (_put(SAFE, "remedy", value="OPEN_SUSPENSIVE"), "R-28", f"/{SAFE}/remedy"),
+}  # fmt: skip
+
+HOLDS: dict[str, tuple[Change, str, str]] = {
+    "the child does not want it": (_put(KNOWS, "views", "heard", "wants", value="NO"), "R-05", f"/{KNOWS}/views/heard/wants"),
+    "nobody travels with the child": (_put(THERE, "escort", value={"not_applicable": True}), "R-11", f"/{THERE}/escort"),
+    "it is not settled who the child is": (
+        _put("which_child", "identity_settled", value="NO"), "R-15", "/which_child/identity_settled",
+    ),
+    "identification is open, and child and guardian ask for the move": (
+        _put(SAFE, "identification_open", value={"value": "YES"}), "R-27", f"/{SAFE}/identification_open",
+    ),
+    "it is not known whether identification is open": (
+        _put(SAFE, "identification_open", value=UNKNOWN), "R-27", f"/{SAFE}/identification_open",
+    ),
+    "nobody knows of a remedy": (_put(SAFE, "remedy", value="UNKNOWN"), "R-28", f"/{SAFE}/remedy"),
+    "an objection is not answered": (
+        _put(SAFE, "objection_open", value={"value": "YES"}), "R-28", f"/{SAFE}/objection_open",
+    ),
+    "proceedings go on without an arrangement": (
+        _put(SAFE, "proceedings", "value", value=[{**CHECK[SAFE]["proceedings"]["value"][0], "arrangement": UNKNOWN}]),
+        "R-29", f"/{SAFE}/proceedings/value/0/arrangement",
+    ),
+    "nobody knows the proceedings": (_put(SAFE, "proceedings", value=UNKNOWN), "R-29", f"/{SAFE}/proceedings"),
+    "there is no lawyer": (_put(THERE, "lawyer", value={"status": "REQUESTED"}), "R-42", f"/{THERE}/lawyer/status"),
+}  # fmt: skip
+
+
+def test_a_check_with_all_answers_passes() -> None:
+    """Six questions answered well: nothing hinders, and nothing is asked twice."""
+    assert isinstance(_decide("transfer.pre-departure", CHECK, lambda _: None), Cleared)
+    assert isinstance(_decide("transfer.plan", PLAN, lambda _: None), Cleared)
+
+
+@pytest.mark.parametrize("case", BLOCKS)
+def test_no_one_lifts_what_would_hurt_the_child(case: str) -> None:
+    """The check before departure does not leave; the reason names the rule and the place."""
+    change, rule, where = BLOCKS[case]
+    decision = _decide("transfer.pre-departure", CHECK, change)
+
+    assert isinstance(decision, Blocked)
+    assert _found(decision) == [(rule, where)]
+
+
+@pytest.mark.parametrize("case", HOLDS)
+def test_a_second_person_decides_about_what_is_open(case: str) -> None:
+    """The check waits for a second person; unknown is never read as no."""
+    change, rule, where = HOLDS[case]
+    decision = _decide("transfer.pre-departure", CHECK, change)
+
+    assert isinstance(decision, Held)
+    assert _found(decision) == [(rule, where)]
+
+
+@pytest.mark.parametrize(
+    "standing", ["CONSENT_REFUSED", "CONSENT_OVERDUE_NO_REPLY", "CONSENT_LAPSED", "CONSENT_WITHDRAWN"]
+)
+def test_no_plan_is_sent_on_a_consent_that_is_none(standing: str) -> None:
+    """Silence after three months is no consent either (R-07)."""
+    decision = _decide("transfer.plan", PLAN, _put("standing", value=standing))
+
+    assert isinstance(decision, Blocked)
+    assert _found(decision) == [("R-07", "/standing")]
+
+
+def test_a_plan_to_relatives_needs_their_verification() -> None:
+    """That nobody was verified because it does not apply is true of an institution alone (R-04)."""
+    decision = _decide("transfer.plan", PLAN, _put("carers", value={"not_applicable": True}))
+    assert _found(decision) == [("R-04", "/carers")]
+
+    def institution(body: Any) -> None:
+        body.update(carers={"not_applicable": True}, durable_solution="INTEGRATION_HOST")
+        body["care"]["kind"] = "RESIDENTIAL_CARE"
+
+    assert _found(_decide("transfer.plan", PLAN, institution)) == []
+
+
+def test_what_has_happened_is_told_whatever_else_is_wrong() -> None:
+    """A delay, a missing arrival and a suspension are held up by nothing."""
+    for kind in ("transfer.delay", "transfer.not-arrived", "transfer.suspension", "transfer.withdrawal"):
+        assert isinstance(_decide(kind, {}, lambda _: None), Cleared)
