@@ -182,10 +182,9 @@ def _events(reader: Reader, book: Book, folded: Folded, messages: Mapping[Digest
 
 def _happened(table: ProcedureTable, entry: RecordEntry, mark: Mark) -> bool:
     act = table.acts.get(entry.act)
-    told = act is not None and (
-        act.kind is ActKind.FACT or act.irreversible
-    )  # a child that left is on the way all the same
-    return mark is Mark.EFFECT or (mark is Mark.ALARM and told)
+    if mark is not Mark.ALARM or act is None:
+        return mark is Mark.EFFECT
+    return act.kind is ActKind.FACT or act.irreversible  # a child that left is on the way, whatever stopped it
 
 
 def _said(reader: Reader, table: ProcedureTable, message: MessageRow, act: str) -> dict[str, Any]:

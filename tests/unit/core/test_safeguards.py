@@ -312,11 +312,13 @@ def test_an_answer_passes_the_danger_test_too(kind: str, danger: str, outcome: t
 
 def test_every_casework_type_that_ships_has_rules() -> None:
     """No schema ships whose messages could not be judged."""
+    shown = {data["type"]: data["body"] for data in (json.loads(path.read_text("utf-8")) for path in EXAMPLES)}
     for folder in (ROOT / "messages").glob("*/*/"):
         kind = f"{folder.parent.name}.{folder.name}"
         if folder.parent.name not in {"node", "header"}:
-            decision = decide(_message(_body(), kind=kind))
-            assert isinstance(decision, Cleared), kind
+            decision = decide(_message(shown[kind], kind=kind))
+            codes = () if isinstance(decision, Cleared) else [reason.code for reason in decision.reasons]
+            assert "no-rules" not in codes, kind
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
