@@ -17,6 +17,7 @@ from tuf.api.metadata import Root, Targets
 
 from broker.security import jwk
 from broker.trust.officer_keys import officer_of
+from broker.trust.words import fingerprint_words
 
 __all__ = ["Change", "compare", "lay_out_document", "lay_out_root", "lay_out_targets"]
 
@@ -83,7 +84,15 @@ def lay_out_targets(targets: Targets) -> dict[str, str]:
 
 def lay_out_document(path: str, data: Any) -> dict[str, str]:
     """Return every value of a JSON document by its place."""
-    return {f"{path}: {place}" if place else path: text for place, text in _leaves(data, "")}
+    layout: dict[str, str] = {}
+    for place, value in _leaves(data, ""):
+        name = named = f"{path}: {place}" if place else path
+        count = 1
+        while named in layout:  # two items of one id: neither may hide the other from who signs
+            count += 1
+            named = f"{name} (number {count})"
+        layout[named] = value
+    return layout
 
 
 def _leaves(value: Any, place: str) -> Iterator[tuple[str, str]]:
@@ -129,4 +138,4 @@ def _text(value: Any) -> str:
 
 def _who(key: Any) -> str:
     officer = officer_of(key)
-    return f"{officer.label} ({officer.country})"
+    return f"{officer.label} ({officer.country}), words of the key: {fingerprint_words(officer.public)}"

@@ -65,15 +65,17 @@ class FolderSource(Source):
         self._folder = folder
 
     def _fetch(self, url: str) -> Iterator[bytes]:
+        file = self._folder.joinpath(*self._path(url))
         try:
-            stream = self._folder.joinpath(*self._path(url)).open("rb")
+            with file.open("rb") as stream:
+                while chunk := stream.read(_CHUNK):
+                    yield chunk
         except (FileNotFoundError, NotADirectoryError):
             if not self._folder.is_dir():
                 raise DownloadError("the folder is not there") from None
             raise DownloadHTTPError("no such file", 404) from None
-        with stream:
-            while chunk := stream.read(_CHUNK):
-                yield chunk
+        except OSError as error:  # a stick pulled out while it is read, or rights that were taken away
+            raise DownloadError(f"the folder cannot be read ({type(error).__name__})") from None
 
 
 class BundleSource(Source):

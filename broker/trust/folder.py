@@ -20,7 +20,7 @@ from tuf.api.serialization.json import JSONSerializer
 from broker.core.errors import CeremonyRefused, DiskFull, HomeInvalid
 from broker.core.ids import CountryCode
 from broker.durable import is_full, write_durably
-from broker.trust.layout import MAX_DOCUMENT, MAX_METADATA, ROOT, TARGETS, TIMESTAMP
+from broker.trust.layout import MAX_DOCUMENT, MAX_METADATA, ROOT, TARGETS, TIMESTAMP, owner_of
 
 __all__ = ["Signed", "TrustFolder"]
 
@@ -59,7 +59,11 @@ class TrustFolder:
 
     def published_root(self, version: int) -> Signed | None:
         """Return one version of the root."""
-        return self._load(self._metadata / f"{version}.root.json")
+        return self._load(self.root_file(version))
+
+    def root_file(self, version: int) -> Path:
+        """Return where one version of the root stands."""
+        return self._metadata / f"{version}.root.json"
 
     def staged(self, role: str) -> Signed | None:
         """Return the version of a role that waits for signatures."""
@@ -72,8 +76,12 @@ class TrustFolder:
         return (*first, *sorted(name for name in names if CountryCode.pattern.fullmatch(name)))
 
     def document(self, path: str, sha256: str) -> bytes | None:
-        """Return a document that a role names by path and hash, staged or published; None where it is not here."""
-        for file in (self._staged / "targets" / path, self._target(path, sha256)):
+        """Return a document that a role names by path and hash, staged or published; None where it is not here.
+
+        Raises:
+            CeremonyRefused: the list has no document of that path.
+        """
+        for file in (self._waiting(path), self._target(path, sha256)):
             raw = self._read(file, MAX_DOCUMENT)
             if raw is not None and hashlib.sha256(raw).hexdigest() == sha256:
                 return raw
@@ -85,7 +93,7 @@ class TrustFolder:
 
     def stage_document(self, path: str, raw: bytes) -> None:
         """Keep a document that a staged role names."""
-        self._write(self._staged / "targets" / path, raw)
+        self._write(self._waiting(path), raw)
 
     def unstage(self, role: str) -> None:
         """Forget the staged version of a role; documents that nothing names any more do no harm."""
@@ -95,7 +103,7 @@ class TrustFolder:
     def unstage_document(self, path: str) -> None:
         """Forget a staged document."""
         with suppress(FileNotFoundError):
-            (self._staged / "targets" / path).unlink()
+            self._waiting(path).unlink()
 
     def publish(self, role: str, metadata: Signed) -> bytes:
         """Put a role's version where nodes read it; return its bytes."""
@@ -108,8 +116,11 @@ class TrustFolder:
         """Put a document where nodes read it: under its hash, so that two versions stand side by side."""
         self._write(self._target(path, sha256), raw)
 
+    def _waiting(self, path: str) -> Path:
+        return self._staged / "targets" / _known(path)
+
     def _target(self, path: str, sha256: str) -> Path:
-        below, _, name = path.rpartition("/")
+        below, _, name = _known(path).rpartition("/")
         return self._targets / below / f"{sha256}.{name}"
 
     def _load(self, file: Path) -> Signed | None:
@@ -142,6 +153,15 @@ class TrustFolder:
             if is_full(error):
                 raise DiskFull(where=str(file)) from None
             raise HomeInvalid(f"The folder cannot be written ({type(error).__name__}).", where=str(file)) from None
+
+
+def _known(path: str) -> str:
+    """Return the path if it is one of a document: a member's officers could sign one that leads out of the folder."""
+    try:
+        owner_of(path)
+    except ValueError:
+        raise CeremonyRefused("A list names a document that there is none of.", where=path) from None
+    return path
 
 
 def _bytes(metadata: Signed) -> bytes:

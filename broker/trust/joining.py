@@ -21,9 +21,9 @@ from broker.core.errors import CeremonyRefused, TrustListInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import Member
 from broker.trust import layout
+from broker.trust.believing import verified_by
 from broker.trust.member_documents import read_member
 from broker.trust.officer_keys import Officer, OfficerKey, read_officer, tuf_key, write_officer
-from broker.trust.publishing import verified_by
 from broker.trust.repository import Repository, Signers, check_document
 from broker.trust.strict import Fields, each, mapping, placed, read_json, write_json
 

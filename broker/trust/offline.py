@@ -31,14 +31,14 @@ def pack(folder: Path, file: Path) -> None:
     """Write what nodes read of a repository into one file; what waits for signatures stays out.
 
     Raises:
-        CeremonyRefused: nothing is published in the folder.
+        CeremonyRefused: nothing is published in the folder, or a link in it leads elsewhere.
         HomeInvalid, DiskFull: the file cannot be written.
     """
-    found = {
-        item.relative_to(folder).as_posix(): item.read_bytes()
-        for part in ("metadata", "targets")
-        for item in sorted((folder / part).rglob("*.json"))
-    }
+    items = [item for part in ("metadata", "targets") for item in sorted((folder / part).rglob("*.json"))]
+    for item in items:
+        if not item.resolve().is_relative_to(folder.resolve()):  # a stick's link would carry out a file of this machine
+            raise CeremonyRefused("A link leads out of the folder.", where=str(item))
+    found = {item.relative_to(folder).as_posix(): item.read_bytes() for item in items}
     if "metadata/timestamp.json" not in found:
         raise CeremonyRefused("Nothing is published in this folder yet.", where=str(folder))
     stream = io.BytesIO()

@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Targets, Timestamp
+from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Timestamp
 
 from broker.core.errors import CeremonyRefused
 from broker.trust import layout
-from broker.trust.folder import TrustFolder
+from broker.trust.believing import believed_roots, follows, verified_by
+from broker.trust.folder import Signed, TrustFolder
 from broker.trust.officer_keys import OfficerKey
 
-__all__ = ["publish", "verified_by"]
+__all__ = ["publish"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,23 +32,20 @@ class _Version:
     fresh: bool  # it was staged until now
 
 
-def verified_by(delegator: Root | Targets, role: str, metadata: Metadata[Any]) -> bool:
-    """Whether enough of the officers that this delegator names for a role have signed this version."""
-    try:
-        return delegator.get_verification_result(role, metadata.signed_bytes, metadata.signatures).verified
-    except ValueError:  # nobody is named for that role
-        return False
-
-
 def publish(folder: TrustFolder, online: OfficerKey, *, now: datetime) -> int:
     """Publish what is complete; return the snapshot's version.
 
     Raises:
         CeremonyRefused: nodes would refuse the result; nothing was written.
     """
-    root = _must(_next(folder, layout.ROOT, lambda staged: _root_is_complete(folder, staged)), layout.ROOT)
+    roots = _checked_roots(folder)
+    root = _must(
+        _next(folder, layout.ROOT, lambda staged: follows(roots[: staged.signed.version - 1], staged)), layout.ROOT
+    )
     _check_online(root.metadata.signed, online)
     targets = _must(_next(folder, layout.TARGETS, _signed_for(root, layout.TARGETS)), layout.TARGETS)
+    if not verified_by(root.metadata.signed, layout.TARGETS, targets.metadata):
+        raise CeremonyRefused("The federation's officers of the root must sign its list first.", where=layout.TARGETS)
     versions = {layout.TARGETS: targets, **_members(folder, targets)}
     documents = [item for version in versions.values() if version.fresh for item in _documents(folder, version)]
     if root.fresh:
@@ -60,12 +58,20 @@ def publish(folder: TrustFolder, online: OfficerKey, *, now: datetime) -> int:
 
 
 def _next(folder: TrustFolder, role: str, complete: Callable[[Metadata[Any]], bool]) -> _Version | None:
-    """Return the staged version when enough have signed it, else the published one."""
-    staged = folder.staged(role)
-    if staged is not None and complete(staged):
+    """Return the staged version when enough have signed it, else the published one.
+
+    An older version that was signed once, and lies there again, is not staged: nodes never go back.
+    """
+    staged, published = folder.staged(role), folder.published(role)
+    if staged is not None and complete(staged) and (published is None or _goes_on(published, staged)):
         return _Version(metadata=staged, fresh=True)
-    published = folder.published(role)
     return None if published is None else _Version(metadata=published, fresh=False)
+
+
+def _goes_on(published: Metadata[Any], staged: Metadata[Any]) -> bool:
+    """Whether it is newer, or the same once more after an interruption."""
+    newer: bool = staged.signed.version > published.signed.version
+    return newer or staged.signed_bytes == published.signed_bytes
 
 
 def _must(version: _Version | None, role: str) -> _Version:
@@ -74,13 +80,16 @@ def _must(version: _Version | None, role: str) -> _Version:
     return version
 
 
-def _root_is_complete(folder: TrustFolder, staged: Metadata[Any]) -> bool:
-    """Whether enough of the new officers, and enough of the previous ones, have signed."""
-    previous = folder.published_root(staged.signed.version - 1)
-    judged = staged.signed.get_root_verification_result(
-        previous.signed if previous is not None else None, staged.signed_bytes, staged.signatures
-    )
-    return bool(judged.verified)
+def _checked_roots(folder: TrustFolder) -> tuple[Signed, ...]:
+    """Return the published roots.
+
+    Raises:
+        CeremonyRefused: one is not signed by the officers before it; nodes would not get past it.
+    """
+    roots, newest = believed_roots(folder), folder.published(layout.ROOT)
+    if newest is not None and (not roots or roots[-1].signed.version != newest.signed.version):
+        raise CeremonyRefused("A root in the folder is not signed by the officers before it.", where=layout.ROOT)
+    return roots
 
 
 def _signed_for(delegator: _Version, role: str) -> Callable[[Metadata[Any]], bool]:

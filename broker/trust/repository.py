@@ -23,14 +23,15 @@ from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import MemberKind, MemberStatus, RevocationReason
 from broker.trust import layout
 from broker.trust.arrangement_documents import read_arrangements
+from broker.trust.believing import believed_roots, verified_by
 from broker.trust.catalogue_documents import load_bundle
 from broker.trust.federation_documents import FederationDocument, Membership, read_federation, write_federation
 from broker.trust.folder import TrustFolder
 from broker.trust.list_documents import read_profile_of
 from broker.trust.member_documents import read_member, write_member
 from broker.trust.officer_keys import Officer, OfficerKey, officer_of, tuf_key
-from broker.trust.publishing import publish, verified_by
-from broker.trust.staging import StagedRole, digest_of, staged_role
+from broker.trust.publishing import publish
+from broker.trust.staging import StagedRole, digest_of, signed_by, staged_role
 
 __all__ = ["Repository", "Signers", "check_document"]
 
@@ -98,8 +99,9 @@ class Repository:
         return self._folder.path
 
     def root_file(self) -> Path | None:
-        """Return the published root that a node can begin with, the newest; None before the first is published."""
-        return self._folder.newest(layout.ROOT)
+        """Return the newest published root that its officers signed, for a node to begin with; None before the first."""
+        roots = believed_roots(self._folder)
+        return self._folder.root_file(len(roots)) if roots else None
 
     def federation(self) -> FederationDocument:
         """Return the members as the newest list says, staged before published.
@@ -327,14 +329,15 @@ class Repository:
     def take_signatures(self, other: Path) -> int:
         """Add the signatures that the same staged versions got in a copy of the folder; return how many.
 
-        Nothing else is taken: a signature that does not verify is left out when it is counted.
+        Nothing else is taken: one that does not verify would keep out the officer's own.
         """
         copy, taken = TrustFolder(other), 0
         for role in self._folder.staged_roles():
             ours, theirs = self._folder.staged(role), copy.staged(role)
             if ours is None or theirs is None or ours.signed_bytes != theirs.signed_bytes:
                 continue
-            fresh = {keyid: item for keyid, item in theirs.signatures.items() if keyid not in ours.signatures}
+            held, good = self._counting(role, ours), self._counting(role, theirs)
+            fresh = {keyid: theirs.signatures[keyid] for keyid in good - held}
             ours.signatures.update(fresh)
             self._folder.stage(role, ours)
             taken += len(fresh)
@@ -351,6 +354,10 @@ class Repository:
         return publish(self._folder, online, now=now)
 
     # inside
+
+    def _counting(self, role: str, metadata: Metadata[Any]) -> frozenset[str]:
+        """Return the keys whose signatures verify and count."""
+        return frozenset(officer.keyid for officer in signed_by(self._folder, role, metadata, self._delegator(role)))
 
     def _current(self, role: str) -> Targets | None:
         found = self._folder.staged(role) or self._folder.published(role)

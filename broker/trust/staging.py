@@ -13,12 +13,13 @@ from tuf.api.metadata import Metadata, Root, Targets
 
 from broker.core.errors import CeremonyRefused
 from broker.trust import layout
+from broker.trust.believing import believed
 from broker.trust.changes import Change, compare, lay_out_document, lay_out_root, lay_out_targets
 from broker.trust.folder import TrustFolder
 from broker.trust.officer_keys import Officer, officer_of
 from broker.trust.strict import read_json
 
-__all__ = ["StagedRole", "digest_of", "staged_role"]
+__all__ = ["StagedRole", "digest_of", "signed_by", "staged_role"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +30,7 @@ class StagedRole:
     version: int
     expires: datetime
     digest: str  # SHA-256 of exactly the bytes that are signed
-    changes: tuple[Change, ...]  # against the published version
+    changes: tuple[Change, ...]  # against the published version; against nothing where its officers did not sign that
     signed_by: tuple[Officer, ...]  # those whose signature verifies and counts
     waiting: tuple[Officer, ...]  # those whose signature would count
     missing: int  # signatures until it can be published
@@ -56,7 +57,7 @@ def staged_role(folder: TrustFolder, role: str, delegator: Root | Targets) -> St
     Raises:
         CeremonyRefused: nothing is staged, or a document that it names is not in the folder.
     """
-    metadata, published = folder.staged(role), folder.published(role)
+    metadata, published = folder.staged(role), believed(folder, role)
     if metadata is None:
         raise CeremonyRefused("Nothing of this role waits for signatures.", where=role)
     signed, unsigned, missing = _counted(folder, role, metadata, delegator)
@@ -70,6 +71,13 @@ def staged_role(folder: TrustFolder, role: str, delegator: Root | Targets) -> St
         waiting=unsigned,
         missing=missing,
     )
+
+
+def signed_by(
+    folder: TrustFolder, role: str, metadata: Metadata[Any], delegator: Root | Targets
+) -> tuple[Officer, ...]:
+    """Return the officers whose signature under a version verifies and counts."""
+    return _counted(folder, role, metadata, delegator)[0]
 
 
 def _counted(

@@ -18,7 +18,7 @@ from broker.trust.repository import Repository
 from broker.trust.staging import StagedRole
 from broker.trust.words import fingerprint_words
 
-__all__ = ["diff", "digest_words", "show", "staged_document", "tell_staged", "verify"]
+__all__ = ["diff", "digest_words", "show", "staged_document", "tell_root", "tell_staged", "verify"]
 
 
 def show(folder: Path, *, as_json: bool) -> None:
@@ -117,6 +117,16 @@ def tell_staged(item: StagedRole) -> None:
     if not item.changes:
         console.print("    the same as before, with a new lifetime")
     console.print(f"    what is signed, in words: {digest_words(item)}")
+
+
+def tell_root(repository: Repository) -> None:
+    """Write what the changes are told from: a folder that somebody forged from its first root on looks whole."""
+    newest = repository.root_file()
+    if newest is not None:
+        words = fingerprint_words(newest.read_bytes())
+        output.console().print(
+            f"    told from the root of these words; are they those that you keep?\n    {words}", soft_wrap=True
+        )
 
 
 def staged_document(item: StagedRole) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from broker.cli import output
 from broker.cli.ceremony.officers import open_key, opened
-from broker.cli.ceremony.showing import digest_words, staged_document, tell_staged
+from broker.cli.ceremony.showing import digest_words, staged_document, tell_root, tell_staged
 from broker.core.errors import BadRequest, CeremonyRefused
 from broker.system import SystemClock
 from broker.trust.officer_keys import OfficerKey
@@ -51,7 +51,7 @@ def sign(
     for item in waiting:
         able = [key for key in officers if key.officer in item.waiting]
         if able:
-            _agreed(item, seen, as_json=as_json)
+            _agreed(repository, item, seen, as_json=as_json)
             signed.append(_signed(repository, item, able))
     if not signed:
         raise CeremonyRefused("Nothing waits for a signature of these officers.", where=str(folder))
@@ -113,7 +113,7 @@ def bundle(folder: Path, out: Path, *, as_json: bool) -> None:
     output.answer({"file": str(out)}, as_json=as_json, people=lambda: output.console().print(f"{out} holds the list."))
 
 
-def _agreed(item: StagedRole, seen: Sequence[str], *, as_json: bool) -> None:
+def _agreed(repository: Repository, item: StagedRole, seen: Sequence[str], *, as_json: bool) -> None:
     if item.digest in seen:
         return
     if as_json or not sys.stdin.isatty():
@@ -122,6 +122,7 @@ def _agreed(item: StagedRole, seen: Sequence[str], *, as_json: bool) -> None:
             where="--seen",
         )
     tell_staged(item)
+    tell_root(repository)
     last = digest_words(item).split()[-1]
     if input(f"To sign this, type the last word ({last}): ").strip().casefold() != last:
         raise BadRequest("Not signed.", where=item.role)

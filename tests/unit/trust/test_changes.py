@@ -50,3 +50,9 @@ def test_every_new_value_is_told(data: dict[str, object], name: str, value: int)
     changes = compare(lay_out_document("x", data), lay_out_document("x", after))
     assert f"x: {name}" in {change.place for change in changes}
     assert str(value) in json.dumps([change.after for change in changes])
+
+
+def test_of_two_items_with_one_id_both_are_told() -> None:
+    """An item cannot hide behind another one of the same id."""
+    told = lay_out_document("x.json", {"list": [{"id": "a", "name": "shown"}, {"id": "a", "name": "hidden"}]})
+    assert {"shown", "hidden"} <= set(told.values())

@@ -137,3 +137,11 @@ def test_a_name_that_leads_out_is_not_there(tmp_path: Path) -> None:
     for name in ("../secret.json", "%2e%2e/secret.json", "a/../../secret.json", "/secret.json"):
         with pytest.raises(Exception, match="no such name"):
             source.download_bytes(f"{Source.base}/{name}", 100)
+
+
+def test_a_folder_that_cannot_be_read_is_unreachable(office: TrustOffice) -> None:
+    """A medium that fails is told like a server that does not answer, so that a person hears of it in time."""
+    timestamp = office.folder / "metadata" / "timestamp.json"
+    timestamp.unlink()
+    timestamp.mkdir()
+    assert rule(FolderSource(office.folder), office.root) == "unreachable"

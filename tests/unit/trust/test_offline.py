@@ -45,6 +45,17 @@ def test_a_bundle_holds_what_nodes_read(tmp_path: Path, ee: Member, now: datetim
     assert len(files) == 7
 
 
+def test_a_link_that_leads_elsewhere_is_not_followed(tmp_path: Path, now: datetime) -> None:
+    """A stick's link to a file of this machine does not put that file into a bundle for everybody."""
+    office = TrustOffice.create(tmp_path / "trust", now=now)
+    office.publish(now=now)
+    (tmp_path / "officer.key").write_text("not for everybody", "utf-8")
+    (office.folder / "targets" / "x.json").symlink_to(tmp_path / "officer.key")
+    with pytest.raises(CeremonyRefused, match="link"):
+        pack(office.folder, tmp_path / "b.zip")
+    assert not (tmp_path / "b.zip").exists()
+
+
 def test_nothing_published_is_no_bundle(tmp_path: Path, now: datetime) -> None:
     """A folder that waits for its first signatures gives none."""
     office = TrustOffice.create(tmp_path / "trust", now=now)
