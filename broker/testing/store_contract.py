@@ -23,6 +23,7 @@ from broker.testing.store_contract_inbox import InboxContract
 from broker.testing.store_contract_outbox import OutboxContract
 from broker.testing.store_contract_reader import ReaderContract
 from broker.testing.store_contract_record import RecordContract
+from broker.testing.store_contract_trust import TrustContract
 from broker.testing.store_rows import (
     NOW,
     attention,
@@ -276,7 +277,14 @@ class WorkersContract:
 
 
 class StoreContract(
-    RunContract, WorkersContract, OutboxContract, InboxContract, RecordContract, HeldContract, ReaderContract
+    RunContract,
+    WorkersContract,
+    OutboxContract,
+    InboxContract,
+    RecordContract,
+    HeldContract,
+    ReaderContract,
+    TrustContract,
 ):
     """The whole suite; a subclass overrides both fixtures."""
 
