@@ -8,6 +8,7 @@ import io
 import json
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -42,9 +43,9 @@ def commands(title: str) -> Iterator[list[str]]:
             yield shlex.split(line)
 
 
-@pytest.fixture
-def people(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
-    """Officers who type what they are asked for; everything they were asked is returned."""
+@contextmanager
+def in_front(folder: Path) -> Iterator[list[str]]:
+    """Give officers who type what they are asked for, in that folder; everything they were asked is returned."""
     asked: list[str] = []
 
     def answer(prompt: str) -> str:
@@ -54,13 +55,31 @@ def people(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[str]:
         what = re.search(r"words of the (request|root) that an officer of (\w+)", prompt)
         assert what is not None, prompt
         file = f"{what.group(2).lower()}-joining.json" if what.group(1) == "request" else "trust/metadata/1.root.json"
-        return fingerprint_words((tmp_path / file).read_bytes())
+        return fingerprint_words((folder / file).read_bytes())
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("sys.stdin", Terminal())
-    monkeypatch.setattr("builtins.input", answer)
-    monkeypatch.setattr("getpass.getpass", lambda *_: PASSPHRASE)
-    return asked
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr("sys.stdin", Terminal())
+        patch.setattr("builtins.input", answer)
+        patch.setattr("getpass.getpass", lambda *_: PASSPHRASE)
+        yield asked
+
+
+@pytest.fixture(scope="module")
+def federation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new federation, made once by the manual's commands: passphrases are slow to try, for us too."""
+    folder = tmp_path_factory.mktemp("federation")
+    with in_front(folder):
+        follow("A new federation")
+    return folder
+
+
+@pytest.fixture
+def people(federation: Path, tmp_path: Path) -> Iterator[list[str]]:
+    """Officers in front of their own copy of the new federation."""
+    shutil.copytree(federation, tmp_path, dirs_exist_ok=True)
+    with in_front(tmp_path) as asked:
+        yield asked
 
 
 def follow(title: str, *, country: str = "FI") -> None:
@@ -99,7 +118,6 @@ def test_the_manual_makes_a_federation_that_a_country_joins(
     people: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """Every command of the ceremonies works as written; the new country reads a list with itself in it."""
-    follow("A new federation")
     follow("A country joins")
     joined = read(capsys, "trust", "verify", "trust", "--root", "trust/metadata/1.root.json")
     assert joined["members"] == {"FI": {"status": "ACTIVE", "keys": 3}}
@@ -119,7 +137,6 @@ def test_the_first_message_of_a_new_country_is_accepted(
     (tmp_path / "pass").write_text(PASSPHRASE)
     monkeypatch.setenv("TRM_PASSPHRASE_FILE", str(tmp_path / "pass"))
     monkeypatch.setenv("TRM_API_PORT", "0")
-    follow("A new federation")
     follow("A country joins", country="FI")
     follow("A country joins", country="EE")
     request = json.loads(read_schema_file("examples/demo/request.json"))
@@ -146,7 +163,6 @@ def test_joining_takes_few_commands() -> None:
 
 def test_other_words_stop_a_joining(people: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """A request whose words are not those that were read out stages nothing."""
-    follow("A new federation")
     for command in list(commands("A country joins"))[:3]:
         assert main(command[1:]) == 0
     monkeypatch.setattr("builtins.input", lambda _: fingerprint_words(b"another file"))
@@ -156,7 +172,6 @@ def test_other_words_stop_a_joining(people: list[str], monkeypatch: pytest.Monke
 
 def test_what_nobody_confirms_is_not_signed(people: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Another word than the one asked for leaves the change waiting, unsigned."""
-    follow("A new federation")
     assert main(["trust", "add-paper-member", "trust", "NO"]) == 0
     monkeypatch.setattr("builtins.input", lambda _: "yes")
     assert main(["trust", "sign", "trust", "--key", "federation-1.key"]) == 1
