@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from broker.core.errors import BrokerError, StoreNeedsMigration, StoreUnavailable, TransportUnavailable
+from broker.core.errors import BrokerError, StoreCorrupt, StoreNeedsMigration, StoreUnavailable, TransportUnavailable
 from broker.core.ids import CountryCode
 from broker.core.trust import TrustList
 from broker.doctor import judging
@@ -132,7 +132,7 @@ class _Patient:
 
         try:
             catalogue, signed = open_catalogue(self._settings)
-        except (StoreNeedsMigration, StoreUnavailable):  # told by the store's own check
+        except (StoreNeedsMigration, StoreUnavailable, StoreCorrupt):  # told by the store's own check
             catalogue, signed = load_catalogue(self._settings.catalogue_folder), None
         whose = "of this program" if signed is None else "that the trust list names"
         return ok("catalogue", f"{len(catalogue.types())} message types are known, by the catalogue {whose}.")

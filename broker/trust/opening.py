@@ -71,9 +71,8 @@ def open_catalogue(settings: Settings) -> tuple[Catalogue, Digest | None]:
 
     Raises:
         CatalogueInvalid: it cannot be read or used.
-        TrustListInvalid: the one that was signed cannot be used by this program.
-        StoreCorrupt: what is kept is not what was signed.
-        StoreNeedsMigration, StoreUnavailable: nobody knows what is kept.
+        TrustListInvalid: the one that was signed cannot be used by this program, or another one is kept.
+        StoreNeedsMigration, StoreUnavailable, StoreCorrupt: nobody knows what is kept.
     """
     row, memory = kept_trust_memory(settings.store_url)
     signed = None if row is None else read_list(row.raw).catalogue
@@ -81,7 +80,8 @@ def open_catalogue(settings: Settings) -> tuple[Catalogue, Digest | None]:
         return load_catalogue(settings.catalogue_folder, _earlier(memory)), None
     raw = memory.get(CATALOGUE_FILE)
     if raw is None or canonical.digest(raw) != signed:
-        raise StoreCorrupt("The message catalogue that is kept is not the one that the trust list names.")
+        sentence = "The message catalogue that is kept is not the one that the trust list names."
+        raise TrustListInvalid(sentence, where=CATALOGUE_FILE, rule=TrustRule.HASH)
     own = tables_of(read_schema_files(settings.catalogue_folder))
     return load_bundle(raw, {**own, **_earlier(memory)}), signed
 

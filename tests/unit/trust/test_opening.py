@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from broker.core.delivery import AttentionCode
-from broker.core.errors import StoreCorrupt
+from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode, Digest
 from broker.node import build
 from broker.office import open_office
@@ -117,5 +117,6 @@ async def test_changed_bytes_are_not_the_signed_catalogue(federation: Federation
     assert row is not None
     raw = memory[layout.CATALOGUE_FILE]
     keep_trust(settings.store_url, row, {**memory, layout.CATALOGUE_FILE: raw.replace(b"1.7", b"1.6")})
-    with pytest.raises(StoreCorrupt):
+    with pytest.raises(TrustListInvalid) as caught:
         open_catalogue(settings)
+    assert caught.value.rule == "hash"
