@@ -13,9 +13,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tuf.api.metadata import Root, Targets
+from tuf.api.metadata import Role, Root, Targets
 
 from broker.security import jwk
+from broker.trust.layout import ONLINE_ROLES
 from broker.trust.officer_keys import officer_of
 from broker.trust.words import fingerprint_words
 
@@ -59,7 +60,7 @@ def lay_out_root(root: Root) -> dict[str, str]:
     """Return who signs what, by how many."""
     layout: dict[str, str] = {}
     for name, role in sorted(root.roles.items()):
-        layout[f"{name}: signatures needed"] = f"{role.threshold} of {len(role.keyids)}"
+        layout[f"{name}: signatures needed"] = _needed(role, alone=name in ONLINE_ROLES)
         for keyid in role.keyids:
             layout[f"{name}: key {keyid}"] = _who(root.keys[keyid])
     layout["consistent snapshots"] = "yes" if root.consistent_snapshot else "no"
@@ -75,7 +76,7 @@ def lay_out_targets(targets: Targets) -> dict[str, str]:
     if targets.delegations is None:
         return layout
     for name, role in (targets.delegations.roles or {}).items():
-        layout[f"{name}: signatures needed"] = f"{role.threshold} of {len(role.keyids)}"
+        layout[f"{name}: signatures needed"] = _needed(role)
         layout[f"{name}: speaks for"] = ", ".join(role.paths or ())
         for keyid in role.keyids:
             layout[f"{name}: key {keyid}"] = _who(targets.delegations.keys[keyid])
@@ -134,6 +135,12 @@ def _text(value: Any) -> str:
     if len(text) <= _MAX_SHOWN:
         return text
     return f"{len(text)} characters, SHA-256 {hashlib.sha256(text.encode('utf-8')).hexdigest()}"
+
+
+def _needed(role: Role, *, alone: bool = False) -> str:
+    """Return the threshold; where one stolen key would do, an officer who signs for it reads that."""
+    text = f"{role.threshold} of {len(role.keyids)}"
+    return text if alone or role.threshold > 1 else f"{text}, so that ONE PERSON ALONE can sign"
 
 
 def _who(key: Any) -> str:

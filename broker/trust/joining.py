@@ -117,6 +117,7 @@ def admit(repository: Repository, request: JoiningRequest, *, now: datetime) -> 
         check_document(path, raw)
     if set(metadata.signed.targets) != set(request.documents):
         raise CeremonyRefused("A document that was signed is missing.", where=request.country)
+    repository.check_first(request.country, metadata)  # before anything is staged
     repository.set_member(request.country, request.signers, now=now)
     repository.take_signed(request.country, metadata, request.documents)
 

@@ -202,13 +202,21 @@ class Repository:
             CeremonyRefused: it is not the first list of a member that is staged, or not what its officers signed.
         """
         role = str(country)
-        if self._folder.published(role) is not None or metadata.signed.version != 1:
-            raise CeremonyRefused("The country has published before; it changes its documents here.", where=role)
+        self.check_first(country, metadata)
         if not verified_by(self._delegator(role), role, metadata):
             raise CeremonyRefused("Not enough of the country's officers have signed its documents.", where=role)
         for path, raw in documents.items():
             self._folder.stage_document(path, raw)
         self._folder.stage(role, metadata)
+
+    def check_first(self, country: CountryCode, metadata: Metadata[Targets]) -> None:
+        """Refuse what is not a country's first list.
+
+        Raises:
+            CeremonyRefused: it has published before, or the list is another version.
+        """
+        if self._folder.published(str(country)) is not None or metadata.signed.version != 1:
+            raise CeremonyRefused("The country has published before; it changes its documents here.", where=country)
 
     def remove_member(self, country: CountryCode, *, now: datetime) -> None:
         """Stage that a country is no member any more.

@@ -72,7 +72,14 @@ class StoredTrust:
         held = read_list((row or self._row).raw)
         fetched = await asyncio.to_thread(lambda: self._client().fetch(held, memory))
         fresh = row_of(fetched, self._clock)
-        await self._store.run(lambda tx: tx.save_trust(fresh, fetched.memory))
+
+        def keep(tx: Transaction) -> None:
+            newest = tx.trust_list()
+            if newest is not None and read_list(newest.raw).standing > fetched.document.standing:
+                return  # another worker's look began later and was faster: a revocation must not be undone
+            tx.save_trust(fresh, fetched.memory)
+
+        await self._store.run(keep)
         return {trouble.country: f"{trouble.rule}: {trouble.detail}" for trouble in fetched.troubles}
 
     async def _adopt(self) -> bool:

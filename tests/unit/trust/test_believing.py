@@ -74,7 +74,7 @@ def test_a_country_slipped_into_what_was_published_is_still_shown(office: TrustO
     staged = next(item for item in thief.staged() if item.role == "targets")
     assert staged.version == 3
     told = " ".join(change.sentence for change in staged.changes)
-    assert "FI: signatures needed is 1 of 1" in told
+    assert "FI: signatures needed is 1 of 1, so that ONE PERSON ALONE can sign" in told
     assert own[0].officer.keyid in told
 
 

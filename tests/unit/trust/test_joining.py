@@ -112,3 +112,18 @@ def test_a_file_of_another_form_is_refused(request_of_fi: JoiningRequest, change
     data = {**json.loads(write_joining(request_of_fi)), **change}
     with pytest.raises((TrustListInvalid, CeremonyRefused)):
         read_joining(json.dumps(data).encode(), where="fi.json")
+
+
+def test_a_country_that_published_before_stages_nothing(
+    office: TrustOffice, request_of_fi: JoiningRequest, now: datetime
+) -> None:
+    """A first list of a country that left is refused whole: nodes would take it for an older one."""
+    admit(office.repository, request_of_fi, now=now)
+    office.sign("targets")
+    office.repository.publish(office.online, now=now)
+    office.repository.remove_member(FI, now=now)
+    office.sign("targets")
+    office.repository.publish(office.online, now=now)
+    with pytest.raises(CeremonyRefused, match="published before"):
+        admit(office.repository, request_of_fi, now=now)
+    assert office.repository.staged() == ()

@@ -8,6 +8,7 @@ import shutil
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ from broker.storage import keep_trust, kept_trust, migrate, open_store
 from broker.testing.clock import HandClock
 from broker.testing.ids import SeededIds
 from broker.testing.trust import TrustOffice
-from broker.trust.client import TrustClient
+from broker.trust.client import Fetched, TrustClient
 from broker.trust.fetching import FolderSource
 from broker.trust.source import LOOK_SECONDS, StoredTrust, row_of
 
@@ -167,3 +168,36 @@ async def test_an_older_list_is_never_taken(
         await late.refresh(asked=True)
     assert caught.value.rule == "version"
     assert late.current().version == 2
+
+
+async def test_a_slow_look_does_not_undo_a_newer_one(
+    office: TrustOffice, store: Store, looked: Looked, clock: HandClock, tmp_path: Path
+) -> None:
+    """What a worker fetched before another one kept a newer list is not kept after it."""
+    old = shutil.copytree(office.folder, tmp_path / "old")
+    url = f"sqlite:///{tmp_path / 'trm.db'}"
+
+    class Overtaken(TrustClient):
+        """Reads the older list while another worker keeps the newer one."""
+
+        def fetch(self, *given: Any) -> Fetched:
+            """Let the other worker be faster."""
+            fetched = super().fetch(*given)
+            newer = looked().fetch()
+            keep_trust(url, row_of(newer, clock), newer.memory)
+            return fetched
+
+    slow = StoredTrust(
+        row_of(looked().fetch(), clock),
+        store=store,
+        client=lambda: Overtaken(FolderSource(old), office.root),
+        clock=clock,
+        ids=SeededIds("slow", clock),
+    )
+    office.repository.suspend(EE, "A drill.", now=datetime.now(UTC))
+    office.publish(now=datetime.now(UTC))
+    await slow.refresh(asked=False)
+    row = kept_trust(url)
+    assert row is not None
+    assert row.version == 2
+    assert slow.current().members[EE].status is MemberStatus.SUSPENDED
