@@ -268,6 +268,18 @@ def _heard(body: Body, _: CountryCode) -> Iterator[Reason]:
             yield hold("R-05", "child-does-not-want", f"/{part}/heard/{answer}", "The child does not want this.")
 
 
+# --- R-06: a guardian without conflict --------------------------------------------------------------------------------
+
+
+def _guardian(body: Body, _: CountryCode) -> Iterator[Reason]:
+    """R-06; ATD 14(2). Whoever is in conflict with the child is to be replaced, not made known as the guardian."""
+    if body["guardianship"]["conflict_declared_absent"].get("value") == "NO":
+        yield hold(
+            "R-06", "guardian-in-conflict", "/guardianship/conflict_declared_absent/value",
+            "This guardian has a conflict of interest with the child.",
+        )  # fmt: skip
+
+
 def _by_schema(_: Body, __: CountryCode) -> Iterator[Reason]:
     """R-17: one purpose, no member beyond the schema's; held by the catalogue before this."""
     return iter(())
@@ -280,6 +292,7 @@ _REQUEST: Mapping[str, Rule] = {"R-01": _origin, "R-02": _danger, "R-05": _heard
 _URGENT: Mapping[str, Rule] = {"R-01": _origin, "R-02": _danger, "R-17": _by_schema}
 _ANSWER: Mapping[str, Rule] = {"R-02": _danger, "R-17": _by_schema}
 _OPINION: Mapping[str, Rule] = {"R-02": _danger, "R-05": _heard, "R-17": _by_schema}
+_GUARDIAN: Mapping[str, Rule] = {"R-01": _origin, "R-02": _danger, "R-06": _guardian, "R-17": _by_schema}
 
 # Which rules judge which type; ``*`` is each family's shared act. A withdrawal or the closing of an alarm says nothing
 # about a person and must always get out; a refusal on the ground of danger says nothing else by its schema.
@@ -306,6 +319,13 @@ _RULES: Mapping[str, Mapping[str, Rule]] = {
     "family-tracing.result": _ANSWER,
     "recognition.query": _REQUEST,
     "recognition.answer": _ANSWER,
+    "guardian.appointed": _GUARDIAN,
+    "guardian.handover": _REQUEST,
+    "guardian.handover-accepted": {"R-02": _danger, "R-06": _guardian, "R-17": _by_schema},
+    "guardian.ended": _ANSWER,
+    "guardian.concern": _ANSWER,
+    "guardian.objection": _ANSWER,
+    "guardian.answer": _ANSWER,
     "referral.request": _REQUEST,
     "referral.decision": _ANSWER,
     "referral.service-report": _ANSWER,

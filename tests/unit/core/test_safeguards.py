@@ -375,3 +375,17 @@ def test_an_answer_about_nobody_needs_no_danger_assessment() -> None:
     assert isinstance(decide(_message(body, kind=kind)), Cleared)
     for stated in ({"unknown": True}, {"withheld": "DANGER"}):
         assert isinstance(decide(_message({**body, "danger_assessment": stated}, kind=kind)), Blocked)
+
+
+@pytest.mark.parametrize("act", ["appointed", "handover-accepted"])
+def test_a_guardian_in_conflict_with_the_child_is_not_made_known_unseen(act: str) -> None:
+    """R-06: a second person decides; a declaration that is not known is shown and holds nothing back."""
+    names = {"appointed": "appointed-in-lithuania", "handover-accepted": "handover-accepted-from-september"}
+    body = _example(f"guardian/{names[act]}.json")
+    for stated in ({"value": "YES"}, {"unknown": True}):
+        body["guardianship"]["conflict_declared_absent"] = stated
+        assert isinstance(decide(_message(body, kind=f"guardian.{act}")), Cleared)
+    body["guardianship"]["conflict_declared_absent"] = {"value": "NO"}
+    decision = decide(_message(body, kind=f"guardian.{act}"))
+    assert isinstance(decision, Held)
+    assert [reason.code for reason in decision.reasons] == ["guardian-in-conflict"]

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the families around the guardian refuse, where the meaning is at stake."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import pytest
+
+from broker.catalogue import Catalogue
+from broker.core.ids import MessageType, SchemaVersion
+
+V1 = SchemaVersion("1.0")
+Examples = Mapping[str, dict[str, Any]]
+
+CASES: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
+    "a guardian is reached through an office": (
+        "guardian/appointed-in-lithuania.json",
+        lambda body: body["guardianship"].pop("contact"),
+        "/body/guardianship/contact",
+    ),
+    "a handover says until when the present guardian stays": (
+        "guardian/handover-two-weeks-overlap.json",
+        lambda body: body.pop("stays_until"),
+        "/body/stays_until",
+    ),
+    "no handover leaves a gap": (
+        "guardian/handover-two-weeks-overlap.json",
+        lambda body: body.update(overlap_days=-1),
+        "/body/overlap_days",
+    ),
+    "an objection asks for its answer by a day": (
+        "guardian/objection-flight-date.json",
+        lambda body: body.update(answer_by={"unknown": True}),
+        "/body/answer_by",
+    ),
+    "an answer has reasons": (
+        "guardian/answer-objection-followed.json",
+        lambda body: body.pop("reasons"),
+        "/body/reasons",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_changes_the_meaning_is_refused_at_its_place(catalogue: Catalogue, examples: Examples, case: str) -> None:
+    """The example is valid; the same with one thing missing or contradicted is not, and the place is named."""
+    path, change, pointer = CASES[case]
+    kind = MessageType(examples[path]["type"])
+    body = copy.deepcopy(examples[path]["body"])
+    assert catalogue.explain(kind, V1, body) == ()
+    change(body)
+
+    assert pointer in [problem.pointer for problem in catalogue.explain(kind, V1, body)]
