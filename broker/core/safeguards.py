@@ -280,6 +280,18 @@ def _guardian(body: Body, _: CountryCode) -> Iterator[Reason]:
         )  # fmt: skip
 
 
+# --- contact: the relative is looked at first, and the child wants it ---------------------------------------------------
+
+
+def _contact(body: Body, _: CountryCode) -> Iterator[Reason]:
+    """R-04, R-05; CRC 9(3). Contact with somebody whose safety nobody has looked at waits for a second person."""
+    if "value" not in body["checked"]:
+        yield hold("R-04", "relative-not-checked", "/checked", "Nobody has said that contact with this person is safe.")
+    if body["arrangement"]["child_wishes"] == "NO":
+        where = "/arrangement/child_wishes"
+        yield hold("R-05", "child-does-not-want", where, "The child does not want this.")
+
+
 def _by_schema(_: Body, __: CountryCode) -> Iterator[Reason]:
     """R-17: one purpose, no member beyond the schema's; held by the catalogue before this."""
     return iter(())
@@ -319,6 +331,10 @@ _RULES: Mapping[str, Mapping[str, Rule]] = {
     "family-tracing.result": _ANSWER,
     "recognition.query": _REQUEST,
     "recognition.answer": _ANSWER,
+    "contact.proposal": {**_REQUEST, "R-04": _contact},
+    "contact.agreement": _ANSWER,
+    "contact.report": _ANSWER,
+    "contact.stop": _FORM,  # it says nothing of a person, and must always get out
     "guardian.appointed": _GUARDIAN,
     "guardian.handover": _REQUEST,
     "guardian.handover-accepted": {"R-02": _danger, "R-06": _guardian, "R-17": _by_schema},
@@ -326,6 +342,8 @@ _RULES: Mapping[str, Mapping[str, Rule]] = {
     "guardian.concern": _ANSWER,
     "guardian.objection": _ANSWER,
     "guardian.answer": _ANSWER,
+    "identity.request": _REQUEST,
+    "identity.reply": _ANSWER,
     "referral.request": _REQUEST,
     "referral.decision": _ANSWER,
     "referral.service-report": _ANSWER,

@@ -389,3 +389,15 @@ def test_a_guardian_in_conflict_with_the_child_is_not_made_known_unseen(act: str
     decision = decide(_message(body, kind=f"guardian.{act}"))
     assert isinstance(decision, Held)
     assert [reason.code for reason in decision.reasons] == ["guardian-in-conflict"]
+
+
+def test_contact_waits_where_nobody_looked_at_the_person_or_the_child_does_not_want_it() -> None:
+    """R-04 and R-05: the proposal is held; a stop is never."""
+    body = _example("contact/proposal-letters-to-mother.json")
+    assert isinstance(decide(_message(body, kind="contact.proposal")), Cleared)
+    body["checked"] = {"unknown": True}
+    body["arrangement"]["child_wishes"] = "NO"
+    decision = decide(_message(body, kind="contact.proposal"))
+    assert isinstance(decision, Held)
+    assert [reason.code for reason in decision.reasons] == ["relative-not-checked", "child-does-not-want"]
+    assert isinstance(decide(_message(_example("contact/stop-no-reason.json"), kind="contact.stop")), Cleared)

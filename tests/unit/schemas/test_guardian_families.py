@@ -42,6 +42,36 @@ CASES: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
         lambda body: body.pop("reasons"),
         "/body/reasons",
     ),
+    "contact is described, with what must not be said": (
+        "contact/proposal-letters-to-mother.json",
+        lambda body: body["arrangement"].pop("must_not_be_said"),
+        "/body/arrangement/must_not_be_said",
+    ),
+    "the other person agrees or does not": (
+        "contact/agreement-letters.json",
+        lambda body: body.update(person_agrees={"unknown": True}),
+        "/body/person_agrees",
+    ),
+    "a stop gives no reason": (
+        "contact/stop-no-reason.json",
+        lambda body: body.update(reason="The child is afraid"),
+        "/body",
+    ),
+    "no biometric data travel": (
+        "identity/request-found-at-harbour.json",
+        lambda body: body.update(fingerprints="x"),
+        "/body",
+    ),
+    "a photograph is sealed": (
+        "identity/request-found-at-harbour.json",
+        lambda body: body.update(photograph={"shows": "A boy"}),
+        "/body/photograph",
+    ),
+    "nobody is treated as an adult without a decision": (
+        "identity/reply-birth-on-record.json",
+        lambda body: body.update(treated_as_child="NO"),
+        "/body/age_decision",
+    ),
 }
 
 
