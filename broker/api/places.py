@@ -26,10 +26,7 @@ class Places:
     @classmethod
     def of(cls, catalogue: Catalogue) -> Self:
         """Return the places that the catalogue's schemas know."""
-        schemas = [catalogue.submission_schema(prefix="#/$defs/")]
-        for known in catalogue.types():
-            schemas += [catalogue.schema(known, version, prefix="#/$defs/") for version in catalogue.versions(known)]
-        return cls(frozenset(name for schema in schemas for name in _names(schema)))
+        return cls(frozenset(name for schema in catalogue.documents() for name in _names(schema)))
 
     def known(self, where: str) -> str:
         """Return the pointer with every name that is not ours replaced."""

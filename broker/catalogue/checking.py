@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Self
@@ -258,6 +258,10 @@ class Catalogue:
     def code_lists(self) -> tuple[str, ...]:
         """Return the names of the code lists, sorted."""
         return tuple(sorted(self._bundle.codes))
+
+    def documents(self) -> Iterable[Mapping[str, Any]]:
+        """Return every schema, part and code list once, as it stands in its file."""
+        return self._bundle.documents.values()
 
     def english(self) -> Mapping[str, str]:
         """Return every label key with what the schemas, lists and tables say in English."""
