@@ -182,7 +182,6 @@ def test_what_nobody_confirms_is_not_signed(people: list[str], monkeypatch: pyte
 
 def test_a_rotation_goes_as_the_manual_says(people: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """The next keys are made, signed by the member's own officers alone, and published beside the old ones."""
-    follow("A new federation")
     follow("A country joins")
     follow("A rotation from beginning to end")
     after = read(capsys, "trust", "verify", "trust", "--root", "trust/metadata/1.root.json")

@@ -74,7 +74,6 @@ async def submit(node: Node, count: int) -> list[MessageId]:
         key = node.office.ids.nonce()
         submission = node.office.catalogue.parse_submission(data, actor="test", route="test", idempotency_key=key)
         made.append((await node.office.submit(submission)).message)
-        node.ring()
     return made
 
 
