@@ -13,6 +13,7 @@ import typer
 from broker.cli.app_arrangement import arrangement_commands
 from broker.cli.app_broker import broker_commands
 from broker.cli.app_keys import key_commands
+from broker.cli.app_labels import labels_commands
 from broker.cli.app_profile import profile_commands
 from broker.cli.app_trust import trust_commands
 from broker.cli.options import AsJson
@@ -58,13 +59,7 @@ def build() -> typer.Typer:
         app.command()(command)
     app.add_typer(key_commands(), name="keys")
     app.add_typer(broker_commands(), name="broker")
-    labels = typer.Typer(
-        help="Check and complete what things are called in each language.", no_args_is_help=True, rich_markup_mode=None
-    )
-    labels.command("check")(labels_check)
-    labels.command("export")(labels_export)
-    labels.command("import")(labels_import)
-    app.add_typer(labels, name="labels")
+    app.add_typer(labels_commands(), name="labels")
     app.add_typer(profile_commands(), name="profile")
     app.add_typer(arrangement_commands(), name="arrangement")
     app.add_typer(trust_commands(), name="trust")
@@ -390,59 +385,3 @@ def vectors(
     from broker.cli.vectors import vectors as work
 
     return work(folder, fresh=fresh, as_json=as_json)
-
-
-SchemasFolder = Annotated[
-    Path | None, typer.Option("--folder", help="The schemas folder. Default: this program's own, or the source tree's.")
-]
-
-
-def labels_check(folder: SchemasFolder = None, as_json: AsJson = False) -> int:
-    """Show what each language lacks.
-
-    Lists every label that is missing, stale (the English has changed since) or unused, per language. Exit code 1 where there is one.
-
-    \b
-    Example:
-      trm labels check
-    """
-    from broker.cli.labels import check as work
-
-    return work(folder, as_json=as_json)
-
-
-def labels_export(
-    file: Annotated[Path, typer.Argument(help="The CSV file to write.")],
-    every: Annotated[bool, typer.Option("--all", help="Every label, not only those that some language lacks.")] = False,
-    folder: SchemasFolder = None,
-    as_json: AsJson = False,
-) -> None:
-    """Write a table for translators.
-
-    One line per label: its key, the English, and a column per language. Without --all only what is missing or stale somewhere. Any spreadsheet program opens it.
-
-    \b
-    Example:
-      trm labels export to-translate.csv
-    """
-    from broker.cli.labels import export as work
-
-    work(file, every=every, folder=folder, as_json=as_json)
-
-
-def labels_import(
-    file: Annotated[Path, typer.Argument(help="A CSV file of the form that export writes.")],
-    folder: SchemasFolder = None,
-    as_json: AsJson = False,
-) -> int:
-    """Take in a translators' table.
-
-    Empty cells change nothing. What is still missing takes over the translation of the same English elsewhere; what nothing uses any more is dropped. A line whose English is no longer today's is refused, and with it the file. Exit code 1 where labels are still missing afterwards.
-
-    \b
-    Example:
-      trm labels import translated.csv
-    """
-    from broker.cli.labels import take_in as work
-
-    return work(file, folder=folder, as_json=as_json)

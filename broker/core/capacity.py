@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How many messages a record may hold: it is folded whole whenever one is added, while the others wait.
 
-A child's procedure has tens of messages. 400 are folded in some 20 ms, 4,000 in a quarter of a second: without a bound a
-peer could stop this node with valid messages. Each side has its own share, so that neither can use up the other's, and
+A child's procedure has tens of messages. Folding takes longer the more there are, and each that comes pays for all:
+without a bound a peer could stop this node with valid messages. Each side has its own share, so that neither can use up the other's, and
 keeps a part of it for what must always get through.
 """
 
