@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Outbox statements: what we owe to other countries, and its life."""
+"""Outbox statements: what we owe to other countries, and who sends it now."""
 
 from __future__ import annotations
 
@@ -8,42 +8,16 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    BindParameter,
-    Row,
-    and_,
-    bindparam,
-    case,
-    delete,
-    exists,
-    func,
-    insert,
-    null,
-    or_,
-    select,
-    update,
-)
-from sqlalchemy.sql import Update
+from sqlalchemy import Row, and_, bindparam, exists, insert, or_, select, update
 
-from broker.core.ids import CountryCode, KeyId, MessageId
+from broker.core.ids import CountryCode, MessageId
 from broker.core.messages import OutboxEntry, OutboxKind, SealedEnvelope
-from broker.core.receipts import Receipt, ReceiptKind
 from broker.rows import OutboxBrief, OutboxRow, OutboxState
 from broker.storage import headers
-from broker.storage.columns import Word, fixed
-from broker.storage.execution import Execution, PerDialect
+from broker.storage.execution import Execution
 from broker.storage.tables import RECEIPTED, attention, outbox, outbox_content, outbox_envelope
 
-__all__ = [
-    "add_outbox", "find_outbox", "find_outbox_brief", "lease_outbox", "mark_published", "newest_receipted", "outbox_sealed_with", "overdue_outbox",
-    "reopen_outbox", "retry_outbox", "save_sealed", "settle_outbox",
-]  # fmt: skip
-
-_BELOW_REFUSAL = (OutboxState.RECORDED, OutboxState.PUBLISHED)
-_LADDER = (*_BELOW_REFUSAL, OutboxState.DELIVERED, OutboxState.HANDED_OVER, OutboxState.OPENED)
-
-_FREE = {"lease": null(), "lease_until": null()}
-_NEVER_AGAIN = {**_FREE, "next_at": null()}
+__all__ = ["add_outbox", "find_outbox", "find_outbox_brief", "lease_outbox", "newest_receipted", "overdue_outbox"]
 
 _INSERT = insert(outbox)
 _INSERT_CONTENT = insert(outbox_content)
@@ -101,141 +75,11 @@ _BRIEF = select(
     exists().where(attention.c.subject == outbox.c.id, attention.c.resolved.is_(None)).label("attended"),
 ).where(outbox.c.id == bindparam("message"))
 
-_HELD = and_(
-    outbox.c.id == bindparam("message"),
-    outbox.c.lease == bindparam("token"),
-    outbox.c.state == OutboxState.RECORDED,
-)
-_AT = bindparam("at", type_=outbox.c.since.type)
-_IS_HELD = select(outbox.c.id).where(_HELD).with_for_update()
-_PUBLISHED = (
-    update(outbox)
-    .where(_HELD)
-    .values(
-        # What was delivered before and is sent again for its later receipts goes back to the step that it had reached;
-        # its first publishing is the one that was answered.
-        state=case(
-            (outbox.c.kind == OutboxKind.RECEIPTS, OutboxState.DONE),
-            (outbox.c.handed_over.is_not(None), OutboxState.HANDED_OVER),
-            (outbox.c.delivered.is_not(None), OutboxState.DELIVERED),
-            else_=OutboxState.PUBLISHED,
-        ),
-        since=func.coalesce(outbox.c.handed_over, outbox.c.delivered, _AT),
-        published=case((outbox.c.delivered.is_not(None), outbox.c.published), else_=_AT),
-        error=null(),
-        **_NEVER_AGAIN,
-    )
-)
-_RETRY = (
-    update(outbox)
-    .where(_HELD)
-    .values(attempts=outbox.c.attempts + 1, next_at=bindparam("again_at"), error=bindparam("why"), **_FREE)
-)
-
-
-def _reopen(*states: OutboxState) -> Update:
-    """Return the update that lets an entry in one of these states be published once more.
-
-    The last failure stays noted: at the next publishing it closes the call that was made for it.
-    """
-    return (
-        update(outbox)
-        .where(outbox.c.id == bindparam("message"), outbox.c.state.in_(fixed(*states)))
-        .values(
-            state=OutboxState.RECORDED,
-            since=bindparam("now"),
-            next_at=bindparam("now"),
-            attempts=0,
-            resends=outbox.c.resends + bindparam("counted"),
-            **_FREE,
-        )
-    )
-
-
-_REOPEN = _reopen(*_BELOW_REFUSAL)
-_REOPEN_DELIVERED = _reopen(*_BELOW_REFUSAL, OutboxState.DELIVERED, OutboxState.HANDED_OVER)
-_UNSEAL = delete(outbox_envelope).where(outbox_envelope.c.id == bindparam("message"))
-_KIDS: BindParameter[Any] = bindparam("kids", expanding=True)
-_SEALED_WITH = (
-    select(outbox.c.id)
-    .join_from(outbox, outbox_envelope)
-    .where(
-        outbox.c.state.in_(fixed(*_BELOW_REFUSAL)),
-        or_(
-            outbox_envelope.c.recipient_kid.in_(_KIDS),
-            outbox_envelope.c.ed25519_kid.in_(_KIDS),
-            outbox_envelope.c.ml_dsa_kid.in_(_KIDS),
-        ),
-    )
-    .order_by(outbox.c.created, outbox.c.id)
-)
 _RECEIPTED = (
     select(outbox.c.published)
     .where(RECEIPTED, outbox.c.recipient == bindparam("peer"), outbox.c.published.is_not(None))
     .order_by(outbox.c.published.desc())
     .limit(1)
-)
-
-
-def _seal() -> PerDialect:
-    """Return the upsert of an entry's sealed bytes."""
-    changed = [column.name for column in outbox_envelope.c if column.name != "id"]
-    return PerDialect(
-        outbox_envelope,
-        lambda insert_: insert_.on_conflict_do_update(
-            index_elements=["id"], set_={name: insert_.excluded[name] for name in changed}
-        ),
-    )
-
-
-_SEAL = _seal()
-
-
-def _climb(step: OutboxState, column: str) -> Update:
-    """Return the update for a receipt of that step; one that comes late fills in its time and moves nothing."""
-    lower = _LADDER[: _LADDER.index(step)]
-    rises = outbox.c.state.in_(fixed(*lower))
-    at = bindparam("at", type_=outbox.c.since.type)
-    return (
-        update(outbox)
-        .where(
-            outbox.c.id == bindparam("message"),
-            outbox.c.kind == OutboxKind.MESSAGE,
-            outbox.c.state.in_(fixed(*_LADDER)),
-            outbox.c[column].is_(None),
-        )
-        .values(
-            {
-                "state": case((rises, step), else_=outbox.c.state),
-                "since": case((rises, at), else_=outbox.c.since),
-                column: at,
-                "error": null(),
-                **_NEVER_AGAIN,
-            }
-        )
-    )
-
-
-_SETTLE = {
-    ReceiptKind.DELIVERED: _climb(OutboxState.DELIVERED, "delivered"),
-    ReceiptKind.HANDED_OVER: _climb(OutboxState.HANDED_OVER, "handed_over"),
-    ReceiptKind.OPENED: _climb(OutboxState.OPENED, "opened"),
-}
-_REFUSE = (  # a peer that signed "delivered" cannot take it back by a refusal
-    update(outbox)
-    .where(
-        outbox.c.id == bindparam("message"),
-        outbox.c.kind == OutboxKind.MESSAGE,
-        outbox.c.state.in_(fixed(*_BELOW_REFUSAL)),
-    )
-    .values(
-        state=OutboxState.REFUSED,
-        since=bindparam("at"),
-        refused=bindparam("at"),
-        refusal_code=bindparam("code_", type_=Word()),
-        error=null(),
-        **_NEVER_AGAIN,
-    )
 )
 
 
@@ -287,60 +131,6 @@ def lease_outbox(
     rows = [row for start in range(0, len(ids), _SIZES[-1]) for row in _some(db, ids[start : start + _SIZES[-1]])]
     rows.sort(key=lambda row: (row.created, row.id))
     return tuple(_row(us, row) for row in rows)
-
-
-def save_sealed(db: Execution, envelope: SealedEnvelope, *, token: str) -> bool:
-    """Keep sealed bytes while the lease is held."""
-    if db.first(_IS_HELD, {"message": envelope.id, "token": token}) is None:
-        return False
-    db.changed(
-        _SEAL,
-        {
-            "id": envelope.id,
-            "sha256": envelope.sha256,
-            "expires": envelope.expires,
-            "recipient_kid": envelope.recipient_kid,
-            "ed25519_kid": envelope.signer_kids[0],
-            "ml_dsa_kid": envelope.signer_kids[1],
-            "trust_version": envelope.trust_version,
-            "raw": envelope.raw,
-        },
-    )
-    return True
-
-
-def mark_published(db: Execution, message: MessageId, *, at: datetime, token: str) -> bool:
-    """RECORDED → PUBLISHED or DONE while the lease is held."""
-    return db.changed(_PUBLISHED, {"message": message, "at": at, "token": token}) == 1
-
-
-def retry_outbox(db: Execution, message: MessageId, *, next_at: datetime, error: str, token: str) -> bool:
-    """Count an attempt and give the lease back while it is held."""
-    return db.changed(_RETRY, {"message": message, "again_at": next_at, "why": error, "token": token}) == 1
-
-
-def reopen_outbox(
-    db: Execution, message: MessageId, *, now: datetime, reseal: bool, count_resend: bool, delivered_too: bool
-) -> bool:
-    """Back to RECORDED, with a fresh count of attempts; a worker that holds the lease loses it."""
-    statement = _REOPEN_DELIVERED if delivered_too else _REOPEN
-    if db.changed(statement, {"message": message, "now": now, "counted": int(count_resend)}) == 0:
-        return False
-    if reseal:
-        db.changed(_UNSEAL, {"message": message})
-    return True
-
-
-def settle_outbox(db: Execution, message: MessageId, receipt: Receipt) -> bool:
-    """Move up the ladder by a receipt; also from RECORDED, when only the broker's confirm was lost."""
-    if receipt.kind is ReceiptKind.REFUSED:
-        return db.changed(_REFUSE, {"message": message, "at": receipt.at, "code_": receipt.code}) == 1
-    return db.changed(_SETTLE[receipt.kind], {"message": message, "at": receipt.at}) == 1
-
-
-def outbox_sealed_with(db: Execution, kids: frozenset[KeyId]) -> tuple[MessageId, ...]:
-    """Return what is still undelivered and sealed with one of these keys, theirs or ours."""
-    return tuple(row.id for row in db.all(_SEALED_WITH, {"kids": sorted(kids)}))
 
 
 def overdue_outbox(

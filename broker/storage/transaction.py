@@ -27,7 +27,7 @@ from broker.rows import (
     TrustRow,
 )
 from broker.storage import held as raw
-from broker.storage import inbox, keys, outbox, people, procedures, trust
+from broker.storage import inbox, keys, outbox, outbox_steps, people, procedures, trust
 from broker.storage import receipts as evidence
 from broker.storage.execution import Execution
 
@@ -89,26 +89,26 @@ class SqlTransaction:
         return outbox.lease_outbox(self._db, self._us, now=now, until=until, token=token, limit=limit)
 
     def save_sealed(self, envelope: SealedEnvelope, *, token: str) -> bool:
-        return outbox.save_sealed(self._db, envelope, token=token)
+        return outbox_steps.save_sealed(self._db, envelope, token=token)
 
     def mark_published(self, message: MessageId, *, at: datetime, token: str) -> bool:
-        return outbox.mark_published(self._db, message, at=at, token=token)
+        return outbox_steps.mark_published(self._db, message, at=at, token=token)
 
     def retry_outbox(self, message: MessageId, *, next_at: datetime, error: str, token: str) -> bool:
-        return outbox.retry_outbox(self._db, message, next_at=next_at, error=error, token=token)
+        return outbox_steps.retry_outbox(self._db, message, next_at=next_at, error=error, token=token)
 
     def reopen_outbox(
         self, message: MessageId, *, now: datetime, reseal: bool, count_resend: bool, delivered_too: bool = False
     ) -> bool:
-        return outbox.reopen_outbox(
+        return outbox_steps.reopen_outbox(
             self._db, message, now=now, reseal=reseal, count_resend=count_resend, delivered_too=delivered_too
         )
 
     def settle_outbox(self, message: MessageId, receipt: Receipt) -> bool:
-        return outbox.settle_outbox(self._db, message, receipt)
+        return outbox_steps.settle_outbox(self._db, message, receipt)
 
     def outbox_sealed_with(self, kids: frozenset[KeyId]) -> tuple[MessageId, ...]:
-        return outbox.outbox_sealed_with(self._db, kids)
+        return outbox_steps.outbox_sealed_with(self._db, kids)
 
     def overdue_outbox(
         self, *, state: OutboxState, before: datetime, limit: int, after: tuple[datetime, MessageId] | None = None
