@@ -19,7 +19,7 @@ from broker.core.rotation import KeyPlace, KeyStep, PublicKey, may_destroy, next
 from broker.core.trust import LONGEST_ENVELOPE_LIFE, KeyUse, Member, MemberKey
 from broker.home import new_key, read_own_member, write_own_member
 from broker.settings import Settings
-from broker.vault import Entry, VaultFile, Wrapper
+from broker.vault import AT_REST, Entry, VaultFile, Wrapper
 
 __all__ = ["ENCRYPTION", "SIGNING", "OwnKeys", "Standing"]
 
@@ -76,6 +76,33 @@ class OwnKeys:
         made = tuple(Entry.of(new_key(use), created=_whole(now)) for use in uses)
         self._vault.change(lambda held: (*held, *made))
         return made
+
+    def at_rest(self) -> tuple[Entry, ...]:
+        """Return the vault's keys for data at rest, with the marks of destroyed ones.
+
+        Raises:
+            NodeError: the vault cannot be read.
+        """
+        return tuple(entry for entry in self._vault.read().entries if entry.kind in AT_REST)
+
+    def generate_at_rest(self, now: datetime) -> tuple[Entry, ...]:
+        """Give a vault of an older program its first keys for data at rest; return their entries.
+
+        Raises:
+            BadRequest: it has them already.
+            NodeError: the vault cannot be read or written; nothing has changed.
+        """
+        made: list[Entry] = []
+
+        def add(held: tuple[Entry, ...]) -> tuple[Entry, ...]:
+            there = {entry.kind for entry in held}
+            made.extend(Entry.at_rest(kind, 1, created=_whole(now)) for kind in AT_REST if kind not in there)
+            if not made:
+                raise BadRequest("The vault has keys for data at rest: rotating makes the next one.", where="--which")
+            return (*held, *made)
+
+        self._vault.change(add)
+        return tuple(made)
 
     def rotate(self, uses: Collection[KeyUse], *, start: datetime, overlap: timedelta, now: datetime) -> Member:
         """List a key of each use from `start` on and let the older ones end; return the document as written.
@@ -192,7 +219,7 @@ class OwnKeys:
         member, listed = read_own_member(self._settings.home, self._settings.country), self._listed
         document = {key.kid: key for key in member.keys}
         in_force = {key.kid: key for key in listed.keys} if listed is not None else {}
-        held = {entry.kid: entry for entry in entries}
+        held = {entry.kid: entry for entry in entries if entry.kind not in AT_REST}
         validity = {kid: _later(document.get(kid), in_force.get(kid)) for kid in (*document, *in_force)}
         found = []
         for kid in dict.fromkeys((*held, *validity)):

@@ -50,6 +50,7 @@ def list_(home: _Home, as_json: AsJson = False) -> None:
     """Show every key, where it stands, and what to do next.
 
     A key in order stands in all three places: the vault (its private part), the document member.json, and the trust list.
+    The keys for data at rest stand in the vault alone.
 
     \b
     Example:
@@ -60,16 +61,24 @@ def list_(home: _Home, as_json: AsJson = False) -> None:
     work(home, as_json=as_json)
 
 
-def generate(home: _Home, which: _Which = "all", as_json: AsJson = False) -> None:
+def generate(
+    home: _Home,
+    which: Annotated[
+        str, typer.Option("--which", help="signing (both keys of it), encryption, all of these, or wrapping.")
+    ] = "all",
+    as_json: AsJson = False,
+) -> None:
     """Put new keys into the vault without listing them yet.
 
     Not needed for a rotation, which makes its keys itself: this is for making them ahead, e.g. on another machine or at
-    a ceremony. The next 'trm keys rotate' takes them.
+    a ceremony. The next 'trm keys rotate' takes them. 'wrapping' makes the first keys for what the node stores, where
+    the vault comes from a program that had none.
 
     \b
     Examples:
       trm keys generate --home ./ee
       trm keys generate --home ./ee --which signing
+      trm keys generate --home ./ee --which wrapping
     """
     from broker.cli.keys import generate as work
 

@@ -24,25 +24,36 @@ from broker.security import jwk
 from broker.settings import Settings
 from broker.system import SystemClock
 from broker.trust.opening import trust_in_force
-from broker.vault import PassphraseWrapper, Unlocking, Wrapper
+from broker.vault import Entry, PassphraseWrapper, Unlocking, Wrapper
 from broker.vault.hsm import HsmWrapper, checked_library
 from broker.vault.passphrase import read_source
 
-__all__ = ["export_public", "generate", "list_keys", "retire", "rewrap", "rotate"]
+__all__ = ["WRAPPING", "export_public", "generate", "list_keys", "retire", "rewrap", "rotate"]
 
 _WHICH = {"signing": SIGNING, "encryption": ENCRYPTION, "all": (*SIGNING, *ENCRYPTION)}
+WRAPPING = "wrapping"  # the key for data at rest: this node's alone, listed nowhere
 _DEFAULT_LEAD = timedelta(days=1)
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def list_keys(home: Path, *, as_json: bool) -> None:
     """Print every key."""
-    found = _own(home).standing(_now())
-    output.answer({"keys": [_document(item) for item in found]}, as_json=as_json, people=lambda: _table(found))
+    own = _own(home)
+    found, at_rest = own.standing(_now()), own.at_rest()
+
+    def people() -> None:
+        _table(found)
+        _at_rest_table(at_rest)
+
+    document = {"keys": [_document(item) for item in found], "at_rest": [_at_rest_document(item) for item in at_rest]}
+    output.answer(document, as_json=as_json, people=people)
 
 
 def generate(home: Path, *, which: str, as_json: bool) -> None:
     """Put new keys into the vault and print their ids."""
+    if which == WRAPPING:
+        _generate_at_rest(home, as_json=as_json)
+        return
     made = _own(home).generate(_uses(which), _now())
     keys = [{"use": entry.use.value, "id": entry.id} for entry in made]
 
@@ -52,6 +63,17 @@ def generate(home: Path, *, which: str, as_json: bool) -> None:
         output.console().print(f"They are listed nowhere yet. Next: trm keys rotate --home {home}")
 
     output.answer({"generated": keys}, as_json=as_json, people=people)
+
+
+def _generate_at_rest(home: Path, *, as_json: bool) -> None:
+    made = _own(home).generate_at_rest(_now())
+
+    def people() -> None:
+        for entry in made:
+            output.console().print(f"In the vault: {entry.kind:<10} {entry.id}")
+        output.console().print("Back up the vault: what the node stores from now on is read with these keys alone.")
+
+    output.answer({"generated": [_at_rest_document(entry) for entry in made]}, as_json=as_json, people=people)
 
 
 def rotate(home: Path, *, which: str, start: str | None, overlap_hours: int, as_json: bool) -> None:
@@ -242,6 +264,26 @@ def _table(found: Sequence[Standing]) -> None:
             for item in found
         ],
         wide=("id", "where", "next"),
+    )  # fmt: skip
+
+
+def _at_rest_document(entry: Entry) -> dict[str, Any]:
+    return {
+        "kind": entry.kind.value,
+        "number": int(entry.id),
+        "state": entry.state.value,
+        "created": _text(entry.created),
+        "destroyed": _text(entry.destroyed),
+    }
+
+
+def _at_rest_table(found: Sequence[Entry]) -> None:
+    output.table(
+        ("at rest", "number", "state", "created", "destroyed"),
+        [
+            (item.kind.value, item.id, item.state.value, _day(item.created), _day(item.destroyed))
+            for item in found
+        ],
     )  # fmt: skip
 
 

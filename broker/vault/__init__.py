@@ -7,14 +7,14 @@
   it protects the wrapping key, and the private keys are in this process's memory while the node runs.
 - A change is written beside the file, tried out, synced and renamed over it, under a lock: after a crash the vault is
   the old one or the new one.
-- Private keys do not come out: `FileVault` gives a `Signer` and an `Opener`. It sees by itself that the file changed.
+- Private keys do not come out: `FileVault` gives a `Signer`, an `Opener`, and the `EpochRing` for data at rest. It sees by itself that the file changed.
 - An entry is a kind, an id, its material, when it was made and its state; a destroyed one stays as a mark without material.
 - Python cannot wipe memory: whoever reads the memory of a running node has its keys.
 """
 
 from __future__ import annotations
 
-from broker.vault.entries import Entry, EntryKind, EntryState, PrivateKey
+from broker.vault.entries import AT_REST, Entry, EntryKind, EntryState, PrivateKey
 from broker.vault.file import Contents, VaultFile
 from broker.vault.held import FileVault
 from broker.vault.passphrase import read_passphrase
@@ -22,6 +22,6 @@ from broker.vault.unlocking import Unlocking, open_vault
 from broker.vault.wrapping import DEFAULT_KDF, UNSAFE_DEV_KDF, KdfParameters, PassphraseWrapper, Wrapper
 
 __all__ = [
-    "DEFAULT_KDF", "UNSAFE_DEV_KDF", "Contents", "Entry", "EntryKind", "EntryState", "FileVault", "KdfParameters",
+    "AT_REST", "DEFAULT_KDF", "UNSAFE_DEV_KDF", "Contents", "Entry", "EntryKind", "EntryState", "FileVault", "KdfParameters",
     "PassphraseWrapper", "PrivateKey", "Unlocking", "VaultFile", "Wrapper", "open_vault", "read_passphrase",
 ]  # fmt: skip

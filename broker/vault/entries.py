@@ -13,9 +13,10 @@ from typing import Any
 from broker.core import canonical
 from broker.core.ids import KeyId
 from broker.core.trust import KeyUse
-from broker.security import jwk
+from broker.security import at_rest, jwk
+from broker.security.at_rest import EpochRing
 
-__all__ = ["Entry", "EntryKind", "EntryState", "PrivateKey", "parse_entries", "write_entries"]
+__all__ = ["AT_REST", "Entry", "EntryKind", "EntryState", "PrivateKey", "parse_entries", "ring_of", "write_entries"]
 
 _TIME = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -26,6 +27,11 @@ class EntryKind(StrEnum):
     ED25519 = KeyUse.ED25519.value
     ML_DSA_65 = KeyUse.ML_DSA_65.value
     HPKE = KeyUse.HPKE.value
+    WRAPPING = "wrapping"  # wraps the keys of cases during one epoch
+    INDEX = "index"  # makes the tokens that names are searched by
+
+
+AT_REST = (EntryKind.WRAPPING, EntryKind.INDEX)  # secret keys, known to nobody else; the others are halves of key pairs
 
 
 class EntryState(StrEnum):
@@ -53,8 +59,8 @@ class Entry:
     """One thing in the vault; its text form shows nothing of its material."""
 
     kind: EntryKind
-    id: str  # of a key: its thumbprint
-    material: bytes | None = field(repr=False)  # of a key: its seed; None once destroyed
+    id: str  # of a key pair: its thumbprint; of a key at rest: its number
+    material: bytes | None = field(repr=False)  # of a key pair: its seed; None once destroyed
     created: datetime | None = None  # whole seconds; None: not known, it comes from a vault of version 1
     destroyed: datetime | None = None
 
@@ -64,6 +70,11 @@ class Entry:
         kid = jwk.thumbprint(key.use, key.public)
         return cls(kind=EntryKind(key.use.value), id=kid, material=key.seed, created=created)
 
+    @classmethod
+    def at_rest(cls, kind: EntryKind, number: int, *, created: datetime | None) -> Entry:
+        """Return the entry of a fresh key for data at rest."""
+        return cls(kind=kind, id=str(number), material=at_rest.new_key(), created=created)
+
     @property
     def state(self) -> EntryState:
         """Whether its material is here."""
@@ -71,7 +82,11 @@ class Entry:
 
     @property
     def use(self) -> KeyUse:
-        """What the key is for."""
+        """What the key pair is for.
+
+        Raises:
+            ValueError: it is a key at rest.
+        """
         return KeyUse(self.kind.value)
 
     @property
@@ -93,6 +108,14 @@ class Entry:
     def without_material(self, at: datetime) -> Entry:
         """Return the mark that stays when the material is destroyed."""
         return replace(self, material=None, destroyed=at.replace(microsecond=0))
+
+
+def ring_of(entries: Iterable[Entry]) -> EpochRing:
+    """Return the keys for data at rest that these entries hold."""
+    held = [(entry.kind, int(entry.id), entry.material) for entry in entries if entry.kind in AT_REST]
+    epochs = {number: key for kind, number, key in held if kind is EntryKind.WRAPPING and key is not None}
+    index = [key for kind, _, key in held if kind is EntryKind.INDEX and key is not None]
+    return EpochRing(epochs, index[-1] if index else None)
 
 
 def write_entries(entries: Iterable[Entry]) -> list[dict[str, str | None]]:
@@ -134,9 +157,18 @@ def _entry(item: Any) -> Entry:
     )
     if item["state"] != entry.state or (entry.destroyed is None) == (material is None):
         raise ValueError("a state that is not the material's")
-    if material is not None and jwk.thumbprint(entry.use, jwk.public_of(entry.use, material)) != entry.id:
+    if entry.kind in AT_REST:
+        _check_at_rest(entry)
+    elif material is not None and jwk.thumbprint(entry.use, jwk.public_of(entry.use, material)) != entry.id:
         raise ValueError("an id that is not the material's")
     return entry
+
+
+def _check_at_rest(entry: Entry) -> None:
+    if str(int(entry.id)) != entry.id or int(entry.id) < 1:
+        raise ValueError("a number that is none")
+    if entry.material is not None and len(entry.material) != at_rest.KEY_BYTES:
+        raise ValueError("a key that is none")
 
 
 def _text(moment: datetime | None) -> str | None:

@@ -22,7 +22,8 @@ from broker.core.errors import DiskFull, HomeInvalid, NotCanonical, VaultLocked
 from broker.core.ids import CountryCode
 from broker.durable import is_full, write_durably
 from broker.security import jwk
-from broker.vault.entries import Entry, EntryKind, PrivateKey, parse_entries, write_entries
+from broker.security.at_rest import EpochRing
+from broker.vault.entries import AT_REST, Entry, EntryKind, PrivateKey, parse_entries, ring_of, write_entries
 from broker.vault.wrapping import NONCE_BYTES, Stated, Wrapper, exact_bytes, wrong_key
 
 __all__ = ["Contents", "Stamp", "VaultFile"]
@@ -48,7 +49,12 @@ class Contents:
     @property
     def keys(self) -> tuple[PrivateKey, ...]:
         """The private keys that are held."""
-        return tuple(entry.key for entry in self.entries if entry.material is not None)
+        return tuple(entry.key for entry in self.entries if entry.material is not None and entry.kind not in AT_REST)
+
+    @property
+    def ring(self) -> EpochRing:
+        """The keys for data at rest that are held."""
+        return ring_of(self.entries)
 
 
 class VaultFile:

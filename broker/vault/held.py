@@ -13,18 +13,22 @@ from broker.core.errors import BrokerError, KeyMissing
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import KeyUse, Member, MemberKey, TrustList
 from broker.security import jwk
+from broker.security.at_rest import NO_EPOCHS, EpochRing
 from broker.security.suite import KeyPairSigner, KeyRing, Opener, Signer
-from broker.vault.entries import Entry, PrivateKey
+from broker.vault.entries import AT_REST, Entry, EntryKind, PrivateKey
 from broker.vault.file import Contents, Stamp, VaultFile
 from broker.vault.wrapping import KdfParameters, PassphraseWrapper, Wrapper
 
 __all__ = ["FileVault"]
 
+_KEPT_MARKS = 12  # of destroyed epochs: the vault is a small file, and each erasure ends an epoch
+
 
 class _Held:
     """The keys of one state of the file, ready for use."""
 
-    def __init__(self, keys: Iterable[PrivateKey]) -> None:
+    def __init__(self, keys: Iterable[PrivateKey], at_rest: EpochRing) -> None:
+        self.at_rest = at_rest
         by_kid = {jwk.thumbprint(key.use, key.public): key for key in keys}
         self.signing = {kid: key for kid, key in by_kid.items() if key.use is not KeyUse.HPKE}
         self.ring = KeyRing({kid: key.seed for kid, key in by_kid.items() if key.use is KeyUse.HPKE})
@@ -42,14 +46,22 @@ class _Held:
 class FileVault:
     """This node's private keys, opened; they never come out again."""
 
-    def __init__(self, us: CountryCode, keys: Iterable[PrivateKey], *, file: VaultFile | None = None) -> None:
+    def __init__(
+        self,
+        us: CountryCode,
+        keys: Iterable[PrivateKey],
+        *,
+        at_rest: EpochRing = NO_EPOCHS,
+        file: VaultFile | None = None,
+    ) -> None:
         """Args:
         us: the member whose keys these are.
         keys: what the file holds; `open` reads it.
+        at_rest: the keys for data at rest that it holds.
         file: where they come from, to be looked at again; None: only memory.
         """
         self._us = us
-        self._held = _Held(keys)
+        self._held = _Held(keys, at_rest)
         self._file = file
         self._stamp: Stamp | None = None
         self._reading = threading.Lock()
@@ -69,7 +81,7 @@ class FileVault:
         kdf: KdfParameters | None = None,
         created: datetime | None = None,
     ) -> FileVault:
-        """Write a new vault file and return it opened.
+        """Write a new vault file, with first keys for data at rest, and return it opened.
 
         Args:
             path: where; nothing may be there.
@@ -85,8 +97,9 @@ class FileVault:
             DiskFull: no room; nothing is left behind.
         """
         file = VaultFile(path, _wrapper(wrapper, kdf))
-        moment = None if created is None else created.replace(microsecond=0)
-        contents = file.create(us, [Entry.of(key, created=moment) for key in keys])
+        moment = None if created is None else _whole(created)
+        pairs = [Entry.of(key, created=moment) for key in keys]
+        contents = file.create(us, [*pairs, *(Entry.at_rest(kind, 1, created=moment) for kind in AT_REST)])
         return cls._opened(file, contents, file.stamp())
 
     @classmethod
@@ -107,7 +120,7 @@ class FileVault:
 
     @classmethod
     def _opened(cls, file: VaultFile, contents: Contents, stamp: Stamp | None) -> FileVault:
-        vault = cls(contents.us, contents.keys, file=file)
+        vault = cls(contents.us, contents.keys, at_rest=contents.ring, file=file)
         vault._stamp = stamp
         return vault
 
@@ -127,6 +140,46 @@ class FileVault:
     def opener(self) -> Opener:
         """Return the opener over all private encryption keys that are here."""
         return self._newest_held().ring
+
+    def ring(self) -> EpochRing:
+        """Return the keys for data at rest; another object whenever the file changed."""
+        return self._newest_held().at_rest
+
+    def begin_epoch(self, now: datetime) -> int:
+        """Put the next epoch's key into the file and return the epoch's number.
+
+        Raises:
+            NodeError: the file cannot be written; nothing has changed.
+        """
+
+        def add(held: tuple[Entry, ...]) -> tuple[Entry, ...]:
+            numbers = [int(entry.id) for entry in held if entry.kind is EntryKind.WRAPPING]
+            return (*held, Entry.at_rest(EntryKind.WRAPPING, max(numbers, default=0) + 1, created=_whole(now)))
+
+        return self._kept_file().change(add).ring.newest
+
+    def end_epochs(self, before: int, now: datetime) -> None:
+        """Destroy the keys of all epochs before that one; the newest marks of destroyed ones stay.
+
+        Raises:
+            NodeError: the file cannot be written; nothing has changed.
+        """
+
+        def end(held: tuple[Entry, ...]) -> list[Entry]:
+            old = [entry for entry in held if entry.kind is EntryKind.WRAPPING and int(entry.id) < before]
+            kept = {entry.id for entry in old[-_KEPT_MARKS:]}
+            return [
+                entry.without_material(now) if entry in old and entry.material is not None else entry
+                for entry in held
+                if entry not in old or entry.id in kept
+            ]
+
+        self._kept_file().change(end)
+
+    def _kept_file(self) -> VaultFile:
+        if self._file is None:
+            raise RuntimeError("this vault is only in memory")
+        return self._file
 
     def public_keys(self) -> tuple[tuple[KeyId, KeyUse, bytes], ...]:
         """Return id, use and raw public key of everything held."""
@@ -149,10 +202,15 @@ class FileVault:
             if stamp != self._stamp:
                 self._stamp = stamp
                 try:
-                    self._held, self._trouble = _Held(self._file.read().keys), None
+                    contents = self._file.read()
+                    self._held, self._trouble = _Held(contents.keys, contents.ring), None
                 except BrokerError as error:
                     self._trouble = f"The changed vault does not open ({error.code}); the keys read before are used on."
         return self._held
+
+
+def _whole(moment: datetime) -> datetime:
+    return moment.replace(microsecond=0)
 
 
 def _wrapper(given: Wrapper | bytes, kdf: KdfParameters | None) -> Wrapper:

@@ -12,7 +12,7 @@ import pytest
 from broker.core.ids import CountryCode
 from broker.home import MEMBER_FILE, read_own_member
 from broker.settings import Settings
-from broker.vault import open_vault
+from broker.vault import AT_REST, Unlocking, VaultFile, open_vault
 
 EE = CountryCode("EE")
 
@@ -154,3 +154,30 @@ def test_vault_goes_under_another_passphrase(trm, home, tmp_path):
     (home / "passphrase").write_bytes(b"new horse\n")
 
     assert len(listed(trm, home)) == 3
+
+
+def test_keys_for_data_at_rest_are_listed_and_made_once(trm, home):
+    """A new home has them; making first ones is for vaults that have none."""
+    found = trm("keys", "list", "--home", home, "--json").json["at_rest"]
+    refused = trm("keys", "generate", "--home", home, "--which", "wrapping")
+
+    assert [(item["kind"], item["number"], item["state"]) for item in found] == [
+        ("wrapping", 1, "held"),
+        ("index", 1, "held"),
+    ]
+    assert "wrapping" in trm("keys", "list", "--home", home).out
+    assert (refused.code, "rotating makes the next one" in refused.err) == (1, True)
+
+
+def test_a_vault_of_an_older_program_gets_its_first_keys_at_rest(trm, home):
+    """Once made they are there, and the running node's vault would have them."""
+    settings = Settings.load(home)
+    file = VaultFile(settings.vault_file, Unlocking(settings))
+    file.change(lambda entries: [entry for entry in entries if entry.kind not in AT_REST])
+    assert open_vault(settings).ring().epochs == ()
+
+    ran = trm("keys", "generate", "--home", home, "--which", "wrapping")
+
+    assert ran.code == 0
+    assert "Back up the vault" in ran.out
+    assert open_vault(settings).ring().epochs == (1,)

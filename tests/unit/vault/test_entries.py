@@ -11,7 +11,7 @@ import pytest
 
 from broker.core.trust import KeyUse
 from broker.home import generate_keys
-from broker.vault.entries import Entry, EntryKind, EntryState, parse_entries, write_entries
+from broker.vault.entries import AT_REST, Entry, EntryKind, EntryState, parse_entries, ring_of, write_entries
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
@@ -19,6 +19,7 @@ NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 def entries() -> tuple[Entry, ...]:
     """Return one entry of each kind, the first destroyed."""
     made = [Entry.of(key, created=NOW) for key in generate_keys()]
+    made += [Entry.at_rest(kind, 1, created=NOW) for kind in AT_REST]
     return (made[0].without_material(NOW), *made[1:])
 
 
@@ -27,8 +28,9 @@ def test_entries_read_back_as_they_were_written() -> None:
     held = entries()
 
     assert parse_entries(write_entries(held)) == held
-    assert [entry.state for entry in held] == [EntryState.DESTROYED, EntryState.HELD, EntryState.HELD]
-    assert [entry.use for entry in held] == list(KeyUse)
+    assert [entry.state for entry in held] == [EntryState.DESTROYED, *[EntryState.HELD] * 4]
+    assert [entry.kind for entry in held] == list(EntryKind)
+    assert [entry.use for entry in held[:3]] == list(KeyUse)
     assert held[1].key.seed == held[1].material
     with pytest.raises(RuntimeError):
         _ = held[0].key
@@ -67,3 +69,20 @@ def test_other_forms_are_refused(change: dict[str, Any]) -> None:
         parse_entries([data[0], {**data[1], **change}])
     with pytest.raises(ValueError, match="twice"):
         parse_entries([data[1], data[1]])
+
+
+@pytest.mark.parametrize("change", [{"id": "0"}, {"id": "01"}, {"id": "one"}, {"material": "AAAA"}])
+def test_a_key_at_rest_has_a_number_and_its_length(change: dict[str, Any]) -> None:
+    """Another id than a plain number, or another length of key, is no entry."""
+    data = write_entries(entries())[-1]
+
+    with pytest.raises(ValueError, match=r"none|invalid literal"):
+        parse_entries([{**data, **change}])
+
+
+def test_the_ring_holds_what_is_not_destroyed() -> None:
+    """Keys at rest that are held are in the ring under their numbers, destroyed ones and key pairs are not."""
+    first, second = (Entry.at_rest(EntryKind.WRAPPING, number, created=NOW) for number in (1, 2))
+
+    assert ring_of(entries()).epochs == (1,)
+    assert ring_of([*entries()[:3], first.without_material(NOW), second]).epochs == (2,)

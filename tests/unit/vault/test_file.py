@@ -193,8 +193,8 @@ def test_change_adds_and_destroys(path: Path, keys: tuple[PrivateKey, ...]) -> N
     opened(path).change(lambda entries: (entries[0].without_material(NOW), *entries[1:]))
 
     contents, after = opened(path).read(), json.loads(path.read_bytes())
-    assert [entry.state for entry in contents.entries] == ["destroyed", "held", "held", "held"]
-    assert (contents.entries[0].destroyed, contents.entries[3].created) == (NOW, NOW)
+    assert [entry.state for entry in contents.entries] == ["destroyed", *["held"] * 5]
+    assert (contents.entries[0].destroyed, contents.entries[-1].created) == (NOW, NOW)
     assert {key.seed for key in contents.keys} == {keys[1].seed, keys[2].seed, new.seed}
     assert contents.us == EE
     assert after["wrapper"]["wrapped"] != before["wrapper"]["wrapped"]
@@ -213,7 +213,7 @@ def test_rewrapped_vault_opens_with_the_new_passphrase_alone(path: Path) -> None
         opened(path).read()
     assert opened(path, b"new horse").read().entries == held
     file.change(added(generate_keys()[0]))
-    assert len(opened(path, b"new horse").read().entries) == 4
+    assert len(opened(path, b"new horse").read().entries) == len(held) + 1
 
 
 def test_failed_change_leaves_the_old_vault(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,6 +16,7 @@ from broker.core.errors import KeyMissing, UnknownRecipientKey
 from broker.core.ids import CountryCode
 from broker.core.trust import KeyUse, TrustList
 from broker.home import generate_keys, member_of
+from broker.security.at_rest import Scope
 from broker.security.jwk import thumbprint
 from broker.vault import UNSAFE_DEV_KDF, Entry, FileVault, PassphraseWrapper, PrivateKey, VaultFile
 
@@ -186,3 +187,40 @@ def test_vault_in_memory_looks_at_no_file(keys: tuple[PrivateKey, ...], monkeypa
 
     assert vault.look() is None
     assert len(vault.public_keys()) == 3
+
+
+def test_the_next_epoch_is_there_for_everybody_and_the_last_one_is_destroyed(path: Path) -> None:
+    """Another process's vault has the new epoch without a restart; a destroyed one is gone from both and from the file."""
+    here, there = FileVault.open(path, PASSPHRASE), FileVault.open(path, PASSPHRASE)
+    first = here.ring()
+    wrapped = first.wrap(bytes(32), Scope("FI:x"), 1)
+
+    assert here.begin_epoch(NOW) == 2
+    assert [vault.ring().epochs for vault in (here, there)] == [(1, 2), (1, 2)]
+    assert there.ring().unwrap(wrapped) == bytes(32)
+    assert there.ring().token("name", "x") == first.token("name", "x")
+    there.end_epochs(2, NOW)
+    assert [vault.ring().epochs for vault in (here, there)] == [(2,), (2,)]
+    with pytest.raises(KeyMissing):
+        here.ring().unwrap(wrapped)
+    assert len(here.public_keys()) == 3
+
+
+def test_marks_of_old_epochs_do_not_fill_the_vault(path: Path) -> None:
+    """After many epochs only the newest marks stay, and numbers go on."""
+    vault = FileVault.open(path, PASSPHRASE)
+    for number in range(2, 18):
+        assert vault.begin_epoch(NOW) == number
+        vault.end_epochs(number, NOW)
+
+    kept = [
+        entry for entry in VaultFile(path, PassphraseWrapper(PASSPHRASE)).read().entries if entry.kind == "wrapping"
+    ]
+    assert [int(entry.id) for entry in kept] == list(range(5, 18))
+    assert [entry.state for entry in kept] == [*["destroyed"] * 12, "held"]
+
+
+def test_a_vault_in_memory_has_no_epochs_to_change(keys: tuple[PrivateKey, ...]) -> None:
+    """Without a file nothing can be made or destroyed for good."""
+    with pytest.raises(RuntimeError):
+        FileVault(EE, keys).begin_epoch(NOW)

@@ -1,0 +1,205 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Data at rest: a key per case, wrapped under the key of an epoch; blind tokens to find by without storing (DESIGN 8).
+
+- Every case has a key of its own (AES-256-GCM). Destroying that key erases all that the case's key encrypted.
+- Case keys are stored wrapped under the newest epoch's key. After an erasure the remaining ones are wrapped under the
+  next epoch's key and the old one is destroyed: what backups, free pages and journals hold of older wrappings is dead.
+- What is encrypted is bound to its place (table, column, row), a wrapped key to its scope and epoch: nothing that is
+  moved to another place opens.
+- An index token is an HMAC-SHA-256 under a key of its own: equal values are found, no value is read back or guessed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NewType, Protocol
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from broker.core.canonical import b64url_encode
+from broker.core.errors import KeyMissing, StoreCorrupt
+from broker.core.ids import CaseRef, CountryCode, ProcedureId
+
+__all__ = [
+    "KEY_BYTES", "NO_EPOCHS", "NO_PROCEDURE", "CaseKey", "EpochRing", "EpochVault", "Scope", "WrappedKey", "new_key", "place", "scope_of",
+]  # fmt: skip
+
+KEY_BYTES = 32
+_VERSION = b"\x01"  # of the bytes that `CaseKey.encrypt` and `EpochRing.wrap` make: version, nonce, ciphertext with tag
+_NONCE_BYTES = 12
+_TAG_BYTES = 16
+_TOKEN_BYTES = 16  # of an index token: half of the HMAC is far more than any register has entries
+
+Scope = NewType("Scope", str)  # what one case key covers
+NO_PROCEDURE = Scope("node")  # of messages between nodes: receipts, which hold nothing of a case
+
+
+def scope_of(peer: CountryCode, case_ref: CaseRef | None, procedure: ProcedureId | None) -> Scope:
+    """Return what covers a message: its case towards that country, or its procedure where there is no case.
+
+    The country belongs to it: another one that learnt a case reference must not get its own procedures under the same key.
+    """
+    if procedure is None:
+        return NO_PROCEDURE
+    return Scope(f"{peer}:{case_ref or procedure}")
+
+
+def place(table: str, column: str, *row: str) -> bytes:
+    """Return where something encrypted stands; lengths keep two places from having the same bytes."""
+    return b"".join(len(part.encode()).to_bytes(2) + part.encode() for part in (table, column, *row))
+
+
+def new_key() -> bytes:
+    """Return a fresh key of a case, an epoch or an index."""
+    return secrets.token_bytes(KEY_BYTES)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WrappedKey:
+    """A case key as it is stored."""
+
+    scope: Scope
+    epoch: int
+    wrapped: bytes = field(repr=False)
+
+
+class CaseKey:
+    """A case's key, ready for use; its text form shows nothing of it."""
+
+    __slots__ = ("_cipher",)
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    def encrypt(self, plain: bytes, where: bytes) -> bytes:
+        """Return the bytes to store at a place (see `place`)."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return _VERSION + nonce + self._cipher.encrypt(nonce, plain, where)
+
+    def decrypt(self, stored: bytes, where: bytes) -> bytes:
+        """Return what was encrypted for that place.
+
+        Raises:
+            StoreCorrupt: it was not, or not under this key.
+        """
+        return _opened(self._cipher, stored, where)
+
+
+class EpochRing:
+    """The keys of the epochs that are still held, and the index key."""
+
+    __slots__ = ("_ciphers", "_index", "epochs")
+
+    def __init__(self, epochs: Mapping[int, bytes], index: bytes | None) -> None:
+        """Args:
+        epochs: number → key, those that are not destroyed.
+        index: the key of index tokens; None: the vault has none.
+        """
+        self.epochs = tuple(sorted(epochs))
+        self._ciphers = {number: AESGCM(key) for number, key in epochs.items()}
+        self._index = index
+
+    def __repr__(self) -> str:
+        return f"EpochRing(epochs={self.epochs})"
+
+    @property
+    def newest(self) -> int:
+        """The epoch that begins or has begun last.
+
+        Raises:
+            KeyMissing: there is none.
+        """
+        if not self.epochs:
+            raise KeyMissing("The vault holds no key for data at rest: trm keys generate --which wrapping makes it.")
+        return self.epochs[-1]
+
+    def wrap(self, key: bytes, scope: Scope, epoch: int) -> WrappedKey:
+        """Return a case key as it is stored.
+
+        Raises:
+            KeyMissing: that epoch's key is not here.
+        """
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        wrapped = self._cipher(epoch).encrypt(nonce, key, _bound(scope, epoch))
+        return WrappedKey(scope=scope, epoch=epoch, wrapped=_VERSION + nonce + wrapped)
+
+    def unwrap(self, stored: WrappedKey) -> bytes:
+        """Return the case key.
+
+        Raises:
+            KeyMissing: its epoch's key is not here (any more).
+            StoreCorrupt: it is not a key that was wrapped for that scope in that epoch.
+        """
+        return _opened(self._cipher(stored.epoch), stored.wrapped, _bound(stored.scope, stored.epoch))
+
+    def rewrap(self, stored: WrappedKey, epoch: int) -> WrappedKey:
+        """Return the same case key under another epoch.
+
+        Raises:
+            KeyMissing, StoreCorrupt: it does not unwrap, or that epoch's key is not here.
+        """
+        return self.wrap(self.unwrap(stored), stored.scope, epoch)
+
+    def token(self, purpose: str, *values: str) -> str:
+        """Return the text by which values are found again; equal values for one purpose have equal tokens.
+
+        Raises:
+            KeyMissing: there is no index key.
+        """
+        if self._index is None:
+            raise KeyMissing("The vault holds no index key: trm keys generate --which wrapping makes it.")
+        made = hmac.digest(self._index, place("token", purpose, *values), hashlib.sha256)
+        return b64url_encode(made[:_TOKEN_BYTES])
+
+    def _cipher(self, epoch: int) -> AESGCM:
+        cipher = self._ciphers.get(epoch)
+        if cipher is None:
+            raise KeyMissing("The vault does not hold the wrapping key of that epoch.", where=str(epoch))
+        return cipher
+
+
+NO_EPOCHS = EpochRing({}, None)
+
+
+class EpochVault(Protocol):
+    """Who keeps the epochs' keys."""
+
+    def ring(self) -> EpochRing:
+        """Return the keys that are held now; cheap where nothing changed."""
+        ...
+
+    def begin_epoch(self, now: datetime) -> int:
+        """Make the next epoch's key, durably, and return the epoch's number.
+
+        Raises:
+            NodeError: the vault cannot be written; nothing has changed.
+        """
+        ...
+
+    def end_epochs(self, before: int, now: datetime) -> None:
+        """Destroy the keys of all epochs before that one for good.
+
+        Raises:
+            NodeError: the vault cannot be written; nothing has changed.
+        """
+        ...
+
+
+def _bound(scope: Scope, epoch: int) -> bytes:
+    return place("case_key", "wrapped", scope, str(epoch))
+
+
+def _opened(cipher: AESGCM, stored: bytes, where: bytes) -> bytes:
+    if len(stored) < 1 + _NONCE_BYTES + _TAG_BYTES or stored[:1] != _VERSION:
+        raise StoreCorrupt
+    try:
+        return cipher.decrypt(stored[1 : 1 + _NONCE_BYTES], stored[1 + _NONCE_BYTES :], where)
+    except InvalidTag:
+        raise StoreCorrupt from None
