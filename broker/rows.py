@@ -226,6 +226,7 @@ class MessageFilter:
     procedure: ProcedureId | None = None
     type: str | None = None
     state: str | None = None
+    digest: Digest | None = None
     authority: AuthorityId | None = None  # our office; None only for the system itself, never from a token
 
 

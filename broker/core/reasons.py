@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from broker.core.ids import CountryCode
+from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.messages import Body
 
-__all__ = ["Level", "Reason", "Rule", "block", "hold"]
+__all__ = ["Earlier", "Level", "Reason", "Rule", "block", "hold"]
 
 
 class Level(StrEnum):
@@ -30,6 +30,16 @@ class Reason:
     level: Level
     where: str  # JSON pointer into the body
     text: str  # one sentence for officers of this node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Earlier:
+    """A message that was exchanged before, of either side, which a rule reads beside the one that it judges."""
+
+    type: MessageType
+    digest: Digest
+    author: CountryCode
+    body: Body
 
 
 Rule = Callable[[Body, CountryCode], Iterator[Reason]]

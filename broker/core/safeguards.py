@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules that clear, hold or block a message before it leaves, with reasons that a person understands (promise P6).
 
-- A rule reads the coded fields of the body alone, and the addressed country; never free text, a name or a date.
+- A rule reads the coded fields of the body, and the addressed country; never free text, a name or a date. Words are
+  judged by what the procedure's earlier messages say (`foregoing.py`), a correction as the message that it corrects.
 - A block is lifted by no one: only other facts, recorded by those who may record them, make another message. A hold is
   decided by a second person.
 - Unknown is never read as safe, and a message type without rules does not leave.
@@ -12,18 +13,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from broker.core.errors import SafeguardBlocked, SafeguardHeld
-from broker.core.ids import CountryCode
+from broker.core.foregoing import foregoing, is_correction
+from broker.core.ids import CountryCode, MessageType
 from broker.core.messages import Body, ClearedMessage, ValidMessage
 from broker.core.movement import MOVEMENT_RULES
+from broker.core.origin import no_contact_with_origin
 from broker.core.procedures import ALARM_CLOSED
-from broker.core.reasons import Level, Reason, Rule, block, hold
+from broker.core.reasons import Earlier, Level, Reason, Rule, block, hold
 
-__all__ = ["Blocked", "Cleared", "Decision", "Held", "Level", "Reason", "clear", "decide"]
+__all__ = ["Blocked", "Cleared", "Decision", "Held", "Level", "Reason", "clear", "decide", "weighs", "weighs_for_good"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,15 +52,13 @@ class Blocked:
 Decision = Cleared | Held | Blocked
 
 
-def decide(message: ValidMessage) -> Decision:
-    """Return what the rules of the message's type say about it."""
-    kind = message.header.type
-    rules = _RULES.get(kind) or _RULES.get(f"*.{kind.act}")
+def decide(message: ValidMessage, earlier: Sequence[Earlier] = ()) -> Decision:
+    """Return what the rules of the message's type say about it, and what earlier messages have against it."""
+    kind, country = message.header.type, message.header.recipient.country
+    rules = _rules_of(kind)
     if rules is None:
         return Blocked(reasons=(_NO_RULES,))
-    reasons = tuple(
-        reason for rule in rules.values() for reason in rule(message.body, message.header.recipient.country)
-    )
+    reasons = tuple(dict.fromkeys((*_judge(kind, message.body, country), *foregoing(message, earlier, _judge))))
     if any(reason.level is Level.BLOCK for reason in reasons):
         return Blocked(reasons=reasons)
     if reasons:
@@ -66,14 +66,32 @@ def decide(message: ValidMessage) -> Decision:
     return Cleared(message=ClearedMessage(message=message, reasons=tuple(rules)))
 
 
-def clear(message: ValidMessage) -> ClearedMessage:
+def weighs(kind: MessageType) -> bool:
+    """Whether a message of that type weighs in the decision about a later one of its procedure."""
+    return weighs_for_good(kind) or "R-02" in (_rules_of(kind) or {})
+
+
+def weighs_for_good(kind: MessageType) -> bool:
+    """Whether it weighs however old it is: it states a claim to protection, or changes what another one says."""
+    return kind.procedure == "correction" or is_correction(kind) or "R-01" in (_rules_of(kind) or {})
+
+
+def _rules_of(kind: MessageType) -> Mapping[str, Rule] | None:
+    return _RULES.get(kind) or _RULES.get(f"*.{kind.act}")
+
+
+def _judge(kind: MessageType, body: Body, country: CountryCode) -> tuple[Reason, ...]:
+    return tuple(reason for rule in (_rules_of(kind) or {}).values() for reason in rule(body, country))
+
+
+def clear(message: ValidMessage, earlier: Sequence[Earlier] = ()) -> ClearedMessage:
     """Return the message cleared.
 
     Raises:
         SafeguardBlocked: a rule forbids sending it.
         SafeguardHeld: a second person would have to decide.
     """
-    match decide(message):
+    match decide(message, earlier):
         case Cleared(message=cleared):
             return cleared
         case Held(reasons=reasons):
@@ -89,158 +107,6 @@ def _sentences(reasons: Iterable[Reason]) -> str:
 def _first(reasons: tuple[Reason, ...]) -> str:
     worst = [reason for reason in reasons if reason.level is Level.BLOCK] or list(reasons)
     return f"/body{worst[0].where}"
-
-
-# --- R-01: no contact with the country of origin ---------------------------------------------------------------------
-
-_PROTECTED = frozenset({"PENDING", "GRANTED", "POSSIBLE"})
-_ENDED = frozenset({"REJECTED_FINAL", "WITHDRAWN"})
-_NO_CLAIM = frozenset({"NONE", "NOT_RECORDED"})
-_STATELESS = "XXA"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Origins:
-    """The States that a person may have fled from."""
-
-    states: frozenset[str]
-    known: bool  # False: there may be another one that is not recorded or not said
-
-    def __or__(self, other: _Origins) -> _Origins:
-        return _Origins(states=self.states | other.states, known=self.known and other.known)
-
-
-_NOWHERE_KNOWN = _Origins(states=frozenset(), known=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Claim:
-    """A recorded or missing claim to protection and the States that it may be directed against."""
-
-    status: str
-    where: str
-    feared: _Origins
-    origins: _Origins
-
-    @property
-    def origin_known(self) -> bool:
-        return self.feared.known and self.origins.known
-
-
-def _origin(body: Body, country: CountryCode) -> Iterator[Reason]:
-    """R-01 as corrected by CASEWORK C-04; APR 7(2), RCD 27(10), QR 33(7).
-
-    A State of origin is one of nationality, for a stateless person or an unstated nationality one of former habitual
-    residence, and any that is feared. What is not recorded could be the addressee.
-    """
-    serious = body["danger_assessment"]["outcome"] == "SERIOUS_DANGER"
-    for claim in _claims(body):
-        reason = _judge(claim, country, serious=serious)
-        if reason is not None:
-            yield reason
-
-
-def _judge(claim: _Claim, country: CountryCode, *, serious: bool) -> Reason | None:
-    if country in claim.feared.states:
-        return _to_feared(claim)
-    if country in claim.origins.states:
-        return _to_origin(claim, serious=serious)
-    if claim.status == "NONE" or claim.origin_known:
-        return None
-    if claim.status == "NOT_RECORDED":
-        return hold(
-            "R-01", "claim-not-recorded", claim.where,
-            "Neither whether protection is sought or held nor the country of origin is recorded: it could be the "
-            "addressee.",
-        )  # fmt: skip
-    return hold(
-        "R-01", "origin-not-known", claim.where,
-        "There is or was a claim to protection, and the country of origin is not recorded: it could be the addressee.",
-    )  # fmt: skip
-
-
-def _to_feared(claim: _Claim) -> Reason:
-    """Judge a message to a State that is feared itself; that an ordinary State of origin may be none does not help."""
-    if claim.status in _NO_CLAIM:
-        return hold(
-            "R-01", "feared-state", claim.where,
-            "This country is recorded as feared, and no claim to protection is: clear that up before writing to it.",
-        )  # fmt: skip
-    return block(
-        "R-01", "contact-with-feared", claim.where,
-        "Persecution by this country is feared and protection was sought: there is no contact with it.",
-    )  # fmt: skip
-
-
-def _to_origin(claim: _Claim, *, serious: bool) -> Reason | None:
-    """Judge a message to a State of nationality."""
-    if claim.status in _PROTECTED:
-        return block(
-            "R-01", "contact-with-origin", claim.where,
-            "The child or a close relative seeks or holds protection: there is no contact with this country.",
-        )  # fmt: skip
-    if claim.status in _ENDED:
-        return block(
-            "R-01", "claim-would-show", claim.where,
-            "This country must not learn that there was a claim to protection, and this message says so.",
-        )  # fmt: skip
-    if claim.status == "TEMPORARY_PROTECTION" and serious:
-        return block(
-            "R-01", "temporary-protection-danger", claim.where,
-            "There is temporary protection and the assessment sees serious danger: there is no contact with this country.",
-        )  # fmt: skip
-    if claim.status == "TEMPORARY_PROTECTION":
-        return hold(
-            "R-01", "temporary-protection", claim.where,
-            "There is temporary protection: guardian and lawyer decide about contact with this country.",
-        )  # fmt: skip
-    if claim.status != "NONE":
-        return hold(
-            "R-01", "claim-not-recorded", claim.where,
-            "Nobody has recorded whether protection is sought or held: record it before writing to this country.",
-        )  # fmt: skip
-    return None
-
-
-def _claims(body: Body) -> Iterator[_Claim]:
-    """Yield the claims of the child, the persons sought and other close relatives; not recorded where nothing is said."""
-    child = _origins(body["child"])
-    yield _claim(body["protection_claim"], "/protection_claim", child)
-    for position, person in enumerate(body.get("persons_sought", ())):
-        yield _claim(
-            person["protection_claim"], f"/persons_sought/{position}/protection_claim", child | _origins(person)
-        )
-    relatives = body["family_protection_claims"]
-    if "value" in relatives:
-        for position, relative in enumerate(relatives["value"]):
-            where = f"/family_protection_claims/value/{position}/claim"
-            yield _claim(relative["claim"], where, child | _origins(relative))
-    elif "not_applicable" not in relatives:
-        where = "/family_protection_claims"
-        yield _Claim(status="NOT_RECORDED", where=where, feared=_NOWHERE_KNOWN, origins=child)
-
-
-def _claim(claim: Mapping[str, Any], where: str, origins: _Origins) -> _Claim:
-    feared = claim.get("feared_states", {"not_applicable": True})
-    stated = _stated(feared)
-    known = bool(stated) or "not_applicable" in feared
-    return _Claim(
-        status=claim["status"], where=f"{where}/status", feared=_Origins(states=stated, known=known), origins=origins
-    )
-
-
-def _origins(person: Mapping[str, Any]) -> _Origins:
-    person = person.get("named", person)  # a pseudonym says nothing of an origin
-    nationalities = _stated(person.get("nationalities", {}))
-    if nationalities and _STATELESS not in nationalities:
-        return _Origins(states=nationalities, known=True)
-    residence = _stated(person.get("former_habitual_residence", {}))
-    return _Origins(states=nationalities - {_STATELESS} | residence, known=bool(nationalities and residence))
-
-
-def _stated(fact: Mapping[str, Any]) -> frozenset[str]:
-    """Return what is said; nothing where it is unknown, withheld or does not apply."""
-    return frozenset(fact.get("value", ()))
 
 
 # --- R-02: danger ----------------------------------------------------------------------------------------------------
@@ -300,14 +166,13 @@ def _by_schema(_: Body, __: CountryCode) -> Iterator[Reason]:
 _NO_RULES = block("R-17", "no-rules", "", "This node has no safeguard rules for this type of message.")
 
 _FORM: Mapping[str, Rule] = {"R-17": _by_schema}
-_REQUEST: Mapping[str, Rule] = {"R-01": _origin, "R-02": _danger, "R-05": _heard, "R-17": _by_schema}
-_URGENT: Mapping[str, Rule] = {"R-01": _origin, "R-02": _danger, "R-17": _by_schema}
+_REQUEST: Mapping[str, Rule] = {"R-01": no_contact_with_origin, "R-02": _danger, "R-05": _heard, "R-17": _by_schema}
+_URGENT: Mapping[str, Rule] = {"R-01": no_contact_with_origin, "R-02": _danger, "R-17": _by_schema}
 _ANSWER: Mapping[str, Rule] = {"R-02": _danger, "R-17": _by_schema}
 _OPINION: Mapping[str, Rule] = {"R-02": _danger, "R-05": _heard, "R-17": _by_schema}
-_GUARDIAN: Mapping[str, Rule] = {"R-01": _origin, "R-02": _danger, "R-06": _guardian, "R-17": _by_schema}
+_GUARDIAN: Mapping[str, Rule] = {"R-01": no_contact_with_origin, "R-02": _danger, "R-06": _guardian, "R-17": _by_schema}
 
-# Which rules judge which type; ``*`` is each family's shared act. A withdrawal or the closing of an alarm says nothing
-# about a person and must always get out; a refusal on the ground of danger says nothing else by its schema.
+# Which rules judge which type by its own body; ``*`` is each family's shared act.
 _RULES: Mapping[str, Mapping[str, Rule]] = {
     "family-tracing.request": _REQUEST,
     "best-interests.request": _REQUEST,

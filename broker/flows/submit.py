@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+from broker.casefile import CORRECTION, Casefile, read_casefile
 from broker.catalogue import Catalogue
 from broker.core import canonical
 from broker.core.arrangements import check_message
@@ -31,7 +33,16 @@ from broker.core.errors import (
     VersionNotSupported,
 )
 from broker.core.ids import CountryCode, Digest, SchemaVersion
-from broker.core.messages import ClearedMessage, Draft, Header, OutboxEntry, Party, ProcedureRef, Submission
+from broker.core.messages import (
+    ClearedMessage,
+    Draft,
+    Header,
+    OutboxEntry,
+    Party,
+    ProcedureRef,
+    Submission,
+    ValidMessage,
+)
 from broker.core.procedures import NOT_OPENED, Role, allowed
 from broker.core.record import Folded, RecordEntry, may_submit
 from broker.core.safeguards import clear
@@ -82,16 +93,31 @@ class Submit:
             member = self._recipient(submission)
             draft = self._compose(submission, row, self._version(submission, member))
             self._check_arranged(draft.header, row)
-            cleared = clear(self._catalogue.validate(draft))
+            accepted = await self._decide(asked, row, self._catalogue.validate(draft), submission.actor)
         except (SenderError, TrustListExpired):
             # Perhaps it was accepted before and the world has changed since: the same key gets the same answer.
             earlier = await self._store.run(lambda tx: self._earlier(tx, asked))
             if earlier is None:
                 raise
             return earlier
-        accepted = await self._store.run(lambda tx: self._record(tx, asked, row, cleared, submission.actor))
         self._wake()
         return accepted
+
+    async def _decide(self, asked: Idempotent, row: ProcedureRow, message: ValidMessage, actor: str) -> Accepted:
+        """Judge the message by what was exchanged before, and record it unless something else came in between."""
+        while True:
+            known = await self._casefile(row, message)
+            cleared = clear(message, known.earlier)
+            accepted = await self._store.run(
+                functools.partial(self._record, asked=asked, row=row, cleared=cleared, known=known, actor=actor)
+            )
+            if accepted is not None:
+                return accepted
+
+    async def _casefile(self, row: ProcedureRow, message: ValidMessage) -> Casefile:
+        if row.state == NOT_OPENED and message.header.type.procedure != CORRECTION:
+            return Casefile()  # nothing was exchanged before
+        return await self._store.read(lambda reader: read_casefile(reader, self._us, row, message.header, message.body))
 
     def _fingerprint(self, submission: Submission) -> Idempotent:
         scope = f"{submission.actor}|{submission.sender_authority}|{submission.route}"
@@ -213,14 +239,27 @@ class Submit:
         return Draft(header=header, body=submission.body)
 
     def _record(
-        self, tx: Transaction, asked: Idempotent, row: ProcedureRow, cleared: ClearedMessage, actor: str
-    ) -> Accepted:
-        """Write entry, record, idempotency answer and audit row together, with the procedure's row locked."""
+        self,
+        tx: Transaction,
+        *,
+        asked: Idempotent,
+        row: ProcedureRow,
+        cleared: ClearedMessage,
+        known: Casefile,
+        actor: str,
+    ) -> Accepted | None:
+        """Write entry, record, idempotency answer and audit row together, with the procedure's row locked.
+
+        Returns:
+            None where the record is another one than the safeguards knew; nothing was written.
+        """
         earlier = self._earlier(tx, asked)
         if earlier is not None:
             return earlier
         held = tx.lock_procedure(row.ref.id)
         book = self._ledger.begin(row) if held is None else self._ledger.read(tx, held)
+        if known.record != {entry.digest for entry in book.entries}:
+            return None
         now, folded = self._clock.now(), book.fold()
         act = cleared.message.header.type.act
         if not has_room(book.table, book.entries, self._us, act):

@@ -98,6 +98,7 @@ def _limited(
         columns.procedure: wanted.procedure,
         columns.type: wanted.type,
         columns.state: wanted.state,
+        columns.digest: wanted.digest,
         columns.authority: wanted.authority,
     }
     for column, value in equal.items():

@@ -94,6 +94,7 @@ class ReaderContract:
             (MessageFilter(type="family-tracing.result"), [("out", 5)]),
             (MessageFilter(state="recorded"), _ALL),
             (MessageFilter(state="opened"), []),
+            (MessageFilter(digest=outgoing(3, recipient=SE, authority=COURT).digest), [("out", 3)]),
             (MessageFilter(authority=COURT), [("in", 4), ("out", 3)]),
             (MessageFilter(authority=COURT, direction="in", peer=SE), [("in", 4)]),
             (MessageFilter(authority=AuthorityId("nobody")), []),

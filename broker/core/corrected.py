@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A message as it reads after a correction (GDPR 16, 19), so that the rules judge what was said anew as they judged it first.
+
+A correction says what a place is to hold as text. What cannot be put there as a code, a list of countries or a text is
+told as a trouble and left as it was: nobody could judge it.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence, Sequence
+from enum import StrEnum
+from typing import Any
+
+from broker.core.messages import Body
+
+__all__ = ["Trouble", "corrected"]
+
+_COUNTRIES = frozenset({"nationalities", "former_habitual_residence", "feared_states"})
+_CODED = frozenset({"status", "would_endanger", "outcome"})  # what the rules on origin and danger read beside them
+_COUNTRY = re.compile(r"[A-Z]{2}|XXA", re.ASCII)
+_UNKNOWN = "UNKNOWN"  # of every code list that has it; in another one the rules read it as not known all the same
+
+
+class Trouble(StrEnum):
+    """Why a place was left as it was, or deserves a second look."""
+
+    NO_SUCH_PLACE = "correction-without-place"
+    WHOLE_PART = "correction-of-a-whole-part"
+    NOT_A_CODE = "correction-not-a-code"
+    SEALED = "correction-of-a-sealed-part"
+    WITHHELD = "correction-tells-what-was-withheld"
+
+
+def corrected(body: Body, fields: Sequence[Mapping[str, Any]]) -> tuple[Body, tuple[tuple[int, Trouble], ...]]:
+    """Return the body with each field put in its place, and what is in the way, by the field's position."""
+    changed: Any = copy.deepcopy(dict(body))
+    troubles: list[tuple[int, Trouble]] = []
+    for position, field in enumerate(fields):
+        troubles.extend((position, trouble) for trouble in _put(changed, field["pointer"], field["now"]))
+    return changed, tuple(troubles)
+
+
+def _put(body: Any, pointer: str, now: Mapping[str, Any]) -> Iterator[Trouble]:
+    *path, last = pointer.split("/")[1:]
+    holder = body
+    for step in path:
+        if _is_sealed(holder):
+            break
+        holder = _child(holder, step)
+    if _is_sealed(holder) or _is_sealed(_child(holder, last)):
+        yield Trouble.SEALED
+        return
+    name = path[-1] if last == "value" and path else last
+    old = _child(holder, last)
+    fact = holder if last == "value" and _is_fact(holder) else old
+    if isinstance(fact, Mapping) and "withheld" in fact and "value" in now:
+        yield Trouble.WITHHELD
+    if last == "value" and _is_fact(holder):
+        yield from _put_fact(holder, name, now)
+    elif _is_fact(old):
+        yield from _put_fact(old, name, now)
+    elif old is None and name in _COUNTRIES and isinstance(holder, MutableMapping):
+        holder[last] = {}
+        yield from _put_fact(holder[last], name, now)
+    elif old is None:
+        yield Trouble.NO_SUCH_PLACE
+    elif isinstance(old, Mapping) or (isinstance(old, list) and not all(isinstance(item, str) for item in old)):
+        yield Trouble.WHOLE_PART
+    else:
+        yield from _put_plain(holder, last, now, listed=isinstance(old, list), name=_named(path, last))
+
+
+def _put_fact(fact: MutableMapping[str, Any], name: str, now: Mapping[str, Any]) -> Iterator[Trouble]:
+    old = fact.get("value")
+    if "value" not in now:
+        _replace(fact, dict(now))
+    elif isinstance(old, Mapping) or (isinstance(old, list) and not all(isinstance(item, str) for item in old)):
+        yield Trouble.WHOLE_PART
+    elif name in _COUNTRIES or isinstance(old, list):
+        words = _words(now["value"])
+        if name in _COUNTRIES and not all(_COUNTRY.fullmatch(word) for word in words):
+            yield Trouble.NOT_A_CODE
+        _replace(fact, {"value": words})
+    else:
+        _replace(fact, {"value": now["value"]})
+
+
+def _put_plain(holder: Any, last: str, now: Mapping[str, Any], *, listed: bool, name: str) -> Iterator[Trouble]:
+    text = now.get("value", _UNKNOWN)
+    value: Any = _words(text) if listed else text
+    if name in _COUNTRIES and not all(_COUNTRY.fullmatch(word) for word in _words(text)):
+        yield Trouble.NOT_A_CODE
+    if name in _CODED:
+        value = text.strip().upper()
+    if isinstance(holder, MutableSequence):
+        holder[int(last)] = text.strip().upper() if name in _COUNTRIES else text
+    else:
+        holder[last] = value
+
+
+def _named(path: Sequence[str], last: str) -> str:
+    """Return the name of what a plain value is one of: its own, or of the list that it stands in."""
+    names = [step for step in (*path, last) if step != "value" and not step.isdigit()]
+    return names[-1] if names else last
+
+
+def _words(text: str) -> list[str]:
+    return [word for word in re.split(r"[\s,;/]+", text.upper()) if word]
+
+
+def _child(holder: Any, step: str) -> Any:
+    if isinstance(holder, Mapping):
+        return holder.get(step)
+    if isinstance(holder, list) and step.isdigit() and int(step) < len(holder):
+        return holder[int(step)]
+    return None
+
+
+def _is_fact(node: Any) -> bool:
+    return (
+        isinstance(node, Mapping)
+        and len(node) == 1
+        and not {"value", "unknown", "not_applicable", "withheld"}.isdisjoint(node)
+    )
+
+
+def _is_sealed(node: Any) -> bool:
+    inner = node.get("value", node) if isinstance(node, Mapping) else None
+    return isinstance(inner, Mapping) and {"kid", "jwe"} <= inner.keys()
+
+
+def _replace(fact: MutableMapping[str, Any], new: Mapping[str, Any]) -> None:
+    fact.clear()
+    fact.update(new)

@@ -1,0 +1,185 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What earlier messages mean for the next one: R-01, R-02 and R-03 where a message states no such facts itself.
+
+- A status, a question, a note or a date says nothing of a claim or a danger, and may yet carry anything in its words. It
+  is judged by what the exchanged messages say as they read after their corrections.
+- A correction is judged as the corrected message would be if it were sent for the first time.
+- What a second person decided about the first message is not asked again: of the record's own findings only those that
+  nobody can release count. A correction's new findings count in full.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from broker.core.corrected import Trouble, corrected
+from broker.core.ids import CountryCode, MessageType
+from broker.core.messages import Body, ValidMessage
+from broker.core.origin import no_contact_with_origin
+from broker.core.reasons import Earlier, Level, Reason, block, hold
+
+__all__ = ["foregoing", "is_correction", "states_danger", "states_origin", "targets_of"]
+
+Judge = Callable[[MessageType, Body, CountryCode], Sequence[Reason]]
+
+# Contact itself is forbidden; that a message would betray a claim is another thing, and those that say so are judged.
+_NO_CONTACT = frozenset({"contact-with-feared", "contact-with-origin", "temporary-protection-danger"})
+
+# Members of an act that protects somebody at once, or tells that a duty to a person was done. With more words than these
+# it is judged like any other, so that what must get out gets out by leaving the remarks away.
+_PROTECTING: Mapping[str, frozenset[str]] = {
+    "withdrawal": frozenset({"reason"}),
+    "alarm-closed": frozenset({"closed_by", "measures"}),
+    "stop": frozenset({"from", "decided_by", "to_tell"}),
+    "stand-down": frozenset({"reason", "on", "responsible", "to_be_told", "decided_by"}),
+    "suspension": frozenset({"ground", "since", "what", "remedy", "before", "next_on", "decided_by", "contact"}),
+    "report": frozenset({"outcomes", "told", "person_told_on", "done_by"}),  # of a correction, perhaps an erasure
+}
+_NEUTRAL_GROUND = "INFO_WOULD_ENDANGER"  # its schema lets it say nothing else (H96 37)
+
+
+def states_origin(body: Body) -> bool:
+    """Whether the body states a claim to protection and of whom."""
+    return "protection_claim" in body and "family_protection_claims" in body and "child" in body
+
+
+def states_danger(body: Body) -> bool:
+    """Whether the body holds an assessment of danger."""
+    stated = body.get("danger_assessment", {})
+    return "would_endanger" in stated.get("value", stated)
+
+
+def is_correction(kind: MessageType) -> bool:
+    """Whether a message of that type changes what earlier ones said."""
+    return kind.act == "correction" or (kind.procedure, kind.act) == ("correction", "rectify")
+
+
+def targets_of(body: Body) -> tuple[str, ...]:
+    """Return the digests of the messages that a correction is about."""
+    return (body["target"],) if "target" in body else tuple(body.get("targets", ()))
+
+
+def foregoing(message: ValidMessage, earlier: Sequence[Earlier], judge: Judge) -> Iterator[Reason]:
+    """Yield what the earlier messages, oldest first, have against this one.
+
+    Args:
+        message: the one to be sent.
+        earlier: those of its procedure, and those that it corrects.
+        judge: what the rules of a type say about a body, for that country.
+    """
+    header, body = message.header, message.body
+    if header.case_ref is None or _protects(header.type, body):
+        return
+    now = _as_corrected(earlier)
+    yield from _no_contact(now, header.recipient.country)
+    if not states_danger(body) and "not_applicable" not in body.get("danger_assessment", {}):
+        yield from _danger(now)
+    if is_correction(header.type):
+        yield from _correction(message, now, judge)
+
+
+def _protects(kind: MessageType, body: Body) -> bool:
+    if kind.act == "refusal":
+        return body.get("ground") == _NEUTRAL_GROUND
+    return kind.act in _PROTECTING and body.keys() <= _PROTECTING[kind.act]
+
+
+def _as_corrected(earlier: Sequence[Earlier]) -> tuple[Earlier, ...]:
+    """Return the messages as they read now; only its own author corrects one, and its new assessment is the newest."""
+    found: dict[str, Earlier] = {item.digest: item for item in earlier}
+    for item in earlier:
+        for digest in targets_of(item.body) if is_correction(item.type) else ():
+            target = found.get(digest)
+            if target is None or target.author != item.author:
+                continue
+            body, _ = corrected(target.body, item.body.get("fields", ()))
+            if body.get("danger_assessment") != target.body.get("danger_assessment"):
+                del found[digest]
+            found[digest] = replace(target, body=body)
+    return tuple(found.values())
+
+
+def _no_contact(earlier: Sequence[Earlier], country: CountryCode) -> Iterator[Reason]:
+    """R-01 holds for a status as for a request (DOMAIN 9, S3)."""
+    reasons = (reason for item in earlier if states_origin(item.body)
+               for reason in _readable(no_contact_with_origin, item.body, country))  # fmt: skip
+    found = {reason.code: reason for reason in reasons if reason.code in _NO_CONTACT}
+    yield from (block(reason.rule, reason.code, "", reason.text) for reason in found.values())
+
+
+def _danger(earlier: Sequence[Earlier]) -> Iterator[Reason]:
+    """R-02 by the newest assessment of either side."""
+    newest = next((item.body["danger_assessment"] for item in reversed(earlier) if states_danger(item.body)), None)
+    answer = None if newest is None else newest.get("value", newest)["would_endanger"]
+    if answer == "YES":
+        yield block(
+            "R-02", "would-endanger", "", "By the newest assessment of this procedure more words would endanger somebody."
+        )  # fmt: skip
+    elif answer != "NO":
+        yield hold("R-02", "danger-not-known", "", "No assessment of danger is at hand by which this could be sent.")
+
+
+def _correction(message: ValidMessage, earlier: Sequence[Earlier], judge: Judge) -> Iterator[Reason]:
+    body, country, us = message.body, message.header.recipient.country, message.header.sender.country
+    fields = body.get("fields", ())
+    if not fields:
+        return
+    for digest in targets_of(body):
+        target = next((item for item in earlier if item.digest == digest and item.author == us), None)
+        if target is None:
+            yield hold(
+                "R-02", "corrected-message-missing", "/fields",
+                "The message that is corrected is not here, so that nobody can judge what it would say.",
+            )  # fmt: skip
+            continue
+        yield from _judged(target, fields, country, judge)
+
+
+def _judged(
+    target: Earlier, fields: Sequence[Mapping[str, Any]], country: CountryCode, judge: Judge
+) -> Iterator[Reason]:
+    changed, troubles = corrected(target.body, fields)
+    for position, trouble in troubles:
+        yield _TROUBLES[trouble](f"/fields/{position}")
+    said = {(reason.code, reason.where) for reason in _readable_by(judge, target.type, target.body, country)}
+    for reason in _readable_by(judge, target.type, changed, country):
+        if reason.level is Level.BLOCK or (reason.code, reason.where) not in said:
+            yield replace(reason, where="/fields")
+
+
+def _readable_by(judge: Judge, kind: MessageType, body: Body, country: CountryCode) -> Sequence[Reason]:
+    return _readable(lambda given, to: judge(kind, given, to), body, country)
+
+
+def _readable(
+    rule: Callable[[Body, CountryCode], Iterator[Reason] | Sequence[Reason]], body: Body, country: CountryCode
+) -> Sequence[Reason]:
+    """Judge a body that no schema holds any more: a correction may have put a text where the rule reads a part."""
+    try:
+        return tuple(rule(body, country))
+    except (LookupError, TypeError, AttributeError):
+        return (
+            hold("R-02", "correction-not-judged", "/fields", "After this correction the message cannot be judged by itself."),
+        )  # fmt: skip
+
+
+_TROUBLES: Mapping[Trouble, Callable[[str], Reason]] = {
+    Trouble.NO_SUCH_PLACE: lambda where: hold(
+        "R-17", Trouble.NO_SUCH_PLACE, where, "The corrected message has no such place: this would say something new."
+    ),
+    Trouble.WHOLE_PART: lambda where: hold(
+        "R-02", Trouble.WHOLE_PART, where, "This replaces a whole part by words; correct its fields one by one."
+    ),
+    Trouble.NOT_A_CODE: lambda where: hold(
+        "R-01", Trouble.NOT_A_CODE, where, "A country stands here as its code; in other words nobody can judge it."
+    ),
+    Trouble.SEALED: lambda where: block(
+        "R-03", Trouble.SEALED, where, "This place travels sealed to one office; a correction would tell it openly."
+    ),
+    Trouble.WITHHELD: lambda where: hold(
+        "R-03", Trouble.WITHHELD, where, "This was withheld before; a second person decides that it is told now."
+    ),
+}

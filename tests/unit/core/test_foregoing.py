@@ -1,0 +1,289 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""No message carries around a safeguard what an earlier one could not have said."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, MessageType, SchemaVersion
+from broker.core.messages import Header, Party, ValidMessage
+from broker.core.reasons import Earlier
+from broker.core.safeguards import Blocked, Cleared, Decision, Held, decide, weighs, weighs_for_good
+from broker.schema_files import load_catalogue
+
+ROOT = Path(__file__).parents[3] / "schemas"
+EXAMPLES = [json.loads(path.read_text("utf-8")) for path in sorted((ROOT / "examples").rglob("*.json"))]
+EE, FI = CountryCode("EE"), CountryCode("FI")
+TARGET = Digest("3f" * 32)
+REQUEST: Mapping[str, Any] = next(one["body"] for one in EXAMPLES if one["type"] == "family-tracing.request")
+PROTECTING = {"withdrawal", "alarm-closed", "stop", "stand-down", "suspension"}
+
+
+def _message(kind: str, body: Any, *, to: CountryCode = FI) -> ValidMessage:
+    header = Header(
+        id=MessageId("01890000-0000-7000-8000-000000000001"),
+        type=MessageType(kind),
+        version=SchemaVersion("1.0"),
+        sender=Party(country=EE, authority=AuthorityId("social-insurance-board")),
+        recipient=Party(country=to, authority=AuthorityId("central-authority")),
+        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
+        exercise=False,
+        nonce="AAAAAAAAAAAAAAAAAAAAAA",
+        case_ref=CaseRef("CR-" + "0" * 20),
+    )
+    return ValidMessage(header=header, body=body)
+
+
+def _request(**parts: Any) -> dict[str, Any]:
+    body: dict[str, Any] = copy.deepcopy(dict(REQUEST))
+    body["family_protection_claims"] = {"not_applicable": True}
+    for pointer, value in parts.items():
+        holder, _, name = pointer.rpartition("__")
+        place = body
+        for step in holder.split("__") if holder else ():
+            place = place[step]
+        place[name] = value
+    return body
+
+
+def _earlier(
+    body: Any, *, kind: str = "family-tracing.request", digest: Digest = TARGET, by: CountryCode = EE
+) -> Earlier:
+    return Earlier(type=MessageType(kind), digest=digest, author=by, body=body)
+
+
+def _correction(*fields: tuple[str, Mapping[str, Any]]) -> dict[str, Any]:
+    return {"target": TARGET, "kind": "RECTIFY", "fields": [{"pointer": place, "now": now} for place, now in fields]}
+
+
+def _codes(decision: Decision) -> set[str]:
+    return set() if isinstance(decision, Cleared) else {reason.code for reason in decision.reasons}
+
+
+def _level(decision: Decision) -> int:
+    return [Cleared, Held, Blocked].index(type(decision))
+
+
+CLEAN = _earlier(_request())
+FEARED = _earlier(
+    _request(protection_claim={"status": "PENDING"}, child__nationalities={"value": ["FI"]}),
+    digest=Digest("aa" * 32),
+    by=FI,
+)
+ENDANGERED = _earlier(
+    {"danger_assessment": {"would_endanger": "YES", "outcome": "SERIOUS_DANGER"}},
+    kind="family-tracing.result", digest=Digest("bb" * 32), by=FI,
+)  # fmt: skip
+
+
+def _every_type() -> list[tuple[str, Any]]:
+    """Return one body of each casework type of a procedure about a child; a shared act's for each family."""
+    catalogue = load_catalogue()
+    shown = {one["type"]: one["body"] for one in EXAMPLES}
+    acts = {one["type"].partition(".")[2]: one["body"] for one in EXAMPLES}
+    about_child = {table.procedure for table in catalogue.tables() if table.has_subject}
+    return [
+        (kind, shown.get(kind) or acts.get(kind.act, {"closed_by": {}, "measures": "x"}))
+        for kind in catalogue.types()
+        if kind.procedure in about_child
+    ]
+
+
+def test_no_type_reaches_a_country_that_the_record_says_is_fled_from() -> None:
+    """R-01 stops every act of every family; alone what protects somebody at once goes out, without remarks."""
+    for kind, shown in _every_type():
+        body = {**shown, "note": "Test-Mari is well."}
+        assert isinstance(decide(_message(kind, body), (CLEAN, FEARED)), Blocked), kind
+        if kind.partition(".")[2] in PROTECTING:
+            assert isinstance(decide(_message(kind, shown), (CLEAN, FEARED)), Cleared), kind
+
+
+def test_no_type_says_more_where_the_newest_assessment_sees_danger() -> None:
+    """R-02 stops whatever states no assessment of its own; what states one is judged by that."""
+    for kind, shown in _every_type():
+        if "danger_assessment" not in shown:
+            decision = decide(_message(kind, {**shown, "note": "x"}), (CLEAN, ENDANGERED))
+            assert "would-endanger" in _codes(decision), kind
+            assert isinstance(decision, Blocked), kind
+
+
+def test_words_wait_for_a_second_person_where_nobody_assessed_the_danger() -> None:
+    """Without any assessment at hand a status is held, and so is everything else that states none."""
+    for kind, shown in _every_type():
+        if "danger_assessment" not in shown:
+            assert "danger-not-known" in _codes(decide(_message(kind, {**shown, "note": "x"}))), kind
+
+
+def test_a_refusal_on_the_ground_of_danger_always_gets_out() -> None:
+    """It says nothing else by its schema, and whoever asks must get some answer."""
+    body = {"ground": "INFO_WOULD_ENDANGER", "explanation": {"withheld": "DANGER"}}
+    assert isinstance(decide(_message("family-tracing.refusal", body), (CLEAN, FEARED, ENDANGERED)), Cleared)
+
+
+def test_a_message_about_no_child_needs_no_assessment() -> None:
+    """A procedure without a subject names nobody, by its schemas."""
+    message = _message("consultation.status", {"note": "x"})
+    assert isinstance(decide(replace(message, header=replace(message.header, case_ref=None))), Cleared)
+
+
+def test_the_newest_assessment_decides_and_a_correction_of_one_is_the_newest() -> None:
+    """An older YES is past; a corrected assessment counts as made when it was corrected."""
+    status = _message("family-tracing.status", {"next_step": "x"})
+    assert isinstance(decide(status, (ENDANGERED, CLEAN)), Cleared)
+    told = _earlier(
+        {"target": ENDANGERED.digest, "fields": [{"pointer": "/danger_assessment/would_endanger", "now": {"value": "NO"}}]},
+        kind="family-tracing.correction", digest=Digest("cc" * 32), by=FI,
+    )  # fmt: skip
+    assert isinstance(decide(status, (CLEAN, ENDANGERED)), Blocked)
+    assert isinstance(decide(status, (CLEAN, ENDANGERED, told)), Cleared)
+    foreign = _earlier(told.body, kind="family-tracing.correction", digest=told.digest, by=EE)
+    assert isinstance(decide(status, (CLEAN, ENDANGERED, foreign)), Blocked)  # nobody corrects another's message
+
+
+PLACES: dict[str, Sequence[str]] = {
+    "/child/nationalities": ["FI", "LV", "LV, FI", "fi"],
+    "/child/nationalities/value": ["FI", "LV;FI"],
+    "/child/nationalities/value/0": ["FI", "LV"],
+    "/child/former_habitual_residence": ["FI", "LV"],
+    "/protection_claim/status": ["NONE", "PENDING", "GRANTED", "WITHDRAWN", "NOT_RECORDED", "granted"],
+    "/protection_claim/feared_states": ["FI", "LV FI", "LV"],
+    "/persons_sought/0/nationalities": ["FI", "LV"],
+    "/persons_sought/0/protection_claim/status": ["PENDING", "NONE"],
+    "/danger_assessment/would_endanger": ["YES", "UNKNOWN", "NO"],
+    "/danger_assessment/outcome": ["SERIOUS_DANGER", "NO_DANGER_SEEN"],
+    "/child_wish/heard/wants_tracing": ["NO", "YES"],
+}
+LISTS = {"/child/nationalities", "/child/former_habitual_residence", "/protection_claim/feared_states"}
+LISTS |= {"/persons_sought/0/nationalities", "/child/nationalities/value"}
+
+
+def _said_at_once(body: Any, place: str, text: str) -> Any:
+    """Return the body as its author would have written it in the first place."""
+    changed = copy.deepcopy(body)
+    *path, last = place.split("/")[1:]
+    holder = changed
+    for step in path:
+        holder = holder[int(step) if isinstance(holder, list) else step]
+    countries = text.upper().replace(",", " ").replace(";", " ").split()
+    if place.endswith("/value"):
+        holder[last] = countries
+    elif place in LISTS:
+        holder[last] = {"value": countries}
+    else:
+        holder[int(last) if isinstance(holder, list) else last] = text.upper()
+    return changed
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    fields=st.lists(st.sampled_from([(place, text) for place, texts in PLACES.items() for text in texts]),
+                    min_size=1, max_size=3, unique_by=lambda field: field[0].removesuffix("/0").removesuffix("/value")),
+    family=st.sampled_from(["family-tracing.correction", "correction.rectify"]),
+    claim=st.sampled_from(["NONE", "PENDING", "NOT_RECORDED"]),
+)  # fmt: skip
+def test_a_correction_is_judged_as_the_message_would_be_that_said_so_first(
+    fields: list[tuple[str, str]], family: str, claim: str
+) -> None:
+    """Whatever is corrected to whatever: at least as strictly as at the first time."""
+    before = _request(protection_claim={"status": claim})
+    first = before
+    for place, text in fields:
+        first = _said_at_once(first, place, text)
+    body = _correction(*((place, {"value": text}) for place, text in fields))
+    body["targets"] = [TARGET]
+    earlier = decide(_message("family-tracing.request", before))
+    said = decide(_message("family-tracing.request", first))
+    decision = decide(_message(family, body), (_earlier(before),))
+    if not _codes(said) <= _codes(earlier) or isinstance(said, Blocked):
+        assert _level(decision) >= _level(said)
+        assert _codes(said) - _codes(earlier) <= _codes(decision)
+
+
+@pytest.mark.parametrize(
+    ("field", "now", "code", "outcome"),
+    [
+        ("/child/birth/value/date", {"value": "2015-04-02"}, None, Cleared),
+        ("/child/name/given", {"value": "Test-Mari"}, None, Cleared),
+        ("/child/nationalities", {"unknown": True}, None, Cleared),
+        ("/child/nationalities", {"value": "Finland, perhaps"}, "correction-not-a-code", Held),
+        ("/child/nationalities/value/0", {"value": "Finland"}, "correction-not-a-code", Held),
+        ("/child/nationality", {"value": "FI"}, "correction-without-place", Held),
+        ("/child", {"value": "Test-Mari"}, "correction-of-a-whole-part", Held),
+        ("/persons_sought", {"value": "Test-Mari"}, "correction-of-a-whole-part", Held),
+        ("/separation/place/value", {"value": "Tartu"}, "correction-of-a-whole-part", Held),
+        ("/danger_assessment/would_endanger", {"unknown": True}, "danger-not-known", Blocked),
+        ("/protection_claim/status", {"unknown": True}, None, Cleared),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_put_in_its_place_is_held(field: str, now: Any, code: str | None, outcome: type) -> None:
+    """A code, a text and a fact that is not known any more are put there; a part in words is not."""
+    decision = decide(_message("family-tracing.correction", _correction((field, now))), (CLEAN,))
+    assert isinstance(decision, outcome)
+    assert code is None or code in _codes(decision)
+
+
+def test_a_sealed_place_is_never_told_openly_and_a_withheld_one_not_unseen() -> None:
+    """R-03: a correction does not undo what the first message kept back."""
+    hidden = _request()
+    hidden["whereabouts"] = {"value": {"kid": "k", "jwe": {}}}
+    hidden["child"]["place_of_birth"] = {"withheld": "DANGER"}
+    for place in ("/whereabouts", "/whereabouts/value", "/whereabouts/value/place", "/whereabouts/value/jwe/tag"):
+        decision = decide(
+            _message("family-tracing.correction", _correction((place, {"value": "x"}))), (_earlier(hidden),)
+        )
+        assert "correction-of-a-sealed-part" in _codes(decision), place
+        assert isinstance(decision, Blocked)
+    for place in ("/child/place_of_birth", "/child/place_of_birth/value"):
+        told = _message("family-tracing.correction", _correction((place, {"value": "Tartu"})))
+        assert _codes(decide(told, (_earlier(hidden),))) == {"correction-tells-what-was-withheld"}
+        kept = _message("family-tracing.correction", _correction((place, {"unknown": True})))
+        assert isinstance(decide(kept, (_earlier(hidden),)), Cleared)
+
+
+def test_a_correction_of_a_message_that_is_not_here_or_not_ours_is_held() -> None:
+    """Nobody could judge what it makes of that message."""
+    message = _message("family-tracing.correction", _correction(("/child/name/given", {"value": "x"})))
+    other = _earlier(_request(), digest=Digest("dd" * 32))
+    assert _codes(decide(message, (other,))) == {"corrected-message-missing"}
+    assert _codes(decide(message, (_earlier(_request(), by=FI),))) == {"corrected-message-missing"}
+
+
+def test_two_corrections_are_judged_together() -> None:
+    """What each could say alone may not be said in two steps."""
+    first = _correction(("/protection_claim/status", {"value": "PENDING"}))
+    second = _correction(("/child/nationalities", {"value": "FI"}))
+    assert isinstance(decide(_message("family-tracing.correction", first), (CLEAN,)), Cleared)
+    assert isinstance(decide(_message("family-tracing.correction", second), (CLEAN,)), Cleared)
+    sent = _earlier(first, kind="family-tracing.correction", digest=Digest("ee" * 32))
+    assert "contact-with-origin" in _codes(decide(_message("family-tracing.correction", second), (CLEAN, sent)))
+
+
+def test_what_a_second_person_decided_is_not_asked_again() -> None:
+    """A first message that was held and released does not hold each status after it; a correction does not reopen it."""
+    held = _earlier(_request(protection_claim={"status": "NOT_RECORDED"}, child__nationalities={"value": ["FI"]}))
+    assert isinstance(decide(_message("family-tracing.request", held.body)), Held)
+    assert isinstance(decide(_message("family-tracing.status", {"next_step": "x"}), (held,)), Cleared)
+    harmless = _correction(("/child/name/given", {"value": "Test-Mari"}))
+    assert isinstance(decide(_message("family-tracing.correction", harmless), (held,)), Cleared)
+
+
+def test_what_weighs_in_later_decisions_is_known_by_type() -> None:
+    """Claims and corrections weigh for good, assessments of danger while they are new, an acknowledgement never."""
+    assert weighs_for_good(MessageType("family-tracing.request"))
+    assert weighs_for_good(MessageType("transfer.correction"))
+    assert weighs_for_good(MessageType("correction.erase"))
+    result = MessageType("family-tracing.result")
+    assert weighs(result)
+    assert not weighs_for_good(result)
+    assert not weighs(MessageType("family-tracing.acknowledgement"))

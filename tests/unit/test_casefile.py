@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What was exchanged before is at hand when the next message is judged."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+
+from broker.casefile import read_casefile
+from broker.core.errors import SafeguardBlocked, SafeguardHeld
+from broker.core.ids import Digest
+from broker.rows import Accepted
+from broker.schema_files import read_schema_file
+from broker.testing.world import Country, World
+
+
+def _example(path: str, target: Digest | None = None, *fields: tuple[str, str]) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(read_schema_file(f"examples/{path}"))
+    if target is not None:
+        data["body"]["target" if "target" in data["body"] else "targets"] = (
+            target if "target" in data["body"] else [target]
+        )
+        data["body"]["fields"] = [{"pointer": pointer, "now": {"value": value}} for pointer, value in fields]
+    return data
+
+
+async def _correct(country: Country, request: Accepted, *fields: tuple[str, str]) -> Accepted:
+    example = _example("acts/correction-birth-year.json", request.digest, *fields)
+    return await country.submit(example, procedure=request.procedure)
+
+
+async def _rectify(country: Country, target: Digest, *fields: tuple[str, str]) -> Accepted:
+    example = _example("correction/rectify-birth-year.json", target, *fields)
+    example["sender"] = {"authority": "social-insurance-board"}
+    return await country.submit(example)
+
+
+CLAIM = ("/protection_claim/status", "PENDING")
+FINNISH = ("/child/nationalities", "FI")
+
+
+async def test_a_correction_is_judged_with_those_before_it(world: World) -> None:
+    """One alone may leave, the second would make of the child somebody who fled from the addressee."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    await _correct(ee, request, CLAIM)
+    with pytest.raises(SafeguardBlocked) as caught:
+        await _correct(ee, request, FINNISH)
+    assert caught.value.where == "/body/fields"
+    assert "R-01" in caught.value.detail
+    assert len((await ee.view(request.procedure)).entries) == 2
+
+
+async def test_a_correction_in_a_procedure_of_its_own_finds_the_message_that_it_names(world: World) -> None:
+    """The other procedure's message is read; one that is not here cannot be judged."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    with pytest.raises(SafeguardBlocked):
+        await _rectify(ee, request.digest, CLAIM, FINNISH)
+    with pytest.raises(SafeguardHeld):
+        await _rectify(ee, Digest("0" * 64), CLAIM)
+    corrected = await _rectify(ee, request.digest, ("/child/birth/value/date", "2015-01-01"))
+    assert (await ee.view(corrected.procedure)).row.ref.name == "correction"
+
+
+async def test_only_the_newest_assessments_are_read(world: World) -> None:
+    """The request weighs for good, of the answers three; what the record was is said, to be compared later."""
+    ee, fi = world["EE"], world["FI"]
+    request = await ee.submit("request.json")
+    await world.settle()
+    for _ in range(4):
+        partial = _example("family-tracing/partial-result-found.json")
+        partial["recipient"] = {"country": "EE", "authority": "social-insurance-board"}
+        await fi.submit(partial, procedure=request.procedure)
+        world.clock.advance(seconds=1)
+    view = await fi.view(request.procedure)
+    draft = (await fi.store.read(lambda reader: reader.messages_of(request.message, None)))[0].header
+    known = await fi.store.read(lambda reader: read_casefile(reader, fi.us, view.row, draft, {}))
+    assert [item.type.act for item in known.earlier] == ["request"] + ["partial-result"] * 3
+    assert known.record == {line.digest for line in view.entries}
+    assert len(known.record) == 5
+
+
+async def test_a_message_is_judged_again_when_another_came_in_between(world: World) -> None:
+    """Two at one moment both leave, the second of them judged by what the first one said."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    answers = await asyncio.gather(
+        _correct(ee, request, CLAIM), _correct(ee, request, FINNISH), return_exceptions=True
+    )  # fmt: skip
+    assert sorted(type(answer).__name__ for answer in answers) == ["Accepted", "SafeguardBlocked"]
+    assert len((await ee.view(request.procedure)).entries) == 2
