@@ -16,7 +16,7 @@ from broker.core.ids import Digest
 from broker.settings import Settings
 from broker.storage import migrate, open_store
 from broker.system import SystemClock, SystemIds
-from broker.trust.opening import open_catalogue, open_trust
+from broker.trust.opening import begin_trust, open_trust
 from broker.wiring import Desk, wire_desk
 
 __all__ = ["Office", "local_issuer", "open_office"]
@@ -48,8 +48,8 @@ def open_office(settings: Settings, *, wake: Callable[[], None] | None = None) -
     ids = SystemIds()
     migrate(settings.store_url)
     store = open_store(settings.store_url, us=settings.country)
+    catalogue, signed = begin_trust(settings, clock)
     trust = open_trust(settings, store=store, clock=clock, ids=ids)
-    catalogue, signed = open_catalogue(settings)
     desk = wire_desk(
         settings.country,
         store=store,

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -135,6 +135,7 @@ class TrustLook:
 
     newer: bool  # another list is in force now
     troubles: Mapping[CountryCode, str] | None = None  # members' documents that were refused; None: nobody looked
+    unread: Mapping[str, str] = field(default_factory=dict)  # the federation's documents that this program cannot read
 
 
 class TrustSource(Protocol):

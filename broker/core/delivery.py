@@ -327,6 +327,10 @@ class AttentionCode(StrEnum):
         "trust-member", Actor.FEDERATION,
         "A country's newer entry in the trust list cannot be used; its previous one is in force.",
     )  # fmt: skip
+    TRUST_NEWER = (
+        "trust-newer", Actor.OPERATOR,
+        "The federation signed a document that this program cannot read; its previous one is in force: upgrade this node.",
+    )  # fmt: skip
     TRUST_EXPIRING = (
         "trust-expiring", Actor.FEDERATION,
         "The trust list, or a country's entry in it, runs out or has run out; sending stops some days after.",

@@ -70,7 +70,7 @@ class RefreshTrust:
             return TrustLook(newer=False)
         if look.troubles is not None:
             troubles, self._answered = look.troubles, self._clock.now()
-            await self._store.run(lambda tx: self._answer(tx, troubles))
+            await self._store.run(lambda tx: self._answer(tx, troubles, look.unread))
         return look
 
     def _refused(self, tx: Transaction, error: TrustListInvalid) -> None:
@@ -82,11 +82,16 @@ class RefreshTrust:
         elif now - self._answered >= _SILENCE:
             self._ledger.call(tx, AttentionCode.TRUST_SOURCE, _LIST, now=now, detail=detail)
 
-    def _answer(self, tx: Transaction, troubles: Mapping[CountryCode, str]) -> None:
-        """Close what a good look settles, and tell which member's entry was refused."""
+    def _answer(self, tx: Transaction, troubles: Mapping[CountryCode, str], unread: Mapping[str, str]) -> None:
+        """Close what a good look settles, and tell which document was not taken."""
         now = self._clock.now()
         for code in (AttentionCode.TRUST_LIST, AttentionCode.TRUST_SOURCE):
             tx.resolve_attention(code, _LIST, at=now, by="node")
+        if unread:
+            detail = " ".join(f"{document}: {unread[document]}" for document in sorted(unread))
+            self._ledger.call(tx, AttentionCode.TRUST_NEWER, _LIST, now=now, detail=detail)
+        else:
+            tx.resolve_attention(AttentionCode.TRUST_NEWER, _LIST, at=now, by="node")
         for country in self._trust.current().members:
             if country in troubles:
                 detail = troubles[country]

@@ -22,9 +22,10 @@ from broker.core.ids import CountryCode
 from broker.core.trust import Member
 from broker.trust import layout
 from broker.trust.believing import verified_by
+from broker.trust.checking import check_document
 from broker.trust.member_documents import read_member
 from broker.trust.officer_keys import Officer, OfficerKey, read_officer, tuf_key, write_officer
-from broker.trust.repository import Repository, Signers, check_document
+from broker.trust.repository import Repository, Signers
 from broker.trust.strict import Fields, each, mapping, placed, read_json, write_json
 
 __all__ = ["FORMAT", "JoiningRequest", "admit", "prepare_joining", "read_joining", "write_joining"]

@@ -8,6 +8,7 @@ And the message catalogue: where the list names one, exactly that, so that all n
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from broker.catalogue import Catalogue
@@ -16,18 +17,23 @@ from broker.core.errors import StoreCorrupt, StoreNeedsMigration, StoreUnavailab
 from broker.core.ids import Digest
 from broker.core.trust import TrustList, TrustRule
 from broker.ports import Clock, Ids, Store
+from broker.rows import TrustRow
 from broker.schema_files import load_catalogue, read_schema_files
 from broker.settings import Settings
 from broker.storage import keep_trust, kept_trust, kept_trust_memory
+from broker.trust import layout
 from broker.trust.catalogue_documents import PROCEDURES, load_bundle, tables_of
 from broker.trust.layout import CATALOGUE_FILE, MAX_METADATA
-from broker.trust.list_documents import read_list, trust_list_of
+from broker.trust.list_documents import ListDocument, read_list, trust_list_of
+from broker.trust.looking_folder import earlier_tables
 from broker.trust.source import StoredTrust, row_of
 
 if TYPE_CHECKING:
     from broker.trust.client import TrustClient
 
-__all__ = ["client_for", "open_catalogue", "open_trust", "trust_in_force"]
+__all__ = ["begin_trust", "client_for", "open_catalogue", "open_trust", "trust_in_force"]
+
+_RESTARTED = frozenset(layout.ONLINE_ROLES)  # a new root may begin their versions anew
 
 
 def client_for(settings: Settings) -> TrustClient:
@@ -49,18 +55,74 @@ def client_for(settings: Settings) -> TrustClient:
     return TrustClient(source_of(settings.trust_source), root)
 
 
-def open_trust(settings: Settings, *, store: Store, clock: Clock, ids: Ids) -> StoredTrust:
-    """Return the node's trust list: the one that is kept, or on the first start one that is fetched now; blocks.
+def begin_trust(settings: Settings, clock: Clock) -> tuple[Catalogue, Digest | None]:
+    """Make sure that a trust list is kept which this program can use, and return the catalogue it names; blocks.
+
+    What is kept may be damaged, or written by another version of this program: then the source is asked again.
 
     Raises:
-        TrustListInvalid: none is kept, and the source gives none that can be believed.
-        StoreUnavailable, DiskFull: it cannot be kept.
+        TrustListInvalid: nothing usable is kept, and the source gives nothing usable; the sentence says who must act.
+        CatalogueInvalid: the catalogue of the settings cannot be used.
+        StoreUnavailable, DiskFull, StoreNeedsMigration, StoreCorrupt: it cannot be kept.
     """
     row = kept_trust(settings.store_url)
     if row is None:
-        fetched = client_for(settings).fetch()
-        row = row_of(fetched, clock)
-        keep_trust(settings.store_url, row, fetched.memory)
+        _fetch_anew(settings, clock)
+        return open_catalogue(settings)
+    try:
+        trust_list_of(read_list(row.raw))
+        return open_catalogue(settings)
+    except TrustListInvalid as error:
+        unusable = error
+    try:
+        _fetch_anew(settings, clock)
+        return open_catalogue(settings)
+    except TrustListInvalid as error:
+        sentence = (
+            f"The trust list that is kept here cannot be used ({unusable.detail}), and the source gives no other "
+            f"({error.detail}). This node's operator must act: mend the connection to the source, or install the version "
+            "of this program that the federation works by."
+        )
+        raise TrustListInvalid(sentence, where=unusable.where, rule=unusable.rule) from None
+
+
+def _fetch_anew(settings: Settings, clock: Clock) -> None:
+    """Fetch a list as if none were in force, and keep it; what was seen before is remembered all the same."""
+    row, memory = kept_trust_memory(settings.store_url)
+    before = None if row is None else _readable(row)
+    raw = memory.get(CATALOGUE_FILE)
+    if before is not None and before.catalogue is not None and raw is not None:
+        memory = {**memory, **earlier_tables(raw, before.catalogue)}
+    fetched = client_for(settings).fetch(None, memory)
+    if row is not None:
+        _check_newer(row, before, fetched.document)
+    keep_trust(settings.store_url, row_of(fetched, clock), fetched.memory)
+
+
+def _readable(row: TrustRow) -> ListDocument | None:
+    try:
+        return read_list(row.raw)
+    except TrustListInvalid:
+        return None
+
+
+def _check_newer(row: TrustRow, before: ListDocument | None, fresh: ListDocument) -> None:
+    """Refuse what is older than the kept list, as far as that can be read."""
+    sources = {} if before is None else before.sources
+    behind = [role for role in {*sources} & {*fresh.sources} - _RESTARTED if fresh.sources[role] < sources[role]]
+    if behind or fresh.standing < (row.root_version, row.version):
+        raise TrustListInvalid("The list is older than the one in force.", rule=TrustRule.GOES_BACK)
+
+
+def open_trust(settings: Settings, *, store: Store, clock: Clock, ids: Ids) -> StoredTrust:
+    """Return the node's trust list, the one that is kept; blocks for one short query.
+
+    Raises:
+        TrustListInvalid: none that can be used is kept: `begin_trust` was not called.
+    """
+    row = kept_trust(settings.store_url)
+    if row is None:
+        raise TrustListInvalid("No trust list is kept here yet.", rule=TrustRule.MISSING)
     return StoredTrust(row, store=store, client=lambda: client_for(settings), clock=clock, ids=ids)
 
 
@@ -87,7 +149,12 @@ def open_catalogue(settings: Settings) -> tuple[Catalogue, Digest | None]:
 
 
 def _earlier(memory: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {name: raw for name, raw in memory.items() if name.startswith(PROCEDURES)}
+    """Return the procedure tables of earlier catalogues; one that is not the one it was kept as governs nothing."""
+    return {
+        name: raw
+        for name, raw in memory.items()
+        if name.startswith(PROCEDURES) and canonical.digest(raw) == name.removeprefix(PROCEDURES).removesuffix(".json")
+    }
 
 
 def trust_in_force(settings: Settings) -> TrustList:
@@ -100,4 +167,7 @@ def trust_in_force(settings: Settings) -> TrustList:
         row = kept_trust(settings.store_url)
     except (StoreNeedsMigration, StoreUnavailable, StoreCorrupt):  # no node has started yet, or its database is away
         row = None
-    return client_for(settings).fetch().trust if row is None else trust_list_of(read_list(row.raw))
+    if row is not None:
+        with suppress(TrustListInvalid):  # another version of this program kept it
+            return trust_list_of(read_list(row.raw))
+    return client_for(settings).fetch().trust

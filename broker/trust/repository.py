@@ -22,18 +22,16 @@ from broker.core.errors import CeremonyRefused
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import MemberKind, MemberStatus, RevocationReason
 from broker.trust import layout
-from broker.trust.arrangement_documents import read_arrangements
 from broker.trust.believing import believed_roots, verified_by
-from broker.trust.catalogue_documents import load_bundle
+from broker.trust.checking import check_document
 from broker.trust.federation_documents import FederationDocument, Membership, read_federation, write_federation
 from broker.trust.folder import TrustFolder
-from broker.trust.list_documents import read_profile_of
 from broker.trust.member_documents import read_member, write_member
 from broker.trust.officer_keys import Officer, OfficerKey, officer_of, tuf_key
 from broker.trust.publishing import publish
 from broker.trust.staging import StagedRole, digest_of, signed_by, staged_role
 
-__all__ = ["Repository", "Signers", "check_document"]
+__all__ = ["Repository", "Signers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -446,21 +444,3 @@ def _role_and_keys(delegator: Root | Targets, role: str) -> tuple[Any, Any]:
     if delegations is None or role not in (delegations.roles or {}):
         raise CeremonyRefused("The federation has not said who signs for this country.", where=role)
     return (delegations.roles or {})[role], delegations.keys
-
-
-def check_document(path: str, raw: bytes) -> None:
-    """Refuse a document that a node would refuse.
-
-    Raises:
-        TrustListInvalid: it does not have its form.
-    """
-    if path == layout.FEDERATION:
-        read_federation(raw)
-    elif path == layout.CATALOGUE:
-        load_bundle(raw)
-    elif path == layout.ARRANGEMENTS:
-        read_arrangements(raw)
-    elif path.endswith("/profile.json"):
-        read_profile_of(CountryCode(layout.owner_of(path)), raw)
-    else:
-        read_member(raw, CountryCode(layout.owner_of(path)), where=path)

@@ -8,20 +8,19 @@ A worker never works by a list that is not kept: what it judged by can be shown 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from broker.core import canonical
 from broker.core.delivery import TRUST_REFRESH_SECONDS
-from broker.core.ids import CountryCode
 from broker.core.trust import TrustList
 from broker.ports import Clock, Ids, Store, Transaction, TrustLook
 from broker.rows import TrustRow
 from broker.trust.list_documents import read_list, trust_list_of, write_list
 
 if TYPE_CHECKING:
-    from broker.trust.client import Fetched, TrustClient
+    from broker.trust.client import Fetched, Trouble, TrustClient
 
 __all__ = ["LOOK_SECONDS", "StoredTrust", "row_of"]
 
@@ -65,9 +64,13 @@ class StoredTrust:
         """
         ours = await self._store.run(lambda tx: self._is_ours(tx, asked=asked))
         troubles = await self._look() if ours else None
-        return TrustLook(newer=await self._adopt(), troubles=troubles)
+        if troubles is None:
+            return TrustLook(newer=await self._adopt())
+        refused = {item.country: f"{item.rule}: {item.detail}" for item in troubles if item.country is not None}
+        unread = {item.document: f"{item.rule}: {item.detail}" for item in troubles if item.country is None}
+        return TrustLook(newer=await self._adopt(), troubles=refused, unread=unread)
 
-    async def _look(self) -> Mapping[CountryCode, str]:
+    async def _look(self) -> tuple[Trouble, ...]:
         row, memory = await self._store.run(lambda tx: (tx.trust_list(), tx.trust_memory()))
         held = read_list((row or self._row).raw)
         fetched = await asyncio.to_thread(lambda: self._client().fetch(held, memory))
@@ -80,7 +83,7 @@ class StoredTrust:
             tx.save_trust(fresh, fetched.memory)
 
         await self._store.run(keep)
-        return {trouble.country: f"{trouble.rule}: {trouble.detail}" for trouble in fetched.troubles}
+        return fetched.troubles
 
     async def _adopt(self) -> bool:
         row = await self._store.run(lambda tx: tx.trust_list())

@@ -13,6 +13,7 @@ from typing import Any
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import DelegatedRole, Delegations
 
+from broker.core.trust import RevocationReason
 from broker.home import generate_keys, member_of
 from broker.testing.trust import make_officers
 from broker.trust.member_documents import encode_member, write_member
@@ -47,6 +48,23 @@ def targets_rolled_back(forge: Forge) -> None:
     forge.office.publish(now=forge.now)
     forge.look()
     forge.announce("targets", before)
+
+
+def _with_a_new_online_key(forge: Forge, role: str, raw: bytes) -> None:
+    """Let a new root name a new online key, whose thief begins the snapshots anew with an older list of a role."""
+    new = make_officers("EE", 1, label="publisher")[0]
+    forge.office.repository.rotate_root(online=new.officer, now=forge.now)
+    forge.office.online = new
+    forge.office.publish(now=forge.now)
+    forge.announce(role, raw)
+
+
+def targets_rolled_back_under_a_new_online_key(forge: Forge) -> None:
+    before = (forge.metadata / "1.targets.json").read_bytes()
+    forge.office.repository.suspend(EE, "A drill.", now=forge.now)
+    forge.office.publish(now=forge.now)
+    forge.look()
+    _with_a_new_online_key(forge, "targets", before)
 
 
 def targets_mixed_with_an_older_one(forge: Forge) -> None:
@@ -147,6 +165,22 @@ def arrangements_not_json(forge: Forge) -> None:
     forge.document("arrangements.json", b"{", role="targets")
 
 
+def _with_a_revocation(forge: Forge, path: str, raw: bytes) -> None:
+    forge.document(path, raw, role="targets")
+    key, *others = forge.listed[FI].keys
+    revoked = replace(key, revoked_at=forge.now, revoked_because=RevocationReason.COMPROMISED)
+    forge.office.set(replace(forge.listed[FI], keys=(revoked, *others)), now=forge.now)
+    forge.office.publish(now=forge.now)
+
+
+def arrangements_of_a_newer_form(forge: Forge) -> None:
+    _with_a_revocation(forge, "arrangements.json", b'{"format": "trm-arrangements/2"}')
+
+
+def catalogue_of_a_newer_form(forge: Forge) -> None:
+    _with_a_revocation(forge, "catalogue.json", b'{"format": "trm-catalogue/2"}')
+
+
 def catalogue_that_does_not_load(forge: Forge) -> None:
     raw = json.dumps({"format": "trm-catalogue/1", "files": {"parts/name.json": "{}"}}).encode()
     forge.document("catalogue.json", raw, role="targets")
@@ -196,6 +230,13 @@ def member_list_missing(forge: Forge) -> None:
 def member_list_changed(forge: Forge) -> None:
     forge.update()
     forge.overwrite("2.EE.json", (forge.metadata / "1.EE.json").read_bytes())
+
+
+def member_list_rolled_back_under_a_new_online_key(forge: Forge) -> None:
+    before = (forge.metadata / "1.EE.json").read_bytes()
+    forge.update()
+    forge.look()
+    _with_a_new_online_key(forge, "EE", before)
 
 
 def member_list_not_json(forge: Forge) -> None:

@@ -103,7 +103,10 @@ def verify(source: str, root: Path, *, as_json: bool) -> None:
         "members": {
             country: {"status": item.status, "keys": len(item.keys)} for country, item in sorted(trust.members.items())
         },
-        "troubles": [{"country": item.country, "rule": item.rule, "detail": item.detail} for item in fetched.troubles],
+        "troubles": [
+            {"country": item.country, "document": item.document, "rule": item.rule, "detail": item.detail}
+            for item in fetched.troubles
+        ],
     }
     output.answer(document, as_json=as_json, people=lambda: _tell_verified(fetched))
 
@@ -191,4 +194,5 @@ def _tell_verified(fetched: Fetched) -> None:
         [[str(c), m.status, m.kind, len(m.keys), len(m.authorities)] for c, m in sorted(fetched.trust.members.items())],
     )
     for trouble in fetched.troubles:
-        console.print(output.plain(f"{trouble.country}: {trouble.rule}: {trouble.detail}"))
+        whose = trouble.country or "federation"
+        console.print(output.plain(f"{whose}: {trouble.rule}: {trouble.detail}"))

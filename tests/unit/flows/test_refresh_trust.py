@@ -257,3 +257,26 @@ async def test_who_asks_does_not_wait_for_the_regular_look(world: World) -> None
         await ee.engine.refresh_trust()
         world.clock.advance(61)
     assert seen == [True, False]
+
+
+async def test_a_document_of_a_newer_program_calls_the_operator(world: World) -> None:
+    """The node's own operator reads which document it is, once; a look that reads everything closes the call."""
+    ee, source = world["EE"], world["EE"].trust
+
+    class Behind:
+        current = source.current
+        unread: ClassVar[dict[str, str]] = {"catalogue.json": "document: The member does not have its form."}
+
+        async def refresh(self, *, asked: bool) -> TrustLook:
+            return TrustLook(newer=False, troubles={}, unread=self.unread)
+
+    ee.engine.refresh_trust._trust = Behind()
+    for _ in range(2):
+        await ee.engine.refresh_trust()
+        world.clock.advance(61)
+    page = await ee.store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+    assert [(entry.code, entry.who) for entry in page.items] == [("trust-newer", "operator")]
+    assert page.items[0].detail.startswith("catalogue.json: document")
+    Behind.unread = {}
+    await ee.engine.refresh_trust()
+    assert await ee.attention() == []

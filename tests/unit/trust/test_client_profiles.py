@@ -65,7 +65,7 @@ def test_a_profile_that_cannot_be_read_holds_back_no_key(
     held = _client(office).fetch()
     newer = json.loads(PROFILE)
     newer["versions"][0]["answers"]["weather"] = {}  # a section of a newer program
-    monkeypatch.setattr("broker.trust.repository.read_profile_of", lambda *_, **__: None)
+    monkeypatch.setattr("broker.trust.checking.read_profile_of", lambda *_, **__: None)
     office.repository.set_document(layout.profile_path(EE), json.dumps(newer).encode(), now=moment)
     office.repository.revoke_key(EE, ee.keys[0].kid, reason=RevocationReason.COMPROMISED, at=moment, now=moment)
     office.publish(now=moment)
@@ -76,14 +76,19 @@ def test_a_profile_that_cannot_be_read_holds_back_no_key(
     assert fetched.trust.profiles == held.trust.profiles
 
 
-def test_a_register_that_cannot_be_read_leaves_the_list_as_it_was(
+def test_a_register_that_cannot_be_read_leaves_the_register_as_it_was(
     office: TrustOffice, moment: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the federation signs is taken whole or not at all."""
+    """The register in force stays and is told of; a node that only begins has none, and does not begin."""
     held = _client(office).fetch()
-    monkeypatch.setattr("broker.trust.repository.read_arrangements", lambda *_, **__: None)
+    monkeypatch.setattr("broker.trust.checking.read_arrangements", lambda *_, **__: None)
     office.repository.set_document(layout.ARRANGEMENTS, b'{"format": "trm-arrangements/2"}', now=moment)
     office.publish(now=moment)
+    for _ in range(2):  # the second look begins with what the first one left
+        fetched = _client(office).fetch(held.document, held.memory)
+        assert [(item.country, item.document) for item in fetched.troubles] == [(None, layout.ARRANGEMENTS)]
+        assert fetched.trust.arrangements == held.trust.arrangements is not None
+        held = fetched
     with pytest.raises(TrustListInvalid) as refused:
-        _client(office).fetch(held.document, held.memory)
+        _client(office).fetch()
     assert refused.value.where == "arrangements.json: /format"

@@ -5,16 +5,22 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from broker.core import canonical
 from broker.core.delivery import AttentionCode
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode, Digest
+from broker.core.trust import MemberStatus
 from broker.node import build
 from broker.office import open_office
+from broker.rows import TrustRow
 from broker.schema_files import load_catalogue, read_schema_files
 from broker.settings import Settings
 from broker.storage import keep_trust, kept_trust_memory
@@ -120,3 +126,99 @@ async def test_changed_bytes_are_not_the_signed_catalogue(federation: Federation
     with pytest.raises(TrustListInvalid) as caught:
         open_catalogue(settings)
     assert caught.value.rule == "hash"
+
+
+def spoil_kept(settings: Settings, *, change: Callable[[TrustRow], TrustRow]) -> None:
+    """Let what is kept be changed beside the node, as by a newer program or a fault of the disk."""
+    row, memory = kept_trust_memory(settings.store_url)
+    assert row is not None
+    changed = change(row)
+    keep_trust(settings.store_url, replace(changed, digest=canonical.digest(changed.raw)), memory)
+
+
+KEPT = {
+    "a document of a newer program": lambda row: replace(row, raw=row.raw.replace(b"trm-member/1", b"trm-member/2")),
+    "a list of a newer program": lambda row: replace(
+        row, raw=row.raw.replace(b"trm-trust-list/1", b"trm-trust-list/2")
+    ),
+    "damaged": lambda row: replace(row, raw=row.raw[:-1]),
+}
+
+
+@pytest.mark.parametrize("change", KEPT.values(), ids=KEPT)
+async def test_a_kept_list_that_cannot_be_read_is_fetched_again(
+    settings: Settings, change: Callable[[TrustRow], TrustRow]
+) -> None:
+    """A node that comes up after an up- or downgrade asks its source, and works by what that gives."""
+    await open_office(settings).close()
+    spoil_kept(settings, change=change)
+    office = open_office(settings)
+    assert set(office.trust.current().members) == {EE}
+    await office.close()
+    row, _ = kept_trust_memory(settings.store_url)
+    assert row is not None
+    assert b"trm-trust-list/1" in row.raw
+
+
+async def test_without_a_source_one_sentence_says_who_must_act(federation: Federation, settings: Settings) -> None:
+    """Where nothing usable is kept and none can be fetched, the node ends and keeps what it had."""
+    await open_office(settings).close()
+    spoil_kept(settings, change=KEPT["damaged"])
+    before = kept_trust_memory(settings.store_url)
+    federation.office.folder.rename(federation.folder / "away")
+    with pytest.raises(TrustListInvalid, match="This node's operator must act"):
+        open_office(settings)
+    assert kept_trust_memory(settings.store_url) == before
+
+
+async def test_what_is_fetched_again_is_never_older(federation: Federation, settings: Settings, tmp_path: Path) -> None:
+    """An unreadable list does not make the node forget which version it has seen."""
+    old = shutil.copytree(federation.office.folder, tmp_path / "old")
+    federation.office.repository.suspend(EE, "A drill.", now=datetime.now(UTC))
+    federation.office.publish(now=datetime.now(UTC))
+    await open_office(settings).close()
+    spoil_kept(settings, change=KEPT["damaged"])
+    shutil.rmtree(federation.office.folder)
+    old.rename(federation.office.folder)
+    with pytest.raises(TrustListInvalid, match="older than"):
+        open_office(settings)
+
+
+async def test_damaged_bytes_of_the_catalogue_are_fetched_again(federation: Federation, settings: Settings) -> None:
+    """The node begins with the signed catalogue; its damaged bytes leave no table behind."""
+    first = sign(federation, "1.7")
+    await open_office(settings).close()
+    row, memory = kept_trust_memory(settings.store_url)
+    assert row is not None
+    raw = memory[layout.CATALOGUE_FILE]
+    keep_trust(settings.store_url, row, {**memory, layout.CATALOGUE_FILE: raw.replace(b"1.7", b"1.6")})
+    office = open_office(settings)
+    assert office.catalogue.table(PROCEDURE).digest == first
+    await office.close()
+    _, mended = kept_trust_memory(settings.store_url)
+    assert mended == memory
+
+
+async def test_a_catalogue_of_a_newer_program_leaves_the_one_in_force(
+    federation: Federation, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The rest of the list is taken, the kept bytes are those of the catalogue in force, and every look tells of it."""
+    first = sign(federation, "1.7")
+    node = open_office(settings)
+    with monkeypatch.context() as newer:
+        newer.setattr("broker.trust.checking.load_bundle", lambda raw: None)
+        federation.office.repository.set_document(
+            layout.CATALOGUE, b'{"format": "trm-catalogue/2"}', now=datetime.now(UTC)
+        )
+        federation.office.repository.suspend(EE, "A drill.", now=datetime.now(UTC))
+        federation.office.publish(now=datetime.now(UTC))
+    look = await node.trust.refresh(asked=False)
+    assert (look.newer, look.troubles, set(look.unread)) == (True, {}, {layout.CATALOGUE})
+    assert node.trust.current().members[EE].status is MemberStatus.SUSPENDED
+    assert node.trust.current().catalogue == node.signed_catalogue
+    again = await node.trust.refresh(asked=True)
+    assert (again.newer, set(again.unread)) == (False, {layout.CATALOGUE})
+    await node.close()
+    restarted = open_office(settings)
+    assert restarted.catalogue.table(PROCEDURE).digest == first
+    await restarted.close()
