@@ -28,7 +28,7 @@ from broker.testing.rabbitmq_install import RabbitContainer, container_runs, ins
 from broker.testing.rabbitmq_private import PrivateRabbit, RabbitStartFailed, installed_program
 from broker.transport.topology import VHOST, QueueLimits, definitions
 
-__all__ = ["RabbitMissing", "RabbitServer", "RabbitStartFailed", "broker_start", "rabbitmq"]
+__all__ = ["RabbitMissing", "RabbitServer", "RabbitStartFailed", "broker_start", "rabbitmq", "rabbitmq_program"]
 
 Log = Callable[[str], None]
 
@@ -194,10 +194,7 @@ def broker_start(
     if url:
         log("RabbitMQ: using the server that the settings name")
         return _named(url, admin_url or os.environ.get("TRM_TEST_AMQP_ADMIN_URL"))
-    program = installed_program()
-    if program is None and install_package(log):
-        program = installed_program()
-    if program is not None:
+    if (program := _program(log)) is not None:
         own = _started(program, config)
         log(f"RabbitMQ: started a private instance on 127.0.0.1:{own.port}")
         return _owned(own)
@@ -206,6 +203,17 @@ def broker_start(
         log(f"RabbitMQ: started a container on 127.0.0.1:{container.port}")
         return _owned(container)
     raise RabbitMissing
+
+
+def rabbitmq_program(log: Log = print) -> Path:
+    """Return the installed program, after installing it when that is possible, for who starts it in a way of their own.
+
+    Raises:
+        RabbitMissing: it is not here and cannot be installed.
+    """
+    if (program := _program(log)) is None:
+        raise RabbitMissing
+    return program
 
 
 @contextlib.contextmanager
@@ -223,6 +231,11 @@ def rabbitmq(
         yield server
     finally:
         server.close()
+
+
+def _program(log: Log) -> Path | None:
+    program = installed_program()
+    return installed_program() if program is None and install_package(log) else program
 
 
 def _named(url: str, admin_url: str | None) -> RabbitServer:

@@ -28,7 +28,7 @@ from broker.schema_files import load_catalogue, read_schema_file
 from broker.settings import TOKEN_KEY_FILE
 from broker.system import SystemClock
 from broker.testing.federation import make_federation
-from broker.testing.rabbitmq_private import installed_program
+from broker.testing.rabbitmq import rabbitmq_program
 from broker.testing.rabbitmq_shipped import ShippedRabbit
 from broker.testing.trust import TrustOffice
 
@@ -93,9 +93,7 @@ class Site:
 @pytest.fixture
 def site(tmp_path: Path) -> Any:
     """Set everything up by the manual's steps."""
-    program = installed_program()
-    assert program is not None
-    server = ShippedRabbit(program, ROOT / "deploy/rabbitmq")
+    server = ShippedRabbit(rabbitmq_program(), ROOT / "deploy/rabbitmq")
     catalogue = load_catalogue()
     federation = make_federation(
         tmp_path / "homes",

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from broker.testing import rabbitmq as module
-from broker.testing.rabbitmq import RabbitMissing, RabbitServer, broker_start
+from broker.testing.rabbitmq import RabbitMissing, RabbitServer, broker_start, rabbitmq_program
 
 
 def test_a_named_server_is_used_and_not_ours_to_stop(monkeypatch) -> None:
@@ -32,6 +34,19 @@ def test_nothing_to_be_had_is_one_clear_error(monkeypatch) -> None:
     monkeypatch.setattr(module, "container_runs", lambda: False)
     with pytest.raises(RabbitMissing):
         broker_start(lambda _: None)
+
+
+def test_who_starts_it_in_another_way_gets_the_program_installed_first(monkeypatch) -> None:
+    """On an empty machine the program is installed once, then found; where that fails, it is the same clear error."""
+    here: list[Path] = []
+    monkeypatch.setattr(module, "installed_program", lambda: here[0] if here else None)
+    monkeypatch.setattr(module, "install_package", lambda _log: here.append(Path("rabbitmq-server")) is None)
+    assert rabbitmq_program(lambda _: None) == Path("rabbitmq-server")
+    assert rabbitmq_program(lambda _: None) == here.pop()
+    assert here == []
+    monkeypatch.setattr(module, "install_package", lambda _log: False)
+    with pytest.raises(RabbitMissing):
+        rabbitmq_program(lambda _: None)
 
 
 def test_addresses_quote_what_they_carry() -> None:
