@@ -215,6 +215,10 @@ class Transaction(Protocol):
         """Store state, alarm and gap of an existing row."""
         ...
 
+    def save_offices(self, row: ProcedureRow, taking_part: Sequence[AuthorityId]) -> None:
+        """Store the two main offices of an existing row, and all offices of ours that take part now."""
+        ...
+
     def record(self, procedure: ProcedureId) -> tuple[RecordEntry, ...]:
         """Return all entries of the procedure's record, in no particular order."""
         ...

@@ -19,18 +19,21 @@ from broker.core.errors import (
     HeaderInvalid,
     IdReused,
     NotForUs,
+    NotParticipant,
     ProcedureMismatch,
     RecordFull,
     SenderError,
     UnknownAuthority,
     UnknownSchemaVersion,
 )
-from broker.core.ids import AuthorityId, CountryCode, Digest
+from broker.core.ids import AuthorityId, CountryCode, Digest, ProcedureId
 from broker.core.messages import Header, InboxEntry, ProcedureRef, ValidMessage, VerifiedMessage
+from broker.core.participants import may_send
 from broker.core.procedures import NOT_OPENED, ProcedureTable
 from broker.core.receipts import MAX_HEADS, SEALED_ANEW_CODES, Receipt, ReceiptKind, from_body
 from broker.core.record import Mark, RecordEntry
 from broker.ledger import Book, Ledger
+from broker.participation import Participation
 from broker.ports import Clock, Transaction, TrustSource
 from broker.rows import AuditRow, OutboxBrief, ProcedureRow, SeenRaw
 from broker.security.sealing import Content, check_times
@@ -71,6 +74,7 @@ class Reception:
         self._trust = trust
         self._ledger = ledger
         self._clock = clock
+        self._participation = Participation(us=us, ledger=ledger)
 
     def record(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest) -> str:
         """Store a believed message and the facts of its receipt together.
@@ -106,6 +110,7 @@ class Reception:
         else:
             tx.add_inbox(entry, next_at=None, handed_over=now)
             self._ledger.hand_over(tx, entry, now=now)
+        self._participation.keep(tx, book, folded, now=now)
         self._remember(tx, verified, raw_sha256, AuditAction.RECEIVED, header.type)
         return "recorded"
 
@@ -221,16 +226,27 @@ class Reception:
             return self._ledger.begin(self._opened_by(header, case.ref))
         if row.peer != header.sender.country or row.ref != case.ref:
             raise ProcedureMismatch(where="/header/procedure")
-        # Offices stay those of the opening: another one of either country has no part in a child's procedure.
-        if row.peer_authority != header.sender.authority:
-            raise ProcedureMismatch("The procedure is another office's.", where="/header/sender/authority")
-        if row.our_authority != header.recipient.authority:
-            raise ProcedureMismatch("The procedure is with another office.", where="/header/recipient/authority")
         if row.exercise != header.exercise:
             raise ExerciseMismatch(where="/header/exercise")
         if row.case_ref != header.case_ref:
             raise ProcedureMismatch(where="/header/case_ref")
-        return self._ledger.read(tx, row)
+        book = self._ledger.read(tx, row)
+        self._check_taking_part(tx, book, header)
+        return book
+
+    def _check_taking_part(self, tx: Transaction, book: Book, header: Header) -> None:
+        """Refuse an office of either country that has no part in a child's procedure.
+
+        What was under way when an office handed its role on is still that office's. An office that a message not yet
+        here would bring in is believed: its own node, which holds that message, let it write.
+        """
+        found = self._participation.held(tx, book)
+        act = book.table.acts.get(header.type.act)
+        complete = {entry.digest for entry in book.entries}.issuperset(header.parents)
+        if complete and not may_send(act, found, header.sender.country, header.sender.authority):
+            raise NotParticipant(where="/header/sender/authority")
+        if not found.took_part(self._us, header.recipient.authority):
+            raise NotParticipant(where="/header/recipient/authority")
 
     def _opened_by(self, header: Header, ref: ProcedureRef) -> ProcedureRow:
         # A later message of the peer may overtake its opening one; one author wrote both, so the opener is known.
@@ -288,7 +304,17 @@ class Reception:
         row = tx.lock_procedure(brief.procedure) if receipt.answers and brief.procedure else None
         if row is None:
             return tx.add_receipt(receipt, issued=False)
-        return self._ledger.take_answer(tx, self._ledger.read(tx, row), receipt, now=now)
+        moved = self._ledger.take_answer(tx, self._ledger.read(tx, row), receipt, now=now)
+        if moved and receipt.kind is ReceiptKind.REFUSED:
+            self._reseat(tx, row.ref.id, now)
+        return moved
+
+    def _reseat(self, tx: Transaction, procedure: ProcedureId, now: datetime) -> None:
+        """A change of participants that was refused has no effect on either side."""
+        row = tx.lock_procedure(procedure)
+        if row is not None:
+            book = self._ledger.read(tx, row)
+            self._participation.keep(tx, book, book.fold(), now=now)
 
     def _seal_anew(self, tx: Transaction, receipt: Receipt, now: datetime) -> None:
         """Refused for its envelope alone: the same message is sealed anew; id and digest stay.

@@ -24,7 +24,7 @@ from broker.core.ids import (
     SchemaVersion,
 )
 from broker.core.messages import Urgency
-from broker.core.procedures import Role
+from broker.core.procedures import ParticipantRole, Role
 from broker.core.receipts import ReceiptKind
 
 __all__ = ["Schema", "components", "identifier", "reference", "types_schema"]
@@ -81,6 +81,7 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
         "Opened": _object({"message": identifier(MessageId), "opened": _TIME}),
         "ProcedureItem": procedure,
         "ProcedureList": _list("ProcedureItem"),
+        "Participant": _participant(),
         "RecordLine": _record_line(),
         "Procedure": _procedure(procedure),
         "Actions": _object(
@@ -259,14 +260,24 @@ def _procedure(item: Schema) -> Schema:
     more = {
         "digest": identifier(Digest, "Of the whole record; absent while something is missing."),
         "heads": _array(identifier(Digest)),
+        "participants": _array(reference("Participant")),
         "entries": _array(reference("RecordLine")),
         "deadlines": _array(reference("Deadline")),
     }
     return {
         **item,
         "properties": {**item["properties"], **more},
-        "required": [*item["required"], "heads", "entries", "deadlines"],
+        "required": [*item["required"], "heads", "participants", "entries", "deadlines"],
     }
+
+
+def _participant() -> Schema:
+    properties = {
+        "country": identifier(CountryCode),
+        "authority": identifier(AuthorityId),
+        "role": {"type": "string", "enum": [role.value for role in ParticipantRole]},
+    }
+    return _object(properties)
 
 
 def _deadline() -> Schema:

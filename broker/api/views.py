@@ -13,6 +13,7 @@ from aiohttp import web
 
 from broker.core.content import time_to_text
 from broker.core.ids import CountryCode
+from broker.core.participants import Participant
 from broker.core.procedures import Role
 from broker.core.receipts import Receipt
 from broker.flows.inspect import ProcedureView, RecordLine, TimelineLine
@@ -113,6 +114,10 @@ def procedure_item(row: ProcedureRow, us: CountryCode) -> dict[str, Any]:
     )
 
 
+def _participant(one: Participant) -> dict[str, Any]:
+    return {"country": one.country, "authority": one.authority, "role": one.role.value}
+
+
 def procedure(view: ProcedureView, us: CountryCode) -> dict[str, Any]:
     """Return a procedure's record; `digest` is absent while something of it is missing."""
     return _present(
@@ -124,6 +129,7 @@ def procedure(view: ProcedureView, us: CountryCode) -> dict[str, Any]:
             "role": view.role,
             "digest": view.digest,
             "heads": list(view.heads),
+            "participants": [_participant(one) for one in view.participants],
             "entries": [_line(line) for line in view.entries],
             "deadlines": [described(standing) for standing in view.deadlines],
         }

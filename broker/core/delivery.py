@@ -294,6 +294,9 @@ class AttentionCode(StrEnum):
     )  # fmt: skip
     REFUSED = "refused", Actor.CALLER, "The other country refused a message; its author must change it or withdraw."
     HOLD_EXPIRED = "hold-expired", Actor.CALLER, "Nobody decided about a held message in time; it was not sent."
+    HANDED_ON = (
+        "handed-on", Actor.CALLER, "This office takes over a procedure: read it, and name who looks after it.",
+    )  # fmt: skip
     ALARM = "alarm", Actor.CALLER, "Something happened that the record did not allow: both sides look and close it."
     GAP = "gap", Actor.OPERATOR, "An earlier message of a procedure is missing; later ones wait for it."
     FORKED = (

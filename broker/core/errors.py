@@ -27,7 +27,8 @@ __all__ = [
     "ExpiryTooFar", "Fate", "FieldLength", "Forbidden", "HeaderInvalid", "HeaderMismatch", "HomeInvalid", "IdReused",
     "IdempotencyConflict", "Internal", "IssuerUnavailable", "KeyExpired", "KeyMissing", "KeyNotYetValid",
     "KeyRevoked", "LeaseLost", "MethodNotAllowed", "NodeError", "NotAllowed", "NotArranged", "NotCanonical",
-    "NotForUs", "NotFound", "Overloaded", "Padding", "ProcedureMismatch", "PublishRefused", "PublishUnconfirmed",
+    "NotForUs", "NotFound", "NotParticipant", "Overloaded", "Padding", "ProcedureMismatch", "PublishRefused",
+    "PublishUnconfirmed",
     "RecipientSuspended", "RecordFull", "RequestTooLarge", "SafeguardBlocked", "SafeguardHeld", "SchemaInvalid",
     "SenderError", "SenderSuspended", "SettingsInvalid", "SignatureShape", "StoreCorrupt", "StoreNeedsMigration",
     "StoreUnavailable", "TooLarge", "TooLargeToSend", "TransportUnavailable", "TrustListExpired", "TrustListInvalid",
@@ -68,6 +69,14 @@ class ProcedureMismatch(SenderError):
     """The message does not fit its procedure: other members, another table, another case reference or a closed start."""
 
     code = "procedure-mismatch"
+
+
+class NotParticipant(SenderError):
+    """That office takes no part in the procedure, or only observes it."""
+
+    code = "not-participant"
+    http_status = 409
+    who = Actor.CALLER
 
 
 class NotAllowed(SenderError):

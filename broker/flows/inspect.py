@@ -9,9 +9,11 @@ from datetime import datetime
 
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
+from broker.core.participants import Participant
 from broker.core.procedures import Role, allowed
 from broker.core.record import Folded, RecordEntry, closure_digest, is_final
 from broker.ledger import Ledger
+from broker.participation import Participation
 from broker.ports import Clock, Reader, Store
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 from broker.timetable import Standing, Timetable
@@ -45,6 +47,7 @@ class ProcedureView:
     role: str
     digest: Digest | None  # of the whole record; None while something is missing
     heads: tuple[Digest, ...]
+    participants: tuple[Participant, ...]  # in the order of joining
     actions: tuple[str, ...]  # acts that this side may do next
     entries: tuple[RecordLine, ...]
     deadlines: tuple[Standing, ...]
@@ -71,6 +74,7 @@ class Inspect:
         self._ledger = ledger
         self._timetable = timetable
         self._clock = clock
+        self._participation = Participation(us=us, ledger=ledger)
 
     async def procedure(self, procedure: ProcedureId, *, authority: AuthorityId | None) -> ProcedureView:
         """Return the procedure with its folded record.
@@ -104,6 +108,7 @@ class Inspect:
             role=role,
             digest=closure_digest(table, row.opener, entries, receipts, folded.heads, whole=folded),
             heads=folded.heads,
+            participants=self._participation.seen(reader, book, folded).now,
             actions=allowed(table, folded.state, role),
             entries=_lines(entries, folded),
             deadlines=self._timetable.standings(reader, book, folded, now=self._clock.now()),

@@ -22,6 +22,7 @@ from broker.core.errors import (
     IdempotencyConflict,
     NotAllowed,
     NotFound,
+    NotParticipant,
     ProcedureMismatch,
     RecipientSuspended,
     RecordFull,
@@ -43,11 +44,13 @@ from broker.core.messages import (
     Submission,
     ValidMessage,
 )
+from broker.core.participants import may_send, named_offices
 from broker.core.procedures import NOT_OPENED, Role, allowed
 from broker.core.record import Folded, RecordEntry, may_submit
 from broker.core.safeguards import clear
 from broker.core.trust import GRACE, Member, MemberStatus
 from broker.ledger import Book, Ledger
+from broker.participation import Participation
 from broker.ports import Clock, Ids, Store, Transaction, TrustSource
 from broker.rows import Accepted, AuditRow, Idempotent, ProcedureRow
 from broker.security.envelope import MAX_CONTENT
@@ -75,6 +78,7 @@ class Submit:
         self._trust = trust
         self._catalogue = catalogue
         self._ledger = Ledger(us=us, catalogue=catalogue)
+        self._participation = Participation(us=us, ledger=self._ledger)
         self._clock = clock
         self._ids = ids
         self._wake = wake
@@ -161,8 +165,6 @@ class Submit:
             raise NotFound("There is no such procedure here for that authority.", where="/procedure")
         if row.peer != submission.recipient.country:
             raise ProcedureMismatch("The procedure is with another country.", where="/recipient/country")
-        if row.peer_authority != submission.recipient.authority:  # a child's data would reach an office outside of it
-            raise ProcedureMismatch("The procedure is with another office.", where="/recipient/authority")
         if row.ref.name != submission.type.procedure:
             raise ProcedureMismatch("The message type belongs to another procedure.", where="/type")
         if row.exercise != submission.exercise:
@@ -264,6 +266,7 @@ class Submit:
         act = cleared.message.header.type.act
         if not has_room(book.table, book.entries, self._us, act):
             raise RecordFull(where="/procedure")
+        self._check_taking_part(tx, book, folded, cleared.message)
         self._check_allowed(tx, book, folded, act, now)
         entry = compose(cleared, parents=folded.heads, created=now)
         if len(entry.content) > MAX_CONTENT:
@@ -271,12 +274,30 @@ class Submit:
         tx.add_idempotent(
             Idempotent(scope=asked.scope, key=asked.key, body_digest=asked.body_digest, message=entry.id), now
         )
-        self._ledger.enter(tx, book, _record_entry(entry, self._us), now=now)
+        book, folded = self._ledger.enter(tx, book, _record_entry(entry, self._us), now=now)
         tx.add_outbox(entry, next_at=now)
+        self._participation.keep(tx, book, folded, now=now)
         tx.audit(
             AuditRow(at=now, actor=actor, action=AuditAction.SUBMITTED, subject=entry.id, detail=entry.header.type)
         )
         return _accepted(entry)
+
+    def _check_taking_part(self, tx: Transaction, book: Book, folded: Folded, message: ValidMessage) -> None:
+        """Refuse an office that may not write here, and one that a child's data would reach outside of the procedure."""
+        if not book.stored:
+            return
+        found, header = self._participation.held(tx, book, folded), message.header
+        if not may_send(book.table.acts.get(header.type.act), found, self._us, header.sender.authority):
+            raise NotParticipant(
+                "Another office of this side sends this, or yours only observes.", where="/sender/authority"
+            )
+        if not found.takes_part(header.recipient.country, header.recipient.authority):
+            offices = ", ".join(found.offices(header.recipient.country))
+            raise NotParticipant(f"In this procedure the other side is: {offices}.", where="/recipient/authority")
+        us = self._trust.current().members[self._us]
+        for where, authority, country in named_offices(header.type.act, message.body):
+            if country != self._us or us.authority(authority) is None:
+                raise UnknownRecipient("Only listed offices of this country join or take over.", where=f"/body{where}")
 
     def _check_allowed(self, tx: Transaction, book: Book, folded: Folded, act: str, now: datetime) -> None:
         role = Role.REQUESTING if book.row.opener == self._us else Role.REQUESTED

@@ -15,6 +15,7 @@ from broker.storage import headers
 from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.execution import Execution
+from broker.storage.procedures import find_procedure, takes_part
 from broker.storage.tables import inbox, inbox_content, outbox, outbox_content
 
 __all__ = ["list_messages", "messages_of"]
@@ -86,7 +87,17 @@ def list_messages(db: Execution, wanted: MessageFilter, *, cursor: str | None, l
 def messages_of(db: Execution, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
     """Return what may be seen of the messages that have this id, ours first, with their content."""
     rows = [*db.listed(_ONE_OUT, {"message": message}), *db.listed(_ALL_IN, {"message": message})]
-    return tuple(_row(row) for row in rows if authority in {None, row.authority})
+    found = (_row(row) for row in rows)
+    return tuple(row for row in found if authority in {None, row.authority} or _shares(db, row, authority))
+
+
+def _shares(db: Execution, row: MessageRow, authority: AuthorityId | None) -> bool:
+    """Whether an office takes part in the procedure of a message that another office of ours sent or was sent."""
+    procedure = row.header.procedure
+    if procedure is None or authority is None:
+        return False
+    held = find_procedure(db, procedure.id)
+    return held is not None and (held.our_authority == authority or takes_part(db, procedure.id, authority))
 
 
 def _limited(

@@ -4,20 +4,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, insert, null, select, update
+from sqlalchemy import Row, and_, bindparam, delete, insert, null, select, update
 
-from broker.core.ids import Digest, ProcedureId
+from broker.core.ids import AuthorityId, Digest, ProcedureId
 from broker.core.messages import ProcedureRef
 from broker.core.record import RecordEntry
 from broker.rows import ProcedureRow
 from broker.storage.execution import Execution
-from broker.storage.tables import procedure, record_entry
+from broker.storage.tables import participant, procedure, record_entry
 
 __all__ = [
     "add_procedure", "add_record_entry", "find_procedure", "lock_procedure", "make_stub", "procedure_row", "record",
-    "save_procedure",
+    "save_offices", "save_procedure", "takes_part",
 ]  # fmt: skip
 
 _ONE = select(procedure).where(procedure.c.id == bindparam("procedure_"))
@@ -27,6 +28,16 @@ _SAVE = (
     update(procedure)
     .where(procedure.c.id == bindparam("procedure_"))
     .values(state=bindparam("state"), alarm=bindparam("alarm"), gap=bindparam("gap"))
+)
+_SAVE_OFFICES = (
+    update(procedure)
+    .where(procedure.c.id == bindparam("procedure_"))
+    .values(our_authority=bindparam("ours"), peer_authority=bindparam("theirs"))
+)
+_NOBODY = delete(participant).where(participant.c.procedure == bindparam("procedure_"))
+_SOMEBODY = insert(participant)
+_TAKES_PART = select(participant.c.authority).where(
+    participant.c.procedure == bindparam("procedure_"), participant.c.authority == bindparam("authority_")
 )
 _RECORD = select(record_entry).where(record_entry.c.procedure == bindparam("procedure_"))
 _INSERT_ENTRY = insert(record_entry)
@@ -79,8 +90,21 @@ def add_procedure(db: Execution, row: ProcedureRow) -> None:
 
 
 def save_procedure(db: Execution, row: ProcedureRow) -> None:
-    """Write what folding gave; everything else of a procedure is fixed for life."""
+    """Write what folding gave; offices have a statement of their own, everything else is fixed for life."""
     db.changed(_SAVE, {"procedure_": row.ref.id, "state": row.state, "alarm": row.alarm, "gap": row.gap})
+
+
+def save_offices(db: Execution, row: ProcedureRow, taking_part: Sequence[AuthorityId]) -> None:
+    """Write which offices are the main ones now, and all of ours that take part."""
+    db.changed(_SAVE_OFFICES, {"procedure_": row.ref.id, "ours": row.our_authority, "theirs": row.peer_authority})
+    db.changed(_NOBODY, {"procedure_": row.ref.id})
+    for authority in taking_part:
+        db.changed(_SOMEBODY, {"procedure": row.ref.id, "authority": authority})
+
+
+def takes_part(db: Execution, procedure_id: ProcedureId, authority: AuthorityId) -> bool:
+    """Whether that office of ours takes part beside, or instead of, those of the opening."""
+    return db.first(_TAKES_PART, {"procedure_": procedure_id, "authority_": authority}) is not None
 
 
 def record(db: Execution, procedure_id: ProcedureId) -> tuple[RecordEntry, ...]:

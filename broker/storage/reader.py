@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, BindParameter, bindparam, func, literal, select, tuple_, type_coerce
+from sqlalchemy import BigInteger, BindParameter, bindparam, func, literal, or_, select, tuple_, type_coerce
 
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
 from broker.core.receipts import Receipt
@@ -29,7 +30,18 @@ from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.execution import Execution
 from broker.storage.lists import list_messages, messages_of
-from broker.storage.tables import attention, audit, counter, inbox, outbox, parked, procedure, quarantine, receipt
+from broker.storage.tables import (
+    attention,
+    audit,
+    counter,
+    inbox,
+    outbox,
+    parked,
+    participant,
+    procedure,
+    quarantine,
+    receipt,
+)
 
 __all__ = ["SqlReader"]
 
@@ -69,6 +81,9 @@ class SqlReader:
         return held.seen(self._db, sha256)
 
     def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page:
+        whole = wanted.procedure is not None and self.procedure(wanted.procedure, wanted.authority) is not None
+        if whole:  # who takes part sees all of a procedure
+            wanted = replace(wanted, authority=None)
         return list_messages(self._db, wanted, cursor=cursor, limit=limit)
 
     def messages_of(self, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
@@ -78,7 +93,8 @@ class SqlReader:
         last = from_cursor(cursor, (int, str))
         statement = _PROCEDURES
         if authority is not None:
-            statement = statement.where(procedure.c.our_authority == authority)
+            joined = select(participant.c.procedure).where(participant.c.authority == authority)
+            statement = statement.where(or_(procedure.c.our_authority == authority, procedure.c.id.in_(joined)))
         if last is not None:
             statement = statement.where(_before((procedure.c.opened, procedure.c.id), last))
         rows = self._db.listed(statement, {"most": limit + 1})
@@ -88,7 +104,9 @@ class SqlReader:
 
     def procedure(self, procedure: ProcedureId, authority: AuthorityId | None) -> ProcedureRow | None:
         row = procedures.find_procedure(self._db, procedure)
-        return row if row is not None and authority in {None, row.our_authority} else None
+        if row is None or authority is None or authority == row.our_authority:
+            return row
+        return row if procedures.takes_part(self._db, procedure, authority) else None
 
     def record(self, procedure: ProcedureId) -> tuple[RecordEntry, ...]:
         return procedures.record(self._db, procedure)

@@ -40,7 +40,7 @@ from broker.storage.columns import Moment, Raw, Word, Words, fixed
 
 __all__ = [
     "OWED_RECEIPTS", "RECEIPTED", "abuse", "attention", "audit", "counter", "idempotency", "inbox", "inbox_content", "lease", "metadata", "outbox",
-    "outbox_content", "outbox_envelope", "parked", "procedure", "quarantine", "receipt", "record_entry", "seen_raw", "trust_list",
+    "outbox_content", "outbox_envelope", "parked", "participant", "procedure", "quarantine", "receipt", "record_entry", "seen_raw", "trust_list",
     "trust_memory",
 ]  # fmt: skip
 
@@ -84,6 +84,15 @@ procedure = Table(
     Column("gap", Boolean, nullable=False),
     Index("ix_procedure_authority", "our_authority", "opened", "id"),
     Index("ix_procedure_opened", "opened", "id"),
+    sqlite_with_rowid=False,
+)
+
+participant = Table(  # our offices that take part, where they are others than those of the opening
+    "participant",
+    metadata,
+    Column("procedure", Word(ProcedureId), ForeignKey("procedure.id"), primary_key=True),
+    Column("authority", Word(AuthorityId), primary_key=True),
+    Index("ix_participant_authority", "authority"),
     sqlite_with_rowid=False,
 )
 

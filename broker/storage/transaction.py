@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from broker.core.ids import CountryCode, Digest, KeyId, MessageId, ProcedureId
+from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, ProcedureId
 from broker.core.messages import InboxEntry, OutboxEntry, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import RecordEntry
@@ -61,6 +61,9 @@ class SqlTransaction:
 
     def save_procedure(self, row: ProcedureRow) -> None:
         procedures.save_procedure(self._db, row)
+
+    def save_offices(self, row: ProcedureRow, taking_part: Sequence[AuthorityId]) -> None:
+        procedures.save_offices(self._db, row, taking_part)
 
     def record(self, procedure: ProcedureId) -> tuple[RecordEntry, ...]:
         return procedures.record(self._db, procedure)

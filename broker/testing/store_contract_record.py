@@ -10,17 +10,18 @@ from dataclasses import replace
 
 import pytest
 
-from broker.core.ids import MessageId
+from broker.core.ids import AuthorityId, MessageId
 from broker.core.messages import OutboxKind
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.ports import Store
-from broker.rows import Idempotent
+from broker.rows import Idempotent, MessageFilter
 from broker.testing.store_rows import (
     EE,
     FI,
     NOW,
     SE,
     digest,
+    incoming,
     later,
     message_id,
     outgoing,
@@ -59,6 +60,27 @@ class RecordContract:
         folded = replace(row, state="REQUESTED", alarm=True, gap=True)
         await store.run(lambda tx: tx.save_procedure(replace(folded, peer=SE)))
         assert await store.run(lambda tx: tx.lock_procedure(procedure_id(1))) == folded
+
+    async def test_a_procedure_has_the_offices_that_were_stored_last(self, store: Store) -> None:
+        """Each of ours that takes part sees it and all of its messages; who left sees what it had alone."""
+        row, court, ministry = procedure(1), AuthorityId("court"), AuthorityId("ministry")
+        await store.run(lambda tx: tx.add_procedure(row))
+        await store.run(lambda tx: tx.add_inbox(incoming(2), next_at=NOW))
+        seated = replace(row, our_authority=court, peer_authority=AuthorityId("elsewhere"))
+        await store.run(lambda tx: tx.save_offices(seated, (court, ministry)))
+        assert await store.run(lambda tx: tx.lock_procedure(procedure_id(1))) == seated
+        wanted = MessageFilter(procedure=procedure_id(1))
+        for office, sees, has in ((court, True, True), (ministry, True, True), (row.our_authority, False, True)):
+            mine = replace(wanted, authority=office)
+            found = await store.read(lambda reader, who=office: reader.procedure(procedure_id(1), who))  # type: ignore[misc]
+            page = await store.read(lambda reader, who=office: reader.procedures(who, cursor=None, limit=5))  # type: ignore[misc]
+            listed = await store.read(lambda reader, one=mine: reader.messages(one, cursor=None, limit=5))  # type: ignore[misc]
+            alone = await store.read(lambda reader, who=office: reader.messages_of(message_id(2), who))  # type: ignore[misc]
+            assert (found is not None, len(page.items) == 1) == (sees, sees)
+            assert (len(listed.items) == 1, len(alone) == 1) == (has, has)
+        await store.run(lambda tx: tx.save_offices(row, ()))
+        assert await store.read(lambda reader: reader.procedure(procedure_id(1), ministry)) is None
+        assert await store.read(lambda reader: reader.messages_of(message_id(2), ministry)) == ()
 
     async def test_a_procedure_may_have_no_case(self, store: Store) -> None:
         """An absent case reference stays absent."""

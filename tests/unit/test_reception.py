@@ -71,10 +71,10 @@ async def test_a_follow_up_of_other_offices_is_refused(world: World, asking: Hos
         "request.json", procedure=request.header.procedure, parents=(request.digest,),
         case_ref=request.header.case_ref, **{side: party},
     )  # fmt: skip
-    assert await asking.send(follow_up) == "procedure-mismatch"
+    assert await asking.send(follow_up) == "not-participant"
 
     (refusal,) = await _about(world["FI"], follow_up)
-    assert (refusal.kind, refusal.code) == (ReceiptKind.REFUSED, "procedure-mismatch")
+    assert (refusal.kind, refusal.code) == (ReceiptKind.REFUSED, "not-participant")
     listed = await world["FI"].store.read(
         lambda reader: reader.messages(MessageFilter(direction="in"), cursor=None, limit=10)
     )

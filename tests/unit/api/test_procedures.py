@@ -25,6 +25,9 @@ async def test_record_of_a_new_procedure(desk: Any, document: dict[str, Any]) ->
         False,
     )
     assert record["heads"] == [accepted["digest"]]
+    assert [(one["country"], one["role"]) for one in record["participants"]] == [
+        ("EE", "REQUESTING"), ("FI", "REQUESTED"),
+    ]  # fmt: skip
     assert len(record["digest"]) == 64
     assert record["entries"] == [
         {

@@ -19,6 +19,7 @@ from broker.core.errors import (
     ExerciseMismatch,
     NotAllowed,
     NotArranged,
+    NotParticipant,
     ProcedureMismatch,
     RecipientSuspended,
     RecordFull,
@@ -182,9 +183,10 @@ async def test_a_message_goes_to_the_office_that_has_the_procedure(world: World)
     request = await world["EE"].submit("request.json")
     await world.settle()
     elsewhere = Party(country=CountryCode("EE"), authority=AuthorityId("ministry-of-justice"))
-    with pytest.raises(ProcedureMismatch) as refused:
+    with pytest.raises(NotParticipant) as refused:
         await world["FI"].submit("acknowledgement.json", procedure=request.procedure, recipient=elsewhere)
     assert refused.value.where == "/recipient/authority"
+    assert "social-insurance-board" in refused.value.detail
     assert (await world["FI"].counts())["outbox.recorded"] == 0
 
 
