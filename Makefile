@@ -29,7 +29,7 @@ check: $(READY)  ## Lint, strict types, import contracts, unit tests: for every 
 	@$(PYTEST) -q -n auto tests/unit
 
 test: check  ## Everything: also contracts, vectors, scenarios, simulation, faults, acceptance
-	@$(PYTEST) -q --ignore=tests/unit --ignore=tests/bench
+	@$(PYTEST) -n auto --dist loadgroup --ignore=tests/unit --ignore=tests/bench
 
 bench: $(READY)  ## Measure throughput, latency, cost and memory, against an AS2 pair in the same run
 	@$(BIN)/python -m tests.bench

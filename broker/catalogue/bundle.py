@@ -79,12 +79,12 @@ def read_bundle(files: Mapping[str, bytes]) -> Bundle:
     written = {path: data for path, data in parsed.items() if not path.startswith("procedures/")}
     tables = _tables({path: data for path, data in parsed.items() if path not in written})
     documents = complete(written, tables.values())
+    references = {path: _targets(data) for path, data in documents.items()}
     for path, data in documents.items():
-        _check(path, data, documents)
+        _check(path, data, documents, references[path])
     for path in (HEADER, SUBMISSION):
         if path not in documents:
             raise CatalogueInvalid("This schema is missing.", where=path)
-    references = {path: frozenset(target for _, target in _references(data)) for path, data in documents.items()}
     check_families(documents, tables.values(), references)
     return Bundle(
         documents=MappingProxyType(documents),
@@ -102,7 +102,7 @@ def self_contained(bundle: Bundle, path: str, *, prefix: str = DEFINITIONS) -> d
         current = waiting.pop()
         if current not in needed:
             needed[current] = _rewritten(bundle.documents[current], prefix)
-            waiting += [target for _, target in _references(bundle.documents[current])]
+            waiting += _targets(bundle.documents[current])
     whole = needed.pop(path)
     for definition in needed.values():
         del definition["$id"], definition["$schema"]
@@ -128,14 +128,14 @@ def _parse(path: str, raw: bytes) -> dict[str, Any]:
     return data
 
 
-def _check(path: str, data: Schema, documents: Mapping[str, Schema]) -> None:
+def _check(path: str, data: Schema, documents: Mapping[str, Schema], targets: frozenset[str]) -> None:
     for problem in lint(data):
         raise CatalogueInvalid("The schema is outside the dialect.", where=f"{path}#{problem}")
     if not str(data["$id"]).endswith(f"/{path}"):
         raise CatalogueInvalid("The schema's $id does not end in its path.", where=path)
-    for where, target in _references(data):
-        if target not in documents:
-            raise CatalogueInvalid("A reference leads nowhere.", where=f"{path}#{where}")
+    if not targets <= documents.keys():
+        where = next(where for where, target in _references(data) if target not in documents)
+        raise CatalogueInvalid("A reference leads nowhere.", where=f"{path}#{where}")
 
 
 def _messages(documents: Mapping[str, Schema]) -> dict[tuple[MessageType, SchemaVersion], str]:
@@ -199,6 +199,23 @@ def _table(path: str, data: Schema) -> ProcedureTable:
         raise CatalogueInvalid(error.detail, where=f"{path}#{error.where or ''}") from None
 
 
+def _targets(schema: Schema) -> frozenset[str]:
+    """Return the paths that a document's references lead to."""
+    found: set[str] = set()
+    waiting: list[Any] = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):
+            for name, item in node.items():
+                if name == "$ref":
+                    found.add(str(item).removeprefix("/"))
+                elif name != "x-trm-codes" and isinstance(item, (dict, list)):
+                    waiting.append(item)
+        elif isinstance(node, list):
+            waiting.extend(node)
+    return frozenset(found)
+
+
 def _references(schema: Any, where: str = "") -> Iterator[tuple[str, str]]:
     """Yield each reference as its place and the path it leads to."""
     if isinstance(schema, Mapping):
@@ -213,7 +230,7 @@ def _references(schema: Any, where: str = "") -> Iterator[tuple[str, str]]:
 
 
 def _rewritten(schema: Any, prefix: str) -> Any:
-    if isinstance(schema, Mapping):
+    if isinstance(schema, dict):
         return {
             name: prefix + definition_name(str(item).removeprefix("/")) if name == "$ref" else _rewritten(item, prefix)
             for name, item in schema.items()

@@ -35,9 +35,12 @@ def complete(documents: Mapping[str, Schema], tables: Iterable[ProcedureTable]) 
     """
     found = dict(documents)
     newest = _newest(tables)
+    folders: dict[str, list[str]] = {}
+    for path in documents:
+        folders.setdefault(path.rpartition("/")[0], []).append(path)
     for table in tables:
         for name in (*table.acts, ALARM_CLOSED):
-            found.update(_derived(found, table, name))
+            found.update(_derived(found, folders, table, name))
     for path, data in found.items():
         table_of = newest.get(str(data.get("x-trm-type", "")).split(".", 1)[0])
         if path.startswith("messages/") and table_of is not None:
@@ -57,10 +60,16 @@ def check_families(
     Raises:
         CatalogueInvalid: where a family does not hold together.
     """
-    for table in _newest(tables).values():
-        own = [path for path in documents if path.startswith(f"messages/{table.procedure}/")]
-        for path in sorted(_reached(own, references)):
-            _check_sealed(path, documents)
+    newest = _newest(tables)
+    families: dict[str, list[str]] = {procedure: [] for procedure in newest}
+    for path in documents:
+        folder, _, below = path.partition("/")
+        if folder == "messages" and (own := families.get(below.partition("/")[0])) is not None:
+            own.append(path)
+    for path in sorted(_reached((path for own in families.values() for path in own), references)):
+        _check_sealed(path, documents)
+    for procedure, own in families.items():
+        table = newest[procedure]
         for path in own:
             beyond = documents[path].get("x-trm-bases", {}).keys() - table.bases.keys()
             if table.bases and beyond:
@@ -75,10 +84,12 @@ def _newest(tables: Iterable[ProcedureTable]) -> dict[str, ProcedureTable]:
     return {table.procedure: table for table in ordered}
 
 
-def _derived(documents: Mapping[str, Schema], table: ProcedureTable, name: str) -> Iterator[tuple[str, Schema]]:
+def _derived(
+    documents: Mapping[str, Schema], folders: Mapping[str, list[str]], table: ProcedureTable, name: str
+) -> Iterator[tuple[str, Schema]]:
     own = f"messages/{table.procedure}/{name}/"
-    shared = [path for path in documents if path.startswith(f"{SHARED}{name}/")]
-    if not shared and not any(path.startswith(own) for path in documents) and name != ALARM_CLOSED:
+    shared = folders.get(f"{SHARED}{name}", [])
+    if not shared and own.removesuffix("/") not in folders and name != ALARM_CLOSED:
         raise CatalogueInvalid("This act has neither a message schema nor a shared act.", where=f"{own}1.0.json")
     for path in shared:
         part = documents[path]
@@ -159,7 +170,7 @@ def _check_impersonal(path: str, data: Schema) -> None:
 
 
 def _nodes(schema: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(schema, Mapping):
+    if isinstance(schema, dict):  # what was read is one; asking for any mapping takes ten times as long
         yield where, schema
         for name, item in schema.items():
             yield from _nodes(item, f"{where}/{name}")

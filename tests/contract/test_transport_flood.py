@@ -15,6 +15,7 @@ from broker.core.canonical import digest
 from broker.testing.pytest_rabbitmq import RabbitFederation
 from broker.testing.transport_contract import EE, FI, FastClock, sealed
 from broker.transport.rabbit import RabbitOptions, RabbitTransport
+from broker.transport.topology import in_queue
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -44,12 +45,12 @@ def _resident() -> int:
     return pages * 4096
 
 
-async def _still(transport: RabbitTransport) -> int:
-    """Return how many deliveries have come once no more come."""
-    held = -1
-    while held != (held := transport._arrived.qsize()):  # noqa: ASYNC110 - that nothing more comes rings no bell
-        await asyncio.sleep(1.0)
-    return held
+async def _round_trips(transport: RabbitTransport, enough: Callable[[], bool]) -> None:
+    """Ask the broker something on the consuming channel, behind what it has sent there, until it is enough."""
+    session = await transport._consumer.session()
+    async with asyncio.timeout(60):
+        while not enough():
+            await session._channel.queue_declare(in_queue(FI), passive=True)
 
 
 async def test_a_flood_of_large_envelopes_fills_no_memory(workers: Callable[[str], RabbitTransport]) -> None:
@@ -65,7 +66,10 @@ async def test_a_flood_of_large_envelopes_fills_no_memory(workers: Callable[[str
     before, bound = _resident(), RabbitOptions(url="amqp://x", us=FI).prefetch
 
     assert await recipient.health() is None
-    held = await _still(recipient)
+    arrived, asked = recipient._arrived, iter(range(50))
+    await _round_trips(recipient, lambda: arrived.qsize() >= bound)
+    await _round_trips(recipient, lambda: next(asked, None) is None)
+    held = arrived.qsize()
     grown = _resident() - before
 
     assert held == bound

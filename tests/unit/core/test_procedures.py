@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from broker.core.ids import Digest
 from broker.core.procedures import (
     ALARM_CLOSED,
@@ -18,49 +16,12 @@ from broker.core.procedures import (
     start,
     step,
 )
-from broker.core.tables import parse_table
 
 FIRST, SECOND, THIRD = (Digest(character * 64) for character in "abc")
 
 
-def _data() -> dict[str, Any]:
-    return {
-        "procedure": "small",
-        "version": "1.0",
-        "title": "Small",
-        "subject": "child",
-        "roles": ["REQUESTING", "REQUESTED"],
-        "initial": "NEW",
-        "final": ["DONE"],
-        "states": {"NEW": {"title": "new"}, "OPEN": {"title": "open"}, "DONE": {"title": "done"}},
-        "acts": {
-            "ask": {"kind": "act", "opens": True, "moves": [{"from": ["NEW"], "by": "REQUESTING", "to": "OPEN"}]},
-            "reply": {"kind": "act", "moves": [{"from": ["OPEN"], "by": "REQUESTED", "to": "DONE"}]},
-            "found": {"kind": "fact", "moves": [{"from": ["OPEN"], "by": "REQUESTED", "to": "OPEN"}]},
-            "cancel": {"kind": "act", "stop": True, "moves": [{"from": ["OPEN"], "by": "REQUESTING", "to": "DONE"}]},
-        },
-        "deadlines": [
-            {
-                "id": "answer",
-                "title": "Answer",
-                "from_event": "ask.delivered",
-                "until": ["reply"],
-                "limit": {"months": 3},
-                "kind": "STATUTORY",
-                "source": "a source",
-                "silence": "Silence is never an answer.",
-            }
-        ],
-    }
-
-
-def _table() -> ProcedureTable:
-    return parse_table(_data())
-
-
-def test_an_act_moves_only_from_its_state_and_by_its_side() -> None:
+def test_an_act_moves_only_from_its_state_and_by_its_side(table: ProcedureTable) -> None:
     """A step exists exactly where the table has a move."""
-    table = _table()
     opened = step(table, start(table), "ask", Role.REQUESTING)
     assert opened == State(name="OPEN")
     assert step(table, start(table), "ask", Role.REQUESTED) is None
@@ -69,17 +30,15 @@ def test_an_act_moves_only_from_its_state_and_by_its_side() -> None:
     assert step(table, State(name="DONE"), "cancel", Role.REQUESTING) is None
 
 
-def test_what_is_allowed_is_listed_in_the_tables_order() -> None:
+def test_what_is_allowed_is_listed_in_the_tables_order(table: ProcedureTable) -> None:
     """Each side is offered its own acts; nothing is left in a final state."""
-    table = _table()
     assert allowed(table, State(name="OPEN"), Role.REQUESTED) == ("reply", "found")
     assert allowed(table, State(name="OPEN"), Role.REQUESTING) == ("cancel",)
     assert allowed(table, State(name="DONE"), Role.REQUESTING) == ()
 
 
-def test_an_open_alarm_lets_only_facts_and_stops_through() -> None:
+def test_an_open_alarm_lets_only_facts_and_stops_through(table: ProcedureTable) -> None:
     """While an alarm is open ordinary acts are not allowed; stops and facts move the underlying state."""
-    table = _table()
     alarmed = raise_alarm(State(name="OPEN"), FIRST, (SECOND,))
     assert alarmed.alarmed
     assert step(table, alarmed, "reply", Role.REQUESTED) is None
@@ -90,15 +49,15 @@ def test_an_open_alarm_lets_only_facts_and_stops_through() -> None:
     assert allowed(table, alarmed, Role.REQUESTED) == ("found", ALARM_CLOSED)
 
 
-def test_an_alarm_is_over_when_both_sides_have_closed_it() -> None:
+def test_an_alarm_is_over_when_both_sides_have_closed_it(table: ProcedureTable) -> None:
     """One side's closing leaves the alarm open for both; the second one's ends it and the state is the underlying one."""
     alarmed = raise_alarm(State(name="OPEN"), FIRST, (SECOND,))
     once = close_alarms(alarmed, Role.REQUESTING, {FIRST, SECOND})
     assert once is not None
     assert once.alarmed
     assert close_alarms(once, Role.REQUESTING, {FIRST, SECOND}) is None
-    assert ALARM_CLOSED not in allowed(_table(), once, Role.REQUESTING)
-    assert ALARM_CLOSED in allowed(_table(), once, Role.REQUESTED)
+    assert ALARM_CLOSED not in allowed(table, once, Role.REQUESTING)
+    assert ALARM_CLOSED in allowed(table, once, Role.REQUESTED)
     assert close_alarms(once, Role.REQUESTED, {FIRST, SECOND}) == State(name="OPEN")
 
 

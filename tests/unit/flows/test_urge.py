@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from broker.core.delivery import WATCH_BATCH
+import pytest
+
 from broker.core.ids import AuthorityId
 from broker.testing.hostile import Hostile
 from broker.testing.world import World
@@ -35,10 +36,12 @@ async def test_a_message_that_our_officers_leave_unopened_calls_their_office(wor
     assert await _looked(world, 100) == []
 
 
-async def test_what_waits_is_looked_through_batch_by_batch(world: World) -> None:
+async def test_what_waits_is_looked_through_batch_by_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """More unopened messages than one look takes: the next look goes on behind them, and a third begins anew."""
+    batch = 3
+    monkeypatch.setattr("broker.flows.urge.WATCH_BATCH", batch)
     hostile = Hostile(world["EE"], world["FI"])
-    for _ in range(WATCH_BATCH + 1):
+    for _ in range(batch + 1):
         await hostile.send(hostile.message("request.json"))
     while await world["FI"].engine.deliver():
         pass
@@ -47,4 +50,4 @@ async def test_what_waits_is_looked_through_batch_by_batch(world: World) -> None
     for _ in range(3):
         await world["FI"].engine.urge()
         called.append((await world["FI"].counts())["attention"])
-    assert called == [WATCH_BATCH, WATCH_BATCH + 1, WATCH_BATCH + 1]
+    assert called == [batch, batch + 1, batch + 1]

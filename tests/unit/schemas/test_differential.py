@@ -77,7 +77,7 @@ def _places(value, path=()):
 PLACES = [(name, path) for name, data in EXAMPLES.items() for path in _places(data["body"]) if path]
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(place=st.sampled_from(PLACES), how=st.sampled_from(["put", "put", "drop", "twice"]), new=VALUE)
 def test_both_judge_a_mutated_example_alike(place, how, new):
     """Whatever is put in, dropped from or doubled in an example, the two libraries agree about it."""
@@ -98,7 +98,7 @@ def test_both_judge_a_mutated_example_alike(place, how, new):
     assert decide(body) is explain(body)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(path=st.sampled_from(sorted(BUNDLE.documents)), value=VALUE)
 def test_both_judge_any_value_alike_by_any_part(path, value):
     """For each part and code list, the two libraries agree about an arbitrary value."""

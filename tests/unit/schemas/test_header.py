@@ -101,7 +101,7 @@ ODD = st.sampled_from(
 NARROWER = ("/language", "/purpose", "/legal_basis", "/urgency", "/procedure", "/case_ref", "/created", "/type")
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(header=CASEWORK | NODE, data=st.data())
 def test_a_changed_header_is_judged_alike(header, data):
     """After any one change, schema and types agree but for the differences that the manual names."""

@@ -29,19 +29,6 @@ NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 PASSPHRASE = b"correct horse"
 
 
-@pytest.fixture
-def keys() -> tuple[PrivateKey, ...]:
-    """One new key of each use."""
-    return generate_keys()
-
-
-@pytest.fixture
-def path(tmp_path: Path, keys: tuple[PrivateKey, ...]) -> Path:
-    """A vault on disk."""
-    FileVault.create(tmp_path / "vault.json", PASSPHRASE, keys, us=EE, kdf=UNSAFE_DEV_KDF)
-    return tmp_path / "vault.json"
-
-
 def test_file_is_the_owners_alone_and_holds_no_seed(path: Path, keys: tuple[PrivateKey, ...]) -> None:
     """The file is readable for its owner only and no private part stands in it in any usual spelling."""
     raw = path.read_bytes()

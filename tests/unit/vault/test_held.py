@@ -25,19 +25,6 @@ NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 PASSPHRASE = b"correct horse"
 
 
-@pytest.fixture
-def keys() -> tuple[PrivateKey, ...]:
-    """One new key of each use."""
-    return generate_keys()
-
-
-@pytest.fixture
-def path(tmp_path: Path, keys: tuple[PrivateKey, ...]) -> Path:
-    """A vault on disk."""
-    FileVault.create(tmp_path / "vault.json", PASSPHRASE, keys, us=EE, kdf=UNSAFE_DEV_KDF)
-    return tmp_path / "vault.json"
-
-
 def listing(*members: Any, version: int = 1) -> TrustList:
     """Return a trust list of these members."""
     return TrustList(version=version, members={member.country: member for member in members})
