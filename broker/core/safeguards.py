@@ -22,6 +22,7 @@ from broker.core.ids import CountryCode, MessageType
 from broker.core.messages import Body, ClearedMessage, ValidMessage
 from broker.core.movement import MOVEMENT_RULES
 from broker.core.origin import no_contact_with_origin
+from broker.core.placement import PLACEMENT_RULES
 from broker.core.procedures import ALARM_CLOSED
 from broker.core.reasons import Earlier, Level, Reason, Rule, block, hold
 
@@ -228,6 +229,12 @@ _RULES: Mapping[str, Mapping[str, Rule]] = {
     "monitoring.incident": _ANSWER,
     "monitoring.breakdown": _ANSWER,
     "monitoring.closure": _ANSWER,
+    "placement.request": {**_REQUEST, **PLACEMENT_RULES["placement.request"]},
+    "placement.consent-in-principle": _ANSWER,
+    "placement.second-decision": _ANSWER,
+    "placement.decision": {**_ANSWER, **PLACEMENT_RULES["placement.decision"]},
+    "placement.order": {**_ANSWER, **PLACEMENT_RULES["placement.order"]},
+    "placement.lapse": _FORM,  # what no longer covers the child must always get out
     "transfer.plan": {**_REQUEST, **MOVEMENT_RULES["transfer.plan"]},
     "transfer.acceptance": _ANSWER,
     "transfer.suspension": _FORM,

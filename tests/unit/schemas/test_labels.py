@@ -38,6 +38,19 @@ def test_a_whole_family_is_named_in_every_language(catalogue, family, language):
     assert [key for key in gaps.missing + gaps.stale if f"{key.split('#')[0]}/".startswith(owners)] == []
 
 
+OWN = ("placement",)  # their messages and tables are named in every language; parts that others share may lack
+
+
+@pytest.mark.parametrize("language", TRANSLATED)
+@pytest.mark.parametrize("family", OWN)
+def test_what_is_a_familys_own_is_named_in_every_language(catalogue, family, language):
+    """Its messages, fields, help, states, acts and deadlines; nothing is missing or stale."""
+    gaps = find_gaps(catalogue.english(), load_translation(language))
+    owners = (f"messages/{family}/", f"procedures/{family}/")
+
+    assert [key for key in gaps.missing + gaps.stale if f"{key.split('#')[0]}/".startswith(owners)] == []
+
+
 @pytest.mark.parametrize("language", TRANSLATED)
 def test_a_translation_that_nobody_reviewed_says_so(labels, language):
     """A text made by machine is never shown as if a person had read it."""

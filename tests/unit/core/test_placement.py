@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What keeps a placement from being asked for, consented to or ordered: each gap, by its rule."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, SchemaVersion
+from broker.core.messages import Header, Party, ValidMessage
+from broker.core.safeguards import Blocked, Cleared, Decision, Held, decide
+
+EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples" / "placement"
+Change = Callable[[Any], object]
+BODIES = {
+    kind: json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))["body"]
+    for kind, name in {
+        "request": "request-aunt-in-estonia",
+        "decision": "decision-consent-for-a-year",
+        "order": "order-by-the-court",
+        "lapse": "lapse-carer-ill",
+    }.items()
+}
+
+
+def _decide(act: str, change: Change) -> Decision:
+    changed = copy.deepcopy(BODIES[act])
+    change(changed)
+    header = Header(
+        id=MessageId("01890000-0000-7000-8000-000000000001"),
+        type=MessageType(f"placement.{act}"),
+        version=SchemaVersion("1.0"),
+        sender=Party(country=CountryCode("DE"), authority=AuthorityId("federal-office-of-justice")),
+        recipient=Party(country=CountryCode("EE"), authority=AuthorityId("social-insurance-board")),
+        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
+        exercise=False,
+        nonce="AAAAAAAAAAAAAAAAAAAAAA",
+    )
+    return decide(ValidMessage(header=header, body=changed))
+
+
+def _put(*path: str | int, value: Any) -> Change:
+    def change(body: Any) -> None:
+        for step in path[:-1]:
+            body = body[step]
+        body[path[-1]] = value
+
+    return change
+
+
+UNKNOWN = {"unknown": True}
+NOT_HEARD = {"not_heard": {"because": ["TOO_YOUNG_ASSESSED"]}}
+BY_LAW = {"coded_basis": {"code": "LEGAL_OBLIGATION", "reason": "A court decided."}}
+FLED = {"status": "PENDING", "feared_states": {"value": ["EE"]}}
+APART = {"value": {"together": "NO", "reasons": "Her brother stays.", "contact": "Every week."}}
+
+BLOCKS: dict[str, tuple[str, Change, str, str]] = {
+    "a child who fled from the country asked": (
+        "request", _put("protection_claim", value=FLED), "R-01", "/protection_claim/status",
+    ),
+    "danger": (
+        "request", _put("danger_assessment", "would_endanger", value="YES"), "R-02", "/danger_assessment/would_endanger",
+    ),
+    "a carer who is not safe": (
+        "request", _put("carers", "value", 0, "safety", value={"value": "NOT_SAFE"}), "R-04", "/carers/value/0/safety",
+    ),
+    "a closed placement without a court": ("request", _put("care", "closed", value={"value": "YES"}), "R-34", "/closed_order"),
+    "a consent that does not say whether there is a second decision": (
+        "decision", _put("second_decision", value=UNKNOWN), "R-34", "/second_decision",
+    ),
+    "a consent that would endanger": (
+        "decision", _put("danger_assessment", "would_endanger", value="UNKNOWN"), "R-02", "/danger_assessment/would_endanger",
+    ),
+    "an order while a remedy suspends it": ("order", _put("remedy", value="OPEN_SUSPENSIVE"), "R-28", "/remedy"),
+}  # fmt: skip
+
+HOLDS: dict[str, tuple[str, Change, str, str]] = {
+    "the child was not heard": ("request", _put("views", value=NOT_HEARD), "R-05", "/views"),
+    "the child does not want it": ("request", _put("views", "heard", "wants", value="NO"), "R-05", "/views/heard/wants"),
+    "no translation": ("request", _put("translation", value=UNKNOWN), "R-20", "/translation"),
+    "a machine's translation": (
+        "request", _put("translation", "value", "kind", value="MACHINE"), "R-20", "/translation/value/kind",
+    ),
+    "nobody consented": ("request", _put("child_consent", value=BY_LAW), "R-33", "/child_consent/coded_basis"),
+    "liberty is not spoken of": ("request", _put("care", "closed", value=UNKNOWN), "R-34", "/care/closed"),
+    "brothers and sisters apart": ("request", _put("siblings", value=APART), "R-35", "/siblings/value/together"),
+    "brothers and sisters unknown": ("request", _put("siblings", value=UNKNOWN), "R-35", "/siblings"),
+    "the child was not told of the consent": ("decision", _put("informed", value=[]), "R-46", "/informed"),
+    "a remedy that nobody knows of": ("order", _put("remedy", value="UNKNOWN"), "R-28", "/remedy"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("act", BODIES)
+def test_an_example_without_a_gap_leaves(act: str) -> None:
+    """Neither rule of the family finds anything in a complete message."""
+    assert isinstance(_decide(act, lambda _: None), Cleared)
+
+
+@pytest.mark.parametrize("case", BLOCKS)
+def test_what_no_one_releases(case: str) -> None:
+    """The message is blocked, and rule and place are named."""
+    act, change, rule, where = BLOCKS[case]
+    decision = _decide(act, change)
+
+    assert isinstance(decision, Blocked)
+    assert (rule, where) in [(reason.rule, reason.where) for reason in decision.reasons]
+
+
+@pytest.mark.parametrize("case", HOLDS)
+def test_what_a_second_person_decides(case: str) -> None:
+    """The message waits, and each reason names the rule and the place."""
+    act, change, rule, where = HOLDS[case]
+    decision = _decide(act, change)
+
+    assert isinstance(decision, Held)
+    assert {(reason.rule, reason.where) for reason in decision.reasons} == {(rule, where)}
