@@ -8,13 +8,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, ProcedureId
 from broker.core.messages import Header, InboxEntry, OutboxEntry, ProcedureRef, SealedEnvelope
+from broker.core.reasons import Reason
 
 __all__ = [
     "ARRIVED",
@@ -50,6 +51,7 @@ class Accepted:
     procedure: ProcedureId
     case_ref: CaseRef | None
     created: datetime
+    warnings: tuple[Reason, ...] = field(default=(), compare=False)  # for its author; not stored
     repeated: bool = False  # the same idempotency key came before; nothing new was stored
 
 

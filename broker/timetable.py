@@ -31,9 +31,10 @@ _PAGE = 500  # messages read at a time
 
 
 class UsesCalendar(Protocol):
-    """Gives the calendar of a country."""
+    """Gives the calendar of a country, and what nobody has said of it."""
 
     def __call__(self, country: str, /) -> Calendar: ...
+    def open_questions(self, country: str, /) -> tuple[str, ...]: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,7 @@ class Standing:
     zone: str
     calendar: CountryCode  # whose holidays count
     holidays_known: bool
+    open_questions: tuple[str, ...]  # what nobody has said of that country's calendar, as sentences
     phase: Phase
     extended: bool
     met: datetime | None
@@ -81,6 +83,7 @@ def described(standing: Standing) -> dict[str, Any]:
         "time_zone": standing.zone,
         "calendar": str(standing.calendar),
         "holidays_known": standing.holidays_known,
+        "open_questions": list(standing.open_questions),
         "phase": standing.phase.value,
         "meaning": standing.meaning,
         "extended": standing.extended,
@@ -139,6 +142,7 @@ class Timetable:
             zone=calendar.zone_name,
             calendar=country,
             holidays_known=calendar.holidays_known,
+            open_questions=self._calendar_of.open_questions(country),
             phase=running.phase(now, soon=self._soon),
             extended=running.extended,
             met=running.met,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from broker.adapter_api import Adapter
-from broker.calendars import calendar_of
+from broker.calendars import ProfiledCalendars
 from broker.catalogue import Catalogue
 from broker.core.delivery import LadderLimits
 from broker.core.ids import AuthorityId, CountryCode
@@ -99,7 +99,8 @@ def wire_desk(
 ) -> Desk:
     """Return the desk over a store."""
     ledger = Ledger(us=us, catalogue=catalogue)
-    timetable = Timetable(us=us, calendar_of=calendar_of, soon=soon)
+    calendars = ProfiledCalendars(trust=trust.current, today=lambda: clock.now().date())
+    timetable = Timetable(us=us, calendar_of=calendars, soon=soon)
     return Desk(
         us=us,
         store=store,

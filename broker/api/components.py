@@ -25,6 +25,7 @@ from broker.core.ids import (
 )
 from broker.core.messages import Urgency
 from broker.core.procedures import ParticipantRole, Role
+from broker.core.reasons import Level
 from broker.core.receipts import ReceiptKind
 
 __all__ = ["Schema", "components", "identifier", "reference", "types_schema"]
@@ -72,6 +73,7 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
         **_bodies(catalogue, types),
         "Problem": _problem(by_code().values()),
         "Accepted": _accepted(),
+        "Reason": _reason(),
         "MessageItem": item,
         "MessageList": _list("MessageItem"),
         "Receipt": _receipt(),
@@ -172,8 +174,24 @@ def _accepted() -> Schema:
             "case_ref": identifier(CaseRef),
             "created": _TIME,
             "repeated": repeated,
+            "warnings": {
+                **_array(reference("Reason")),
+                "description": "What its author may have to ask or to follow up.",
+            },
         },
-        optional=("case_ref",),
+        optional=("case_ref", "warnings"),
+    )
+
+
+def _reason() -> Schema:
+    return _object(
+        {
+            "rule": {"type": "string", "description": "Of the safety rules: R-01 …"},
+            "code": _TEXT,
+            "level": {"type": "string", "enum": [level.value for level in Level]},
+            "where": {"type": "string", "description": "JSON pointer into the body."},
+            "text": _TEXT,
+        }
     )
 
 
@@ -292,6 +310,7 @@ def _deadline() -> Schema:
             "time_zone": _TEXT,
             "calendar": identifier(CountryCode),
             "holidays_known": {**_TRUTH, "description": "False: only weekends were taken into account."},
+            "open_questions": {**_array(_TEXT), "description": "What nobody has said of that country's calendar."},
             "phase": {"type": "string", "enum": [phase.value for phase in Phase]},
             "meaning": {"type": "string", "description": "What it means that it stands so; silence is never consent."},
             "extended": _TRUTH,

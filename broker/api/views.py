@@ -15,6 +15,7 @@ from broker.core.content import time_to_text
 from broker.core.ids import CountryCode
 from broker.core.participants import Participant
 from broker.core.procedures import Role
+from broker.core.reasons import Reason
 from broker.core.receipts import Receipt
 from broker.flows.inspect import ProcedureView, RecordLine, TimelineLine
 from broker.rows import Accepted, Attention, AuditRow, MessageRow, Page, ProcedureRow
@@ -57,7 +58,13 @@ def accepted(row: Accepted) -> dict[str, Any]:
         case_ref=row.case_ref,
         created=time_to_text(row.created),
         repeated=row.repeated,
+        warnings=[reason(one) for one in row.warnings] or None,
     )
+
+
+def reason(one: Reason) -> dict[str, Any]:
+    """Return what a safeguard found."""
+    return {"rule": one.rule, "code": one.code, "level": one.level.value, "where": one.where, "text": one.text}
 
 
 def message_item(row: MessageRow) -> dict[str, Any]:

@@ -11,5 +11,6 @@ from __future__ import annotations
 
 from broker.calendars.computation import CountryCalendar
 from broker.calendars.countries import calendar_of
+from broker.calendars.profiled import ProfiledCalendars
 
-__all__ = ["CountryCalendar", "calendar_of"]
+__all__ = ["CountryCalendar", "ProfiledCalendars", "calendar_of"]

@@ -72,13 +72,20 @@ def submit(
         "case_ref": accepted.case_ref,
         "created": time_to_text(accepted.created),
         "repeated": accepted.repeated,
+        **(
+            {"warnings": [{"rule": one.rule, "text": one.text} for one in accepted.warnings]}
+            if accepted.warnings
+            else {}
+        ),
     }
 
     def people() -> None:
         before = "It was accepted before under this key; nothing new was stored." if accepted.repeated else "Accepted."
         output.console().print(
             f"{before}\n  message    {accepted.message}\n  procedure  {accepted.procedure}\n"
-            f"  digest     {accepted.digest}\nNext: trm timeline {accepted.procedure} --home {home}"
+            f"  digest     {accepted.digest}\n"
+            + "".join(f"  remark     {one.text} ({one.rule})\n" for one in accepted.warnings)
+            + f"Next: trm timeline {accepted.procedure} --home {home}"
         )
 
     output.answer(document, as_json=as_json, people=people)

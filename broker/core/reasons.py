@@ -11,12 +11,13 @@ from enum import StrEnum
 from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.messages import Body
 
-__all__ = ["Earlier", "Level", "Reason", "Rule", "block", "hold"]
+__all__ = ["Earlier", "Level", "Reason", "Rule", "block", "hold", "warn"]
 
 
 class Level(StrEnum):
     """What a rule's finding does to a message."""
 
+    WARN = "warn"  # it leaves, and its author is told
     HOLD = "hold"
     BLOCK = "block"
 
@@ -53,3 +54,8 @@ def block(rule: str, code: str, where: str, text: str) -> Reason:
 def hold(rule: str, code: str, where: str, text: str) -> Reason:
     """Return a reason that a second person decides about."""
     return Reason(rule=rule, code=code, level=Level.HOLD, where=where, text=text)
+
+
+def warn(rule: str, code: str, where: str, text: str) -> Reason:
+    """Return a remark for the author, who may have to ask or to follow up."""
+    return Reason(rule=rule, code=code, level=Level.WARN, where=where, text=text)

@@ -21,12 +21,26 @@ from broker.core.foregoing import foregoing, is_correction
 from broker.core.ids import CountryCode, MessageType
 from broker.core.messages import Body, ClearedMessage, ValidMessage
 from broker.core.movement import MOVEMENT_RULES
+from broker.core.national import national
 from broker.core.origin import no_contact_with_origin
 from broker.core.placement import PLACEMENT_RULES
 from broker.core.procedures import ALARM_CLOSED
 from broker.core.reasons import Earlier, Level, Reason, Rule, block, hold
+from broker.core.sides import Sides
 
-__all__ = ["Blocked", "Cleared", "Decision", "Held", "Level", "Reason", "clear", "decide", "weighs", "weighs_for_good"]
+__all__ = [
+    "Blocked",
+    "Cleared",
+    "Decision",
+    "Held",
+    "Level",
+    "Reason",
+    "clear",
+    "decide",
+    "refusal",
+    "weighs",
+    "weighs_for_good",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +48,7 @@ class Cleared:
     """It may leave."""
 
     message: ClearedMessage
+    warnings: tuple[Reason, ...] = ()  # for its author
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,18 +68,21 @@ class Blocked:
 Decision = Cleared | Held | Blocked
 
 
-def decide(message: ValidMessage, earlier: Sequence[Earlier] = ()) -> Decision:
-    """Return what the rules of the message's type say about it, and what earlier messages have against it."""
+def decide(message: ValidMessage, earlier: Sequence[Earlier] = (), sides: Sides | None = None) -> Decision:
+    """Return what the rules of the message's type, the earlier messages and the two countries say about it."""
     kind, country = message.header.type, message.header.recipient.country
     rules = _rules_of(kind)
     if rules is None:
         return Blocked(reasons=(_NO_RULES,))
-    reasons = tuple(dict.fromkeys((*_judge(kind, message.body, country), *foregoing(message, earlier, _judge))))
+    of_sides = () if sides is None else national(message, earlier, sides)
+    reasons = tuple(
+        dict.fromkeys((*_judge(kind, message.body, country), *foregoing(message, earlier, _judge), *of_sides))
+    )
     if any(reason.level is Level.BLOCK for reason in reasons):
         return Blocked(reasons=reasons)
-    if reasons:
+    if any(reason.level is Level.HOLD for reason in reasons):
         return Held(reasons=reasons)
-    return Cleared(message=ClearedMessage(message=message, reasons=tuple(rules)))
+    return Cleared(message=ClearedMessage(message=message, reasons=tuple(rules)), warnings=reasons)
 
 
 def weighs(kind: MessageType) -> bool:
@@ -92,20 +110,24 @@ def clear(message: ValidMessage, earlier: Sequence[Earlier] = ()) -> ClearedMess
         SafeguardBlocked: a rule forbids sending it.
         SafeguardHeld: a second person would have to decide.
     """
-    match decide(message, earlier):
-        case Cleared(message=cleared):
-            return cleared
-        case Held(reasons=reasons):
-            raise SafeguardHeld(_sentences(reasons), where=_first(reasons))
-        case Blocked(reasons=reasons):
-            raise SafeguardBlocked(_sentences(reasons), where=_first(reasons))
+    decision = decide(message, earlier)
+    if isinstance(decision, Cleared):
+        return decision.message
+    raise refusal(decision)
+
+
+def refusal(decision: Held | Blocked) -> SafeguardHeld | SafeguardBlocked:
+    """Return the error by which a caller is told the reasons."""
+    reasons = [reason for reason in decision.reasons if reason.level is not Level.WARN]
+    kind = SafeguardHeld if isinstance(decision, Held) else SafeguardBlocked
+    return kind(_sentences(reasons), where=_first(reasons))
 
 
 def _sentences(reasons: Iterable[Reason]) -> str:
     return " ".join(dict.fromkeys(f"{reason.text} ({reason.rule})" for reason in reasons))
 
 
-def _first(reasons: tuple[Reason, ...]) -> str:
+def _first(reasons: Sequence[Reason]) -> str:
     worst = [reason for reason in reasons if reason.level is Level.BLOCK] or list(reasons)
     return f"/body{worst[0].where}"
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -47,7 +48,8 @@ from broker.core.messages import (
 from broker.core.participants import may_send, named_offices
 from broker.core.procedures import NOT_OPENED, Role, allowed
 from broker.core.record import Folded, RecordEntry, may_submit
-from broker.core.safeguards import clear
+from broker.core.safeguards import Cleared, decide, refusal
+from broker.core.sides import sides_of
 from broker.core.trust import GRACE, Member, MemberStatus
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
@@ -111,12 +113,17 @@ class Submit:
         """Judge the message by what was exchanged before, and record it unless something else came in between."""
         while True:
             known = await self._casefile(row, message)
-            cleared = clear(message, known.earlier)
+            sides = sides_of(self._trust.current(), message.header, opening=row.state == NOT_OPENED)
+            decision = decide(message, known.earlier, sides)
+            if not isinstance(decision, Cleared):
+                raise refusal(decision)
             accepted = await self._store.run(
-                functools.partial(self._record, asked=asked, row=row, cleared=cleared, known=known, actor=actor)
+                functools.partial(
+                    self._record, asked=asked, row=row, cleared=decision.message, known=known, actor=actor
+                )
             )
             if accepted is not None:
-                return accepted
+                return replace(accepted, warnings=decision.warnings)
 
     async def _casefile(self, row: ProcedureRow, message: ValidMessage) -> Casefile:
         if row.state == NOT_OPENED and message.header.type.procedure != CORRECTION:

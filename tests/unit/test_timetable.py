@@ -47,6 +47,10 @@ async def test_a_deadline_says_what_a_person_needs(world: World) -> None:
         "time_zone": "Europe/Helsinki",
         "calendar": "FI",
         "holidays_known": True,
+        "open_questions": [
+            "Nobody has said for FI: Under which key does the calendar library know its public holidays? (calendar.holidays)",
+            "Nobody has said for FI: Which time zone of the IANA database holds there? (calendar.time_zone)",
+        ],
         "phase": "OPEN",
         "meaning": "It is running.",
         "extended": False,

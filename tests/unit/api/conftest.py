@@ -25,7 +25,7 @@ from broker.api.local_issuer import LocalIssuer
 from broker.api.services import ApiLimits, ApiServices
 from broker.api.serving import ApiRunner, listen
 from broker.api.tokens import Role
-from broker.calendars import calendar_of
+from broker.calendars import ProfiledCalendars
 from broker.catalogue import Catalogue
 from broker.core.content import entry_of
 from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, MessageType
@@ -253,6 +253,7 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
     submit = Submit(
         us=EE, store=store, trust=trust, catalogue=catalogue, clock=clock, ids=SeededIds("api", clock), wake=_nobody
     )
+    calendars = ProfiledCalendars(trust=lambda: TrustList(version=1, members={}), today=lambda: clock.now().date())
     return ApiServices(
         us=EE,
         store=store,
@@ -262,7 +263,7 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
             us=EE,
             store=store,
             ledger=ledger,
-            timetable=Timetable(us=EE, calendar_of=calendar_of, soon=timedelta(hours=72)),
+            timetable=Timetable(us=EE, calendar_of=calendars, soon=timedelta(hours=72)),
             clock=clock,
         ),
         attend=Attend(store=store, clock=clock),

@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Safeguards that depend on the two countries: whose office is competent, which consents their law asks for.
+
+- R-07 and C-03, R-31, R-33, R-34, over country profiles and the trust list's competences.
+- Unknown is never read as no: where a wrong guess would make a placement void it blocks, elsewhere the message leaves and
+  its author is told which question is open, so that it can be asked (`consultation.question`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date
+from typing import Any
+
+from broker.core.messages import Body, Header, ValidMessage
+from broker.core.reasons import Earlier, Reason, block, hold, warn
+from broker.core.sides import Side, Sides
+
+__all__ = ["national"]
+
+_EXEMPTION_NEEDED = "CONSENT_NOT_REQUIRED"
+_RELATIVES = "placement.relative_categories"
+_SECOND = "placement.second_decision"
+
+# Who asks for a consent: the type → questions about the child's age and the guardian, and where the body says who consented.
+_CONSENTS: Mapping[str, tuple[str, str, str]] = {
+    "referral.request": ("child.referral_consent_age", "child.referral_guardian_signs", "consent"),
+    "placement.request": ("placement.child_consent_age", "placement.guardian_consent", "child_consent"),
+    "transfer.plan": ("placement.child_consent_age", "placement.guardian_consent", "child_consent"),
+}
+_ADULT = 18  # years; CRC 1
+_GUARDIANS = frozenset({"GUARDIAN", "REPRESENTATIVE", "PARENT"})
+
+# An irreversible act → the other side's act that gives consent, and where that says what it rests on.
+_RESTS_ON: Mapping[str, tuple[str, str]] = {
+    "transfer.departure": ("transfer.acceptance", "decision"),
+    "placement.order": ("placement.decision", "second_decision"),
+}
+_GIVES_CONSENT = dict(_RESTS_ON.values())
+
+
+def national(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -> Iterator[Reason]:
+    """Yield what the law and the offices of the two countries have against a message, and what is not known of them."""
+    header, body = message.header, message.body
+    if sides.opening:
+        yield from _competent(header, sides)
+    yield from _exempt(header, body, sides)
+    if header.type in _CONSENTS:
+        for side in (sides.there, sides.here):
+            yield from _consents(header, body, side, sides.day)
+    if header.type in _GIVES_CONSENT and body.get("consent") == "CONSENT_GRANTED":
+        yield from _second_decision(
+            body, _GIVES_CONSENT[header.type], sides.here, where=f"/{_GIVES_CONSENT[header.type]}"
+        )
+    if header.type in _RESTS_ON:
+        kind, place = _RESTS_ON[header.type]
+        given = next((item.body for item in reversed(earlier) if item.type == kind), {})
+        if given.get("consent") == "CONSENT_GRANTED":
+            yield from _second_decision(given, place, sides.there, where="")
+
+
+# --- R-31 -------------------------------------------------------------------------------------------------------------
+
+
+def _competent(header: Header, sides: Sides) -> Iterator[Reason]:
+    """R-31; B2b 78-82, H96 29-34, ATD 11(4): an office may send and be asked on this basis.
+
+    An office whose competences nobody has listed is believed to have them, unless another one of its country is listed.
+    """
+    basis = header.legal_basis.code if header.legal_basis else ""
+    for side, use, words in ((sides.here, "SEND", "may send"), (sides.there, "RECEIVE", "is asked")):
+        office, right = side.listed, tuple(side.competent(basis, use))
+        if office is None or office in right:
+            continue
+        names = ", ".join(one.name for one in right)
+        if office.competences:
+            yield block(
+                "R-31", "office-not-competent", "",
+                f"On this legal basis another office of {side.country} {words}"
+                + (f": {names}." if right else "; the trust list names none."),
+            )  # fmt: skip
+        elif right:
+            yield hold(
+                "R-31", "other-office-competent", "", f"On this legal basis the trust list names for {side.country}: {names}."
+            )  # fmt: skip
+        elif use == "RECEIVE":
+            yield warn(
+                "R-31", "competence-not-known", "",
+                f"Nobody has said which office of {side.country} is asked on this legal basis.",
+            )  # fmt: skip
+
+
+# --- R-07 and C-03 ----------------------------------------------------------------------------------------------------
+
+
+def _exempt(header: Header, body: Body, sides: Sides) -> Iterator[Reason]:
+    """R-07; B2b 82(2), H96 33; CASEWORK C-03, C-06: a placement without the consent that it needed is void there."""
+    stated = body.get("standing", body.get("consent"))
+    if stated != _EXEMPTION_NEEDED:
+        return
+    placing = sides.here if header.type in _GIVES_CONSENT else sides.there
+    care, basis = _kind_of_care(body), header.legal_basis.code if header.legal_basis else ""
+    exemption = body.get("exemption")
+    if exemption == "WITH_PARENT" and care not in {None, "PARENTS"}:
+        yield block("R-07", "not-with-parent", "/exemption", "This care is not with a parent: it needs consent.")
+    if exemption != "NOTIFIED_RELATIVE_CATEGORY":
+        return
+    profile = placing.profile
+    if profile is None or not profile.entry(_RELATIVES).known:
+        yield block(
+            "R-07",
+            "exemption-not-known",
+            "/exemption",
+            f"{placing.open_question(_RELATIVES)} Until then it needs consent.",
+        )
+    elif care is None or profile.consent_needed(care, basis=basis):
+        yield block(
+            "R-07", "exemption-not-notified", "/exemption",
+            f"{placing.country} has not notified this category of relatives, or nobody has read it there: it needs consent.",
+        )  # fmt: skip
+
+
+def _kind_of_care(body: Body) -> str | None:
+    care = body.get("care", {})
+    kind = care.get("kind", care.get("value", {}).get("kind") if isinstance(care.get("value"), Mapping) else None)
+    return kind if isinstance(kind, str) else None
+
+
+# --- R-33 -------------------------------------------------------------------------------------------------------------
+
+
+def _consents(header: Header, body: Body, side: Side, day: date) -> Iterator[Reason]:
+    """R-33: consent or assent where either State's law asks for it; SE from 15 for a placement, FI 15-17 for a referral."""
+    by_age, by_guardian, place = _CONSENTS[header.type]
+    givers = set(body[place].get("given", {}).get("by", ()))
+    age, limit = _oldest(body["child"], day), side.age(by_age)
+    if "CHILD" not in givers and side.applies(by_age):
+        if limit is None:
+            yield warn("R-33", "consent-age-not-known", f"/{place}", side.open_question(by_age))
+        elif limit < _ADULT and (age is None or age >= limit):
+            refused = body.get("views", {}).get("heard", {}).get("wants") == "NO"
+            text = f"By the law of {side.country} a child of {limit} or older consents to this itself."
+            yield (block if refused else hold)("R-33", "child-has-not-consented", f"/{place}", text)
+    if not _GUARDIANS & givers and side.applies(by_guardian):
+        needed = side.says(by_guardian)
+        if needed is None:
+            yield warn("R-33", "guardian-consent-not-known", f"/{place}", side.open_question(by_guardian))
+        elif needed:
+            text = f"By the law of {side.country} the guardian or representative consents to this."
+            yield hold("R-33", "guardian-has-not-consented", f"/{place}", text)
+
+
+def _oldest(child: Mapping[str, Any], day: date) -> int | None:
+    """Return the age in years that the child has at most; None where that is not known or estimated."""
+    known = child.get("named", child.get("pseudonym", child)).get("birth", {}).get("value")
+    if not isinstance(known, Mapping) or known.get("estimated") is not False:
+        return None
+    if "date" in known:
+        year, month, of_month = (int(part) for part in (*known["date"].split("-"), "1", "1")[:3])
+        return day.year - year - ((day.month, day.day) < (month, of_month))
+    if "age_years" in known and "age_on" in known:
+        since = date.fromisoformat(known["age_on"])
+        return int(known["age_years"]) + day.year - since.year + 1  # a birthday may have passed in each year
+    return None
+
+
+# --- R-34 -------------------------------------------------------------------------------------------------------------
+
+
+def _second_decision(body: Body, place: str, side: Side, *, where: str) -> Iterator[Reason]:
+    """R-34; DE IntFamRVG 46(2), 47: consent counts with the second decision that the country's law asks for."""
+    if "value" in body.get(place, {}):
+        return
+    needed = side.says(_SECOND)
+    if needed:
+        yield block(
+            "R-34", "second-decision-missing", where,
+            f"In {side.country} this consent counts with a second decision, and none is named.",
+        )  # fmt: skip
+    elif needed is None and side.applies(_SECOND):
+        yield warn("R-34", "second-decision-not-known", where, side.open_question(_SECOND))

@@ -1,0 +1,255 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the law and the offices of two countries ask of a message, and what is not known of them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, SchemaVersion
+from broker.core.messages import Header, LegalBasis, Party, ValidMessage
+from broker.core.national import national
+from broker.core.profiles import CountryProfile, Entry, ProfileVersion, Source, Standing, Value
+from broker.core.reasons import Earlier, Level
+from broker.core.safeguards import Blocked, Cleared, Held, decide
+from broker.core.sides import Side, Sides, sides_of
+from broker.core.trust import Authority, Member, TrustList
+
+EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples"
+EE, FI = CountryCode("EE"), CountryCode("FI")
+BOARD, COUNTY = AuthorityId("board"), AuthorityId("county")
+SOURCE = Source(document="A made-up act")
+DAY = date(2026, 11, 22)
+
+
+def _body(path: str) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads((EXAMPLES / path).read_text("utf-8"))["body"]
+    return body
+
+
+def _message(kind: str, body: Any, *, basis: str = "B2B_82") -> ValidMessage:
+    header = Header(
+        id=MessageId("01890000-0000-7000-8000-000000000001"),
+        type=MessageType(kind),
+        version=SchemaVersion("1.0"),
+        sender=Party(country=EE, authority=BOARD),
+        recipient=Party(country=FI, authority=COUNTY),
+        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
+        exercise=False,
+        nonce="AAAAAAAAAAAAAAAAAAAAAA",
+        legal_basis=LegalBasis(code=basis),
+    )
+    return ValidMessage(header=header, body=body)
+
+
+def _profile(standing: Standing = Standing.VERIFIED, **answers: Value) -> ProfileVersion:
+    entries = {
+        name.replace("__", "."): Entry(standing=standing, value=value, source=SOURCE) for name, value in answers.items()
+    }
+    return ProfileVersion(valid_from=date(2026, 7, 1), edited=DAY, editor="Test", because="x", entries=entries)
+
+
+def _sides(
+    here: ProfileVersion | None = None, there: ProfileVersion | None = None,
+    ours: tuple[str, ...] = (), theirs: tuple[str, ...] = (), more: tuple[Authority, ...] = (), opening: bool = False,
+) -> Sides:  # fmt: skip
+    return Sides(
+        here=Side(country=EE, office=BOARD, profile=here, offices=(Authority(id=BOARD, name="Amet", competences=ours),)),
+        there=Side(
+            country=FI, office=COUNTY, profile=there,
+            offices=(Authority(id=COUNTY, name="Alue", competences=theirs), *more),
+        ),
+        opening=opening,
+        day=DAY,
+    )  # fmt: skip
+
+
+def _found(message: ValidMessage, sides: Sides, *earlier: Earlier) -> list[str]:
+    return [f"{reason.level.value} {reason.code}" for reason in national(message, earlier, sides)]
+
+
+OTHER = Authority(id=AuthorityId("ministry"), name="Test-Ministeriö", competences=("B2B-82:RECEIVE",))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "more", "expected"),
+    [
+        ((), (), (), ["warn competence-not-known"]),
+        (("B2B_82:SEND",), ("B2B_82:RECEIVE",), (), []),
+        (("B2B-82:SEND",), ("B2B-82:RECEIVE",), (), []),
+        (("H96_33:SEND",), ("B2B_82:RECEIVE",), (), ["block office-not-competent"]),
+        (("B2B_82:SEND",), ("B2B_82:DECIDE",), (), ["block office-not-competent"]),
+        (("B2B_82:SEND",), ("B2B_82:SEND",), (OTHER,), ["block office-not-competent"]),
+        (("B2B_82:SEND",), (), (OTHER,), ["hold other-office-competent"]),
+    ],
+)
+def test_an_office_is_asked_on_a_basis_that_it_is_competent_for(
+    ours: tuple[str, ...], theirs: tuple[str, ...], more: tuple[Authority, ...], expected: list[str]
+) -> None:
+    """R-31: the right office is named; what nobody listed is told, and later messages of a procedure are not judged."""
+    message = _message("family-tracing.request", {})
+    sides = _sides(ours=ours, theirs=theirs, more=more, opening=True)
+    assert _found(message, sides) == expected
+    assert all("Test-Ministeriö" in reason.text for reason in national(message, (), sides)) or not more
+    assert _found(message, _sides(ours=ours, theirs=theirs, more=more)) == []
+
+
+RELATIVES = {"placement__relative_categories": ("KINSHIP_CARE",)}
+
+
+@pytest.mark.parametrize(
+    ("profile", "care", "basis", "expected"),
+    [
+        (None, "KINSHIP_CARE", "B2B_82", ["block exemption-not-known"]),
+        (_profile(), "KINSHIP_CARE", "B2B_82", ["block exemption-not-known"]),
+        (_profile(**RELATIVES), "KINSHIP_CARE", "B2B_82", []),
+        (_profile(Standing.SECONDARY, **RELATIVES), "KINSHIP_CARE", "B2B_82", ["block exemption-not-notified"]),
+        (_profile(**RELATIVES), "FOSTER_CARE", "B2B_82", ["block exemption-not-notified"]),
+        (_profile(**RELATIVES), "KINSHIP_CARE", "H96_33", ["block exemption-not-notified"]),
+        (_profile(**RELATIVES, placement__consent_for_all=True), "KINSHIP_CARE", "B2B_82",
+         ["block exemption-not-notified"]),
+    ],
+)  # fmt: skip
+def test_relatives_are_exempt_only_where_the_country_notified_them(
+    profile: ProfileVersion | None, care: str, basis: str, expected: list[str]
+) -> None:
+    """R-07, C-03: unknown is never exempt, and the open question is named; the placing country's own answer counts alike."""
+    plan = {"standing": "CONSENT_NOT_REQUIRED", "exemption": "NOTIFIED_RELATIVE_CATEGORY", "care": {"kind": care}}
+    given = _profile(placement__child_consent_age=18, placement__guardian_consent=False)
+    sides = _sides(here=given, there=profile)
+    plan |= {"child_consent": {"given": {"by": ["CHILD", "GUARDIAN"]}}, "child": {}}
+    message = _message("transfer.plan", plan, basis=basis)
+    assert _found(message, sides) == expected
+    unknown = [reason.text for reason in national(message, (), sides) if reason.code == "exemption-not-known"]
+    assert all("placement.relative_categories" in text for text in unknown)
+    decision = {
+        "consent": "CONSENT_NOT_REQUIRED",
+        "exemption": "NOTIFIED_RELATIVE_CATEGORY",
+        "care": {"value": {"kind": care}},
+    }
+    assert _found(_message("placement.decision", decision, basis=basis), _sides(here=profile)) == expected
+
+
+def test_being_with_a_parent_is_no_name_for_other_care() -> None:
+    """R-07: the exemption fits the care."""
+    plan = {"consent": "CONSENT_NOT_REQUIRED", "exemption": "WITH_PARENT", "care": {"kind": "FOSTER_CARE"}}
+    assert _found(_message("placement.decision", plan), _sides()) == ["block not-with-parent"]
+    plan["care"] = {"kind": "PARENTS"}
+    assert _found(_message("placement.decision", plan), _sides()) == []
+
+
+AGE, SIGNS = "child__referral_consent_age", "child__referral_guardian_signs"
+NONE = {"coded_basis": {"code": "VITAL_INTEREST", "reason": "x"}}
+CHILD, GUARDIAN = {"given": {"by": ["CHILD"]}}, {"given": {"by": ["GUARDIAN"]}}
+BOTH = {"given": {"by": ["CHILD", "REPRESENTATIVE"]}}
+
+
+@pytest.mark.parametrize(
+    ("birth", "consent", "there", "expected"),
+    [
+        ("2010-11-23", NONE, {AGE: 15, SIGNS: False}, ["hold child-has-not-consented"]),
+        ("2011-11-22", NONE, {AGE: 15, SIGNS: False}, ["hold child-has-not-consented"]),
+        ("2011-11-23", NONE, {AGE: 15, SIGNS: False}, []),
+        ("2011", NONE, {AGE: 15, SIGNS: False}, ["hold child-has-not-consented"]),
+        ("2012", NONE, {AGE: 15, SIGNS: False}, []),
+        (None, NONE, {AGE: 15, SIGNS: False}, ["hold child-has-not-consented"]),
+        ("2010-11-23", CHILD, {AGE: 15, SIGNS: False}, []),
+        ("2010-11-23", CHILD, {AGE: 15, SIGNS: True}, ["hold guardian-has-not-consented"]),
+        ("2010-11-23", GUARDIAN, {AGE: 15, SIGNS: True}, ["hold child-has-not-consented"]),
+        ("2010-11-23", BOTH, {AGE: 15, SIGNS: True}, []),
+        ("2010-11-23", BOTH, {}, []),
+        ("2010-11-23", NONE, {}, ["warn consent-age-not-known", "warn guardian-consent-not-known"]),
+    ],
+)
+def test_a_child_consents_where_either_law_asks_for_it(
+    birth: str | None, consent: Any, there: dict[str, Value], expected: list[str]
+) -> None:
+    """R-33: an age that is not known may be any; what nobody has said of a country's law is told as the open question."""
+    body = copy.deepcopy(_body("referral/request-nail-studio.json"))
+    body["child"]["named"]["birth"] = (
+        {"unknown": True} if birth is None else {"value": {"date": birth, "estimated": False}}
+    )
+    body["consent"] = consent
+    asks_nothing = _profile(**{AGE: 18, SIGNS: False})
+    message = _message("referral.request", body, basis="ATD_11_4")
+    assert _found(message, _sides(here=asks_nothing, there=_profile(**there))) == expected
+    if "warn" not in "".join(expected):
+        assert _found(message, _sides(here=_profile(**there), there=asks_nothing)) == expected
+
+
+def test_where_the_law_makes_consent_a_condition_a_refusal_blocks() -> None:
+    """R-33: nobody releases what a child of that age refuses."""
+    body = copy.deepcopy(_body("referral/request-nail-studio.json"))
+    body["child"]["named"]["birth"] = {"value": {"age_years": 15, "age_on": "2026-10-01", "estimated": False}}
+    body["consent"], body["views"]["heard"]["wants"] = GUARDIAN, "NO"
+    sides = _sides(here=_profile(**{AGE: 18}), there=_profile(**{AGE: 15}))
+    message = _message("referral.request", body, basis="ATD_11_4")
+    assert "block child-has-not-consented" in _found(message, sides)
+    assert isinstance(decide(message, (), sides), Blocked)
+
+
+def test_an_estimated_age_is_no_age() -> None:
+    """R-15: who may be older is asked like one who is; who may be younger is protected by the other rules."""
+    body = copy.deepcopy(_body("referral/request-nail-studio.json"))
+    body["child"]["named"]["birth"] = {"value": {"age_years": 10, "age_on": "2026-10-01", "estimated": True}}
+    body["consent"] = GUARDIAN
+    sides = _sides(here=_profile(**{AGE: 18}), there=_profile(**{AGE: 15}))
+    assert _found(_message("referral.request", body, basis="ATD_11_4"), sides) == ["hold child-has-not-consented"]
+    body["child"]["named"]["birth"]["value"]["estimated"] = False
+    assert _found(_message("referral.request", body, basis="ATD_11_4"), sides) == []
+
+
+@pytest.mark.parametrize(
+    ("needed", "decision", "expected"),
+    [
+        (True, {"unknown": True}, ["block second-decision-missing"]),
+        (True, {"value": {}}, []),
+        (False, {"unknown": True}, []),
+        (None, {"unknown": True}, ["warn second-decision-not-known"]),
+        (None, {"value": {}}, []),
+    ],
+)
+def test_a_consent_counts_with_the_second_decision_that_the_law_asks_for(
+    needed: bool | None, decision: Any, expected: list[str]
+) -> None:
+    """R-34: for who gives the consent, and for who lets the child depart on it; the newest consent counts."""
+    profile = None if needed is None else _profile(placement__second_decision=needed)
+    acceptance = {"consent": "CONSENT_GRANTED", "decision": decision}
+    assert _found(_message("transfer.acceptance", acceptance), _sides(here=profile)) == expected
+    older = Earlier(
+        type=MessageType("transfer.acceptance"), digest=Digest("a" * 64), author=FI,
+        body={"consent": "CONSENT_GRANTED", "decision": {"value": {}} if expected else {"unknown": True}},
+    )  # fmt: skip
+    newest = Earlier(type=older.type, digest=Digest("b" * 64), author=FI, body=acceptance)
+    assert _found(_message("transfer.departure", {}), _sides(there=profile), older, newest) == expected
+    assert _found(_message("transfer.departure", {}), _sides(there=profile)) == []
+
+
+def test_what_is_only_to_be_asked_lets_a_message_leave() -> None:
+    """A remark is told with the clearance; a hold of another rule stays a hold."""
+    body = _body("referral/request-nail-studio.json")
+    message = _message("referral.request", body, basis="ATD_11_4")
+    cleared = decide(message, (), _sides(opening=True))
+    assert isinstance(cleared, Cleared)
+    assert {reason.level for reason in cleared.warnings} == {Level.WARN}
+    assert "competence-not-known" in {reason.code for reason in cleared.warnings}
+    body["views"]["heard"]["wants"] = "NO"
+    assert isinstance(decide(_message("referral.request", body, basis="ATD_11_4"), (), _sides(opening=True)), Held)
+
+
+def test_the_sides_are_those_of_the_messages_day() -> None:
+    """The profile's version of the day of writing, the members' offices; a country without either is unknown."""
+    later = ProfileVersion(valid_from=date(2026, 12, 1), edited=DAY, editor="Test", because="x")
+    now = _profile(**{AGE: 15})
+    profile = CountryProfile(country=FI, versions=(now, later))
+    office = Authority(id=COUNTY, name="Alue")
+    trust = TrustList(version=1, members={FI: Member(country=FI, authorities=(office,))}, profiles={FI: profile})
+    sides = sides_of(trust, _message("family-tracing.request", {}).header, opening=True)
+    assert (sides.there.profile, sides.there.listed, sides.opening) == (now, office, True)
+    assert (sides.here.profile, sides.here.listed, sides.here.offices) == (None, None, ())
