@@ -145,6 +145,10 @@ class TrustSource(Protocol):
         """Return the list in force; cheap, no I/O."""
         ...
 
+    def looked(self) -> datetime:
+        """Return when the source was last asked and gave the list in force: what was published later may be unknown."""
+        ...
+
     async def refresh(self, *, asked: bool) -> TrustLook:
         """Look for a newer list and take it into force.
 
@@ -385,7 +389,7 @@ class Transaction(Protocol):
         ...
 
     def save_trust(self, row: TrustRow, memory: Mapping[str, bytes]) -> bool:
-        """Keep what a look gave. False: the list is the one that was taken last."""
+        """Keep what a look gave. False: the list is the one that was taken last; it notes when the look began."""
         ...
 
     # one worker at a time

@@ -88,7 +88,7 @@ class Receiving:
         Raises:
             StoreUnavailable, DiskFull: none can be decided now.
         """
-        delivery = Delivery(raw=held.raw, queue=PARKED, user=held.user)
+        delivery = Delivery(raw=held.raw, queue=PARKED, user=held.user, arrived=held.received)
         try:
             outcome = await self._receive(delivery)
         except (StoreUnavailable, DiskFull):

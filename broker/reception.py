@@ -4,25 +4,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from broker.catalogue import Catalogue
 from broker.core.arrangements import check_message
 from broker.core.capacity import has_room
 from broker.core.content import decode_header
-from broker.core.delivery import RESENDS_BY_ITSELF, AttentionCode, AuditAction
+from broker.core.delivery import RESENDS_BY_ITSELF, STALE_LIST_HOURS, AttentionCode, AuditAction
 from broker.core.errors import (
     BrokerError,
     ExerciseMismatch,
     HeaderInvalid,
     IdReused,
+    NotArranged,
     NotForUs,
     NotParticipant,
     ProcedureMismatch,
     RecordFull,
     SenderError,
+    TrustListStale,
     UnknownAuthority,
     UnknownSchemaVersion,
 )
@@ -50,6 +53,7 @@ class _Case:
     message: ValidMessage
     ref: ProcedureRef
     table: ProcedureTable
+    row: ProcedureRow | None  # locked; None: this message opens it
 
 
 class Reception:
@@ -76,8 +80,14 @@ class Reception:
         self._clock = clock
         self._participation = Participation(us=us, ledger=ledger)
 
-    def record(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest) -> str:
+    def record(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, *, arrived: datetime) -> str:
         """Store a believed message and the facts of its receipt together.
+
+        Args:
+            tx: the transaction.
+            verified: the message.
+            raw_sha256: of its envelope.
+            arrived: when it came first: it may have been parked since.
 
         Returns:
             "recorded", "repeat" or "receipts".
@@ -93,7 +103,7 @@ class Reception:
         if self._known(tx, verified, raw_sha256):
             return "repeat"
         check_times(Content(header=verified.header, body=verified.body), verified.profile, now=self._clock.now())
-        case = self._judge(verified)
+        case = self._judge(tx, verified, arrived)
         book = self._book(tx, case)
         if book.holds(verified.sender, verified.profile.id):  # the procedure is locked now: another worker was first
             return "repeat"
@@ -181,14 +191,33 @@ class Reception:
             return True
         return False
 
-    def _judge(self, verified: VerifiedMessage) -> _Case:
+    def _judge(self, tx: Transaction, verified: VerifiedMessage, arrived: datetime) -> _Case:
         message = self._catalogue.admit(verified)
         header = message.header
-        self._check_addressed(header)
+        with self._by_a_fresh_list(arrived, ProcedureMismatch):
+            self._check_addressed(header)
         self._check_sender(header)
         ref, table = self._governed(header)
-        check_message(self._trust.current().arrangements, table, header)
-        return _Case(message=message, ref=ref, table=table)
+        row = tx.lock_procedure(ref.id)
+        known = row.opened if row is not None and row.ref == ref else arrived
+        with self._by_a_fresh_list(arrived, NotArranged):
+            check_message(self._trust.current().arrangements, table, header, arrived=arrived, known=known)
+        return _Case(message=message, ref=ref, table=table, row=row)
+
+    @contextmanager
+    def _by_a_fresh_list(self, arrived: datetime, refusal: type[SenderError]) -> Iterator[None]:
+        """Let that refusal pass only under a trust list that was asked for after the message came.
+
+        The refusal is final, and our list may only be late: the author's was signed by the same federation. After a
+        bounded time the author is answered by the list that is here: silence would tell him less.
+        """
+        try:
+            yield
+        except refusal:
+            asked, waited = self._trust.looked(), self._clock.now() - arrived
+            if asked < arrived and waited < timedelta(hours=STALE_LIST_HOURS):
+                raise TrustListStale from None
+            raise
 
     def _check_addressed(self, header: Header) -> None:
         us = self._trust.current().members.get(self._us)
@@ -220,8 +249,7 @@ class Reception:
 
     def _book(self, tx: Transaction, case: _Case) -> Book:
         """Return the locked procedure that the message belongs to; the first message of a procedure makes it."""
-        header = case.message.header
-        row = tx.lock_procedure(case.ref.id)
+        header, row = case.message.header, case.row
         if row is None:
             return self._ledger.begin(self._opened_by(header, case.ref))
         if row.peer != header.sender.country or row.ref != case.ref:

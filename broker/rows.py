@@ -263,3 +263,4 @@ class TrustRow:
     digest: Digest  # of raw
     raw: bytes  # its canonical form
     accepted: datetime
+    looked: datetime | None = None  # when a look that gave it last began; None: when it was accepted

@@ -9,6 +9,8 @@
   brought to its end when the arrangement ends; a suspended one covers nothing from that moment on.
 - A message that stops something, reports what has happened or closes an alarm always passes: whoever dropped it would
   leave an enquiry running or a child's arrival unknown.
+- A message says itself when it was written and its procedure opened. On arrival it is not believed to be older than some
+  days: nobody opens under an arrangement that has ended by writing an earlier day.
 - Days are days of UTC, so that both countries read the same register alike.
 """
 
@@ -16,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
 from broker.core.errors import NotArranged
@@ -25,11 +27,12 @@ from broker.core.messages import Header
 from broker.core.procedures import ALARM_CLOSED, ActKind, ProcedureTable
 
 __all__ = [
-    "ALWAYS", "Arrangement", "ArrangementRegister", "ArrangementStatus", "Cover", "Judgement", "check_message", "exchangeable",
+    "ALWAYS", "BACKDATING", "Arrangement", "ArrangementRegister", "ArrangementStatus", "Cover", "Judgement", "check_message", "exchangeable",
     "judge",
 ]  # fmt: skip
 
 ALWAYS = frozenset({"danger-notice", "node", "federation"})  # procedures that need no arrangement
+BACKDATING = timedelta(days=7)  # a broken line or a long weekend keeps a message for less
 
 
 class ArrangementStatus(StrEnum):
@@ -173,6 +176,9 @@ def check_message(
     register: ArrangementRegister | None,
     table: ProcedureTable,
     header: Header,
+    *,
+    arrived: datetime | None = None,
+    known: datetime | None = None,
 ) -> None:
     """Refuse a message that the register does not let pass.
 
@@ -180,26 +186,36 @@ def check_message(
         register: the federation's; None where it keeps none.
         table: of the message's procedure.
         header: of the message.
+        arrived: when it came; None: it is written here and now.
+        known: since when this node knows the procedure; None: its own word is good.
 
     Raises:
         NotArranged: no arrangement covers it; the sentence says which is missing.
     """
     name, act = header.type.act, table.acts.get(header.type.act)
-    judgement = judge(register, table.procedure, header.sender.country, header.recipient.country, header.created.date())
+    judgement = _judged(register, header, header.created, arrived)
     if judgement.allowed or name == ALARM_CLOSED or (act is not None and (act.stop or act.kind is ActKind.FACT)):
         return
-    if act is not None and not act.opens and _opened_in_time(register, header):
+    if act is not None and not act.opens and _opened_in_time(register, header, known):
         return
     raise NotArranged(judgement.sentence, where="/type")
 
 
-def _opened_in_time(register: ArrangementRegister | None, header: Header) -> bool:
+def _judged(register: ArrangementRegister | None, header: Header, stated: datetime, seen: datetime | None) -> Judgement:
+    """Judge a moment that the author states, and, where that is longer ago than is believed, the earliest believed one."""
+    procedure, sender, recipient = header.type.procedure, header.sender.country, header.recipient.country
+    judgement = judge(register, procedure, sender, recipient, stated.date())
+    if not judgement.allowed or seen is None or stated >= seen - BACKDATING:
+        return judgement
+    return judge(register, procedure, sender, recipient, (seen - BACKDATING).date())
+
+
+def _opened_in_time(register: ArrangementRegister | None, header: Header, known: datetime | None) -> bool:
     """Whether the message's procedure was covered on the day of its opening, which both sides read from its id."""
     if header.procedure is None:
         return False
     try:
-        opened = datetime.fromtimestamp(header.procedure.id.made, UTC).date()
+        opened = datetime.fromtimestamp(header.procedure.id.made, UTC)
     except (ValueError, OverflowError, OSError):  # the id's time is a peer's to write, and may lie after year 9999
         return False
-    sender, recipient = header.sender.country, header.recipient.country
-    return judge(register, header.type.procedure, sender, recipient, opened).allowed
+    return _judged(register, header, opened, known).allowed

@@ -50,6 +50,7 @@ __all__ = [
     "RETRY_MAX_SECONDS",
     "RETRY_MIN_SECONDS",
     "SIGN_OF_LOSS_SECONDS",
+    "STALE_LIST_HOURS",
     "TRUST_REFRESH_SECONDS",
     "WATCH_BATCH",
     "AttentionCode",
@@ -73,6 +74,7 @@ PARKED_MAX_ITEMS = 200  # per broker user
 PARKED_MAX_BYTES = 64 * MIB  # per broker user
 PARKED_RETRY_SECONDS = 60
 PARKED_ATTENTION_HOURS = 1  # a rotated key's list arrives long before; then a person looks
+STALE_LIST_HOURS = 1  # then the author, who is warned just now, gets the answer of the list that is here
 REANSWER_SECONDS = 60  # a repeat is answered again at most once in that time
 TRUST_REFRESH_SECONDS = 60  # an unknown key asks for a refresh at most once in that time
 RESENDS_BY_ITSELF = 3  # then only a person sends again
@@ -325,6 +327,10 @@ class AttentionCode(StrEnum):
         "A message says that it was made in the future: compare this node's clock with the time, then its sender's.",
     )  # fmt: skip
     QUARANTINED = "quarantined", Actor.SECURITY, "Something came that cannot be believed; it is kept sealed."
+    OWN_KEY_MISSING = (
+        "own-key-missing", Actor.OPERATOR,
+        "Messages come under a key of this country that its vault does not hold: restore the vault, or revoke the key.",
+    )  # fmt: skip
     TRUST_LIST = "trust-list", Actor.FEDERATION, "The newer trust list cannot be used; the previous one is in force."
     TRUST_MEMBER = (
         "trust-member", Actor.FEDERATION,

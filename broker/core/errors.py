@@ -27,12 +27,12 @@ __all__ = [
     "ExpiryTooFar", "Fate", "FieldLength", "Forbidden", "HeaderInvalid", "HeaderMismatch", "HomeInvalid", "IdReused",
     "IdempotencyConflict", "Internal", "IssuerUnavailable", "KeyExpired", "KeyMissing", "KeyNotYetValid",
     "KeyRevoked", "LeaseLost", "MethodNotAllowed", "NodeError", "NotAllowed", "NotArranged", "NotCanonical",
-    "NotForUs", "NotFound", "NotParticipant", "Overloaded", "Padding", "ProcedureMismatch", "PublishRefused",
-    "PublishUnconfirmed",
+    "NotForUs", "NotFound", "NotParticipant", "Overloaded", "OwnKeyMissing", "Padding", "ProcedureMismatch",
+    "PublishRefused", "PublishUnconfirmed",
     "RecipientSuspended", "RecordFull", "RequestTooLarge", "SafeguardBlocked", "SafeguardHeld", "SchemaInvalid",
     "SenderError", "SenderSuspended", "SettingsInvalid", "SignatureShape", "StoreCorrupt", "StoreNeedsMigration",
     "StoreUnavailable", "TooLarge", "TooLargeToSend", "TransportUnavailable", "TrustListExpired", "TrustListInvalid",
-    "Unauthenticated", "UnknownAuthority", "UnknownKey", "UnknownRecipient", "UnknownRecipientKey",
+    "TrustListStale", "Unauthenticated", "UnknownAuthority", "UnknownKey", "UnknownRecipient", "UnknownRecipientKey",
     "UnknownSchemaVersion", "UnknownSender", "UnknownType", "Unroutable", "UnsupportedEnvelopeVersion",
     "UnsupportedMediaType", "UntrustedError", "VaultLocked", "VersionNotSupported", "WrongMemberKey", "by_code",
     "every_error",
@@ -407,6 +407,22 @@ class ClockAhead(UntrustedError):
 
     code = "clock-ahead"
     fate = Fate.PARK
+
+
+class TrustListStale(UntrustedError):
+    """It would be refused by a trust list that was last asked for before it came; a newer one is asked for first."""
+
+    code = "trust-list-stale"
+    fate = Fate.PARK
+    who = Actor.OPERATOR
+
+
+class OwnKeyMissing(UntrustedError):
+    """The envelope is sealed to a key that the trust list gives for this node, and its vault does not hold it."""
+
+    code = "own-key-missing"
+    fate = Fate.PARK
+    who = Actor.OPERATOR
 
 
 class UnknownSchemaVersion(UntrustedError):

@@ -209,6 +209,7 @@ class Delivery:
     queue: str  # "in" or "dead": the second input (RABBITMQ, permissions)
     user: str | None = None  # broker user that published: whose parking and quarantine space it uses
     abuse: tuple[str, ...] = ()  # codes of broken publishing rules, counted against that user
+    arrived: datetime | None = None  # of what was parked: when it came first; None: now
     redelivered: bool = False
     tag: Any = None  # the transport's own handle for settling
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from broker.core import canonical
 from broker.core.delivery import (
@@ -18,10 +18,23 @@ from broker.core.delivery import (
     AttentionCode,
     AuditAction,
 )
-from broker.core.errors import BrokerError, ClockAhead, Fate, IdReused, Internal, NodeError, SenderError, TooLarge
-from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
+from broker.core.errors import (
+    BrokerError,
+    ClockAhead,
+    Fate,
+    IdReused,
+    Internal,
+    NodeError,
+    OwnKeyMissing,
+    SenderError,
+    TooLarge,
+    UnknownRecipientKey,
+)
+from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId
 from broker.core.messages import Delivery, VerifiedMessage
 from broker.core.receipts import ReceiptKind
+from broker.core.rotation import may_destroy
+from broker.core.trust import TrustList
 from broker.ports import Clock, Compute, Notifier, Store, Tally, Transaction, TrustSource, Vault
 from broker.reception import Reception
 from broker.rows import AuditRow, HeldDelivery, SeenRaw, arrival
@@ -95,8 +108,8 @@ class Receive:
     async def _decide(self, delivery: Delivery, raw_sha256: Digest) -> str:
         try:
             verified = await self._compute.run(lambda: self._believe(delivery))
-            outcome = await self._record(verified, raw_sha256)
-            await self._unpark(delivery, raw_sha256)
+            outcome = await self._record(verified, raw_sha256, delivery.arrived or verified.received)
+            await self._unpark(delivery, raw_sha256, opened_by=verified.recipient_kid)
             self._count(verified, outcome)
             if outcome == "recorded":
                 await self._announce(verified)
@@ -119,9 +132,9 @@ class Receive:
         told = arrival(verified.profile.id, sender=verified.sender, authority=office, at=verified.received)
         await self._notifier.notify(told)
 
-    async def _record(self, verified: VerifiedMessage, raw_sha256: Digest) -> str:
+    async def _record(self, verified: VerifiedMessage, raw_sha256: Digest, arrived: datetime) -> str:
         try:
-            return await self._store.run(lambda tx: self._reception.record(tx, verified, raw_sha256))
+            return await self._store.run(lambda tx: self._reception.record(tx, verified, raw_sha256, arrived=arrived))
         except SenderError as error:
             refusal = error
         return await self._store.run(lambda tx: self._reception.refuse(tx, verified, raw_sha256, refusal))
@@ -135,9 +148,13 @@ class Receive:
         raw_sha256 = canonical.digest(delivery.raw)
         await self._store.run(lambda tx: self._hold(tx, delivery, raw_sha256, Internal()))
 
-    async def _unpark(self, delivery: Delivery, raw_sha256: Digest) -> None:
-        if delivery.queue == PARKED:
-            await self._store.run(lambda tx: tx.unpark(raw_sha256))
+    async def _unpark(self, delivery: Delivery, raw_sha256: Digest, *, opened_by: KeyId | None = None) -> None:
+        if delivery.queue != PARKED:
+            return
+        await self._store.run(lambda tx: tx.unpark(raw_sha256))
+        if opened_by is not None:  # the vault has it: perhaps again
+            code, now = AttentionCode.OWN_KEY_MISSING, self._clock.now()
+            await self._store.run(lambda tx: tx.resolve_attention(code, opened_by, at=now, by="node"))
 
     def _count_abuse(self, tx: Transaction, delivery: Delivery) -> None:
         for code in delivery.abuse:
@@ -169,9 +186,19 @@ class Receive:
     def _believe(self, delivery: Delivery) -> VerifiedMessage:
         if len(delivery.raw) > MAX_ENVELOPE:
             raise TooLarge
-        envelope = parse(delivery.raw)
-        opened = open_envelope(envelope, self._vault.opener(), us=self._us)
-        return verify(opened, self._trust.current(), now=self._clock.now())
+        envelope, trust, now = parse(delivery.raw), self._trust.current(), self._clock.now()
+        try:
+            opened = open_envelope(envelope, self._vault.opener(), us=self._us)
+        except UnknownRecipientKey:
+            if self._should_hold(envelope.recipient_kid, trust, now):
+                raise OwnKeyMissing(where=envelope.recipient_kid) from None
+            raise
+        return verify(opened, trust, now=now)
+
+    def _should_hold(self, kid: KeyId, trust: TrustList, now: datetime) -> bool:
+        """Whether the list in force still lets others seal to that key of ours: then its absence is our own fault."""
+        found = trust.find_key(kid)
+        return found is not None and found[0].country == self._us and not may_destroy(found[1], now)
 
     def _hold(self, tx: Transaction, delivery: Delivery, raw_sha256: Digest, error: BrokerError) -> None:
         """Keep the sealed bytes: in quarantine for good, or parked until they may be believable."""
@@ -188,6 +215,8 @@ class Receive:
             tx.park(held, max_items=PARKED_MAX_ITEMS, max_bytes=PARKED_MAX_BYTES)
             if isinstance(error, ClockAhead):  # waiting does not mend a clock
                 self._reception.call(tx, AttentionCode.CLOCK, delivery.user or "unknown")
+            if isinstance(error, OwnKeyMissing):  # nor does it bring a key back
+                self._reception.call(tx, AttentionCode.OWN_KEY_MISSING, error.where or "unknown")
             return
         tx.unpark(raw_sha256)
         tx.quarantine(held, max_items=QUARANTINE_MAX_ITEMS, max_bytes=QUARANTINE_MAX_BYTES)

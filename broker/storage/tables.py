@@ -353,6 +353,7 @@ trust_list = Table(
     Column("digest", Word(Digest), nullable=False),
     Column("accepted", Moment, nullable=False),
     Column("raw", Raw, nullable=False),
+    Column("looked", Moment),  # when a look that gave this list last began; null: when it was accepted
     Index("ix_trust_list_version", "version", "accepted"),
 )
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, insert, select
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from broker.rows import TrustRow
 from broker.storage.execution import Execution
@@ -24,6 +24,7 @@ _IN_FORCE = (
     .limit(1)
 )
 _ADD = insert(trust_list).inline()
+_LOOKED = update(trust_list).where(trust_list.c.id == bindparam("id_")).values(looked=bindparam("at_"))
 _MEMORY = select(trust_memory)
 _FORGET = delete(trust_memory).where(trust_memory.c.name == bindparam("name_"))
 _REMEMBER = insert(trust_memory)
@@ -45,14 +46,16 @@ def memory(db: Execution) -> dict[str, bytes]:
 
 
 def save(db: Execution, row: TrustRow, fresh: Mapping[str, bytes]) -> bool:
-    """Add a list unless it is the newest one already, and write what changed of the memory."""
+    """Add a list, or note that the newest one was given again, and write what changed of the memory."""
     held = memory(db)
     for name in {name for name in {*held, *fresh} if held.get(name) != fresh.get(name)}:
         db.changed(_FORGET, {"name_": name})
         if name in fresh:
             db.changed(_REMEMBER, {"name": name, "raw": fresh[name]})
-    last = newest(db)
+    last = db.first(_NEWEST)
     if last is not None and last.digest == row.digest:
+        if row.looked is not None:
+            db.changed(_LOOKED, {"id_": last.id, "at_": row.looked})
         return False
     values = {
         "version": row.version,
@@ -60,6 +63,7 @@ def save(db: Execution, row: TrustRow, fresh: Mapping[str, bytes]) -> bool:
         "digest": row.digest,
         "accepted": row.accepted,
         "raw": row.raw,
+        "looked": row.looked,
     }
     db.changed(_ADD, values)
     return True
@@ -69,5 +73,10 @@ def _row(row: Row[Any] | None) -> TrustRow | None:
     if row is None:
         return None
     return TrustRow(
-        version=row.version, root_version=row.root_version, digest=row.digest, raw=row.raw, accepted=row.accepted
+        version=row.version,
+        root_version=row.root_version,
+        digest=row.digest,
+        raw=row.raw,
+        accepted=row.accepted,
+        looked=row.looked,
     )

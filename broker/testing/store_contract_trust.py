@@ -45,10 +45,12 @@ class TrustContract:
         assert await another.run(lambda tx: (tx.trust_list(), dict(tx.trust_memory()))) == (row, _MEMORY)
 
     async def test_the_same_list_is_kept_once(self, store: Store) -> None:
-        """A look that gives the list in force adds none, leaves its day as it was, and takes over the newer memory."""
+        """A look that gives the list in force adds none, leaves its day as it was, and takes over look and memory."""
         row = trust_row(1, accepted=0)
-        await store.run(lambda tx: tx.save_trust(row, _MEMORY))
+        await store.run(lambda tx: tx.save_trust(replace(row, looked=later(-1)), _MEMORY))
+        assert await store.run(lambda tx: tx.trust_list()) == replace(row, looked=later(-1))
         memory = {"metadata/timestamp.json": b"newer"}
+        row = replace(row, looked=later(59))
         assert await store.run(lambda tx: tx.save_trust(replace(row, accepted=later(60)), memory)) is False
         assert await store.run(lambda tx: (tx.trust_list(), dict(tx.trust_memory()))) == (row, memory)
         assert await store.read(lambda reader: reader.trust_list_at(1, later(60))) == row

@@ -16,7 +16,7 @@ import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 
@@ -51,17 +51,23 @@ _ROUNDS = 200  # a simulation that does not settle by then goes round in circles
 class SimulatedTrust:
     """A trust list that the test sets; implements `ports.TrustSource`."""
 
-    def __init__(self, trust: TrustList) -> None:
+    def __init__(self, trust: TrustList, clock: HandClock) -> None:
         self._current = trust
+        self._clock = clock
+        self._looked = clock.now()
         self.newest = trust
 
     def current(self) -> TrustList:
         """Return the list in force."""
         return self._current
 
+    def looked(self) -> datetime:
+        """Return when the newest list was last taken."""
+        return self._looked
+
     async def refresh(self, *, asked: bool = False) -> TrustLook:
         """Take the newest list."""
-        changed, self._current = self.newest is not self._current, self.newest
+        changed, self._current, self._looked = self.newest is not self._current, self.newest, self._clock.now()
         return TrustLook(newer=changed, troubles={})
 
 
@@ -148,7 +154,9 @@ class Country:
         """Offer again what was not yet believable."""
         now = self.clock.now()
         for held in await self.store.run(lambda tx: tx.due_parked(now=now, limit=100)):
-            self.outcomes.append(await self.engine.receive(Delivery(raw=held.raw, queue=PARKED, user=held.user)))
+            self.outcomes.append(
+                await self.engine.receive(Delivery(raw=held.raw, queue=PARKED, user=held.user, arrived=held.received))
+            )
 
     async def states(self, *accepted: Accepted) -> list[str]:
         """Return where messages of this country stand on the evidence ladder."""
@@ -206,7 +214,13 @@ class World:
         for name, own in keys.items():
             url = (urls or {}).get(name) or _sqlite(folder / f"{name}.db")
             countries[name] = _country(
-                name, url, own, network=network, clock=clock, trust=SimulatedTrust(trust), ids=SeededIds(name, clock)
+                name,
+                url,
+                own,
+                network=network,
+                clock=clock,
+                trust=SimulatedTrust(trust, clock),
+                ids=SeededIds(name, clock),
             )
         return cls(network, clock, countries)
 

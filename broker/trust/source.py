@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from broker.core import canonical
@@ -55,6 +56,10 @@ class StoredTrust:
         """Return the list in force."""
         return self._current
 
+    def looked(self) -> datetime:
+        """Return when a look of any worker that gave the list in force last began."""
+        return self._row.looked or self._row.accepted
+
     async def refresh(self, *, asked: bool) -> TrustLook:
         """Ask the source if it is time and no other worker did, and take the newest kept list into force.
 
@@ -72,9 +77,9 @@ class StoredTrust:
 
     async def _look(self) -> tuple[Trouble, ...]:
         row, memory = await self._store.run(lambda tx: (tx.trust_list(), tx.trust_memory()))
-        held = read_list((row or self._row).raw)
+        held, began = read_list((row or self._row).raw), self._clock.now()
         fetched = await asyncio.to_thread(lambda: self._client().fetch(held, memory))
-        fresh = row_of(fetched, self._clock)
+        fresh = replace(row_of(fetched, self._clock), looked=began)
 
         def keep(tx: Transaction) -> None:
             newest = tx.trust_list()
@@ -87,10 +92,13 @@ class StoredTrust:
 
     async def _adopt(self) -> bool:
         row = await self._store.run(lambda tx: tx.trust_list())
-        if row is None or row.digest == self._row.digest:
+        if row is None:
             return False
-        self._row, self._current = row, trust_list_of(read_list(row.raw))
-        return True
+        newer = row.digest != self._row.digest
+        if newer:
+            self._current = trust_list_of(read_list(row.raw))
+        self._row = row
+        return newer
 
     def _is_ours(self, tx: Transaction, *, asked: bool) -> bool:
         """Whether this worker looks now: each look has a token of its own, so a lease is never renewed, only over."""

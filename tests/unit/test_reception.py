@@ -6,13 +6,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 
 from broker.core import capacity
-from broker.core.arrangements import ArrangementRegister
-from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageType, SchemaVersion
+from broker.core.arrangements import Arrangement, ArrangementRegister
+from broker.core.ids import ArrangementId, AuthorityId, CaseRef, CountryCode, Digest, MessageType, SchemaVersion
 from broker.core.messages import Party
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.trust import Authority
@@ -141,6 +142,76 @@ async def test_what_no_arrangement_covers_is_refused_and_signed_for(world: World
     assert [(receipt.kind, receipt.code) for receipt in await _about(world["FI"], entry)] == [
         ("refused", "not-arranged")
     ]
+    assert not [name for name, n in (await world["FI"].counts()).items() if n and name.startswith("inbox")]
+
+
+def _about_tracing(*, last_day: date | None = None) -> ArrangementRegister:
+    return ArrangementRegister(
+        arrangements=(
+            Arrangement(
+                id=ArrangementId("example-tracing"),
+                title="Example",
+                agreement="Made up",
+                source="tests",
+                members=frozenset({EE, FI}),
+                procedures=frozenset({"family-tracing"}),
+                first_day=date(2020, 1, 1),
+                last_day=last_day,
+            ),
+        )
+    )
+
+
+async def test_an_arrangement_that_our_list_does_not_know_yet_is_asked_for_first(world: World, asking: Hostile) -> None:
+    """Under a list from before the message came nothing is refused: it waits, and the newer list lets it in."""
+    fi = world["FI"]
+    world.set_arrangements(ArrangementRegister())
+    await fi.trust.refresh()
+    world.set_arrangements(_about_tracing())
+    world.clock.advance(1)
+    entry = asking.message("request.json")
+    assert await asking.send(entry) == "trust-list-stale"
+    assert (await fi.counts())["parked"] == 1
+    assert await _about(fi, entry) == ()
+
+    await fi.engine.refresh_trust()
+    await fi.offer_parked()
+    assert fi.outcomes == ["recorded"]
+    assert (await fi.counts())["parked"] == 0
+
+
+@pytest.mark.parametrize("source_answers", [True, False])
+@pytest.mark.parametrize("which", ["register", "office"])
+async def test_after_a_look_or_an_hour_the_refusal_is_final(
+    world: World, asking: Hostile, which: str, source_answers: bool
+) -> None:
+    """A fresh list that knows no better decides; so does an hour in which the source gave none."""
+    fi = world["FI"]
+    if which == "register":
+        world.set_arrangements(ArrangementRegister())
+        await fi.trust.refresh()
+    office = AuthorityId("nobody" if which == "office" else "helsinki-wellbeing-services")
+    world.clock.advance(1)
+    entry = asking.message("request.json", recipient=Party(country=FI, authority=office))
+    assert await asking.send(entry) == "trust-list-stale"
+    world.clock.advance(3540)
+    await fi.offer_parked()
+    assert fi.outcomes == ["trust-list-stale"]
+    if source_answers:
+        await fi.trust.refresh()
+    world.clock.advance(60)
+    await fi.offer_parked()
+    code = "not-arranged" if which == "register" else "procedure-mismatch"
+    assert fi.outcomes == ["trust-list-stale", code]
+    assert [(receipt.kind, receipt.code) for receipt in await _about(fi, entry)] == [("refused", code)]
+
+
+async def test_an_opening_of_an_earlier_day_opens_nothing_that_has_ended(world: World, asking: Hostile) -> None:
+    """Neither the message's own day nor that in its procedure's id reaches back under an arrangement of last month."""
+    world.set_arrangements(_about_tracing(last_day=(world.clock.now() - timedelta(days=8)).date()))
+    await world["FI"].trust.refresh()
+    backdated = asking.message("request.json", created=world.clock.now() - timedelta(days=20))
+    assert await asking.send(backdated) == "not-arranged"
     assert not [name for name, n in (await world["FI"].counts()).items() if n and name.startswith("inbox")]
 
 

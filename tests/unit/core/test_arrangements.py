@@ -188,6 +188,32 @@ def test_the_day_of_writing_decides_and_what_stops_always_passes(
     check_message(None, TABLE, header)
 
 
+@pytest.mark.parametrize(
+    ("act", "written", "opened", "arrived", "known", "passes"),
+    [
+        ("request", LAST, LAST, LAST + 7 * DAY, None, True),  # under way for a week
+        ("request", LAST, LAST, LAST + 8 * DAY, None, False),  # an earlier day is quickly written
+        ("request", LAST - 300 * DAY, LAST, LAST + 8 * DAY, None, False),
+        ("request", FIRST - DAY, FIRST - DAY, FIRST + 20 * DAY, None, False),  # slowness covers nothing either
+        ("result", LAST + 90 * DAY, LAST, LAST + 90 * DAY, LAST + 7 * DAY, True),  # known here since it was opened
+        ("result", LAST + 90 * DAY, LAST, LAST + 90 * DAY, LAST + 8 * DAY, False),
+        ("result", LAST + 90 * DAY, LAST, LAST + 90 * DAY, None, False),  # never heard of, and said to be old
+        ("withdrawal", LAST, LAST, LAST + 90 * DAY, None, True),
+    ],
+)
+def test_an_earlier_day_opens_nothing_that_has_ended(
+    act: str, written: date, opened: date, arrived: date, known: date | None, passes: bool
+) -> None:
+    """What a message says of its own age is believed for a week before it arrived, and of its procedure likewise."""
+    header = _header(act, written=written, opened=opened)
+    seen, since = datetime.combine(arrived, time(12), UTC), datetime.combine(known or arrived, time(12), UTC)
+    if passes:
+        check_message(REGISTER, TABLE, header, arrived=seen, known=since)
+    else:
+        with pytest.raises(NotArranged):
+            check_message(REGISTER, TABLE, header, arrived=seen, known=since)
+
+
 def test_suspension_ends_open_cases_but_not_their_stops() -> None:
     """The federation's brake works at once, and still lets an enquiry be called off."""
     register = ArrangementRegister(arrangements=(replace(TRACING, status=ArrangementStatus.SUSPENDED),))

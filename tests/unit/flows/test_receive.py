@@ -13,9 +13,11 @@ from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.core.messages import Delivery
 from broker.core.receipts import ReceiptKind
+from broker.core.trust import KeyUse
 from broker.security.envelope import MAX_ENVELOPE
 from broker.testing.hostile import Hostile
 from broker.testing.world import World
+from broker.vault import FileVault
 
 EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
 
@@ -164,3 +166,41 @@ async def test_what_was_taken_is_counted(world: World) -> None:
     assert ("receipt", "in", "FI", "delivered") in world["EE"].tally.counted
     assert ("delivered", "FI", "2.500") in world["EE"].tally.counted
     assert sum(line[0] == "delivered" for line in world["EE"].tally.counted) == 1
+
+
+async def test_a_key_of_ours_that_the_vault_lost_calls_our_operator(world: World, hostile: Hostile) -> None:
+    """What came under it is kept and offered again; when the vault has the key back it is taken, and the call closed."""
+    fi = world["FI"]
+    entry = hostile.message("request.json")
+    whole, lost = fi.engine.receive._vault, [key for key in fi.keys if key.use is not KeyUse.HPKE]
+    fi.engine.receive._vault = FileVault(FI, lost)
+    assert await hostile.send(entry) == "own-key-missing"
+    counts = await fi.counts()
+    assert (counts["parked"], counts["quarantine"]) == (1, 0)
+    page = await fi.store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+    (listed,) = (key.kid for key in world["FI"].trust.current().members[FI].keys if key.use is KeyUse.HPKE)
+    assert [(call.code, call.who, call.subject) for call in page.items] == [("own-key-missing", "operator", listed)]
+
+    fi.engine.receive._vault = whole
+    world.clock.advance(61)
+    await fi.offer_parked()
+    assert fi.outcomes == ["recorded"]
+    assert ((await fi.counts())["parked"], await fi.attention()) == (0, [])
+
+
+async def test_a_key_that_was_rightly_destroyed_calls_security(world: World, hostile: Hostile) -> None:
+    """After its acceptance has ended nobody expects the vault to hold it: what comes under it is quarantined."""
+    fi = world["FI"]
+    ended = world.clock.now() - timedelta(seconds=1)
+    late = hostile.seal(hostile.message("request.json"))
+    world.set_trust(
+        lambda member: (
+            replace(member, keys=tuple(replace(key, accept_until=ended) for key in member.keys))
+            if member.country == FI
+            else member
+        )
+    )
+    await fi.trust.refresh()
+    fi.engine.receive._vault = FileVault(FI, [key for key in fi.keys if key.use is not KeyUse.HPKE])
+    assert await fi.engine.receive(late) == "unknown-recipient-key"
+    assert await fi.attention() == ["quarantined"]

@@ -105,10 +105,25 @@ async def test_one_worker_looks_and_the_others_take_what_is_kept(
     one, two = (worker(name, store, looked, clock, tmp_path) for name in ("one", "two"))
     office.repository.suspend(EE, "A drill.", now=datetime.now(UTC))
     office.publish(now=datetime.now(UTC))
+    clock.advance(5)
     assert (await one.refresh(asked=False)).troubles == {}
     second = await two.refresh(asked=False)
     assert (second.newer, second.troubles, looked.times) == (True, None, 1)
     assert one.current() == two.current()
+    assert one.looked() == two.looked() == clock.now()
+
+
+async def test_a_look_that_gives_the_same_list_is_known_to_every_worker(
+    store: Store, looked: Looked, clock: HandClock, tmp_path: Path
+) -> None:
+    """What a message is held against is as fresh as the last look, whoever made it."""
+    one, two = (worker(name, store, looked, clock, tmp_path) for name in ("one", "two"))
+    first = two.looked()
+    clock.advance(5)
+    await one.refresh(asked=False)
+    assert two.looked() == first
+    assert not (await two.refresh(asked=False)).newer
+    assert two.looked() == clock.now()
 
 
 async def test_the_source_is_asked_every_quarter_of_an_hour(
