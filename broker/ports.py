@@ -281,6 +281,14 @@ class Transaction(Protocol):
         """Return entries RECORDED or PUBLISHED whose sealed bytes used one of these keys."""
         ...
 
+    def unseal_receipts(self, kids: frozenset[KeyId], *, since: datetime, limit: int) -> tuple[MessageId, ...]:
+        """Drop the sealed bytes of receipts envelopes that were published since then under one of these keys.
+
+        Returns:
+            Which envelopes those are: their receipts may never have been believed.
+        """
+        ...
+
     def overdue_outbox(
         self, *, state: OutboxState, before: datetime, limit: int, after: tuple[datetime, MessageId] | None = None
     ) -> tuple[OutboxRow, ...]:
@@ -323,6 +331,10 @@ class Transaction(Protocol):
         Args:
             after: the entry behind which to go on.
         """
+        ...
+
+    def inbox_signed_with(self, kid: KeyId, *, since: datetime) -> tuple[MessageId, ...]:
+        """Return the messages that a signature by that key made believed since then, oldest first."""
         ...
 
     # receipts

@@ -327,6 +327,10 @@ class AttentionCode(StrEnum):
         "A message says that it was made in the future: compare this node's clock with the time, then its sender's.",
     )  # fmt: skip
     QUARANTINED = "quarantined", Actor.SECURITY, "Something came that cannot be believed; it is kept sealed."
+    BELIEVED_REVOKED = (
+        "believed-revoked", Actor.SECURITY,
+        "Messages were believed under a key after it was revoked, before the list that says so came: look at each again.",
+    )  # fmt: skip
     OWN_KEY_MISSING = (
         "own-key-missing", Actor.OPERATOR,
         "Messages come under a key of this country that its vault does not hold: restore the vault, or revoke the key.",
@@ -394,6 +398,7 @@ class AuditAction(StrEnum):
     OPENED = "opened"  # an officer saw it
     RESENT = "resent"  # sent again, by itself or by a person
     RESEALED = "resealed"  # sealed and sent anew, because a key of its seal counts no longer
+    RECEIPTS_QUEUED = "receipts-queued"  # receipts are sent anew for the same reason
     QUARANTINED = "quarantined"  # something unbelievable was kept sealed
     TRUST_LIST_CHANGED = "trust-list-changed"  # a newer trust list came into force
     ATTENTION_RAISED = "attention-raised"  # a person was called

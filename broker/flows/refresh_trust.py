@@ -5,21 +5,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from broker.core.delivery import PARKED_MAX_BYTES, PARKED_MAX_ITEMS, TRUST_REFRESH_SECONDS, AttentionCode, AuditAction
+from broker.core import canonical
+from broker.core.delivery import (
+    PARKED_MAX_BYTES,
+    PARKED_MAX_ITEMS,
+    REANSWER_SECONDS,
+    TRUST_REFRESH_SECONDS,
+    AttentionCode,
+    AuditAction,
+)
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode, KeyId
-from broker.core.trust import WARN_DAYS, TrustList, TrustRule
+from broker.core.receipts import from_body
+from broker.core.trust import LONGEST_ENVELOPE_LIFE, WARN_DAYS, TrustList, TrustRule
 from broker.ledger import Ledger
-from broker.ports import Clock, Store, Transaction, TrustLook, TrustSource
+from broker.ports import Clock, Store, Transaction, TrustSource
 from broker.rows import AuditRow
 
 __all__ = ["RefreshTrust"]
 
 _LIST = "trust-list"
+_RECEIPTS_BATCH = 200  # envelopes
+_NAMED = 20  # messages in one call
 _SILENCE = timedelta(days=1)  # a night without a connection is no news; expiry is told apart from it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Revoked:
+    """A key that counts no longer, and since when."""
+
+    country: CountryCode
+    kid: KeyId
+    at: datetime
 
 
 class RefreshTrust:
@@ -37,7 +57,7 @@ class RefreshTrust:
         self._answered = clock.now()  # when the source last gave something
         self._asked = False
         self._known = trust.current()
-        self._looked = False  # the first look seals anew too: the list may have changed while no node ran
+        self._dead: frozenset[KeyId] | None = None  # None: the list may have changed while no node ran
 
     def ask(self) -> None:
         """Something came that the list in force does not know: the next look does not wait for its time."""
@@ -46,32 +66,40 @@ class RefreshTrust:
     async def __call__(self) -> bool:
         """Refresh; return whether a newer list came into force."""
         asked = self._clock.monotonic()
-        if self._last is not None and asked - self._last < TRUST_REFRESH_SECONDS:
-            return False
-        self._last = asked
-        look = await self._look()
-        trust = self._trust.current()
-        changed = trust.version != self._known.version or look.newer
-        if changed or not self._looked:
-            await self._store.run(lambda tx: self._apply(tx, trust, changed=changed))
-            self._known, self._looked = trust, True
-        await self._store.run(lambda tx: self._warn(tx, trust))
-        if changed:
-            self._wake()
+        changed = False
+        if self._last is None or asked - self._last >= TRUST_REFRESH_SECONDS:
+            self._last = asked
+            await self._look()
+            changed = self._trust.current() is not self._known  # also where an earlier pass failed half way
+            await self._store.run(lambda tx: self._warn(tx, self._trust.current()))
+        await self._follow(self._trust.current(), changed=changed)
         return changed
 
-    async def _look(self) -> TrustLook:
+    async def _follow(self, trust: TrustList, *, changed: bool) -> None:
+        """Make good what keys that count no longer have touched: when a list says so, and when a stated moment comes."""
+        dead = _dead(trust, self._clock.now())
+        if not changed and dead == self._dead:
+            return
+        gone = dead | (_listed(self._known) - _listed(trust))
+        await self._store.run(lambda tx: self._apply(tx, trust, gone, changed=changed))
+        while await self._store.run(lambda tx: self._queue_receipts(tx, gone)):
+            pass  # each batch is a transaction of its own
+        for key in _revoked(trust, self._clock.now()):
+            await self._tell_believed(key)
+        self._known, self._dead = trust, dead
+        self._wake()
+
+    async def _look(self) -> None:
         urgent, self._asked = self._asked, False
         try:
             look = await self._trust.refresh(asked=urgent)
         except TrustListInvalid as error:
             refused = error  # the name of an exception is gone when its block ends
             await self._store.run(lambda tx: self._refused(tx, refused))
-            return TrustLook(newer=False)
+            return
         if look.troubles is not None:
             troubles, self._answered = look.troubles, self._clock.now()
             await self._store.run(lambda tx: self._answer(tx, troubles, look.unread))
-        return look
 
     def _refused(self, tx: Transaction, error: TrustListInvalid) -> None:
         """Call a person: at once when a rule is broken, after a day when nobody answers."""
@@ -112,9 +140,9 @@ class RefreshTrust:
             elif end is not None:
                 tx.resolve_attention(AttentionCode.TRUST_EXPIRING, subject, at=now, by="node")
 
-    def _apply(self, tx: Transaction, trust: TrustList, *, changed: bool) -> None:
+    def _apply(self, tx: Transaction, trust: TrustList, gone: frozenset[KeyId], *, changed: bool) -> None:
         now = self._clock.now()
-        for message in tx.outbox_sealed_with(_dead(trust, now) | (_listed(self._known) - _listed(trust))):
+        for message in tx.outbox_sealed_with(gone):
             if tx.reopen_outbox(message, now=now, reseal=True, count_resend=False):
                 tx.audit(AuditRow(at=now, actor="node", action=AuditAction.RESEALED, subject=message))
         if not changed:
@@ -124,6 +152,36 @@ class RefreshTrust:
             tx.park(replace(held, next_at=now), max_items=PARKED_MAX_ITEMS, max_bytes=PARKED_MAX_BYTES)
         tx.audit(
             AuditRow(at=now, actor="node", action=AuditAction.TRUST_LIST_CHANGED, subject=f"version-{trust.version}")
+        )
+
+    def _queue_receipts(self, tx: Transaction, gone: frozenset[KeyId]) -> bool:
+        """Send again receipts that went out under such a key: nobody answers them, so nobody would miss them."""
+        now = self._clock.now()
+        envelopes = tx.unseal_receipts(gone, since=now - LONGEST_ENVELOPE_LIFE, limit=_RECEIPTS_BATCH)
+        for envelope in envelopes:
+            row = tx.outbox(envelope)
+            if row is None:
+                continue
+            body = canonical.parse(row.entry.content)["body"]
+            for receipt in from_body(body, row.entry.header.sender.country):
+                # However young the envelope is: whoever holds it does not believe it any more.
+                tx.queue_receipts(receipt.author, receipt.message, now=now + timedelta(seconds=REANSWER_SECONDS + 1))
+            tx.audit(AuditRow(at=now, actor="node", action=AuditAction.RECEIPTS_QUEUED, subject=envelope))
+        return len(envelopes) == _RECEIPTS_BATCH
+
+    async def _tell_believed(self, key: _Revoked) -> None:
+        """Call a person for what was believed from a key after its time; once, or again where another worker added some."""
+        found = await self._store.run(lambda tx: tx.inbox_signed_with(key.kid, since=key.at))
+        if not found:
+            return
+        code = AttentionCode.BELIEVED_REVOKED
+        if await self._store.read(lambda reader: reader.called(code, found[-1])):
+            return
+        named = ", ".join(found[:_NAMED]) + (f" and {len(found) - _NAMED} more" if len(found) > _NAMED else "")
+        detail = f"{len(found)} since {key.at:%Y-%m-%d %H:%M} UTC under key {key.kid}: {named}."
+        now = self._clock.now()
+        await self._store.run(
+            lambda tx: self._ledger.call(tx, code, found[-1], peer=key.country, now=now, detail=detail)
         )
 
 
@@ -138,4 +196,13 @@ def _dead(trust: TrustList, now: datetime) -> frozenset[KeyId]:
         for member in trust.members.values()
         for key in member.keys
         if now >= key.accept_until or (key.revoked_at is not None and key.revoked_at <= now)
+    )
+
+
+def _revoked(trust: TrustList, now: datetime) -> tuple[_Revoked, ...]:
+    return tuple(
+        _Revoked(country=country, kid=key.kid, at=key.revoked_at)
+        for country, member in trust.members.items()
+        for key in member.keys
+        if key.revoked_at is not None and key.revoked_at <= now
     )

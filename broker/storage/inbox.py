@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, case, insert, null, or_, select, tuple_, update
 
-from broker.core.ids import CountryCode, MessageId
+from broker.core.ids import CountryCode, KeyId, MessageId
 from broker.core.messages import InboxEntry
 from broker.rows import InboxBrief, InboxRow, InboxState
 from broker.storage import headers
@@ -21,8 +21,17 @@ from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import inbox, inbox_content
 
 __all__ = [
-    "add_inbox", "find_inbox", "lease_inbox", "mark_handed_over", "mark_opened", "overdue_inbox", "retry_inbox",
+    "add_inbox", "find_inbox", "inbox_signed_with", "lease_inbox", "mark_handed_over", "mark_opened", "overdue_inbox", "retry_inbox",
 ]  # fmt: skip
+
+_SIGNED_WITH = (
+    select(inbox.c.id)
+    .where(
+        inbox.c.received >= bindparam("since"),
+        or_(inbox.c.ed25519_kid == bindparam("kid"), inbox.c.ml_dsa_kid == bindparam("kid")),
+    )
+    .order_by(inbox.c.received, inbox.c.id)
+)
 
 _FREE = {"lease": null(), "lease_until": null()}
 
@@ -99,6 +108,11 @@ def find_inbox(db: Execution, sender: CountryCode, message: MessageId) -> InboxR
     """Return one entry."""
     row = db.first(_ONE, {"from_": sender, "message": message})
     return None if row is None else _row(row)
+
+
+def inbox_signed_with(db: Execution, kid: KeyId, *, since: datetime) -> tuple[MessageId, ...]:
+    """Return what was received since then under that key."""
+    return tuple(row.id for row in db.all(_SIGNED_WITH, {"since": since, "kid": kid}))
 
 
 def add_inbox(db: Execution, entry: InboxEntry, *, next_at: datetime | None, handed_over: datetime | None) -> bool:

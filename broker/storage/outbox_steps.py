@@ -18,7 +18,10 @@ from broker.storage.columns import Word, fixed
 from broker.storage.execution import Execution, PerDialect
 from broker.storage.tables import outbox, outbox_envelope
 
-__all__ = ["mark_published", "outbox_sealed_with", "reopen_outbox", "retry_outbox", "save_sealed", "settle_outbox"]
+__all__ = [
+    "mark_published", "outbox_sealed_with", "reopen_outbox", "retry_outbox", "save_sealed", "settle_outbox",
+    "unseal_receipts",
+]  # fmt: skip
 
 _BELOW_REFUSAL = (OutboxState.RECORDED, OutboxState.PUBLISHED)
 _LADDER = (*_BELOW_REFUSAL, OutboxState.DELIVERED, OutboxState.HANDED_OVER, OutboxState.OPENED)
@@ -81,18 +84,23 @@ _REOPEN = _reopen(*_BELOW_REFUSAL)
 _REOPEN_DELIVERED = _reopen(*_BELOW_REFUSAL, OutboxState.DELIVERED, OutboxState.HANDED_OVER)
 _UNSEAL = delete(outbox_envelope).where(outbox_envelope.c.id == bindparam("message"))
 _KIDS: BindParameter[Any] = bindparam("kids", expanding=True)
+_USED_KIDS = or_(
+    outbox_envelope.c.recipient_kid.in_(_KIDS),
+    outbox_envelope.c.ed25519_kid.in_(_KIDS),
+    outbox_envelope.c.ml_dsa_kid.in_(_KIDS),
+)
 _SEALED_WITH = (
     select(outbox.c.id)
     .join_from(outbox, outbox_envelope)
-    .where(
-        outbox.c.state.in_(fixed(*_BELOW_REFUSAL)),
-        or_(
-            outbox_envelope.c.recipient_kid.in_(_KIDS),
-            outbox_envelope.c.ed25519_kid.in_(_KIDS),
-            outbox_envelope.c.ml_dsa_kid.in_(_KIDS),
-        ),
-    )
+    .where(outbox.c.state.in_(fixed(*_BELOW_REFUSAL)), _USED_KIDS)
     .order_by(outbox.c.created, outbox.c.id)
+)
+_RECEIPTS_SEALED_WITH = (
+    select(outbox.c.id)
+    .join_from(outbox, outbox_envelope)
+    .where(outbox.c.state.in_(fixed(OutboxState.DONE)), outbox.c.since >= bindparam("done_since"), _USED_KIDS)
+    .order_by(outbox.c.since, outbox.c.id)
+    .limit(bindparam("most"))
 )
 
 
@@ -210,3 +218,12 @@ def settle_outbox(db: Execution, message: MessageId, receipt: Receipt) -> bool:
 def outbox_sealed_with(db: Execution, kids: frozenset[KeyId]) -> tuple[MessageId, ...]:
     """Return what is still undelivered and sealed with one of these keys, theirs or ours."""
     return tuple(row.id for row in db.all(_SEALED_WITH, {"kids": sorted(kids)}))
+
+
+def unseal_receipts(db: Execution, kids: frozenset[KeyId], *, since: datetime, limit: int) -> tuple[MessageId, ...]:
+    """Forget the bytes of receipts that were published under one of these keys; return their envelopes, oldest first."""
+    wanted = {"kids": sorted(kids), "done_since": since, "most": limit}
+    found: tuple[MessageId, ...] = tuple(row.id for row in db.all(_RECEIPTS_SEALED_WITH, wanted))
+    for message in found:
+        db.changed(_UNSEAL, {"message": message})
+    return found

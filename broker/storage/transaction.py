@@ -113,6 +113,9 @@ class SqlTransaction:
     def outbox_sealed_with(self, kids: frozenset[KeyId]) -> tuple[MessageId, ...]:
         return outbox_steps.outbox_sealed_with(self._db, kids)
 
+    def unseal_receipts(self, kids: frozenset[KeyId], *, since: datetime, limit: int) -> tuple[MessageId, ...]:
+        return outbox_steps.unseal_receipts(self._db, kids, since=since, limit=limit)
+
     def overdue_outbox(
         self, *, state: OutboxState, before: datetime, limit: int, after: tuple[datetime, MessageId] | None = None
     ) -> tuple[OutboxRow, ...]:
@@ -147,6 +150,9 @@ class SqlTransaction:
         self, *, state: InboxState, before: datetime, limit: int, after: InboxBrief | None = None
     ) -> tuple[InboxBrief, ...]:
         return inbox.overdue_inbox(self._db, state=state, before=before, limit=limit, after=after)
+
+    def inbox_signed_with(self, kid: KeyId, *, since: datetime) -> tuple[MessageId, ...]:
+        return inbox.inbox_signed_with(self._db, kid, since=since)
 
     # receipts
 

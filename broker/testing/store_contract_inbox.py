@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 from broker.ports import Store
 from broker.rows import InboxBrief, InboxRow, InboxState
-from broker.testing.store_rows import FI, NOW, SE, incoming, later, message_id
+from broker.testing.store_rows import FI, NOW, SE, incoming, kid, later, message_id
 
 __all__ = ["InboxContract"]
 
@@ -44,6 +45,19 @@ class InboxContract:
         assert await store.run(lambda tx: tx.add_inbox(incoming(1), next_at=later(1))) is True
         assert await row(store, 1) == InboxRow(entry=incoming(1), state=InboxState.RECORDED, next_at=later(1))
         assert await store.run(lambda tx: tx.inbox(SE, message_id(1))) is None
+
+    async def test_messages_are_found_by_the_keys_that_signed_them(self, store: Store) -> None:
+        """Either signature counts, from a moment on, oldest first, whatever became of them."""
+        for number, seconds, signers in ((1, 1, "em"), (2, 3, "em"), (3, 2, "ex"), (4, 4, "xy")):
+            entry = replace(incoming(number), received=later(seconds), signer_kids=(kid(signers[0]), kid(signers[1])))
+            await store.run(lambda tx, e=entry: tx.add_inbox(e, next_at=None, handed_over=NOW))  # type: ignore[misc]
+        ids = {number: message_id(number) for number in (1, 2, 3)}
+
+        async def found(letter: str, since: float) -> tuple[str, ...]:
+            return await store.run(lambda tx: tx.inbox_signed_with(kid(letter), since=later(since)))
+
+        for letter, since, expected in (("e", 0, (1, 3, 2)), ("e", 2, (3, 2)), ("m", 1, (1, 2)), ("q", 0, ())):
+            assert await found(letter, since) == tuple(ids[number] for number in expected)
 
     async def test_what_no_adapter_takes_is_handed_over_at_once(self, store: Store) -> None:
         """State and time are kept, and it is never leased."""

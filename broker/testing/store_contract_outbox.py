@@ -261,6 +261,32 @@ class OutboxContract:
         assert await store.run(lambda tx: tx.outbox_sealed_with(frozenset({kid("q")}))) == ()
         assert await store.run(lambda tx: tx.outbox_sealed_with(frozenset())) == ()
 
+    async def test_receipts_under_a_key_are_unsealed_once(self, store: Store) -> None:
+        """Published ones of that key and time, oldest first, so many at a time; casework and other keys are left."""
+        await owe(store, 1, 2, 3, 4, kind=OutboxKind.RECEIPTS)
+        await owe(store, 5)
+        await lease(store)
+        for number in (1, 2, 3, 4, 5):
+            envelope = sealed(number, to="y" if number == 4 else "x")
+            await store.run(lambda tx, e=envelope: tx.save_sealed(e, token=_TOKEN))  # type: ignore[misc]
+        for number in (1, 2, 3, 4, 5):
+            at = later(100 - 10 * number)
+            await store.run(lambda tx, n=number, at=at: tx.mark_published(message_id(n), at=at, token=_TOKEN))  # type: ignore[misc]
+
+        async def unseal(since: float, limit: int = 10) -> tuple[str, ...]:
+            kids = frozenset({kid("x"), kid("q")})
+            return await store.run(lambda tx: tx.unseal_receipts(kids, since=later(since), limit=limit))
+
+        assert await unseal(91) == ()
+        assert await unseal(75, limit=1) == (message_id(2),)
+        assert await unseal(0) == (message_id(3), message_id(1))
+        assert await unseal(0) == ()
+        for number in (1, 2, 3):
+            found = await row(store, number)
+            assert (found.state, found.envelope) == (OutboxState.DONE, None)
+        for number in (4, 5):
+            assert (await row(store, number)).envelope is not None
+
     async def test_overdue_is_measured_from_the_step_into_the_state(self, store: Store) -> None:
         """Casework only; recorded since its making, published since publishing, longest first."""
         await owe(store, 1, 2, 3)

@@ -280,3 +280,87 @@ async def test_a_document_of_a_newer_program_calls_the_operator(world: World) ->
     Behind.unread = {}
     await ee.engine.refresh_trust()
     assert await ee.attention() == []
+
+
+# --- keys that count no longer ---------------------------------------------------------------------------------------
+
+
+async def _revoke(world: World, name: str, use: KeyUse, at: datetime) -> None:
+    """Let the newest list revoke a country's first key of that use from then on, and name fresh ones that it holds."""
+    fresh, now = generate_keys(), world.clock.now()
+
+    def change(member: Member) -> Member:
+        if member.country != name:
+            return member
+        keys = (
+            replace(key, revoked_at=at) if key.use is use and key.revoked_at is None else key for key in member.keys
+        )
+        more = member_of(member.country, fresh, now=now, authorities=(), messages={}).keys
+        return replace(member, keys=(*keys, *more))
+
+    world.set_trust(change)
+    await world.restart(name, *fresh)
+
+
+async def test_a_revocation_that_begins_later_takes_effect_at_its_moment(world: World) -> None:
+    """What is under way stays so until then, and is sealed anew then, without a newer list and without a new look."""
+    ee, at = world["EE"], world.clock.now() + timedelta(hours=1)
+    request = await ee.submit("request.json")
+    await ee.engine.dispatch()
+    await _revoke(world, "FI", KeyUse.HPKE, at)
+    await ee.engine.refresh_trust()
+    world.clock.advance(3570)
+    await ee.engine.refresh_trust()
+    assert await ee.states(request) == ["published"]
+    world.clock.advance(30)
+    assert not await ee.engine.refresh_trust()
+    assert await ee.states(request) == ["recorded"]
+
+
+async def test_receipts_that_nobody_believes_any_more_are_sent_again(world: World) -> None:
+    """Receipts under way when their signing key was revoked come again under the next one, and settle the message."""
+    ee, fi = world["EE"], world["FI"]
+    request = await ee.submit("request.json")
+    await ee.engine.dispatch()
+    await fi.step()
+    await fi.engine.dispatch()  # the receipts are under way
+    await _revoke(world, "FI", KeyUse.ML_DSA_65, world.clock.now())
+    await ee.engine.refresh_trust()
+    await ee.step()
+    assert ee.outcomes == ["key-revoked"]
+    assert await ee.states(request) == ["published"]
+
+    await world["FI"].engine.refresh_trust()
+    await world.settle()
+    assert await ee.states(request) == ["handed-over"]
+    sent = len(world.network.published)
+    await world.restart("FI")
+    await world["FI"].engine.refresh_trust()
+    await world.settle()
+    assert len(world.network.published) == sent
+
+
+async def test_what_was_believed_after_its_keys_time_calls_security_once(world: World) -> None:
+    """The call counts and names the messages that came between the revocation and the list that says so."""
+    ee, fi = world["EE"], world["FI"]
+    await ee.submit("request.json")
+    await world.settle()
+    world.clock.advance(600)
+    revoked, late = world.clock.now(), []
+    for _ in range(2):
+        world.clock.advance(1)
+        late.append(await ee.submit("request.json"))
+    await world.settle()
+    await _revoke(world, "EE", KeyUse.ED25519, revoked)
+    await fi.engine.refresh_trust()
+    page = await fi.store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+    (call,) = (entry for entry in page.items if entry.code == "believed-revoked")
+    assert (call.who, call.peer, call.detail.split()[0]) == ("security officer", CountryCode("EE"), "2")
+    assert all(item.message in call.detail for item in late)
+
+    now = world.clock.now()
+    await fi.store.run(lambda tx: tx.resolve_attention(call.code, call.subject, at=now, by="test"))
+    world.set_trust(lambda member: member)
+    world.clock.advance(61)
+    assert await fi.engine.refresh_trust()
+    assert await fi.attention() == []
