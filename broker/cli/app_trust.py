@@ -105,10 +105,18 @@ def request(
     officer: Officers = None,
     threshold: Threshold = None,
     profile: Annotated[Path | None, typer.Option("--profile", help="The country's profile, if there is one.")] = None,
+    version: Annotated[
+        int,
+        typer.Option(
+            "--version",
+            min=1,
+            help="Of the country's list: 1, or what 'add-member' names for one that was a member before.",
+        ),
+    ] = 1,
     passphrase_file: PassphraseFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write this country's request to join, signed by enough of its own officers.
+    """Write this country's request to join, or to join again, signed by enough of its own officers.
 
     \b
     Example:
@@ -124,6 +132,7 @@ def request(
         keys=key,
         passphrase_file=passphrase_file,
         profile=profile,
+        version=version,
         out=out,
         as_json=as_json,
     )

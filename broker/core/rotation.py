@@ -5,6 +5,11 @@
 - The old and the new key of a use overlap: peers learn of the new one at different times, and clocks differ.
 - The old key signs and is sealed to until the overlap ends, and is accepted for the longest life of an envelope after it.
 - A private encryption key is destroyed when nobody can be sending to it any more, a signing key when it signs no more.
+- Nobody who looks at the trust list at least once in the overlap can: his last envelope to the old key ends with its
+  acceptance. A country whose list is older than that may still seal to it, and what comes too late opens nowhere. It is not
+  lost: nobody answers it, so its sender's copy stays owed and is sealed anew with the next list, and until then its people
+  are called, about the silent source after a day and the overdue answer after an hour. Keeping the key for longer would
+  serve that sender only, and let whoever steals the vault read more of what everybody sent.
 """
 
 from __future__ import annotations

@@ -50,7 +50,13 @@ class JoiningRequest:
 
 
 def prepare_joining(
-    country: CountryCode, signers: Signers, keys: Iterable[OfficerKey], documents: Mapping[str, bytes], *, now: datetime
+    country: CountryCode,
+    signers: Signers,
+    keys: Iterable[OfficerKey],
+    documents: Mapping[str, bytes],
+    *,
+    version: int = 1,
+    now: datetime,
 ) -> JoiningRequest:
     """Return the request with the country's first list, signed by the keys that are given.
 
@@ -59,6 +65,7 @@ def prepare_joining(
         signers: its officers, and how many of them must sign.
         keys: of enough of these officers.
         documents: the member's document, and its profile if there is one, by path.
+        version: of the list; more than 1 where the country was a member before.
         now: the lifetime begins.
 
     Raises:
@@ -67,7 +74,7 @@ def prepare_joining(
     officers = {officer.keyid for officer in signers.officers}
     targets = {path: TargetFile.from_data(path, raw, ["sha256"]) for path, raw in documents.items()}
     expires = now.replace(microsecond=0) + layout.lifetime(str(country))
-    metadata = Metadata(Targets(version=1, expires=expires, targets=targets))
+    metadata = Metadata(Targets(version=version, expires=expires, targets=targets))
     for key in keys:
         if key.officer.keyid not in officers:
             raise CeremonyRefused("This key is not one of the country's officers'.", where=key.officer.label)

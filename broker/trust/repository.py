@@ -197,7 +197,7 @@ class Repository:
         """Stage a joining member's first list as its own officers signed it elsewhere.
 
         Raises:
-            CeremonyRefused: it is not the first list of a member that is staged, or not what its officers signed.
+            CeremonyRefused: it is not the next list of a member that is staged, or not what its officers signed.
         """
         role = str(country)
         self.check_first(country, metadata)
@@ -208,13 +208,21 @@ class Repository:
         self._folder.stage(role, metadata)
 
     def check_first(self, country: CountryCode, metadata: Metadata[Targets]) -> None:
-        """Refuse what is not a country's first list.
+        """Refuse what is not a joining country's first list, or the next one of a country that was a member before.
+
+        Nodes never go back behind a version that they have seen, also of a country that left.
 
         Raises:
-            CeremonyRefused: it has published before, or the list is another version.
+            CeremonyRefused: the list has another version; the sentence says what the country does.
         """
-        if self._folder.published(str(country)) is not None or metadata.signed.version != 1:
-            raise CeremonyRefused("The country has published before; it changes its documents here.", where=country)
+        published = self._folder.published(str(country))
+        wanted = 1 if published is None else published.signed.version + 1
+        if metadata.signed.version != wanted:
+            raise CeremonyRefused(
+                f"The country's request must be version {wanted} of its list: "
+                f"let it run 'trm trust request' again with --version {wanted}.",
+                where=country,
+            )
 
     def remove_member(self, country: CountryCode, *, now: datetime) -> None:
         """Stage that a country is no member any more.

@@ -251,3 +251,25 @@ async def test_old_messages_stay_verifiable_as_of_their_day(tmp_path: Path) -> N
         assert before.entry.signer_kids == (first[0].kid, first[1].kid)
         assert (before.entry.trust_version, before.entry.received) == (1, before.entry.received.astimezone(UTC))
         assert await run.outcome() == {}
+
+
+async def test_what_a_stale_country_seals_to_a_destroyed_key_is_sealed_anew(tmp_path: Path) -> None:
+    """A list older than the whole overlap costs time and no message: with the next list everything arrives."""
+    async with World.create(tmp_path, SIDES) as world:
+        run = Run(world, tmp_path, seed=1)
+        listed = world["FI"].trust.current().members[CountryCode("FI")].keys
+        old = {key.kid for key in listed if key.use is KeyUse.HPKE}
+        await run.rotate("FI")
+        world.clock.advance((OVERLAP + LONGEST_ENVELOPE_LIFE).total_seconds())
+        VaultFile(run._vault("FI"), PassphraseWrapper(b"test")).change(
+            lambda entries: tuple(entry for entry in entries if entry.id not in old)
+        )
+        await run._request("EE")
+        await world.settle()
+        assert world["FI"].outcomes == ["unknown-recipient-key"]
+        assert (await world["FI"].counts())["quarantine"] == 1
+
+        await run._look_at_list(world["EE"])
+        await world.settle()
+        assert world["FI"].outcomes == ["unknown-recipient-key", "recorded"]
+        assert await run.outcome() == {}

@@ -34,6 +34,7 @@ def request(
     keys: Sequence[Path],
     passphrase_file: Path | None,
     profile: Path | None,
+    version: int,
     out: Path,
     as_json: bool,
 ) -> None:
@@ -49,7 +50,9 @@ def request(
     if profile is not None:
         documents[layout.profile_path(us)] = read_bytes(profile, most=MAX_BYTES)
     signers = signers_of(officers, threshold)
-    made = prepare_joining(us, signers, opened(keys, passphrase_file), documents, now=SystemClock().now())
+    made = prepare_joining(
+        us, signers, opened(keys, passphrase_file), documents, version=version, now=SystemClock().now()
+    )
     raw = write_joining(made)
     write_durably(out, raw, mode=0o644)
     words = fingerprint_words(raw)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ from broker.core.errors import CeremonyRefused, TrustListInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import Member
 from broker.testing.trust import TrustOffice, make_officers, signers
+from broker.trust.client import TrustClient
+from broker.trust.fetching import FolderSource
 from broker.trust.joining import JoiningRequest, admit, prepare_joining, read_joining, write_joining
 from broker.trust.layout import member_path
 from broker.trust.member_documents import write_member
@@ -114,16 +116,50 @@ def test_a_file_of_another_form_is_refused(request_of_fi: JoiningRequest, change
         read_joining(json.dumps(data).encode(), where="fi.json")
 
 
-def test_a_country_that_published_before_stages_nothing(
-    office: TrustOffice, request_of_fi: JoiningRequest, now: datetime
-) -> None:
-    """A first list of a country that left is refused whole: nodes would take it for an older one."""
-    admit(office.repository, request_of_fi, now=now)
+def _leave(office: TrustOffice, now: datetime) -> None:
     office.sign("targets")
     office.repository.publish(office.online, now=now)
     office.repository.remove_member(FI, now=now)
     office.sign("targets")
     office.repository.publish(office.online, now=now)
-    with pytest.raises(CeremonyRefused, match="published before"):
+
+
+def test_a_first_list_of_a_country_that_left_stages_nothing(
+    office: TrustOffice, request_of_fi: JoiningRequest, now: datetime
+) -> None:
+    """Nodes would take it for an older one: the refusal says which version the country signs instead."""
+    admit(office.repository, request_of_fi, now=now)
+    _leave(office, now)
+    with pytest.raises(CeremonyRefused, match="--version 2"):
         admit(office.repository, request_of_fi, now=now)
     assert office.repository.staged() == ()
+
+
+def test_a_country_that_left_joins_again_by_request(tmp_path: Path, ee: Member, fi: Member) -> None:
+    """New officers, new signatures, the next version: a node that knew the country before believes the list with it."""
+    today = datetime.now(UTC).replace(microsecond=0)  # TUF looks at the clock itself
+    office = TrustOffice.create(tmp_path / "trust", now=today)
+    office.add(ee, now=today)
+    keys = make_officers(FI, 3)
+    admit(
+        office.repository,
+        prepare_joining(FI, signers(keys, 2), keys[:2], {PATH: write_member(fi)}, now=today),
+        now=today,
+    )
+    office.sign("root", "targets", "EE")
+    office.repository.publish(office.online, now=today)
+    client = TrustClient(FolderSource(office.folder), office.root)
+    first = client.fetch()
+    _leave(office, today)
+    without = client.fetch(first.document, first.memory)
+    assert FI not in without.trust.members
+
+    fresh = make_officers(FI, 2)
+    again = prepare_joining(FI, signers(fresh, 1), fresh[:1], {PATH: write_member(fi)}, version=2, now=today)
+    admit(office.repository, again, now=today)
+    office.sign("targets")
+    office.repository.publish(office.online, now=today)
+    back = client.fetch(without.document, without.memory)
+    assert back.troubles == ()
+    assert back.trust.members[FI].keys == fi.keys
+    assert back.document.sources["FI"] == 2
