@@ -26,14 +26,17 @@ from broker.certificates.identity import Identity, check_key, new_key
 from broker.core.errors import BadRequest, CertificateInvalid, HomeInvalid, VaultLocked
 from broker.core.ids import CountryCode
 from broker.durable import write_durably
+from broker.plain_files import read_plain
 
 __all__ = ["AUTHORITY_FILE", "KEY_FILE", "REGISTER_FILE", "REVOKED_FOLDER", "BrokerAuthority", "Issued", "name_hash"]
+
 
 AUTHORITY_FILE = "ca.pem"
 KEY_FILE = "ca-key.pem"
 REGISTER_FILE = "issued.jsonl"
 REVOKED_FOLDER = "crl"
 
+_MAX_BYTES = 16 * 1024 * 1024  # of the register; a certificate is a line of it
 _LIFE = timedelta(days=3650)
 _BACK = timedelta(hours=1)  # valid a little before it is made: clocks differ
 _MIN_PASSPHRASE_BYTES = 16
@@ -109,8 +112,8 @@ class BrokerAuthority:
             VaultLocked: the passphrase is not the one.
         """
         try:
-            certificate = x509.load_pem_x509_certificate((folder / AUTHORITY_FILE).read_bytes())
-            private = (folder / KEY_FILE).read_bytes()
+            certificate = x509.load_pem_x509_certificate(_read(folder / AUTHORITY_FILE))
+            private = _read(folder / KEY_FILE)
         except (OSError, ValueError):
             raise HomeInvalid(
                 "There is no certificate authority; `trm broker ca init` makes one.", where=str(folder)
@@ -165,7 +168,7 @@ class BrokerAuthority:
         """
         revoked = self._revoked()
         try:
-            lines = [json.loads(line) for line in (self.folder / REGISTER_FILE).read_text("ascii").splitlines()]
+            lines = [json.loads(line) for line in _read(self.folder / REGISTER_FILE).decode("ascii").splitlines()]
             return tuple(
                 Issued(
                     serial=int(line["serial"], 16),
@@ -206,13 +209,13 @@ class BrokerAuthority:
 
     def _register(self, serial: int, name: str, ends: datetime) -> None:
         file = self.folder / REGISTER_FILE
-        before = file.read_bytes() if file.exists() else b""
+        before = _read(file) if file.exists() else b""
         line = json.dumps({"serial": f"{serial:x}", "name": name, "ends": ends.isoformat()})
         write_durably(file, before + line.encode("ascii") + b"\n")
 
     def _revoked(self) -> dict[int, datetime]:
         try:
-            listed = x509.load_pem_x509_crl(self._revoked_file().read_bytes())
+            listed = x509.load_pem_x509_crl(_read(self._revoked_file()))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError):
@@ -288,3 +291,10 @@ def _host(text: str) -> x509.GeneralName:
 
 def _pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _read(file: Path) -> bytes:
+    raw = read_plain(file, _MAX_BYTES)
+    if len(raw) > _MAX_BYTES:  # half a register would lose what the other half says
+        raise HomeInvalid("A file of the certificate authority is too large.", where=str(file))
+    return raw

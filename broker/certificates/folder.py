@@ -32,6 +32,7 @@ from broker.certificates.identity import (
 from broker.core.errors import CertificateInvalid
 from broker.core.ids import CountryCode
 from broker.durable import write_durably
+from broker.plain_files import read_plain
 
 __all__ = [
     "AUTHORITY_FILE",
@@ -186,8 +187,7 @@ class CertificateFolder:
     def _bytes(self, name: str) -> bytes:
         file = self.path / name
         try:
-            with file.open("rb") as stream:
-                return stream.read(_MAX_BYTES)
+            return read_plain(file, _MAX_BYTES)
         except FileNotFoundError:
             raise CertificateInvalid(
                 f"There is no {name}; `trm broker certificate` makes it.", where=str(file)

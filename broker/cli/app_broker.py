@@ -207,7 +207,9 @@ def install(
     key: Annotated[Path | None, typer.Option("--key", help="A private key brought along, without passphrase.")] = None,
     authority: Annotated[
         str | None,
-        typer.Option("--authority", help="The authority's fingerprint as its operator read it out; needed once."),
+        typer.Option(
+            "--authority", help="The authority's words or fingerprint as its operator read them out; needed once."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -218,7 +220,7 @@ def install(
 
     \b
     Example:
-      trm broker certificate install ee.pem --home ./ee --authority "3f1c 92d0 …"
+      trm broker certificate install ee.pem --home ./ee --authority "together mail awful …"
     """
     from broker.cli.certificate_commands import install as work
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from broker.certificates.authority import AUTHORITY_FILE, REVOKED_FOLDER, BrokerAuthority
@@ -21,16 +22,19 @@ from broker.certificates.identity import fingerprint, key_bytes, parse_certifica
 from broker.certificates.request import read_request, write_request
 from broker.cli import output
 from broker.cli.broker_commands import trust_of
+from broker.cli.input import read_bytes
 from broker.core.errors import BadRequest
 from broker.durable import write_durably
 from broker.settings import Settings
 from broker.system import SystemClock
+from broker.trust.words import fingerprint_words, same_words
 from broker.vault import open_vault
 from broker.vault.passphrase import read_source
 
 __all__ = ["ca_init", "ca_show", "host", "install", "issue", "request", "revoke", "show"]
 
 _PASSPHRASE_BYTES = 24  # random; more than anyone can guess
+_MAX_FILE = 256 * 1024  # bytes; a chain with its key is a fiftieth of it
 
 
 def ca_init(folder: Path, *, name: str, passphrase: str | None, as_json: bool) -> None:
@@ -45,7 +49,8 @@ def ca_init(folder: Path, *, name: str, passphrase: str | None, as_json: bool) -
     def people() -> None:
         say = output.console().print
         say(f"The certificate authority of the message broker is in {folder}; its key is encrypted there.")
-        say(f"Fingerprint, which every country asks you for: {document['fingerprint']}")
+        say(f"Its words, which every country asks you for:\n  {document['words']}", soft_wrap=True)
+        say(f"The same as digits: {document['fingerprint']}")
         say(
             f"Next:\n  trm broker certificate host HOST --ca {folder} --out FOLDER\n  trm broker certificate issue FILE"
         )
@@ -65,6 +70,7 @@ def ca_show(folder: Path, *, passphrase: str | None, as_json: bool) -> None:
     document = {**_authority(authority), "issued": [dict(zip(headings, row, strict=True)) for row in rows]}
 
     def people() -> None:
+        output.console().print(f"Words: {document['words']}", soft_wrap=True)
         output.console().print(f"Fingerprint: {document['fingerprint']}, until {document['ends']}")
         output.table(headings, rows)
 
@@ -101,7 +107,7 @@ def issue(
     Raises:
         BrokerError: the request is not that country's by the trust list, or the authority cannot be opened.
     """
-    asked = read_request(file.read_bytes(), trust_of(home), _now())
+    asked = read_request(read_bytes(file, most=_MAX_FILE), trust_of(home), _now())
     authority = BrokerAuthority.open(ca, _passphrase(passphrase))
     chain = authority.issue_member(asked.country, asked.public, now=_now(), days=days)
     target = out or file.with_name(f"{asked.country}-broker.pem")
@@ -112,10 +118,12 @@ def issue(
         "serial": f"{chain[0].serial_number:x}",
         "ends": f"{chain[0].not_valid_after_utc:%Y-%m-%d}",
         "authority": fingerprint(authority.certificate),
+        "authority_words": _words(authority.certificate),
     }
     sentence = (
         f"{target} is {asked.country}'s certificate until {document['ends']} (public): give it back to {asked.country}.\n"
-        f"The first time, read out the authority's fingerprint by telephone: {document['authority']}"
+        f"The first time, read out the authority's words by telephone:\n  {document['authority_words']}\n"
+        f"or its fingerprint: {document['authority']}"
     )
     output.answer(document, as_json=as_json, people=lambda: output.console().print(sentence))
 
@@ -174,8 +182,10 @@ def install(file: Path, *, home: Path, key: Path | None, believed: str | None, a
         BrokerError: settings cannot be read.
     """
     _, folder = _folder(home)
-    brought = None if key is None else parse_key(key.read_bytes())
-    shown = folder.install(parse_certificates(file.read_bytes()), brought, believed=believed, now=_now())
+    brought = None if key is None else parse_key(read_bytes(key, most=_MAX_FILE))
+    chain = parse_certificates(read_bytes(file, most=_MAX_FILE))
+    heard = None if believed is None else _heard(chain, believed)
+    shown = folder.install(chain, brought, believed=heard, now=_now())
     document = _shown(folder, shown)
     sentence = (
         f"{folder.path / IDENTITY_FILE} is in force until {document['ends']}. A running node goes over to it by itself."
@@ -209,6 +219,7 @@ def _shown(folder: CertificateFolder, shown: Shown) -> dict[str, Any]:
         "ends": f"{shown.ends:%Y-%m-%d}",
         "days_left": (shown.ends - _now()).days,
         "authorities": [fingerprint(one) for one in shown.authorities],
+        "authorities_words": [_words(one) for one in shown.authorities],
         "authorities_file": str(folder.path / BELIEVED_FILE),
         "key_private": not folder.open_to_others,
         "request_pending": (folder.path / PENDING_FILE).exists(),
@@ -221,8 +232,22 @@ def _authority(authority: BrokerAuthority) -> dict[str, Any]:
         "folder": str(authority.folder),
         "certificate": str(authority.folder / AUTHORITY_FILE),
         "fingerprint": fingerprint(own),
+        "words": _words(own),
         "ends": f"{own.not_valid_after_utc:%Y-%m-%d}",
     }
+
+
+def _words(certificate: x509.Certificate) -> str:
+    """Return the words that stand for a certificate, as for every other thing that people compare by telephone."""
+    return fingerprint_words(certificate.public_bytes(serialization.Encoding.DER))
+
+
+def _heard(chain: Sequence[x509.Certificate], stated: str) -> str:
+    """Return the fingerprint that a person stated, or that of the certificate whose words they are."""
+    for certificate in chain:
+        if same_words(certificate.public_bytes(serialization.Encoding.DER), stated):
+            return fingerprint(certificate)
+    return stated
 
 
 def _folder(home: Path) -> tuple[Settings, CertificateFolder]:

@@ -12,6 +12,7 @@ import contextlib
 import os
 import random
 import secrets
+import shlex
 import shutil
 import signal
 import socket
@@ -146,6 +147,20 @@ class PrivateRabbit:
         if done.returncode:
             raise RabbitStartFailed(f"rabbitmqctl {arguments[0]} ended with {done.returncode}")
         return done.stdout
+
+    def shell(self, line: str) -> None:
+        """Run a line as an operator would who reads it somewhere; rabbitmqctl in it means this broker's.
+
+        Raises:
+            RabbitStartFailed: it failed.
+        """
+        program = shlex.join([str(self._program.with_name("rabbitmqctl")), "-q", "-n", self._node])
+        command = ["/bin/sh", "-ec", f'rabbitmqctl() {{ {program} "$@"; }}\n{line}']
+        done = subprocess.run(
+            command, env=self._environment(), capture_output=True, text=True, timeout=_START_SECONDS, check=False
+        )
+        if done.returncode:
+            raise RabbitStartFailed(f"an operator's line ended with {done.returncode}")
 
     def close(self) -> None:
         """End everything that was started and remove its files."""

@@ -9,7 +9,9 @@ what it is about (a key's id, an office's id), so that the words say the same wh
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+import json
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +25,7 @@ from broker.trust.words import fingerprint_words
 __all__ = ["Change", "compare", "lay_out_document", "lay_out_root", "lay_out_targets"]
 
 _NAMED_BY = ("id", "kid", "country", "kind", "name")  # members that tell the items of a list apart
+_AMBIGUOUS = re.compile(r'^$|^none$|^\s|\s$|[,"]')
 _MAX_SHOWN = 300  # characters of one value; a file of the catalogue is shown by its hash
 
 Layout = Mapping[str, str]
@@ -77,7 +80,7 @@ def lay_out_targets(targets: Targets) -> dict[str, str]:
         return layout
     for name, role in (targets.delegations.roles or {}).items():
         layout[f"{name}: signatures needed"] = _needed(role)
-        layout[f"{name}: speaks for"] = ", ".join(role.paths or ())
+        layout[f"{name}: speaks for"] = _joined(role.paths or ())
         for keyid in role.keyids:
             layout[f"{name}: key {keyid}"] = _who(targets.delegations.keys[keyid])
     return layout
@@ -100,7 +103,7 @@ def _leaves(value: Any, place: str) -> Iterator[tuple[str, str]]:
     if isinstance(value, Mapping):
         yield from _members(value, place)
     elif isinstance(value, list) and all(isinstance(item, str | int | bool) for item in value):
-        yield place, ", ".join(map(_text, value)) or "none"
+        yield place, _joined(map(_text, value)) or "none"
     elif isinstance(value, list):
         for index, item in enumerate(value):
             yield from _leaves(item, f"{place} {_item_name(item, index)}".strip())
@@ -126,6 +129,11 @@ def _item_name(item: Any, index: int) -> str:
             if isinstance(item.get(name), str):
                 return f"{item[name]}#{index}" if name in {"kind", "name"} else str(item[name])
     return f"#{index}"
+
+
+def _joined(items: Iterable[str]) -> str:
+    """Return the items in one line; one that could be taken for several, or for none, stands in quotes."""
+    return ", ".join(json.dumps(item, ensure_ascii=False) if _AMBIGUOUS.search(item) else item for item in items)
 
 
 def _text(value: Any) -> str:

@@ -24,6 +24,7 @@ from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalEr
 from tuf.ngclient import FetcherInterface
 
 from broker.core.errors import SettingsInvalid
+from broker.plain_files import open_plain
 from broker.trust.layout import MAX_DOCUMENT
 from broker.trust.offline import unpack
 
@@ -67,7 +68,7 @@ class FolderSource(Source):
     def _fetch(self, url: str) -> Iterator[bytes]:
         file = self._folder.joinpath(*self._path(url))
         try:
-            with file.open("rb") as stream:
+            with open_plain(file) as stream:
                 while chunk := stream.read(_CHUNK):
                     yield chunk
         except (FileNotFoundError, NotADirectoryError):

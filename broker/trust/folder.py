@@ -20,6 +20,7 @@ from tuf.api.serialization.json import JSONSerializer
 from broker.core.errors import CeremonyRefused, DiskFull, HomeInvalid
 from broker.core.ids import CountryCode
 from broker.durable import is_full, write_durably
+from broker.plain_files import read_plain
 from broker.trust.layout import MAX_DOCUMENT, MAX_METADATA, ROOT, TARGETS, TIMESTAMP, owner_of
 
 __all__ = ["Signed", "TrustFolder"]
@@ -97,13 +98,11 @@ class TrustFolder:
 
     def unstage(self, role: str) -> None:
         """Forget the staged version of a role; documents that nothing names any more do no harm."""
-        with suppress(FileNotFoundError):
-            (self._staged / f"{role}.json").unlink()
+        self._unlink(self._staged / f"{role}.json")
 
     def unstage_document(self, path: str) -> None:
         """Forget a staged document."""
-        with suppress(FileNotFoundError):
-            self._waiting(path).unlink()
+        self._unlink(self._waiting(path))
 
     def publish(self, role: str, metadata: Signed) -> bytes:
         """Put a role's version where nodes read it; return its bytes."""
@@ -115,6 +114,11 @@ class TrustFolder:
     def publish_document(self, path: str, sha256: str, raw: bytes) -> None:
         """Put a document where nodes read it: under its hash, so that two versions stand side by side."""
         self._write(self._target(path, sha256), raw)
+
+    def _unlink(self, file: Path) -> None:
+        self._check_inside(file)
+        with suppress(FileNotFoundError):
+            file.unlink()
 
     def _waiting(self, path: str) -> Path:
         return self._staged / "targets" / _known(path)
@@ -134,9 +138,9 @@ class TrustFolder:
         return metadata
 
     def _read(self, file: Path, most: int) -> bytes | None:
+        self._check_inside(file)
         try:
-            with file.open("rb") as stream:
-                raw = stream.read(most + 1)
+            raw = read_plain(file, most)
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
@@ -145,7 +149,21 @@ class TrustFolder:
             raise CeremonyRefused("A file in the folder is too large.", where=str(file))
         return raw
 
+    def _check_inside(self, file: Path) -> None:
+        """Refuse a link that leads elsewhere: what is read and written on a stick's word would not be the stick's.
+
+        Raises:
+            CeremonyRefused: it does.
+        """
+        try:
+            inside = file.resolve().is_relative_to(self.path.resolve())
+        except (OSError, RuntimeError):  # links that lead in a circle
+            inside = False
+        if not inside:
+            raise CeremonyRefused("A link leads out of the folder.", where=str(file))
+
     def _write(self, file: Path, raw: bytes) -> None:
+        self._check_inside(file)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_durably(file, raw, mode=0o644)

@@ -9,6 +9,7 @@ to disk, and names, number and sizes are judged before anything is unpacked.
 from __future__ import annotations
 
 import io
+import os
 import re
 import zipfile
 import zlib
@@ -17,6 +18,7 @@ from pathlib import Path
 from broker.core.errors import CeremonyRefused, DiskFull, HomeInvalid, TrustListInvalid
 from broker.core.trust import TrustRule
 from broker.durable import is_full, write_durably
+from broker.plain_files import open_plain, read_plain
 from broker.trust.layout import MAX_DOCUMENT
 
 __all__ = ["pack", "unpack"]
@@ -38,7 +40,7 @@ def pack(folder: Path, file: Path) -> None:
     for item in items:
         if not item.resolve().is_relative_to(folder.resolve()):  # a stick's link would carry out a file of this machine
             raise CeremonyRefused("A link leads out of the folder.", where=str(item))
-    found = {item.relative_to(folder).as_posix(): item.read_bytes() for item in items}
+    found = {item.relative_to(folder).as_posix(): _document(item) for item in items}
     if "metadata/timestamp.json" not in found:
         raise CeremonyRefused("Nothing is published in this folder yet.", where=str(folder))
     stream = io.BytesIO()
@@ -60,16 +62,27 @@ def unpack(file: Path) -> dict[str, bytes]:
         TrustListInvalid: it cannot be read, or is not such a bundle.
     """
     try:
-        if file.stat().st_size > _MAX_ARCHIVE:
-            raise _bad(file, "The bundle is too large.", TrustRule.TOO_LARGE)
-        with zipfile.ZipFile(file) as archive:
-            members = archive.infolist()
-            _judge(file, members)
-            return {member.filename: _content(file, archive, member) for member in members}
+        with open_plain(file) as stream:
+            if os.fstat(stream.fileno()).st_size > _MAX_ARCHIVE:
+                raise _bad(file, "The bundle is too large.", TrustRule.TOO_LARGE)
+            with zipfile.ZipFile(stream) as archive:
+                members = archive.infolist()
+                _judge(file, members)
+                return {member.filename: _content(file, archive, member) for member in members}
     except OSError as error:
         raise _bad(file, f"The bundle cannot be read ({type(error).__name__}).", TrustRule.UNREACHABLE) from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError):
         raise _bad(file, "The file is damaged or not a bundle.", TrustRule.MALFORMED) from None
+
+
+def _document(file: Path) -> bytes:
+    try:
+        raw = read_plain(file, MAX_DOCUMENT)
+    except OSError as error:
+        raise HomeInvalid(f"The folder cannot be read ({type(error).__name__}).", where=str(file)) from None
+    if len(raw) > MAX_DOCUMENT:
+        raise CeremonyRefused("A file in the folder is too large.", where=str(file))
+    return raw
 
 
 def _judge(file: Path, members: list[zipfile.ZipInfo]) -> None:

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from tuf.api.metadata import Metadata, Root, Targets
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from broker.core.errors import CeremonyRefused
 from broker.trust import layout
 from broker.trust.believing import believed
 from broker.trust.changes import Change, compare, lay_out_document, lay_out_root, lay_out_targets
-from broker.trust.folder import TrustFolder
+from broker.trust.checking import check_document
+from broker.trust.folder import Signed, TrustFolder
 from broker.trust.officer_keys import Officer, officer_of
 from broker.trust.strict import read_json
 
@@ -56,10 +57,12 @@ def staged_role(folder: TrustFolder, role: str, delegator: Root | Targets) -> St
 
     Raises:
         CeremonyRefused: nothing is staged, or a document that it names is not in the folder.
+        TrustListInvalid: a document does not have its form: nodes would refuse what officers are asked to sign.
     """
     metadata, published = folder.staged(role), believed(folder, role)
     if metadata is None:
         raise CeremonyRefused("Nothing of this role waits for signatures.", where=role)
+    _check_documents(folder, metadata, published)
     signed, unsigned, missing = _counted(folder, role, metadata, delegator)
     return StagedRole(
         role=role,
@@ -96,6 +99,23 @@ def _officers(keys: dict[str, Any]) -> tuple[Officer, ...]:
     return tuple(officer_of(key) for key in keys.values())
 
 
+def _check_documents(folder: TrustFolder, metadata: Signed, published: Signed | None) -> None:
+    """Judge each document that is new: the folder comes on a stick, and what lies there no ceremony need have staged."""
+    if isinstance(metadata.signed, Root):
+        return
+    before = {} if published is None else published.signed.targets
+    for path, file in metadata.signed.targets.items():
+        if before.get(path) != file:
+            check_document(path, _document(folder, path, file))
+
+
+def _document(folder: TrustFolder, path: str, file: TargetFile) -> bytes:
+    raw = folder.document(path, file.hashes.get("sha256", ""))
+    if raw is None or len(raw) != file.length:
+        raise CeremonyRefused("A document that would be signed for is not in the folder.", where=path)
+    return raw
+
+
 def _layout(folder: TrustFolder, metadata: Metadata[Any] | None) -> dict[str, str]:
     """Return everything that a version says, with the content of the documents that it names."""
     if metadata is None:
@@ -104,8 +124,5 @@ def _layout(folder: TrustFolder, metadata: Metadata[Any] | None) -> dict[str, st
         return lay_out_root(metadata.signed)
     laid_out = lay_out_targets(metadata.signed)
     for path, file in metadata.signed.targets.items():
-        raw = folder.document(path, file.hashes.get("sha256", ""))
-        if raw is None or len(raw) != file.length:
-            raise CeremonyRefused("A document that would be signed for is not in the folder.", where=path)
-        laid_out |= lay_out_document(path, read_json(raw, where=path))
+        laid_out |= lay_out_document(path, read_json(_document(folder, path, file), where=path))
     return laid_out

@@ -24,7 +24,7 @@ from broker.testing.rabbitmq import rabbitmq_program
 from broker.testing.rabbitmq_private import PrivateRabbit, free_ports
 from broker.testing.rabbitmq_shipped import ShippedRabbit
 from broker.testing.transport_contract import EE, FI, FastClock, sealed, take
-from broker.transport.management import Management, ManagementAddress, apply
+from broker.transport.management import Management, ManagementAddress, apply, difference
 from broker.transport.rabbit import RabbitOptions, RabbitTransport
 from broker.transport.rabbit_tls import ClientTls
 from broker.transport.rights import Membership
@@ -369,3 +369,21 @@ async def test_rights_that_somebody_widened_are_set_back(secured: Secured) -> No
     rights = {right["user"]: right for right in secured.api.call("GET", "/api/permissions")}
     assert rights["EE"]["write"] == "^trm$"
     assert secured.server.user in rights
+
+
+async def test_what_a_dry_run_says_can_be_done_by_hand(secured: Secured) -> None:
+    """Each line runs as it stands, and after the last one nothing differs from the trust list any more."""
+    secured.api.call("PUT", "/api/permissions/trm/EE", {"configure": ".*", "write": ".*", "read": ".*"})
+    secured.api.call("PUT", "/api/vhosts/other")
+    secured.api.call("PUT", "/api/permissions/other/EE", {"configure": ".*", "write": ".*", "read": ".*"})
+    members = Membership(active=(EE, SE), suspended=(FI,))
+    change = difference(secured.api, members, vhost="trm")
+    assert change.users_to_delete == ("FI",)
+    assert change.users_to_add == ("SE",)
+    assert change.permissions_to_mend == ("EE",)
+    assert change.permissions_to_delete == (("other", "EE"),)
+    assert difference(secured.api, members, vhost="trm") == change  # saying so changed nothing
+    for line in change.commands("trm"):
+        secured.server.shell(line)
+    assert difference(secured.api, members, vhost="trm").empty
+    assert secured.users() == {"EE", "SE"}

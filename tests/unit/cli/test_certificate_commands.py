@@ -24,19 +24,21 @@ def ca(trm, tmp_path: Path) -> tuple[object, ...]:
 
 
 def test_a_country_gets_renews_and_loses_its_certificate(trm, home: Path, ca: tuple[object, ...], tmp_path: Path):
-    """Request, issue, install with the fingerprint, show; again without it; revoke both."""
-    fingerprint = trm("broker", "ca", "show", ca[1], *ca[2:], "--json").json["fingerprint"]
+    """Request, issue, install with the authority's words, show; again without them; revoke both."""
+    words = trm("broker", "ca", "show", ca[1], *ca[2:], "--json").json["words"]
     serials = []
     for first in (True, False):
         asked = trm("broker", "certificate", "request", "--home", home, "--out", tmp_path / "ask.json")
         assert (asked.code, "readable by this user only" in asked.out) == (0, True)
         issued = trm("broker", "certificate", "issue", tmp_path / "ask.json", "--home", home, *ca, "--json").json
         assert (issued["country"], issued["file"]) == ("EE", str(tmp_path / "EE-broker.pem"))
-        known = ("--authority", fingerprint) if first else ()
+        assert (issued["authority_words"], len(words.split())) == (words, 15)
+        known = ("--authority", words.upper()) if first else ()
         assert trm("broker", "certificate", "install", issued["file"], "--home", home, *known).code == 0
         shown = trm("broker", "certificate", "show", "--home", home, "--json").json
         assert (shown["serial"], shown["days_left"]) == (issued["serial"], 89)
         assert (shown["key_private"], shown["request_pending"]) == (True, False)
+        assert shown["authorities_words"] == [words]
         serials.append(shown["serial"])
     assert len(set(serials)) == 2
     assert stat.S_IMODE((home / "broker-tls" / "node.pem").stat().st_mode) == 0o600
@@ -54,6 +56,25 @@ def test_a_first_certificate_without_fingerprint_is_refused(trm, home: Path, ca:
     ran = trm("broker", "certificate", "install", tmp_path / "EE-broker.pem", "--home", home, "--json")
 
     assert (ran.code, ran.json["error"]["code"]) == (3, "certificate-invalid")
+    assert [file.name for file in (home / "broker-tls").iterdir()] == ["pending.pem"]
+
+
+def test_other_words_and_endless_files_are_refused(trm, home: Path, ca: tuple[object, ...], tmp_path: Path):
+    """A misheard word believes no authority; a file without an end is told as one."""
+    trm("broker", "certificate", "request", "--home", home, "--out", tmp_path / "ask.json")
+    issued = trm("broker", "certificate", "issue", tmp_path / "ask.json", "--home", home, *ca, "--json").json
+    words = issued["authority_words"].split()
+    ran = trm(
+        "broker", "certificate", "install", issued["file"], "--home", home,
+        "--authority", " ".join([*words[1:], words[0]]), "--json",
+    )  # fmt: skip
+    assert ran.json["error"]["code"] == "certificate-invalid"
+    (tmp_path / "endless").write_bytes(b" " * (256 * 1024 + 1))
+    for command in (
+        ("issue", tmp_path / "endless", "--home", home, *ca),
+        ("install", tmp_path / "endless", "--home", home),
+    ):
+        assert trm("broker", "certificate", *command, "--json").json["error"]["code"] == "request-too-large"
     assert [file.name for file in (home / "broker-tls").iterdir()] == ["pending.pem"]
 
 

@@ -56,3 +56,22 @@ def test_of_two_items_with_one_id_both_are_told() -> None:
     """An item cannot hide behind another one of the same id."""
     told = lay_out_document("x.json", {"list": [{"id": "a", "name": "shown"}, {"id": "a", "name": "hidden"}]})
     assert {"shown", "hidden"} <= set(told.values())
+
+
+def test_two_lists_are_never_told_in_the_same_words() -> None:
+    """An item that holds a comma, a quote, or nothing is told from several items and from none."""
+    lists = (
+        ["a", "b"],
+        ["a, b"],
+        ['a", "b'],
+        ['"a"', "b"],
+        ["a", "", "b"],
+        [],
+        [""],
+        ["none"],
+        ["a", "b "],
+        ["a", " b"],
+    )
+    told = [lay_out_document("x", {"list": items})["x: list"] for items in lists]
+    assert told[0] == "a, b"
+    assert len(set(told)) == len(told)

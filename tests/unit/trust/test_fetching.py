@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Iterator
@@ -145,3 +146,13 @@ def test_a_folder_that_cannot_be_read_is_unreachable(office: TrustOffice) -> Non
     timestamp.unlink()
     timestamp.mkdir()
     assert rule(FolderSource(office.folder), office.root) == "unreachable"
+
+
+def test_a_pipe_in_a_shared_folder_holds_nobody_up(office: TrustOffice) -> None:
+    """A source that puts one in a file's place does not answer, and a node's look ends at once."""
+    place = office.folder / "metadata" / "timestamp.json"
+    place.unlink()
+    os.mkfifo(place)
+    with pytest.raises(TrustListInvalid) as caught:
+        TrustClient(FolderSource(office.folder), office.root).fetch()
+    assert caught.value.rule == "unreachable"

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import os
 import zipfile
 from datetime import datetime
 from pathlib import Path
 
 import pytest
 
-from broker.core.errors import CeremonyRefused, TrustListInvalid
+from broker.core.errors import CeremonyRefused, HomeInvalid, TrustListInvalid
 from broker.core.trust import Member
 from broker.testing.trust import TrustOffice
 from broker.trust import offline
@@ -43,6 +44,18 @@ def test_a_bundle_holds_what_nodes_read(tmp_path: Path, ee: Member, now: datetim
     assert files["metadata/1.root.json"] == office.root
     assert not [name for name in files if "staged" in name]
     assert len(files) == 7
+
+
+def test_a_pipe_is_no_bundle_and_no_part_of_one(tmp_path: Path, now: datetime) -> None:
+    """Nobody waits for a writer that never comes: neither who reads a bundle nor who makes one."""
+    os.mkfifo(tmp_path / "b.zip")
+    assert rule(tmp_path / "b.zip") == "unreachable"
+    office = TrustOffice.create(tmp_path / "trust", now=now)
+    office.publish(now=now)
+    os.mkfifo(office.folder / "metadata" / "9.EE.json")
+    with pytest.raises(HomeInvalid):
+        pack(office.folder, tmp_path / "out.zip")
+    assert not (tmp_path / "out.zip").exists()
 
 
 def test_a_link_that_leads_elsewhere_is_not_followed(tmp_path: Path, now: datetime) -> None:

@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Reading files that somebody else put there: of a folder on a stick, a shared directory, an answer by post.
+
+Under a wanted name may lie a pipe, which would keep the reader waiting for ever, or a file without an end.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["open_plain", "read_plain"]
+
+
+@contextmanager
+def open_plain(file: Path) -> Iterator[BinaryIO]:
+    """Give an ordinary file, opened for reading.
+
+    Raises:
+        OSError: it is not there, cannot be read, or is no ordinary file.
+    """
+    descriptor = os.open(
+        file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+    )  # a pipe without a writer opens
+    with os.fdopen(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "no ordinary file")
+        yield stream
+
+
+def read_plain(file: Path, most: int) -> bytes:
+    """Return what an ordinary file holds, but no more than one byte beyond so many.
+
+    Raises:
+        OSError: it is not there, cannot be read, or is no ordinary file.
+    """
+    with open_plain(file) as stream:
+        return stream.read(most + 1)

@@ -1,0 +1,40 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Facts about reading files that somebody else put there."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from broker.plain_files import open_plain, read_plain
+
+
+def test_an_ordinary_file_is_read_up_to_one_byte_too_many(tmp_path: Path) -> None:
+    """The caller sees that a file is too large, and no more of it is held."""
+    file = tmp_path / "file"
+    file.write_bytes(b"12345")
+    assert [read_plain(file, most) for most in (3, 4, 5, 9)] == [b"1234", b"12345", b"12345", b"12345"]
+
+
+def test_a_link_to_an_ordinary_file_is_one(tmp_path: Path) -> None:
+    """Where links may not lead is for whoever knows the folder to say."""
+    (tmp_path / "file").write_bytes(b"1")
+    (tmp_path / "link").symlink_to("file")
+    assert read_plain(tmp_path / "link", 1) == b"1"
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder", "device", "missing"])
+def test_nothing_else_is_opened_and_nobody_waits(tmp_path: Path, kind: str) -> None:
+    """A pipe that nobody writes to, a device without an end, a folder: an error at once."""
+    place = tmp_path / "place"
+    if kind == "pipe":
+        os.mkfifo(place)
+    elif kind == "folder":
+        place.mkdir()
+    elif kind == "device":
+        place.symlink_to("/dev/zero")
+    with pytest.raises(OSError), open_plain(place):  # noqa: PT011  any of its kinds: all callers take them alike
+        pass
