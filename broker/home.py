@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from broker.core.errors import DiskFull, HomeInvalid, TrustListInvalid
@@ -44,6 +45,7 @@ def member_of(
     now: datetime,
     authorities: Iterable[Authority],
     messages: Mapping[MessageType, tuple[SchemaVersion, ...]],
+    procedures: Mapping[str, tuple[SchemaVersion, ...]] = MappingProxyType({}),
     sign_days: int = _SIGN_DAYS,
 ) -> Member:
     """Return the entry that lists these keys from now on, in whole seconds as the trust list writes them."""
@@ -60,7 +62,13 @@ def member_of(
         )
         for key in keys
     )
-    return Member(country=country, keys=listed, authorities=tuple(authorities), messages=dict(messages))
+    return Member(
+        country=country,
+        keys=listed,
+        authorities=tuple(authorities),
+        messages=dict(messages),
+        procedures=dict(procedures),
+    )
 
 
 def create_home(
@@ -71,6 +79,7 @@ def create_home(
     now: datetime,
     authorities: Iterable[Authority],
     messages: Mapping[MessageType, tuple[SchemaVersion, ...]],
+    procedures: Mapping[str, tuple[SchemaVersion, ...]] = MappingProxyType({}),
     settings: Mapping[str, Any],
     kdf: KdfParameters | None = None,
 ) -> Member:
@@ -90,7 +99,7 @@ def create_home(
     if checked.file.exists():
         raise HomeInvalid("There is a node in this folder already.", where=str(checked.file))
     keys = generate_keys()
-    member = member_of(country, keys, now=now, authorities=authorities, messages=messages)
+    member = member_of(country, keys, now=now, authorities=authorities, messages=messages, procedures=procedures)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
         checked.trust_root_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -309,6 +309,21 @@ class Catalogue:
         names = sorted({table.procedure for table in self._bundle.tables.values()})
         return tuple(self.table(name) for name in names)
 
+    def known_tables(self, name: str) -> tuple[ProcedureTable, ...]:
+        """Return every known table of a procedure, newest version first; of one version the catalogue's own stands first."""
+        known = [table for tables in (self._bundle.tables, self._earlier) for table in tables.values()]
+        named = [table for table in known if table.procedure == name]
+        return tuple(sorted(named, key=lambda table: table.version.key, reverse=True))
+
+    def speaks(self) -> tuple[Mapping[MessageType, tuple[SchemaVersion, ...]], Mapping[str, tuple[SchemaVersion, ...]]]:
+        """Return the versions of message types and of procedures that a node of this catalogue takes, as a member lists them."""
+        messages = {kind: tuple(self.versions(kind)) for kind in self.types()}
+        names = {table.procedure for table in self.tables()}
+        versions = {name: {table.version for table in self.known_tables(name)} for name in names}
+        return messages, {
+            name: tuple(sorted(versions[name], key=lambda version: version.key)) for name in sorted(versions)
+        }
+
     def table_by_digest(self, digest: Digest) -> ProcedureTable | None:
         """Return the table whose canonical bytes have that digest."""
         return self._bundle.tables.get(digest) or self._earlier.get(digest)

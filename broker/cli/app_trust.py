@@ -46,7 +46,7 @@ def trust_commands() -> typer.Typer:
     """Return the group of commands."""
     app = typer.Typer(help=_ABOUT, no_args_is_help=True, rich_markup_mode=None)
     for command in (
-        officer_key, init, request, add_member, add_paper_member, update_member, suspend, resume, remove_member, revoke_key,
+        officer_key, init, request, versions, add_member, add_paper_member, update_member, suspend, resume, remove_member, revoke_key,
         rotate_root, stage, renew, discard, show, diff, sign, collect, publish, bundle, verify, join,
     ):  # fmt: skip
         app.command(command.__name__.replace("_", "-"))(command)
@@ -136,6 +136,23 @@ def request(
         out=out,
         as_json=as_json,
     )
+
+
+def versions(
+    home: Annotated[Path, typer.Option("--home", envvar="TRM_HOME", help="The node's home folder.")],
+    as_json: AsJson = False,
+) -> None:
+    """List in the home's member.json which message and procedure versions its node takes, after an upgrade or a new catalogue.
+
+    Other countries send only what is listed there, once this country's officers have signed it.
+
+    \b
+    Example:
+      trm trust versions --home ./ee
+    """
+    from broker.cli.ceremony.joining import versions as work
+
+    work(home, as_json=as_json)
 
 
 def add_member(

@@ -54,6 +54,7 @@ def init(
     if (home / FILE_NAME).exists():  # before anything is made or asked
         raise HomeInvalid("There is a node in this folder already.", where=str(home / FILE_NAME))
     clock, catalogue = SystemClock(), load_catalogue(None)
+    messages, procedures = catalogue.speaks()
     settings = _settings(home, offices, passphrase_file, spool, amqp_url)
     member = create_home(
         home,
@@ -61,7 +62,8 @@ def init(
         passphrase=_passphrase(passphrase_file),
         now=clock.now(),
         authorities=offices,
-        messages={kind: tuple(catalogue.versions(kind)) for kind in catalogue.types()},
+        messages=messages,
+        procedures=procedures,
         settings=settings,
     )
     if "spool_folder" in settings:

@@ -10,8 +10,7 @@
     └── NodeError        our own fault or our surroundings'; nothing is refused → retry, attention, HTTP 5xx
 
 Each leaf has a stable ``code`` (never renamed: peers and callers store it) and its docstring is the default message.
-A message never carries a value from a message's content: names would leak into logs (promise P5).
-Misuse by a programmer is RuntimeError, not one of these.
+A message never carries a value from a message's content (promise P5). Misuse by a programmer is RuntimeError.
 """
 
 from __future__ import annotations
@@ -22,20 +21,19 @@ from broker.core.families import Actor, BrokerError, Fate, NodeError, SenderErro
 
 __all__ = [
     "Actor", "AdapterFailed", "AlreadySettled", "AmbiguousMessage", "BadCursor", "BadRequest", "BadSignature",
-    "BasisNotAllowed", "BrokerError", "CatalogueInvalid", "CeremonyRefused", "ClockAhead", "ClockWrong",
-    "ContentShape", "DecryptFailed", "DiskFull", "EnvelopeHeader", "EnvelopeMembers", "ExerciseMismatch", "Expired",
-    "ExpiryTooFar", "Fate", "FieldLength", "Forbidden", "HeaderInvalid", "HeaderMismatch", "HomeInvalid", "IdReused",
-    "IdempotencyConflict", "Internal", "IssuerUnavailable", "KeyExpired", "KeyMissing", "KeyNotYetValid",
-    "KeyRevoked", "LeaseLost", "MethodNotAllowed", "NodeError", "NotAllowed", "NotArranged", "NotCanonical",
-    "NotForUs", "NotFound", "NotParticipant", "Overloaded", "OwnKeyMissing", "Padding", "ProcedureMismatch",
-    "PublishRefused", "PublishUnconfirmed",
-    "RecipientSuspended", "RecordFull", "RequestTooLarge", "SafeguardBlocked", "SafeguardHeld", "SchemaInvalid",
-    "SenderError", "SenderSuspended", "SettingsInvalid", "SignatureShape", "StoreCorrupt", "StoreNeedsMigration",
-    "StoreUnavailable", "TooLarge", "TooLargeToSend", "TransportUnavailable", "TrustListExpired", "TrustListInvalid",
-    "TrustListStale", "Unauthenticated", "UnknownAuthority", "UnknownKey", "UnknownRecipient", "UnknownRecipientKey",
-    "UnknownSchemaVersion", "UnknownSender", "UnknownType", "Unroutable", "UnsupportedEnvelopeVersion",
-    "UnsupportedMediaType", "UntrustedError", "VaultLocked", "VersionNotSupported", "WrongMemberKey", "by_code",
-    "every_error",
+    "BasisNotAllowed", "BrokerError", "CatalogueInvalid", "CeremonyRefused", "ClockAhead", "ClockWrong", "ContentShape",
+    "DecryptFailed", "DiskFull", "EnvelopeHeader", "EnvelopeMembers", "ExerciseMismatch", "Expired", "ExpiryTooFar",
+    "Fate", "FieldLength", "Forbidden", "HeaderInvalid", "HeaderMismatch", "HomeInvalid", "IdReused",
+    "IdempotencyConflict", "Internal", "IssuerUnavailable", "KeyExpired", "KeyMissing", "KeyNotYetValid", "KeyRevoked",
+    "LeaseLost", "MethodNotAllowed", "NodeError", "NotAllowed", "NotArranged", "NotCanonical", "NotForUs", "NotFound",
+    "NotParticipant", "Overloaded", "OwnKeyMissing", "Padding", "ProcedureMismatch", "PublishRefused",
+    "PublishUnconfirmed", "RecipientSuspended", "RecordFull", "RequestTooLarge", "SafeguardBlocked", "SafeguardHeld",
+    "SchemaInvalid", "SenderError", "SenderSuspended", "SettingsInvalid", "SignatureShape", "StoreCorrupt",
+    "StoreNeedsMigration", "StoreUnavailable", "TooLarge", "TooLargeToSend", "TransportUnavailable", "TrustListExpired",
+    "TrustListInvalid", "TrustListStale", "Unauthenticated", "UnknownAuthority", "UnknownKey", "UnknownRecipient",
+    "UnknownRecipientKey", "UnknownSchemaVersion", "UnknownSender", "UnknownType", "Unroutable",
+    "UnsupportedEnvelopeVersion", "UnsupportedMediaType", "UntrustedError", "VaultLocked", "VersionNotSupported",
+    "WrongMemberKey", "by_code", "every_error",
 ]  # fmt: skip
 
 # --- SenderError: what an author must change ------------------------------------------------------------------------

@@ -105,11 +105,12 @@ def _folder(folder: Path | None) -> Path:
 def _make(
     folder: Path, transport: Transport, urls: Mapping[str, str], filedrop: Mapping[str, tuple[str, ...]]
 ) -> Stage:
-    catalogue = load_catalogue(None)
+    messages, procedures = load_catalogue(None).speaks()
     federation = make_federation(
         folder,
         COUNTRIES,
-        messages={kind: tuple(catalogue.versions(kind)) for kind in catalogue.types()},
+        messages=messages,
+        procedures=procedures,
         now=SystemClock().now(),
         transport=transport,
         settings={country: {"amqp_url": url} for country, url in urls.items()},

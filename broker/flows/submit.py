@@ -46,7 +46,7 @@ from broker.core.messages import (
     ValidMessage,
 )
 from broker.core.participants import may_send, named_offices
-from broker.core.procedures import NOT_OPENED, Role, allowed
+from broker.core.procedures import NOT_OPENED, ProcedureTable, Role, allowed
 from broker.core.record import Folded, RecordEntry, may_submit
 from broker.core.safeguards import Cleared, decide, refusal
 from broker.core.sides import sides_of
@@ -179,7 +179,7 @@ class Submit:
         return row
 
     def _new_procedure(self, submission: Submission) -> ProcedureRow:
-        table = self._catalogue.table(submission.type.procedure)
+        table = self._opening_table(submission)
         ref = ProcedureRef(
             id=self._ids.procedure_id(), name=table.procedure, version=table.version, digest=table.digest
         )
@@ -193,6 +193,22 @@ class Submit:
             exercise=submission.exercise,
             opened=self._clock.now(),
             state=NOT_OPENED,
+        )
+
+    def _opening_table(self, submission: Submission) -> ProcedureTable:
+        """Return the newest table that the recipient lists too: it governs the procedure on both sides for life."""
+        name = submission.type.procedure
+        own, member = self._catalogue.table(name), self._trust.current().members.get(submission.recipient.country)
+        if member is None or not member.procedures:  # who is no member is refused next; a list of nothing says nothing
+            return own
+        listed = member.procedures.get(name, ())
+        for table in self._catalogue.known_tables(name):
+            if table.version in listed:
+                return table
+        raise VersionNotSupported(
+            f"The addressed country does not list version {own.version} of the procedure {name}: it cannot be opened there "
+            "until that country's officers have signed a member document with it (trm trust versions).",
+            where="/type",
         )
 
     def _recipient(self, submission: Submission) -> Member:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
@@ -63,6 +64,7 @@ def make_federation(
     countries: Sequence[str] = ("EE", "FI", "SE"),
     *,
     messages: Mapping[MessageType, tuple[SchemaVersion, ...]],
+    procedures: Mapping[str, tuple[SchemaVersion, ...]] = MappingProxyType({}),
     now: datetime,
     transport: Literal["spool", "rabbitmq"] = "spool",
     settings: Mapping[str, Mapping[str, Any]] | None = None,
@@ -75,6 +77,7 @@ def make_federation(
         folder: where the homes go, each under its country's name.
         countries: the members; those that `OFFICES` does not know get one office, ``child-protection``.
         messages: the versions of each message type that every member takes, as the catalogue lists them.
+        procedures: likewise those of the procedures; empty says nothing about them.
         now: the keys are valid from an hour before; the trust list's signatures hold from today, whatever it is.
         transport: for ``rabbitmq`` the settings of each country give ``amqp_url``.
         settings: further settings by country.
@@ -93,7 +96,7 @@ def make_federation(
         stated = _stated(folder, home, transport, tuple((filedrop or {}).get(country, ())))
         member = create_home(
             home, country,
-            passphrase=passphrase, now=now - _BACK, authorities=offices, messages=messages,
+            passphrase=passphrase, now=now - _BACK, authorities=offices, messages=messages, procedures=procedures,
             settings={**stated, **(settings or {}).get(country, {})}, kdf=kdf,
         )  # fmt: skip
         write_durably(home / DEV_PASSPHRASE_FILE, passphrase)

@@ -202,10 +202,15 @@ class World:
         """Make the countries; stores are SQLite files in the folder unless migrated ones are given."""
         clock, network, catalogue = HandClock(), Network(), _catalogue()
         keys = {CountryCode(name): _keys(name) for name in names}
-        versions = {kind: catalogue.versions(kind) for kind in catalogue.types()}
+        messages, procedures = catalogue.speaks()
         members = {
             name: member_of(
-                name, own, now=clock.now() - timedelta(hours=1), authorities=OFFICES[name], messages=versions
+                name,
+                own,
+                now=clock.now() - timedelta(hours=1),
+                authorities=OFFICES[name],
+                messages=messages,
+                procedures=procedures,
             )
             for name, own in keys.items()
         }

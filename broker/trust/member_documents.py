@@ -36,6 +36,7 @@ _COMPETENCE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}", re.ASCII)
 _ZONE = re.compile(r"[A-Za-z]+(?:[/_+-][A-Za-z0-9]+){0,4}", re.ASCII)
 _CLOCK = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00", re.ASCII)
 _PROCEDURE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
+_MAX_TYPES = 4096  # of messages: a catalogue of today has more than two hundred
 _MAX_NAME = 200  # characters
 _MAX_CONTACT = 500  # characters
 
@@ -68,7 +69,7 @@ def parse_member(country: CountryCode, data: Any) -> Member:
         country=stated,
         keys=fields.take("keys", lambda value: each(value, _key)),
         authorities=fields.take("authorities", lambda value: each(value, _authority)),
-        messages=fields.take("messages", lambda value: mapping(value, MessageType, _versions)),
+        messages=fields.take("messages", lambda value: mapping(value, MessageType, _versions, most=_MAX_TYPES)),
         procedures=fields.take("procedures", lambda value: mapping(value, _procedure, _versions)),
     )
     fields.finish()

@@ -85,13 +85,13 @@ def each(value: Any, parse: Callable[[Any], T]) -> tuple[T, ...]:
     return tuple(placed(f"/{index}", parse, item) for index, item in enumerate(value))
 
 
-def mapping(value: Any, name: Callable[[str], K], parse: Callable[[Any], T]) -> dict[K, T]:
+def mapping(value: Any, name: Callable[[str], K], parse: Callable[[Any], T], *, most: int = MAX_ITEMS) -> dict[K, T]:
     """Return an object's parsed members under their parsed names.
 
     Raises:
         ValueError, TrustListInvalid: it is no object of at most so many members, or one does not have its form.
     """
-    if not isinstance(value, Mapping) or len(value) > MAX_ITEMS:
+    if not isinstance(value, Mapping) or len(value) > most:
         raise ValueError("not an object of at most so many members")
     names = {text: placed("", name, text) for text in value}
     return {parsed: placed(f"/{parsed}", parse, value[text]) for text, parsed in names.items()}

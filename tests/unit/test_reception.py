@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 
+from broker.catalogue import Catalogue
 from broker.core import capacity
 from broker.core.arrangements import Arrangement, ArrangementRegister
 from broker.core.ids import ArrangementId, AuthorityId, CaseRef, CountryCode, Digest, MessageType, SchemaVersion
-from broker.core.messages import Party
+from broker.core.messages import Party, ProcedureRef
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.trust import Authority
 from broker.rows import Accepted, MessageFilter
-from broker.schema_files import read_schema_file
+from broker.schema_files import read_schema_file, read_schema_files
 from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World
 
@@ -306,6 +307,25 @@ async def test_a_newer_schema_version_waits(world: World, asking: Hostile) -> No
     """A version that the catalogue does not have yet is parked, not refused: the catalogue may come."""
     assert await asking.send(asking.message("request.json", version=SchemaVersion("9.0"))) == "unknown-schema-version"
     assert (await world["FI"].counts())["parked"] == 1
+
+
+async def test_a_newer_procedure_table_waits_for_its_catalogue(world: World, asking: Hostile) -> None:
+    """Opened by a table that this node does not have, a procedure is parked, and taken once the catalogue is there."""
+    fi, name = world["FI"], "family-tracing"
+    raw = json.dumps(json.loads(read_schema_file(f"procedures/{name}.json")) | {"version": "9.0"}).encode()
+    newer = Catalogue.from_files(read_schema_files(), {"procedures/newer.json": raw})
+    table = newer.known_tables(name)[0]
+    ref = ProcedureRef(id=world["EE"].ids.procedure_id(), name=name, version=table.version, digest=table.digest)
+    entry = asking.message("request.json", procedure=ref)
+    assert await asking.send(entry) == "unknown-schema-version"
+    assert ((await fi.counts())["parked"], await _about(fi, entry)) == (1, ())
+
+    reception = fi.engine.receive._reception
+    reception._catalogue = reception._ledger._catalogue = newer  # a node takes a newer one when it starts
+    world.clock.advance(61)
+    await fi.offer_parked()
+    assert fi.outcomes == ["recorded"]
+    assert (await fi.counts())["parked"] == 0
 
 
 @pytest.mark.parametrize("exercise", [False, True], ids=["exercise in real", "real in exercise"])

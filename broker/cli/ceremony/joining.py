@@ -6,24 +6,27 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from broker.cli import output
 from broker.cli.ceremony.comparing import compare
 from broker.cli.ceremony.officers import opened, signers_of, words_of
 from broker.cli.input import MAX_BYTES, read_bytes
-from broker.core.errors import HomeInvalid
+from broker.core.errors import HomeInvalid, StoreCorrupt, StoreNeedsMigration, StoreUnavailable
 from broker.durable import write_durably
-from broker.home import MEMBER_FILE
+from broker.home import MEMBER_FILE, read_own_member, write_own_member
+from broker.schema_files import load_catalogue
 from broker.settings import Settings
 from broker.system import SystemClock
 from broker.trust import layout
 from broker.trust.client import TrustClient
 from broker.trust.fetching import source_of
 from broker.trust.joining import prepare_joining, write_joining
+from broker.trust.opening import open_catalogue
 from broker.trust.words import fingerprint_words
 
-__all__ = ["join", "request"]
+__all__ = ["join", "request", "versions"]
 
 
 def request(
@@ -65,6 +68,42 @@ def request(
         console.print("Send it to the federation's officers and read them the words over the telephone.")
 
     output.answer({"country": us, "file": str(out), "words": words}, as_json=as_json, people=people)
+
+
+def versions(home: Path, *, as_json: bool) -> None:
+    """Write into the home's public document which message and procedure versions its node takes.
+
+    Raises:
+        HomeInvalid: the document cannot be read or written.
+        CatalogueInvalid, TrustListInvalid: the node's catalogue cannot be used.
+    """
+    settings = Settings.load(home)
+    try:
+        catalogue, _ = open_catalogue(settings)
+    except (StoreNeedsMigration, StoreUnavailable, StoreCorrupt):  # no node has started here yet
+        catalogue = load_catalogue(settings.catalogue_folder)
+    messages, procedures = catalogue.speaks()
+    before = read_own_member(settings.home, settings.country)
+    after = replace(before, messages=messages, procedures=procedures)
+    file, us = settings.home / MEMBER_FILE, settings.country
+    if after != before:
+        write_own_member(settings.home, after)
+
+    def people() -> None:
+        say = output.console().print
+        if after == before:
+            say(f"{file} lists what this node takes.")
+            return
+        say(f"{file} lists {len(messages)} message types and {len(procedures)} procedures that this node takes.")
+        say(f"Next: trm trust update-member FOLDER {us} --member {file}; {us}'s officers sign.")
+
+    document = {
+        "file": str(file),
+        "changed": after != before,
+        "messages": {str(kind): [str(item) for item in listed] for kind, listed in messages.items()},
+        "procedures": {name: [str(item) for item in listed] for name, listed in procedures.items()},
+    }
+    output.answer(document, as_json=as_json, people=people)
 
 
 def join(home: Path, *, root: Path, source: str, words: str | None, as_json: bool) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from broker.catalogue import Catalogue
 from broker.core import capacity
 from broker.core.arrangements import Arrangement, ArrangementRegister
 from broker.core.errors import (
@@ -27,12 +28,14 @@ from broker.core.errors import (
     SafeguardHeld,
     SenderError,
     TooLargeToSend,
+    VersionNotSupported,
 )
-from broker.core.ids import ArrangementId, AuthorityId, CountryCode
+from broker.core.ids import ArrangementId, AuthorityId, CountryCode, SchemaVersion
 from broker.core.messages import Party
 from broker.core.trust import Member, MemberStatus
-from broker.schema_files import read_schema_file
+from broker.schema_files import read_schema_file, read_schema_files
 from broker.testing.world import Country, World
+from broker.wiring import wire_desk
 
 
 def _request() -> dict[str, Any]:
@@ -250,3 +253,54 @@ async def test_a_full_record_takes_only_what_must_get_through(world: World, monk
     withdrawal = json.loads(read_schema_file("examples/family-tracing/withdrawal-no-reason.json"))
     sent = await world["EE"].submit({**withdrawal, "procedure": request.procedure})
     assert sent.procedure == request.procedure
+
+
+# --- which table opens a procedure -----------------------------------------------------------------------------------
+
+
+def _listing(world: World, *versions: str, country: str = "FI") -> None:
+    """Let a country list these versions of family tracing, and one of something else."""
+    listed = {"family-tracing": tuple(map(SchemaVersion, versions))} if versions else {}
+    world.set_trust(
+        lambda member: (
+            replace(member, procedures={**listed, "notice": (SchemaVersion("1.0"),)})
+            if member.country == "FI"
+            else member
+        )
+    )
+
+
+async def test_a_procedure_that_the_recipient_does_not_list_is_not_opened(world: World) -> None:
+    """The refusal says who must act, and nothing is stored; what is open already goes on by its own table."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    await world.settle()
+    for versions in ((), ("2.0",)):
+        _listing(world, *versions)
+        await ee.trust.refresh()
+        with pytest.raises(VersionNotSupported, match="officers have signed a member document"):
+            await ee.submit("request.json")
+    procedures = await ee.store.read(lambda reader: reader.procedures(None, cursor=None, limit=9))
+    assert [row.ref.id for row in procedures.items] == [request.procedure]
+    _listing(world, "2.0", country="EE")
+    await world["FI"].trust.refresh()
+    await world["FI"].submit("acknowledgement.json", procedure=request.procedure)
+    await world.settle()
+    assert (await ee.view(request.procedure)).state == "ACKNOWLEDGED"
+
+
+async def test_the_newest_table_that_the_recipient_lists_opens_it(world: World) -> None:
+    """A country that upgraded first still opens by the table that the other one has."""
+    ee = world["EE"]
+    raw = json.dumps(json.loads(read_schema_file("procedures/family-tracing.json")) | {"version": "0.9"}).encode()
+    both = Catalogue.from_files(read_schema_files(), {"procedures/before.json": raw})
+    desk = wire_desk(
+        ee.us, store=ee.store, catalogue=both, trust=ee.trust, clock=world.clock, ids=ee.ids, wake=lambda: None
+    )
+    for versions, chosen in ((("0.9",), "0.9"), (("0.9", "1.0"), "1.0"), (("0.8", "0.9"), "0.9")):
+        _listing(world, *versions)
+        await ee.trust.refresh()
+        made = await desk.submit(ee.submission("request.json"))
+        row = await ee.store.read(lambda reader, made=made: reader.procedure(made.procedure, None))
+        assert row is not None
+        assert row.ref.version == chosen

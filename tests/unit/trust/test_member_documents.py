@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.core.errors import TrustListInvalid
-from broker.core.ids import CountryCode, SchemaVersion
+from broker.core.ids import CountryCode, MessageType, SchemaVersion
 from broker.core.trust import Member, RevocationReason
 from broker.trust.member_documents import encode_member, parse_member, read_member, write_member
 
@@ -119,3 +119,15 @@ def test_any_json_is_a_member_or_refused(value: Any) -> None:
     """No other exception comes out."""
     with pytest.raises(TrustListInvalid):
         read_member(json.dumps(value).encode("utf-8"), EE, where="here")
+
+
+def test_a_large_catalogue_fits_and_an_endless_one_does_not(ee: Member) -> None:
+    """A member lists every message type of a catalogue that grows for years; no document is read without a limit."""
+    versions = (SchemaVersion("1.0"),)
+
+    def listing(number: int) -> Member:
+        return replace(ee, messages={MessageType(f"family-tracing.act-{n}"): versions for n in range(number)})
+
+    assert len(read_member(write_member(listing(4096)), ee.country, where="x").messages) == 4096
+    with pytest.raises(TrustListInvalid):
+        read_member(write_member(listing(4097)), ee.country, where="x")
