@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from broker.core.errors import SafeguardBlocked, SafeguardHeld
 from broker.core.foregoing import foregoing, is_correction
 from broker.core.ids import CountryCode, MessageType
+from broker.core.impersonal import IMPERSONAL_RULES
 from broker.core.messages import Body, ClearedMessage, ValidMessage
 from broker.core.movement import MOVEMENT_RULES
 from broker.core.national import national
@@ -247,6 +248,9 @@ _RULES: Mapping[str, Mapping[str, Rule]] = {
     "referral.closure": _ANSWER,
     "relationship.request": _URGENT,
     "relationship.reply": _ANSWER,
+    "implementation.request": _REQUEST,
+    "implementation.report": _ANSWER,
+    "implementation.closure": _ANSWER,
     "monitoring.report": _ANSWER,
     "monitoring.incident": _ANSWER,
     "monitoring.breakdown": _ANSWER,
@@ -265,6 +269,7 @@ _RULES: Mapping[str, Mapping[str, Rule]] = {
     "transfer.delay": _FORM,
     "transfer.arrival": _ANSWER,
     "transfer.not-arrived": _FORM,
+    **IMPERSONAL_RULES,
     "*.acknowledgement": _FORM,
     f"*.{ALARM_CLOSED}": _FORM,
     "*.clarification": _FORM,

@@ -397,7 +397,7 @@ BROKEN = {
     "a file without end": (lambda files: files.update({LINE: b" " * 2_000_000}), LINE),
     "a reference leads nowhere": (lambda files: files.pop("codes/withdrawal-reason.json"), "parts/acts/withdrawal/1.0.json"),
     "no header schema": (lambda files: files.pop("messages/header/1.0.json"), "messages/header/1.0.json"),
-    "no legal bases": (lambda files: files.pop("codes/legal-basis.json"), "parts/legal-basis.json"),
+    "no legal bases": (lambda files: files.pop("codes/legal-basis.json"), "messages/federation/arrangement/1.0.json"),
     "outside the dialect": (_edit(LINE, pattern="^\\d+$"), LINE),
     "an identifier of another file": (_edit(LINE, **{"$id": "https://trm.invalid/parts/other.json"}), LINE),
     "a type in another's place": (_edit(RESULT, **{"x-trm-type": "family-tracing.request"}), RESULT),

@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What holds or blocks a message that names nobody: each gap, by its rule."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, SchemaVersion
+from broker.core.messages import Header, Party, ValidMessage
+from broker.core.reasons import Level
+from broker.core.safeguards import Cleared, decide
+
+EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples"
+Change = Callable[[Any], object]
+
+
+def _reasons(example: str, change: Change, country: str = "SE") -> list[tuple[str, str, Level]]:
+    data = json.loads((EXAMPLES / f"{example}.json").read_text(encoding="utf-8"))
+    body = copy.deepcopy(data["body"])
+    change(body)
+    header = Header(
+        id=MessageId("01890000-0000-7000-8000-000000000001"),
+        type=MessageType(data["type"]),
+        version=SchemaVersion("1.0"),
+        sender=Party(country=CountryCode("PL"), authority=AuthorityId("national-centre")),
+        recipient=Party(country=CountryCode(country), authority=AuthorityId("gender-equality-agency")),
+        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
+        exercise=False,
+        nonce="AAAAAAAAAAAAAAAAAAAAAA",
+    )
+    decision = decide(ValidMessage(header=header, body=body))
+    return [] if isinstance(decision, Cleared) else [(item.rule, item.where, item.level) for item in decision.reasons]
+
+
+def _as_it_is(body: Any) -> None:
+    pass
+
+
+HOUSE, TOGETHER, APART, YEAR = (
+    "surge/registration-children-of-one-house",
+    "surge/allocation-siblings-together",
+    "surge/allocation-siblings-separated",
+    "federation/statistics-year-2025",
+)
+BLOCK, HOLD = Level.BLOCK, Level.HOLD
+CASES: dict[str, tuple[str, Change, list[tuple[str, str, Level]]]] = {
+    "a group whose origin is known and elsewhere": (HOUSE, _as_it_is, []),
+    "nobody recorded what the group fled from": (
+        HOUSE,
+        lambda body: body.update(origin_states={"unknown": True}),
+        [("R-01", "/origin_states", HOLD)],
+    ),
+    "a withheld origin could be the addressee": (
+        HOUSE,
+        lambda body: body.update(origin_states={"withheld": "DANGER"}),
+        [("R-01", "/origin_states", HOLD)],
+    ),
+    "a group that fled from nowhere": (
+        HOUSE,
+        lambda body: body.update(origin_states={"not_applicable": True}),
+        [],
+    ),
+    "sending the list would endanger": (
+        HOUSE,
+        lambda body: body["danger_assessment"].update(would_endanger="YES"),
+        [("R-02", "/danger_assessment/would_endanger", BLOCK)],
+    ),
+    "nobody knows whether it endangers": (
+        TOGETHER,
+        lambda body: body["danger_assessment"].update(would_endanger="UNKNOWN"),
+        [("R-02", "/danger_assessment/would_endanger", BLOCK)],
+    ),
+    "surge mode goes on and on": (
+        HOUSE,
+        lambda body: body["declaration"].update(renewals=3),
+        [("R-39", "/declaration/renewals", HOLD)],
+    ),
+    "siblings stay together, with a confirmed carer": (TOGETHER, _as_it_is, []),
+    "a place together with an unchecked adult": (
+        TOGETHER,
+        lambda body: body["children"][1]["with_adult"]["value"].update(checked="UNKNOWN"),
+        [("R-25", "/children/1/with_adult/value/checked", HOLD)],
+    ),
+    "siblings at two places, with reasons": (APART, _as_it_is, [("R-35", "/separated", HOLD)]),
+    "siblings at two places, without reasons": (
+        APART,
+        lambda body: body["separated"].clear(),
+        [("R-35", "/separated", BLOCK)],
+    ),
+    "only one of two siblings has a place": (
+        TOGETHER,
+        lambda body: body["children"][0].update(outcome="NO_PLACE", ground="CAPACITY_NOT_AVAILABLE"),
+        [("R-35", "/separated", BLOCK)],
+    ),
+    "two hidden numbers beside a total": (YEAR, _as_it_is, []),
+    "one hidden number beside a total": (
+        YEAR,
+        lambda body: body["tables"][1]["rows"][2].update(number={"count": 9}),
+        [("R-41", "/tables/1/rows", BLOCK)],
+    ),
+    "one hidden number beside a hidden total": (
+        YEAR,
+        lambda body: (
+            body["tables"][1]["rows"][2].update(number={"count": 9}),
+            body["tables"][1].update(total={"suppressed": "SMALL"}),
+        ),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_each_gap_is_held_or_blocked_by_its_rule(case: str) -> None:
+    """The rule, its place and its level are as expected, and nothing else is said."""
+    example, change, expected = CASES[case]
+
+    assert _reasons(example, change) == expected
+
+
+def test_nothing_goes_to_the_country_that_a_group_fled_from() -> None:
+    """R-01 for a group has no release."""
+    assert _reasons(HOUSE, _as_it_is, country="UA") == [("R-01", "/origin_states", BLOCK)]
+
+
+def test_one_hidden_number_of_each_breakdown_is_counted_by_itself() -> None:
+    """A single hidden number by sex is not covered by another one by form in the same table."""
+
+    def merge(body: Any) -> None:
+        body["tables"][0]["rows"][0]["number"] = {"suppressed": "SMALL"}
+        body["tables"][0]["rows"].extend(body["tables"][1]["rows"])
+
+    assert ("R-41", "/tables/0/rows", BLOCK) in _reasons(YEAR, merge)
