@@ -19,6 +19,7 @@ from broker.core.sides import Side, Sides
 
 __all__ = ["national"]
 
+_AMONG_MEMBERS = "NONE_FEDERATION"  # no law: any office may ask or tell another one what names nobody
 _EXEMPTION_NEEDED = "CONSENT_NOT_REQUIRED"
 _RELATIVES = "placement.relative_categories"
 _SECOND = "placement.second_decision"
@@ -69,6 +70,8 @@ def _competent(header: Header, sides: Sides) -> Iterator[Reason]:
     An office whose competences nobody has listed is believed to have them, unless another one of its country is listed.
     """
     basis = header.legal_basis.code if header.legal_basis else ""
+    if basis == _AMONG_MEMBERS:
+        return
     for side, use, words in ((sides.here, "SEND", "may send"), (sides.there, "RECEIVE", "is asked")):
         office, right = side.listed, tuple(side.competent(basis, use))
         if office is None or office in right:

@@ -100,6 +100,14 @@ def test_an_office_is_asked_on_a_basis_that_it_is_competent_for(
     assert _found(message, _sides(ours=ours, theirs=theirs, more=more)) == []
 
 
+def test_what_members_tell_each_other_needs_no_competence() -> None:
+    """R-31 is about legal bases: a bulletin or a question without names rests on none, whatever the offices are listed for."""
+    sides = _sides(ours=("B2B_82:SEND",), theirs=("B2B_82:RECEIVE",), opening=True)
+
+    assert _found(_message("federation.trend", {}, basis="NONE_FEDERATION"), sides) == []
+    assert _found(_message("federation.statistics", {}, basis="ATD_19A"), sides) == ["block office-not-competent"] * 2
+
+
 RELATIVES = {"placement__relative_categories": ("KINSHIP_CARE",)}
 
 

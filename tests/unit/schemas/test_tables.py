@@ -24,6 +24,22 @@ def test_each_act_has_a_message_type_and_the_reverse(catalogue):
         assert acts == {*table.acts, ALARM_CLOSED}
 
 
+def test_a_stated_day_is_a_member_that_an_example_shows(catalogue, examples):
+    """Each deadline that runs from a day in a body points at a member of that act, known in at least one example."""
+    for table in catalogue.tables():
+        for item in table.deadlines:
+            if item.stated_at is not None:
+                kind = f"{table.procedure}.{item.act}"
+                bodies = [data["body"] for data in examples.values() if data["type"] == kind]
+                assert any(_stated(body, item.stated_at) for body in bodies), (kind, item.id)
+
+
+def _stated(body, pointer):
+    for name in pointer.split("/")[1:]:
+        body = body.get(name, {})
+    return isinstance(body, str) or "value" in body
+
+
 def test_the_digest_is_that_of_the_canonical_bytes(catalogue):
     """The table is found by the SHA-256 of its canonical JSON, and by no other."""
     raw = (SCHEMAS / "procedures" / "family-tracing.json").read_bytes()
