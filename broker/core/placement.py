@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Safeguards for placing a child in the care of another country: the request, the consent and the order (CASEWORK 4.5).
+"""Safeguards for placing a child in another country: who is assessed as a carer, the request, the consent and the order.
 
-That there is a consent in effect, for exactly this request and still valid, is the clearance of the order (R-07; see
-`clearance`); which exemptions a legal basis knows is held by the catalogue (R-32). Unknown is never read as safe.
+CASEWORK 4.5. That there is a consent in effect, for exactly this request and still valid, is the clearance of the order
+(R-07; see `clearance`); which exemptions a legal basis knows is held by the catalogue (R-32). Unknown is never read as safe.
 """
 
 from __future__ import annotations
@@ -90,7 +90,19 @@ def _remedy(body: Body, _: CountryCode) -> Iterator[Reason]:
         yield hold("R-28", "remedy-not-known", "/remedy", "It is not known whether a legal remedy is open.")
 
 
+def _involvement(body: Body, _: CountryCode) -> Iterator[Reason]:
+    """R-04 as corrected by CASEWORK C-15; S004:1238. Nobody is called safe whose part in it nobody has looked at."""
+    for position, person in enumerate(body["persons"]):
+        safe = person["safety"].get("value", {}).get("outcome") == "SAFE"
+        if safe and person["involvement"].get("value", {}).get("outcome") != "NO_SIGN":
+            where = f"/persons/{position}/involvement"
+            yield hold(
+                "R-04", "involvement-not-excluded", where, "Called safe without a look at a part in the exploitation."
+            )
+
+
 PLACEMENT_RULES: Mapping[str, Mapping[str, Rule]] = {
+    "carer-assessment.report": {"R-04": _involvement},
     "placement.request": {
         "R-04": _carers,
         "R-05": _heard,

@@ -205,6 +205,9 @@ _RULES: Mapping[str, Mapping[str, Rule]] = {
     "best-interests.conference": _ANSWER,
     "child-information.request": _URGENT,
     "child-information.reply": _ANSWER,
+    "carer-assessment.request": _REQUEST,
+    "carer-assessment.report": {**_ANSWER, **PLACEMENT_RULES["carer-assessment.report"]},
+    "carer-assessment.lapse": _FORM,  # what nobody is to be placed on any more must always get out
     "consultation.question": _FORM,
     "consultation.answer": _FORM,
     "correction.rectify": _FORM,

@@ -28,9 +28,9 @@ def test_every_code_is_called_something_in_every_language(catalogue, language):
 
 
 FAMILIES = (  # named in every language, with all the parts and shared acts that they use
-    "best-interests", "child-information", "consultation", "contact", "correction", "danger-notice", "family-tracing",
-    "federation", "guardian", "identity", "implementation", "monitoring", "notice", "placement", "recognition",
-    "referral", "relationship", "surge", "transfer",
+    "best-interests", "carer-assessment", "child-information", "consultation", "contact", "correction", "danger-notice",
+    "family-tracing", "federation", "guardian", "identity", "implementation", "monitoring", "notice", "placement",
+    "recognition", "referral", "relationship", "surge", "transfer",
 )  # fmt: skip
 
 
