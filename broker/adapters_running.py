@@ -13,6 +13,7 @@ from broker.adapter_api import Adapter, AdapterContext, AdapterEvent, discover
 from broker.core.delivery import AttentionCode
 from broker.core.errors import AdapterFailed, BrokerError, Forbidden, SettingsInvalid
 from broker.core.ids import AuthorityId
+from broker.core.roles import AuditRole
 from broker.logs import Event, Log
 from broker.metrics import Metrics
 from broker.ports import Transaction
@@ -152,7 +153,11 @@ class Adapters:
     def _submit_for(self, place: AdapterPlace) -> Callable[[Mapping[str, Any], str], Awaitable[Accepted]]:
         async def submit(data: Mapping[str, Any], idempotency_key: str) -> Accepted:
             submission = self._desk.catalogue.parse_submission(
-                data, actor=f"adapter:{place.name}", route=place.name, idempotency_key=idempotency_key
+                data,
+                actor=f"adapter:{place.name}",
+                role=AuditRole.ADAPTER,
+                route=place.name,
+                idempotency_key=idempotency_key,
             )
             if submission.sender_authority not in place.authorities:
                 raise Forbidden("This adapter does not serve that office.", where="/sender/authority")

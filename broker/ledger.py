@@ -13,7 +13,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.catalogue import Catalogue
-from broker.core.delivery import AttentionCode, AuditAction
+from broker.core.audit import AuditAction
+from broker.core.delivery import AttentionCode
 from broker.core.errors import CatalogueInvalid
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.messages import InboxEntry
@@ -134,7 +135,17 @@ class Ledger:
             at=now,
         )
         tx.add_receipt(receipt, issued=True)
-        tx.audit(AuditRow(at=now, actor="node", action=AuditAction.HANDED_OVER, subject=entry.id))
+        tx.audit(
+            AuditRow(
+                at=now,
+                actor="node",
+                action=AuditAction.HANDED_OVER,
+                subject=entry.id,
+                authority=entry.header.recipient.authority,
+                procedure=entry.procedure,
+                peer=entry.sender,
+            )
+        )
 
     def call(
         self,
@@ -162,7 +173,18 @@ class Ledger:
             detail=detail or code.meaning,
         )
         if tx.raise_attention(attention):
-            tx.audit(AuditRow(at=now, actor="node", action=AuditAction.ATTENTION_RAISED, subject=subject, detail=code))
+            tx.audit(
+                AuditRow(
+                    at=now,
+                    actor="node",
+                    action=AuditAction.ATTENTION_RAISED,
+                    subject=subject,
+                    detail=code,
+                    authority=attention.authority,
+                    procedure=row.ref.id if row else None,
+                    peer=peer,
+                )
+            )
 
     def _keep(self, tx: Transaction, book: Book, now: datetime) -> tuple[Book, Folded]:
         """Fold, store the copies, and call people where the record says that they are needed."""

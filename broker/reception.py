@@ -11,9 +11,10 @@ from datetime import datetime, timedelta
 
 from broker.catalogue import Catalogue
 from broker.core.arrangements import check_message
+from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.content import decode_header
-from broker.core.delivery import RESENDS_BY_ITSELF, STALE_LIST_HOURS, AttentionCode, AuditAction
+from broker.core.delivery import RESENDS_BY_ITSELF, STALE_LIST_HOURS, AttentionCode
 from broker.core.errors import (
     BrokerError,
     ExerciseMismatch,
@@ -35,6 +36,7 @@ from broker.core.participants import may_send
 from broker.core.procedures import NOT_OPENED, ProcedureTable
 from broker.core.receipts import MAX_HEADS, SEALED_ANEW_CODES, Receipt, ReceiptKind, from_body
 from broker.core.record import Mark, RecordEntry
+from broker.core.roles import AuditRole
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Transaction, TrustSource
@@ -121,7 +123,7 @@ class Reception:
             tx.add_inbox(entry, next_at=None, handed_over=now)
             self._ledger.hand_over(tx, entry, now=now)
         self._participation.keep(tx, book, folded, now=now)
-        self._remember(tx, verified, raw_sha256, AuditAction.RECEIVED, header.type)
+        self._remember(tx, verified, raw_sha256, AuditAction.RECEIVED, header.type, header)
         return "recorded"
 
     def refuse(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, error: SenderError) -> str:
@@ -354,15 +356,44 @@ class Reception:
         if row is None or row.resends >= RESENDS_BY_ITSELF:
             return
         if tx.reopen_outbox(receipt.message, now=now, reseal=True, count_resend=True):
-            detail = receipt.code or ""
-            tx.audit(AuditRow(at=now, actor="node", action=AuditAction.RESENT, subject=receipt.message, detail=detail))
+            tx.audit(
+                AuditRow(
+                    at=now,
+                    actor="node",
+                    action=AuditAction.RESENT,
+                    subject=receipt.message,
+                    authority=row.entry.header.sender.authority,
+                    procedure=row.entry.procedure,
+                    peer=receipt.issuer,
+                    reason=receipt.code or "",
+                )
+            )
 
     def _remember(
-        self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, action: AuditAction, detail: str
+        self,
+        tx: Transaction,
+        verified: VerifiedMessage,
+        raw_sha256: Digest,
+        action: AuditAction,
+        detail: str,
+        header: Header | None = None,
     ) -> None:
         now = self._clock.now()
         tx.save_seen(SeenRaw(sha256=raw_sha256, sender=verified.sender, message=verified.profile.id, answered=now))
-        tx.audit(AuditRow(at=now, actor=verified.sender, action=action, subject=verified.profile.id, detail=detail))
+        tx.audit(
+            AuditRow(
+                at=now,
+                actor=verified.sender,
+                role=AuditRole.PEER,
+                authority=header.recipient.authority if header else None,
+                action=action,
+                subject=verified.profile.id,
+                detail=detail,
+                procedure=header.procedure.id if header and header.procedure else None,
+                peer=verified.sender,
+                reason=header.legal_basis.code if header and header.legal_basis else "",
+            )
+        )
 
 
 def _record_entry(header: Header, digest: Digest, *, code: str | None) -> RecordEntry:

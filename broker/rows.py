@@ -13,9 +13,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from broker.core.audit import AuditRow
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, ProcedureId
 from broker.core.messages import Header, InboxEntry, OutboxEntry, ProcedureRef, SealedEnvelope
 from broker.core.reasons import Reason
+from broker.core.roles import AuditRole
 
 __all__ = [
     "ARRIVED",
@@ -36,6 +38,7 @@ __all__ = [
     "ProcedureRow",
     "SeenRaw",
     "TrustRow",
+    "about",
     "arrival",
 ]
 
@@ -181,17 +184,6 @@ def arrival(message: MessageId, *, sender: CountryCode, authority: AuthorityId, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuditRow:
-    """Who did what, when, to which thing; written in the business transaction."""
-
-    at: datetime
-    actor: str
-    action: str  # closed list in core/delivery
-    subject: str
-    detail: str = ""  # codes only
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Idempotent:
     """The answer that an idempotency key got before."""
 
@@ -252,6 +244,24 @@ class MessageRow:
     refusal_code: str | None = None
     error: str | None = None
     content: bytes | None = None  # only when read alone
+
+
+def about(
+    row: MessageRow, *, at: datetime, action: str, actor: str, role: AuditRole, detail: str = "", reason: str = ""
+) -> AuditRow:
+    """Return the audit row of what somebody did to a message."""
+    return AuditRow(
+        at=at,
+        actor=actor,
+        role=role,
+        authority=row.authority,
+        action=action,
+        subject=row.id,
+        detail=detail,
+        procedure=row.header.procedure.id if row.header.procedure else None,
+        peer=row.peer,
+        reason=reason,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

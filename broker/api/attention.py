@@ -47,7 +47,7 @@ class AttentionList:
         Query(request).finish()
         principal = request[PRINCIPAL]
         await self._services.attend.resolve(
-            path_id(request, number), actor=principal.subject, authority=scope(principal)
+            path_id(request, number), actor=principal.subject, role=principal.audit_role, authority=scope(principal)
         )
         return web.Response(status=204)
 

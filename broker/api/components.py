@@ -27,6 +27,7 @@ from broker.core.messages import Urgency
 from broker.core.procedures import ParticipantRole, Role
 from broker.core.reasons import Level
 from broker.core.receipts import ReceiptKind
+from broker.core.roles import AuditRole
 
 __all__ = ["Schema", "components", "identifier", "reference", "types_schema"]
 
@@ -94,7 +95,7 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
         "Timeline": _object({"procedure": identifier(ProcedureId), "items": _array(reference("TimelineLine"))}),
         "Attention": _attention(),
         "AttentionList": _list("Attention"),
-        "AuditRow": _object({"at": _TIME, "actor": _TEXT, "action": _TEXT, "subject": _TEXT, "detail": _TEXT}),
+        "AuditRow": _audit_row(),
         "AuditList": _list("AuditRow"),
         "HealthCheck": _object({"name": _TEXT, "ok": _TRUTH, "detail": _TEXT}, optional=("detail",)),
         "Health": _object(
@@ -351,3 +352,19 @@ def _attention() -> Schema:
         "resolved_by": _TEXT,
     }
     return _object(properties, optional=("peer", "authority", "resolved", "resolved_by"))
+
+
+def _audit_row() -> Schema:
+    properties = {
+        "at": _TIME,
+        "actor": _TEXT,
+        "role": {"type": "string", "enum": [role.value for role in AuditRole]},
+        "authority": identifier(AuthorityId),
+        "action": _TEXT,
+        "subject": _TEXT,
+        "procedure": identifier(ProcedureId),
+        "peer": identifier(CountryCode),
+        "reason": _TEXT,
+        "detail": _TEXT,
+    }
+    return _object(properties, optional=("authority", "procedure", "peer"))

@@ -72,7 +72,7 @@ class Messages:
         data = await read_json(request, self._services.limits)
         try:
             submission = self._services.catalogue.parse_submission(
-                data, actor=principal.subject, route=ROUTE, idempotency_key=key
+                data, actor=principal.subject, role=principal.audit_role, route=ROUTE, idempotency_key=key
             )
             if submission.sender_authority != principal.authority:
                 raise Forbidden("The token speaks for another authority.", where="/sender/authority")
@@ -139,7 +139,7 @@ class Messages:
         query.finish()
         principal, wanted = request[PRINCIPAL], path_id(request, MessageId)
         at = await self._services.open_message(
-            wanted, authority=principal.authority, actor=principal.subject, peer=peer
+            wanted, authority=principal.authority, actor=principal.subject, role=principal.audit_role, peer=peer
         )
         self._log.info(Event.MESSAGE_OPENED, message=wanted)
         return views.answer({"message": str(wanted), "opened": time_to_text(at)})
@@ -155,7 +155,9 @@ class Messages:
         Query(request).finish()
         principal, wanted = request[PRINCIPAL], path_id(request, MessageId)
         reason = _reason(await read_json(request, self._services.limits))
-        at = await self._services.resend(wanted, authority=scope(principal), actor=principal.subject, reason=reason)
+        at = await self._services.resend(
+            wanted, authority=scope(principal), actor=principal.subject, role=principal.audit_role, reason=reason
+        )
         self._log.info(Event.MESSAGE_RESENT, message=wanted)
         return views.answer({"message": str(wanted), "at": time_to_text(at)}, status=202)
 

@@ -26,6 +26,7 @@ from jwt.algorithms import OKPAlgorithm
 
 from broker.core.errors import Unauthenticated
 from broker.core.ids import AuthorityId
+from broker.core.roles import AuditRole
 from broker.ports import Clock
 
 __all__ = [
@@ -66,6 +67,11 @@ class Principal:
     subject: str
     role: Role
     authority: AuthorityId
+
+    @property
+    def audit_role(self) -> AuditRole:
+        """Under which role the audit trail records what the caller does."""
+        return AuditRole(self.role)
 
 
 class TokenVerifier(Protocol):

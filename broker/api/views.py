@@ -173,7 +173,18 @@ def attention(entry: Attention) -> dict[str, Any]:
 
 def audit_row(row: AuditRow) -> dict[str, Any]:
     """Return one line of the audit trail."""
-    return _present(at=time_to_text(row.at), actor=row.actor, action=row.action, subject=row.subject, detail=row.detail)
+    return _present(
+        at=time_to_text(row.at),
+        actor=row.actor,
+        role=row.role,
+        authority=row.authority,
+        action=row.action,
+        subject=row.subject,
+        procedure=row.procedure,
+        peer=row.peer,
+        reason=row.reason,
+        detail=row.detail,
+    )
 
 
 def role_of(row: ProcedureRow, us: CountryCode) -> str:

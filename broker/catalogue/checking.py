@@ -39,6 +39,7 @@ from broker.core.errors import (
 from broker.core.ids import Digest, MessageType, SchemaVersion
 from broker.core.messages import Draft, Header, LegalBasis, Submission, ValidMessage, VerifiedMessage
 from broker.core.procedures import ProcedureTable
+from broker.core.roles import AuditRole
 
 __all__ = ["Catalogue"]
 
@@ -132,7 +133,9 @@ class Catalogue:
         self._check_body(header, verified.body)
         return ValidMessage(header=header, body=verified.body)
 
-    def parse_submission(self, data: Any, *, actor: str, route: str, idempotency_key: str) -> Submission:
+    def parse_submission(
+        self, data: Any, *, actor: str, route: str, idempotency_key: str, role: AuditRole = AuditRole.OFFICER
+    ) -> Submission:
         """Return the submission that a JSON object describes; its body is not judged yet.
 
         Raises:
@@ -143,7 +146,7 @@ class Catalogue:
         found = self._submission.problems(normal, "")
         if found:
             raise SchemaInvalid(found[0].sentence, where=found[0].pointer)
-        return to_submission(normal, actor=actor, route=route, idempotency_key=idempotency_key)
+        return to_submission(normal, actor=actor, role=role, route=route, idempotency_key=idempotency_key)
 
     def _check_header(self, data: Mapping[str, Any], header: Header) -> None:
         if not self._header.accepts(data):

@@ -16,13 +16,16 @@ from broker.core.canonical import MAX_DEPTH
 from broker.core.errors import BadRequest, SchemaInvalid
 from broker.core.ids import AuthorityId, CountryCode, MessageType, ProcedureId, SchemaVersion
 from broker.core.messages import LegalBasis, Party, Submission, Urgency
+from broker.core.roles import AuditRole
 
 __all__ = ["normalised", "to_submission"]
 
 _MAX_INTEGER = 2**53 - 1
 
 
-def to_submission(data: Mapping[str, Any], *, actor: str, route: str, idempotency_key: str) -> Submission:
+def to_submission(
+    data: Mapping[str, Any], *, actor: str, role: AuditRole, route: str, idempotency_key: str
+) -> Submission:
     """Return the typed submission of an object that fits the submission schema."""
     recipient, basis = data["recipient"], data["legal_basis"]
     return Submission(
@@ -38,6 +41,7 @@ def to_submission(data: Mapping[str, Any], *, actor: str, route: str, idempotenc
         exercise=data.get("exercise", False),
         body=data["body"],
         actor=actor,
+        role=role,
         route=route,
         idempotency_key=idempotency_key,
     )

@@ -21,6 +21,7 @@ from broker.core.content import time_to_text
 from broker.core.delivery import ResendReason
 from broker.core.errors import BadRequest, NotFound
 from broker.core.ids import AuthorityId, CountryCode, MessageId, ProcedureId
+from broker.core.roles import AuditRole
 from broker.finding import find_message
 from broker.rows import MessageFilter, MessageRow
 from broker.settings import Settings
@@ -60,7 +61,11 @@ def submit(
     async def work(office: Office, _: Settings) -> Any:
         digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
         submission = office.catalogue.parse_submission(
-            data, actor=_actor(), route=ROUTE, idempotency_key=key or f"file:{digest}"
+            data,
+            actor=_actor(),
+            role=AuditRole.OPERATOR,
+            route=ROUTE,
+            idempotency_key=key or f"file:{digest}",
         )
         return await office.submit(submission)
 
@@ -142,7 +147,7 @@ def show(
     async def work(office: Office, settings: Settings) -> Any:
         us = office_of(settings, office, authority)
         if opened:
-            await office.open_message(wanted, authority=us, actor=_actor(), peer=other)
+            await office.open_message(wanted, authority=us, actor=_actor(), role=AuditRole.OPERATOR, peer=other)
         return await office.store.read(lambda reader: find_message(reader, wanted, us, direction=way, peer=other))
 
     row = _with_office(home, work)
@@ -172,7 +177,9 @@ def resend(message: str, home: Path, *, authority: str | None, reason: str, as_j
 
     async def work(office: Office, settings: Settings) -> Any:
         us = office_of(settings, office, authority)
-        return await office.resend(wanted, authority=us, actor=_actor(), reason=ResendReason(reason))
+        return await office.resend(
+            wanted, authority=us, actor=_actor(), role=AuditRole.OPERATOR, reason=ResendReason(reason)
+        )
 
     at = _with_office(home, work)
 

@@ -4,7 +4,7 @@
 
 - What we accepted is tried for ever (promise P1); what does not go by itself is never retried silently (promise P7).
 - The limits here are numbers of the design, not settings.
-- Attention codes and audit actions are closed lists: what is stored under one of them keeps its meaning for good.
+- Attention codes are a closed list: what is stored under one of them keeps its meaning for good.
 """
 
 from __future__ import annotations
@@ -54,7 +54,6 @@ __all__ = [
     "TRUST_REFRESH_SECONDS",
     "WATCH_BATCH",
     "AttentionCode",
-    "AuditAction",
     "LadderLimits",
     "LadderStep",
     "Overdue",
@@ -384,22 +383,3 @@ class ResendReason(StrEnum):
     def of_people(cls) -> tuple[ResendReason, ...]:
         """Return the reasons that a person may give."""
         return tuple(reason for reason in cls if reason is not cls.SIGN_OF_LOSS)
-
-
-class AuditAction(StrEnum):
-    """What the audit trail records."""
-
-    SUBMITTED = "submitted"  # a caller's message was accepted
-    RECEIVED = "received"  # a believed message was recorded
-    REPEATED = "repeated"  # the same message came sealed anew and was answered again
-    REFUSED = "refused"  # a believed message was refused
-    RECEIPTS_TAKEN = "receipts-taken"  # an envelope of receipts was taken
-    HANDED_OVER = "handed-over"  # adapter or officers' inbox has it
-    OPENED = "opened"  # an officer saw it
-    RESENT = "resent"  # sent again, by itself or by a person
-    RESEALED = "resealed"  # sealed and sent anew, because a key of its seal counts no longer
-    RECEIPTS_QUEUED = "receipts-queued"  # receipts are sent anew for the same reason
-    QUARANTINED = "quarantined"  # something unbelievable was kept sealed
-    TRUST_LIST_CHANGED = "trust-list-changed"  # a newer trust list came into force
-    ATTENTION_RAISED = "attention-raised"  # a person was called
-    ATTENTION_RESOLVED = "attention-resolved"  # a person, or the node, closed the call

@@ -28,6 +28,7 @@ from broker.core.ids import (
     ProcedureId,
     SchemaVersion,
 )
+from broker.core.roles import AuditRole
 
 __all__ = [
     "Body",
@@ -126,6 +127,7 @@ class Submission:
     actor: str  # who submits, for the audit trail: a subject of a token, never a child's data
     route: str  # "api", "filedrop", "cli" …: part of the idempotency scope
     idempotency_key: str
+    role: AuditRole = AuditRole.OFFICER  # under which the actor submits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

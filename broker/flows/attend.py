@@ -4,9 +4,10 @@
 
 from __future__ import annotations
 
-from broker.core.delivery import AuditAction
+from broker.core.audit import AuditAction
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId
+from broker.core.roles import AuditRole
 from broker.ports import Clock, Store, Transaction
 from broker.rows import Attention, AuditRow
 
@@ -20,7 +21,9 @@ class Attend:
         self._store = store
         self._clock = clock
 
-    async def resolve(self, attention: int, *, actor: str, authority: AuthorityId | None) -> Attention:
+    async def resolve(
+        self, attention: int, *, actor: str, authority: AuthorityId | None, role: AuditRole = AuditRole.OFFICER
+    ) -> Attention:
         """Close an open entry and return it.
 
         Raises:
@@ -29,15 +32,22 @@ class Attend:
         entry = await self._store.read(lambda reader: reader.attention_entry(attention, authority))
         if entry is None or entry.resolved is not None:
             raise NotFound
-        await self._store.run(lambda tx: self._close(tx, entry, actor))
+        await self._store.run(lambda tx: self._close(tx, entry, actor, role))
         return entry
 
-    def _close(self, tx: Transaction, entry: Attention, actor: str) -> None:
+    def _close(self, tx: Transaction, entry: Attention, actor: str, role: AuditRole) -> None:
         now = self._clock.now()
         if not tx.resolve_attention(entry.code, entry.subject, at=now, by=actor):
             raise NotFound
         tx.audit(
             AuditRow(
-                at=now, actor=actor, action=AuditAction.ATTENTION_RESOLVED, subject=entry.subject, detail=entry.code
+                at=now,
+                actor=actor,
+                role=role,
+                authority=entry.authority,
+                action=AuditAction.ATTENTION_RESOLVED,
+                subject=entry.subject,
+                detail=entry.code,
+                peer=entry.peer,
             )
         )

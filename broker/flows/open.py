@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from broker.core.delivery import AttentionCode, AuditAction
+from broker.core.audit import AuditAction
+from broker.core.delivery import AttentionCode
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.receipts import Receipt, ReceiptKind
+from broker.core.roles import AuditRole
 from broker.finding import find_message
 from broker.ports import Clock, Store, Transaction
-from broker.rows import AuditRow, MessageRow
+from broker.rows import MessageRow, about
 
 __all__ = ["Open"]
 
@@ -27,7 +29,13 @@ class Open:
         self._wake = wake
 
     async def __call__(
-        self, message: MessageId, *, authority: AuthorityId, actor: str, peer: CountryCode | None = None
+        self,
+        message: MessageId,
+        *,
+        authority: AuthorityId,
+        actor: str,
+        role: AuditRole = AuditRole.OFFICER,
+        peer: CountryCode | None = None,
     ) -> datetime:
         """Return when the message was first opened.
 
@@ -38,11 +46,11 @@ class Open:
         row = await self._store.read(lambda reader: find_message(reader, message, authority, direction="in", peer=peer))
         if row.opened is not None:
             return row.opened
-        at = await self._store.run(lambda tx: self._mark(tx, row, actor))
+        at = await self._store.run(lambda tx: self._mark(tx, row, actor, role))
         self._wake()
         return at
 
-    def _mark(self, tx: Transaction, row: MessageRow, actor: str) -> datetime:
+    def _mark(self, tx: Transaction, row: MessageRow, actor: str, role: AuditRole) -> datetime:
         now = self._clock.now()
         if not tx.mark_opened(row.peer, row.id, at=now):
             held = tx.inbox(row.peer, row.id)
@@ -52,5 +60,5 @@ class Open:
         )
         tx.add_receipt(receipt, issued=True)
         tx.resolve_attentions((AttentionCode.UNREAD, AttentionCode.UNREAD_LONG), row.id, at=now, by="node")
-        tx.audit(AuditRow(at=now, actor=actor, action=AuditAction.OPENED, subject=row.id))
+        tx.audit(about(row, at=now, actor=actor, role=role, action=AuditAction.OPENED))
         return now

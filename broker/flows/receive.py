@@ -8,6 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from broker.core import canonical
+from broker.core.audit import AuditAction
 from broker.core.delivery import (
     PARKED_MAX_BYTES,
     PARKED_MAX_ITEMS,
@@ -16,7 +17,6 @@ from broker.core.delivery import (
     QUARANTINE_MAX_ITEMS,
     REANSWER_SECONDS,
     AttentionCode,
-    AuditAction,
 )
 from broker.core.errors import (
     BrokerError,

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from broker.core import canonical
+from broker.core.audit import AuditAction
 from broker.core.delivery import (
     PARKED_MAX_BYTES,
     PARKED_MAX_ITEMS,
     REANSWER_SECONDS,
     TRUST_REFRESH_SECONDS,
     AttentionCode,
-    AuditAction,
 )
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode, KeyId

@@ -7,12 +7,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from broker.core.delivery import AuditAction, ResendReason
+from broker.core.audit import AuditAction
+from broker.core.delivery import ResendReason
 from broker.core.errors import AlreadySettled
 from broker.core.ids import AuthorityId, MessageId
+from broker.core.roles import AuditRole
 from broker.finding import find_message
 from broker.ports import Clock, Store, Transaction
-from broker.rows import AuditRow
+from broker.rows import AuditRow, about
 
 __all__ = ["Resend"]
 
@@ -31,7 +33,13 @@ class Resend:
         self._wake = wake
 
     async def __call__(
-        self, message: MessageId, *, authority: AuthorityId | None, actor: str, reason: ResendReason
+        self,
+        message: MessageId,
+        *,
+        authority: AuthorityId | None,
+        actor: str,
+        reason: ResendReason,
+        role: AuditRole = AuditRole.OFFICER,
     ) -> datetime:
         """Owe the message's publishing from now on, and return that time.
 
@@ -39,15 +47,16 @@ class Resend:
             NotFound: there is no such message of that authority's own.
             AlreadySettled: it was opened or refused: nothing is missing.
         """
-        await self._store.read(lambda reader: find_message(reader, message, authority, direction="out"))
-        at = await self._store.run(lambda tx: self._reopen(tx, message, actor, reason))
+        row = await self._store.read(lambda reader: find_message(reader, message, authority, direction="out"))
+        at = self._clock.now()
+        audited = about(row, at=at, actor=actor, role=role, action=AuditAction.RESENT, reason=reason)
+        await self._store.run(lambda tx: self._reopen(tx, message, audited))
         self._wake()
         return at
 
-    def _reopen(self, tx: Transaction, message: MessageId, actor: str, reason: ResendReason) -> datetime:
-        now, row = self._clock.now(), tx.outbox(message)
+    def _reopen(self, tx: Transaction, message: MessageId, audited: AuditRow) -> None:
+        row = tx.outbox(message)
         unanswered = row is not None and row.delivered is None
-        if not tx.reopen_outbox(message, now=now, reseal=unanswered, count_resend=False, delivered_too=True):
+        if not tx.reopen_outbox(message, now=audited.at, reseal=unanswered, count_resend=False, delivered_too=True):
             raise AlreadySettled
-        tx.audit(AuditRow(at=now, actor=actor, action=AuditAction.RESENT, subject=message, detail=reason))
-        return now
+        tx.audit(audited)

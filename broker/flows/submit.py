@@ -14,10 +14,10 @@ from broker.casefile import CORRECTION, Casefile, read_casefile
 from broker.catalogue import Catalogue
 from broker.core import canonical
 from broker.core.arrangements import check_message
+from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.clearance import clearance_hindrances
 from broker.core.content import compose
-from broker.core.delivery import AuditAction
 from broker.core.errors import (
     ExerciseMismatch,
     IdempotencyConflict,
@@ -99,7 +99,7 @@ class Submit:
             member = self._recipient(submission)
             draft = self._compose(submission, row, self._version(submission, member))
             self._check_arranged(draft.header, row)
-            accepted = await self._decide(asked, row, self._catalogue.validate(draft), submission.actor)
+            accepted = await self._decide(asked, row, self._catalogue.validate(draft), submission)
         except (SenderError, TrustListExpired):
             # Perhaps it was accepted before and the world has changed since: the same key gets the same answer.
             earlier = await self._store.run(lambda tx: self._earlier(tx, asked))
@@ -109,7 +109,9 @@ class Submit:
         self._wake()
         return accepted
 
-    async def _decide(self, asked: Idempotent, row: ProcedureRow, message: ValidMessage, actor: str) -> Accepted:
+    async def _decide(
+        self, asked: Idempotent, row: ProcedureRow, message: ValidMessage, asking: Submission
+    ) -> Accepted:
         """Judge the message by what was exchanged before, and record it unless something else came in between."""
         while True:
             known = await self._casefile(row, message)
@@ -119,7 +121,7 @@ class Submit:
                 raise refusal(decision)
             accepted = await self._store.run(
                 functools.partial(
-                    self._record, asked=asked, row=row, cleared=decision.message, known=known, actor=actor
+                    self._record, asked=asked, row=row, cleared=decision.message, known=known, asking=asking
                 )
             )
             if accepted is not None:
@@ -271,7 +273,7 @@ class Submit:
         row: ProcedureRow,
         cleared: ClearedMessage,
         known: Casefile,
-        actor: str,
+        asking: Submission,
     ) -> Accepted | None:
         """Write entry, record, idempotency answer and audit row together, with the procedure's row locked.
 
@@ -300,9 +302,7 @@ class Submit:
         book, folded = self._ledger.enter(tx, book, _record_entry(entry, self._us), now=now)
         tx.add_outbox(entry, next_at=now)
         self._participation.keep(tx, book, folded, now=now)
-        tx.audit(
-            AuditRow(at=now, actor=actor, action=AuditAction.SUBMITTED, subject=entry.id, detail=entry.header.type)
-        )
+        tx.audit(_audited(entry, asking, now))
         return _accepted(entry)
 
     def _check_taking_part(self, tx: Transaction, book: Book, folded: Folded, message: ValidMessage) -> None:
@@ -356,4 +356,20 @@ def _accepted(entry: OutboxEntry, *, repeated: bool = False) -> Accepted:
         case_ref=entry.header.case_ref,
         created=entry.created,
         repeated=repeated,
+    )
+
+
+def _audited(entry: OutboxEntry, asking: Submission, now: datetime) -> AuditRow:
+    """Return who disclosed what to whom and on which basis; the purpose is free text and stays in the header."""
+    return AuditRow(
+        at=now,
+        actor=asking.actor,
+        role=asking.role,
+        authority=entry.header.sender.authority,
+        action=AuditAction.SUBMITTED,
+        subject=entry.id,
+        detail=entry.header.type,
+        procedure=entry.procedure,
+        peer=entry.recipient,
+        reason=asking.legal_basis.code,
     )

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
+from broker.core.audit import AuditAction
 from broker.core.delivery import (
     SIGN_OF_LOSS_SECONDS,
     WATCH_BATCH,
     AttentionCode,
-    AuditAction,
     LadderLimits,
     Overdue,
     ResendReason,
@@ -100,7 +100,10 @@ class Watch:
                 actor="node",
                 action=AuditAction.RESENT,
                 subject=row.entry.id,
-                detail=ResendReason.SIGN_OF_LOSS,
+                authority=row.entry.header.sender.authority,
+                procedure=row.entry.procedure,
+                peer=row.entry.recipient,
+                reason=ResendReason.SIGN_OF_LOSS,
             )
         )
         return True

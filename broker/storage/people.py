@@ -68,7 +68,18 @@ def add_audit(db: Execution, row: AuditRow) -> None:
     """Add a line; none is ever changed."""
     db.changed(
         _AUDIT,
-        {"at": row.at, "actor": row.actor, "action": row.action, "subject": row.subject, "detail": row.detail},
+        {
+            "at": row.at,
+            "actor": row.actor,
+            "action": row.action,
+            "subject": row.subject,
+            "detail": row.detail,
+            "role": row.role,
+            "authority": row.authority,
+            "procedure": row.procedure,
+            "peer": row.peer,
+            "reason": row.reason,
+        },
     )
 
 
@@ -90,4 +101,15 @@ def attention_row(row: Row[Any]) -> Attention:
 
 def audit_row(row: Row[Any]) -> AuditRow:
     """Return the value of a stored row."""
-    return AuditRow(at=row.at, actor=row.actor, action=row.action, subject=row.subject, detail=row.detail)
+    return AuditRow(
+        at=row.at,
+        actor=row.actor,
+        action=row.action,
+        subject=row.subject,
+        detail=row.detail,
+        role=row.role,
+        authority=row.authority,
+        procedure=row.procedure,
+        peer=row.peer,
+        reason=row.reason,
+    )

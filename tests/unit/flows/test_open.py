@@ -8,6 +8,7 @@ import pytest
 
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CountryCode
+from broker.core.roles import AuditRole
 from broker.testing.world import World
 
 HELSINKI, OTHER = AuthorityId("helsinki-wellbeing-services"), AuthorityId("ministry-of-justice")
@@ -31,7 +32,7 @@ async def test_the_first_opening_counts(world: World) -> None:
     """Opening again returns the first time, and one receipt with that time reaches the sender."""
     request = await world["EE"].submit("request.json")
     await world.settle()
-    first = await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="one")
+    first = await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="one", role=AuditRole.SYSTEM)
     world.clock.advance(600)
     assert await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="two") == first
     await world.settle()
@@ -39,7 +40,9 @@ async def test_the_first_opening_counts(world: World) -> None:
     receipts = await world["EE"].store.read(lambda reader: reader.receipts_about(CountryCode("EE"), request.message))
     assert [receipt.at for receipt in receipts if receipt.kind == "opened"] == [first]
     trail = await world["FI"].store.read(lambda reader: reader.audit(cursor=None, limit=20))
-    assert [row.actor for row in trail.items if row.action == "opened"] == ["one"]
+    (opened,) = [row for row in trail.items if row.action == "opened"]
+    assert (opened.actor, opened.role, opened.authority, opened.peer) == ("one", "system", HELSINKI, "EE")
+    assert opened.procedure == request.procedure
 
 
 async def test_opening_before_the_hand_over_does_not_go_back(world: World) -> None:

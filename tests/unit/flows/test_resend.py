@@ -47,7 +47,7 @@ async def test_an_overdue_message_that_got_lost_arrives_by_a_persons_resend(worl
     assert await world["EE"].states(request) == ["handed-over"]
     assert await world["EE"].attention() == []
     (row,) = await _trail(world["EE"], "resent")
-    assert (row.actor, row.subject, row.detail) == ("officer-7", request.message, "peer-asked")
+    assert (row.actor, row.subject, row.reason) == ("officer-7", request.message, "peer-asked")
 
 
 async def test_a_person_goes_on_where_the_node_gave_up(world: World) -> None:
@@ -70,7 +70,7 @@ async def test_a_person_goes_on_where_the_node_gave_up(world: World) -> None:
             held for held in world.network.waiting[FI] if not _is(world, held.raw, lost.message)
         ]
     assert await world["EE"].states(lost) == ["published"]
-    assert [(row.actor, row.detail) for row in await _trail(world["EE"], "resent")] == [("node", "sign-of-loss")] * 3
+    assert [(row.actor, row.reason) for row in await _trail(world["EE"], "resent")] == [("node", "sign-of-loss")] * 3
 
     await _resend(world["EE"], lost.message)
     await world.settle()

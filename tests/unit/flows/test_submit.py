@@ -32,6 +32,7 @@ from broker.core.errors import (
 )
 from broker.core.ids import ArrangementId, AuthorityId, CountryCode, SchemaVersion
 from broker.core.messages import Party
+from broker.core.roles import AuditRole
 from broker.core.trust import Member, MemberStatus
 from broker.schema_files import read_schema_file, read_schema_files
 from broker.testing.world import Country, World
@@ -153,13 +154,13 @@ async def test_an_idempotency_key_belongs_to_actor_office_and_route(world: World
 
 
 async def test_each_accepted_message_has_its_audit_row(world: World) -> None:
-    """The trail says who submitted which message of which type, and a repetition adds no row."""
+    """The trail says who disclosed what to whom on which basis, under which role; a repetition adds no row."""
     for _ in range(2):
-        accepted = await world["EE"].submit("request.json", idempotency_key="k")
-    trail = (await world["EE"].store.read(lambda reader: reader.audit(cursor=None, limit=5))).items
-    assert [(row.actor, row.action, row.subject, row.detail) for row in trail] == [
-        ("test", "submitted", accepted.message, "family-tracing.request")
-    ]
+        accepted = await world["EE"].submit("request.json", idempotency_key="k", role=AuditRole.OPERATOR)
+    (row,) = (await world["EE"].store.read(lambda reader: reader.audit(cursor=None, limit=5))).items
+    assert (row.actor, row.role, row.action, row.subject) == ("test", "operator", "submitted", accepted.message)
+    assert (row.detail, row.procedure, row.peer) == ("family-tracing.request", accepted.procedure, "FI")
+    assert (row.authority, row.reason) == ("social-insurance-board", "B2B_80_1_B")
 
 
 async def test_the_newest_common_version_is_taken(world: World) -> None:

@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The audit trail: what is recorded, under which role, and how its entries are chained (PROTOCOL 12).
+
+- Actions, roles and reasons are closed lists: what is stored under one of them keeps its meaning for good.
+- An entry holds codes, identifiers and subjects of tokens; never anything that a message says about a person.
+- A link is over the entry's digest, not over the entry: one that a reader may not see is shown as its digest alone, and
+  the chain can still be followed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from broker.core import canonical
+from broker.core.content import time_to_text
+from broker.core.ids import AuthorityId, CountryCode, Digest, ProcedureId
+from broker.core.roles import AuditRole
+
+__all__ = ["GENESIS", "AuditAction", "AuditReason", "AuditRow", "Entry", "Head", "Linked", "chained", "link"]
+
+
+class AuditAction(StrEnum):
+    """What the audit trail records."""
+
+    SUBMITTED = "submitted"  # a caller's message was accepted
+    RECEIVED = "received"  # a believed message was recorded
+    REPEATED = "repeated"  # the same message came sealed anew and was answered again
+    REFUSED = "refused"  # a believed message was refused
+    RECEIPTS_TAKEN = "receipts-taken"  # an envelope of receipts was taken
+    HANDED_OVER = "handed-over"  # adapter or officers' inbox has it
+    OPENED = "opened"  # an officer saw it, and its sender is told so
+    READ = "read"  # a message's content, or what happened in a procedure, was shown
+    LISTED = "listed"  # a page of messages or procedures was shown
+    RESENT = "resent"  # sent again, by itself or by a person
+    RESEALED = "resealed"  # sealed and sent anew, because a key of its seal counts no longer
+    RECEIPTS_QUEUED = "receipts-queued"  # receipts are sent anew for the same reason
+    QUARANTINED = "quarantined"  # something unbelievable was kept sealed
+    TRUST_LIST_CHANGED = "trust-list-changed"  # a newer trust list came into force
+    ATTENTION_RAISED = "attention-raised"  # a person was called
+    ATTENTION_RESOLVED = "attention-resolved"  # a person, or the node, closed the call
+    TRAIL_SHOWN = "trail-shown"  # somebody looked at this trail
+    TRAIL_EXPORTED = "trail-exported"  # a part of this trail was given out as a file
+    TRAIL_CUT = "trail-cut"  # entries older than their retention were taken away, behind a signed checkpoint
+    DISCLOSURES_SHOWN = "disclosures-shown"  # what of a case went to whom was shown
+
+
+class AuditReason(StrEnum):
+    """What for a person looks at the trail (LED 25(2)) or asks what was disclosed."""
+
+    SUPERVISORY_AUTHORITY = "supervisory-authority"  # it asked (GDPR 58, LED 25(3))
+    LAWFULNESS = "lawfulness"  # whether processing was lawful
+    SELF_MONITORING = "self-monitoring"  # own regular checks
+    SECURITY = "integrity-and-security"  # of the data; an incident
+    PROCEEDINGS = "criminal-proceedings"
+    ACCESS_REQUEST = "access-request"  # by the person concerned (GDPR 15, LED 14)
+    RETENTION = "retention"  # what was kept long enough
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditRow:
+    """Who did what, when, why and under which role, to which thing; written in the business transaction."""
+
+    at: datetime
+    actor: str  # subject of a token, name of an adapter, country code, or "node"
+    action: str  # an AuditAction
+    subject: str  # identifier of what it was done to
+    detail: str = ""  # codes and identifiers only
+    role: AuditRole = AuditRole.NODE
+    authority: AuthorityId | None = None  # ours, for which it was done; None: the whole node's
+    procedure: ProcedureId | None = None
+    peer: CountryCode | None = None  # recipient or source country
+    reason: str = ""  # why, as a code: a legal basis, a reason for sending again, an AuditReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A row as it is stored; the chain is over all of it."""
+
+    id: int  # given by the store
+    row: AuditRow
+
+    def canonical(self) -> bytes:
+        """Return the bytes that the digest is over (PROTOCOL 12.1)."""
+        row = self.row
+        return canonical.dump_flat(
+            {
+                "action": row.action,
+                "actor": row.actor,
+                "at": time_to_text(row.at),
+                "authority": row.authority,
+                "detail": row.detail,
+                "id": self.id,
+                "peer": row.peer,
+                "procedure": row.procedure,
+                "reason": row.reason,
+                "role": row.role,
+                "subject": row.subject,
+            }
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Head:
+    """The end of a chain, or of its part up to a position."""
+
+    position: int  # of its last entry; the first entry has 1
+    chain: Digest
+
+
+GENESIS = Head(position=0, chain=Digest("0" * 64))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linked:
+    """An entry in its place in the chain."""
+
+    position: int
+    digest: Digest  # of the entry
+    chain: Digest  # the link: over this place, this digest and the link before
+    entry: Entry
+
+
+def link(previous: Digest, position: int, digest: Digest) -> Digest:
+    """Return the link of an entry behind another (PROTOCOL 12.2)."""
+    return canonical.digest(
+        b'{"digest":"%b","position":%d,"previous":"%b"}' % (digest.encode("ascii"), position, previous.encode("ascii"))
+    )
+
+
+def chained(head: Head, entries: tuple[Entry, ...]) -> tuple[Linked, ...]:
+    """Return the entries linked behind the head in the order given: from then on that order is the truth."""
+    linked = []
+    for entry in entries:
+        digest = canonical.digest(entry.canonical())
+        head = Head(position=head.position + 1, chain=link(head.chain, head.position + 1, digest))
+        linked.append(Linked(position=head.position, digest=digest, chain=head.chain, entry=entry))
+    return tuple(linked)
