@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from broker.core.delivery import AttentionCode
 from broker.core.errors import BrokerError, Expired, Fate, NodeError, SenderError, UntrustedError, every_error
 from broker.schema_files import load_catalogue
 from broker.settings import settings_table
+from broker.trust.document_schemas import ARRANGEMENTS_SCHEMA, PROFILE_SCHEMA, arrangements_schema, profile_schema
 
-__all__ = ["TABLES", "attention_table", "errors_table", "rewritten"]
+__all__ = ["TABLES", "attention_table", "document_schemas", "errors_table", "rewritten"]
 
 _FAMILIES = {SenderError: "refused", UntrustedError: "not believed", NodeError: "own fault"}
 _RETRY = {
@@ -49,6 +52,11 @@ def attention_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def document_schemas() -> dict[str, dict[str, Any]]:
+    """Return the schemas of documents that people write by hand, by path below ``schemas/``."""
+    return {PROFILE_SCHEMA: profile_schema(), ARRANGEMENTS_SCHEMA: arrangements_schema()}
+
+
 TABLES: Mapping[str, Callable[[], str]] = {
     "errors": errors_table,
     "attention": attention_table,
@@ -67,9 +75,11 @@ def rewritten(text: str) -> str:
 
 
 def main() -> None:
-    """Rewrite the tables of the manuals named on the command line; without one, also the reference of the schemas."""
+    """Rewrite the tables of the manuals named on the command line; without one, also the reference and the schemas of documents."""
     if not sys.argv[1:]:
         Path("schemas/REFERENCE.md").write_text(load_catalogue().reference(), "utf-8")
+        for place, schema in document_schemas().items():
+            Path("schemas", place).write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", "utf-8")
     for name in sys.argv[1:] or ["broker/README.md"]:
         path = Path(name)
         path.write_text(rewritten(path.read_text("utf-8")), "utf-8")

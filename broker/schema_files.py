@@ -20,7 +20,10 @@ __all__ = [
 
 _LABELS = "labels/"
 _PROFILES = "profiles/"
-_APART = frozenset({_LABELS, _PROFILES})  # no node needs them for its messages: read one by one when they are asked for
+_DOCUMENTS = "documents/"
+_APART = frozenset(
+    {_LABELS, _PROFILES, _DOCUMENTS}
+)  # no node needs them for its messages: read one by one when they are asked for
 
 
 def load_catalogue(folder: Path | None = None, earlier: Mapping[str, bytes] = MappingProxyType({})) -> Catalogue:
@@ -37,7 +40,7 @@ def load_catalogue(folder: Path | None = None, earlier: Mapping[str, bytes] = Ma
 
 
 def read_schema_files(folder: Path | None = None) -> dict[str, bytes]:
-    """Return every JSON file below ``schemas/`` by its path, without labels and country profiles.
+    """Return every JSON file below ``schemas/`` by its path, without labels, country profiles and schemas of documents.
 
     Raises:
         CatalogueInvalid: the folder cannot be read.

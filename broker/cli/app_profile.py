@@ -20,6 +20,7 @@ def profile_commands() -> typer.Typer:
     group = typer.Typer(help="Look up what is known of countries' rules.", no_args_is_help=True, rich_markup_mode=None)
     for command in (show, diff, check):
         group.command()(command)
+    group.command(name="set")(set_value)
     return group
 
 
@@ -87,3 +88,50 @@ def check(
     from broker.cli.profile import check as work
 
     return work(what or [], as_json=as_json)
+
+
+def set_value(
+    file: Annotated[Path, typer.Argument(help="The profile's file.")],
+    question: Annotated[str, typer.Argument(help="Its name, e.g. placement.child_consent_age.")],
+    value: Annotated[
+        str | None, typer.Argument(help="The answer: text, a code, yes or no, a number; several with commas.")
+    ] = None,
+    because: Annotated[str, typer.Option("--because", help="What the edit rests on.")] = "",
+    document: Annotated[str | None, typer.Option("--document", help="The source: where the answer was read.")] = None,
+    place: Annotated[str | None, typer.Option("--place", help="Article or section of it.")] = None,
+    read: Annotated[str | None, typer.Option("--read", help="Day or month of reading. Default: today.")] = None,
+    standing: Annotated[
+        str, typer.Option("--standing", help="VERIFIED, SECONDARY, UNVERIFIED or DEFAULT.")
+    ] = "UNVERIFIED",
+    note: Annotated[str | None, typer.Option("--note", help="What a reader should know besides.")] = None,
+    unknown: Annotated[bool, typer.Option("--unknown", help="Nobody knows it any more.")] = False,
+    not_applicable: Annotated[bool, typer.Option("--not-applicable", help="The question does not arise.")] = False,
+    begins: Annotated[str | None, typer.Option("--from", help="The day from which it holds. Default: today.")] = None,
+    editor: Annotated[
+        str | None, typer.Option("--editor", help="The office that answers for it. Default: as before.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change one answer of a profile's file, with its source and the day it was read.
+
+    Earlier days keep their rule. The file is signed like a member document afterwards.
+
+    \b
+    Example:
+      trm profile set se.json placement.child_consent_age 15 --document "Social Services Act" --place "22 kap. 9 §" \\
+        --standing VERIFIED --from 2027-01-01 --because "New act."
+    """
+    from broker.cli.profile_editing import Answer
+    from broker.cli.profile_editing import set_value as work
+
+    answer = Answer(
+        value=value,
+        unknown=unknown,
+        not_applicable=not_applicable,
+        document=document,
+        place=place,
+        read=read,
+        standing=standing,
+        note=note,
+    )
+    work(file, question, answer, begins=begins, editor=editor, because=because, as_json=as_json)

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.cli import output
+from broker.cli.forms import read_written
 from broker.cli.input import parsed, read_bytes, read_day
 from broker.core.arrangements import (
     ALWAYS,
@@ -32,6 +33,7 @@ from broker.trust.arrangement_documents import (
     read_arrangements,
     write_arrangements,
 )
+from broker.trust.document_schemas import ARRANGEMENTS_SCHEMA
 
 __all__ = ["add", "check", "end", "list_all", "show", "suspend"]
 
@@ -253,7 +255,9 @@ def _told(item: Arrangement, sentence: str, as_json: bool) -> None:
 
 
 def _read(file: Path) -> ArrangementRegister:
-    return read_arrangements(read_bytes(file, most=MAX_BYTES), where=str(file))
+    return read_written(
+        read_bytes(file, most=MAX_BYTES), lambda raw: read_arrangements(raw, where=str(file)), ARRANGEMENTS_SCHEMA
+    )
 
 
 def _signed(home: Path) -> ArrangementRegister:

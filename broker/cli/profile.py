@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.cli import output
+from broker.cli.forms import read_written
 from broker.cli.input import parsed, read_bytes, read_day
 from broker.core.errors import BadRequest, NotFound
 from broker.core.ids import CountryCode
@@ -18,6 +19,7 @@ from broker.core.profile_review import Change, Finding, Level, compare, review
 from broker.core.profiles import CountryProfile, Entry, Item, Office, ProfileVersion, Standing, ordered
 from broker.schema_files import list_profiles, read_schema_file
 from broker.system import SystemClock
+from broker.trust.document_schemas import PROFILE_SCHEMA
 from broker.trust.profile_documents import MAX_BYTES, entry_data, read_profile
 
 __all__ = ["check", "diff", "show"]
@@ -161,7 +163,9 @@ def _signed(country: CountryCode, home: Path) -> CountryProfile:
 
 
 def _from_file(file: Path) -> CountryProfile:
-    return read_profile(read_bytes(file, most=MAX_BYTES), where=str(file))
+    return read_written(
+        read_bytes(file, most=MAX_BYTES), lambda raw: read_profile(raw, where=str(file)), PROFILE_SCHEMA
+    )
 
 
 # --- in words --------------------------------------------------------------------------------------------------------

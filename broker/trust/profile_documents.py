@@ -21,7 +21,7 @@ from broker.core.profiles import CountryProfile, Entry, Item, Office, ProfileVer
 from broker.trust.lines import day, line, text
 from broker.trust.strict import Fields, each, placed, read_json, write_json
 
-__all__ = ["FORMAT", "MAX_BYTES", "entry_data", "parse_profile", "read_profile", "write_profile"]
+__all__ = ["FORMAT", "MAX_BYTES", "entry_data", "parse_entry", "parse_profile", "read_profile", "write_profile"]
 
 FORMAT = "trm-profile/1"
 MAX_BYTES = 1024 * 1024  # of the document
@@ -69,6 +69,15 @@ def parse_profile(data: Any) -> CountryProfile:
         raise TrustListInvalid(
             "Versions begin on ascending days, and there is at least one.", where="/versions"
         ) from None
+
+
+def parse_entry(name: str, data: Any) -> Entry:
+    """Return the answer to the question of that name, of its JSON value.
+
+    Raises:
+        TrustListInvalid: it does not have the form of that question's answer; ``where`` points at it.
+    """
+    return placed(f"/{name}", lambda value: _entry(QUESTIONS[name], value), data)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

@@ -130,6 +130,23 @@ def test_the_manual_makes_a_federation_that_a_country_joins(
     assert "source" in (tmp_path / "fi" / "settings.toml").read_text("utf-8")
 
 
+def test_a_script_signs_what_was_seen_and_nothing_else(
+    people: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """--json never asks: with the digest that diff showed it signs those bytes, with another or none it signs nothing."""
+    follow("A country joins")
+    assert main(["trust", "suspend", "trust", "FI", "--reason", "A drill."]) == 0
+    sign = ["trust", "sign", "trust", "--key", "federation-1.key", "--json"]
+    (waiting,) = read(capsys, "trust", "diff", "trust")["waiting"]
+    asked = len(people)
+    for seen in ((), ("--seen", "0" * 64)):
+        assert main([*sign, *seen]) != 0
+        assert json.loads(capsys.readouterr().out)["error"]["where"] == "--seen"
+    (signed,) = read(capsys, *sign[:-1], "--seen", waiting["digest"])["signed"]
+    assert (signed["digest"], len(signed["signed_by"])) == (waiting["digest"], 1)
+    assert len(people) == asked
+
+
 def test_the_first_message_of_a_new_country_is_accepted(
     people: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
