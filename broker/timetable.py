@@ -50,6 +50,7 @@ class Standing:
     open_questions: tuple[str, ...]  # what nobody has said of that country's calendar, as sentences
     phase: Phase
     extended: bool
+    extendable: bool  # once, by this deadline's own side, while it has not passed
     met: datetime | None
     ours: bool  # this side must act
 
@@ -87,6 +88,7 @@ def described(standing: Standing) -> dict[str, Any]:
         "phase": standing.phase.value,
         "meaning": standing.meaning,
         "extended": standing.extended,
+        "extendable": standing.extendable,
         "kind": item.kind.value,
         "source": item.source,
         "source_read": item.verified,
@@ -132,6 +134,10 @@ class Timetable:
         role = Role.REQUESTING if row.opener == self._us else Role.REQUESTED
         return tuple(self._standing(running, calendar, country, role, now) for running in found)
 
+    def today(self, country: CountryCode, now: datetime) -> date:
+        """Return the day that it is in a country: a period of consent ends on its date there (CASEWORK C-13)."""
+        return now.astimezone(self._calendar_of(country).zone).date()
+
     def _standing(
         self, running: Running, calendar: Calendar, country: CountryCode, role: Role, now: datetime
     ) -> Standing:
@@ -145,6 +151,7 @@ class Timetable:
             open_questions=self._calendar_of.open_questions(country),
             phase=running.phase(now, soon=self._soon),
             extended=running.extended,
+            extendable=running.extendable and now < running.due,
             met=running.met,
             ours=running.deadline.by is role,
         )

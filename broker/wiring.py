@@ -118,6 +118,7 @@ def wire_desk(
             clock=clock,
             ids=ids,
             wake=wake,
+            timetable=timetable,
             trust_grace=trust_grace,
         ),
         open_message=Open(us=us, store=store, clock=clock, wake=wake),

@@ -315,6 +315,7 @@ def _deadline() -> Schema:
             "phase": {"type": "string", "enum": [phase.value for phase in Phase]},
             "meaning": {"type": "string", "description": "What it means that it stands so; silence is never consent."},
             "extended": _TRUTH,
+            "extendable": {**_TRUTH, "description": "Its source allows a longer time, once, and it has not passed."},
             "met": _TIME,
             "kind": {"type": "string", "enum": [kind.value for kind in DeadlineKind]},
             "source": _TEXT,

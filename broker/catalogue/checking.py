@@ -24,6 +24,7 @@ from broker.catalogue.bundle import (
 from broker.catalogue.explaining import Problem, problems
 from broker.catalogue.families import SHARED
 from broker.catalogue.labels import english_labels
+from broker.catalogue.places import Places, places_in, unknown_language, unknown_place
 from broker.catalogue.submissions import normalised, to_submission
 from broker.core.content import decode_header, encode_header
 from broker.core.errors import (
@@ -52,6 +53,7 @@ class _Compiled:
 
     schema: Mapping[str, Any]
     validator: jsonschema_rs.Draft202012Validator
+    places: Places | None = None  # where it leads to countries and languages
 
     def accepts(self, instance: Any) -> bool:
         """The verdict: whatever the validator cannot even read (lone surrogates, foreign types) does not fit."""
@@ -118,6 +120,7 @@ class Catalogue:
         self._check_header(encode_header(header), header)
         self._check_version(header, newer=VersionNotSupported)
         self._check_body(header, draft.body)
+        self._check_places(header, draft.body)
         return ValidMessage(header=header, body=draft.body)
 
     def admit(self, verified: VerifiedMessage) -> ValidMessage:
@@ -175,6 +178,14 @@ class Catalogue:
             if found:
                 raise BasisNotAllowed(found[0].sentence, where=f"/header{found[0].pointer}")
 
+    def _check_places(self, header: Header, body: Any) -> None:
+        """Refuse a country or language that does not exist: nobody there could be found, or could read it."""
+        if header.language is not None:
+            for where, sentence in unknown_language(header.language, "/header/language"):
+                raise HeaderInvalid(sentence, where=where)
+        for where, sentence in unknown_place(self._compiled(header.type, header.version).places, body, "/body"):
+            raise SchemaInvalid(sentence, where=where)
+
     # --- explaining -------------------------------------------------------------------------------------------------
 
     def explain(self, kind: MessageType, version: SchemaVersion, body: Any) -> tuple[Problem, ...]:
@@ -200,7 +211,10 @@ class Catalogue:
         if not any(item.pointer.startswith("/legal_basis") for item in found):
             basis = LegalBasis(code=data["legal_basis"]["code"], citation=data["legal_basis"].get("citation"))
             found += _basis_problems(compiled.schema, basis, data["body"])
-        return found
+        unknown = [*unknown_place(compiled.places, data["body"], "/body")]
+        if isinstance(data.get("language"), str):
+            unknown += unknown_language(data["language"], "/language")
+        return found + tuple(Problem(pointer=where, rule="exists", sentence=sentence) for where, sentence in unknown)
 
     def validate_document(
         self, data: Any, *, kind: MessageType | None = None, version: SchemaVersion | None = None
@@ -388,4 +402,5 @@ def _compile(bundle: Bundle, path: str) -> _Compiled:
         validator = jsonschema_rs.Draft202012Validator(schema, validate_formats=True, ignore_unknown_formats=False)
     except (ValueError, jsonschema_rs.ReferencingError):
         raise CatalogueInvalid("The schema cannot be compiled.", where=path) from None
-    return _Compiled(schema=MappingProxyType(schema), validator=validator)
+    places = places_in(bundle.documents, path)
+    return _Compiled(schema=MappingProxyType(schema), validator=validator, places=places)

@@ -3,8 +3,8 @@
 """The arrangement register: which members may exchange which procedures, under which agreement, from when to when.
 
 - A federation without a register has arranged everything: whoever is a member exchanges what the other lists.
-- With a register, what no arrangement covers is not exchanged. Notices of danger and what nodes and officers of the
-  federation say to each other are never a matter of arrangement: a child in danger waits for no agreement.
+- With a register, what no arrangement covers is not exchanged. Notices of danger, corrections, and what nodes and
+  officers of the federation say to each other are never a matter of arrangement: a child in danger waits for no agreement.
 - The day on which a message is written decides, not the day on which it arrives. What began under an arrangement is
   brought to its end when the arrangement ends; a suspended one covers nothing from that moment on.
 - A message that stops something, reports what has happened or closes an alarm always passes: whoever dropped it would
@@ -31,7 +31,8 @@ __all__ = [
     "judge",
 ]  # fmt: skip
 
-ALWAYS = frozenset({"danger-notice", "node", "federation"})  # procedures that need no arrangement
+# Procedures that need no arrangement. To tell recipients what was wrong is a duty of law (GDPR 16-19), whatever was agreed.
+ALWAYS = frozenset({"correction", "danger-notice", "node", "federation"})
 BACKDATING = timedelta(days=7)  # a broken line or a long weekend keeps a message for less
 
 

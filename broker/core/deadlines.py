@@ -168,6 +168,11 @@ class Running:
     met: datetime | None  # when the settling message was composed
     ended: bool  # the procedure is in a final state
 
+    @property
+    def extendable(self) -> bool:
+        """Whether its source allows a longer time that nobody has announced yet; whether it is too late says `phase`."""
+        return self.deadline.extension is not None and not self.extended and self.met is None and not self.ended
+
     def phase(self, now: datetime, *, soon: timedelta) -> Phase:
         """Return how it stands; a short deadline is soon due only in its last half."""
         if self.met is not None:

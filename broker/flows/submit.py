@@ -36,6 +36,7 @@ from broker.core.errors import (
 )
 from broker.core.ids import CountryCode, Digest, SchemaVersion
 from broker.core.messages import (
+    Body,
     ClearedMessage,
     Draft,
     Header,
@@ -53,11 +54,14 @@ from broker.core.sides import sides_of
 from broker.core.trust import GRACE, Member, MemberStatus
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
-from broker.ports import Clock, Ids, Store, Transaction, TrustSource
+from broker.ports import Clock, Ids, Reader, Store, Transaction, TrustSource
 from broker.rows import Accepted, AuditRow, Idempotent, ProcedureRow
 from broker.security.envelope import MAX_CONTENT
+from broker.timetable import Timetable
 
 __all__ = ["Submit"]
+
+EXTENSION_NOTICE = "extension-notice"
 
 
 class Submit:
@@ -73,6 +77,7 @@ class Submit:
         clock: Clock,
         ids: Ids,
         wake: Callable[[], None],
+        timetable: Timetable,
         trust_grace: timedelta = GRACE,
     ) -> None:
         self._us = us
@@ -84,6 +89,7 @@ class Submit:
         self._clock = clock
         self._ids = ids
         self._wake = wake
+        self._timetable = timetable
         self._grace = trust_grace
 
     async def __call__(self, submission: Submission) -> Accepted:
@@ -130,7 +136,21 @@ class Submit:
     async def _casefile(self, row: ProcedureRow, message: ValidMessage) -> Casefile:
         if row.state == NOT_OPENED and message.header.type.procedure != CORRECTION:
             return Casefile()  # nothing was exchanged before
-        return await self._store.read(lambda reader: read_casefile(reader, self._us, row, message.header, message.body))
+        return await self._store.read(lambda reader: self._read(reader, row, message))
+
+    def _read(self, reader: Reader, row: ProcedureRow, message: ValidMessage) -> Casefile:
+        if message.header.type.act == EXTENSION_NOTICE:
+            self._check_extension(reader, row, message.body)
+        return read_casefile(reader, self._us, row, message.header, message.body)
+
+    def _check_extension(self, reader: Reader, row: ProcedureRow, body: Body) -> None:
+        """Refuse a longer time that no source allows, a second one, one announced too late, and the other side's."""
+        book, now = self._ledger.read(reader, row), self._clock.now()
+        standings = self._timetable.standings(reader, book, book.fold(), now=now)
+        allowed_now = [item.deadline.id for item in standings if item.ours and item.extendable]
+        if body["deadline"] not in allowed_now:
+            named = ", ".join(allowed_now) or "none"
+            raise NotAllowed(f"Deadlines of this side that may be extended now: {named}.", where="/body/deadline")
 
     def _fingerprint(self, submission: Submission) -> Idempotent:
         scope = f"{submission.actor}|{submission.sender_authority}|{submission.route}"
@@ -335,7 +355,8 @@ class Submit:
             content: Any = None if row is None else canonical.parse(row.entry.content)
             return None if content is None else content["body"]
 
-        if clearance_hindrances(book.table, folded, book.entries, act, body_of, today=now.date()):
+        today = self._timetable.today(book.row.peer, now)  # where the clearance was given
+        if clearance_hindrances(book.table, folded, book.entries, act, body_of, today=today):
             raise NotAllowed("The other side has not accepted this plan as it is now, or no longer.", where="/type")
 
 

@@ -243,3 +243,19 @@ async def test_a_check_that_finds_a_remedy_does_not_leave(world: World) -> None:
         await _send(world["EE"], body, plan)
 
     assert await _states(world, plan) == {"PLAN_AGREED"}
+
+
+@pytest.mark.parametrize(("hours", "departs"), [(18.8, True), (19.2, False)])
+async def test_the_acceptance_ends_at_midnight_where_it_was_given(world: World, hours: float, departs: bool) -> None:
+    """Its last day is a day of Finland, two hours ahead of UTC: at 00:10 there it is over, though UTC still has that day."""
+    world.clock.advance(hours * 3600)
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan, until="2026-11-22")
+    await _check(world, plan, acceptance)
+    if departs:
+        await _depart(world, plan, acceptance)
+    else:
+        with pytest.raises(NotAllowed, match="no longer"):
+            await _depart(world, plan, acceptance)
+    await world.settle()
+    assert await _states(world, plan) == {"DEPARTED" if departs else "PRE_DEPARTURE_CHECKED"}

@@ -54,6 +54,7 @@ async def test_a_deadline_says_what_a_person_needs(world: World) -> None:
         "phase": "OPEN",
         "meaning": "It is running.",
         "extended": False,
+        "extendable": False,
         "kind": "STATUTORY",
         "source": "B2b 80(4), save exceptional circumstances; days by Reg 1182/71",
         "source_read": True,

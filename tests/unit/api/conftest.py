@@ -250,10 +250,12 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
     clock = HandClock()
     ledger = Ledger(us=EE, catalogue=catalogue)
     trust = FixedTrust(federation(catalogue))
-    submit = Submit(
-        us=EE, store=store, trust=trust, catalogue=catalogue, clock=clock, ids=SeededIds("api", clock), wake=_nobody
-    )
     calendars = ProfiledCalendars(trust=lambda: TrustList(version=1, members={}), today=lambda: clock.now().date())
+    timetable = Timetable(us=EE, calendar_of=calendars, soon=timedelta(hours=72))
+    submit = Submit(
+        us=EE, store=store, trust=trust, catalogue=catalogue, clock=clock, ids=SeededIds("api", clock), wake=_nobody,
+        timetable=timetable,
+    )  # fmt: skip
     return ApiServices(
         us=EE,
         store=store,
@@ -263,7 +265,7 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
             us=EE,
             store=store,
             ledger=ledger,
-            timetable=Timetable(us=EE, calendar_of=calendars, soon=timedelta(hours=72)),
+            timetable=timetable,
             clock=clock,
         ),
         attend=Attend(store=store, clock=clock),

@@ -107,6 +107,7 @@ def test_all_procedures_between_two_members_are_judged() -> None:
     )
     judged = exchangeable(ArrangementRegister(arrangements=(TRACING, placement)), EE, FI, FIRST)
     assert {item.procedure: item.cover for item in judged} == {
+        "correction": Cover.ALWAYS,
         "danger-notice": Cover.ALWAYS,
         "family-tracing": Cover.COVERED,
         "federation": Cover.ALWAYS,

@@ -34,6 +34,7 @@ from broker.core.ids import ArrangementId, AuthorityId, CountryCode, SchemaVersi
 from broker.core.messages import Party
 from broker.core.roles import AuditRole
 from broker.core.trust import Member, MemberStatus
+from broker.rows import Accepted
 from broker.schema_files import read_schema_file, read_schema_files
 from broker.testing.world import Country, World
 from broker.wiring import wire_desk
@@ -305,3 +306,53 @@ async def test_the_newest_table_that_the_recipient_lists_opens_it(world: World) 
         row = await ee.store.read(lambda reader, made=made: reader.procedure(made.procedure, None))
         assert row is not None
         assert row.ref.version == chosen
+
+
+async def _asylum_request(world: World) -> Accepted:
+    data = json.loads(read_schema_file("examples/family-tracing/request-notice-of-official-channel.json"))
+    data["recipient"] = {"country": "FI", "authority": "helsinki-wellbeing-services"}
+    data["sender"] = {"authority": "social-insurance-board"}
+    data["body"]["family_protection_claims"] = {"not_applicable": True}
+    for claimed in (data["body"], *data["body"]["persons_sought"]):
+        claimed["protection_claim"] = {**data["body"]["protection_claim"], "status": "NONE"}
+    request = await world["EE"].submit(data)
+    await world.settle()
+    return request
+
+
+async def _extend(world: World, request: Accepted, deadline: str) -> Accepted:
+    data: dict[str, Any] = json.loads(read_schema_file("examples/acts/extension-notice-two-weeks.json"))
+    data["body"]["deadline"] = deadline
+    return await world["FI"].submit(data, procedure=request.procedure)
+
+
+async def test_a_deadline_is_extended_only_where_its_source_allows_it_and_once(world: World) -> None:
+    """IR2055 11 allows two weeks more; the acknowledgement's time and a statutory one without such words do not move."""
+    request = await _asylum_request(world)
+    for deadline in ("acknowledge", "no-such-deadline"):
+        with pytest.raises(NotAllowed) as refused:
+            await _extend(world, request, deadline)
+        assert refused.value.where == "/body/deadline"
+        assert "answer-ir2055-11" in refused.value.detail
+    await _extend(world, request, "answer-ir2055-11")
+    with pytest.raises(NotAllowed) as refused:
+        await _extend(world, request, "answer-ir2055-11")
+    assert "none" in refused.value.detail
+    assert [line.act for line in (await world["FI"].view(request.procedure)).entries] == ["request", "extension-notice"]
+
+
+async def test_a_deadline_that_has_passed_is_not_extended(world: World) -> None:
+    """Whoever announces it too late is late."""
+    request = await _asylum_request(world)
+    world.clock.advance(16 * 24 * 3600)
+    with pytest.raises(NotAllowed):
+        await _extend(world, request, "answer-ir2055-11")
+    assert len((await world["FI"].view(request.procedure)).entries) == 1
+
+
+async def test_what_is_not_known_of_a_country_is_told_to_the_author(world: World) -> None:
+    """The message leaves, with the open question; a repetition of the key tells it again."""
+    accepted = await world["EE"].submit("request.json", idempotency_key="k")
+    assert [(one.rule, one.code) for one in accepted.warnings] == [("R-31", "competence-not-known")]
+    again = await world["EE"].submit("request.json", idempotency_key="k")
+    assert (again.repeated, again.warnings) == (True, accepted.warnings)

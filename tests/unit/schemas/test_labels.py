@@ -92,12 +92,12 @@ CASEWORK = {
         "DEBT_BONDAGE",
         "SURROGACY",
     },
-    "identification-status": {"AT_RISK", "PRESUMED", "IDENTIFIED", "CHILD_OF_VICTIM"},
+    "identification-status": {"AT_RISK", "PRESUMED", "IDENTIFIED", "STATUS_UNKNOWN"},
     "transfer-status": {"CONSENT_CONDITIONAL", "CONSENT_WITHDRAWN", "CONSENT_LAPSED", "SUSPENDED_REMEDY"},
     "consent-exemption": {"WITH_PARENT", "NOTIFIED_RELATIVE_CATEGORY", "RECEIVING_STATE_OWN_DECISION"},
     "protection-claim": {"TEMPORARY_PROTECTION", "REJECTED_FINAL", "WITHDRAWN"},
     "need": {"SAFE_PLACE", "BARNAHUS_ASSESSMENT", "PROTECTION_FROM_PERSON", "DISABILITY_SUPPORT"},
-    "legal-basis": {"B2B_80_1_B", "CETS197_10_4", "VCCR_37_B", "NONE_FEDERATION"},
+    "legal-basis": {"B2B_80_1_B", "AMMR_23", "AMMR_23_5", "CETS197_10_4", "VCCR_37_B", "NONE_FEDERATION"},
     "monitoring-outcome": {"NOT_SEEN", "RE_EXPLOITATION_SUSPECTED"},
 }
 

@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where a body names countries and languages: a schema holds their form only, whether one exists is asked of `nations`.
+
+Asked of what leaves alone: another node's registers may be newer, and what it sent is not refused for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any
+
+from broker.nations import is_country, is_language, is_nationality
+
+__all__ = ["Places", "places_in", "unknown_language", "unknown_place"]
+
+Schema = Mapping[str, Any]
+_LANGUAGE = "parts/language.json"
+_KEPT = 1024  # codes; there are about 250 countries and as many languages of daily work
+
+
+@lru_cache(maxsize=_KEPT)
+def _exists(kind: str, code: str) -> bool:
+    return _ASKED[kind][1](code)
+
+
+# Part → what a person is told, and who knows.
+_ASKED: Mapping[str, tuple[str, Callable[[str], bool]]] = MappingProxyType(
+    {
+        "parts/country.json": ("There is no country of that code (ISO 3166-1).", is_country),
+        "parts/nationality.json": ("There is no country of that code (ISO 3166-1; XXA: stateless).", is_nationality),
+        _LANGUAGE: ("There is no language of that tag (BCP 47).", is_language),
+    }
+)
+
+
+class Places:
+    """The members of a schema that lead to countries and languages, and nothing else of it."""
+
+    __slots__ = ("items", "kinds", "members")
+
+    def __init__(self) -> None:
+        self.kinds: set[str] = set()
+        self.members: dict[str, Places] = {}
+        self.items: Places | None = None
+
+
+def places_in(documents: Mapping[str, Schema], path: str) -> Places | None:
+    """Return where the schema at a path leads to countries and languages; None: nowhere."""
+    return _found(documents, documents[path], ())
+
+
+def unknown_place(places: Places | None, node: Any, where: str) -> Iterator[tuple[str, str]]:
+    """Yield the place of each code that does not exist, and what to tell of it."""
+    if places is None:
+        return
+    if isinstance(node, str):
+        for kind in places.kinds:
+            if not _exists(kind, node):
+                yield where, _ASKED[kind][0]
+    elif isinstance(node, Mapping):
+        for name in node.keys() & places.members.keys():
+            yield from unknown_place(places.members[name], node[name], f"{where}/{name}")
+    elif isinstance(node, list):
+        for position, item in enumerate(node):
+            yield from unknown_place(places.items, item, f"{where}/{position}")
+
+
+def unknown_language(tag: str, where: str) -> Iterator[tuple[str, str]]:
+    """Yield the place of a language that does not exist, and what to tell of it."""
+    if not _exists(_LANGUAGE, tag):
+        yield where, _ASKED[_LANGUAGE][0]
+
+
+def _found(documents: Mapping[str, Schema], schema: Any, above: tuple[str, ...]) -> Places | None:
+    """Merge what a schema and the ones that it refers to lead to; a part inside itself leads nowhere new."""
+    found = Places()
+    for name, sub in schema.get("properties", {}).items() if isinstance(schema, Mapping) else ():
+        _merge(found.members, name, _found(documents, sub, above))
+    if isinstance(schema, Mapping):
+        items = schema.get("items")
+        found.items = None if items is None else _found(documents, items, above)
+        reference = str(schema.get("$ref", "")).removeprefix("/")
+        if reference in _ASKED:
+            found.kinds.add(reference)
+        elif reference in documents and reference not in above:
+            _join(found, _found(documents, documents[reference], (*above, reference)))
+    return found if found.kinds or found.members or found.items else None
+
+
+def _merge(members: dict[str, Places], name: str, more: Places | None) -> None:
+    if more is not None:
+        _join(members.setdefault(name, Places()), more)
+
+
+def _join(into: Places, more: Places | None) -> None:
+    if more is None:
+        return
+    into.kinds |= more.kinds
+    for name, places in more.members.items():
+        _merge(into.members, name, places)
+    into.items = into.items or more.items
