@@ -14,7 +14,7 @@ from datetime import datetime
 
 from broker.catalogue import Catalogue
 from broker.core.audit import AuditAction
-from broker.core.delivery import AttentionCode
+from broker.core.delivery import AttentionCode, message_subject
 from broker.core.errors import CatalogueInvalid
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.messages import InboxEntry
@@ -110,7 +110,8 @@ class Ledger:
     def take_answer(self, tx: Transaction, book: Book, receipt: Receipt, *, now: datetime) -> bool:
         """Store the peer's answer to one of our messages; a refusal makes it a stub. False: it was held already."""
         if contradicts(book.receipts, receipt):
-            self.call(tx, AttentionCode.CONTRADICTION, receipt.message, peer=receipt.issuer, row=book.row, now=now)
+            subject = message_subject(receipt.author, receipt.message)
+            self.call(tx, AttentionCode.CONTRADICTION, subject, peer=receipt.issuer, row=book.row, now=now)
             return False
         if not tx.add_receipt(receipt, issued=False):
             return False
@@ -119,7 +120,8 @@ class Ledger:
             code = receipt.code or "refused"
             tx.make_stub(book.row.ref.id, receipt.digest, code)
             entries = tuple(_stub(entry, receipt.digest, code) for entry in entries)
-            self.call(tx, AttentionCode.REFUSED, receipt.message, peer=book.row.peer, row=book.row, now=now)
+            subject = message_subject(receipt.author, receipt.message)
+            self.call(tx, AttentionCode.REFUSED, subject, peer=book.row.peer, row=book.row, now=now)
         book, folded = self._keep(tx, replace(book, entries=entries, receipts=(*book.receipts, receipt)), now)
         self._compare(tx, book, now, whole=folded)
         return True

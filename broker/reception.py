@@ -14,7 +14,7 @@ from broker.core.arrangements import check_message
 from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.content import decode_header
-from broker.core.delivery import RESENDS_BY_ITSELF, STALE_LIST_HOURS, AttentionCode
+from broker.core.delivery import RESENDS_BY_ITSELF, STALE_LIST_HOURS, AttentionCode, message_subject
 from broker.core.errors import (
     BrokerError,
     ExerciseMismatch,
@@ -314,7 +314,7 @@ class Reception:
             brief = tx.outbox_brief(receipt.message) if receipt.author == self._us else None
             if brief is None or brief.digest != receipt.digest or brief.recipient != receipt.issuer:
                 # One call per country for ids that it makes up: it could hide every other call behind thousands.
-                subject = verified.sender if brief is None else receipt.message
+                subject = verified.sender if brief is None else message_subject(self._us, receipt.message)
                 self._ledger.call(tx, AttentionCode.STRANGE_RECEIPT, subject, peer=verified.sender, now=now)
                 continue
             if self._apply(tx, brief, receipt, now):
@@ -322,7 +322,7 @@ class Reception:
                 tx.settle_outbox(receipt.message, replace(receipt, at=min(receipt.at, now)))
                 if brief.attended:
                     ended = (*AttentionCode.overdue(), AttentionCode.NOT_SENT)
-                    tx.resolve_attentions(ended, receipt.message, at=now, by="node")
+                    tx.resolve_attentions(ended, message_subject(self._us, receipt.message), at=now, by="node")
         self._remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "")
 
     def _apply(self, tx: Transaction, brief: OutboxBrief, receipt: Receipt, now: datetime) -> bool:

@@ -167,7 +167,7 @@ class Attention:
     """Something a person must look at (promise P7). No personal data: codes, ids and countries."""
 
     code: str  # e.g. "overdue-delivered", "security-id-reused", "adapter-failed"
-    subject: str  # id of what it is about; code and subject together are unique while open
+    subject: str  # what it is about, a message as `message_subject` names it; code and subject together are unique while open
     who: str  # errors.Actor value
     at: datetime
     peer: CountryCode | None = None

@@ -30,6 +30,7 @@ from broker.core.errors import (
     Unroutable,
     VaultLocked,
 )
+from broker.core.ids import CountryCode, MessageId
 
 __all__ = [
     "ATTENTION_AFTER_ATTEMPTS",
@@ -60,6 +61,7 @@ __all__ = [
     "ResendReason",
     "RetryDecision",
     "StepLimit",
+    "message_subject",
     "overdue",
     "resend_due",
     "retry",
@@ -367,6 +369,11 @@ class AttentionCode(StrEnum):
     def overdue(cls) -> tuple[AttentionCode, ...]:
         """Return the codes that a receipt resolves."""
         return tuple(cls.for_overdue(step, failed=failed) for step in LadderStep for failed in (False, True))
+
+
+def message_subject(author: CountryCode, message: MessageId) -> str:
+    """Return what a call about a message names: two countries may give one id, and each call is about one message."""
+    return f"{author}/{message}"
 
 
 class ResendReason(StrEnum):

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from broker.adapter_api import Adapter, inbound_message
-from broker.core.delivery import DELIVER_BATCH, HAND_OVER_SECONDS, LEASE_SECONDS, AttentionCode, retry
+from broker.core.delivery import DELIVER_BATCH, HAND_OVER_SECONDS, LEASE_SECONDS, AttentionCode, message_subject, retry
 from broker.core.errors import AdapterFailed, BrokerError
 from broker.core.ids import AuthorityId
 from broker.ledger import Ledger
@@ -92,7 +92,7 @@ class Deliver:
                 tx.retry_inbox(entry.sender, entry.id, next_at=decision.next_at, error=error.code, token=token)
                 if decision.call_person:
                     self._ledger.call(
-                        tx, AttentionCode.NOT_HANDED_OVER, entry.id,
+                        tx, AttentionCode.NOT_HANDED_OVER, message_subject(entry.sender, entry.id),
                         peer=entry.sender, authority=entry.header.recipient.authority, now=now, detail=error.detail,
                     )  # fmt: skip
                 continue
@@ -100,4 +100,5 @@ class Deliver:
                 continue  # the lease was lost; whoever has it now testifies
             self._ledger.hand_over(tx, entry, now=now)
             if row.error is not None:
-                tx.resolve_attention(AttentionCode.NOT_HANDED_OVER, entry.id, at=now, by="node")
+                subject = message_subject(entry.sender, entry.id)
+                tx.resolve_attention(AttentionCode.NOT_HANDED_OVER, subject, at=now, by="node")

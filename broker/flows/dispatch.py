@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from broker.core.content import entry_of
-from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, AttentionCode, retry
+from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, AttentionCode, message_subject, retry
 from broker.core.errors import BrokerError, Internal, RecipientSuspended, TrustListExpired, UnknownRecipient
 from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
 from broker.core.messages import Header, OutboxEntry, OutboxKind, Party, ProfileHeader, SealedEnvelope
@@ -187,14 +187,14 @@ class Dispatch:
             if error is None:
                 tx.mark_published(entry.id, at=now, token=token)
                 if outcome.row.error is not None:
-                    tx.resolve_attention(AttentionCode.NOT_SENT, entry.id, at=now, by="node")
+                    tx.resolve_attention(AttentionCode.NOT_SENT, message_subject(self._us, entry.id), at=now, by="node")
                 continue
             decision = retry(outcome.row.attempts, error, now=now, jitter=self._ids.jitter())
             tx.retry_outbox(entry.id, next_at=decision.next_at, error=error.code, token=token)
             if decision.call_person:
                 office = entry.header.sender.authority if entry.kind is OutboxKind.MESSAGE else None
                 self._ledger.call(
-                    tx, AttentionCode.NOT_SENT, entry.id,
+                    tx, AttentionCode.NOT_SENT, message_subject(self._us, entry.id),
                     peer=entry.recipient, authority=office, now=now, detail=error.detail,
                 )  # fmt: skip
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from broker.core.audit import AuditAction
-from broker.core.delivery import AttentionCode
+from broker.core.delivery import AttentionCode, message_subject
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.roles import AuditRole
@@ -59,6 +59,8 @@ class Open:
             issuer=self._us, author=row.peer, message=row.id, digest=row.digest, kind=ReceiptKind.OPENED, at=now
         )
         tx.add_receipt(receipt, issued=True)
-        tx.resolve_attentions((AttentionCode.UNREAD, AttentionCode.UNREAD_LONG), row.id, at=now, by="node")
+        tx.resolve_attentions(
+            (AttentionCode.UNREAD, AttentionCode.UNREAD_LONG), message_subject(row.peer, row.id), at=now, by="node"
+        )
         tx.audit(about(row, at=now, actor=actor, role=role, action=AuditAction.OPENED))
         return now

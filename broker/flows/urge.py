@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from broker.core.delivery import WATCH_BATCH, AttentionCode, LadderLimits, LadderStep, Overdue
+from broker.core.delivery import WATCH_BATCH, AttentionCode, LadderLimits, LadderStep, Overdue, message_subject
 from broker.ledger import Ledger
 from broker.ports import Clock, Store, Transaction
 from broker.rows import InboxBrief, InboxState
@@ -45,4 +45,6 @@ class Urge:
         if overdue is None:
             return
         code = AttentionCode.UNREAD_LONG if overdue is Overdue.FAIL else AttentionCode.UNREAD
-        self._ledger.call(tx, code, row.id, peer=row.sender, authority=row.authority, now=now)
+        self._ledger.call(
+            tx, code, message_subject(row.sender, row.id), peer=row.sender, authority=row.authority, now=now
+        )

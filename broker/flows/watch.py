@@ -15,6 +15,7 @@ from broker.core.delivery import (
     LadderLimits,
     Overdue,
     ResendReason,
+    message_subject,
     resend_due,
 )
 from broker.core.ids import MessageId
@@ -85,7 +86,8 @@ class Watch:
             return
         entry, code = row.entry, AttentionCode.for_overdue(state, failed=overdue is Overdue.FAIL)
         office = entry.header.sender.authority
-        self._ledger.call(tx, code, entry.id, peer=entry.recipient, authority=office, now=now)
+        subject = message_subject(entry.header.sender.country, entry.id)
+        self._ledger.call(tx, code, subject, peer=entry.recipient, authority=office, now=now)
 
     def _resend_lost(self, tx: Transaction, row: OutboxRow, now: datetime) -> bool:
         """A receipt for something published well after an entry, while that one has none, is a sign of loss."""

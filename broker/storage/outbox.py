@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Row, Text, and_, bindparam, exists, insert, literal, or_, select, type_coerce, update
 
 from broker.core.ids import CountryCode, MessageId
 from broker.core.messages import OutboxEntry, OutboxKind, SealedEnvelope
@@ -72,7 +72,9 @@ _BRIEF = select(
     outbox.c.digest,
     outbox.c.recipient,
     outbox.c.procedure,
-    exists().where(attention.c.subject == outbox.c.id, attention.c.resolved.is_(None)).label("attended"),
+    exists()
+    .where(attention.c.subject.like(literal("%/") + type_coerce(outbox.c.id, Text())), attention.c.resolved.is_(None))
+    .label("attended"),
 ).where(outbox.c.id == bindparam("message"))
 
 _RECEIPTED = (

@@ -11,11 +11,12 @@ from dataclasses import replace
 
 import pytest
 
+from broker.core.delivery import message_subject
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
 from broker.ports import Store, Transaction
 from broker.rows import OutboxRow, OutboxState
-from broker.testing.store_rows import FI, NOW, SE, kid, later, message_id, outgoing, receipt, sealed
+from broker.testing.store_rows import EE, FI, NOW, SE, attention, kid, later, message_id, outgoing, receipt, sealed
 
 __all__ = ["OutboxContract"]
 
@@ -338,3 +339,20 @@ class OutboxContract:
             await store.run(lambda tx, n=number: tx.settle_outbox(message_id(n), receipt(n, at=100)))  # type: ignore[misc]
         assert await store.run(lambda tx: tx.newest_receipted(FI)) == later(20)
         assert await store.run(lambda tx: tx.newest_receipted(SE)) is None
+
+    async def test_a_brief_says_whether_somebody_is_called_about_the_message(self, store: Store) -> None:
+        """By the id that our message has; a closed call, and one about another message, are none."""
+        await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
+
+        async def attended() -> bool:
+            brief = await store.run(lambda tx: tx.outbox_brief(message_id(1)))
+            assert brief is not None
+            return brief.attended
+
+        await store.run(lambda tx: tx.raise_attention(attention(message_subject(EE, message_id(2)))))
+        assert not await attended()
+        row = attention(message_subject(EE, message_id(1)))
+        await store.run(lambda tx: tx.raise_attention(row))
+        assert await attended()
+        await store.run(lambda tx: tx.resolve_attention(row.code, row.subject, at=later(1), by="x"))
+        assert not await attended()

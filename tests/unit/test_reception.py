@@ -532,7 +532,7 @@ async def test_strange_receipts_change_nothing(world: World, asked: Hostile) -> 
 
     page = await world["EE"].store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
     assert {(entry.code, entry.subject) for entry in page.items} == {
-        ("strange-receipt", "FI"), ("strange-receipt", request.message),
+        ("strange-receipt", "FI"), ("strange-receipt", f"EE/{request.message}"),
     }  # fmt: skip
     assert await world["EE"].states(request) == ["published"]
     assert await _about(world["EE"], request) == ()

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from broker.core.ids import AuthorityId
+from broker.core.ids import AuthorityId, CountryCode
+from broker.core.messages import Party
 from broker.testing.hostile import Hostile
 from broker.testing.world import World
 
@@ -30,10 +31,27 @@ async def test_a_message_that_our_officers_leave_unopened_calls_their_office(wor
     page = await world["FI"].store.read(
         lambda reader: reader.attention(HELSINKI, open_only=True, cursor=None, limit=10)
     )
-    assert {(entry.subject, entry.peer) for entry in page.items} == {(request.message, "EE")}
+    assert {(entry.subject, entry.peer) for entry in page.items} == {(f"EE/{request.message}", "EE")}
 
     await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="officer")
     assert await _looked(world, 100) == []
+
+
+async def test_two_countries_may_use_one_id(world: World) -> None:
+    """Each unopened message has a call of its own; opening one closes its own alone."""
+    fi = world["FI"]
+    first = Hostile(world["EE"], fi).message("request.json")
+    second = Hostile(world["SE"], fi).message(
+        "request.json",
+        id=first.id,
+        sender=Party(country=CountryCode("SE"), authority=AuthorityId("gender-equality-agency")),
+    )
+    assert await Hostile(world["EE"], fi).send(first) == "recorded"
+    assert await Hostile(world["SE"], fi).send(second) == "recorded"
+    assert await _looked(world, 25) == ["unread", "unread"]
+    await fi.desk.open_message(first.id, authority=HELSINKI, actor="officer", peer=CountryCode("EE"))
+    page = await fi.store.read(lambda reader: reader.attention(HELSINKI, open_only=True, cursor=None, limit=9))
+    assert [entry.subject for entry in page.items] == [f"SE/{first.id}"]
 
 
 async def test_what_waits_is_looked_through_batch_by_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
