@@ -36,6 +36,16 @@ CASES: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
         lambda body: body.update(note="The eldest was born on 3.4.2011."),
         "/body/note",
     ),
+    "a birth date in the name of the group is seen": (
+        HOUSE,
+        lambda body: body.update(group="Test-Child 2011-04-03"),
+        "/body/group",
+    ),
+    "a personal number as the title of a table is seen": (
+        YEAR,
+        lambda body: body["tables"][0].update(title="030411A123X"),
+        "/body/tables/0/title",
+    ),
     "surge mode lasts 14 days": (HOUSE, lambda body: body["declaration"].update(days=15), "/body/declaration/days"),
     "one person alone declares no surge": (
         HOUSE,
