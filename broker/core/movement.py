@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Safeguards for moving a child to another country: the plan, and the check before departure (CASEWORK 4.4, 4.5).
+"""Safeguards for moving a child, or the child's case, to another country (CASEWORK 4.4, 4.5): plan, check, jurisdiction.
 
 A plan may still have gaps, which a second person decides about; at the check before departure they are closed, or the
 child does not leave. Unknown is never read as safe.
@@ -104,7 +104,7 @@ def _proceedings(part: Body, at: str) -> Iterator[Reason]:
 
 
 def _lawyer(part: Body, at: str) -> Iterator[Reason]:
-    """R-42: legal assistance before a transfer; S004:507, ATD 15."""
+    """R-42: legal assistance before a transfer or a change of jurisdiction; S004:507, ATD 15."""
     if part["lawyer"]["status"] != "NAMED":
         yield hold("R-42", "no-lawyer", f"{at}/lawyer/status", "The child has no lawyer.")
 
@@ -179,7 +179,12 @@ def _check_lawyer(body: Body, _: CountryCode) -> Iterator[Reason]:
     yield from _lawyer(body["who_is_there"], "/who_is_there")
 
 
+def _case_lawyer(body: Body, _: CountryCode) -> Iterator[Reason]:
+    yield from _lawyer(body, "")
+
+
 MOVEMENT_RULES: Mapping[str, Mapping[str, Rule]] = {
+    "jurisdiction.request": {"R-42": _case_lawyer},
     "transfer.plan": {"R-04": _family, "R-07": _consented, "R-28": _plan_standing},
     "transfer.pre-departure": {
         "R-04": _check_family,

@@ -176,3 +176,16 @@ def test_what_has_happened_is_told_whatever_else_is_wrong() -> None:
     """A delay, a missing arrival and a suspension are held up by nothing."""
     for kind in ("transfer.delay", "transfer.not-arrived", "transfer.suspension", "transfer.withdrawal"):
         assert isinstance(_decide(kind, {}, lambda _: None), Cleared)
+
+
+def test_a_case_changes_its_court_with_a_lawyer_beside_the_child() -> None:
+    """R-42 holds for a change of jurisdiction as for a transfer."""
+    folder = EXAMPLES.parent / "jurisdiction"
+    request = json.loads((folder / "request-take-over-the-case.json").read_text(encoding="utf-8"))["body"]
+    invitation = json.loads((folder / "invitation-until-november.json").read_text(encoding="utf-8"))["body"]
+
+    for kind, body in (("jurisdiction.request", request), ("jurisdiction.invitation", invitation)):
+        assert isinstance(_decide(kind, body, lambda _: None), Cleared)
+        held = _decide(kind, body, _put("lawyer", value={"status": "REQUESTED"}))
+        assert isinstance(held, Held)
+        assert _found(held) == [("R-42", "/lawyer/status")]

@@ -29,8 +29,8 @@ def test_every_code_is_called_something_in_every_language(catalogue, language):
 
 FAMILIES = (  # named in every language, with all the parts and shared acts that they use
     "best-interests", "carer-assessment", "child-information", "consultation", "contact", "correction", "danger-notice",
-    "family-tracing", "federation", "guardian", "identity", "implementation", "monitoring", "notice", "placement",
-    "recognition", "referral", "relationship", "surge", "transfer",
+    "family-tracing", "federation", "guardian", "identity", "implementation", "jurisdiction", "monitoring", "notice",
+    "placement", "recognition", "referral", "relationship", "surge", "transfer", "urgent-measures",
 )  # fmt: skip
 
 
