@@ -249,7 +249,7 @@ def build(settings: Settings, vault: FileVault) -> Node:
         NodeError: with what is wrong, where, and who must act.
     """
     bells = Bells(LOOPS)
-    office = open_office(settings, wake=lambda: bells.ring("dispatch"))
+    office = open_office(settings, vault, wake=lambda: bells.ring("dispatch"))
     transport, warnings = _transport(office)
     catalogue = {AttentionCode.CATALOGUE: lambda: _newer_catalogue(office)}
     return Node(office, vault, transport, bells, warnings={**warnings, **catalogue})

@@ -14,9 +14,10 @@ from datetime import timedelta
 from broker.api.local_issuer import LocalIssuer
 from broker.core.ids import Digest
 from broker.settings import Settings
-from broker.storage import migrate, open_store
+from broker.storage import AtRest, encrypt_clear, migrate, open_store
 from broker.system import SystemClock, SystemIds
 from broker.trust.opening import begin_trust, open_trust
+from broker.vault import FileVault
 from broker.wiring import Desk, wire_desk
 
 __all__ = ["Office", "local_issuer", "open_office"]
@@ -34,20 +35,24 @@ class Office(Desk):
         await self.store.close()
 
 
-def open_office(settings: Settings, *, wake: Callable[[], None] | None = None) -> Office:
+def open_office(settings: Settings, vault: FileVault, *, wake: Callable[[], None] | None = None) -> Office:
     """Open the store of these settings, bringing its tables up to date, and wire the use cases over it.
 
     Args:
         settings: the node's.
+        vault: the node's, opened: contents are stored under its keys.
         wake: called when something waits for the dispatcher; without a running node nothing needs waking.
 
     Raises:
-        StoreUnavailable, DiskFull, CatalogueInvalid, TrustListInvalid: with what is wrong and where.
+        StoreUnavailable, DiskFull, CatalogueInvalid, TrustListInvalid, KeyMissing: with what is wrong and where.
     """
     clock = SystemClock()
     ids = SystemIds()
+    cipher = AtRest(vault.ring)
+    cipher.newest_epoch()  # a vault without one is told of now, not at the first message
     migrate(settings.store_url)
-    store = open_store(settings.store_url, us=settings.country)
+    encrypt_clear(settings.store_url, cipher)
+    store = open_store(settings.store_url, us=settings.country, cipher=cipher)
     catalogue, signed = begin_trust(settings, clock)
     trust = open_trust(settings, store=store, clock=clock, ids=ids)
     desk = wire_desk(

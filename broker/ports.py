@@ -3,7 +3,8 @@
 """What the flows need from the outside world, as Protocols; implementations stand to the right in the layers.
 
 - A `Transaction` is used inside one synchronous function without I/O, cryptography or await (`Store.run`); everything it
-  did is committed together or not at all. The function may run again after a rollback: it has no other effects.
+  did is committed together or not at all. The function may run again after a rollback: it has no other effects. What a
+  store does at its own door for data at rest, microseconds of AES under a lock it needs anyway, is its own matter.
 - An implementation turns foreign exceptions into `core.errors` at its door, and never lets their text out: database
   drivers and validators put values into it.
 - All datetimes are aware UTC.
@@ -31,6 +32,7 @@ from broker.rows import (
     InboxState,
     MessageFilter,
     MessageRow,
+    MessageTimes,
     OutboxBrief,
     OutboxRow,
     OutboxState,
@@ -39,6 +41,7 @@ from broker.rows import (
     SeenRaw,
     TrustRow,
 )
+from broker.security.at_rest import Scope
 from broker.security.suite import Opener, Signer
 
 __all__ = [
@@ -404,6 +407,27 @@ class Transaction(Protocol):
         """Keep what a look gave. False: the list is the one that was taken last; it notes when the look began."""
         ...
 
+    # keys of cases (`security.at_rest`); encrypting and opening is the store's own work
+    def destroy_case(self, scope: Scope, at: datetime) -> bool:
+        """Destroy the key of what a scope covers, and never make another for it. False: it was destroyed before.
+
+        From the commit on nothing shows, leases or adds to it, in any worker. Copies of the wrapped key outside of the
+        table die with the epoch: `flows/next_epoch` must follow.
+        """
+        ...
+
+    def begin_epoch(self, number: int) -> None:
+        """Wrap every new key under that epoch from now on; its key must be in the vault of every worker."""
+        ...
+
+    def rewrap_keys(self, number: int, *, limit: int) -> int:
+        """Move some keys of earlier epochs to that one; return how many. 0 with keys left: others use those now."""
+        ...
+
+    def keys_before(self, number: int) -> int:
+        """Return how many keys are wrapped under earlier epochs."""
+        ...
+
     # one worker at a time
     def take_lease(self, name: str, *, token: str, now: datetime, until: datetime) -> bool:
         """Take or renew a named lease. False: another worker holds it."""
@@ -417,6 +441,10 @@ class Reader(Protocol):
     def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page: ...
     def messages_of(self, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
         """Return every message of that id with its content, ours first; several countries may have used one id."""
+        ...
+
+    def message_times(self, limit: int) -> tuple[MessageTimes, ...]:
+        """Return the newest messages of each direction without header and content: also where the vault is locked."""
         ...
 
     def procedures(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page: ...

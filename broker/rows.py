@@ -13,6 +13,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from broker.core import canonical
 from broker.core.audit import AuditRow
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, ProcedureId
 from broker.core.messages import Header, InboxEntry, OutboxEntry, ProcedureRef, SealedEnvelope
@@ -31,6 +32,7 @@ __all__ = [
     "InboxState",
     "MessageFilter",
     "MessageRow",
+    "MessageTimes",
     "OutboxBrief",
     "OutboxRow",
     "OutboxState",
@@ -40,6 +42,7 @@ __all__ = [
     "TrustRow",
     "about",
     "arrival",
+    "salted",
 ]
 
 ARRIVED = "message-arrived"  # what a notifier is told of a handed-over message; nothing that calls for attention
@@ -189,8 +192,13 @@ class Idempotent:
 
     scope: str
     key: str
-    body_digest: Digest
+    body_digest: Digest  # of what was asked; as stored: `salted` with the message's nonce
     message: MessageId
+
+
+def salted(body_digest: Digest, nonce: str) -> Digest:
+    """Return a digest of what was asked that confirms no guess once the message and its nonce are erased."""
+    return canonical.digest(f"{nonce}{body_digest}".encode("ascii"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +270,20 @@ def about(
         peer=row.peer,
         reason=reason,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageTimes:
+    """How far a message of either direction got and when; needs no key, for nothing of its content is in it."""
+
+    direction: str  # "in" or "out"
+    id: MessageId
+    peer: CountryCode
+    at: datetime  # recorded (out) or received (in)
+    delivered: datetime | None = None
+    handed_over: datetime | None = None
+    opened: datetime | None = None
+    refused: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

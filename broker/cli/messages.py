@@ -286,9 +286,10 @@ def office_of(settings: Settings, office: Office, named: str | None) -> Authorit
 def _with_office(home: Path, work: Callable[[Office, Settings], Awaitable[T]]) -> T:
     async def run() -> T:
         from broker.office import open_office
+        from broker.vault import open_vault
 
         settings = Settings.load(home)
-        office = open_office(settings)
+        office = open_office(settings, open_vault(settings))
         try:
             return await work(office, settings)
         finally:

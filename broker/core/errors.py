@@ -21,7 +21,7 @@ from broker.core.families import Actor, BrokerError, Fate, NodeError, SenderErro
 
 __all__ = [
     "Actor", "AdapterFailed", "AlreadySettled", "AmbiguousMessage", "BadCursor", "BadRequest", "BadSignature",
-    "BasisNotAllowed", "BrokerError", "CatalogueInvalid", "CeremonyRefused", "ClockAhead", "ClockWrong", "ContentShape",
+    "BasisNotAllowed", "BrokerError", "CaseErased", "CatalogueInvalid", "CeremonyRefused", "ClockAhead", "ClockWrong", "ContentShape",
     "DecryptFailed", "DiskFull", "EnvelopeHeader", "EnvelopeMembers", "ExerciseMismatch", "Expired", "ExpiryTooFar",
     "Fate", "FieldLength", "Forbidden", "HeaderInvalid", "HeaderMismatch", "HomeInvalid", "IdReused",
     "IdempotencyConflict", "Internal", "IssuerUnavailable", "KeyExpired", "KeyMissing", "KeyNotYetValid", "KeyRevoked",
@@ -230,6 +230,14 @@ class NotFound(SenderError):
     code = "not-found"
     http_status = 404
     who = Actor.CALLER
+
+
+class CaseErased(SenderError):
+    """What the message belongs to was erased here; a new procedure may begin, this one goes on no more."""
+
+    code = "case-erased"
+    http_status = 410
+    who = Actor.SENDER
 
 
 class MethodNotAllowed(SenderError):
@@ -446,7 +454,7 @@ class HomeInvalid(NodeError):
 
 
 class KeyMissing(NodeError):
-    """The vault does not hold a key that the trust list gives for this node."""
+    """The vault does not hold a key that the trust list gives for this node, or that its stored data needs."""
 
     code = "key-missing"
 

@@ -20,7 +20,7 @@ from broker.demo.stage import Stage
 from broker.security import envelope as wire
 from broker.security import sealing
 from broker.settings import Settings
-from broker.storage import open_store
+from broker.storage import AtRest, open_store
 from broker.transport.topology import dead_queue, in_queue
 from broker.vault import FileVault, open_vault
 
@@ -89,7 +89,8 @@ async def _opening(stage: Stage, us: CountryCode, sent: tuple[Sent, ...]) -> Map
 
 async def _sealed(home: Path, sent: Sent) -> bytes:
     settings = Settings.load(home)
-    store = open_store(settings.store_url, us=settings.country)
+    cipher = AtRest(open_vault(settings).ring)
+    store = open_store(settings.store_url, us=settings.country, cipher=cipher)
     try:
         row = await store.run(lambda tx: tx.outbox(MessageId(sent.message)))
     finally:

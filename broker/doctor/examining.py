@@ -21,7 +21,7 @@ from broker.core.trust import TrustList
 from broker.doctor import judging
 from broker.doctor.judging import Finding, failed, ok, skipped, warning
 from broker.ports import Clock
-from broker.rows import MessageFilter, MessageRow
+from broker.rows import MessageTimes
 from broker.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["examine"]
 
 _CONNECT_SECONDS = 5.0
-_NEWEST = 200  # messages that clock and peers are judged by
+_NEWEST = 200  # messages of each direction that clock and peers are judged by
 _NEXT = {
     "settings-invalid": "Mend that line; the manual's table lists every setting.",
     "home-invalid": "Check the folder and its owner; 'trm init' makes a new home.",
@@ -50,7 +50,7 @@ _NEXT = {
 class _Seen:
     """What one look at the store showed."""
 
-    rows: tuple[MessageRow, ...]
+    rows: tuple[MessageTimes, ...]
     attention: int
 
 
@@ -123,6 +123,7 @@ class _Patient:
         if self._trust is None:
             return skipped("keys", "the trust list cannot be read")
         vault = await asyncio.to_thread(open_vault, self._settings)
+        _ = vault.ring().newest  # without a key for data at rest no node starts
         held = [kid for kid, _, _ in vault.public_keys()]
         return judging.judge_keys(self._trust.members.get(self._settings.country), held, self._clock.now())
 
@@ -150,18 +151,18 @@ class _Patient:
         return judging.judge_disk(shutil.disk_usage(home).free, home)
 
     async def _store(self) -> Finding:
-        from broker.storage import open_store
+        from broker.storage import locked, open_store
 
         database = _sqlite_file(self._settings.store_url)
         if database is not None and not database.exists():
             return skipped("store", f"there is no database at {database} yet, the node's first start makes it")
-        store = open_store(self._settings.store_url, us=self._settings.country)
+        store = open_store(self._settings.store_url, us=self._settings.country, cipher=locked())
         try:
-            page = await store.read(lambda reader: reader.messages(MessageFilter(), cursor=None, limit=_NEWEST))
+            rows = await store.read(lambda reader: reader.message_times(_NEWEST))
             counts = await store.read(lambda reader: reader.counts())
         finally:
             await store.close()
-        self._seen = _Seen(rows=tuple(page.items), attention=counts.get("attention", 0))
+        self._seen = _Seen(rows=rows, attention=counts.get("attention", 0))
         waiting = sum(number for name, number in counts.items() if name in {"outbox.recorded", "inbox.recorded"})
         return ok("store", f"The database answers; {waiting} messages wait to be sent or handed over.")
 

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
 from broker.certificates.folder import END_FAILURE, END_WARNING
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import WARN_DAYS, KeyUse, Member, MemberKind, MemberStatus, TrustList
-from broker.rows import MessageRow
+from broker.rows import MessageTimes
 
 __all__ = [
     "Finding", "Verdict", "failed", "judge_attention", "judge_certificate", "judge_clock", "judge_disk", "judge_keys", "judge_peers", "judge_trust", "ok",
@@ -96,7 +96,7 @@ def judge_certificate(ends: datetime, now: datetime, *, open_to_others: bool) ->
     return ok("certificate", sentence)
 
 
-def skews(rows: Iterable[MessageRow]) -> dict[CountryCode, timedelta]:
+def skews(rows: Iterable[MessageTimes]) -> dict[CountryCode, timedelta]:
     """Return per peer by how much our clock is at least ahead of theirs (negative: behind), where messages show it.
 
     What a peer made cannot have reached us before; what a peer received cannot have left us later.
@@ -104,7 +104,7 @@ def skews(rows: Iterable[MessageRow]) -> dict[CountryCode, timedelta]:
     found: dict[CountryCode, timedelta] = {}
     for row in rows:
         if row.direction == "in":
-            shown = row.at - row.header.created
+            shown = row.at - datetime.fromtimestamp(row.id.made, UTC)
             shown = min(timedelta(0), shown)
         else:
             shown = max((row.at - row.delivered, timedelta(0))) if row.delivered else timedelta(0)
@@ -143,7 +143,7 @@ def judge_disk(free: int, where: Path) -> Finding:
 
 
 def judge_peers(
-    trust: TrustList, us: CountryCode, rows: Sequence[MessageRow], *, now: datetime, patience: timedelta
+    trust: TrustList, us: CountryCode, rows: Sequence[MessageTimes], *, now: datetime, patience: timedelta
 ) -> Finding:
     """Judge which countries answer: who was heard last when, and what waits for a sign of life."""
     peers = [m for c, m in sorted(trust.members.items()) if c != us and m.kind is MemberKind.STATE]
@@ -166,7 +166,7 @@ def judge_attention(number: int) -> Finding:
     return ok("attention", "Nothing waits for a person.")
 
 
-def _waiting(rows: Iterable[MessageRow], peer: CountryCode, before: datetime) -> bool:
+def _waiting(rows: Iterable[MessageTimes], peer: CountryCode, before: datetime) -> bool:
     return any(
         row.direction == "out"
         and row.peer == peer
@@ -177,7 +177,7 @@ def _waiting(rows: Iterable[MessageRow], peer: CountryCode, before: datetime) ->
     )
 
 
-def _heard(rows: Iterable[MessageRow], peer: CountryCode, now: datetime) -> str:
+def _heard(rows: Iterable[MessageTimes], peer: CountryCode, now: datetime) -> str:
     heard = [
         moment
         for row in rows

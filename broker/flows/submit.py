@@ -55,7 +55,7 @@ from broker.core.trust import GRACE, Member, MemberStatus
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Ids, Reader, Store, Transaction, TrustSource
-from broker.rows import Accepted, AuditRow, Idempotent, ProcedureRow
+from broker.rows import Accepted, AuditRow, Idempotent, ProcedureRow, salted
 from broker.security.envelope import MAX_CONTENT
 from broker.timetable import Timetable
 
@@ -177,11 +177,11 @@ class Submit:
         known = tx.find_idempotent(asked.scope, asked.key)
         if known is None:
             return None
-        if known.body_digest != asked.body_digest:
-            raise IdempotencyConflict
         row = tx.outbox(known.message)
         if row is None:
             raise NotFound("The message that this idempotency key stood for has been erased.")
+        if known.body_digest != salted(asked.body_digest, row.entry.header.nonce):
+            raise IdempotencyConflict
         return _accepted(row.entry, repeated=True)
 
     async def _procedure(self, submission: Submission) -> ProcedureRow:
@@ -316,9 +316,8 @@ class Submit:
         entry = compose(cleared, parents=folded.heads, created=now)
         if len(entry.content) > MAX_CONTENT:
             raise TooLargeToSend(where="/body")
-        tx.add_idempotent(
-            Idempotent(scope=asked.scope, key=asked.key, body_digest=asked.body_digest, message=entry.id), now
-        )
+        stored = salted(asked.body_digest, entry.header.nonce)
+        tx.add_idempotent(Idempotent(scope=asked.scope, key=asked.key, body_digest=stored, message=entry.id), now)
         book, folded = self._ledger.enter(tx, book, _record_entry(entry, self._us), now=now)
         tx.add_outbox(entry, next_at=now)
         self._participation.keep(tx, book, folded, now=now)

@@ -29,6 +29,7 @@ from broker.core.ids import CaseRef, CountryCode, ProcedureId
 
 __all__ = [
     "KEY_BYTES", "NO_EPOCHS", "NO_PROCEDURE", "CaseKey", "EpochRing", "EpochVault", "Scope", "WrappedKey", "new_key", "place", "scope_of",
+    "scopes_of",
 ]  # fmt: skip
 
 KEY_BYTES = 32
@@ -49,6 +50,14 @@ def scope_of(peer: CountryCode, case_ref: CaseRef | None, procedure: ProcedureId
     if procedure is None:
         return NO_PROCEDURE
     return Scope(f"{peer}:{case_ref or procedure}")
+
+
+def scopes_of(peer: CountryCode, case_ref: CaseRef | None, procedure: ProcedureId) -> tuple[Scope, ...]:
+    """Return every scope that may hold something of a procedure: what erasing it must destroy.
+
+    A procedure that was begun under the reference of an erased case has its own scope.
+    """
+    return tuple(dict.fromkeys((scope_of(peer, case_ref, procedure), scope_of(peer, None, procedure))))
 
 
 def place(table: str, column: str, *row: str) -> bytes:

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, CursorResult, Executable, Row, Table
 from sqlalchemy.dialects import sqlite
 
 from broker.core.errors import BrokerError, StoreCorrupt
+from broker.storage.at_rest import Cipher, locked
 from broker.storage.faults import Fault, fault_of
 from broker.storage.prepared import Driver, Prepared, prepare
 
@@ -52,10 +53,15 @@ class Execution:
     in transactions of their own: a function that swallowed the error would commit half of its work.
     """
 
-    __slots__ = ("_connection", "_dialect", "_driver", "fault")
+    __slots__ = ("_connection", "_dialect", "_driver", "cipher", "fault")
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, cipher: Cipher | None = None) -> None:
+        """Args:
+        connection: inside a transaction.
+        cipher: what opens contents; None: nothing that is asked for has any.
+        """
         self._connection = connection
+        self.cipher = cipher or locked()
         self._dialect = connection.dialect.name
         self._driver = cast("Driver", connection.connection.dbapi_connection)
         self.fault: Fault | None = None

@@ -23,6 +23,7 @@ from sqlalchemy import Connection, Engine
 from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.ports import Transaction
+from broker.storage.at_rest import Cipher
 from broker.storage.execution import Execution
 from broker.storage.faults import fault_of
 from broker.storage.transaction import SqlTransaction
@@ -51,9 +52,10 @@ class _Outcome:
 class GroupCommit:
     """A thread that owns the writing connection."""
 
-    def __init__(self, engine: Engine, us: CountryCode) -> None:
+    def __init__(self, engine: Engine, us: CountryCode, cipher: Cipher) -> None:
         self._engine = engine
         self._us = us
+        self._cipher = cipher
         self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
         self._door = threading.Lock()  # nothing is queued behind the sign to stop
         self._closed = False
@@ -126,7 +128,7 @@ class GroupCommit:
         Raises:
             Exception: SQLite gave up the whole transaction; nobody's work in this group is left.
         """
-        db = Execution(connection)
+        db = Execution(connection, self._cipher)
         driver.execute("SAVEPOINT job")
         result: Any = None
         failed: BaseException | None = None

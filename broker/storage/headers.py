@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""A content header as stored beside the content: its own JSON, so that lists do not read whole messages."""
+"""A content header as it is encrypted beside the content: its own JSON, so that lists do not open whole messages."""
 
 from __future__ import annotations
 

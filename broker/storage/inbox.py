@@ -16,7 +16,9 @@ from sqlalchemy import Row, and_, bindparam, case, insert, null, or_, select, tu
 from broker.core.ids import CountryCode, KeyId, MessageId
 from broker.core.messages import InboxEntry
 from broker.rows import InboxBrief, InboxRow, InboxState
+from broker.security.at_rest import scope_of
 from broker.storage import headers
+from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, key_for_writing, keyed, opened
 from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import inbox, inbox_content
 
@@ -38,7 +40,11 @@ _FREE = {"lease": null(), "lease_until": null()}
 _INSERT = insert_new(inbox)
 _INSERT_CONTENT = insert(inbox_content)
 
-_ROWS = select(inbox, inbox_content.c.header, inbox_content.c.content).join_from(inbox, inbox_content)
+_ROWS = (
+    select(inbox, inbox_content.c.scope, inbox_content.c.header, inbox_content.c.content, *KEY_COLUMNS)
+    .select_from(keyed(inbox.join(inbox_content), inbox_content))
+    .where(READABLE)
+)
 _KEY = and_(inbox.c.sender == bindparam("from_"), inbox.c.id == bindparam("message"))
 _ONE = _ROWS.where(_KEY)
 _SOME = _ROWS.where(tuple_(inbox.c.sender, inbox.c.id).in_(bindparam("messages", expanding=True))).order_by(
@@ -107,7 +113,7 @@ _OPEN = (
 def find_inbox(db: Execution, sender: CountryCode, message: MessageId) -> InboxRow | None:
     """Return one entry."""
     row = db.first(_ONE, {"from_": sender, "message": message})
-    return None if row is None else _row(row)
+    return None if row is None else _row(db, row)
 
 
 def inbox_signed_with(db: Execution, kid: KeyId, *, since: datetime) -> tuple[MessageId, ...]:
@@ -138,8 +144,12 @@ def add_inbox(db: Execution, entry: InboxEntry, *, next_at: datetime | None, han
     }
     if db.changed(_INSERT, values) == 0:
         return False
-    header = headers.to_bytes(entry.header)
-    db.changed(_INSERT_CONTENT, {"sender": entry.sender, "id": entry.id, "header": header, "content": entry.content})
+    scope = scope_of(entry.sender, entry.header.case_ref, entry.procedure)
+    key = key_for_writing(db, scope, entry.procedure, entry.received)
+    header = encrypted(db, key, inbox_content, "header", headers.to_bytes(entry.header), entry.sender, entry.id)
+    content = encrypted(db, key, inbox_content, "content", entry.content, entry.sender, entry.id)
+    row = {"sender": entry.sender, "id": entry.id, "scope": key.scope, "header": header, "content": content}
+    db.changed(_INSERT_CONTENT, row)
     return True
 
 
@@ -149,7 +159,7 @@ def lease_inbox(db: Execution, *, now: datetime, until: datetime, token: str, li
     if not leased:
         return ()
     rows = db.all(_SOME, {"messages": [(str(row.sender), str(row.id)) for row in leased]})
-    return tuple(_row(row) for row in rows)
+    return tuple(_row(db, row) for row in rows)
 
 
 def retry_inbox(
@@ -183,13 +193,13 @@ def overdue_inbox(
     return tuple(InboxBrief(sender=row.sender, id=row.id, authority=row.authority, since=row.since) for row in rows)
 
 
-def _row(row: Row[Any]) -> InboxRow:
+def _row(db: Execution, row: Row[Any]) -> InboxRow:
     entry = InboxEntry(
         id=row.id,
         sender=row.sender,
         digest=row.digest,
-        content=row.content,
-        header=headers.from_bytes(row.header),
+        content=opened(db, row, inbox_content, "content", row.sender, row.id),
+        header=headers.from_bytes(opened(db, row, inbox_content, "header", row.sender, row.id)),
         procedure=row.procedure,
         raw_sha256=row.raw_sha256,
         received=row.received,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Statements about idempotency keys and named leases."""
+"""Statements about idempotency keys, which are kept as index tokens, and named leases."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from broker.rows import Idempotent
 from broker.storage.execution import Execution, PerDialect
 from broker.storage.tables import idempotency, lease
 
-__all__ = ["add_idempotent", "find_idempotent", "take_lease"]
+__all__ = ["add_idempotent", "blind", "find_idempotent", "take_lease"]
 
 _FIND = select(idempotency).where(idempotency.c.scope == bindparam("scope_"), idempotency.c.key == bindparam("key_"))
 _INSERT = insert(idempotency)
@@ -41,18 +41,23 @@ _TAKE = _take()
 
 def find_idempotent(db: Execution, scope: str, key: str) -> Idempotent | None:
     """Return the answer that this key got."""
-    row = db.first(_FIND, {"scope_": scope, "key_": key})
+    row = db.first(_FIND, {"scope_": scope, "key_": blind(db, scope, key)})
     if row is None:
         return None
-    return Idempotent(scope=row.scope, key=row.key, body_digest=row.body_digest, message=row.message)
+    return Idempotent(scope=row.scope, key=key, body_digest=row.body_digest, message=row.message)
 
 
 def add_idempotent(db: Execution, row: Idempotent, now: datetime) -> None:
     """Keep the answer of a new key."""
+    key = blind(db, row.scope, row.key)
     db.changed(
-        _INSERT,
-        {"scope": row.scope, "key": row.key, "body_digest": row.body_digest, "message": row.message, "at": now},
+        _INSERT, {"scope": row.scope, "key": key, "body_digest": row.body_digest, "message": row.message, "at": now}
     )
+
+
+def blind(db: Execution, scope: str, key: str) -> str:
+    """Return the token that stands for a key: callers choose them, a file's name or what their system calls the case."""
+    return db.cipher.token("idempotency", scope, key)
 
 
 def take_lease(db: Execution, name: str, *, token: str, now: datetime, until: datetime) -> bool:

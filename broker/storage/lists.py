@@ -10,15 +10,16 @@ from sqlalchemy import BigInteger, Column, Row, Select, bindparam, literal, sele
 
 from broker.core.ids import AuthorityId, MessageId
 from broker.core.messages import OutboxKind
-from broker.rows import MessageFilter, MessageRow, Page
+from broker.rows import MessageFilter, MessageRow, MessageTimes, Page
 from broker.storage import headers
+from broker.storage.case_keys import KEY_COLUMNS, READABLE, keyed, opened
 from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.execution import Execution
 from broker.storage.procedures import find_procedure, takes_part
 from broker.storage.tables import inbox, inbox_content, outbox, outbox_content
 
-__all__ = ["list_messages", "messages_of"]
+__all__ = ["list_messages", "message_times", "messages_of"]
 
 _SHAPE = (int, str, str, str)  # of a sort key: at, id, direction, peer
 
@@ -29,7 +30,9 @@ _OUT = (
         outbox.c.digest,
         outbox.c.recipient.label("peer"),
         outbox.c.authority,
+        outbox_content.c.scope,
         outbox_content.c.header,
+        *KEY_COLUMNS,
         outbox.c.state,
         outbox.c.created.label("at"),
         outbox.c.published,
@@ -40,8 +43,8 @@ _OUT = (
         outbox.c.refusal_code,
         outbox.c.error,
     )
-    .join_from(outbox, outbox_content)
-    .where(outbox.c.kind == OutboxKind.MESSAGE)
+    .select_from(keyed(outbox.join(outbox_content), outbox_content))
+    .where(outbox.c.kind == OutboxKind.MESSAGE, READABLE)
     .order_by(outbox.c.created.desc(), outbox.c.id.desc(), outbox.c.recipient.desc())
 )
 _IN = (
@@ -51,15 +54,32 @@ _IN = (
         inbox.c.digest,
         inbox.c.sender.label("peer"),
         inbox.c.authority,
+        inbox_content.c.scope,
         inbox_content.c.header,
+        *KEY_COLUMNS,
         inbox.c.state,
         inbox.c.received.label("at"),
         inbox.c.handed_over,
         inbox.c.opened,
         inbox.c.error,
     )
-    .join_from(inbox, inbox_content)
+    .select_from(keyed(inbox.join(inbox_content), inbox_content))
+    .where(READABLE)
     .order_by(inbox.c.received.desc(), inbox.c.id.desc(), inbox.c.sender.desc())
+)
+_TIMES_OUT = (
+    select(
+        outbox.c.id, outbox.c.recipient.label("peer"), outbox.c.created.label("at"),
+        outbox.c.delivered, outbox.c.handed_over, outbox.c.opened, outbox.c.refused,
+    )
+    .where(outbox.c.kind == OutboxKind.MESSAGE)
+    .order_by(outbox.c.created.desc(), outbox.c.id.desc())
+    .limit(bindparam("most"))
+)  # fmt: skip
+_TIMES_IN = (
+    select(inbox.c.id, inbox.c.sender.label("peer"), inbox.c.received.label("at"), inbox.c.handed_over, inbox.c.opened)
+    .order_by(inbox.c.received.desc(), inbox.c.id.desc())
+    .limit(bindparam("most"))
 )
 _ONE_OUT = _OUT.add_columns(outbox_content.c.content).where(outbox.c.id == bindparam("message"))
 _ALL_IN = _IN.add_columns(inbox_content.c.content).where(inbox.c.id == bindparam("message"))
@@ -80,14 +100,14 @@ def list_messages(db: Execution, wanted: MessageFilter, *, cursor: str | None, l
         peer, at = inbox.c.sender, inbox.c.received
         found += db.listed(_limited(_IN, inbox.c, "in", peer, at, wanted, last).limit(limit + 1), {})
     found.sort(key=_key, reverse=True)
-    items = tuple(_row(row) for row in found[:limit])
+    items = tuple(_row(db, row) for row in found[:limit])
     return Page(items=items, next=to_cursor(_key(found[limit - 1])) if items and len(found) > limit else None)
 
 
 def messages_of(db: Execution, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
     """Return what may be seen of the messages that have this id, ours first, with their content."""
     rows = [*db.listed(_ONE_OUT, {"message": message}), *db.listed(_ALL_IN, {"message": message})]
-    found = (_row(row) for row in rows)
+    found = (_row(db, row) for row in rows)
     return tuple(row for row in found if authority in {None, row.authority} or _shares(db, row, authority))
 
 
@@ -98,6 +118,13 @@ def _shares(db: Execution, row: MessageRow, authority: AuthorityId | None) -> bo
         return False
     held = find_procedure(db, procedure.id)
     return held is not None and (held.our_authority == authority or takes_part(db, procedure.id, authority))
+
+
+def message_times(db: Execution, limit: int) -> tuple[MessageTimes, ...]:
+    """Return the newest messages of each direction without header and content."""
+    sent = (MessageTimes(direction="out", **row._asdict()) for row in db.all(_TIMES_OUT, {"most": limit}))
+    came = (MessageTimes(direction="in", **row._asdict()) for row in db.all(_TIMES_IN, {"most": limit}))
+    return (*sent, *came)
 
 
 def _limited(
@@ -125,15 +152,16 @@ def _key(row: Row[Any]) -> Key:
     return to_milliseconds(row.at), str(row.id), str(row.direction), str(row.peer)
 
 
-def _row(row: Row[Any]) -> MessageRow:
+def _row(db: Execution, row: Row[Any]) -> MessageRow:
     given = row._mapping  # noqa: SLF001 - the public name of it in SQLAlchemy
+    place = (outbox_content, (row.id,)) if row.direction == "out" else (inbox_content, (row.peer, row.id))
     return MessageRow(
         direction=row.direction,
         id=row.id,
         digest=row.digest,
         peer=row.peer,
         authority=row.authority,
-        header=headers.from_bytes(row.header),
+        header=headers.from_bytes(opened(db, row, place[0], "header", *place[1])),
         state=row.state,
         at=row.at,
         published=given.get("published"),
@@ -143,5 +171,5 @@ def _row(row: Row[Any]) -> MessageRow:
         refused=given.get("refused"),
         refusal_code=given.get("refusal_code"),
         error=row.error,
-        content=given.get("content"),
+        content=opened(db, row, place[0], "content", *place[1]) if "content" in given else None,
     )

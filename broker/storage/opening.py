@@ -10,6 +10,8 @@ from broker.core.ids import CountryCode
 from broker.ports import Store
 from broker.rows import TrustRow
 from broker.storage import trust
+from broker.storage.at_rest import Cipher
+from broker.storage.encrypting import refuse_clear
 from broker.storage.execution import Execution
 from broker.storage.postgres import PostgresStore
 from broker.storage.schema import check, exclusive, parse_url, sqlite_path
@@ -18,18 +20,25 @@ from broker.storage.sqlite import SqliteStore
 __all__ = ["keep_trust", "kept_trust", "kept_trust_memory", "open_store"]
 
 
-def open_store(url: str, *, us: CountryCode) -> Store:
+def open_store(url: str, *, us: CountryCode, cipher: Cipher) -> Store:
     """Return the store of an address, ``sqlite:///path`` or ``postgresql://…``; blocks for one short query.
 
+    Args:
+        url: the address.
+        us: the country that the store belongs to.
+        cipher: what encrypts and opens contents: `AtRest` over the vault, or `locked` where nobody has opened it.
+
     Raises:
-        StoreNeedsMigration: the database is empty or of another version; `migrate` mends it.
+        StoreNeedsMigration: the database is empty or of another version; `migrate` mends it. Or an older program wrote
+            contents in clear; `encrypt_clear` mends it.
         StoreUnavailable: it does not answer.
         SettingsInvalid: the address is none.
     """
     check(url)
+    refuse_clear(url)
     parsed = parse_url(url)
     path = sqlite_path(parsed)
-    return PostgresStore(parsed, us) if path is None else SqliteStore(path, us)
+    return PostgresStore(parsed, us, cipher) if path is None else SqliteStore(path, us, cipher)
 
 
 def kept_trust(url: str) -> TrustRow | None:

@@ -13,7 +13,9 @@ from sqlalchemy import Row, Text, and_, bindparam, exists, insert, literal, or_,
 from broker.core.ids import CountryCode, MessageId
 from broker.core.messages import OutboxEntry, OutboxKind, SealedEnvelope
 from broker.rows import OutboxBrief, OutboxRow, OutboxState
+from broker.security.at_rest import scope_of
 from broker.storage import headers
+from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, key_for_writing, keyed, opened
 from broker.storage.execution import Execution
 from broker.storage.tables import RECEIPTED, attention, outbox, outbox_content, outbox_envelope
 
@@ -22,12 +24,22 @@ __all__ = ["add_outbox", "find_outbox", "find_outbox_brief", "lease_outbox", "ne
 _INSERT = insert(outbox)
 _INSERT_CONTENT = insert(outbox_content)
 
-_ROWS = select(
-    outbox,
-    outbox_content.c.header,
-    outbox_content.c.content,
-    *(column.label(f"sealed_{column.name}") for column in outbox_envelope.c if column.name != "id"),
-).select_from(outbox.join(outbox_content).outerjoin(outbox_envelope, outbox_envelope.c.id == outbox.c.id))
+_ROWS = (
+    select(
+        outbox,
+        outbox_content.c.scope,
+        outbox_content.c.header,
+        outbox_content.c.content,
+        *KEY_COLUMNS,
+        *(column.label(f"sealed_{column.name}") for column in outbox_envelope.c if column.name != "id"),
+    )
+    .select_from(
+        keyed(
+            outbox.join(outbox_content).outerjoin(outbox_envelope, outbox_envelope.c.id == outbox.c.id), outbox_content
+        )
+    )
+    .where(READABLE)
+)
 _ONE = _ROWS.where(outbox.c.id == bindparam("message"))
 _SIZES = (1, 8, 32)  # a list of ids fills the next larger statement by repeating its last: each is prepared once
 _SOME = {
@@ -106,14 +118,17 @@ def add_outbox(db: Execution, entry: OutboxEntry, *, next_at: datetime) -> None:
             "next_at": next_at,
         },
     )
-    content = {"id": entry.id, "header": headers.to_bytes(entry.header), "content": entry.content}
-    db.changed(_INSERT_CONTENT, content)
+    scope = scope_of(entry.recipient, entry.header.case_ref, entry.procedure)
+    key = key_for_writing(db, scope, entry.procedure, entry.created)
+    header = encrypted(db, key, outbox_content, "header", headers.to_bytes(entry.header), entry.id)
+    content = encrypted(db, key, outbox_content, "content", entry.content, entry.id)
+    db.changed(_INSERT_CONTENT, {"id": entry.id, "scope": key.scope, "header": header, "content": content})
 
 
 def find_outbox(db: Execution, us: CountryCode, message: MessageId) -> OutboxRow | None:
     """Return one entry of either kind."""
     row = db.first(_ONE, {"message": message})
-    return None if row is None else _row(us, row)
+    return None if row is None else _row(db, us, row)
 
 
 def find_outbox_brief(db: Execution, message: MessageId) -> OutboxBrief | None:
@@ -132,7 +147,7 @@ def lease_outbox(
     ids = [row.id for row in leased]
     rows = [row for start in range(0, len(ids), _SIZES[-1]) for row in _some(db, ids[start : start + _SIZES[-1]])]
     rows.sort(key=lambda row: (row.created, row.id))
-    return tuple(_row(us, row) for row in rows)
+    return tuple(_row(db, us, row) for row in rows)
 
 
 def overdue_outbox(
@@ -150,7 +165,7 @@ def overdue_outbox(
         rows = db.all(_OVERDUE, wanted)
     else:
         rows = db.all(_OVERDUE_AFTER, {**wanted, "after_at": after[0], "after_id": after[1]})
-    return tuple(_row(us, row) for row in rows)
+    return tuple(_row(db, us, row) for row in rows)
 
 
 def newest_receipted(db: Execution, peer: CountryCode) -> datetime | None:
@@ -164,16 +179,16 @@ def _some(db: Execution, ids: Sequence[MessageId]) -> Sequence[Row[Any]]:
     return db.all(_SOME[size], {f"id_{n}": ids[min(n, len(ids) - 1)] for n in range(size)})
 
 
-def _row(us: CountryCode, row: Row[Any]) -> OutboxRow:
+def _row(db: Execution, us: CountryCode, row: Row[Any]) -> OutboxRow:
     entry = OutboxEntry(
         id=row.id,
         kind=row.kind,
         recipient=row.recipient,
         exercise=row.exercise,
-        content=row.content,
+        content=opened(db, row, outbox_content, "content", row.id),
         digest=row.digest,
         created=row.created,
-        header=headers.from_bytes(row.header),
+        header=headers.from_bytes(opened(db, row, outbox_content, "header", row.id)),
         procedure=row.procedure,
     )
     return OutboxRow(

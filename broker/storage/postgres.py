@@ -14,6 +14,7 @@ from sqlalchemy import URL, Engine, create_engine
 from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.ports import Reader, Transaction
+from broker.storage.at_rest import Cipher
 from broker.storage.execution import Execution
 from broker.storage.faults import Fault, fault_of
 from broker.storage.reader import SqlReader
@@ -63,8 +64,9 @@ def postgres_engine(url: URL, *, read_only: bool, connections: int = 1) -> Engin
 class PostgresStore:
     """Implements `ports.Store`."""
 
-    def __init__(self, url: URL, us: CountryCode) -> None:
+    def __init__(self, url: URL, us: CountryCode, cipher: Cipher) -> None:
         self._us = us
+        self._cipher = cipher
         self._writing = postgres_engine(url, read_only=False, connections=_WRITERS)
         self._reading = postgres_engine(url, read_only=True, connections=_READERS)
         self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="store-writer")
@@ -119,7 +121,7 @@ class PostgresStore:
         try:
             with self._writing.connect() as connection:
                 connection.begin()  # prepared statements go past SQLAlchemy, which would begin by itself
-                db = Execution(connection)
+                db = Execution(connection, self._cipher)
                 result = fn(SqlTransaction(db, self._us))
                 if db.fault is not None:  # the function swallowed it
                     raise db.fault.error
@@ -133,7 +135,7 @@ class PostgresStore:
         db: Execution | None = None
         try:
             with self._reading.connect() as connection:
-                db = Execution(connection)
+                db = Execution(connection, self._cipher)
                 return fn(SqlReader(db))
         except Exception as error:
             raise _outcome(error, db, outcome_known=True) from None

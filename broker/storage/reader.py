@@ -19,6 +19,7 @@ from broker.rows import (
     InboxState,
     MessageFilter,
     MessageRow,
+    MessageTimes,
     OutboxState,
     Page,
     ProcedureRow,
@@ -29,7 +30,7 @@ from broker.storage import held, people, procedures, receipts, trust
 from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.execution import Execution
-from broker.storage.lists import list_messages, messages_of
+from broker.storage.lists import list_messages, message_times, messages_of
 from broker.storage.tables import (
     attention,
     audit,
@@ -88,6 +89,9 @@ class SqlReader:
 
     def messages_of(self, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
         return messages_of(self._db, message, authority)
+
+    def message_times(self, limit: int) -> tuple[MessageTimes, ...]:
+        return message_times(self._db, limit)
 
     def procedures(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page:
         last = from_cursor(cursor, (int, str))

@@ -39,6 +39,8 @@ __all__ = [
     "exclusively",
     "migrate",
     "parse_url",
+    "reading",
+    "rewrite_files",
     "sqlite_path",
     "upgrade",
     "writing_engine",
@@ -149,6 +151,34 @@ def exclusive(url: str) -> Iterator[Connection]:
         StoreUnavailable, DiskFull: nothing was changed.
     """
     with _door(parse_url(url)) as engine, exclusively(engine) as connection:
+        yield connection
+
+
+def rewrite_files(url: str) -> None:
+    """Write the database's files anew, so that no page keeps what was there before; nobody may be working with it.
+
+    Raises:
+        StoreUnavailable, DiskFull: it could not be finished.
+    """
+    with _door(parse_url(url)) as engine, engine.connect() as connection:
+        alone = connection.execution_options(isolation_level="AUTOCOMMIT")
+        if engine.dialect.name == "sqlite":
+            alone.exec_driver_sql("VACUUM")
+            alone.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        else:
+            alone.exec_driver_sql("SET statement_timeout = 0")
+            for table in ("outbox_content", "inbox_content", "idempotency"):
+                alone.exec_driver_sql(f"VACUUM FULL {table}")
+
+
+@contextmanager
+def reading(url: str) -> Iterator[Connection]:
+    """Give a connection of its own for one look, which waits for nobody.
+
+    Raises:
+        StoreUnavailable: the database does not answer.
+    """
+    with _door(parse_url(url)) as engine, engine.connect() as connection:
         yield connection
 
 

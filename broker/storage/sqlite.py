@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
 from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.ports import Reader, Transaction
+from broker.storage.at_rest import Cipher
 from broker.storage.execution import Execution
 from broker.storage.faults import fault_of
 from broker.storage.group_commit import GroupCommit
@@ -34,6 +35,7 @@ _WRITER_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
     "PRAGMA synchronous = FULL",  # a commit is on the disk before anybody hears of it
     "PRAGMA foreign_keys = ON",
+    "PRAGMA secure_delete = ON",  # what is deleted is overwritten: also a wrapped key, and what is left of a search index
     "PRAGMA journal_size_limit = 67108864",  # bytes that the WAL keeps after a burst
 )
 _COMMON_PRAGMAS = (
@@ -75,10 +77,11 @@ def sqlite_engine(path: Path, *, read_only: bool, connections: int = 1) -> Engin
 class SqliteStore:
     """Implements `ports.Store`."""
 
-    def __init__(self, path: Path, us: CountryCode) -> None:
+    def __init__(self, path: Path, us: CountryCode, cipher: Cipher) -> None:
+        self._cipher = cipher
         self._writing = sqlite_engine(path, read_only=False)
         self._reading = sqlite_engine(path, read_only=True, connections=_READERS)
-        self._writer = GroupCommit(self._writing, us)
+        self._writer = GroupCommit(self._writing, us, cipher)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
         self._idle: SimpleQueue[Connection] = SimpleQueue()  # reading connections stay open between two reads
         self._closed = False
@@ -115,7 +118,7 @@ class SqliteStore:
     def _read(self, fn: Callable[[Reader], T]) -> T:
         try:
             with self._view() as connection:
-                return fn(SqlReader(Execution(connection)))
+                return fn(SqlReader(Execution(connection, self._cipher)))
         except Exception as error:
             fault = fault_of(error)
             if fault is None:

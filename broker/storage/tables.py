@@ -2,6 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The tables. Large bytes stand in tables of their own: a change of state would otherwise rewrite them each time.
 
+What protects a child's data at rest (the key of a case is in `case_key`, see `case_keys.py`):
+- header and content of both boxes are ciphertext under the key of their case, and dead when that key is destroyed;
+- `outbox_envelope.raw` is sealed to the recipient country's key: we cannot open it, and nobody can once that country has
+  retired the key, at its accept_until; `quarantine.raw` and `parked.raw` are what came, sealed to one of our own
+  encryption keys or to nobody's: they die with that key in the vault, or when their place is needed;
+- digests are over bytes with a random nonce: they confirm no guess. Ids, countries, offices, types, states, times and
+  codes stand in clear; so does a case reference, which is a pseudonym.
+
 Nothing here creates anything; `schema.py` and `migrations/` do, and a test holds the two together.
 A partial index's condition is said once, as ``sqlite_where``; `schema.py` gives it to PostgreSQL too.
 """
@@ -40,7 +48,7 @@ from broker.rows import InboxState, OutboxState
 from broker.storage.columns import Moment, Raw, Word, Words, fixed
 
 __all__ = [
-    "OWED_RECEIPTS", "RECEIPTED", "abuse", "attention", "audit", "audit_checkpoint", "audit_told", "audit_witness", "counter", "idempotency", "inbox", "inbox_content", "lease", "metadata", "outbox",
+    "OWED_RECEIPTS", "RECEIPTED", "abuse", "attention", "audit", "audit_checkpoint", "audit_told", "audit_witness", "case_key", "counter", "idempotency", "inbox", "inbox_content", "key_epoch", "lease", "metadata", "outbox",
     "outbox_content", "outbox_envelope", "parked", "participant", "procedure", "quarantine", "receipt", "record_entry", "seen_raw", "trust_list",
     "trust_memory",
 ]  # fmt: skip
@@ -163,8 +171,9 @@ outbox_content = Table(
     "outbox_content",
     metadata,
     Column("id", Word(MessageId), ForeignKey("outbox.id", ondelete="CASCADE"), primary_key=True),
-    Column("header", Raw, nullable=False),  # its JSON again, so that a list does not read megabytes of content
+    Column("header", Raw, nullable=False),  # its JSON again, so that a list does not open megabytes of content
     Column("content", Raw, nullable=False),
+    Column("scope", Word()),  # whose key encrypts both; NULL: an older program wrote them in clear, see `encrypting.py`
 )
 
 outbox_envelope = Table(
@@ -221,7 +230,27 @@ inbox_content = Table(
     Column("id", Word(MessageId), primary_key=True),
     Column("header", Raw, nullable=False),
     Column("content", Raw, nullable=False),
+    Column("scope", Word()),
     ForeignKeyConstraint(["sender", "id"], ["inbox.sender", "inbox.id"], ondelete="CASCADE"),
+)
+
+case_key = Table(  # never part of a backup of data: it has one of its own, of which only the newest is kept
+    "case_key",
+    metadata,
+    Column("scope", Word(), primary_key=True),
+    Column("epoch", BigInteger),
+    Column("wrapped", Raw),
+    Column("created", Moment, nullable=False),
+    Column("destroyed", Moment),  # not null: there is no key any more, and none is made again
+    Index("ix_case_key_epoch", "epoch", "scope"),
+    sqlite_with_rowid=False,
+)
+
+key_epoch = Table(  # one row; backed up with case_key
+    "key_epoch",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("epoch", BigInteger, nullable=False),  # that new keys are wrapped under
 )
 
 receipt = Table(

@@ -26,8 +26,9 @@ from broker.rows import (
     SeenRaw,
     TrustRow,
 )
+from broker.security.at_rest import Scope
+from broker.storage import case_keys, inbox, keys, outbox, outbox_steps, people, procedures, trust
 from broker.storage import held as raw
-from broker.storage import inbox, keys, outbox, outbox_steps, people, procedures, trust
 from broker.storage import receipts as evidence
 from broker.storage.execution import Execution
 
@@ -226,6 +227,20 @@ class SqlTransaction:
 
     def save_trust(self, row: TrustRow, memory: Mapping[str, bytes]) -> bool:
         return trust.save(self._db, row, memory)
+
+    # keys of cases
+
+    def destroy_case(self, scope: Scope, at: datetime) -> bool:
+        return case_keys.destroy_case(self._db, scope, at)
+
+    def begin_epoch(self, number: int) -> None:
+        case_keys.begin_epoch(self._db, number)
+
+    def rewrap_keys(self, number: int, *, limit: int) -> int:
+        return case_keys.rewrap(self._db, number, limit)
+
+    def keys_before(self, number: int) -> int:
+        return case_keys.left_before(self._db, number)
 
     # one worker at a time
 

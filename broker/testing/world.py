@@ -33,7 +33,8 @@ from broker.home import generate_keys, member_of
 from broker.ports import Store, Transport, TrustLook
 from broker.rows import Accepted, Attention
 from broker.schema_files import load_catalogue, read_schema_file
-from broker.storage import migrate, open_store
+from broker.storage import AtRest, migrate, open_store
+from broker.testing.at_rest import UnsafeEpochs
 from broker.testing.clock import HandClock
 from broker.testing.compute import InlineCompute
 from broker.testing.crashes import Fuse
@@ -123,6 +124,7 @@ class Country:
     desk: Desk
     engine: Engine
     store: Store
+    epochs: UnsafeEpochs
     transport: Transport
     fuse: Fuse
     tally: KeptTally
@@ -261,7 +263,8 @@ class World:
         await old.store.close()
         fresh = _country(
             old.us, old.url, (*old.keys, *more_keys),
-            network=self.network, clock=self.clock, trust=old.trust, ids=old.ids, adapters=old.adapters,
+            network=self.network, clock=self.clock, trust=old.trust, ids=old.ids, epochs=old.epochs,
+            adapters=old.adapters,
         )  # fmt: skip
         old.keys, old.desk, old.engine, old.store = fresh.keys, fresh.desk, fresh.engine, fresh.store
         old.transport, old.fuse, old.tally = fresh.transport, fresh.fuse, fresh.tally
@@ -272,7 +275,7 @@ class World:
         return _country(
             first.us, first.url, first.keys,
             network=self.network, clock=self.clock, trust=first.trust,
-            ids=SeededIds(f"{name} colleague", self.clock), adapters=first.adapters,
+            ids=SeededIds(f"{name} colleague", self.clock), epochs=first.epochs, adapters=first.adapters,
         )  # fmt: skip
 
 
@@ -285,10 +288,12 @@ def _country(
     clock: HandClock,
     trust: SimulatedTrust,
     ids: SeededIds,
+    epochs: UnsafeEpochs | None = None,
     adapters: dict[AuthorityId, Adapter] | None = None,
 ) -> Country:
-    fuse = Fuse()
-    store, transport = fuse.store(open_store(url, us=us)), fuse.transport(network.endpoint(us))
+    fuse, epochs = Fuse(), epochs or UnsafeEpochs(us)
+    store = fuse.store(open_store(url, us=us, cipher=AtRest(epochs.ring)))
+    transport = fuse.transport(network.endpoint(us))
     serving: dict[AuthorityId, Adapter] = {} if adapters is None else adapters
     notifier, tally = SilentNotifier(), KeptTally()
     desk = wire_desk(us, store=store, catalogue=_catalogue(), trust=trust, clock=clock, ids=ids, wake=_nothing)
@@ -305,7 +310,7 @@ def _country(
     )
     return Country(
         us=us, url=url, network=network, keys=keys, trust=trust, clock=clock, ids=ids,
-        desk=desk, engine=engine, store=store, transport=transport, fuse=fuse, tally=tally,
+        desk=desk, engine=engine, store=store, epochs=epochs, transport=transport, fuse=fuse, tally=tally,
         adapters=serving, notifier=notifier,
     )  # fmt: skip
 

@@ -35,6 +35,7 @@ from broker.testing.federation import make_federation
 from broker.transport.rabbit_delivery import properties_for
 from broker.transport.spool import create
 from broker.transport.topology import in_queue
+from broker.vault import open_vault
 
 # One invented name in many scripts: an escape or another encoding of any of them must be found too.
 CANARIES = (
@@ -300,7 +301,7 @@ async def _count(client: OfficeClient, count: int) -> bool:
 async def _stored(exchange: Exchange, home: Path) -> None:
     """What the store tells operators, and what a message broker would be told."""
     settings = Settings.load(home)
-    office = open_office(settings)
+    office = open_office(settings, open_vault(settings))
     try:
         trail = await office.store.read(lambda reader: reader.audit(cursor=None, limit=1000))
         calls = await office.store.read(lambda reader: reader.attention(None, open_only=False, cursor=None, limit=100))

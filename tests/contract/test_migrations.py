@@ -23,6 +23,7 @@ from broker.ports import Store
 from broker.storage import check, migrate, open_store
 from broker.storage.schema import HEAD, MIGRATIONS, exclusively, parse_url, upgrade, writing_engine
 from broker.storage.tables import metadata
+from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.postgres import PostgresServer
 from broker.testing.store_rows import EE, NOW, message_id, outgoing
 
@@ -132,12 +133,12 @@ def test_the_program_names_the_newest_revision() -> None:
 async def test_migrating_again_changes_nothing(url: str) -> None:
     """A database in use keeps its rows."""
     migrate(url)
-    store: Store = open_store(url, us=EE)
+    store: Store = open_store(url, us=EE, cipher=unsafe_at_rest())
     await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
     await store.close()
     migrate(url)
     check(url)
-    store = open_store(url, us=EE)
+    store = open_store(url, us=EE, cipher=unsafe_at_rest())
     assert await store.run(lambda tx: tx.outbox(message_id(1))) is not None
     await store.close()
 
@@ -145,7 +146,7 @@ async def test_migrating_again_changes_nothing(url: str) -> None:
 def test_an_empty_database_needs_migration(url: str) -> None:
     """Nothing is created by looking."""
     touch(url)
-    for door in (check, lambda u: open_store(u, us=EE)):
+    for door in (check, lambda u: open_store(u, us=EE, cipher=unsafe_at_rest())):
         with pytest.raises(StoreNeedsMigration):
             door(url)
     with inside(url) as connection:
@@ -158,7 +159,7 @@ def test_a_newer_database_is_left_alone(url: str) -> None:
     with inside(url) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
     before = described(url)
-    for door in (check, migrate, lambda u: open_store(u, us=EE)):
+    for door in (check, migrate, lambda u: open_store(u, us=EE, cipher=unsafe_at_rest())):
         with pytest.raises(StoreNeedsMigration):
             door(url)
     assert described(url) == before
@@ -188,8 +189,8 @@ def test_processes_that_migrate_at_once_agree(url: str) -> None:
 def test_an_up_to_date_start_does_not_load_alembic(tmp_path: Path) -> None:
     """Neither creating nor opening costs its memory."""
     program = (
-        "import sys; from broker.storage import migrate, open_store; from broker.core.ids import CountryCode\n"
-        "migrate(sys.argv[1]); open_store(sys.argv[1], us=CountryCode('EE'))\n"
+        "import sys; from broker.storage import locked, migrate, open_store; from broker.core.ids import CountryCode\n"
+        "migrate(sys.argv[1]); open_store(sys.argv[1], us=CountryCode('EE'), cipher=locked())\n"
         "print([m for m in ('alembic', 'mako', 'psycopg') if m in sys.modules])"
     )
     url = f"sqlite:///{tmp_path / 'store.db'}"
@@ -202,6 +203,6 @@ def test_an_up_to_date_start_does_not_load_alembic(tmp_path: Path) -> None:
 )
 def test_other_addresses_are_refused(address: str) -> None:
     """Only the two databases of this program are taken, and a password in the address is not repeated."""
-    for door in (check, migrate, lambda u: open_store(u, us=EE)):
+    for door in (check, migrate, lambda u: open_store(u, us=EE, cipher=unsafe_at_rest())):
         with pytest.raises(SettingsInvalid):
             door(address)

@@ -15,6 +15,7 @@ from sqlalchemy import make_url, text
 from broker.core.errors import DiskFull, StoreUnavailable
 from broker.ports import Reader, Store, Transaction
 from broker.storage import open_store
+from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.postgres import PostgresServer
 from broker.testing.store_contract import StoreContract
 from broker.testing.store_rows import EE, NOW, message_id, outgoing, procedure, procedure_id
@@ -25,7 +26,7 @@ pytestmark = pytest.mark.postgres
 @pytest.fixture
 async def store(postgres_store_url: str) -> AsyncIterator[Store]:
     """A store on a database of its own."""
-    store = open_store(postgres_store_url, us=EE)
+    store = open_store(postgres_store_url, us=EE, cipher=unsafe_at_rest())
     yield store
     await store.close()
 
@@ -34,14 +35,14 @@ class TestPostgres(StoreContract):
     @pytest.fixture
     async def store(self, postgres_store_url: str) -> AsyncIterator[Store]:
         """A store on a database of its own."""
-        store = open_store(postgres_store_url, us=EE)
+        store = open_store(postgres_store_url, us=EE, cipher=unsafe_at_rest())
         yield store
         await store.close()
 
     @pytest.fixture
     async def another(self, postgres_store_url: str, store: Store) -> AsyncIterator[Store]:
         """Another store on the same database."""
-        another = open_store(postgres_store_url, us=EE)
+        another = open_store(postgres_store_url, us=EE, cipher=unsafe_at_rest())
         yield another
         await another.close()
 
@@ -122,7 +123,7 @@ async def test_a_server_that_is_away_is_unavailable(postgres_store_url: str) -> 
     """Opening says so, without the address or a password."""
     away = make_url(postgres_store_url).set(host="127.0.0.1", port=1, password="hunter2", query={})
     with pytest.raises(StoreUnavailable) as caught:
-        open_store(away.render_as_string(hide_password=False), us=EE)
+        open_store(away.render_as_string(hide_password=False), us=EE, cipher=unsafe_at_rest())
     assert "127.0.0.1" not in str(caught.value)
     assert "hunter2" not in str(caught.value)
     assert caught.value.__cause__ is None

@@ -19,6 +19,7 @@ from broker.ports import Store, Transaction
 from broker.rows import InboxState, MessageFilter, OutboxState, SeenRaw
 from broker.storage import migrate, open_store
 from broker.storage.reader import SqlReader
+from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.store_rows import (
     BOARD,
     COURT,
@@ -286,7 +287,10 @@ async def stores(tmp_path: Path, postgres_store_url: str) -> AsyncIterator[tuple
     """One of each."""
     url = f"sqlite:///{tmp_path / 'store.db'}"
     migrate(url)
-    both = open_store(url, us=EE), open_store(postgres_store_url, us=EE)
+    both = (
+        open_store(url, us=EE, cipher=unsafe_at_rest()),
+        open_store(postgres_store_url, us=EE, cipher=unsafe_at_rest()),
+    )
     yield both
     for store in both:
         await store.close()

@@ -17,12 +17,14 @@ import pytest
 from broker.core.errors import DiskFull, StoreCorrupt, StoreNeedsMigration, StoreUnavailable
 from broker.ports import Store, Transaction
 from broker.storage import check, migrate, open_store
+from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.store_contract import StoreContract
 from broker.testing.store_rows import EE, NOW, later, message_id, outgoing, procedure, procedure_id, record_entry
 
 _OTHER_PROCESS = """
 import asyncio, sys
 from broker.storage import open_store
+from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.store_rows import EE, FI, later, message_id, procedure_id, record_entry
 
 def count(tx):
@@ -30,7 +32,7 @@ def count(tx):
     tx.add_record_entry(row.ref.id, record_entry(len(tx.record(row.ref.id))))
 
 async def main():
-    store = open_store(sys.argv[1], us=EE)
+    store = open_store(sys.argv[1], us=EE, cipher=unsafe_at_rest())
     for _ in range(int(sys.argv[2])):
         await store.run(count)
     await store.close()
@@ -50,7 +52,7 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 async def store(url: str) -> AsyncIterator[Store]:
     """A store on the file."""
-    store = open_store(url, us=EE)
+    store = open_store(url, us=EE, cipher=unsafe_at_rest())
     yield store
     await store.close()
 
@@ -64,14 +66,14 @@ class TestSqlite(StoreContract):
     @pytest.fixture
     async def store(self, url: str) -> AsyncIterator[Store]:
         """A store on the file."""
-        store = open_store(url, us=EE)
+        store = open_store(url, us=EE, cipher=unsafe_at_rest())
         yield store
         await store.close()
 
     @pytest.fixture
     async def another(self, url: str, store: Store) -> AsyncIterator[Store]:
         """Another store on the same file."""
-        another = open_store(url, us=EE)
+        another = open_store(url, us=EE, cipher=unsafe_at_rest())
         yield another
         await another.close()
 
@@ -210,7 +212,7 @@ async def test_readers_cannot_write(store: Store) -> None:
 
 async def test_reading_works_before_anything_was_written(url: str) -> None:
     """A store that only reads needs no writer first."""
-    store = open_store(url, us=EE)
+    store = open_store(url, us=EE, cipher=unsafe_at_rest())
     assert (await store.read(lambda reader: reader.counts()))["outbox.recorded"] == 0
     await store.close()
 
@@ -260,7 +262,7 @@ def test_a_missing_file_needs_migration(tmp_path: Path) -> None:
     """Opening never makes a file: a mistyped path does not become an empty store."""
     path = tmp_path / "nowhere.db"
     with pytest.raises(StoreNeedsMigration):
-        open_store(f"sqlite:///{path}", us=EE)
+        open_store(f"sqlite:///{path}", us=EE, cipher=unsafe_at_rest())
     assert not path.exists()
 
 

@@ -30,6 +30,7 @@ from broker.system import SystemClock
 from broker.testing.federation import make_federation
 from broker.testing.pytest_rabbitmq import RabbitFederation
 from broker.transport.spool import create
+from broker.vault import open_vault
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
 OFFICE = {"EE": AuthorityId("social-insurance-board"), "FI": AuthorityId("helsinki-wellbeing-services")}
@@ -85,7 +86,7 @@ class Nodes:
 
     @asynccontextmanager
     async def office(self, name: str) -> AsyncIterator[Office]:
-        office = open_office(Settings.load(self.homes[name]))
+        office = open_office(Settings.load(self.homes[name]), open_vault(Settings.load(self.homes[name])))
         try:
             yield office
         finally:

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from broker.api.local_issuer import LocalIssuer
-from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, MessageType, SchemaVersion
-from broker.core.messages import Header, Party
+from broker.core.ids import CountryCode, KeyId, MessageId
 from broker.core.trust import KeyUse, Member, MemberKey, MemberKind, MemberStatus, TrustList
 from broker.doctor import Finding, Verdict, examine, judging
 from broker.office import open_office
-from broker.rows import MessageRow
+from broker.rows import MessageTimes
 from broker.schema_files import load_catalogue
 from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.system import SystemClock
 from broker.testing.federation import make_federation
 from broker.transport.spool import create
+from broker.vault import open_vault
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
@@ -50,23 +50,10 @@ def _every_key(days: int) -> list[MemberKey]:
     return [_key(use, days=days) for use in KeyUse]
 
 
-def message(direction: str, peer: CountryCode = FI, **times: datetime) -> MessageRow:
+def message(direction: str, peer: CountryCode = FI, **times: datetime) -> MessageTimes:
     """A message of our timeline; `made` is when its author wrote it, `at` when we stored it."""
-    made = times.pop("made", NOW - HOUR)
-    header = Header(
-        id=MessageId("01920000-0000-7000-8000-000000000001"),
-        type=MessageType("family-tracing.request"),
-        version=SchemaVersion("1.0"),
-        sender=Party(country=EE, authority=AuthorityId("desk")),
-        recipient=Party(country=FI, authority=AuthorityId("desk")),
-        created=made,
-        exercise=False,
-        nonce="A" * 22,
-    )
-    return MessageRow(
-        direction=direction, id=header.id, digest=Digest("0" * 64), peer=peer, authority=AuthorityId("desk"),
-        header=header, state="", at=times.pop("at", NOW - HOUR), **times,
-    )  # fmt: skip
+    made = MessageId.first_of(times.pop("made", NOW - HOUR))
+    return MessageTimes(direction=direction, id=made, peer=peer, at=times.pop("at", NOW - HOUR), **times)
 
 
 def test_keys_are_well_while_each_use_has_one_for_long():
@@ -171,7 +158,7 @@ def _members(*others: Member) -> TrustList:
     return TrustList(version=1, members={one.country: one for one in (Member(country=EE), *others)})
 
 
-def _judge_peers(trust: TrustList, *rows: MessageRow) -> Finding:
+def _judge_peers(trust: TrustList, *rows: MessageTimes) -> Finding:
     return judging.judge_peers(trust, EE, rows, now=NOW, patience=HOUR)
 
 
@@ -231,7 +218,7 @@ async def home(tmp_path: Path) -> Path:
     federation = make_federation(tmp_path, ("EE", "FI"), messages=versions, now=SystemClock().now())
     create(federation.spool_folder, [EE, FI])
     LocalIssuer.create(federation.homes[EE] / TOKEN_KEY_FILE, us=EE, clock=SystemClock())
-    await open_office(Settings.load(federation.homes[EE])).close()
+    await open_office(Settings.load(federation.homes[EE]), open_vault(Settings.load(federation.homes[EE]))).close()
     return federation.homes[EE]
 
 

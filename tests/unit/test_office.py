@@ -22,6 +22,7 @@ from broker.settings import Settings
 from broker.storage import kept_trust
 from broker.testing.federation import make_federation
 from broker.transport.spool import create
+from broker.vault import open_vault
 
 REQUEST: Mapping[str, Any] = json.loads(read_schema_file("examples/demo/request.json"))
 OFFICE = AuthorityId("social-insurance-board")
@@ -47,11 +48,11 @@ def _submission(office: Office) -> Submission:
 
 async def test_what_was_accepted_is_there_at_the_next_opening(home: Path) -> None:
     """A message submitted without a running node waits in the store; asked again, the office gives the same answer."""
-    office = open_office(Settings.load(home))
+    office = open_office(Settings.load(home), open_vault(Settings.load(home)))
     first = await office.submit(_submission(office))
     await office.close()
 
-    office = open_office(Settings.load(home))
+    office = open_office(Settings.load(home), open_vault(Settings.load(home)))
     again = await office.submit(_submission(office))
     counts = await office.store.read(lambda reader: reader.counts())
     await office.close()
@@ -62,7 +63,7 @@ async def test_what_was_accepted_is_there_at_the_next_opening(home: Path) -> Non
 async def test_a_running_node_is_woken(home: Path) -> None:
     """Whoever opens the office may be told that something waits."""
     rung = []
-    office = open_office(Settings.load(home), wake=lambda: rung.append(True))
+    office = open_office(Settings.load(home), open_vault(Settings.load(home)), wake=lambda: rung.append(True))
     await office.submit(_submission(office))
     await office.close()
     assert rung == [True]
@@ -76,7 +77,7 @@ def test_an_office_without_a_root_does_not_open(home: Path, content: bytes | Non
     if content is not None:
         settings.trust_root_file.write_bytes(content)
     with pytest.raises(TrustListInvalid) as caught:
-        open_office(settings)
+        open_office(settings, open_vault(settings))
     assert caught.value.rule == rule
     assert kept_trust(settings.store_url) is None
 
@@ -84,11 +85,11 @@ def test_an_office_without_a_root_does_not_open(home: Path, content: bytes | Non
 async def test_an_office_opens_by_the_kept_list_when_its_source_is_gone(home: Path) -> None:
     """A node starts without its federation's server, by the list that it verified before."""
     settings = Settings.load(home)
-    office = open_office(settings)
+    office = open_office(settings, open_vault(settings))
     before = office.trust.current()
     await office.close()
     shutil.rmtree(settings.trust_source)
-    office = open_office(settings)
+    office = open_office(settings, open_vault(settings))
     assert office.trust.current() == before
     await office.close()
 

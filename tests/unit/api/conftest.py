@@ -43,6 +43,7 @@ from broker.ports import Store, Transaction
 from broker.rows import Attention, AuditRow, ProcedureRow
 from broker.schema_files import load_catalogue
 from broker.storage import migrate, open_store
+from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.clock import HandClock
 from broker.testing.ids import SeededIds
 from broker.timetable import Timetable
@@ -239,7 +240,7 @@ async def store(tmp_path: Path, empty_database: Path) -> AsyncIterator[Store]:
     """A real SQLite store."""
     path = tmp_path / "trm.db"
     shutil.copy(empty_database, path)
-    opened = open_store(f"sqlite:///{path}", us=EE)
+    opened = open_store(f"sqlite:///{path}", us=EE, cipher=unsafe_at_rest())
     yield opened
     await opened.close()
 

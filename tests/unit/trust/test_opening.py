@@ -29,7 +29,7 @@ from broker.transport.spool import create
 from broker.trust import layout
 from broker.trust.catalogue_documents import load_bundle, write_bundle
 from broker.trust.opening import open_catalogue
-from broker.vault import FileVault
+from broker.vault import open_vault
 
 EE = CountryCode("EE")
 PROCEDURE = "family-tracing"
@@ -62,7 +62,7 @@ def sign(federation: Federation, version: str) -> Digest:
 
 async def test_without_a_name_in_the_list_the_shipped_files_count(settings: Settings) -> None:
     """A federation that signed no catalogue leaves its nodes what their program carries."""
-    office = open_office(settings)
+    office = open_office(settings, open_vault(settings))
     assert office.signed_catalogue is None
     assert office.catalogue.table(PROCEDURE) == load_catalogue().table(PROCEDURE)
     await office.close()
@@ -71,7 +71,7 @@ async def test_without_a_name_in_the_list_the_shipped_files_count(settings: Sett
 async def test_a_node_works_by_the_catalogue_that_its_list_names(federation: Federation, settings: Settings) -> None:
     """It opens procedures by the signed tables alone; the program's own are still found by their digests."""
     signed = sign(federation, "1.7")
-    office = open_office(settings)
+    office = open_office(settings, open_vault(settings))
     assert office.signed_catalogue == office.trust.current().catalogue is not None
     assert office.catalogue.table(PROCEDURE).digest == signed
     assert [table.version for table in office.catalogue.tables() if table.procedure == PROCEDURE] == ["1.7"]
@@ -83,7 +83,7 @@ async def test_a_node_works_by_the_catalogue_that_its_list_names(federation: Fed
 async def test_a_newer_catalogue_waits_for_the_next_start(federation: Federation, settings: Settings) -> None:
     """The running node goes on as it began; the next one knows the tables of every catalogue that was in force."""
     first = sign(federation, "1.7")
-    running = open_office(settings)
+    running = open_office(settings, open_vault(settings))
     second = sign(federation, "1.8")
     assert (await running.trust.refresh(asked=False)).newer
     assert running.trust.current().catalogue != running.signed_catalogue
@@ -103,14 +103,14 @@ async def test_a_newer_catalogue_waits_for_the_next_start(federation: Federation
 
 async def test_a_person_is_told_to_restart(federation: Federation, settings: Settings) -> None:
     """The node calls its operator when the list names another catalogue, and no more after the restart."""
-    node = build(settings, FileVault(EE, ()))
+    node = build(settings, open_vault(settings))
     warn = node.warnings[AttentionCode.CATALOGUE]
     assert warn() is None
     sign(federation, "1.7")
     await node.office.trust.refresh(asked=False)
     assert "restart" in (warn() or "")
     await node.office.close()
-    again = build(settings, FileVault(EE, ()))
+    again = build(settings, open_vault(settings))
     assert again.warnings[AttentionCode.CATALOGUE]() is None
     await again.office.close()
 
@@ -118,7 +118,7 @@ async def test_a_person_is_told_to_restart(federation: Federation, settings: Set
 async def test_changed_bytes_are_not_the_signed_catalogue(federation: Federation, settings: Settings) -> None:
     """What stands in the database is held against the list's digest before a node works by it."""
     sign(federation, "1.7")
-    await open_office(settings).close()
+    await open_office(settings, open_vault(settings)).close()
     row, memory = kept_trust_memory(settings.store_url)
     assert row is not None
     raw = memory[layout.CATALOGUE_FILE]
@@ -150,9 +150,9 @@ async def test_a_kept_list_that_cannot_be_read_is_fetched_again(
     settings: Settings, change: Callable[[TrustRow], TrustRow]
 ) -> None:
     """A node that comes up after an up- or downgrade asks its source, and works by what that gives."""
-    await open_office(settings).close()
+    await open_office(settings, open_vault(settings)).close()
     spoil_kept(settings, change=change)
-    office = open_office(settings)
+    office = open_office(settings, open_vault(settings))
     assert set(office.trust.current().members) == {EE}
     await office.close()
     row, _ = kept_trust_memory(settings.store_url)
@@ -162,12 +162,12 @@ async def test_a_kept_list_that_cannot_be_read_is_fetched_again(
 
 async def test_without_a_source_one_sentence_says_who_must_act(federation: Federation, settings: Settings) -> None:
     """Where nothing usable is kept and none can be fetched, the node ends and keeps what it had."""
-    await open_office(settings).close()
+    await open_office(settings, open_vault(settings)).close()
     spoil_kept(settings, change=KEPT["damaged"])
     before = kept_trust_memory(settings.store_url)
     federation.office.folder.rename(federation.folder / "away")
     with pytest.raises(TrustListInvalid, match="This node's operator must act"):
-        open_office(settings)
+        open_office(settings, open_vault(settings))
     assert kept_trust_memory(settings.store_url) == before
 
 
@@ -176,23 +176,23 @@ async def test_what_is_fetched_again_is_never_older(federation: Federation, sett
     old = shutil.copytree(federation.office.folder, tmp_path / "old")
     federation.office.repository.suspend(EE, "A drill.", now=datetime.now(UTC))
     federation.office.publish(now=datetime.now(UTC))
-    await open_office(settings).close()
+    await open_office(settings, open_vault(settings)).close()
     spoil_kept(settings, change=KEPT["damaged"])
     shutil.rmtree(federation.office.folder)
     old.rename(federation.office.folder)
     with pytest.raises(TrustListInvalid, match="older than"):
-        open_office(settings)
+        open_office(settings, open_vault(settings))
 
 
 async def test_damaged_bytes_of_the_catalogue_are_fetched_again(federation: Federation, settings: Settings) -> None:
     """The node begins with the signed catalogue; its damaged bytes leave no table behind."""
     first = sign(federation, "1.7")
-    await open_office(settings).close()
+    await open_office(settings, open_vault(settings)).close()
     row, memory = kept_trust_memory(settings.store_url)
     assert row is not None
     raw = memory[layout.CATALOGUE_FILE]
     keep_trust(settings.store_url, row, {**memory, layout.CATALOGUE_FILE: raw.replace(b"1.7", b"1.6")})
-    office = open_office(settings)
+    office = open_office(settings, open_vault(settings))
     assert office.catalogue.table(PROCEDURE).digest == first
     await office.close()
     _, mended = kept_trust_memory(settings.store_url)
@@ -204,7 +204,7 @@ async def test_a_catalogue_of_a_newer_program_leaves_the_one_in_force(
 ) -> None:
     """The rest of the list is taken, the kept bytes are those of the catalogue in force, and every look tells of it."""
     first = sign(federation, "1.7")
-    node = open_office(settings)
+    node = open_office(settings, open_vault(settings))
     with monkeypatch.context() as newer:
         newer.setattr("broker.trust.checking.load_bundle", lambda raw: None)
         federation.office.repository.set_document(
@@ -219,6 +219,6 @@ async def test_a_catalogue_of_a_newer_program_leaves_the_one_in_force(
     again = await node.trust.refresh(asked=True)
     assert (again.newer, set(again.unread)) == (False, {layout.CATALOGUE})
     await node.close()
-    restarted = open_office(settings)
+    restarted = open_office(settings, open_vault(settings))
     assert restarted.catalogue.table(PROCEDURE).digest == first
     await restarted.close()

@@ -17,6 +17,7 @@ from broker.core.ids import CountryCode
 from broker.core.trust import Member, MemberStatus
 from broker.ports import Store
 from broker.storage import keep_trust, kept_trust, migrate, open_store
+from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.clock import HandClock
 from broker.testing.ids import SeededIds
 from broker.testing.trust import TrustOffice
@@ -62,7 +63,7 @@ async def store(tmp_path: Path, office: TrustOffice, clock: HandClock) -> AsyncI
     migrate(url)
     fetched = Looked(office)().fetch()
     keep_trust(url, row_of(fetched, clock), fetched.memory)
-    opened = open_store(url, us=EE)
+    opened = open_store(url, us=EE, cipher=unsafe_at_rest())
     yield opened
     await opened.close()
 

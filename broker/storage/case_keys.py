@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The table of case keys: made in the transaction that first needs one, moved to the next epoch, destroyed.
+
+- A destroyed key leaves its row without it: it is never silently made anew, and what it encrypted is shown nowhere.
+- A new key is wrapped under the epoch that the database names, not the newest that a vault knows: a worker that missed
+  a rotation must never wrap anything under a key that is about to be destroyed.
+- Encrypting happens inside the transaction: which key counts is only certain under its lock, and the cipher takes
+  microseconds where a statement takes dozens.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, FromClause, Row, Table, bindparam, func, null, select, update
+
+from broker.core.errors import CaseErased, KeyMissing
+from broker.core.ids import ProcedureId
+from broker.security.at_rest import Scope, WrappedKey, place
+from broker.storage.execution import Execution, insert_new
+from broker.storage.tables import case_key, key_epoch, procedure
+
+__all__ = [
+    "KEY_COLUMNS", "READABLE", "begin_epoch", "destroy_case", "encrypted", "key_for_writing", "keyed", "left_before",
+    "opened", "rewrap",
+]  # fmt: skip
+
+_ONE = 1  # the only row of key_epoch
+
+_FIND = (
+    select(case_key.c.epoch, case_key.c.wrapped, case_key.c.destroyed)
+    .where(case_key.c.scope == bindparam("scope_"))
+    .with_for_update(read=True)  # PostgreSQL: a key in use is not destroyed before what it encrypted is committed
+)
+_ADD = insert_new(case_key)
+_EPOCH = select(key_epoch.c.epoch).where(key_epoch.c.id == _ONE).with_for_update(read=True)
+_FIRST_EPOCH = insert_new(key_epoch)
+_BEGIN = update(key_epoch).where(key_epoch.c.id == _ONE, key_epoch.c.epoch < bindparam("number")).values(
+    epoch=bindparam("number")
+)  # fmt: skip
+_OPENED = select(procedure.c.opened).where(procedure.c.id == bindparam("procedure_"))
+_DESTROY = (
+    update(case_key)
+    .where(case_key.c.scope == bindparam("scope_"), case_key.c.destroyed.is_(None))
+    .values(epoch=null(), wrapped=null(), destroyed=bindparam("at"))
+)
+_OLD = (
+    select(case_key.c.scope, case_key.c.epoch, case_key.c.wrapped)
+    .where(case_key.c.epoch < bindparam("number"))
+    .order_by(case_key.c.epoch, case_key.c.scope)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_MOVE = (
+    update(case_key)
+    .where(case_key.c.scope == bindparam("scope_"))
+    .values(epoch=bindparam("number"), wrapped=bindparam("fresh"))
+)
+_LEFT = select(func.count().label("number")).select_from(case_key).where(case_key.c.epoch < bindparam("number"))
+
+KEY_COLUMNS = (case_key.c.epoch.label("key_epoch"), case_key.c.wrapped.label("key_wrapped"))
+READABLE: ColumnElement[bool] = case_key.c.destroyed.is_(
+    None
+)  # true also where a key is missing: that is told, not hidden
+
+
+def keyed(tables: FromClause, content: Table) -> FromClause:
+    """Return the tables joined with the key of each content; to be limited to what is `READABLE`."""
+    return tables.outerjoin(case_key, case_key.c.scope == content.c.scope)
+
+
+def key_for_writing(db: Execution, scope: Scope, message_procedure: ProcedureId | None, at: datetime) -> WrappedKey:
+    """Return the key under which a message is stored now, made if it is the first of its scope.
+
+    A procedure that is opened after its case was erased, under the same reference, is a new beginning: a child in new
+    danger must not be refused for what was erased. Its messages get a key of their own.
+
+    Raises:
+        CaseErased: the message belongs to what was erased.
+        KeyMissing, VaultLocked: the vault gives no key.
+    """
+    row = _find_or_add(db, scope, at)
+    if row.destroyed is None:
+        return _wrapped(scope, row.epoch, row.wrapped)
+    found = None if message_procedure is None else db.first(_OPENED, {"procedure_": message_procedure})
+    if found is None or found.opened <= row.destroyed:
+        raise CaseErased
+    own = Scope(f"{scope.partition(':')[0]}:{message_procedure}")
+    row = _find_or_add(db, own, at)
+    if row.destroyed is not None:
+        raise CaseErased
+    return _wrapped(own, row.epoch, row.wrapped)
+
+
+def encrypted(db: Execution, key: WrappedKey, table: Table, column: str, plain: bytes, *row: str) -> bytes:
+    """Return the bytes to store in that column of that row."""
+    return db.cipher.encrypt(key, plain, place(table.name, column, *row))
+
+
+def opened(db: Execution, row: Row[Any], table: Table, column: str, *identity: str) -> bytes:
+    """Return the content that a row of a `keyed` statement has in that column.
+
+    Raises:
+        KeyMissing, VaultLocked: its key is not to be had.
+        StoreCorrupt: it does not open.
+    """
+    if row.key_wrapped is None:
+        raise KeyMissing("The key of a case is missing from the database: restore the newest backup of its keys.")
+    key = _wrapped(row.scope, row.key_epoch, row.key_wrapped)
+    return db.cipher.decrypt(key, getattr(row, column), place(table.name, column, *identity))
+
+
+def destroy_case(db: Execution, scope: Scope, at: datetime) -> bool:
+    """Destroy the key of a scope and leave its mark, also where there was none. False: it was destroyed before.
+
+    Copies of the wrapped key in journals, free pages and backups die with the epoch's key, by the next epoch.
+    """
+    db.cipher.forget()
+    mark = {"scope": scope, "epoch": None, "wrapped": None, "created": at, "destroyed": at}
+    if db.changed(_ADD, mark) == 1:
+        return True
+    return db.changed(_DESTROY, {"scope_": scope, "at": at}) == 1
+
+
+def begin_epoch(db: Execution, number: int) -> None:
+    """Wrap every new key under that epoch from now on; waits for whoever makes one under the last."""
+    db.changed(_FIRST_EPOCH, {"id": _ONE, "epoch": number})
+    db.changed(_BEGIN, {"number": number})
+
+
+def rewrap(db: Execution, number: int, limit: int) -> int:
+    """Move some keys of earlier epochs to that one; return how many. Keys that another worker uses now are passed by.
+
+    Raises:
+        KeyMissing, VaultLocked: an epoch's key is not to be had.
+        StoreCorrupt: a key does not unwrap.
+    """
+    rows = db.all(_OLD, {"number": number, "most": limit})
+    for row in rows:
+        fresh = db.cipher.rewrap(_wrapped(row.scope, row.epoch, row.wrapped), number)
+        db.changed(_MOVE, {"scope_": row.scope, "number": number, "fresh": fresh.wrapped})
+    return len(rows)
+
+
+def left_before(db: Execution, number: int) -> int:
+    """Return how many keys are still wrapped under earlier epochs."""
+    row = db.first(_LEFT, {"number": number})
+    return 0 if row is None else int(row.number)
+
+
+def _find_or_add(db: Execution, scope: Scope, at: datetime) -> Row[Any]:
+    row = db.first(_FIND, {"scope_": scope})
+    if row is not None:
+        return row
+    key = db.cipher.new_key(scope, _epoch(db))
+    db.changed(
+        _ADD, {"scope": scope, "epoch": key.epoch, "wrapped": key.wrapped, "created": at, "destroyed": None}
+    )  # or another worker was first
+    row = db.first(_FIND, {"scope_": scope})
+    if row is None:
+        raise RuntimeError("a case key that was just written is not there")
+    return row
+
+
+def _epoch(db: Execution) -> int:
+    row = db.first(_EPOCH)
+    if row is None:
+        db.changed(_FIRST_EPOCH, {"id": _ONE, "epoch": db.cipher.newest_epoch()})
+        row = db.first(_EPOCH)
+    if row is None:
+        raise RuntimeError("the epoch that was just written is not there")
+    return int(row.epoch)
+
+
+def _wrapped(scope: str, epoch: int, wrapped: bytes) -> WrappedKey:
+    return WrappedKey(scope=Scope(scope), epoch=epoch, wrapped=wrapped)
