@@ -42,6 +42,7 @@ LOOPS = {  # name → seconds between two looks when nobody rings
     "watch": 30.0,
     "remind": 60.0,
     "urge": 60.0,
+    "epochs": 60.0,  # how long copies of an erased case's key may still open
     "vitals": 15.0,
     "announce": 2.0,
 }
@@ -147,7 +148,7 @@ class Node:
         return wire_engine(
             self.office,
             transport=self.transport,
-            keys=Keys(vault=self._vault, compute=self._compute),
+            keys=Keys(vault=self._vault, epochs=self._vault, compute=self._compute),
             adapter_for=self._adapters.serving,
             notifier=self._notifier,
             limits=_limits(self.settings),
@@ -182,6 +183,7 @@ class Node:
             "watch": engine.watch,
             "remind": engine.remind,
             "urge": engine.urge,
+            "epochs": engine.next_epoch.if_owed,
             "vitals": Vitals(
                 store=office.store,
                 ledger=office.ledger,

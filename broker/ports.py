@@ -412,7 +412,7 @@ class Transaction(Protocol):
         """Destroy the key of what a scope covers, and never make another for it. False: it was destroyed before.
 
         From the commit on nothing shows, leases or adds to it, in any worker. Copies of the wrapped key outside of the
-        table die with the epoch: `flows/next_epoch` must follow.
+        table die with the epoch: the next one is owed from now on (`flows/next_epoch`).
         """
         ...
 
@@ -426,6 +426,10 @@ class Transaction(Protocol):
 
     def keys_before(self, number: int) -> int:
         """Return how many keys are wrapped under earlier epochs."""
+        ...
+
+    def epoch_owed(self) -> bool:
+        """Return whether a key was destroyed in the epoch that still goes on."""
         ...
 
     # one worker at a time

@@ -18,6 +18,7 @@ from broker.flows.attend import Attend
 from broker.flows.deliver import Deliver
 from broker.flows.dispatch import Dispatch
 from broker.flows.inspect import Inspect
+from broker.flows.next_epoch import NextEpoch
 from broker.flows.open import Open
 from broker.flows.receive import Receive
 from broker.flows.refresh_trust import RefreshTrust
@@ -29,6 +30,7 @@ from broker.flows.watch import Watch
 from broker.ledger import Ledger
 from broker.ports import Clock, Compute, Ids, Notifier, Store, Tally, Transport, TrustSource, Vault
 from broker.reception import Reception
+from broker.security.at_rest import EpochVault
 from broker.timetable import Timetable
 
 __all__ = ["Desk", "Engine", "Keys", "Rings", "wire_desk", "wire_engine"]
@@ -59,6 +61,7 @@ class Keys:
     """What sealing and opening needs."""
 
     vault: Vault
+    epochs: EpochVault
     compute: Compute
 
 
@@ -83,6 +86,7 @@ class Engine:
     watch: Watch
     remind: Remind
     urge: Urge
+    next_epoch: NextEpoch
 
 
 def wire_desk(
@@ -202,5 +206,6 @@ def wire_engine(
         refresh_trust=refresh_trust,
         watch=Watch(store=store, ledger=ledger, clock=clock, limits=limits, wake=rings.work),
         remind=Remind(store=store, ledger=ledger, timetable=desk.timetable, clock=clock),
+        next_epoch=NextEpoch(store=store, vault=keys.epochs, compute=keys.compute, clock=clock, ids=ids),
         urge=Urge(store=store, ledger=ledger, clock=clock, limits=limits),
     )

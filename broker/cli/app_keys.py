@@ -87,7 +87,9 @@ def generate(
 
 def rotate(
     home: _Home,
-    which: _Which = "all",
+    which: Annotated[
+        str, typer.Option("--which", help="signing (both keys of it), encryption, all of these, or wrapping.")
+    ] = "all",
     start: Annotated[
         str | None,
         typer.Option(
@@ -108,10 +110,15 @@ def rotate(
     message under a key that a country does not know yet waits there. After a compromise use --from now and
     --overlap-hours 0, and have the old key revoked.
 
+    'wrapping' is this node's own affair and listed nowhere: it begins the next epoch of the data at rest. The keys of all
+    cases are wrapped anew while the node runs, and the old wrapping key is destroyed, so that old copies of the key table
+    are worth nothing. A running node does so by itself after every erasure. Back up the vault and the key table after it.
+
     \b
     Examples:
       trm keys rotate --home ./ee
       trm keys rotate --home ./ee --which signing --from now --overlap-hours 0
+      trm keys rotate --home ./ee --which wrapping
     """
     from broker.cli.keys import rotate as work
 

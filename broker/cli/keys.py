@@ -82,6 +82,11 @@ def rotate(home: Path, *, which: str, start: str | None, overlap_hours: int, as_
     Raises:
         BadRequest: the time is not one, or an earlier rotation was not published yet.
     """
+    if which == WRAPPING:
+        from broker.cli.epochs import next_epoch
+
+        next_epoch(home, as_json=as_json)
+        return
     now, own = _now(), _own(home)
     begin = _start(start, now)
     own.rotate(_uses(which), start=begin, overlap=timedelta(hours=overlap_hours), now=now)

@@ -39,6 +39,8 @@ class AuditAction(StrEnum):
     RECEIPTS_QUEUED = "receipts-queued"  # receipts are sent anew for the same reason
     QUARANTINED = "quarantined"  # something unbelievable was kept sealed
     TRUST_LIST_CHANGED = "trust-list-changed"  # a newer trust list came into force
+    EPOCH_BEGUN = "epoch-begun"  # the keys of cases are moving to the next wrapping key
+    EPOCH_ENDED = "epoch-ended"  # the earlier wrapping keys are destroyed
     ATTENTION_RAISED = "attention-raised"  # a person was called
     ATTENTION_RESOLVED = "attention-resolved"  # a person, or the node, closed the call
     TRAIL_SHOWN = "trail-shown"  # somebody looked at this trail

@@ -23,7 +23,7 @@ from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import case_key, key_epoch, procedure
 
 __all__ = [
-    "KEY_COLUMNS", "READABLE", "begin_epoch", "destroy_case", "encrypted", "key_for_writing", "keyed", "left_before",
+    "KEY_COLUMNS", "READABLE", "begin_epoch", "destroy_case", "encrypted", "epoch_owed", "key_for_writing", "keyed", "left_before",
     "opened", "rewrap",
 ]  # fmt: skip
 
@@ -44,11 +44,11 @@ _OPENED = select(procedure.c.opened).where(procedure.c.id == bindparam("procedur
 _DESTROY = (
     update(case_key)
     .where(case_key.c.scope == bindparam("scope_"), case_key.c.destroyed.is_(None))
-    .values(epoch=null(), wrapped=null(), destroyed=bindparam("at"))
+    .values(epoch=bindparam("number"), wrapped=null(), destroyed=bindparam("at"))
 )
 _OLD = (
     select(case_key.c.scope, case_key.c.epoch, case_key.c.wrapped)
-    .where(case_key.c.epoch < bindparam("number"))
+    .where(case_key.c.epoch < bindparam("number"), case_key.c.destroyed.is_(None))
     .order_by(case_key.c.epoch, case_key.c.scope)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
@@ -58,7 +58,17 @@ _MOVE = (
     .where(case_key.c.scope == bindparam("scope_"))
     .values(epoch=bindparam("number"), wrapped=bindparam("fresh"))
 )
-_LEFT = select(func.count().label("number")).select_from(case_key).where(case_key.c.epoch < bindparam("number"))
+_LEFT = (
+    select(func.count().label("number"))
+    .select_from(case_key)
+    .where(case_key.c.epoch < bindparam("number"), case_key.c.destroyed.is_(None))
+)
+_CURRENT = select(key_epoch.c.epoch).where(key_epoch.c.id == _ONE)
+_OWED = (
+    select(case_key.c.scope)
+    .where(case_key.c.epoch >= _CURRENT.scalar_subquery(), case_key.c.destroyed.is_not(None))
+    .limit(1)
+)
 
 KEY_COLUMNS = (case_key.c.epoch.label("key_epoch"), case_key.c.wrapped.label("key_wrapped"))
 READABLE: ColumnElement[bool] = case_key.c.destroyed.is_(
@@ -115,13 +125,16 @@ def opened(db: Execution, row: Row[Any], table: Table, column: str, *identity: s
 def destroy_case(db: Execution, scope: Scope, at: datetime) -> bool:
     """Destroy the key of a scope and leave its mark, also where there was none. False: it was destroyed before.
 
-    Copies of the wrapped key in journals, free pages and backups die with the epoch's key, by the next epoch.
+    Copies of the wrapped key in journals, free pages and backups die with the epoch's key: the mark says in which epoch
+    it was destroyed, so that a next one is owed until it has begun.
     """
     db.cipher.forget()
-    mark = {"scope": scope, "epoch": None, "wrapped": None, "created": at, "destroyed": at}
+    row = db.first(_EPOCH)
+    number = 0 if row is None else int(row.epoch)
+    mark = {"scope": scope, "epoch": number, "wrapped": None, "created": at, "destroyed": at}
     if db.changed(_ADD, mark) == 1:
         return True
-    return db.changed(_DESTROY, {"scope_": scope, "at": at}) == 1
+    return db.changed(_DESTROY, {"scope_": scope, "number": number, "at": at}) == 1
 
 
 def begin_epoch(db: Execution, number: int) -> None:
@@ -148,6 +161,11 @@ def left_before(db: Execution, number: int) -> int:
     """Return how many keys are still wrapped under earlier epochs."""
     row = db.first(_LEFT, {"number": number})
     return 0 if row is None else int(row.number)
+
+
+def epoch_owed(db: Execution) -> bool:
+    """Return whether a key was destroyed in the epoch that still goes on."""
+    return db.first(_OWED) is not None
 
 
 def _find_or_add(db: Execution, scope: Scope, at: datetime) -> Row[Any]:

@@ -238,7 +238,7 @@ case_key = Table(  # never part of a backup of data: it has one of its own, of w
     "case_key",
     metadata,
     Column("scope", Word(), primary_key=True),
-    Column("epoch", BigInteger),
+    Column("epoch", BigInteger, nullable=False),  # that it is wrapped under, or was destroyed in
     Column("wrapped", Raw),
     Column("created", Moment, nullable=False),
     Column("destroyed", Moment),  # not null: there is no key any more, and none is made again

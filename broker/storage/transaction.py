@@ -242,6 +242,9 @@ class SqlTransaction:
     def keys_before(self, number: int) -> int:
         return case_keys.left_before(self._db, number)
 
+    def epoch_owed(self) -> bool:
+        return case_keys.epoch_owed(self._db)
+
     # one worker at a time
 
     def take_lease(self, name: str, *, token: str, now: datetime, until: datetime) -> bool:

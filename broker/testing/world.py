@@ -300,7 +300,7 @@ def _country(
     engine = wire_engine(
         desk,
         transport=transport,
-        keys=Keys(vault=fuse.vault(FileVault(us, keys)), compute=InlineCompute()),
+        keys=Keys(vault=fuse.vault(FileVault(us, keys)), epochs=epochs, compute=InlineCompute()),
         adapter_for=lambda office: fuse.adapter(serving.get(office)),
         notifier=notifier,
         limits=LadderLimits(),

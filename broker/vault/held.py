@@ -174,7 +174,8 @@ class FileVault:
                 if entry not in old or entry.id in kept
             ]
 
-        self._kept_file().change(end)
+        if min(self.ring().epochs, default=before) < before:
+            self._kept_file().change(end)
 
     def _kept_file(self) -> VaultFile:
         if self._file is None:

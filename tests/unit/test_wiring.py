@@ -39,7 +39,7 @@ def _engine(country: Country, world: World, ring: Callable[[str], Callable[[], N
     return wire_engine(
         country.desk,
         transport=world.network.endpoint(country.us),
-        keys=Keys(vault=FileVault(country.us, country.keys), compute=InlineCompute()),
+        keys=Keys(vault=FileVault(country.us, country.keys), epochs=country.epochs, compute=InlineCompute()),
         adapter_for=lambda _: adapter,
         notifier=SilentNotifier(),
         limits=LadderLimits(),

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The commands about this node's own keys."""
 
+import asyncio
 import io
 import json
 import sys
@@ -11,6 +12,7 @@ import pytest
 
 from broker.core.ids import CountryCode
 from broker.home import MEMBER_FILE, read_own_member
+from broker.office import open_office
 from broker.settings import Settings
 from broker.vault import AT_REST, Unlocking, VaultFile, open_vault
 
@@ -181,3 +183,20 @@ def test_a_vault_of_an_older_program_gets_its_first_keys_at_rest(trm, home):
     assert ran.code == 0
     assert "Back up the vault" in ran.out
     assert open_vault(settings).ring().epochs == (1,)
+
+
+async def test_the_wrapping_key_is_rotated_beside_an_open_store(trm, home):
+    """The next epoch begins, the first one's key is destroyed, and who has the store open reads on."""
+    settings = Settings.load(home)
+    office = open_office(settings, open_vault(settings))
+
+    ran = await asyncio.to_thread(trm, "keys", "rotate", "--home", home, "--which", "wrapping", "--json")
+
+    assert ran.json == {"epoch": 2}
+    found = trm("keys", "list", "--home", home, "--json").json["at_rest"]
+    assert [(item["number"], item["state"]) for item in found if item["kind"] == "wrapping"] == [
+        (1, "destroyed"),
+        (2, "held"),
+    ]
+    assert await office.store.run(lambda tx: tx.epoch_owed()) is False
+    await office.close()

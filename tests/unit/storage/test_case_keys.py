@@ -82,7 +82,7 @@ async def test_every_key_moves_to_the_next_epoch(store: Store, url: str, epochs:
     epochs.end_epochs(2, NOW)
 
     after = stored(url)
-    assert after[own_scope(0)] == (None, None)
+    assert after[own_scope(0)] == (1, None)
     assert {epoch for scope, (epoch, _) in after.items() if scope != own_scope(0)} == {2}
     assert all(after[scope][1] != wrapped for scope, (_, wrapped) in before.items() if wrapped is not None)
     for number in (1, 4, 9):

@@ -22,7 +22,7 @@ def upgrade() -> None:
     op.create_table(
         "case_key",
         sa.Column("scope", _TEXT, nullable=False),
-        sa.Column("epoch", sa.BigInteger()),
+        sa.Column("epoch", sa.BigInteger(), nullable=False),
         sa.Column("wrapped", sa.LargeBinary()),
         sa.Column("created", sa.BigInteger(), nullable=False),
         sa.Column("destroyed", sa.BigInteger()),

@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Moving to the next epoch while messages go on, by itself after an erasure, and on from wherever it ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from broker.core.errors import StoreUnavailable
+from broker.ports import Transaction
+from broker.rows import Accepted
+from broker.security.at_rest import scopes_of
+from broker.testing.crashes import Crash
+from broker.testing.world import Country, World
+
+
+async def erase(country: Country, accepted: Accepted) -> None:
+    """Destroy the keys of a procedure as erasing does."""
+    row = await country.store.read(lambda reader: reader.procedure(accepted.procedure, None))
+    assert row is not None
+
+    def destroy(tx: Transaction) -> None:
+        for scope in scopes_of(row.peer, row.case_ref, row.ref.id):
+            tx.destroy_case(scope, country.clock.now())
+
+    await country.store.run(destroy)
+
+
+async def trail(country: Country) -> list[str]:
+    """Return what the audit trail says about epochs, oldest first."""
+    page = await country.store.read(lambda reader: reader.audit(cursor=None, limit=100))
+    return [f"{row.action} {row.subject}" for row in reversed(page.items) if "epoch" in row.action]
+
+
+async def test_nothing_moves_while_nothing_was_erased(world: World) -> None:
+    """A node without erasures stays in its epoch."""
+    ee = world["EE"]
+    await ee.submit("request.json")
+    await world.settle()
+    assert await ee.engine.next_epoch.if_owed() is False
+    assert ee.epochs.ring().epochs == (1,)
+    assert await trail(ee) == []
+
+
+async def test_an_erasure_ends_the_epoch(world: World) -> None:
+    """Soon after it the old wrapping key is destroyed; what was not erased is read and goes on as before."""
+    ee = world["EE"]
+    gone, stays = await ee.submit("request.json"), await ee.submit("request.json")
+    await world.settle()
+    await erase(ee, gone)
+
+    assert await ee.engine.next_epoch.if_owed() is True
+    assert ee.epochs.ring().epochs == (2,)
+    assert await ee.engine.next_epoch.if_owed() is False
+    assert await ee.store.run(lambda tx: tx.outbox(gone.message)) is None
+    row = await ee.store.run(lambda tx: tx.outbox(stays.message))
+    assert row is not None
+    assert row.entry.digest == stays.digest
+    await ee.submit("request.json")
+    await world.settle()
+    assert await trail(ee) == ["epoch-begun 2", "epoch-ended 2"]
+
+
+async def test_a_peer_is_told_that_the_case_is_erased(world: World) -> None:
+    """What it sends into the erased procedure is refused by signed receipt; nothing of it is kept."""
+    ee, fi = world["EE"], world["FI"]
+    asked = await ee.submit("request.json")
+    await world.settle()
+    await erase(ee, asked)
+    answer = await fi.submit("result.json", procedure=asked.procedure)
+    await world.settle()
+
+    row = await fi.store.run(lambda tx: tx.outbox(answer.message))
+    assert row is not None
+    assert (row.state, row.refusal_code) == ("refused", "case-erased")
+    assert await ee.store.run(lambda tx: tx.inbox(fi.us, answer.message)) is None
+
+
+async def test_another_worker_is_not_disturbed(world: World) -> None:
+    """Of two workers one moves the keys, and both read and write before, between and after."""
+    ee, other = world["EE"], world.colleague("EE")
+    gone = await ee.submit("request.json")
+    await erase(ee, gone)
+    assert await other.engine.next_epoch.if_owed() is True
+    assert await ee.engine.next_epoch.if_owed() is False
+    for worker in (ee, other):
+        sent = await worker.submit("request.json")
+        assert await ee.store.run(lambda tx, sent=sent: tx.outbox(sent.message)) is not None  # type: ignore[misc]
+    await other.store.close()
+
+
+@pytest.mark.parametrize("after", [False, True])
+async def test_wherever_it_ends_it_goes_on(tmp_path: Path, *, after: bool) -> None:
+    """Dead before or after any of its steps, the next look ends the old epoch, and no message is lost."""
+    for step in range(5):  # begin, count, move, count, note
+        (tmp_path / f"{step}").mkdir()
+        async with World.create(tmp_path / f"{step}", ("EE", "FI")) as world:
+            ee = world["EE"]
+            gone, stays = await ee.submit("request.json"), await ee.submit("request.json")
+            await erase(ee, gone)
+            ee.fuse.set(step, after=after)
+            with pytest.raises(Crash):
+                await ee.engine.next_epoch()
+            await world.restart("EE")
+            await ee.engine.next_epoch.if_owed()
+
+            assert len(ee.epochs.ring().epochs) == 1, step
+            assert ee.epochs.ring().newest > 1, step
+            newest = ee.epochs.ring().newest
+            assert await ee.store.run(lambda tx, n=newest: tx.keys_before(n)) == 0  # type: ignore[misc]
+            row = await ee.store.run(lambda tx, m=stays.message: tx.outbox(m))  # type: ignore[misc]
+            assert row is not None, step
+            assert await ee.store.run(lambda tx: tx.epoch_owed()) is False, step
+
+
+async def test_nothing_is_destroyed_when_keys_cannot_be_moved(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database that fails in between leaves both wrapping keys where they are."""
+    ee = world["EE"]
+    sent = await ee.submit("request.json")
+    run, calls = ee.store.run, []
+
+    async def failing(fn):  # type: ignore[no-untyped-def]
+        calls.append(fn)
+        if len(calls) == 3:
+            raise StoreUnavailable
+        return await run(fn)
+
+    monkeypatch.setattr(ee.engine.next_epoch._store, "run", failing)
+    with pytest.raises(StoreUnavailable):
+        await ee.engine.next_epoch()
+    assert ee.epochs.ring().epochs == (1, 2)
+    monkeypatch.undo()
+    assert await ee.engine.next_epoch.if_owed() is True
+    assert ee.epochs.ring().epochs == (2,)
+    assert await ee.store.run(lambda tx: tx.outbox(sent.message)) is not None
