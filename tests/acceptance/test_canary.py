@@ -8,7 +8,7 @@ import asyncio
 import base64
 import json
 import unicodedata
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -31,18 +31,13 @@ from broker.rows import MessageFilter
 from broker.schema_files import load_catalogue, read_schema_file
 from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.system import SystemClock
+from broker.testing.canaries import CANARIES, found, texts
 from broker.testing.federation import make_federation
 from broker.transport.rabbit_delivery import properties_for
 from broker.transport.spool import create
 from broker.transport.topology import in_queue
 from broker.vault import open_vault
 
-# One invented name in many scripts: an escape or another encoding of any of them must be found too.
-CANARIES = (
-    "Test-Kanaarilindõžü", "Тест-Канарейченко", "Τεστ-Καναρινάκης", "اختبار-كناريوس", "ტესტი-იადონაშვილი",
-    "בדיקה-קנריתוביץ", "测试金丝雀氏", "परीक्षण-कैनरीवाला", "テストカナリア山", "시험카나리아김", "Թեստ-Դեղձանիկյան",
-    "ทดสอบนกคีรีบูน",
-)  # fmt: skip
 OFFICE = {"EE": AuthorityId("social-insurance-board"), "FI": AuthorityId("helsinki-wellbeing-services")}
 BOUND_SECONDS = 60.0
 
@@ -50,20 +45,11 @@ BOUND_SECONDS = 60.0
 # --- planting and searching -----------------------------------------------------------------------------------------
 
 
-def _texts(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
-    """Every place of a text in a JSON value."""
-    if isinstance(value, str):
-        yield path
-    elif isinstance(value, Mapping | list):
-        for name, item in value.items() if isinstance(value, Mapping) else enumerate(value):
-            yield from _texts(item, (*path, name))
-
-
 def _planted(catalogue: Catalogue, act: str) -> tuple[dict[str, Any], int]:
     """Return an example with a canary in each place that takes any text, and how many places those are."""
     data = json.loads(read_schema_file(f"examples/demo/{act}.json"))
     canaries, count = cycle(CANARIES), 0
-    for path in list(_texts(data)):
+    for path in list(texts(data)):
         holder = data
         for name in path[:-1]:
             holder = holder[name]
@@ -74,36 +60,6 @@ def _planted(catalogue: Catalogue, act: str) -> tuple[dict[str, Any], int]:
         else:
             count += 1
     return data, count
-
-
-def _spellings(name: str) -> Iterator[bytes]:
-    """Each way in which a careless program could write the name."""
-    for text in {name, unicodedata.normalize("NFD", name), name.upper(), name.lower()}:
-        utf8 = text.encode()
-        yield utf8
-        yield json.dumps(text)[1:-1].encode()
-        yield json.dumps(text)[1:-1].upper().replace("\\U", "\\u").encode()
-        yield quote(text).encode()
-        yield quote(text).lower().encode()
-        yield text.encode("utf-16-le")
-        yield text.encode("utf-16-be")
-        yield text.encode("ascii", "xmlcharrefreplace")
-        yield text.encode("ascii", "backslashreplace")
-        yield repr(utf8)[2:-1].encode()
-        yield utf8.hex().encode()
-        yield utf8.decode("latin-1").encode()  # read in the wrong encoding
-        for shift in range(3):  # base64 within a longer text: what does not depend on its neighbours
-            encoded = base64.b64encode(b"\0" * shift + utf8)
-            middle = encoded[4 if shift else 0 : -4]
-            yield middle
-            yield middle.translate(bytes.maketrans(b"+/", b"-_"))
-
-
-NEEDLES = {name: {spelling for spelling in _spellings(name) if len(spelling) > 5} for name in CANARIES}
-
-
-def _found(content: bytes) -> set[str]:
-    return {name for name, spellings in NEEDLES.items() if any(spelling in content for spelling in spellings)}
 
 
 @pytest.mark.parametrize("name", CANARIES)
@@ -122,8 +78,8 @@ def test_the_search_finds_each_spelling(name: str) -> None:
             said.encode("utf-16-le"),
             repr(said.encode()).encode(),
         ):
-            assert name in _found(content), content
-    assert _found(around.format("Test-Maarika Näidis").encode()) == set()
+            assert name in found(content), content
+    assert found(around.format("Test-Maarika Näidis").encode()) == set()
 
 
 # --- the exchange ---------------------------------------------------------------------------------------------------
@@ -138,6 +94,11 @@ class Exchange:
     read: dict[str, bytes] = field(default_factory=dict)  # where people read it
     places: int = 0
 
+    @property
+    def temporary(self) -> Path:
+        """Where the nodes put temporary files."""
+        return self.folder / "tmp"
+
     def keep(self, where: str, content: bytes | str) -> None:
         data = content if isinstance(content, bytes) else content.encode()
         self.seen[where] = self.seen.get(where, b"") + data
@@ -147,7 +108,10 @@ class Exchange:
 def exchange(tmp_path_factory: pytest.TempPathFactory) -> Exchange:
     """Play the case once on two real nodes over a spool, at the most talkative log level."""
     made = Exchange(tmp_path_factory.mktemp("canary"))
-    asyncio.run(_play(made))
+    made.temporary.mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(made.temporary))
+        asyncio.run(_play(made))
     return made
 
 
@@ -171,7 +135,10 @@ async def _play(exchange: Exchange) -> None:
             for name, node in running.items():
                 exchange.keep("metrics", await clients[name].metrics())
                 exchange.keep("command lines", _command_line(node.pid))
+                exchange.keep("files at rest", _at_rest(homes[name]))  # with the database's journal
+            exchange.keep("files at rest", b"".join(map(_named, exchange.temporary.rglob("*"))))
     for home in homes.values():
+        exchange.keep("files at rest", _at_rest(home))
         exchange.keep("log", (home / "node.log").read_bytes())
         exchange.keep("file names", "\n".join(str(path.relative_to(home)) for path in home.rglob("*")))
         await _stored(exchange, home)
@@ -214,6 +181,13 @@ def _envelopes(spool: Path) -> list[Path]:
 
 async def _lies_in(spool: Path) -> list[Path]:
     return _envelopes(spool)
+
+
+def _at_rest(home: Path) -> bytes:
+    """All that a node keeps, but the folder in which it hands over to the national system."""
+    kept = [path for path in home.rglob("*") if "filedrop" not in path.relative_to(home).parts]
+    assert {"trm.db", "vault.json"} <= {path.name for path in kept}
+    return b"".join(map(_named, kept))
 
 
 def _named(path: Path) -> bytes:
@@ -327,26 +301,28 @@ def test_a_name_was_planted_everywhere(exchange: Exchange) -> None:
 
 def test_people_read_every_name(exchange: Exchange) -> None:
     """All of the names reached the national system's folder and the officer's screen: the search can find them."""
-    assert _found(exchange.read["file drop"]) == set(CANARIES)
-    assert _found(exchange.read["API"]) == set(CANARIES)
+    assert found(exchange.read["file drop"]) == set(CANARIES)
+    assert found(exchange.read["API"]) == set(CANARIES)
 
 
 @pytest.mark.parametrize(
     "where",
     [
-        "AMQP", "attention", "audit", "command lines", "file names", "file-drop notes", "log", "metrics",
+        "AMQP", "attention", "audit", "command lines", "file names", "file-drop notes", "files at rest", "log",
+        "metrics",
         "problem documents", "sealed envelopes", "spool",
     ],
 )  # fmt: skip
 def test_no_name_stands_where_it_does_not_belong(exchange: Exchange, where: str) -> None:
     """Neither the finished case nor anything that was refused left a trace of a name there."""
     assert exchange.seen[where]
-    assert _found(exchange.seen[where]) == set()
+    assert found(exchange.seen[where]) == set()
 
 
 def test_every_kind_of_place_was_searched(exchange: Exchange) -> None:
     """Nothing that the exchange left behind is left out of the search."""
     assert sorted(exchange.seen) == [
-        "AMQP", "attention", "audit", "command lines", "file names", "file-drop notes", "log", "metrics",
+        "AMQP", "attention", "audit", "command lines", "file names", "file-drop notes", "files at rest", "log",
+        "metrics",
         "problem documents", "sealed envelopes", "spool",
     ]  # fmt: skip
