@@ -37,7 +37,7 @@ from broker.testing.postgres import postgres_server
 from broker.testing.rabbitmq import RabbitServer, rabbitmq
 from tests.bench.crypto_floor import floor_ms
 from tests.bench.protocol_work import ProtocolWork
-from tests.bench.worker import measured_submission
+from tests.bench.worker import CLEAR, measured_submission
 
 ROOT = Path(__file__).parents[2]
 COUNTRIES = ("EE", "FI")
@@ -55,11 +55,12 @@ class Row:
 class Worker:
     """A node process and its command pipe."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, clear: bool) -> None:
         started = time.perf_counter()
         self._process = subprocess.Popen(
             [sys.executable, "-m", "tests.bench.worker", str(home)],
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+            env={**os.environ, **({CLEAR: "1"} if clear else {})},
         )  # fmt: skip
         self._answer()
         self.start_seconds = time.perf_counter() - started
@@ -87,7 +88,9 @@ class Worker:
 
 
 @contextmanager
-def _nodes(folder: Path, broker: RabbitServer, stores: dict[str, str]) -> Iterator[dict[str, Worker]]:
+def _nodes(
+    folder: Path, broker: RabbitServer, stores: dict[str, str], *, clear: bool = False
+) -> Iterator[dict[str, Worker]]:
     vhost = f"bench-{folder.name}"
     broker.join(*(CountryCode(country) for country in COUNTRIES), vhost=vhost)
     catalogue = load_catalogue()
@@ -108,7 +111,7 @@ def _nodes(folder: Path, broker: RabbitServer, stores: dict[str, str]) -> Iterat
     with ExitStack() as stack:
         workers = {}
         for country, home in federation.homes.items():
-            workers[country] = Worker(home)
+            workers[country] = Worker(home, clear=clear)
             stack.callback(workers[country].stop)
         yield workers
 
@@ -145,6 +148,15 @@ def _measure(workers: dict[str, Worker], label: str, count: int, envelope_ms: fl
         Row(what=f"cost ÷ floor, {label}", value=f"{cost / floor:.2f}", aim="≤ 3, later ≤ 2"),
     ]  # fmt: skip
     return Measured(rows=rows, rate=run["rate"], cpu_ms=cost, messages_per_envelope=1 / share)
+
+
+def _at_rest(measured: Measured, clear: Measured) -> Row:
+    """Return what encrypting contents takes; the statements about case keys run in both."""
+    return Row(
+        what="encryption at rest, share of the above",
+        value=f"{1 - measured.rate / clear.rate:.1%} of the rate, {1 - clear.cpu_ms / measured.cpu_ms:.1%} of the cost",
+        aim="≤ 15 %",
+    )
 
 
 def _fsync_ms(folder: Path) -> float:
@@ -226,6 +238,9 @@ def main() -> None:
             start = max(worker.start_seconds for worker in workers.values())
             measured = _measure(workers, "RabbitMQ + SQLite", chosen.messages, costs["one envelope"])
         rows += measured.rows
+        with _nodes(folder / "clear", broker, {}, clear=True) as workers:
+            clear = _measure(workers, "nothing encrypted at rest", chosen.messages, costs["one envelope"])
+        rows.append(_at_rest(measured, clear))
         stores = {country: server.database(like=migrate) for country in COUNTRIES}
         with _nodes(folder / "postgres", broker, stores) as workers:
             rows += _measure(workers, "RabbitMQ + PostgreSQL", chosen.messages, costs["one envelope"]).rows

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from broker import logs
+from broker import logs, office
 from broker.core import canonical
 from broker.core.messages import Submission
 from broker.node import Node, build
@@ -28,8 +28,10 @@ from broker.ports import Reader
 from broker.rows import OutboxState
 from broker.schema_files import read_schema_file
 from broker.settings import Settings
+from broker.testing.at_rest import UnsafeClear
 from broker.vault import FileVault, read_passphrase
 
+CLEAR = "BENCH_CLEAR"  # in the environment: store everything as it is
 BODY_BYTES = 4096  # of the canonical JSON of the measured messages' bodies
 
 
@@ -139,9 +141,16 @@ async def _commands(node: Node) -> None:
         sys.stdout.flush()
 
 
+def _clear(_: object) -> UnsafeClear:
+    """Return the cipher that does nothing: what encrypting costs is seen beside it."""
+    return UnsafeClear()
+
+
 async def _main(home: Path) -> None:
     settings = Settings.load(home)
     logs.configure(os.environ.get("BENCH_LOG", "ERROR"))
+    if CLEAR in os.environ:
+        office.AtRest = _clear  # type: ignore[assignment, misc]
     node = build(settings, FileVault.open(settings.vault_file, read_passphrase(settings)))
     ready = asyncio.Event()
     serving = asyncio.create_task(node.serve(ready=lambda _: ready.set()))
