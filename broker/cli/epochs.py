@@ -9,6 +9,7 @@ import getpass
 from pathlib import Path
 
 from broker.cli import output
+from broker.core.roles import AuditRole
 from broker.flows.next_epoch import NextEpoch
 from broker.settings import Settings
 from broker.storage import AtRest, open_store
@@ -41,7 +42,7 @@ async def _rotate(settings: Settings, vault: FileVault) -> int:
     store = open_store(settings.store_url, us=settings.country, cipher=AtRest(vault.ring))
     try:
         flow = NextEpoch(store=store, vault=vault, compute=compute, clock=SystemClock(), ids=SystemIds())
-        return await flow(f"cli:{getpass.getuser()}")
+        return await flow(f"cli:{getpass.getuser()}", AuditRole.OPERATOR)
     finally:
         await store.close()
         compute.close()

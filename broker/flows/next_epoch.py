@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from broker.core.audit import AuditAction
+from broker.core.roles import AuditRole
 from broker.ports import Clock, Compute, Ids, Store, Transaction
 from broker.rows import AuditRow
 from broker.security.at_rest import EpochVault
@@ -33,7 +34,7 @@ class NextEpoch:
         self._clock = clock
         self._ids = ids
 
-    async def __call__(self, actor: str = "node") -> int:
+    async def __call__(self, actor: str = "node", role: AuditRole = AuditRole.NODE) -> int:
         """Begin the next epoch and end all earlier ones; return its number.
 
         Raises:
@@ -41,7 +42,7 @@ class NextEpoch:
         """
         now = self._clock.now()
         await self._compute.run(lambda: self._vault.begin_epoch(now))
-        return await self._finish(actor)
+        return await self._finish(actor, role)
 
     async def if_owed(self) -> bool:
         """Do so if a case was erased in the epoch that goes on, or go on where an earlier attempt ended.
@@ -56,23 +57,23 @@ class NextEpoch:
         token = self._ids.token()
         if not await self._store.run(lambda tx: tx.take_lease(_LEASE, token=token, now=now, until=now + _LEASE_TIME)):
             return False
-        await (self() if owed else self._finish("node"))
+        await (self() if owed else self._finish("node", AuditRole.NODE))
         return True
 
-    async def _finish(self, actor: str) -> int:
+    async def _finish(self, actor: str, role: AuditRole) -> int:
         number = self._vault.ring().newest
-        await self._store.run(lambda tx: self._begin(tx, number, actor))
+        await self._store.run(lambda tx: self._begin(tx, number, actor, role))
         while await self._store.run(lambda tx: tx.keys_before(number)):
             if not await self._store.run(lambda tx: tx.rewrap_keys(number, limit=_BATCH)):
                 await self._clock.sleep(_PAUSE_SECONDS)
         now = self._clock.now()
         await self._compute.run(lambda: self._vault.end_epochs(number, now))
-        await self._store.run(lambda tx: self._note(tx, AuditAction.EPOCH_ENDED, number, actor))
+        await self._store.run(lambda tx: self._note(tx, AuditAction.EPOCH_ENDED, number, actor, role))
         return number
 
-    def _begin(self, tx: Transaction, number: int, actor: str) -> None:
+    def _begin(self, tx: Transaction, number: int, actor: str, role: AuditRole) -> None:
         tx.begin_epoch(number)
-        self._note(tx, AuditAction.EPOCH_BEGUN, number, actor)
+        self._note(tx, AuditAction.EPOCH_BEGUN, number, actor, role)
 
-    def _note(self, tx: Transaction, action: AuditAction, number: int, actor: str) -> None:
-        tx.audit(AuditRow(at=self._clock.now(), actor=actor, action=action, subject=str(number)))
+    def _note(self, tx: Transaction, action: AuditAction, number: int, actor: str, role: AuditRole) -> None:
+        tx.audit(AuditRow(at=self._clock.now(), actor=actor, role=role, action=action, subject=str(number)))
