@@ -2,11 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """Services that tests share, and which of them must not run beside each other."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
+from broker.core.ids import MessageType, SchemaVersion
+
 pytest_plugins = ["broker.testing.pytest_postgres", "broker.testing.pytest_rabbitmq", "broker.testing.pytest_world"]
+
+
+@pytest.fixture(scope="session")
+def spoken() -> Mapping[MessageType, tuple[SchemaVersion, ...]]:
+    """Every message type of the shipped catalogue with its versions: what the members of a test's federation take."""
+    from broker.schema_files import load_catalogue  # reads the whole catalogue; most tests make no federation
+
+    catalogue = load_catalogue()
+    return {kind: catalogue.versions(kind) for kind in catalogue.types()}
+
 
 _TIMED = {"acceptance", "faults"}  # whole nodes as processes, killed and measured: not several at once
 

@@ -23,7 +23,7 @@ from broker.vault import FileVault, Unlocking
 if TYPE_CHECKING:
     from broker.node import Node
 
-__all__ = ["serve"]
+__all__ = ["built", "serve"]
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -44,7 +44,7 @@ def serve(home: Path, *, until_eof: bool, as_json: bool) -> None:
 async def _until_stopped(
     settings: Settings, unlocking: Unlocking, *, until_eof: bool, ready: Callable[[str], None]
 ) -> None:
-    node = await _built(settings, unlocking)
+    node = await built(settings, unlocking)
     loop = asyncio.get_running_loop()
     work = asyncio.create_task(node.serve(ready=ready), name="node")
     for number in _SIGNALS:
@@ -61,7 +61,12 @@ async def _until_stopped(
             loop.remove_reader(sys.stdin.fileno())
 
 
-async def _built(settings: Settings, unlocking: Unlocking) -> Node:
+async def built(settings: Settings, unlocking: Unlocking) -> Node:
+    """Return the node of a process that does nothing else.
+
+    Raises:
+        NodeError: with what is wrong, where, and who must act.
+    """
     # The vault's passphrase is slow to try on purpose: meanwhile the node's code is loaded, on the other core.
     opening = asyncio.get_running_loop().run_in_executor(None, FileVault.open, settings.vault_file, unlocking)
     with _nothing_collected():

@@ -18,18 +18,21 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from broker import logs, office
+from broker.cli.serve import built
 from broker.core import canonical
 from broker.core.messages import Submission
-from broker.node import Node, build
 from broker.ports import Reader
 from broker.rows import OutboxState
 from broker.schema_files import read_schema_file
 from broker.settings import Settings
 from broker.testing.at_rest import UnsafeClear
-from broker.vault import FileVault, read_passphrase
+from broker.vault import Unlocking
+
+if TYPE_CHECKING:
+    from broker.node import Node
 
 CLEAR = "BENCH_CLEAR"  # in the environment: store everything as it is
 BODY_BYTES = 4096  # of the canonical JSON of the measured messages' bodies
@@ -151,7 +154,7 @@ async def _main(home: Path) -> None:
     logs.configure(os.environ.get("BENCH_LOG", "ERROR"))
     if CLEAR in os.environ:
         office.AtRest = _clear  # type: ignore[assignment, misc]
-    node = build(settings, FileVault.open(settings.vault_file, read_passphrase(settings)))
+    node = await built(settings, Unlocking(settings))
     ready = asyncio.Event()
     serving = asyncio.create_task(node.serve(ready=lambda _: ready.set()))
     await ready.wait()

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the doctor sees and what it makes of it."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +16,6 @@ from broker.core.trust import KeyUse, Member, MemberKey, MemberKind, MemberStatu
 from broker.doctor import Finding, Verdict, examine, judging
 from broker.office import open_office
 from broker.rows import MessageTimes
-from broker.schema_files import load_catalogue
 from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.system import SystemClock
 from broker.testing.federation import make_federation
@@ -211,11 +211,9 @@ class FixedClock(SystemClock):
 
 
 @pytest.fixture
-async def home(tmp_path: Path) -> Path:
+async def home(tmp_path: Path, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]) -> Path:
     """A complete home whose node has run once."""
-    catalogue = load_catalogue()
-    versions = {kind: catalogue.versions(kind) for kind in catalogue.types()}
-    federation = make_federation(tmp_path, ("EE", "FI"), messages=versions, now=SystemClock().now())
+    federation = make_federation(tmp_path, ("EE", "FI"), messages=spoken, now=SystemClock().now())
     create(federation.spool_folder, [EE, FI])
     LocalIssuer.create(federation.homes[EE] / TOKEN_KEY_FILE, us=EE, clock=SystemClock())
     await open_office(Settings.load(federation.homes[EE]), open_vault(Settings.load(federation.homes[EE]))).close()

@@ -8,13 +8,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from broker.api.local_issuer import LocalIssuer
-from broker.core.ids import CountryCode
-from broker.schema_files import load_catalogue
+from broker.core.ids import CountryCode, MessageType, SchemaVersion
 from broker.settings import TOKEN_KEY_FILE
 from broker.system import SystemClock
 from broker.testing.federation import make_federation
@@ -48,11 +48,10 @@ def loaded_by(statement: str) -> set[str]:
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(tmp_path: Path, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]) -> Path:
     """A home of Estonia's node, over the spool."""
-    clock, catalogue = SystemClock(), load_catalogue()
-    takes = {known: catalogue.versions(known) for known in catalogue.types()}
-    made = make_federation(tmp_path, ("EE", "FI"), messages=takes, now=clock.now())
+    clock = SystemClock()
+    made = make_federation(tmp_path, ("EE", "FI"), messages=spoken, now=clock.now())
     create(made.spool_folder, made.homes)
     home = made.homes[CountryCode("EE")]
     LocalIssuer.create(home / TOKEN_KEY_FILE, us=CountryCode("EE"), clock=clock)

@@ -17,9 +17,9 @@ import pytest
 
 from broker.api.local_issuer import LocalIssuer
 from broker.core.errors import Internal, StoreUnavailable, TransportUnavailable
-from broker.core.ids import CountryCode
+from broker.core.ids import CountryCode, MessageType, SchemaVersion
 from broker.node import LOOPS, Node, build
-from broker.schema_files import load_catalogue, read_schema_file
+from broker.schema_files import read_schema_file
 from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.system import SystemClock
 from broker.testing.federation import make_federation
@@ -42,13 +42,12 @@ BOUND_SECONDS = 30  # reached only when something hangs
 
 
 @pytest.fixture
-def homes(tmp_path: Path) -> Mapping[CountryCode, Path]:
+def homes(tmp_path: Path, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]) -> Mapping[CountryCode, Path]:
     """Two homes over one spool."""
-    catalogue = load_catalogue()
     federation = make_federation(
         tmp_path,
         ("EE", "FI"),
-        messages={kind: catalogue.versions(kind) for kind in catalogue.types()},
+        messages=spoken,
         now=datetime.now(UTC),
     )
     create(federation.spool_folder, federation.homes)

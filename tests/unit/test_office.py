@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from broker.core.errors import KeyMissing, TrustListInvalid
-from broker.core.ids import AuthorityId
+from broker.core.ids import AuthorityId, MessageType, SchemaVersion
 from broker.core.messages import Submission
 from broker.office import Office, local_issuer, open_office
-from broker.schema_files import load_catalogue, read_schema_file
+from broker.schema_files import read_schema_file
 from broker.settings import Settings
 from broker.storage import kept_trust
 from broker.testing.federation import make_federation
@@ -29,13 +29,12 @@ OFFICE = AuthorityId("social-insurance-board")
 
 
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
+def home(tmp_path: Path, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]) -> Path:
     """Estonia's home in a federation of two over a spool."""
-    catalogue = load_catalogue()
     federation = make_federation(
         tmp_path,
         ("EE", "FI"),
-        messages={kind: catalogue.versions(kind) for kind in catalogue.types()},
+        messages=spoken,
         now=datetime.now(UTC),
     )
     create(federation.spool_folder, federation.homes)

@@ -3,7 +3,7 @@
 """A small federation on the disk, and the command run in this process."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ import pytest
 
 from broker.api.local_issuer import LocalIssuer
 from broker.cli import main
-from broker.core.ids import CountryCode
-from broker.schema_files import load_catalogue, read_schema_file
+from broker.core.ids import CountryCode, MessageType, SchemaVersion
+from broker.schema_files import read_schema_file
 from broker.settings import TOKEN_KEY_FILE
 from broker.system import SystemClock
 from broker.testing.federation import Federation, make_federation
@@ -48,16 +48,10 @@ def trm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return run
 
 
-@pytest.fixture(scope="session")
-def _versions() -> dict[Any, Any]:
-    catalogue = load_catalogue()
-    return {kind: catalogue.versions(kind) for kind in catalogue.types()}
-
-
 @pytest.fixture
-def federation(tmp_path: Path, _versions: dict[Any, Any]) -> Federation:
+def federation(tmp_path: Path, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]) -> Federation:
     """A federation of EE and FI over a spool."""
-    return make_federation(tmp_path, ("EE", "FI"), messages=_versions, now=SystemClock().now())
+    return make_federation(tmp_path, ("EE", "FI"), messages=spoken, now=SystemClock().now())
 
 
 @pytest.fixture
