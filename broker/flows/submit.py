@@ -48,7 +48,7 @@ from broker.core.messages import (
 )
 from broker.core.participants import may_send, named_offices
 from broker.core.procedures import NOT_OPENED, ProcedureTable, Role, allowed
-from broker.core.record import Folded, RecordEntry, may_submit
+from broker.core.record import Folded, RecordEntry, hindrances
 from broker.core.safeguards import Cleared, decide, refusal
 from broker.core.sides import sides_of
 from broker.core.trust import GRACE, Member, MemberStatus
@@ -345,7 +345,7 @@ class Submit:
         role = Role.REQUESTING if book.row.opener == self._us else Role.REQUESTED
         if act not in allowed(book.table, folded.state, role):
             raise NotAllowed(where="/type")
-        if not may_submit(book.table, folded, act, role, now=now):
+        if hindrances(book.table, folded, act, role, now=now):
             raise NotAllowed("An irreversible act needs a complete, freshly confirmed record.", where="/type")
 
         def body_of(digest: Digest) -> Mapping[str, Any] | None:

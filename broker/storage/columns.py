@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import orjson
@@ -79,7 +80,7 @@ class Word(Kept[str]):
 
     def __init__(self, kind: Callable[[str], str] = str) -> None:
         self.kind = kind
-        self.out = None if kind is str else kind
+        self.out = None if kind is str else _recalled(kind)
         super().__init__()
 
 
@@ -105,6 +106,12 @@ class Raw(Kept[bytes]):
     impl = LargeBinary
     cache_ok = True
     out = bytes
+
+
+@lru_cache(maxsize=64)
+def _recalled(kind: Callable[[str], str]) -> Callable[[str], str]:
+    """Return the kind with its newest values remembered: one message's ids, countries and words come by many times."""
+    return lru_cache(maxsize=2048)(kind)
 
 
 def _to_array(texts: Iterable[str]) -> str:
