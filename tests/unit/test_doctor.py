@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from broker.api.local_issuer import LocalIssuer
-from broker.core.ids import CountryCode, KeyId, MessageId
+from broker.core.ids import CountryCode, KeyId, MessageId, MessageType, SchemaVersion
 from broker.core.trust import KeyUse, Member, MemberKey, MemberKind, MemberStatus, TrustList
 from broker.doctor import Finding, Verdict, examine, judging
 from broker.office import open_office
