@@ -356,7 +356,7 @@ class Submit:
 
         today = self._timetable.today(book.row.peer, now)  # where the clearance was given
         if clearance_hindrances(book.table, folded, book.entries, act, body_of, today=today):
-            raise NotAllowed("The other side has not accepted this plan as it is now, or no longer.", where="/type")
+            raise NotAllowed("The other side has not agreed to exactly this, or no longer does.", where="/type")
 
 
 def _record_entry(entry: OutboxEntry, author: CountryCode) -> RecordEntry:

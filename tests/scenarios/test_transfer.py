@@ -104,7 +104,7 @@ async def test_an_acceptance_of_another_plan_clears_nothing(world: World) -> Non
     other = await _planned(world)
     acceptance = await _accept(world, plan, covers=other)
     await _check(world, plan, acceptance)
-    with pytest.raises(NotAllowed, match="not accepted this plan"):
+    with pytest.raises(NotAllowed, match="not agreed to exactly this"):
         await _depart(world, plan, acceptance)
 
     assert await _states(world, plan) == {"PRE_DEPARTURE_CHECKED"}

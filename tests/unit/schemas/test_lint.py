@@ -23,9 +23,6 @@ DOCUMENTS = {
 }
 
 
-AWAITED = {"parts/validity.json"}  # of families that are still to come; what is used leaves this set
-
-
 @pytest.mark.parametrize("path", DOCUMENTS)
 def test_the_schema_is_inside_the_dialect(path):
     """The lint finds nothing, and the metaschema agrees that it is a schema."""
@@ -34,13 +31,13 @@ def test_the_schema_is_inside_the_dialect(path):
 
 
 def test_each_part_is_used():
-    """No shared part stands unused, but those of families to come; code lists also serve adapters, profiles and views."""
+    """No shared part stands unused; code lists also serve adapters, profiles and views."""
     used = {target for raw in FILES.values() for target in DOCUMENTS if f'"/{target}"'.encode() in raw}
     shared = {path for path in DOCUMENTS if path.startswith("parts/") and "/acts/" not in path}
     acts = {path.split("/")[2] for path in DOCUMENTS if path.startswith("parts/acts/")}
     tables = [json.loads(raw) for path, raw in FILES.items() if path.startswith("procedures/")]
 
-    assert shared - used <= AWAITED
+    assert shared - used == set()
     assert acts - {name for table in tables for name in table["acts"]} == {ALARM_CLOSED}
 
 
