@@ -206,6 +206,7 @@ class Node:
             submit=office.submit,
             open_message=office.open_message,
             inspect=office.inspect,
+            approve=office.approve,
             attend=office.attend,
             resend=office.resend,
             catalogue=office.catalogue,

@@ -25,7 +25,9 @@ from broker.core.trust import TrustList
 from broker.rows import (
     Attention,
     AuditRow,
+    DraftState,
     HeldDelivery,
+    HeldDraft,
     Idempotent,
     InboxBrief,
     InboxRow,
@@ -306,6 +308,20 @@ class Transaction(Protocol):
         """Return when the newest entry to that peer which has a receipt was published: what is older and has none is lost."""
         ...
 
+    # held messages
+    def add_draft(self, row: HeldDraft) -> None: ...
+    def draft(self, message: MessageId) -> HeldDraft | None:
+        """Return a held message, or what became of it."""
+        ...
+
+    def settle_draft(self, message: MessageId, state: DraftState, *, by: str, at: datetime, decision: str) -> bool:
+        """Say what became of one that waits; its content is forgotten. False: it waits no more."""
+        ...
+
+    def lapsed_drafts(self, *, before: datetime, limit: int) -> tuple[HeldDraft, ...]:
+        """Return what has waited since before that time, oldest first."""
+        ...
+
     # inbox
     def inbox(self, sender: CountryCode, message: MessageId) -> InboxRow | None: ...
     def add_inbox(self, entry: InboxEntry, *, next_at: datetime | None, handed_over: datetime | None = None) -> bool:
@@ -445,6 +461,14 @@ class Reader(Protocol):
     def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page: ...
     def messages_of(self, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
         """Return every message of that id with its content, ours first; several countries may have used one id."""
+        ...
+
+    def drafts(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page:
+        """Return what waits for a second person, oldest first."""
+        ...
+
+    def draft(self, message: MessageId, authority: AuthorityId | None) -> HeldDraft | None:
+        """Return one, also when it waits no more; None also where it is another authority's."""
         ...
 
     def message_times(self, limit: int) -> tuple[MessageTimes, ...]:

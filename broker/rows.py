@@ -15,7 +15,7 @@ from typing import Any
 
 from broker.core import canonical
 from broker.core.audit import AuditRow
-from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, ProcedureId
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.messages import Header, InboxEntry, OutboxEntry, ProcedureRef, SealedEnvelope
 from broker.core.reasons import Reason
 from broker.core.roles import AuditRole
@@ -25,7 +25,9 @@ __all__ = [
     "Accepted",
     "Attention",
     "AuditRow",
+    "DraftState",
     "HeldDelivery",
+    "HeldDraft",
     "Idempotent",
     "InboxBrief",
     "InboxRow",
@@ -38,6 +40,7 @@ __all__ = [
     "OutboxState",
     "Page",
     "ProcedureRow",
+    "Release",
     "SeenRaw",
     "TrustRow",
     "about",
@@ -79,6 +82,45 @@ class InboxState(StrEnum):
     RECORDED = "recorded"  # stored, receipt owed, not yet taken by adapter or officers
     HANDED_OVER = "handed-over"
     OPENED = "opened"
+
+
+class DraftState(StrEnum):
+    """What became of a held message."""
+
+    HELD = "held"  # waits for a second person
+    RELEASED = "released"  # it left
+    REJECTED = "rejected"
+    EXPIRED = "expired"  # nobody decided in time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldDraft:
+    """A message that a safeguard held: it waits for a second person."""
+
+    id: MessageId  # that it will have when it leaves
+    peer: CountryCode
+    authority: AuthorityId  # ours
+    type: MessageType
+    author: str  # who submitted it: never who releases it
+    role: AuditRole  # the author's
+    route: str
+    at: datetime
+    reasons: tuple[Reason, ...]
+    content: bytes | None  # canonical {"header", "body"}; None: settled
+    state: DraftState = DraftState.HELD
+    decided_by: str | None = None
+    decided: datetime | None = None
+    decision: str | None = None  # a code of the two lists
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Release:
+    """A second person's decision that a held message may leave."""
+
+    draft: HeldDraft
+    by: str
+    role: AuditRole
+    reason: str  # of `ReleaseReason`
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from broker.catalogue import Catalogue
 from broker.core.delivery import LadderLimits
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.trust import GRACE
+from broker.flows.approve import Approve
 from broker.flows.attend import Attend
 from broker.flows.deliver import Deliver
 from broker.flows.dispatch import Dispatch
@@ -51,6 +52,7 @@ class Desk:
     submit: Submit
     open_message: Open
     inspect: Inspect
+    approve: Approve
     attend: Attend
     resend: Resend
     timetable: Timetable
@@ -105,6 +107,17 @@ def wire_desk(
     ledger = Ledger(us=us, catalogue=catalogue)
     calendars = ProfiledCalendars(trust=trust.current, today=lambda: clock.now().date())
     timetable = Timetable(us=us, calendar_of=calendars, soon=soon)
+    submit = Submit(
+        us=us,
+        store=store,
+        trust=trust,
+        catalogue=catalogue,
+        clock=clock,
+        ids=ids,
+        wake=wake,
+        timetable=timetable,
+        trust_grace=trust_grace,
+    )
     return Desk(
         us=us,
         store=store,
@@ -114,17 +127,8 @@ def wire_desk(
         clock=clock,
         ids=ids,
         ledger=ledger,
-        submit=Submit(
-            us=us,
-            store=store,
-            trust=trust,
-            catalogue=catalogue,
-            clock=clock,
-            ids=ids,
-            wake=wake,
-            timetable=timetable,
-            trust_grace=trust_grace,
-        ),
+        submit=submit,
+        approve=Approve(us=us, store=store, clock=clock, release=submit.release),
         open_message=Open(us=us, store=store, clock=clock, wake=wake),
         inspect=Inspect(us=us, store=store, ledger=ledger, timetable=timetable, clock=clock),
         attend=Attend(store=store, clock=clock),
@@ -204,7 +208,7 @@ def wire_engine(
             wake=rings.work,
         ),
         refresh_trust=refresh_trust,
-        watch=Watch(store=store, ledger=ledger, clock=clock, limits=limits, wake=rings.work),
+        watch=Watch(us=us, store=store, ledger=ledger, clock=clock, limits=limits, wake=rings.work),
         remind=Remind(store=store, ledger=ledger, timetable=desk.timetable, clock=clock),
         next_epoch=NextEpoch(store=store, vault=keys.epochs, compute=keys.compute, clock=clock, ids=ids),
         urge=Urge(store=store, ledger=ledger, clock=clock, limits=limits),

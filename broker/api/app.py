@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from broker.api.attention import AttentionList, AuditTrail
 from broker.api.gate import Gate
 from broker.api.health import Health
+from broker.api.held import HeldMessages
 from broker.api.messages import Messages
 from broker.api.procedures import Procedures
 from broker.api.requests import Query
@@ -44,6 +45,7 @@ def _closing(services: ApiServices) -> Callable[[web.Application], Awaitable[Non
 
 def _handlers(services: ApiServices) -> dict[str, Handler]:
     messages, procedures = Messages(services), Procedures(services)
+    held = HeldMessages(services)
     attention, health = AttentionList(services), Health(services)
     return {
         "submitMessage": messages.submit,
@@ -51,6 +53,10 @@ def _handlers(services: ApiServices) -> dict[str, Handler]:
         "readMessage": messages.read,
         "markOpened": messages.mark_opened,
         "resendMessage": messages.resend,
+        "listHeld": held.list,
+        "readHeld": held.read,
+        "releaseHeld": held.release,
+        "rejectHeld": held.reject,
         "listProcedures": procedures.list,
         "readProcedure": procedures.read,
         "listActions": procedures.actions,

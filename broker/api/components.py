@@ -11,7 +11,7 @@ from broker.api.messages import STATES, Direction
 from broker.api.services import casework_types
 from broker.catalogue import Catalogue
 from broker.core.deadlines import DeadlineKind, Phase
-from broker.core.delivery import ResendReason
+from broker.core.delivery import RejectReason, ReleaseReason, ResendReason
 from broker.core.errors import Actor, BrokerError, by_code
 from broker.core.ids import (
     AuthorityId,
@@ -28,6 +28,7 @@ from broker.core.procedures import ParticipantRole, Role
 from broker.core.reasons import Level
 from broker.core.receipts import ReceiptKind
 from broker.core.roles import AuditRole
+from broker.rows import DraftState
 
 __all__ = ["Schema", "components", "identifier", "reference", "types_schema"]
 
@@ -81,6 +82,11 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
         "Message": _message(item),
         "Resend": _object({"reason": {"type": "string", "enum": [str(reason) for reason in ResendReason.of_people()]}}),
         "Resent": _object({"message": identifier(MessageId), "at": _TIME}),
+        "HeldItem": _held_item(),
+        "HeldList": _list("HeldItem"),
+        "Held": _held(),
+        "Release": _object({"reason": {"type": "string", "enum": [reason.value for reason in ReleaseReason]}}),
+        "Reject": _object({"reason": {"type": "string", "enum": [reason.value for reason in RejectReason]}}),
         "Opened": _object({"message": identifier(MessageId), "opened": _TIME}),
         "ProcedureItem": procedure,
         "ProcedureList": _list("ProcedureItem"),
@@ -182,6 +188,28 @@ def _accepted() -> Schema:
         },
         optional=("case_ref", "warnings"),
     )
+
+
+def _held_item() -> Schema:
+    properties = {
+        "id": identifier(MessageId, "That it will have when it leaves."),
+        "type": identifier(MessageType),
+        "peer": identifier(CountryCode),
+        "author": {"type": "string", "description": "Who submitted it: another person releases it."},
+        "at": _TIME,
+        "state": {"type": "string", "enum": [state.value for state in DraftState]},
+        "reasons": _array(reference("Reason")),
+        "decided_by": _TEXT,
+        "decided": _TIME,
+        "decision": _TEXT,
+    }
+    return _object(properties, optional=("decided_by", "decided", "decision"))
+
+
+def _held() -> Schema:
+    item = _held_item()
+    content = {"type": "object", "description": "Header and body; absent once it waits no more."}
+    return {**item, "properties": {**item["properties"], "content": content}}
 
 
 def _reason() -> Schema:

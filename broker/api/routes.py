@@ -19,10 +19,13 @@ from broker.core.errors import (
     NotAllowed,
     NotArranged,
     NotFound,
+    NotParticipant,
     ProcedureMismatch,
     RecipientSuspended,
     RecordFull,
     RequestTooLarge,
+    SafeguardBlocked,
+    SafeguardHeld,
     SchemaInvalid,
     TooLargeToSend,
     UnknownRecipient,
@@ -70,6 +73,7 @@ ROUTES: tuple[Route, ...] = (
         errors=(
             SchemaInvalid, HeaderInvalid, UnknownType, VersionNotSupported, ProcedureMismatch, NotAllowed, BasisNotAllowed,
             ExerciseMismatch, RecordFull, UnknownRecipient, RecipientSuspended, NotArranged, TooLargeToSend, IdempotencyConflict, NotFound,
+            NotParticipant, SafeguardHeld, SafeguardBlocked,
             RequestTooLarge, UnsupportedMediaType,
         ),
     ),
@@ -92,6 +96,28 @@ ROUTES: tuple[Route, ...] = (
         name="resendMessage", method="POST", path="/messages/{id}/resend", status=202, answer="Resent", body="Resend",
         roles=frozenset({Role.OFFICER, Role.ADMIN}),
         summary="Send a message once more, for a reason; the other side answers again with every receipt that it has.",
+        errors=(NotFound, AlreadySettled, RequestTooLarge, UnsupportedMediaType),
+    ),
+    Route(
+        name="listHeld", method="GET", path="/held", roles=frozenset({Role.OFFICER}), answer="HeldList",
+        summary="List the messages that wait for a second person, oldest first.", query=_PAGE, errors=(BadCursor,),
+    ),
+    Route(
+        name="readHeld", method="GET", path="/held/{id}", roles=frozenset({Role.OFFICER}), answer="Held",
+        summary="Read a held message and its reasons, or what became of it.", errors=(NotFound,),
+    ),
+    Route(
+        name="releaseHeld", method="POST", path="/held/{id}/release", status=202, answer="Accepted", body="Release",
+        roles=frozenset({Role.OFFICER}),
+        summary="Let a held message leave, for a reason; never by its author. Everything is checked again.",
+        errors=(
+            NotFound, AlreadySettled, SafeguardHeld, SafeguardBlocked, NotAllowed, NotParticipant, RecipientSuspended,
+            UnknownRecipient, NotArranged, VersionNotSupported, RequestTooLarge, UnsupportedMediaType,
+        ),
+    ),
+    Route(
+        name="rejectHeld", method="POST", path="/held/{id}/reject", status=204, body="Reject",
+        roles=frozenset({Role.OFFICER}), summary="Say that a held message does not leave; its content is forgotten.",
         errors=(NotFound, AlreadySettled, RequestTooLarge, UnsupportedMediaType),
     ),
     Route(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from broker.api.tokens import TokenVerifier
 from broker.catalogue import Catalogue
 from broker.core.ids import CountryCode, MessageType
+from broker.flows.approve import Approve
 from broker.flows.attend import Attend
 from broker.flows.inspect import Inspect
 from broker.flows.open import Open
@@ -52,6 +53,7 @@ class ApiServices:
     submit: Submit
     open_message: Open
     inspect: Inspect
+    approve: Approve
     attend: Attend
     resend: Resend
     catalogue: Catalogue

@@ -18,7 +18,7 @@ from broker.core.procedures import Role
 from broker.core.reasons import Reason
 from broker.core.receipts import Receipt
 from broker.flows.inspect import ProcedureView, RecordLine, TimelineLine
-from broker.rows import Accepted, Attention, AuditRow, MessageRow, Page, ProcedureRow
+from broker.rows import Accepted, Attention, AuditRow, HeldDraft, MessageRow, Page, ProcedureRow
 from broker.timetable import described
 
 __all__ = [
@@ -65,6 +65,27 @@ def accepted(row: Accepted) -> dict[str, Any]:
 def reason(one: Reason) -> dict[str, Any]:
     """Return what a safeguard found."""
     return {"rule": one.rule, "code": one.code, "level": one.level.value, "where": one.where, "text": one.text}
+
+
+def held_item(row: HeldDraft) -> dict[str, Any]:
+    """Return a held message as a list shows it: why it waits, nothing of its content."""
+    return _present(
+        id=row.id,
+        type=row.type,
+        peer=row.peer,
+        author=row.author,
+        at=time_to_text(row.at),
+        state=row.state.value,
+        reasons=[reason(one) for one in row.reasons],
+        decided_by=row.decided_by,
+        decided=None if row.decided is None else time_to_text(row.decided),
+        decision=row.decision or None,
+    )
+
+
+def held(row: HeldDraft) -> dict[str, Any]:
+    """Return a held message with its content, while it waits."""
+    return _present(**held_item(row), content=None if row.content is None else orjson.loads(row.content))
 
 
 def message_item(row: MessageRow) -> dict[str, Any]:

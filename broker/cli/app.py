@@ -12,21 +12,15 @@ import typer
 
 from broker.cli.app_arrangement import arrangement_commands
 from broker.cli.app_broker import broker_commands
+from broker.cli.app_held import held_commands
 from broker.cli.app_keys import key_commands
 from broker.cli.app_labels import labels_commands
 from broker.cli.app_profile import profile_commands
 from broker.cli.app_trust import trust_commands
-from broker.cli.options import AsJson
+from broker.cli.options import AsJson, AsOffice, Home
 from broker.cli.output import EXIT_USAGE
 
 __all__ = ["build", "run"]
-
-Home = Annotated[
-    Path, typer.Option("--home", envvar="TRM_HOME", help="The node's home folder (settings, vault, database).")
-]
-AsOffice = Annotated[
-    str | None, typer.Option("--authority", help="Act for this office; not needed where the node has only one.")
-]
 
 AsPeer = Annotated[
     str | None, typer.Option("--peer", help="Where several countries used one id: the other country, e.g. FI.")
@@ -58,6 +52,7 @@ def build() -> typer.Typer:
     for command in (init, serve, demo, submit, inbox, show, resend, timeline, validate, doctor, token, vectors):
         app.command()(command)
     app.add_typer(key_commands(), name="keys")
+    app.add_typer(held_commands(), name="held")
     app.add_typer(broker_commands(), name="broker")
     app.add_typer(labels_commands(), name="labels")
     app.add_typer(profile_commands(), name="profile")

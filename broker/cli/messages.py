@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from broker.office import Office
     from broker.ports import Reader
 
-__all__ = ["inbox", "office_of", "resend", "show", "submit", "timeline"]
+__all__ = ["actor_here", "inbox", "office_of", "resend", "show", "submit", "timeline", "with_office"]
 
 T = TypeVar("T")
 
@@ -62,14 +62,14 @@ def submit(
         digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
         submission = office.catalogue.parse_submission(
             data,
-            actor=_actor(),
+            actor=actor_here(),
             role=AuditRole.OPERATOR,
             route=ROUTE,
             idempotency_key=key or f"file:{digest}",
         )
         return await office.submit(submission)
 
-    accepted = _with_office(home, work)
+    accepted = with_office(home, work)
     document = {
         "message": accepted.message,
         "digest": accepted.digest,
@@ -109,7 +109,7 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
         wanted = MessageFilter(direction=way, authority=office_of(settings, office, authority))
         return await office.store.read(lambda reader: reader.messages(wanted, cursor=None, limit=limit))
 
-    rows = _with_office(home, work).items
+    rows = with_office(home, work).items
 
     def people() -> None:
         if not rows:
@@ -147,10 +147,10 @@ def show(
     async def work(office: Office, settings: Settings) -> Any:
         us = office_of(settings, office, authority)
         if opened:
-            await office.open_message(wanted, authority=us, actor=_actor(), role=AuditRole.OPERATOR, peer=other)
+            await office.open_message(wanted, authority=us, actor=actor_here(), role=AuditRole.OPERATOR, peer=other)
         return await office.store.read(lambda reader: find_message(reader, wanted, us, direction=way, peer=other))
 
-    row = _with_office(home, work)
+    row = with_office(home, work)
     content = json.loads(row.content) if row.content is not None else None
 
     def people() -> None:
@@ -178,10 +178,10 @@ def resend(message: str, home: Path, *, authority: str | None, reason: str, as_j
     async def work(office: Office, settings: Settings) -> Any:
         us = office_of(settings, office, authority)
         return await office.resend(
-            wanted, authority=us, actor=_actor(), role=AuditRole.OPERATOR, reason=ResendReason(reason)
+            wanted, authority=us, actor=actor_here(), role=AuditRole.OPERATOR, reason=ResendReason(reason)
         )
 
-    at = _with_office(home, work)
+    at = with_office(home, work)
 
     def people() -> None:
         output.console().print(f"It is sent again by the running node.\nNext: trm show {wanted} --home {home}")
@@ -206,7 +206,7 @@ def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, 
             await office.inspect.timeline(wanted, authority=us),
         )
 
-    view, lines = _with_office(home, look)
+    view, lines = with_office(home, look)
 
     def people() -> None:
         marks = "".join(f" · {name.upper()}" for name, on in (("alarm", view.alarm), ("gap", view.gap)) if on)
@@ -283,7 +283,9 @@ def office_of(settings: Settings, office: Office, named: str | None) -> Authorit
     return offices[0].id
 
 
-def _with_office(home: Path, work: Callable[[Office, Settings], Awaitable[T]]) -> T:
+def with_office(home: Path, work: Callable[[Office, Settings], Awaitable[T]]) -> T:
+    """Return what the work gives on the opened office of a home."""
+
     async def run() -> T:
         from broker.office import open_office
         from broker.vault import open_vault
@@ -336,7 +338,8 @@ def _way(direction: str) -> str | None:
     return _DIRECTIONS[direction]
 
 
-def _actor() -> str:
+def actor_here() -> str:
+    """Return the name under which the audit trail knows who types."""
     return f"{ROUTE}:{getpass.getuser()}"
 
 

@@ -26,6 +26,10 @@ class AuditAction(StrEnum):
     """What the audit trail records."""
 
     SUBMITTED = "submitted"  # a caller's message was accepted
+    HELD = "held"  # a safeguard held a caller's message
+    RELEASED = "released"  # a second person let a held message leave, for a reason
+    REJECTED = "rejected"  # a second person did not
+    HOLD_EXPIRED = "hold-expired"  # nobody decided in time
     RECEIVED = "received"  # a believed message was recorded
     REPEATED = "repeated"  # the same message came sealed anew and was answered again
     REFUSED = "refused"  # a believed message was refused

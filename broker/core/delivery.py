@@ -58,6 +58,8 @@ __all__ = [
     "LadderLimits",
     "LadderStep",
     "Overdue",
+    "RejectReason",
+    "ReleaseReason",
     "ResendReason",
     "RetryDecision",
     "StepLimit",
@@ -296,6 +298,7 @@ class AttentionCode(StrEnum):
         "Something that came cannot be decided because of a fault of this node; it is tried on, and nobody is answered.",
     )  # fmt: skip
     REFUSED = "refused", Actor.CALLER, "The other country refused a message; its author must change it or withdraw."
+    HELD = "held", Actor.CALLER, "A message waits for a second person, who releases or rejects it: trm held list."
     HOLD_EXPIRED = "hold-expired", Actor.CALLER, "Nobody decided about a held message in time; it was not sent."
     HANDED_ON = (
         "handed-on", Actor.CALLER, "This office takes over a procedure: read it, and name who looks after it.",
@@ -390,3 +393,22 @@ class ResendReason(StrEnum):
     def of_people(cls) -> tuple[ResendReason, ...]:
         """Return the reasons that a person may give."""
         return tuple(reason for reason in cls if reason is not cls.SIGN_OF_LOSS)
+
+
+class ReleaseReason(StrEnum):
+    """Why a second person lets a held message leave; a code, so that no free text about a case reaches the audit trail."""
+
+    CHECKED = "checked"  # looked at it with its author, and the concern does not arise
+    GUARDIAN_AND_LAWYER = "guardian-and-lawyer"  # they decided
+    CHILD_INFORMED = "child-informed"  # the child was told and heard since
+    REQUIRED_BY_LAW = "required-by-law"  # a duty to send leaves no choice
+    PROTECTION = "protection"  # not sending would be the greater danger
+
+
+class RejectReason(StrEnum):
+    """Why a second person does not let a held message leave."""
+
+    NOT_SAFE = "not-safe"
+    NOT_COMPLETE = "not-complete"
+    NOT_NEEDED = "not-needed"
+    CHILD_OBJECTS = "child-objects"

@@ -39,6 +39,8 @@ __all__ = [
     "clear",
     "decide",
     "refusal",
+    "released",
+    "waiting",
     "weighs",
     "weighs_for_good",
 ]
@@ -57,6 +59,11 @@ class Held:
     """A second person decides."""
 
     reasons: tuple[Reason, ...]
+
+    def within(self, known: Iterable[Reason]) -> bool:
+        """Whether nothing holds it but what a second person has seen."""
+        seen = {(reason.rule, reason.code, reason.where) for reason in known}
+        return seen >= {(one.rule, one.code, one.where) for one in self.reasons if one.level is Level.HOLD}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +129,16 @@ def refusal(decision: Held | Blocked) -> SafeguardHeld | SafeguardBlocked:
     reasons = [reason for reason in decision.reasons if reason.level is not Level.WARN]
     kind = SafeguardHeld if isinstance(decision, Held) else SafeguardBlocked
     return kind(_sentences(reasons), where=_first(reasons))
+
+
+def released(message: ValidMessage, held: Held) -> ClearedMessage:
+    """Return a held message cleared by a second person, who has seen its reasons."""
+    return ClearedMessage(message=message, reasons=tuple(dict.fromkeys(reason.rule for reason in held.reasons)))
+
+
+def waiting(reasons: Sequence[Reason], stands: str) -> SafeguardHeld:
+    """Return the error by which the author of a held message is told how it stands."""
+    return SafeguardHeld(f"{_sentences(reasons)} {stands}", where=_first(reasons))
 
 
 def _sentences(reasons: Iterable[Reason]) -> str:

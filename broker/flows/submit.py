@@ -17,8 +17,10 @@ from broker.core.arrangements import check_message
 from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.clearance import clearance_hindrances
-from broker.core.content import compose
+from broker.core.content import compose, decode_header, encode
+from broker.core.delivery import AttentionCode, message_subject
 from broker.core.errors import (
+    AlreadySettled,
     ExerciseMismatch,
     IdempotencyConflict,
     NotAllowed,
@@ -34,7 +36,7 @@ from broker.core.errors import (
     UnknownType,
     VersionNotSupported,
 )
-from broker.core.ids import CountryCode, Digest, SchemaVersion
+from broker.core.ids import CountryCode, Digest, ProcedureId, SchemaVersion
 from broker.core.messages import (
     Body,
     ClearedMessage,
@@ -48,20 +50,28 @@ from broker.core.messages import (
 )
 from broker.core.participants import may_send, named_offices
 from broker.core.procedures import NOT_OPENED, ProcedureTable, Role, allowed
+from broker.core.reasons import Level
 from broker.core.record import Folded, RecordEntry, hindrances
-from broker.core.safeguards import Cleared, decide, refusal
+from broker.core.roles import AuditRole
+from broker.core.safeguards import Cleared, Decision, Held, decide, refusal, released, waiting
 from broker.core.sides import sides_of
 from broker.core.trust import GRACE, Member, MemberStatus
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Ids, Reader, Store, Transaction, TrustSource
-from broker.rows import Accepted, AuditRow, Idempotent, ProcedureRow, salted
+from broker.rows import Accepted, AuditRow, DraftState, HeldDraft, Idempotent, ProcedureRow, Release, salted
 from broker.security.envelope import MAX_CONTENT
 from broker.timetable import Timetable
 
 __all__ = ["Submit"]
 
 EXTENSION_NOTICE = "extension-notice"
+_STANDS = {
+    DraftState.HELD: "It waits for a second person: trm held show {id}.",
+    DraftState.RELEASED: "It was released, and has been erased since.",
+    DraftState.REJECTED: "A second person rejected it: change it, and send it under another key.",
+    DraftState.EXPIRED: "Nobody decided in time: send it again, under another key.",
+}
 
 
 class Submit:
@@ -96,16 +106,13 @@ class Submit:
         """Check, record and answer.
 
         Raises:
+            SafeguardHeld: it is kept for a second person, who releases or rejects it.
             SenderError: it is refused, with what is wrong, where, and who must act; nothing was stored.
             NodeError: nothing was stored; the caller tries again with the same idempotency key.
         """
         asked = self._fingerprint(submission)
         try:
-            row = await self._procedure(submission)
-            member = self._recipient(submission)
-            draft = self._compose(submission, row, self._version(submission, member))
-            self._check_arranged(draft.header, row)
-            accepted = await self._decide(asked, row, self._catalogue.validate(draft), submission)
+            accepted = await self._take(submission, asked, None)
         except (SenderError, TrustListExpired):
             # Perhaps it was accepted before and the world has changed since: the same key gets the same answer.
             earlier = await self._store.run(lambda tx: self._earlier(tx, asked))
@@ -115,23 +122,89 @@ class Submit:
         self._wake()
         return accepted
 
+    async def release(self, release: Release) -> Accepted:
+        """Let a held message leave: everything is checked again, in the world as it is now.
+
+        Raises:
+            SenderError: it may not leave any more, or others than the held reasons speak against it; it is held on.
+        """
+        content: Any = canonical.parse(release.draft.content or b"{}")
+        header = decode_header(content["header"])
+        held = None if header.procedure is None else header.procedure.id
+        known = await self._store.read(lambda reader: None if held is None else reader.procedure(held, None))
+        submission = _submission(header, content["body"], release.draft, None if known is None else held)
+        accepted = await self._take(submission, self._fingerprint(submission), release)
+        self._wake()
+        return accepted
+
+    async def _take(self, submission: Submission, asked: Idempotent, release: Release | None) -> Accepted:
+        row = await self._procedure(submission)
+        member = self._recipient(submission)
+        draft = self._compose(submission, row, self._version(submission, member))
+        if release is not None:
+            nonce = _nonce(release.draft.content or b"{}")  # the key's answer is salted with it
+            draft = replace(draft, header=replace(draft.header, id=release.draft.id, nonce=nonce))
+        self._check_arranged(draft.header, row)
+        return await self._decide(asked, row, self._catalogue.validate(draft), submission, release)
+
     async def _decide(
-        self, asked: Idempotent, row: ProcedureRow, message: ValidMessage, asking: Submission
+        self, asked: Idempotent, row: ProcedureRow, message: ValidMessage, asking: Submission, release: Release | None
     ) -> Accepted:
         """Judge the message by what was exchanged before, and record it unless something else came in between."""
         while True:
             known = await self._casefile(row, message)
             sides = sides_of(self._trust.current(), message.header, opening=row.state == NOT_OPENED)
             decision = decide(message, known.earlier, sides)
-            if not isinstance(decision, Cleared):
-                raise refusal(decision)
+            cleared = await self._let_pass(decision, message, asked, asking, release)
             accepted = await self._store.run(
                 functools.partial(
-                    self._record, asked=asked, row=row, cleared=decision.message, known=known, asking=asking
+                    self._record, asked=asked, row=row, cleared=cleared, known=known, asking=asking, release=release
                 )
             )
             if accepted is not None:
-                return replace(accepted, warnings=decision.warnings)
+                return replace(accepted, warnings=decision.warnings if isinstance(decision, Cleared) else ())
+
+    async def _let_pass(
+        self, decision: Decision, message: ValidMessage, asked: Idempotent, asking: Submission, release: Release | None
+    ) -> ClearedMessage:
+        """Return the message cleared, by the rules or by a second person; keep a held one for that person."""
+        if isinstance(decision, Cleared):
+            return decision.message
+        if isinstance(decision, Held) and release is not None and decision.within(release.draft.reasons):
+            return released(message, decision)
+        if isinstance(decision, Held) and release is None:
+            await self._store.run(
+                functools.partial(self._hold, asked=asked, message=message, held=decision, asking=asking)
+            )
+        raise refusal(decision)
+
+    def _hold(
+        self, tx: Transaction, *, asked: Idempotent, message: ValidMessage, held: Held, asking: Submission
+    ) -> None:
+        """Keep a held message under the id that it will have, and call its office for a second person."""
+        if self._earlier(tx, asked) is not None:
+            return
+        header, now = message.header, self._clock.now()
+        tx.add_idempotent(_kept(asked, header), now)
+        tx.add_draft(
+            HeldDraft(
+                id=header.id,
+                peer=header.recipient.country,
+                authority=header.sender.authority,
+                type=header.type,
+                author=asking.actor,
+                role=asking.role,
+                route=asking.route,
+                at=now,
+                reasons=tuple(reason for reason in held.reasons if reason.level is Level.HOLD),
+                content=encode(header, message.body),
+            )
+        )
+        tx.audit(_decided(AuditAction.HELD, header, by=asking.actor, role=asking.role, reason="", at=now))
+        subject = message_subject(self._us, header.id)
+        self._ledger.call(
+            tx, AttentionCode.HELD, subject, peer=header.recipient.country, authority=header.sender.authority, now=now
+        )
 
     async def _casefile(self, row: ProcedureRow, message: ValidMessage) -> Casefile:
         if row.state == NOT_OPENED and message.header.type.procedure != CORRECTION:
@@ -178,11 +251,16 @@ class Submit:
         if known is None:
             return None
         row = tx.outbox(known.message)
-        if row is None:
+        if row is not None:
+            if known.body_digest != salted(asked.body_digest, row.entry.header.nonce):
+                raise IdempotencyConflict
+            return _accepted(row.entry, repeated=True)
+        draft = tx.draft(known.message)
+        if draft is None:
             raise NotFound("The message that this idempotency key stood for has been erased.")
-        if known.body_digest != salted(asked.body_digest, row.entry.header.nonce):
+        if draft.content is not None and known.body_digest != salted(asked.body_digest, _nonce(draft.content)):
             raise IdempotencyConflict
-        return _accepted(row.entry, repeated=True)
+        raise waiting(draft.reasons, _STANDS[draft.state].format(id=draft.id))
 
     async def _procedure(self, submission: Submission) -> ProcedureRow:
         """Return the row of the procedure that the message belongs to, or a new one that it opens."""
@@ -294,13 +372,14 @@ class Submit:
         cleared: ClearedMessage,
         known: Casefile,
         asking: Submission,
+        release: Release | None,
     ) -> Accepted | None:
         """Write entry, record, idempotency answer and audit row together, with the procedure's row locked.
 
         Returns:
             None where the record is another one than the safeguards knew; nothing was written.
         """
-        earlier = self._earlier(tx, asked)
+        earlier = self._earlier(tx, asked) if release is None else None
         if earlier is not None:
             return earlier
         held = tx.lock_procedure(row.ref.id)
@@ -316,13 +395,25 @@ class Submit:
         entry = compose(cleared, parents=folded.heads, created=now)
         if len(entry.content) > MAX_CONTENT:
             raise TooLargeToSend(where="/body")
-        stored = salted(asked.body_digest, entry.header.nonce)
-        tx.add_idempotent(Idempotent(scope=asked.scope, key=asked.key, body_digest=stored, message=entry.id), now)
+        if release is None:
+            tx.add_idempotent(_kept(asked, entry.header), now)
+        else:
+            self._settle(tx, release, entry.header, now)
         book, folded = self._ledger.enter(tx, book, _record_entry(entry, self._us), now=now)
         tx.add_outbox(entry, next_at=now)
         self._participation.keep(tx, book, folded, now=now)
         tx.audit(_audited(entry, asking, now))
         return _accepted(entry)
+
+    def _settle(self, tx: Transaction, release: Release, header: Header, now: datetime) -> None:
+        """Note who let a held message leave and why, in the transaction in which it leaves."""
+        draft = release.draft
+        if not tx.settle_draft(draft.id, DraftState.RELEASED, by=release.by, at=now, decision=release.reason):
+            raise AlreadySettled("This message waits no more: somebody else has decided.")
+        tx.audit(
+            _decided(AuditAction.RELEASED, header, by=release.by, role=release.role, reason=release.reason, at=now)
+        )
+        tx.resolve_attention(AttentionCode.HELD, message_subject(self._us, draft.id), at=now, by=release.by)
 
     def _check_taking_part(self, tx: Transaction, book: Book, folded: Folded, message: ValidMessage) -> None:
         """Refuse an office that may not write here, and one that a child's data would reach outside of the procedure."""
@@ -392,4 +483,52 @@ def _audited(entry: OutboxEntry, asking: Submission, now: datetime) -> AuditRow:
         procedure=entry.procedure,
         peer=entry.recipient,
         reason=asking.legal_basis.code,
+    )
+
+
+def _decided(action: AuditAction, header: Header, *, by: str, role: AuditRole, reason: str, at: datetime) -> AuditRow:
+    """Return who held back or let go what, and why."""
+    return AuditRow(
+        at=at,
+        actor=by,
+        role=role,
+        authority=header.sender.authority,
+        action=action,
+        subject=header.id,
+        detail=header.type,
+        procedure=header.procedure.id if header.procedure else None,
+        peer=header.recipient.country,
+        reason=reason,
+    )
+
+
+def _kept(asked: Idempotent, header: Header) -> Idempotent:
+    return replace(asked, body_digest=salted(asked.body_digest, header.nonce), message=header.id)
+
+
+def _nonce(content: bytes) -> str:
+    found: Any = canonical.parse(content)
+    return str(found["header"]["nonce"])
+
+
+def _submission(header: Header, body: Body, draft: HeldDraft, procedure: ProcedureId | None) -> Submission:
+    """Return what the author of a held message asked for, in the version that it was held in."""
+    if header.legal_basis is None or header.urgency is None or header.language is None:
+        raise RuntimeError("casework has basis, urgency and language")
+    return Submission(
+        type=header.type,
+        version=header.version,
+        sender_authority=header.sender.authority,
+        recipient=header.recipient,
+        procedure=procedure,
+        legal_basis=header.legal_basis,
+        purpose=header.purpose or "",
+        urgency=header.urgency,
+        language=header.language,
+        exercise=header.exercise,
+        body=body,
+        actor=draft.author,
+        role=draft.role,
+        route=draft.route,
+        idempotency_key=draft.id,
     )

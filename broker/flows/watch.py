@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from broker.core.audit import AuditAction
 from broker.core.delivery import (
+    HOLD_DAYS,
     SIGN_OF_LOSS_SECONDS,
     WATCH_BATCH,
     AttentionCode,
@@ -18,10 +19,10 @@ from broker.core.delivery import (
     message_subject,
     resend_due,
 )
-from broker.core.ids import MessageId
+from broker.core.ids import CountryCode, MessageId
 from broker.ledger import Ledger
 from broker.ports import Clock, Store, Transaction
-from broker.rows import AuditRow, OutboxRow, OutboxState
+from broker.rows import AuditRow, DraftState, OutboxRow, OutboxState
 
 __all__ = ["Watch"]
 
@@ -45,8 +46,16 @@ class Watch:
     """
 
     def __init__(
-        self, *, store: Store, ledger: Ledger, clock: Clock, limits: LadderLimits, wake: Callable[[], None]
+        self,
+        *,
+        us: CountryCode,
+        store: Store,
+        ledger: Ledger,
+        clock: Clock,
+        limits: LadderLimits,
+        wake: Callable[[], None],
     ) -> None:
+        self._us = us
         self._store = store
         self._ledger = ledger
         self._clock = clock
@@ -63,6 +72,7 @@ class Watch:
 
     def _look(self, tx: Transaction) -> tuple[int, Mapping[OutboxState, Place]]:
         now, resent = self._clock.now(), 0
+        self._expire(tx, now)
         places: dict[OutboxState, Place] = {}
         for state, since in _WAITING:
             wait = self._limits.warn(state)
@@ -77,6 +87,23 @@ class Watch:
             if len(rows) == WATCH_BATCH:
                 places[state] = (since(rows[-1]) or now, rows[-1].entry.id)
         return resent, places
+
+    def _expire(self, tx: Transaction, now: datetime) -> None:
+        """End the waiting of held messages that nobody decided about; they are not sent."""
+        for draft in tx.lapsed_drafts(before=now - timedelta(days=HOLD_DAYS), limit=WATCH_BATCH):
+            if not tx.settle_draft(draft.id, DraftState.EXPIRED, by="node", at=now, decision=""):
+                continue
+            tx.audit(
+                AuditRow(
+                    at=now, actor="node", action=AuditAction.HOLD_EXPIRED, subject=draft.id,
+                    authority=draft.authority, detail=draft.type, peer=draft.peer,
+                )
+            )  # fmt: skip
+            subject = message_subject(self._us, draft.id)
+            tx.resolve_attention(AttentionCode.HELD, subject, at=now, by="node")
+            self._ledger.call(
+                tx, AttentionCode.HOLD_EXPIRED, subject, peer=draft.peer, authority=draft.authority, now=now
+            )
 
     def _call_overdue(
         self, tx: Transaction, row: OutboxRow, state: OutboxState, since: datetime, now: datetime

@@ -16,6 +16,7 @@ from broker.core.receipts import Receipt
 from broker.core.record import RecordEntry
 from broker.rows import (
     Attention,
+    HeldDraft,
     InboxState,
     MessageFilter,
     MessageRow,
@@ -26,7 +27,7 @@ from broker.rows import (
     SeenRaw,
     TrustRow,
 )
-from broker.storage import held, people, procedures, receipts, trust
+from broker.storage import drafts, held, people, procedures, receipts, trust
 from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.execution import Execution
@@ -92,6 +93,18 @@ class SqlReader:
 
     def message_times(self, limit: int) -> tuple[MessageTimes, ...]:
         return message_times(self._db, limit)
+
+    def drafts(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page:
+        last = from_cursor(cursor, (int, str))
+        after = None if last is None else (int(last[0]), str(last[1]))
+        rows = drafts.drafts(self._db, authority, after=after, limit=limit + 1)
+        items = rows[:limit]
+        end = (to_milliseconds(items[-1].at), str(items[-1].id)) if items and len(rows) > limit else None
+        return Page(items=items, next=None if end is None else to_cursor(end))
+
+    def draft(self, message: MessageId, authority: AuthorityId | None) -> HeldDraft | None:
+        row = drafts.find_draft(self._db, message)
+        return row if row is not None and authority in {None, row.authority} else None
 
     def procedures(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page:
         last = from_cursor(cursor, (int, str))

@@ -44,11 +44,11 @@ from broker.core.ids import (
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
 from broker.core.roles import AuditRole
-from broker.rows import InboxState, OutboxState
+from broker.rows import DraftState, InboxState, OutboxState
 from broker.storage.columns import Moment, Raw, Word, Words, fixed
 
 __all__ = [
-    "OWED_RECEIPTS", "RECEIPTED", "abuse", "attention", "audit", "audit_checkpoint", "audit_told", "audit_witness", "case_key", "counter", "idempotency", "inbox", "inbox_content", "key_epoch", "lease", "metadata", "outbox",
+    "OWED_RECEIPTS", "RECEIPTED", "abuse", "attention", "audit", "audit_checkpoint", "audit_told", "audit_witness", "case_key", "counter", "draft", "draft_content", "idempotency", "inbox", "inbox_content", "key_epoch", "lease", "metadata", "outbox",
     "outbox_content", "outbox_envelope", "parked", "participant", "procedure", "quarantine", "receipt", "record_entry", "seen_raw", "trust_list",
     "trust_memory",
 ]  # fmt: skip
@@ -187,6 +187,34 @@ outbox_envelope = Table(
     Column("ml_dsa_kid", Word(KeyId), nullable=False),
     Column("trust_version", BigInteger, nullable=False),
     Column("raw", Raw, nullable=False),
+)
+
+draft = Table(  # held by a safeguard; under the id that the message will have
+    "draft",
+    metadata,
+    Column("id", Word(MessageId), primary_key=True),
+    Column("peer", Word(CountryCode), nullable=False),
+    Column("authority", Word(AuthorityId), nullable=False),
+    Column("type", Word(MessageType), nullable=False),
+    Column("author", Word(), nullable=False),
+    Column("role", Word(AuditRole), nullable=False),  # of the author
+    Column("route", Word(), nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("reasons", Word(), nullable=False),  # JSON: rules, codes and places, nothing of the content
+    Column("state", Word(DraftState), nullable=False),
+    Column("decided_by", Word()),
+    Column("decided", Moment),
+    Column("decision", Word()),
+    Index("ix_draft_state", "state", "at", "id"),
+    sqlite_with_rowid=False,
+)
+
+draft_content = Table(
+    "draft_content",
+    metadata,
+    Column("id", Word(MessageId), ForeignKey("draft.id", ondelete="CASCADE"), primary_key=True),
+    Column("content", Raw, nullable=False),
+    Column("scope", Word(), nullable=False),  # whose key encrypts it
 )
 
 inbox = Table(

@@ -14,7 +14,9 @@ from broker.core.record import RecordEntry
 from broker.rows import (
     Attention,
     AuditRow,
+    DraftState,
     HeldDelivery,
+    HeldDraft,
     Idempotent,
     InboxBrief,
     InboxRow,
@@ -27,7 +29,7 @@ from broker.rows import (
     TrustRow,
 )
 from broker.security.at_rest import Scope
-from broker.storage import case_keys, inbox, keys, outbox, outbox_steps, people, procedures, trust
+from broker.storage import case_keys, drafts, inbox, keys, outbox, outbox_steps, people, procedures, trust
 from broker.storage import held as raw
 from broker.storage import receipts as evidence
 from broker.storage.execution import Execution
@@ -59,6 +61,18 @@ class SqlTransaction:
 
     def add_procedure(self, row: ProcedureRow) -> None:
         procedures.add_procedure(self._db, row)
+
+    def add_draft(self, row: HeldDraft) -> None:
+        drafts.add_draft(self._db, row)
+
+    def draft(self, message: MessageId) -> HeldDraft | None:
+        return drafts.find_draft(self._db, message)
+
+    def settle_draft(self, message: MessageId, state: DraftState, *, by: str, at: datetime, decision: str) -> bool:
+        return drafts.settle_draft(self._db, message, state, by=by, at=at, decision=decision)
+
+    def lapsed_drafts(self, *, before: datetime, limit: int) -> tuple[HeldDraft, ...]:
+        return drafts.lapsed_drafts(self._db, before=before, limit=limit)
 
     def save_procedure(self, row: ProcedureRow) -> None:
         procedures.save_procedure(self._db, row)

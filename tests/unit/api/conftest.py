@@ -32,6 +32,7 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, 
 from broker.core.messages import Header, InboxEntry, LegalBasis, OutboxKind, Party, ProcedureRef, Urgency
 from broker.core.record import RecordEntry
 from broker.core.trust import Authority, Member, TrustList
+from broker.flows.approve import Approve
 from broker.flows.attend import Attend
 from broker.flows.inspect import Inspect
 from broker.flows.open import Open
@@ -269,6 +270,7 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
             timetable=timetable,
             clock=clock,
         ),
+        approve=Approve(us=EE, store=store, clock=clock, release=submit.release),
         attend=Attend(store=store, clock=clock),
         resend=Resend(store=store, clock=clock, wake=lambda: None),
         catalogue=catalogue,

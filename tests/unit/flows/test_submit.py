@@ -25,7 +25,6 @@ from broker.core.errors import (
     RecipientSuspended,
     RecordFull,
     SafeguardBlocked,
-    SafeguardHeld,
     SenderError,
     TooLargeToSend,
     VersionNotSupported,
@@ -42,12 +41,6 @@ from broker.wiring import wire_desk
 
 def _request() -> dict[str, Any]:
     data: dict[str, Any] = json.loads(read_schema_file("examples/demo/request.json"))
-    return data
-
-
-def _unwilling() -> dict[str, Any]:
-    data = _request()
-    data["body"]["child_wish"]["heard"]["wants_tracing"] = "NO"
     return data
 
 
@@ -78,16 +71,15 @@ async def _nothing_stored(country: Country) -> None:
 @pytest.mark.parametrize(
     ("data", "error", "where"),
     [
-        (_unwilling(), SafeguardHeld, "/body/child_wish/heard/wants_tracing"),
         (_endangering(), SafeguardBlocked, "/body/danger_assessment/would_endanger"),
         (_huge(), TooLargeToSend, "/body"),
     ],
-    ids=["held", "blocked", "too large"],
+    ids=["blocked", "too large"],
 )
 async def test_what_may_not_leave_is_not_stored(
     world: World, data: dict[str, Any], error: type[SenderError], where: str
 ) -> None:
-    """A held, blocked or too large message leaves no entry, no procedure and no audit row; its key stays free."""
+    """A blocked or too large message leaves no entry, no procedure and no audit row; its key stays free."""
     with pytest.raises(error) as caught:
         await world["EE"].submit(data, idempotency_key="k")
     assert caught.value.where == where

@@ -1,0 +1,157 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""`trm held`: what waits for a second person, and the decision."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from broker.cli import output
+from broker.cli.input import parsed
+from broker.cli.messages import actor_here, office_of, with_office
+from broker.core.content import time_to_text
+from broker.core.delivery import RejectReason, ReleaseReason
+from broker.core.errors import BadRequest, NotFound
+from broker.core.ids import MessageId
+from broker.core.roles import AuditRole
+from broker.office import Office
+from broker.rows import HeldDraft
+from broker.settings import Settings
+
+__all__ = ["list_held", "reject", "release", "show"]
+
+_MOST = 200
+
+
+def list_held(home: Path, *, authority: str | None, as_json: bool) -> None:
+    """List what waits, oldest first.
+
+    Raises:
+        BadRequest: no such office.
+        NodeError: the store cannot be read.
+    """
+
+    async def work(office: Office, settings: Settings) -> Any:
+        us = office_of(settings, office, authority)
+        return await office.store.read(lambda reader: reader.drafts(us, cursor=None, limit=_MOST))
+
+    rows: tuple[HeldDraft, ...] = with_office(home, work).items
+
+    def people() -> None:
+        if not rows:
+            output.console().print("Nothing waits for a second person.")
+            return
+        lines = [(row.id, row.type, row.peer, time_to_text(row.at), row.author, _rules(row)) for row in rows]
+        output.table(("message", "type", "to", "since", "author", "rules"), lines, wide=("message",))
+
+    output.answer({"items": [_document(row) for row in rows]}, as_json=as_json, people=people)
+
+
+def show(message: str, home: Path, *, authority: str | None, as_json: bool) -> None:
+    """Show one with its reasons and content.
+
+    Raises:
+        BadRequest: no such office.
+        NotFound: nothing was held under that id for the office.
+        NodeError: the store cannot be read.
+    """
+    wanted = parsed(MessageId, message, "ID")
+
+    async def work(office: Office, settings: Settings) -> Any:
+        us = office_of(settings, office, authority)
+        return await office.store.read(lambda reader: reader.draft(wanted, us))
+
+    row: HeldDraft | None = with_office(home, work)
+    if row is None:
+        raise NotFound
+    content = None if row.content is None else orjson.loads(row.content)
+
+    def people() -> None:
+        console = output.console()
+        console.print(f"{row.type} to {row.peer}, by {row.author}: {row.state}")
+        for reason in row.reasons:
+            console.print(f"  {reason.rule}  {reason.text} (at /body{reason.where})", markup=False)
+        if content is not None:
+            console.print(json.dumps(content["body"], ensure_ascii=False, indent=2), markup=False)
+            console.print(
+                f"Next, by another person than its author: trm held release {row.id} --home {home} --reason CODE"
+            )
+
+    document = _document(row) if content is None else {**_document(row), "content": content}
+    output.answer(document, as_json=as_json, people=people)
+
+
+def release(message: str, home: Path, *, authority: str | None, reason: str, as_json: bool) -> None:
+    """Let one leave.
+
+    Raises:
+        BadRequest: no such reason or office.
+        Forbidden: its author does not release it.
+        SenderError: it may not leave by now; it waits on.
+        NodeError: the store cannot be written.
+    """
+    wanted, code = parsed(MessageId, message, "ID"), _code(ReleaseReason, reason)
+
+    async def work(office: Office, settings: Settings) -> Any:
+        us = office_of(settings, office, authority)
+        return await office.approve.release(
+            wanted, authority=us, actor=actor_here(), role=AuditRole.OPERATOR, reason=ReleaseReason(code)
+        )
+
+    accepted = with_office(home, work)
+
+    def people() -> None:
+        output.console().print(f"Released.\nNext: trm timeline {accepted.procedure} --home {home}")
+
+    document = {"message": accepted.message, "procedure": accepted.procedure, "reason": code}
+    output.answer(document, as_json=as_json, people=people)
+
+
+def reject(message: str, home: Path, *, authority: str | None, reason: str, as_json: bool) -> None:
+    """Say that one does not leave.
+
+    Raises:
+        BadRequest: no such reason or office.
+        NotFound, AlreadySettled: nothing waits under that id for the office.
+        NodeError: the store cannot be written.
+    """
+    wanted, code = parsed(MessageId, message, "ID"), _code(RejectReason, reason)
+
+    async def work(office: Office, settings: Settings) -> Any:
+        us = office_of(settings, office, authority)
+        return await office.approve.reject(
+            wanted, authority=us, actor=actor_here(), role=AuditRole.OPERATOR, reason=RejectReason(code)
+        )
+
+    with_office(home, work)
+
+    def people() -> None:
+        output.console().print("Rejected; its content is forgotten.")
+
+    output.answer({"message": wanted, "reason": code}, as_json=as_json, people=people)
+
+
+def _code(kind: type[ReleaseReason | RejectReason], reason: str) -> str:
+    if reason not in list(kind):
+        raise BadRequest(f"The reason is one of: {', '.join(kind)}.", where="--reason")
+    return reason
+
+
+def _rules(row: HeldDraft) -> str:
+    return ", ".join(sorted({reason.rule for reason in row.reasons}))
+
+
+def _document(row: HeldDraft) -> dict[str, Any]:
+    return {
+        "message": row.id,
+        "type": row.type,
+        "peer": row.peer,
+        "author": row.author,
+        "at": time_to_text(row.at),
+        "state": row.state,
+        "reasons": [{"rule": one.rule, "code": one.code, "where": one.where, "text": one.text} for one in row.reasons],
+    }

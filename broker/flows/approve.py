@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Decide about a held message: a second person, a reason, a trace (promise P6)."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from broker.core.audit import AuditAction, AuditRow
+from broker.core.delivery import AttentionCode, RejectReason, ReleaseReason, message_subject
+from broker.core.errors import AlreadySettled, Forbidden, NotFound
+from broker.core.ids import AuthorityId, CountryCode, MessageId
+from broker.core.roles import AuditRole
+from broker.ports import Clock, Store, Transaction
+from broker.rows import Accepted, DraftState, HeldDraft, Release
+
+__all__ = ["Approve"]
+
+
+class Approve:
+    """Releases and rejects; nobody releases what they wrote themselves."""
+
+    def __init__(
+        self, *, us: CountryCode, store: Store, clock: Clock, release: Callable[[Release], Awaitable[Accepted]]
+    ) -> None:
+        """Args:
+        release: takes a held message once more as if it were submitted now, and records the decision with it.
+        """
+        self._us = us
+        self._store = store
+        self._clock = clock
+        self._release = release
+
+    async def release(
+        self, message: MessageId, *, authority: AuthorityId | None, actor: str, role: AuditRole, reason: ReleaseReason
+    ) -> Accepted:
+        """Let a held message leave.
+
+        Raises:
+            NotFound: there is none for that authority.
+            AlreadySettled: somebody has decided, or nobody did in time.
+            Forbidden: its author does not release it.
+            SenderError: by now it may not leave, or other reasons speak against it; it waits on.
+        """
+        draft = await self._waiting(message, authority)
+        if draft.author == actor:
+            raise Forbidden("A second person releases a held message, never its author.")
+        return await self._release(Release(draft=draft, by=actor, role=role, reason=reason))
+
+    async def reject(
+        self, message: MessageId, *, authority: AuthorityId | None, actor: str, role: AuditRole, reason: RejectReason
+    ) -> None:
+        """Say that a held message does not leave; its content is forgotten. Its author may take it back so.
+
+        Raises:
+            NotFound: there is none for that authority.
+            AlreadySettled: somebody has decided, or nobody did in time.
+        """
+        draft = await self._waiting(message, authority)
+        await self._store.run(lambda tx: self._settle(tx, draft, actor, role, reason))
+
+    async def _waiting(self, message: MessageId, authority: AuthorityId | None) -> HeldDraft:
+        draft = await self._store.read(lambda reader: reader.draft(message, authority))
+        if draft is None:
+            raise NotFound
+        if draft.state is not DraftState.HELD:
+            raise AlreadySettled("This message waits no more.")
+        return draft
+
+    def _settle(self, tx: Transaction, draft: HeldDraft, actor: str, role: AuditRole, reason: RejectReason) -> None:
+        now = self._clock.now()
+        if not tx.settle_draft(draft.id, DraftState.REJECTED, by=actor, at=now, decision=reason):
+            raise AlreadySettled("This message waits no more: somebody else has decided.")
+        tx.audit(
+            AuditRow(
+                at=now, actor=actor, role=role, authority=draft.authority, action=AuditAction.REJECTED,
+                subject=draft.id, detail=draft.type, peer=draft.peer, reason=reason,
+            )
+        )  # fmt: skip
+        tx.resolve_attention(AttentionCode.HELD, message_subject(self._us, draft.id), at=now, by=actor)

@@ -1,0 +1,207 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A held message leaves by a second person, for a reason, with a trace; or it does not leave."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from broker.core.delivery import HOLD_DAYS, RejectReason, ReleaseReason
+from broker.core.errors import (
+    AlreadySettled,
+    Forbidden,
+    IdempotencyConflict,
+    NotFound,
+    RecipientSuspended,
+    SafeguardBlocked,
+    SafeguardHeld,
+)
+from broker.core.ids import AuthorityId, MessageId
+from broker.core.roles import AuditRole
+from broker.core.trust import MemberStatus
+from broker.rows import Accepted, DraftState, HeldDraft
+from broker.schema_files import read_schema_file
+from broker.testing.world import Country, World
+
+BOARD = AuthorityId("social-insurance-board")
+
+
+def _unwilling() -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(read_schema_file("examples/demo/request.json"))
+    data["body"]["child_wish"]["heard"]["wants_tracing"] = "NO"
+    return data
+
+
+async def _held(country: Country, key: str = "k") -> HeldDraft:
+    with pytest.raises(SafeguardHeld) as caught:
+        await country.submit(_unwilling(), idempotency_key=key)
+    page = await country.store.read(lambda reader: reader.drafts(BOARD, cursor=None, limit=9))
+    row: HeldDraft = page.items[-1]
+    assert row.id in caught.value.detail
+    return row
+
+
+async def _release(country: Country, message: MessageId, *, actor: str = "second") -> Accepted:
+    return await country.desk.approve.release(
+        message, authority=BOARD, actor=actor, role=AuditRole.OFFICER, reason=ReleaseReason.CHECKED
+    )
+
+
+async def _reject(country: Country, message: MessageId, *, actor: str = "second") -> None:
+    await country.desk.approve.reject(
+        message, authority=BOARD, actor=actor, role=AuditRole.OFFICER, reason=RejectReason.NOT_SAFE
+    )
+
+
+async def _now(country: Country, message: MessageId) -> HeldDraft:
+    row = await country.store.read(lambda reader: reader.draft(message, None))
+    assert row is not None
+    return row
+
+
+async def test_a_held_message_waits_and_leaves_by_a_second_person(world: World) -> None:
+    """It keeps its id, reaches the other country, and who let it leave stands in the trail; its content waits no more."""
+    ee = world["EE"]
+    held = await _held(ee)
+    assert [(reason.rule, reason.where) for reason in held.reasons] == [("R-05", "/child_wish/heard/wants_tracing")]
+    assert await ee.attention() == ["held"]
+    assert (await ee.counts())["outbox.recorded"] == 0
+
+    accepted = await _release(ee, held.id)
+    await world.settle()
+    assert accepted.message == held.id
+    assert [line.message for line in (await world["FI"].view(accepted.procedure)).entries] == [held.id]
+    assert await ee.attention() == []
+    row = await _now(ee, held.id)
+    assert (row.state, row.decided_by, row.decision, row.content) == (DraftState.RELEASED, "second", "checked", None)
+    trail = await ee.store.read(lambda reader: reader.audit(cursor=None, limit=50))
+    traced = {(one.action, one.actor, one.reason) for one in trail.items if one.subject == held.id}
+    assert {("held", "test", ""), ("released", "second", "checked"), ("submitted", "test", "B2B_80_1_B")} <= traced
+
+
+async def test_its_author_does_not_release_it(world: World) -> None:
+    """Nor does another office see it; it waits on."""
+    ee = world["EE"]
+    held = await _held(ee)
+    with pytest.raises(Forbidden):
+        await _release(ee, held.id, actor="test")
+    with pytest.raises(NotFound):
+        await ee.desk.approve.release(
+            held.id, authority=AuthorityId("ministry-of-justice"), actor="second", role=AuditRole.OFFICER,
+            reason=ReleaseReason.CHECKED,
+        )  # fmt: skip
+    assert (await _now(ee, held.id)).state is DraftState.HELD
+
+
+async def test_the_same_key_keeps_its_answer(world: World) -> None:
+    """Held while it waits, accepted once it left, told that it was rejected; another body is a conflict."""
+    ee = world["EE"]
+    held = await _held(ee)
+    assert (await _held(ee)).id == held.id
+    with pytest.raises(IdempotencyConflict):
+        await ee.submit("request.json", idempotency_key="k")
+    await _release(ee, held.id)
+    again = await ee.submit(_unwilling(), idempotency_key="k")
+    assert (again.message, again.repeated) == (held.id, True)
+
+    other = await _held(ee, "l")
+    await _reject(ee, other.id, actor="test")  # its author may take it back
+    with pytest.raises(SafeguardHeld, match="rejected"):
+        await ee.submit(_unwilling(), idempotency_key="l")
+    assert (await _now(ee, other.id)).content is None
+
+
+async def test_a_decision_is_made_once(world: World) -> None:
+    """What was released or rejected is not decided again, and leaves once."""
+    ee = world["EE"]
+    held = await _held(ee)
+    await _release(ee, held.id)
+    with pytest.raises(AlreadySettled):
+        await _release(ee, held.id, actor="third")
+    with pytest.raises(AlreadySettled):
+        await _reject(ee, held.id)
+    rejected = await _held(ee, "l")
+    await _reject(ee, rejected.id)
+    with pytest.raises(AlreadySettled):
+        await _release(ee, rejected.id)
+    await world.settle()
+    assert len(world["FI"].outcomes) == 1
+
+
+async def test_everything_is_checked_again_when_it_is_released(world: World) -> None:
+    """A country that was suspended meanwhile is sent nothing; the message waits on, and leaves when that is over."""
+    ee = world["EE"]
+    held = await _held(ee)
+    for status, error in ((MemberStatus.SUSPENDED, RecipientSuspended), (MemberStatus.ACTIVE, None)):
+        world.set_trust(lambda member, to=status: replace(member, status=to) if member.country == "FI" else member)
+        await ee.trust.refresh()
+        if error is not None:
+            with pytest.raises(error):
+                await _release(ee, held.id)
+            assert (await _now(ee, held.id)).state is DraftState.HELD
+    await _release(ee, held.id)
+
+
+def _corrected(request: Accepted, *fields: tuple[str, str]) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(read_schema_file("examples/acts/correction-birth-year.json"))
+    data["body"]["target"] = request.digest
+    data["body"]["fields"] = [{"pointer": pointer, "now": {"value": value}} for pointer, value in fields]
+    return data
+
+
+async def test_only_the_reasons_that_were_seen_are_released(world: World) -> None:
+    """What came in meanwhile makes it a block, which nobody releases; or another hold, which somebody must see first."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    cases = (
+        (("/protection_claim/status", "PENDING"), SafeguardBlocked),
+        (("/child_wish/heard/wants_tracing", "NO"), None),
+    )
+    for number, (change, error) in enumerate(cases):
+        held_body = _corrected(request, ("/child", "Test-Mari"), *((("/child/nationalities", "FI"),) if error else ()))
+        with pytest.raises(SafeguardHeld):
+            await ee.submit(held_body, procedure=request.procedure, idempotency_key=f"c{number}")
+        page = await ee.store.read(lambda reader: reader.drafts(BOARD, cursor=None, limit=9))
+        waiting = page.items[0]
+        if error is not None:
+            await ee.submit(_corrected(request, change), procedure=request.procedure)
+            with pytest.raises(error):
+                await _release(ee, waiting.id)
+            assert (await _now(ee, waiting.id)).state is DraftState.HELD
+            await _reject(ee, waiting.id)
+            await ee.submit(_corrected(request, ("/protection_claim/status", "NONE")), procedure=request.procedure)
+        else:
+            await _release(ee, waiting.id)
+
+
+async def test_nobody_decided_in_time(world: World) -> None:
+    """After seven days it is not sent any more, a person is called, and its content is gone."""
+    ee = world["EE"]
+    held = await _held(ee)
+    world.clock.advance(HOLD_DAYS * 86400 - 1)
+    await ee.engine.watch()
+    assert await ee.attention() == ["held"]
+    world.clock.advance(1)
+    await ee.engine.watch()
+    assert await ee.attention() == ["hold-expired"]
+    row = await _now(ee, held.id)
+    assert (row.state, row.content, row.decided_by) == (DraftState.EXPIRED, None, "node")
+    with pytest.raises(AlreadySettled):
+        await _release(ee, held.id)
+    with pytest.raises(SafeguardHeld, match="another key"):
+        await ee.submit(_unwilling(), idempotency_key="k")
+
+
+async def test_what_is_blocked_never_waits_for_anybody(world: World) -> None:
+    """A block is refused as before, and nothing of it is stored."""
+    data = _unwilling()
+    data["body"]["danger_assessment"]["would_endanger"] = "YES"
+    with pytest.raises(SafeguardBlocked):
+        await world["EE"].submit(data)
+    page = await world["EE"].store.read(lambda reader: reader.drafts(None, cursor=None, limit=9))
+    assert page.items == ()
+    assert await world["EE"].attention() == []
