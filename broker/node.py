@@ -43,6 +43,7 @@ LOOPS = {  # name → seconds between two looks when nobody rings
     "remind": 60.0,
     "urge": 60.0,
     "epochs": 60.0,  # how long copies of an erased case's key may still open
+    "audit": 1.0,
     "vitals": 15.0,
     "announce": 2.0,
 }
@@ -184,6 +185,7 @@ class Node:
             "remind": engine.remind,
             "urge": engine.urge,
             "epochs": engine.next_epoch.if_owed,
+            "audit": engine.link_audit,
             "vitals": Vitals(
                 store=office.store,
                 ledger=office.ledger,
@@ -209,6 +211,7 @@ class Node:
             approve=office.approve,
             attend=office.attend,
             resend=office.resend,
+            consult=office.consult,
             catalogue=office.catalogue,
             tokens=_token_verifier(office),
             clock=office.clock,

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from broker.core.audit import Entry, Head, Linked
+from broker.core.checkpoints import KeptCheckpoint
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, KeyId, MessageId, ProcedureId
 from broker.core.messages import Delivery, InboxEntry, OutboxEntry, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
@@ -24,6 +26,7 @@ from broker.core.record import RecordEntry
 from broker.core.trust import TrustList
 from broker.rows import (
     Attention,
+    AuditFilter,
     AuditRow,
     DraftState,
     HeldDelivery,
@@ -408,7 +411,52 @@ class Transaction(Protocol):
         """Close every open entry of these codes about one subject; return how many those were."""
         ...
 
-    def audit(self, row: AuditRow) -> None: ...
+    def audit(self, row: AuditRow) -> None:
+        """Add a row to the audit trail; it is linked into the chain afterwards."""
+        ...
+
+    # the audit trail's chain
+    def audit_head(self) -> Head:
+        """Return the end of the chain."""
+        ...
+
+    def link_audit(self, entries: Sequence[Entry], links: Sequence[Linked]) -> None:
+        """Give entries their places in the chain."""
+        ...
+
+    def audit_link(self, position: int) -> Digest | None:
+        """Return the link at a place; None where there is none any more."""
+        ...
+
+    def cut_audit(self, position: int) -> int:
+        """Take away the entries up to a place; return how many those were."""
+        ...
+
+    def newest_checkpoint(self) -> KeptCheckpoint | None:
+        """Return our checkpoint of the highest place."""
+        ...
+
+    def add_checkpoint(self, kept: KeptCheckpoint, *, instead_of: KeptCheckpoint | None = None) -> bool:
+        """Keep a checkpoint of ours. False: there is one of its place."""
+        ...
+
+    def checkpoint_for(self, peer: CountryCode) -> KeptCheckpoint | None:
+        """Return our newest checkpoint, or None where that country was sent it already."""
+        ...
+
+    def told_checkpoint(self, peer: CountryCode, position: int) -> None:
+        """Remember up to where a country was told of our trail."""
+        ...
+
+    def witnessed(self, country: CountryCode, position: int) -> tuple[KeptCheckpoint, ...]:
+        """Return what a country stated of that place in its trail, and of the nearest places before and behind it."""
+        ...
+
+    def add_witness(
+        self, country: CountryCode, kept: KeptCheckpoint, *, instead_of: KeptCheckpoint | None = None
+    ) -> bool:
+        """Keep another country's checkpoint. False: it is held already."""
+        ...
 
     # the trust list
     def trust_list(self) -> TrustRow | None:
@@ -477,6 +525,10 @@ class Reader(Protocol):
 
     def procedures(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page: ...
     def procedure(self, procedure: ProcedureId, authority: AuthorityId | None) -> ProcedureRow | None: ...
+    def procedures_of(self, case: CaseRef, authority: AuthorityId | None) -> tuple[ProcedureRow, ...]:
+        """Return the procedures under one case reference, oldest first."""
+        ...
+
     def record(self, procedure: ProcedureId) -> tuple[RecordEntry, ...]: ...
     def procedure_receipts(self, procedure: ProcedureId) -> tuple[Receipt, ...]: ...
     def receipts_about(self, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:
@@ -500,7 +552,34 @@ class Reader(Protocol):
         """Return the list of that version that was in force at a time."""
         ...
 
-    def audit(self, *, cursor: str | None, limit: int) -> Page: ...
+    def audit(self, *, cursor: str | None, limit: int, wanted: AuditFilter | None = None) -> Page:
+        """Return a page of entries, newest first, whether linked or not."""
+        ...
+
+    def unlinked_audit(self, limit: int) -> tuple[Entry, ...]:
+        """Return the first entries that are in no chain yet."""
+        ...
+
+    def audit_head(self) -> Head:
+        """Return the end of the chain."""
+        ...
+
+    def audit_trail(self, after: int, limit: int) -> tuple[Linked, ...]:
+        """Return the entries behind a place in the order of the chain, as they are stored."""
+        ...
+
+    def newest_checkpoint(self) -> KeptCheckpoint | None:
+        """Return our checkpoint of the highest place."""
+        ...
+
+    def checkpoints(self, after: int, limit: int) -> tuple[KeptCheckpoint, ...]:
+        """Return our checkpoints behind a place, in order."""
+        ...
+
+    def witnesses(self, country: CountryCode, after: Head, limit: int) -> tuple[KeptCheckpoint, ...]:
+        """Return the checkpoints that are held of a country's trail behind one of them, in order."""
+        ...
+
     def counts(self) -> Mapping[str, int]:
         """Return gauges: "outbox.<state>", "inbox.<state>", "quarantine", "parked", "attention", "receipts.waiting"."""
         ...

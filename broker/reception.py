@@ -34,7 +34,7 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, ProcedureId
 from broker.core.messages import Header, InboxEntry, ProcedureRef, ValidMessage, VerifiedMessage
 from broker.core.participants import may_send
 from broker.core.procedures import NOT_OPENED, ProcedureTable
-from broker.core.receipts import MAX_HEADS, SEALED_ANEW_CODES, Receipt, ReceiptKind, from_body
+from broker.core.receipts import MAX_HEADS, RECEIPTS_TYPE, SEALED_ANEW_CODES, Receipt, ReceiptKind, from_body
 from broker.core.record import Mark, RecordEntry
 from broker.core.roles import AuditRole
 from broker.ledger import Book, Ledger
@@ -42,10 +42,9 @@ from broker.participation import Participation
 from broker.ports import Clock, Transaction, TrustSource
 from broker.rows import AuditRow, OutboxBrief, ProcedureRow, SeenRaw
 from broker.security.sealing import Content, check_times
+from broker.witness import Witnessed, witness
 
 __all__ = ["Reception"]
-
-RECEIPTS_TYPE = "node.receipts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +81,15 @@ class Reception:
         self._clock = clock
         self._participation = Participation(us=us, ledger=ledger)
 
-    def record(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, *, arrived: datetime) -> str:
+    def record(
+        self,
+        tx: Transaction,
+        verified: VerifiedMessage,
+        raw_sha256: Digest,
+        *,
+        arrived: datetime,
+        witnessed: Witnessed | None = None,
+    ) -> str:
         """Store a believed message and the facts of its receipt together.
 
         Args:
@@ -90,6 +97,7 @@ class Reception:
             verified: the message.
             raw_sha256: of its envelope.
             arrived: when it came first: it may have been parked since.
+            witnessed: the head of its sender's audit trail that came with receipts.
 
         Returns:
             "recorded", "repeat" or "receipts".
@@ -100,7 +108,7 @@ class Reception:
         """
         if verified.header.get("type") == RECEIPTS_TYPE:
             # Expired or not: receipts are evidence about something past, and taking them twice changes nothing.
-            self._take_receipts(tx, verified, raw_sha256)
+            self._take_receipts(tx, verified, raw_sha256, witnessed)
             return "receipts"
         if self._known(tx, verified, raw_sha256):
             return "repeat"
@@ -307,7 +315,9 @@ class Reception:
             mark=mark,
         )
 
-    def _take_receipts(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest) -> None:
+    def _take_receipts(
+        self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, witnessed: Witnessed | None
+    ) -> None:
         self._catalogue.admit(verified)
         now = self._clock.now()
         for receipt in from_body(verified.body, verified.sender):
@@ -323,6 +333,8 @@ class Reception:
                 if brief.attended:
                     ended = (*AttentionCode.overdue(), AttentionCode.NOT_SENT)
                     tx.resolve_attentions(ended, message_subject(self._us, receipt.message), at=now, by="node")
+        if witnessed is not None:
+            witness(tx, self._ledger, verified.sender, witnessed, now=now)
         self._remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "")
 
     def _apply(self, tx: Transaction, brief: OutboxBrief, receipt: Receipt, now: datetime) -> bool:

@@ -24,6 +24,7 @@ __all__ = [
     "ARRIVED",
     "Accepted",
     "Attention",
+    "AuditFilter",
     "AuditRow",
     "DraftState",
     "HeldDelivery",
@@ -226,6 +227,17 @@ class Attention:
 def arrival(message: MessageId, *, sender: CountryCode, authority: AuthorityId, at: datetime) -> Attention:
     """Return what a notification of a handed-over message may say: that it is there, for which office; never what."""
     return Attention(code=ARRIVED, subject=message, who="officer", at=at, peer=sender, authority=authority)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuditFilter:
+    """What a look at the audit trail is limited to. None: not limited."""
+
+    since: datetime | None = None
+    until: datetime | None = None  # not included
+    procedures: tuple[ProcedureId, ...] | None = None
+    actor: str | None = None
+    action: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,12 @@ from broker.core.ids import AuthorityId, CountryCode
 from broker.core.trust import GRACE
 from broker.flows.approve import Approve
 from broker.flows.attend import Attend
+from broker.flows.consult import Consult
 from broker.flows.deliver import Deliver
+from broker.flows.disclosures import Disclosures
 from broker.flows.dispatch import Dispatch
 from broker.flows.inspect import Inspect
+from broker.flows.link_audit import LinkAudit
 from broker.flows.next_epoch import NextEpoch
 from broker.flows.open import Open
 from broker.flows.receive import Receive
@@ -55,6 +58,8 @@ class Desk:
     approve: Approve
     attend: Attend
     resend: Resend
+    consult: Consult
+    disclosures: Disclosures
     timetable: Timetable
 
 
@@ -89,6 +94,7 @@ class Engine:
     remind: Remind
     urge: Urge
     next_epoch: NextEpoch
+    link_audit: LinkAudit
 
 
 def wire_desk(
@@ -133,6 +139,8 @@ def wire_desk(
         inspect=Inspect(us=us, store=store, ledger=ledger, timetable=timetable, clock=clock),
         attend=Attend(store=store, clock=clock),
         resend=Resend(store=store, clock=clock, wake=wake),
+        consult=Consult(store=store, clock=clock),
+        disclosures=Disclosures(store=store, clock=clock),
         timetable=timetable,
     )
 
@@ -212,4 +220,14 @@ def wire_engine(
         remind=Remind(store=store, ledger=ledger, timetable=desk.timetable, clock=clock),
         next_epoch=NextEpoch(store=store, vault=keys.epochs, compute=keys.compute, clock=clock, ids=ids),
         urge=Urge(store=store, ledger=ledger, clock=clock, limits=limits),
+        link_audit=LinkAudit(
+            us=us,
+            store=store,
+            trust=trust,
+            vault=keys.vault,
+            compute=keys.compute,
+            clock=clock,
+            ids=ids,
+            ledger=ledger,
+        ),
     )

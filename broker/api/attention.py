@@ -12,6 +12,7 @@ from aiohttp import web
 from broker.api import views
 from broker.api.requests import PRINCIPAL, WHOLE_NODE, Query, number, path_id, scope
 from broker.api.services import ApiServices
+from broker.core.audit import AuditReason
 from broker.core.errors import Forbidden
 
 __all__ = ["AttentionList", "AuditTrail"]
@@ -66,9 +67,11 @@ class AuditTrail:
             BadRequest, BadCursor: a parameter is wrong.
         """
         cursor, limit = Query(request).page(self._services.limits)
-        if request[PRINCIPAL].authority != WHOLE_NODE:
+        principal = request[PRINCIPAL]
+        if principal.authority != WHOLE_NODE:
             raise Forbidden("The audit trail is the whole node's; the token must be of the authority `node`.")
         listed = await self._services.store.read(lambda reader: reader.audit(cursor=cursor, limit=limit))
+        await self._services.consult.trail(listed, principal.who, reason=AuditReason.SELF_MONITORING)
         return views.answer(views.page(listed, views.audit_row))
 
 

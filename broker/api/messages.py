@@ -105,6 +105,7 @@ class Messages:
         )
         cursor, limit = query.page(self._services.limits)
         listed = await self._services.store.read(lambda reader: reader.messages(wanted, cursor=cursor, limit=limit))
+        await self._services.consult.messages(listed, wanted, request[PRINCIPAL].who)
         return views.answer(views.page(listed, views.message_item))
 
     async def read(self, request: web.Request) -> web.Response:
@@ -125,6 +126,7 @@ class Messages:
             return row, reader.receipts_about(author, row.id)
 
         found = await self._services.store.read(look)
+        await self._services.consult.message(found[0], request[PRINCIPAL].who)
         return views.answer(views.message(*found))
 
     async def mark_opened(self, request: web.Request) -> web.Response:

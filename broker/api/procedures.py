@@ -10,6 +10,7 @@ from broker.api import views
 from broker.api.requests import PRINCIPAL, Query, path_id
 from broker.api.services import ApiServices
 from broker.core.ids import ProcedureId
+from broker.flows.inspect import ProcedureView
 
 __all__ = ["Procedures"]
 
@@ -26,11 +27,12 @@ class Procedures:
         Raises:
             BadRequest, BadCursor: a parameter is wrong.
         """
-        us, authority = self._services.us, request[PRINCIPAL].authority
+        us, principal = self._services.us, request[PRINCIPAL]
         cursor, limit = Query(request).page(self._services.limits)
         listed = await self._services.store.read(
-            lambda reader: reader.procedures(authority, cursor=cursor, limit=limit)
+            lambda reader: reader.procedures(principal.authority, cursor=cursor, limit=limit)
         )
+        await self._services.consult.procedures(listed, principal.who)
         return views.answer(views.page(listed, lambda row: views.procedure_item(row, us)))
 
     async def read(self, request: web.Request) -> web.Response:
@@ -39,9 +41,7 @@ class Procedures:
         Raises:
             NotFound: it is not here or another authority's.
         """
-        Query(request).finish()
-        wanted = path_id(request, ProcedureId)
-        view = await self._services.inspect.procedure(wanted, authority=request[PRINCIPAL].authority)
+        view = await self._view(request)
         return views.answer(views.procedure(view, self._services.us))
 
     async def actions(self, request: web.Request) -> web.Response:
@@ -50,11 +50,9 @@ class Procedures:
         Raises:
             NotFound: it is not here or another authority's.
         """
-        Query(request).finish()
-        wanted = path_id(request, ProcedureId)
-        view = await self._services.inspect.procedure(wanted, authority=request[PRINCIPAL].authority)
+        view = await self._view(request)
         types = [f"{view.row.ref.name}.{act}" for act in view.actions]
-        return views.answer({"procedure": str(wanted), "state": view.state, "items": types})
+        return views.answer({"procedure": str(view.row.ref.id), "state": view.state, "items": types})
 
     async def timeline(self, request: web.Request) -> web.Response:
         """Return every step, oldest first.
@@ -62,7 +60,15 @@ class Procedures:
         Raises:
             NotFound: it is not here or another authority's.
         """
-        Query(request).finish()
-        wanted = path_id(request, ProcedureId)
+        view = await self._view(request)
+        wanted = view.row.ref.id
         lines = await self._services.inspect.timeline(wanted, authority=request[PRINCIPAL].authority)
         return views.answer({"procedure": str(wanted), "items": [views.timeline(line) for line in lines]})
+
+    async def _view(self, request: web.Request) -> ProcedureView:
+        """Return the procedure that the path names, once it is on record who looks at it."""
+        Query(request).finish()
+        principal, wanted = request[PRINCIPAL], path_id(request, ProcedureId)
+        view = await self._services.inspect.procedure(wanted, authority=principal.authority)
+        await self._services.consult.procedure(view.row, principal.who)
+        return view

@@ -12,6 +12,7 @@ from broker.catalogue import Catalogue
 from broker.core.ids import CountryCode, MessageType
 from broker.flows.approve import Approve
 from broker.flows.attend import Attend
+from broker.flows.consult import Consult
 from broker.flows.inspect import Inspect
 from broker.flows.open import Open
 from broker.flows.resend import Resend
@@ -56,6 +57,7 @@ class ApiServices:
     approve: Approve
     attend: Attend
     resend: Resend
+    consult: Consult
     catalogue: Catalogue
     tokens: TokenVerifier
     clock: Clock

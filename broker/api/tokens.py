@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from jwt.algorithms import OKPAlgorithm
 
+from broker.core.audit import Who
 from broker.core.errors import Unauthenticated
 from broker.core.ids import AuthorityId
 from broker.core.roles import AuditRole
@@ -72,6 +73,11 @@ class Principal:
     def audit_role(self) -> AuditRole:
         """Under which role the audit trail records what the caller does."""
         return AuditRole(self.role)
+
+    @property
+    def who(self) -> Who:
+        """The caller as the audit trail names him."""
+        return Who(actor=self.subject, role=self.audit_role, authority=self.authority)
 
 
 class TokenVerifier(Protocol):

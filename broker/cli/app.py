@@ -11,7 +11,9 @@ from typing import Annotated
 import typer
 
 from broker.cli.app_arrangement import arrangement_commands
+from broker.cli.app_audit import audit_commands
 from broker.cli.app_broker import broker_commands
+from broker.cli.app_case import case_commands
 from broker.cli.app_held import held_commands
 from broker.cli.app_keys import key_commands
 from broker.cli.app_labels import labels_commands
@@ -58,6 +60,8 @@ def build() -> typer.Typer:
     app.add_typer(profile_commands(), name="profile")
     app.add_typer(arrangement_commands(), name="arrangement")
     app.add_typer(trust_commands(), name="trust")
+    app.add_typer(audit_commands(), name="audit")
+    app.add_typer(case_commands(), name="case")
     return app
 
 

@@ -11,8 +11,8 @@ from typing import Any
 import orjson
 
 from broker.cli import output
+from broker.cli.acting import office_of, operator, with_office
 from broker.cli.input import parsed
-from broker.cli.messages import actor_here, office_of, with_office
 from broker.core.content import time_to_text
 from broker.core.delivery import RejectReason, ReleaseReason
 from broker.core.errors import BadRequest, NotFound
@@ -99,7 +99,7 @@ def release(message: str, home: Path, *, authority: str | None, reason: str, as_
     async def work(office: Office, settings: Settings) -> Any:
         us = office_of(settings, office, authority)
         return await office.approve.release(
-            wanted, authority=us, actor=actor_here(), role=AuditRole.OPERATOR, reason=ReleaseReason(code)
+            wanted, authority=us, actor=operator().actor, role=AuditRole.OPERATOR, reason=ReleaseReason(code)
         )
 
     accepted = with_office(home, work)
@@ -124,7 +124,7 @@ def reject(message: str, home: Path, *, authority: str | None, reason: str, as_j
     async def work(office: Office, settings: Settings) -> Any:
         us = office_of(settings, office, authority)
         return await office.approve.reject(
-            wanted, authority=us, actor=actor_here(), role=AuditRole.OPERATOR, reason=RejectReason(code)
+            wanted, authority=us, actor=operator().actor, role=AuditRole.OPERATOR, reason=RejectReason(code)
         )
 
     with_office(home, work)

@@ -7,15 +7,14 @@ No key is needed: a submission is recorded, and the running node seals and sends
 
 from __future__ import annotations
 
-import asyncio
-import getpass
 import hashlib
 import json
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from broker.cli import output
+from broker.cli.acting import office_of, operator, with_office
 from broker.cli.input import parsed, read_json
 from broker.core.content import time_to_text
 from broker.core.delivery import ResendReason
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from broker.office import Office
     from broker.ports import Reader
 
-__all__ = ["actor_here", "inbox", "office_of", "resend", "show", "submit", "timeline", "with_office"]
+__all__ = ["inbox", "resend", "show", "submit", "timeline"]
 
 T = TypeVar("T")
 
@@ -62,7 +61,7 @@ def submit(
         digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
         submission = office.catalogue.parse_submission(
             data,
-            actor=actor_here(),
+            actor=operator().actor,
             role=AuditRole.OPERATOR,
             route=ROUTE,
             idempotency_key=key or f"file:{digest}",
@@ -107,7 +106,9 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
 
     async def work(office: Office, settings: Settings) -> Any:
         wanted = MessageFilter(direction=way, authority=office_of(settings, office, authority))
-        return await office.store.read(lambda reader: reader.messages(wanted, cursor=None, limit=limit))
+        page = await office.store.read(lambda reader: reader.messages(wanted, cursor=None, limit=limit))
+        await office.consult.messages(page, wanted, operator(wanted.authority))
+        return page
 
     rows = with_office(home, work).items
 
@@ -147,8 +148,10 @@ def show(
     async def work(office: Office, settings: Settings) -> Any:
         us = office_of(settings, office, authority)
         if opened:
-            await office.open_message(wanted, authority=us, actor=actor_here(), role=AuditRole.OPERATOR, peer=other)
-        return await office.store.read(lambda reader: find_message(reader, wanted, us, direction=way, peer=other))
+            await office.open_message(wanted, authority=us, actor=operator().actor, role=AuditRole.OPERATOR, peer=other)
+        found = await office.store.read(lambda reader: find_message(reader, wanted, us, direction=way, peer=other))
+        await office.consult.message(found, operator(us))
+        return found
 
     row = with_office(home, work)
     content = json.loads(row.content) if row.content is not None else None
@@ -178,7 +181,7 @@ def resend(message: str, home: Path, *, authority: str | None, reason: str, as_j
     async def work(office: Office, settings: Settings) -> Any:
         us = office_of(settings, office, authority)
         return await office.resend(
-            wanted, authority=us, actor=actor_here(), role=AuditRole.OPERATOR, reason=ResendReason(reason)
+            wanted, authority=us, actor=operator().actor, role=AuditRole.OPERATOR, reason=ResendReason(reason)
         )
 
     at = with_office(home, work)
@@ -201,10 +204,9 @@ def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, 
     async def look(office: Office, settings: Settings) -> Any:
         us = office_of(settings, office, authority)
         wanted = await office.store.read(lambda reader: _named(reader, named, us, other))
-        return (
-            await office.inspect.procedure(wanted, authority=us),
-            await office.inspect.timeline(wanted, authority=us),
-        )
+        view = await office.inspect.procedure(wanted, authority=us)
+        await office.consult.procedure(view.row, operator(us))
+        return view, await office.inspect.timeline(wanted, authority=us)
 
     view, lines = with_office(home, look)
 
@@ -265,41 +267,6 @@ def _timeline_document(view: ProcedureView, lines: Iterable[TimelineLine]) -> di
     }  # fmt: skip
 
 
-def office_of(settings: Settings, office: Office, named: str | None) -> AuthorityId:
-    """Return the office that the command acts for: named, set, or the only one of this country.
-
-    Raises:
-        BadRequest: several are possible, or the text is not an office.
-    """
-    if named is not None:
-        return parsed(AuthorityId, named, "--authority")
-    if settings.default_authority is not None:
-        return settings.default_authority
-    member = office.trust.current().members.get(settings.country)
-    offices = member.authorities if member else ()
-    if len(offices) != 1:
-        names = ", ".join(item.id for item in offices) or "none is in the trust list"
-        raise BadRequest(f"Say for which office you act: {names}.", where="--authority")
-    return offices[0].id
-
-
-def with_office(home: Path, work: Callable[[Office, Settings], Awaitable[T]]) -> T:
-    """Return what the work gives on the opened office of a home."""
-
-    async def run() -> T:
-        from broker.office import open_office
-        from broker.vault import open_vault
-
-        settings = Settings.load(home)
-        office = open_office(settings, open_vault(settings))
-        try:
-            return await work(office, settings)
-        finally:
-            await office.close()
-
-    return asyncio.run(run())
-
-
 def _addressed(data: Any, *, authority: str | None, to: str | None, procedure: str | None) -> Any:
     """Return the submission with what the command line says put over what the file says."""
     if not isinstance(data, Mapping):
@@ -336,11 +303,6 @@ def _way(direction: str) -> str | None:
     if direction not in _DIRECTIONS:
         raise BadRequest("The direction is in, out or all.", where="--direction")
     return _DIRECTIONS[direction]
-
-
-def actor_here() -> str:
-    """Return the name under which the audit trail knows who types."""
-    return f"{ROUTE}:{getpass.getuser()}"
 
 
 def _item(row: MessageRow) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""The audit trail: what is recorded, under which role, and how its entries are chained (PROTOCOL 12).
+"""The audit trail: what is recorded, under which role, and how its entries are chained (PROTOCOL 14).
 
 - Actions, roles and reasons are closed lists: what is stored under one of them keeps its meaning for good.
 - An entry holds codes, identifiers and subjects of tokens; never anything that a message says about a person.
@@ -10,6 +10,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,7 +20,18 @@ from broker.core.content import time_to_text
 from broker.core.ids import AuthorityId, CountryCode, Digest, ProcedureId
 from broker.core.roles import AuditRole
 
-__all__ = ["GENESIS", "AuditAction", "AuditReason", "AuditRow", "Entry", "Head", "Linked", "chained", "link"]
+__all__ = [
+    "GENESIS",
+    "AuditAction",
+    "AuditReason",
+    "AuditRow",
+    "Entry",
+    "Head",
+    "Linked",
+    "Who",
+    "chained",
+    "link_bytes",
+]
 
 
 class AuditAction(StrEnum):
@@ -66,6 +78,15 @@ class AuditReason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Who:
+    """Somebody who acts at this node."""
+
+    actor: str
+    role: AuditRole
+    authority: AuthorityId | None = None  # for which office; None: for the whole node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
     """Who did what, when, why and under which role, to which thing; written in the business transaction."""
 
@@ -79,6 +100,7 @@ class AuditRow:
     procedure: ProcedureId | None = None
     peer: CountryCode | None = None  # recipient or source country
     reason: str = ""  # why, as a code: a legal basis, a reason for sending again, an AuditReason
+    position: int | None = None  # in the chain, given when it is linked; no part of what the row says
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +111,7 @@ class Entry:
     row: AuditRow
 
     def canonical(self) -> bytes:
-        """Return the bytes that the digest is over (PROTOCOL 12.1)."""
+        """Return the bytes that the digest is over (PROTOCOL 14.1)."""
         row = self.row
         return canonical.dump_flat(
             {
@@ -124,23 +146,27 @@ class Linked:
     """An entry in its place in the chain."""
 
     position: int
-    digest: Digest  # of the entry
-    chain: Digest  # the link: over this place, this digest and the link before
-    entry: Entry
+    digest: str  # of the entry's bytes
+    chain: str  # the link: over this place, this digest and the link before
+    raw: bytes  # the entry's bytes
+
+    @property
+    def head(self) -> Head:
+        """The end of the chain up to here."""
+        return Head(position=self.position, chain=Digest(self.chain))
 
 
-def link(previous: Digest, position: int, digest: Digest) -> Digest:
-    """Return the link of an entry behind another (PROTOCOL 12.2)."""
-    return canonical.digest(
-        b'{"digest":"%b","position":%d,"previous":"%b"}' % (digest.encode("ascii"), position, previous.encode("ascii"))
-    )
+def link_bytes(previous: str, position: int, digest: str) -> bytes:
+    """Return what the link of an entry behind another is the SHA-256 of (PROTOCOL 14.2)."""
+    return f'{{"digest":"{digest}","position":{position},"previous":"{previous}"}}'.encode("ascii")
 
 
-def chained(head: Head, entries: tuple[Entry, ...]) -> tuple[Linked, ...]:
+def chained(head: Head, entries: Iterable[Entry]) -> tuple[Linked, ...]:
     """Return the entries linked behind the head in the order given: from then on that order is the truth."""
     linked = []
     for entry in entries:
-        digest = canonical.digest(entry.canonical())
-        head = Head(position=head.position + 1, chain=link(head.chain, head.position + 1, digest))
-        linked.append(Linked(position=head.position, digest=digest, chain=head.chain, entry=entry))
+        raw, position = entry.canonical(), head.position + 1
+        digest = canonical.digest(raw)
+        head = Head(position=position, chain=canonical.digest(link_bytes(head.chain, position, digest)))
+        linked.append(Linked(position=position, digest=digest, chain=head.chain, raw=raw))
     return tuple(linked)

@@ -315,6 +315,14 @@ class AttentionCode(StrEnum):
     )  # fmt: skip
     STRANGE_RECEIPT = "strange-receipt", Actor.SECURITY, "A receipt came for something that was never sent so."
     ID_REUSED = "id-reused", Actor.SECURITY, "A known message id came again with other content."
+    AUDIT_BROKEN = (
+        "audit-broken", Actor.SECURITY,
+        "This node's audit trail is not the one whose head was signed: somebody wrote into its database. Run trm audit verify.",
+    )  # fmt: skip
+    AUDIT_CONTRADICTED = (
+        "audit-contradicted", Actor.SECURITY,
+        "What another country signed of its audit trail contradicts what it signed before: it was restored or rewritten.",
+    )  # fmt: skip
     PARKED = "parked", Actor.FEDERATION, "Something came that still cannot be believed; it is offered again and again."
     ADAPTER_STOPPED = "adapter-stopped", Actor.OPERATOR, "An adapter ended by a fault; it is started again."
     NODE_UNWELL = "node-unwell", Actor.OPERATOR, "One of this node's own health checks keeps failing."

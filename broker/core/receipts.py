@@ -14,6 +14,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
 
+from broker.core import canonical
 from broker.core.content import time_from_text, time_to_text
 from broker.core.errors import Expired, ExpiryTooFar, SchemaInvalid
 from broker.core.ids import CountryCode, Digest, MessageId
@@ -21,10 +22,13 @@ from broker.core.ids import CountryCode, Digest, MessageId
 __all__ = [
     "MAX_HEADS",
     "MAX_RECEIPTS",
+    "MAX_RECEIPTS_WITH_CHECKPOINT",
+    "RECEIPTS_TYPE",
     "SEALED_ANEW_CODES",
     "Receipt",
     "ReceiptKind",
     "applies",
+    "checkpoint_of",
     "contradicts",
     "from_body",
     "supersedes",
@@ -33,7 +37,9 @@ __all__ = [
 
 T = TypeVar("T")
 
+RECEIPTS_TYPE = "node.receipts"
 MAX_RECEIPTS = 20  # per envelope, so that a full one still fits the smallest padded length (16 KiB)
+MAX_RECEIPTS_WITH_CHECKPOINT = 6  # the two signatures of a checkpoint take the room of the others
 MAX_HEADS = 64  # per receipt; a record has one or two in practice
 SEALED_ANEW_CODES = frozenset({Expired.code, ExpiryTooFar.code})  # the same message comes again in another envelope
 _CODE = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
@@ -101,9 +107,20 @@ def supersedes(new: Receipt, held: Receipt) -> bool:
     return new.code not in SEALED_ANEW_CODES or new.at > held.at
 
 
-def to_body(receipts: Iterable[Receipt]) -> dict[str, Any]:
-    """Return the body of ``node.receipts`` 1.0; a member that does not apply is absent."""
-    return {"receipts": [_encode(receipt) for receipt in receipts]}
+def to_body(receipts: Iterable[Receipt], checkpoint: bytes | None = None) -> dict[str, Any]:
+    """Return the body of ``node.receipts``; a member that does not apply is absent.
+
+    Args:
+        receipts: at most as many as an envelope takes.
+        checkpoint: a signed head of our audit trail, since version 1.1.
+    """
+    body: dict[str, Any] = {"receipts": [_encode(receipt) for receipt in receipts]}
+    return body if checkpoint is None else body | {"checkpoint": canonical.parse(checkpoint)}
+
+
+def checkpoint_of(body: Mapping[str, Any]) -> bytes | None:
+    """Return the signed checkpoint that a body brings, as it was signed; it is not verified here."""
+    return canonical.dump(body["checkpoint"]) if "checkpoint" in body else None
 
 
 def from_body(body: Any, issuer: CountryCode) -> tuple[Receipt, ...]:
@@ -112,8 +129,8 @@ def from_body(body: Any, issuer: CountryCode) -> tuple[Receipt, ...]:
     Raises:
         SchemaInvalid: a member is missing, unknown or not of its form; ``where`` points at it.
     """
-    if not isinstance(body, Mapping) or set(body) != {"receipts"}:
-        raise SchemaInvalid("The body has exactly the member receipts.", where="/body")
+    if not isinstance(body, Mapping) or not {"receipts"} <= set(body) <= {"receipts", "checkpoint"}:
+        raise SchemaInvalid("The body has the member receipts, and beside it at most checkpoint.", where="/body")
     items = body["receipts"]
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_RECEIPTS:
         raise SchemaInvalid(f"This is a list of 1 to {MAX_RECEIPTS} receipts.", where="/body/receipts")

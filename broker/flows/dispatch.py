@@ -14,7 +14,7 @@ from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, AttentionCode, m
 from broker.core.errors import BrokerError, Internal, RecipientSuspended, TrustListExpired, UnknownRecipient
 from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
 from broker.core.messages import Header, OutboxEntry, OutboxKind, Party, ProfileHeader, SealedEnvelope
-from broker.core.receipts import MAX_RECEIPTS, ReceiptKind, to_body
+from broker.core.receipts import MAX_RECEIPTS, MAX_RECEIPTS_WITH_CHECKPOINT, ReceiptKind, to_body
 from broker.core.trust import KeyUse, MemberStatus, TrustList
 from broker.ledger import Ledger
 from broker.ports import Clock, Compute, Ids, Store, Tally, Transaction, Transport, TrustSource, Vault
@@ -25,7 +25,8 @@ __all__ = ["Dispatch", "Outcome"]
 
 _NODE = AuthorityId("node")
 _RECEIPTS = MessageType("node.receipts")
-_RECEIPTS_VERSION = SchemaVersion("1.0")
+_WITHOUT_CHECKPOINT = SchemaVersion("1.0")
+_WITH_CHECKPOINT = SchemaVersion("1.1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,18 +90,29 @@ class Dispatch:
     def _take(self, tx: Transaction, token: str) -> tuple[OutboxRow, ...]:
         now = self._clock.now()
         for peer in tx.peers_with_waiting_receipts():
-            receipts = tx.waiting_receipts(peer, MAX_RECEIPTS)
-            entry = entry_of(self._receipts_header(peer, now), to_body(receipts), OutboxKind.RECEIPTS)
+            version = self._receipts_version(peer)
+            checkpoint = tx.checkpoint_for(peer) if version is not _WITHOUT_CHECKPOINT else None
+            receipts = tx.waiting_receipts(peer, MAX_RECEIPTS if checkpoint is None else MAX_RECEIPTS_WITH_CHECKPOINT)
+            body = to_body(receipts, checkpoint.raw if checkpoint else None)
+            entry = entry_of(self._receipts_header(peer, version, now), body, OutboxKind.RECEIPTS)
             tx.add_outbox(entry, next_at=now)
             tx.assign_receipts(receipts, entry.id)
+            if checkpoint is not None:
+                tx.told_checkpoint(peer, checkpoint.head.position)
         until = now + timedelta(seconds=LEASE_SECONDS)
         return tx.lease_outbox(now=now, until=until, token=token, limit=DISPATCH_BATCH)
 
-    def _receipts_header(self, peer: CountryCode, now: datetime) -> Header:
+    def _receipts_version(self, peer: CountryCode) -> SchemaVersion:
+        """Return the newest version that both countries list: an older node knows no checkpoints."""
+        members = self._trust.current().members
+        lists = [members[country].messages.get(_RECEIPTS, ()) for country in (self._us, peer) if country in members]
+        return _WITH_CHECKPOINT if lists and all(_WITH_CHECKPOINT in known for known in lists) else _WITHOUT_CHECKPOINT
+
+    def _receipts_header(self, peer: CountryCode, version: SchemaVersion, now: datetime) -> Header:
         return Header(
             id=self._ids.message_id(),
             type=_RECEIPTS,
-            version=_RECEIPTS_VERSION,
+            version=version,
             sender=Party(country=self._us, authority=_NODE),
             recipient=Party(country=peer, authority=_NODE),
             created=now,

@@ -40,6 +40,7 @@ from broker.reception import Reception
 from broker.rows import AuditRow, HeldDelivery, SeenRaw, arrival
 from broker.security.envelope import MAX_ENVELOPE, parse
 from broker.security.sealing import open_envelope, verify
+from broker.witness import Witnessed, read_witnessed
 
 __all__ = ["PARKED", "Receive"]
 
@@ -107,8 +108,8 @@ class Receive:
 
     async def _decide(self, delivery: Delivery, raw_sha256: Digest) -> str:
         try:
-            verified = await self._compute.run(lambda: self._believe(delivery))
-            outcome = await self._record(verified, raw_sha256, delivery.arrived or verified.received)
+            verified, witnessed = await self._compute.run(lambda: self._believe(delivery))
+            outcome = await self._record(verified, raw_sha256, delivery.arrived or verified.received, witnessed)
             await self._unpark(delivery, raw_sha256, opened_by=verified.recipient_kid)
             self._count(verified, outcome)
             if outcome == "recorded":
@@ -132,9 +133,13 @@ class Receive:
         told = arrival(verified.profile.id, sender=verified.sender, authority=office, at=verified.received)
         await self._notifier.notify(told)
 
-    async def _record(self, verified: VerifiedMessage, raw_sha256: Digest, arrived: datetime) -> str:
+    async def _record(
+        self, verified: VerifiedMessage, raw_sha256: Digest, arrived: datetime, witnessed: Witnessed | None
+    ) -> str:
         try:
-            return await self._store.run(lambda tx: self._reception.record(tx, verified, raw_sha256, arrived=arrived))
+            return await self._store.run(
+                lambda tx: self._reception.record(tx, verified, raw_sha256, arrived=arrived, witnessed=witnessed)
+            )
         except SenderError as error:
             refusal = error
         return await self._store.run(lambda tx: self._reception.refuse(tx, verified, raw_sha256, refusal))
@@ -183,7 +188,7 @@ class Receive:
                 waited = self._clock.now().timestamp() - MessageId(receipt["message"]).made
                 self._tally.delivered(peer, max(waited, 0.0))
 
-    def _believe(self, delivery: Delivery) -> VerifiedMessage:
+    def _believe(self, delivery: Delivery) -> tuple[VerifiedMessage, Witnessed | None]:
         if len(delivery.raw) > MAX_ENVELOPE:
             raise TooLarge
         envelope, trust, now = parse(delivery.raw), self._trust.current(), self._clock.now()
@@ -193,7 +198,8 @@ class Receive:
             if self._should_hold(envelope.recipient_kid, trust, now):
                 raise OwnKeyMissing(where=envelope.recipient_kid) from None
             raise
-        return verify(opened, trust, now=now)
+        verified = verify(opened, trust, now=now)
+        return verified, read_witnessed(verified, trust)
 
     def _should_hold(self, kid: KeyId, trust: TrustList, now: datetime) -> bool:
         """Whether the list in force still lets others seal to that key of ours: then its absence is our own fault."""

@@ -100,6 +100,20 @@ class Execution:
         except Exception as error:
             raise self._failed(error) from None
 
+    def plain(self, statement: Executable, parameters: Parameters) -> Sequence[tuple[Any, ...]]:
+        """Return every row as the driver gives it: for whole tables, where a named row each would cost most of the time.
+
+        Raises:
+            StoreUnavailable, StoreCorrupt: the transaction is lost.
+        """
+        try:
+            prepared = self._prepared(statement, parameters)
+            if prepared is None:
+                raise RuntimeError("the statement cannot be prepared")
+            return prepared.run(self._driver, parameters).fetchall()
+        except Exception as error:
+            raise self._failed(error) from None
+
     def changed(self, statement: Executable | PerDialect, parameters: Parameters | None = None) -> int:
         """Return how many rows were written.
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Statements about what people must see and what they did: attention and audit; codes and ids only."""
+"""Statements about what people must look at; codes and ids only."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, insert, update
+from sqlalchemy import Row, bindparam, update
 
-from broker.rows import Attention, AuditRow
+from broker.rows import Attention
 from broker.storage.execution import Execution, insert_new
-from broker.storage.tables import attention, audit
+from broker.storage.tables import attention
 
-__all__ = ["add_audit", "attention_row", "audit_row", "raise_attention", "resolve_attention", "resolve_attentions"]
+__all__ = ["attention_row", "raise_attention", "resolve_attention", "resolve_attentions"]
 
 _RAISE = insert_new(attention)
 _RESOLVE = (
@@ -35,7 +35,6 @@ _RESOLVE_ALL = (
     )
     .values(resolved=bindparam("at_"), resolved_by=bindparam("by"))
 )
-_AUDIT = insert(audit).inline()
 
 
 def raise_attention(db: Execution, row: Attention) -> bool:
@@ -64,25 +63,6 @@ def resolve_attentions(db: Execution, codes: Sequence[str], subject: str, *, at:
     return db.changed(_RESOLVE_ALL, {"codes": list(codes), "subject_": subject, "at_": at, "by": by})
 
 
-def add_audit(db: Execution, row: AuditRow) -> None:
-    """Add a line; none is ever changed."""
-    db.changed(
-        _AUDIT,
-        {
-            "at": row.at,
-            "actor": row.actor,
-            "action": row.action,
-            "subject": row.subject,
-            "detail": row.detail,
-            "role": row.role,
-            "authority": row.authority,
-            "procedure": row.procedure,
-            "peer": row.peer,
-            "reason": row.reason,
-        },
-    )
-
-
 def attention_row(row: Row[Any]) -> Attention:
     """Return the value of a stored row."""
     return Attention(
@@ -96,20 +76,4 @@ def attention_row(row: Row[Any]) -> Attention:
         resolved=row.resolved,
         resolved_by=row.resolved_by,
         id=row.id,
-    )
-
-
-def audit_row(row: Row[Any]) -> AuditRow:
-    """Return the value of a stored row."""
-    return AuditRow(
-        at=row.at,
-        actor=row.actor,
-        action=row.action,
-        subject=row.subject,
-        detail=row.detail,
-        role=row.role,
-        authority=row.authority,
-        procedure=row.procedure,
-        peer=row.peer,
-        reason=row.reason,
     )

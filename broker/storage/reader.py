@@ -11,11 +11,14 @@ from typing import Any
 
 from sqlalchemy import BigInteger, BindParameter, bindparam, func, literal, or_, select, tuple_, type_coerce
 
-from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
+from broker.core.audit import Entry, Head, Linked
+from broker.core.checkpoints import KeptCheckpoint
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, ProcedureId
 from broker.core.receipts import Receipt
 from broker.core.record import RecordEntry
 from broker.rows import (
     Attention,
+    AuditFilter,
     HeldDraft,
     InboxState,
     MessageFilter,
@@ -27,14 +30,13 @@ from broker.rows import (
     SeenRaw,
     TrustRow,
 )
-from broker.storage import drafts, held, people, procedures, receipts, trust
+from broker.storage import drafts, held, people, procedures, receipts, trail, trust
 from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.execution import Execution
 from broker.storage.lists import list_messages, message_times, messages_of
 from broker.storage.tables import (
     attention,
-    audit,
     counter,
     inbox,
     outbox,
@@ -49,6 +51,9 @@ __all__ = ["SqlReader"]
 
 _MOST: BindParameter[int] = bindparam("most")
 _PROCEDURES = select(procedure).order_by(procedure.c.opened.desc(), procedure.c.id.desc()).limit(_MOST)
+_PROCEDURES_OF = (
+    select(procedure).where(procedure.c.case_ref == bindparam("case")).order_by(procedure.c.opened, procedure.c.id)
+)
 _ATTENTION = select(attention).order_by(attention.c.at.desc(), attention.c.id.desc()).limit(_MOST)
 _CALLED = (
     select(attention.c.id)
@@ -59,7 +64,6 @@ _OPEN_CALLS = select(attention).where(
     attention.c.code.in_(bindparam("codes", expanding=True)), attention.c.resolved.is_(None)
 )
 _ONE_ATTENTION = select(attention).where(attention.c.id == bindparam("number"))
-_AUDIT = select(audit).order_by(audit.c.id.desc()).limit(_MOST)
 _OUTBOX_STATES = select(outbox.c.state, func.count().label("number")).group_by(outbox.c.state)
 _INBOX_STATES = select(inbox.c.state, func.count().label("number")).group_by(inbox.c.state)
 _DROPPED = select(counter)
@@ -125,6 +129,11 @@ class SqlReader:
             return row
         return row if procedures.takes_part(self._db, procedure, authority) else None
 
+    def procedures_of(self, case: CaseRef, authority: AuthorityId | None) -> tuple[ProcedureRow, ...]:
+        rows = self._db.listed(_PROCEDURES_OF, {"case": case})
+        found = (procedures.procedure_row(row) for row in rows)
+        return tuple(row for row in found if authority in {None, row.our_authority})
+
     def record(self, procedure: ProcedureId) -> tuple[RecordEntry, ...]:
         return procedures.record(self._db, procedure)
 
@@ -161,12 +170,26 @@ class SqlReader:
     def trust_list_at(self, version: int, at: datetime) -> TrustRow | None:
         return trust.in_force(self._db, version, at)
 
-    def audit(self, *, cursor: str | None, limit: int) -> Page:
-        last = from_cursor(cursor, (int,))
-        statement = _AUDIT if last is None else _AUDIT.where(audit.c.id < last[0])
-        rows = self._db.listed(statement, {"most": limit + 1})
-        items = tuple(people.audit_row(row) for row in rows[:limit])
-        return Page(items=items, next=to_cursor([rows[limit - 1].id]) if items and len(rows) > limit else None)
+    def audit(self, *, cursor: str | None, limit: int, wanted: AuditFilter | None = None) -> Page:
+        return trail.page(self._db, wanted, cursor=cursor, limit=limit)
+
+    def unlinked_audit(self, limit: int) -> tuple[Entry, ...]:
+        return trail.unlinked(self._db, limit)
+
+    def audit_head(self) -> Head:
+        return trail.head(self._db)
+
+    def audit_trail(self, after: int, limit: int) -> tuple[Linked, ...]:
+        return trail.linked(self._db, after, limit)
+
+    def newest_checkpoint(self) -> KeptCheckpoint | None:
+        return trail.newest_checkpoint(self._db)
+
+    def checkpoints(self, after: int, limit: int) -> tuple[KeptCheckpoint, ...]:
+        return trail.checkpoints(self._db, after, limit)
+
+    def witnesses(self, country: CountryCode, after: Head, limit: int) -> tuple[KeptCheckpoint, ...]:
+        return trail.witnesses(self._db, country, after, limit)
 
     def counts(self) -> Mapping[str, int]:
         counts = {f"outbox.{state}": 0 for state in OutboxState} | {f"inbox.{state}": 0 for state in InboxState}

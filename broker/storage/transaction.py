@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from broker.core.audit import Entry, Head, Linked
+from broker.core.checkpoints import KeptCheckpoint
 from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, ProcedureId
 from broker.core.messages import InboxEntry, OutboxEntry, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
@@ -29,7 +31,7 @@ from broker.rows import (
     TrustRow,
 )
 from broker.security.at_rest import Scope
-from broker.storage import case_keys, drafts, inbox, keys, outbox, outbox_steps, people, procedures, trust
+from broker.storage import case_keys, drafts, inbox, keys, outbox, outbox_steps, people, procedures, trail, trust
 from broker.storage import held as raw
 from broker.storage import receipts as evidence
 from broker.storage.execution import Execution
@@ -229,7 +231,41 @@ class SqlTransaction:
         return people.resolve_attentions(self._db, codes, subject, at=at, by=by)
 
     def audit(self, row: AuditRow) -> None:
-        people.add_audit(self._db, row)
+        trail.add(self._db, row)
+
+    # the audit trail's chain
+
+    def audit_head(self) -> Head:
+        return trail.head(self._db)
+
+    def link_audit(self, entries: Sequence[Entry], links: Sequence[Linked]) -> None:
+        trail.save_links(self._db, entries, links)
+
+    def audit_link(self, position: int) -> Digest | None:
+        return trail.link_at(self._db, position)
+
+    def cut_audit(self, position: int) -> int:
+        return trail.cut(self._db, position)
+
+    def newest_checkpoint(self) -> KeptCheckpoint | None:
+        return trail.newest_checkpoint(self._db)
+
+    def add_checkpoint(self, kept: KeptCheckpoint, *, instead_of: KeptCheckpoint | None = None) -> bool:
+        return trail.add_checkpoint(self._db, kept, instead_of=instead_of)
+
+    def checkpoint_for(self, peer: CountryCode) -> KeptCheckpoint | None:
+        return trail.checkpoint_for(self._db, peer)
+
+    def told_checkpoint(self, peer: CountryCode, position: int) -> None:
+        trail.told(self._db, peer, position)
+
+    def witnessed(self, country: CountryCode, position: int) -> tuple[KeptCheckpoint, ...]:
+        return trail.neighbours(self._db, country, position)
+
+    def add_witness(
+        self, country: CountryCode, kept: KeptCheckpoint, *, instead_of: KeptCheckpoint | None = None
+    ) -> bool:
+        return trail.add_witness(self._db, country, kept, instead_of=instead_of)
 
     # the trust list
 

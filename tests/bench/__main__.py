@@ -35,6 +35,7 @@ from broker.system import SystemClock
 from broker.testing.federation import make_federation
 from broker.testing.postgres import postgres_server
 from broker.testing.rabbitmq import RabbitServer, rabbitmq
+from tests.bench.audit_speed import audit_speed
 from tests.bench.crypto_floor import floor_ms
 from tests.bench.protocol_work import ProtocolWork
 from tests.bench.worker import CLEAR, measured_submission
@@ -244,6 +245,9 @@ def main() -> None:
         stores = {country: server.database(like=migrate) for country in COUNTRIES}
         with _nodes(folder / "postgres", broker, stores) as workers:
             rows += _measure(workers, "RabbitMQ + PostgreSQL", chosen.messages, costs["one envelope"]).rows
+        linked, checked = audit_speed(folder)
+        rows.append(Row(what="audit trail linked", value=f"{linked:,.0f} entries/s"))
+        rows.append(Row(what="audit trail verified", value=f"{checked:,.0f} entries/s", aim="≥ 50,000"))
         rows.append(Row(what="memory of an idle node", value=f"{idle:.0f} MiB", aim="≤ 120"))
         rows.append(Row(what="start to ready", value=f"{start:.2f} s", aim="≤ 2 s"))
         ours = _protocol(work, measured)

@@ -34,6 +34,7 @@ from broker.core.record import RecordEntry
 from broker.core.trust import Authority, Member, TrustList
 from broker.flows.approve import Approve
 from broker.flows.attend import Attend
+from broker.flows.consult import Consult
 from broker.flows.inspect import Inspect
 from broker.flows.open import Open
 from broker.flows.resend import Resend
@@ -273,6 +274,7 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
         approve=Approve(us=EE, store=store, clock=clock, release=submit.release),
         attend=Attend(store=store, clock=clock),
         resend=Resend(store=store, clock=clock, wake=lambda: None),
+        consult=Consult(store=store, clock=clock),
         catalogue=catalogue,
         tokens=LocalIssuer.create(tmp_path / "token-key.pem", us=EE, clock=clock),
         clock=clock,

@@ -15,15 +15,17 @@ from typing import Any
 
 import pytest
 
+from broker.core.errors import StoreUnavailable
+
 MESSAGES = "/api/v1/messages"
 JSON = {"Content-Type": "application/json", "Idempotency-Key": "key-1"}
 
 
 async def everything(desk: Any) -> tuple[int, int]:
-    """How many messages and audit rows are stored."""
+    """How many messages, and audit rows but those of looking, are stored."""
     page = await desk.store.read(lambda reader: reader.audit(cursor=None, limit=100))
     found = await desk.ask("GET", MESSAGES, token=desk.token())
-    return len(found.json["items"]), len(page.items)
+    return len(found.json["items"]), sum(row.action not in {"read", "listed"} for row in page.items)
 
 
 async def test_submission_is_accepted_with_its_place(desk: Any, document: dict[str, Any]) -> None:
@@ -364,7 +366,7 @@ async def test_opening_is_stated_once(desk: Any, receive: Callable[..., Any]) ->
     assert second.json == first.json == {"message": message, "opened": "2026-11-22T03:00:00.000Z"}
     assert [(item["issuer"], item["kind"]) for item in read.json["evidence"]] == [("EE", "opened")]
     trail = await desk.store.read(lambda reader: reader.audit(cursor=None, limit=10))
-    assert [(row.action, row.actor) for row in trail.items] == [("opened", "officer-17")]
+    assert [row.actor for row in trail.items if row.action == "opened"] == ["officer-17"]
 
 
 async def test_own_message_cannot_be_opened(
@@ -421,3 +423,39 @@ async def test_slow_body_is_given_up(
     hold.set()
 
     assert_problem(reply, 400, "bad-request")
+
+
+async def test_who_reads_is_on_record(desk: Any, document: dict[str, Any], names: SimpleNamespace) -> None:
+    """The list and the message each leave an entry with subject, role, office, procedure and country."""
+    accepted = (await desk.submit(document)).json
+    message, procedure, token = accepted["message"], accepted["procedure"], desk.token()
+    await desk.ask("GET", MESSAGES, token=token)
+    await desk.ask("GET", f"{MESSAGES}/{message}", token=token)
+    for path in ("", "/actions", "/timeline"):
+        assert (await desk.ask("GET", f"/api/v1/procedures/{procedure}{path}", token=token)).status == 200
+    page = await desk.store.read(lambda reader: reader.audit(cursor=None, limit=10))
+    looks = [(row.action, row.subject, row.role, row.peer) for row in reversed(page.items)][1:]
+    assert looks == [
+        ("listed", "messages", "officer", None),
+        ("read", message, "officer", "FI"),
+        ("read", procedure, "officer", "FI"),
+    ]
+    assert {row.authority for row in page.items} == {names.ours}
+
+
+async def test_what_cannot_be_recorded_is_not_read(
+    desk: Any, document: dict[str, Any], assert_problem: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While the trail cannot be written nobody is shown a message, a list or a procedure."""
+    accepted = (await desk.submit(document)).json
+
+    async def full(_: object) -> None:
+        raise StoreUnavailable
+
+    monkeypatch.setattr(desk.store, "run", full)
+    paths = (MESSAGES, f"{MESSAGES}/{accepted['message']}", "/api/v1/procedures")
+    for path in (*paths, f"/api/v1/procedures/{accepted['procedure']}"):
+        reply = await desk.ask("GET", path, token=desk.token())
+        assert_problem(reply, 503, "store-unavailable")
+        assert "items" not in reply.json
+        assert "header" not in reply.json

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who acts at the command line, for which office, over which home's store."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from broker.cli.input import parsed
+from broker.core.audit import Who
+from broker.core.errors import BadRequest
+from broker.core.ids import AuthorityId
+from broker.core.roles import AuditRole
+from broker.settings import Settings
+
+if TYPE_CHECKING:
+    from broker.office import Office
+
+__all__ = ["ROUTE", "office_of", "operator", "with_office"]
+
+T = TypeVar("T")
+
+ROUTE = "cli"
+
+
+def operator(authority: AuthorityId | None = None) -> Who:
+    """Return who is at this keyboard, as the audit trail names him."""
+    return Who(actor=f"{ROUTE}:{getpass.getuser()}", role=AuditRole.OPERATOR, authority=authority)
+
+
+def office_of(settings: Settings, office: Office, named: str | None) -> AuthorityId:
+    """Return the office that the command acts for: named, set, or the only one of this country.
+
+    Raises:
+        BadRequest: several are possible, or the text is not an office.
+    """
+    if named is not None:
+        return parsed(AuthorityId, named, "--authority")
+    if settings.default_authority is not None:
+        return settings.default_authority
+    member = office.trust.current().members.get(settings.country)
+    offices = member.authorities if member else ()
+    if len(offices) != 1:
+        names = ", ".join(item.id for item in offices) or "none is in the trust list"
+        raise BadRequest(f"Say for which office you act: {names}.", where="--authority")
+    return offices[0].id
+
+
+def with_office(home: Path, work: Callable[[Office, Settings], Awaitable[T]]) -> T:
+    """Do something at a home's office and close it.
+
+    Raises:
+        NodeError: the home or its store cannot be used.
+    """
+
+    async def run() -> T:
+        from broker.office import open_office
+        from broker.vault import open_vault
+
+        settings = Settings.load(home)
+        office = open_office(settings, open_vault(settings))
+        try:
+            return await work(office, settings)
+        finally:
+            await office.close()
+
+    return asyncio.run(run())

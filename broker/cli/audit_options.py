@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the commands about the audit trail are asked for: why, of which days, about which cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, date, datetime, time, timedelta
+from typing import TYPE_CHECKING
+
+from broker.cli.input import parsed, read_day
+from broker.core.audit import AuditReason
+from broker.core.errors import BadRequest
+from broker.core.ids import CaseRef, ProcedureId
+
+if TYPE_CHECKING:
+    from broker.office import Office
+
+__all__ = ["chosen", "period_of", "reason_of"]
+
+
+def reason_of(text: str) -> AuditReason:
+    """Return the reason.
+
+    Raises:
+        BadRequest: it is not in the list.
+    """
+    if text not in set(AuditReason):
+        raise BadRequest(f"The reason is one of: {', '.join(AuditReason)}.", where="--reason")
+    return AuditReason(text)
+
+
+async def chosen(office: Office, cases: Sequence[str]) -> tuple[ProcedureId, ...] | None:
+    """Return the procedures of the cases and procedures named; None where none is named.
+
+    Raises:
+        BadRequest: one is neither.
+    """
+    if not cases:
+        return None
+    found: list[ProcedureId] = []
+    for text in cases:
+        if text.startswith(("CR-", "EX-")):
+            case = parsed(CaseRef, text, "--case")
+            rows = await office.store.read(lambda reader, case=case: reader.procedures_of(case, None))  # type: ignore[misc]
+            found.extend(row.ref.id for row in rows)
+        else:
+            found.append(parsed(ProcedureId, text, "--case"))
+    return tuple(found)
+
+
+def period_of(since: str | None, until: str | None) -> tuple[datetime | None, datetime | None]:
+    """Return the beginning of the first day and the end of the last, UTC.
+
+    Raises:
+        BadRequest: one is not a day.
+    """
+    first = None if since is None else _midnight(read_day(since, "--since"))
+    last = None if until is None else _midnight(read_day(until, "--until")) + timedelta(days=1)
+    return first, last
+
+
+def _midnight(day: date) -> datetime:
+    return datetime.combine(day, time(), UTC)

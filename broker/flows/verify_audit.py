@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Recompute the audit trail from what is stored and hold it against everything that was signed of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import partial
+
+from broker.core.audit import GENESIS, Entry, Head, Linked
+from broker.core.checkpoints import Checkpoint, KeptCheckpoint
+from broker.core.errors import BrokerError, UnknownKey
+from broker.core.ids import CountryCode
+from broker.core.trail import Anchor, Finding, Tampering, TrailCheck, outside
+from broker.core.trust import Member
+from broker.ports import Compute, Reader, Store
+from broker.security.checkpoints import read_checkpoint
+
+__all__ = ["Verdict", "VerifyAudit", "WitnessStatement"]
+
+_CHUNK = 5_000  # entries
+_CHECKPOINTS = 200
+_WAITING = 10_000  # entries that are not linked yet, and are looked at
+
+MemberThen = Callable[[Reader, bytes], Member | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WitnessStatement:
+    """A checkpoint of our trail that another country holds."""
+
+    raw: bytes
+    held_by: CountryCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What became of a check."""
+
+    start: Head  # of what is there: behind what was taken away when its retention ended
+    end: Head
+    proven: int  # up to this place a signed head agrees
+    checkpoints: int
+    witnesses: int
+    waiting: int  # entries that are not linked yet
+    findings: tuple[Finding, ...]  # the first hundred
+    found: int  # all of them
+    outside: tuple[Entry, ...] = ()
+
+    @property
+    def intact(self) -> bool:
+        """Whether nothing is wrong."""
+        return self.found == 0
+
+
+@dataclass(slots=True)
+class _Signed:
+    """What was signed of a trail, as far as the signatures are right."""
+
+    anchors: list[Anchor] = field(default_factory=list)
+    cuts: dict[int, Head] = field(default_factory=dict)
+    newest: Checkpoint | None = None
+    bad: list[Finding] = field(default_factory=list)
+
+
+class VerifyAudit:
+    """Checks this node's own trail."""
+
+    def __init__(self, *, us: CountryCode, store: Store, compute: Compute, member_then: MemberThen) -> None:
+        """Args:
+        us, store, compute: whose trail, where it is, and where its digests are computed.
+        member_then: gives our entry in the trust list of a checkpoint's time.
+        """
+        self._us = us
+        self._store = store
+        self._compute = compute
+        self._member_then = member_then
+
+    async def __call__(self, witnesses: Iterable[WitnessStatement] = ()) -> Verdict:
+        """Return what is wrong, and where.
+
+        Raises:
+            StoreUnavailable, StoreCorrupt: the trail cannot be read.
+        """
+        signed, held, own = _Signed(), tuple(witnesses), 0
+        batch: tuple[KeptCheckpoint, ...] = ()
+        await self._store.read(lambda reader: self._judge_all(reader, signed, held))
+        while batch := await self._checkpoints(batch[-1].head.position if batch else -1):
+            ours = [WitnessStatement(raw=kept.raw, held_by=self._us) for kept in batch]
+            await self._store.read(partial(self._judge_all, signed=signed, statements=ours))
+            own += len(batch)
+        check = await self._walk(signed)
+        for bad in signed.bad:
+            check.note(bad.kind, bad.first, bad.last, bad.held_by)
+        waiting = await self._store.read(lambda reader: reader.unlinked_audit(_WAITING))
+        stray = outside(waiting, signed.newest.at if signed.newest else None)
+        for _ in stray:
+            check.note(Tampering.OUTSIDE, check.head.position + 1, check.head.position + 1)
+        return Verdict(
+            start=check.start,
+            end=check.head,
+            proven=check.proven,
+            checkpoints=own,
+            witnesses=len(held),
+            waiting=len(waiting),
+            findings=tuple(check.findings),
+            found=check.found,
+            outside=stray,
+        )
+
+    async def _walk(self, signed: _Signed) -> TrailCheck:
+        first = await self._store.read(lambda reader: reader.audit_trail(0, 1))
+        last_cut = max(signed.cuts, default=0)
+        start = signed.cuts.get(first[0].position - 1 if first else last_cut, GENESIS)
+        check = TrailCheck(signed.anchors, start=start)
+        links: tuple[Linked, ...] = ()
+        while links := await self._links(links[-1].position if links else 0):
+            await self._compute.run(partial(check.take_all, links))
+        check.finish()
+        return check
+
+    async def _checkpoints(self, after: int) -> tuple[KeptCheckpoint, ...]:
+        return await self._store.read(lambda reader: reader.checkpoints(after, _CHECKPOINTS))
+
+    async def _links(self, after: int) -> tuple[Linked, ...]:
+        return await self._store.read(lambda reader: reader.audit_trail(after, _CHUNK))
+
+    def _judge_all(self, reader: Reader, signed: _Signed, statements: Iterable[WitnessStatement]) -> None:
+        for statement in statements:
+            self._judge(reader, signed, statement.raw, statement.held_by)
+
+    def _judge(self, reader: Reader, signed: _Signed, raw: bytes, held_by: CountryCode) -> None:
+        """Take a statement whose signatures are ours; one that is not proves nothing against the trail."""
+        try:
+            checkpoint = _verified(reader, raw, self._member_then)
+        except BrokerError:
+            signed.bad.append(Finding(kind=Tampering.NOT_SIGNED, first=0, last=0, held_by=held_by))
+            return
+        signed.anchors.append(Anchor(head=checkpoint.head, held_by=held_by))
+        if checkpoint.cut:
+            signed.cuts[checkpoint.head.position] = checkpoint.head
+        if held_by == self._us and (signed.newest is None or checkpoint.at > signed.newest.at):
+            signed.newest = checkpoint
+
+
+def _verified(reader: Reader, raw: bytes, member_then: MemberThen) -> Checkpoint:
+    member = member_then(reader, raw)
+    if member is None:
+        raise UnknownKey
+    return read_checkpoint(raw, member)

@@ -1,0 +1,310 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Statements about the audit trail: its rows, their chain, what was signed of it, and what other countries signed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Row, Select, bindparam, delete, insert, or_, select, update
+
+from broker.core.audit import GENESIS, AuditRow, Entry, Head, Linked
+from broker.core.canonical import dump_flat
+from broker.core.checkpoints import KeptCheckpoint
+from broker.core.ids import CountryCode, Digest
+from broker.rows import AuditFilter, Page
+from broker.storage.cursors import from_cursor, to_cursor
+from broker.storage.execution import Execution, PerDialect, insert_new
+from broker.storage.tables import audit, audit_checkpoint, audit_told, audit_witness
+
+__all__ = [
+    "add", "add_checkpoint", "add_witness", "checkpoint_for", "checkpoints", "cut", "entry", "head", "link_at", "linked", "neighbours",
+    "newest_checkpoint", "page", "save_links", "told", "unlinked", "witnesses",
+]  # fmt: skip
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+_ADD = insert(audit).inline()
+_PAGE = select(audit).order_by(audit.c.id.desc())
+_UNLINKED = select(audit).where(audit.c.position.is_(None)).order_by(audit.c.id).limit(bindparam("most"))
+_HEAD = (
+    select(audit.c.position, audit.c.chain)
+    .where(audit.c.position.is_not(None))
+    .order_by(audit.c.position.desc())
+    .limit(1)
+)
+# Columns as the database has them, in the order of `_linked`: a chain is over what is stored, and a value that is none of
+# ours is a finding, not a fault.
+_LINKED = (
+    select(
+        audit.c.position, audit.c.digest, audit.c.chain,
+        audit.c.action, audit.c.actor, audit.c.at, audit.c.authority, audit.c.detail, audit.c.id, audit.c.peer,
+        audit.c.procedure, audit.c.reason, audit.c.role, audit.c.subject,
+    )
+    .where(audit.c.position > bindparam("after"))
+    .order_by(audit.c.position)
+    .limit(bindparam("most"))
+)  # fmt: skip
+_MEMBERS = ("action", "actor", "at", "authority", "detail", "id", "peer", "procedure", "reason", "role", "subject")
+_LINK = (
+    update(audit)
+    .where(audit.c.id == bindparam("id_"))
+    .values(position=bindparam("position_"), digest=bindparam("digest_"), chain=bindparam("chain_"))
+)
+_LINK_AT = select(audit.c.chain).where(audit.c.position == bindparam("position_"))
+_CUT = delete(audit).where(audit.c.position <= bindparam("position_"))
+
+_CHECKPOINT = insert_new(audit_checkpoint)
+_NEWEST = select(audit_checkpoint).order_by(audit_checkpoint.c.position.desc()).limit(1)
+_CHECKPOINTS = (
+    select(audit_checkpoint)
+    .where(audit_checkpoint.c.position > bindparam("after"))
+    .order_by(audit_checkpoint.c.position)
+    .limit(bindparam("most"))
+)
+_DROP_CHECKPOINT = delete(audit_checkpoint).where(audit_checkpoint.c.position == bindparam("position_"))
+_UNTOLD = (
+    select(audit_checkpoint)
+    .where(
+        ~select(audit_told.c.country)
+        .where(audit_told.c.country == bindparam("country_"), audit_told.c.position >= audit_checkpoint.c.position)
+        .exists()
+    )
+    .order_by(audit_checkpoint.c.position.desc())
+    .limit(1)
+)
+_TOLD = PerDialect(
+    audit_told,
+    lambda insert_: insert_.on_conflict_do_update(
+        index_elements=["country"], set_={"position": insert_.excluded.position}
+    ),
+)
+
+_WITNESS = insert_new(audit_witness)
+_OF = audit_witness.c.country == bindparam("country_")
+_AT = select(audit_witness).where(_OF, audit_witness.c.position == bindparam("position_"))
+_BELOW = (
+    select(audit_witness)
+    .where(_OF, audit_witness.c.position < bindparam("position_"))
+    .order_by(audit_witness.c.position.desc())
+    .limit(1)
+)
+_ABOVE = (
+    select(audit_witness)
+    .where(_OF, audit_witness.c.position > bindparam("position_"))
+    .order_by(audit_witness.c.position)
+    .limit(1)
+)
+_WITNESSES = (
+    select(audit_witness)
+    .where(
+        _OF,
+        or_(
+            audit_witness.c.position > bindparam("after"),
+            (audit_witness.c.position == bindparam("after")) & (audit_witness.c.head > bindparam("behind")),
+        ),
+    )
+    .order_by(audit_witness.c.position, audit_witness.c.head)
+    .limit(bindparam("most"))
+)
+_DROP_WITNESS = delete(audit_witness).where(
+    _OF, audit_witness.c.position == bindparam("position_"), audit_witness.c.head == bindparam("head_")
+)
+
+
+def add(db: Execution, row: AuditRow) -> None:
+    """Add a line; nothing of it is ever changed but that it is linked."""
+    db.changed(
+        _ADD,
+        {
+            "at": row.at,
+            "actor": row.actor,
+            "action": row.action,
+            "subject": row.subject,
+            "detail": row.detail,
+            "role": row.role,
+            "authority": row.authority,
+            "procedure": row.procedure,
+            "peer": row.peer,
+            "reason": row.reason,
+        },
+    )
+
+
+def page(db: Execution, wanted: AuditFilter | None, *, cursor: str | None, limit: int) -> Page:
+    """Return a page of entries, newest first, whether linked or not.
+
+    Raises:
+        BadCursor: the cursor is not one of this list.
+    """
+    last = from_cursor(cursor, (int,))
+    statement = _PAGE if wanted is None else _limited(_PAGE, wanted)
+    if last is not None:
+        statement = statement.where(audit.c.id < last[0])
+    rows = db.listed(statement.limit(limit + 1), {})
+    items = tuple(entry(row).row for row in rows[:limit])
+    return Page(items=items, next=to_cursor([rows[limit - 1].id]) if items and len(rows) > limit else None)
+
+
+def _limited(statement: Select[Any], wanted: AuditFilter) -> Select[Any]:
+    if wanted.since is not None:
+        statement = statement.where(audit.c.at >= wanted.since)
+    if wanted.until is not None:
+        statement = statement.where(audit.c.at < wanted.until)
+    if wanted.actor is not None:
+        statement = statement.where(audit.c.actor == wanted.actor)
+    if wanted.action is not None:
+        statement = statement.where(audit.c.action == wanted.action)
+    if wanted.procedures is not None:
+        statement = statement.where(audit.c.procedure.in_(wanted.procedures))
+    return statement
+
+
+def unlinked(db: Execution, limit: int) -> tuple[Entry, ...]:
+    """Return the first entries that are in no chain yet, by number."""
+    return tuple(entry(row) for row in db.all(_UNLINKED, {"most": limit}))
+
+
+def head(db: Execution) -> Head:
+    """Return the end of the chain."""
+    row = db.first(_HEAD)
+    return GENESIS if row is None else Head(position=row.position, chain=row.chain)
+
+
+def linked(db: Execution, after: int, limit: int) -> tuple[Linked, ...]:
+    """Return the entries behind a place, in the chain's order."""
+    return tuple(map(_linked, db.plain(_LINKED, {"after": after, "most": limit})))
+
+
+def save_links(db: Execution, entries: Sequence[Entry], links: Sequence[Linked]) -> None:
+    """Give entries their places."""
+    db.changed_each(
+        _LINK,
+        [
+            {"id_": entry.id, "position_": item.position, "digest_": item.digest, "chain_": item.chain}
+            for entry, item in zip(entries, links, strict=True)
+        ],
+    )
+
+
+def link_at(db: Execution, position: int) -> Digest | None:
+    """Return the link at a place."""
+    row = db.first(_LINK_AT, {"position_": position})
+    return None if row is None else row.chain
+
+
+def cut(db: Execution, position: int) -> int:
+    """Take away the entries up to a place; return how many those were."""
+    return db.changed(_CUT, {"position_": position})
+
+
+def newest_checkpoint(db: Execution) -> KeptCheckpoint | None:
+    """Return our checkpoint of the highest place."""
+    return _kept(db.first(_NEWEST))
+
+
+def checkpoints(db: Execution, after: int, limit: int) -> tuple[KeptCheckpoint, ...]:
+    """Return our checkpoints behind a place, in order."""
+    return tuple(_checkpoint(row) for row in db.all(_CHECKPOINTS, {"after": after, "most": limit}))
+
+
+def add_checkpoint(db: Execution, kept: KeptCheckpoint, *, instead_of: KeptCheckpoint | None) -> bool:
+    """Keep a checkpoint of ours; False where there is one of its place."""
+    values = {"position": kept.head.position, "head": kept.head.chain, "at": kept.at, "cut": kept.cut, "raw": kept.raw}
+    if instead_of is not None:
+        db.changed(_DROP_CHECKPOINT, {"position_": instead_of.head.position})
+    return db.changed(_CHECKPOINT, values) == 1
+
+
+def checkpoint_for(db: Execution, country: CountryCode) -> KeptCheckpoint | None:
+    """Return our newest checkpoint unless that country was sent it."""
+    return _kept(db.first(_UNTOLD, {"country_": country}))
+
+
+def told(db: Execution, country: CountryCode, position: int) -> None:
+    """Remember up to where a country was told of our trail."""
+    db.changed(_TOLD, {"country": country, "position": position})
+
+
+def neighbours(db: Execution, country: CountryCode, position: int) -> tuple[KeptCheckpoint, ...]:
+    """Return what that country stated of a place, and of the nearest ones before and behind it."""
+    given = {"country_": country, "position_": position}
+    rows = [*db.all(_BELOW, given), *db.all(_AT, given), *db.all(_ABOVE, given)]
+    return tuple(_witness(row) for row in rows)
+
+
+def add_witness(
+    db: Execution, country: CountryCode, kept: KeptCheckpoint, *, instead_of: KeptCheckpoint | None
+) -> bool:
+    """Keep another country's checkpoint; False where it is held already."""
+    if instead_of is not None:
+        old = instead_of.head
+        db.changed(_DROP_WITNESS, {"country_": country, "position_": old.position, "head_": old.chain})
+    values = {
+        "country": country,
+        "position": kept.head.position,
+        "head": kept.head.chain,
+        "at": kept.at,
+        "raw": kept.raw,
+    }
+    return db.changed(_WITNESS, values) == 1
+
+
+def witnesses(db: Execution, country: CountryCode, after: Head, limit: int) -> tuple[KeptCheckpoint, ...]:
+    """Return the checkpoints that we hold of a country's trail behind one of them, in order."""
+    given = {"country_": country, "after": after.position, "behind": after.chain, "most": limit}
+    return tuple(_witness(row) for row in db.all(_WITNESSES, given))
+
+
+def entry(row: Row[Any]) -> Entry:
+    """Return the value of a stored row."""
+    return Entry(
+        id=row.id,
+        row=AuditRow(
+            at=row.at,
+            actor=row.actor,
+            action=row.action,
+            subject=row.subject,
+            detail=row.detail,
+            role=row.role,
+            authority=row.authority,
+            procedure=row.procedure,
+            peer=row.peer,
+            reason=row.reason,
+            position=row.position,
+        ),
+    )
+
+
+def _kept(row: Row[Any] | None) -> KeptCheckpoint | None:
+    return None if row is None else _checkpoint(row)
+
+
+def _checkpoint(row: Row[Any]) -> KeptCheckpoint:
+    return KeptCheckpoint(head=Head(position=row.position, chain=row.head), at=row.at, cut=row.cut, raw=row.raw)
+
+
+def _witness(row: Row[Any]) -> KeptCheckpoint:
+    return KeptCheckpoint(head=Head(position=row.position, chain=row.head), at=row.at, cut=False, raw=row.raw)
+
+
+def _linked(row: tuple[Any, ...]) -> Linked:
+    """Return an entry in its place with the bytes of `Entry.canonical`, without making one: whole trails are read here."""
+    position, digest, chain, action, actor, at, *others = row
+    members = dict(zip(_MEMBERS, (action, actor, _text(at), *others), strict=True))
+    return Linked(position=position, digest=digest, chain=chain, raw=dump_flat(members))
+
+
+def _text(milliseconds: int) -> str:
+    try:
+        return f"{_second(milliseconds // 1000)}.{milliseconds % 1000:03d}Z"
+    except (ValueError, OverflowError):  # no time that anybody wrote
+        return "none"
+
+
+@lru_cache(maxsize=8)  # entries come by time
+def _second(second: int) -> str:
+    return (_EPOCH + timedelta(seconds=second)).strftime("%Y-%m-%dT%H:%M:%S")

@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What of a case went to whom, on which basis, and what is not confirmed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from broker.core.audit import AuditReason, Who
+from broker.core.errors import NotFound
+from broker.core.ids import AuthorityId, CaseRef, ProcedureId
+from broker.core.roles import AuditRole
+from broker.schema_files import read_schema_file
+from broker.testing.world import World
+
+BOARD, OTHER = AuthorityId("social-insurance-board"), AuthorityId("ministry-of-justice")
+OPERATOR = Who(actor="cli:someone", role=AuditRole.OPERATOR, authority=BOARD)
+ACCESS = AuditReason.ACCESS_REQUEST
+
+
+async def test_both_directions_are_listed_with_basis_and_purpose(world: World) -> None:
+    """What was sent says to whom, when, why and whether it arrived; what was received says from whom."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    await world.settle()
+    world.clock.advance(60)
+    await world["FI"].submit("acknowledgement.json", procedure=request.procedure)
+    await world.settle()
+    assert request.case_ref is not None
+    found = await ee.desk.disclosures(request.case_ref, OPERATOR, reason=ACCESS)
+
+    assert [row.ref.id for row in found.procedures] == [request.procedure]
+    out, back = found.items
+    assert (out.direction, out.message, out.header.recipient.country) == ("out", request.message, "FI")
+    assert (out.header.legal_basis and out.header.legal_basis.code, out.header.purpose is None) == ("B2B_80_1_B", False)
+    assert out.reached == out.at
+    assert (back.direction, back.header.sender.country, back.ours) == ("in", "FI", BOARD)
+    assert found.corrections == ()
+    assert await ee.desk.disclosures(request.procedure, OPERATOR, reason=ACCESS) == found
+
+
+async def test_that_it_was_shown_is_on_record_in_each_procedure(world: World) -> None:
+    """Who asked, under which role and why; a second request of the same case is a second entry."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    await ee.desk.disclosures(request.procedure, OPERATOR, reason=ACCESS)
+    (row, *_) = (await ee.store.read(lambda reader: reader.audit(cursor=None, limit=1))).items
+    assert (row.actor, row.role, row.action) == ("cli:someone", "operator", "disclosures-shown")
+    assert (row.subject, row.procedure, row.peer, row.reason) == (
+        request.procedure, request.procedure, "FI", "access-request",
+    )  # fmt: skip
+
+
+async def test_another_office_and_an_unknown_case_have_nothing(world: World) -> None:
+    """An office sees its own procedures alone, and what was not found leaves no entry."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    assert request.case_ref is not None
+    stranger = Who(actor="cli:someone", role=AuditRole.OPERATOR, authority=OTHER)
+    nothing = CaseRef("CR-00000000000000000000"), ProcedureId("01920000-0000-7000-8000-000000000009")
+    for case, who in (
+        (request.case_ref, stranger),
+        (request.procedure, stranger),
+        *((case, OPERATOR) for case in nothing),
+    ):
+        with pytest.raises(NotFound):
+            await ee.desk.disclosures(case, who, reason=ACCESS)
+    assert len((await ee.store.read(lambda reader: reader.audit(cursor=None, limit=9))).items) == 1
+
+
+async def test_a_correction_is_unconfirmed_until_the_other_side_reports(world: World) -> None:
+    """What was passed on stands there without a confirmation, and with its time once it came (GDPR 19)."""
+    ee, fi = world["EE"], world["FI"]
+    request = await ee.submit("request.json")
+    await world.settle()
+    restrict = json.loads(read_schema_file("examples/correction/restrict-accuracy-contested.json"))
+    restrict["sender"]["authority"] = BOARD
+    restrict["recipient"] = {"country": "FI", "authority": "helsinki-wellbeing-services"}
+    restrict["body"]["targets"] = [request.digest]
+    sent = await ee.submit(restrict, idempotency_key="restrict")
+    await world.settle()
+    (waiting,) = (await ee.desk.disclosures(sent.procedure, OPERATOR, reason=ACCESS)).corrections
+    assert (waiting.disclosure.message, waiting.confirmed) == (sent.message, None)
+
+    report = json.loads(read_schema_file("examples/correction/report-done.json"))
+    report["recipient"] = {"country": "EE", "authority": BOARD}
+    report["body"]["outcomes"] = [{"target": request.digest, "outcome": "DONE", "on": "2026-11-22"}]
+    world.clock.advance(3600)
+    await fi.submit(report, procedure=sent.procedure, idempotency_key="report")
+    await world.settle()
+    (confirmed,) = (await ee.desk.disclosures(sent.procedure, OPERATOR, reason=ACCESS)).corrections
+    assert confirmed.confirmed == world.clock.now()
