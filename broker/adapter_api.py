@@ -30,13 +30,14 @@ Rules
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol
 
+from broker.core.attachments import Attachment, hide_keys
 from broker.core.content import encode_header, time_to_text
 from broker.core.errors import (
     AdapterFailed,
@@ -63,7 +64,7 @@ from broker.rows import Accepted
 
 __all__ = [
     "ENTRY_POINT_GROUP", "Accepted", "Adapter", "AdapterContext", "AdapterEvent", "AdapterFactory", "AdapterFailed",
-    "AdapterLog", "BadRequest", "BrokerError", "Clock", "InboundMessage", "LegalBasis", "Manifest", "NodeError", "Option", "Party",
+    "AdapterLog", "BadRequest", "BrokerError", "Clock", "InboundAttachment", "InboundMessage", "LegalBasis", "Manifest", "NodeError", "Option", "Party",
     "SenderError", "SettingsInvalid", "Submit", "TooLargeToSend", "Urgency", "discover", "inbound_message", "is_full", "problem",
     "sync_folder", "write_durably",
 ]  # fmt: skip
@@ -72,6 +73,18 @@ ENTRY_POINT_GROUP = "trm.adapters"
 
 
 # --- what comes in --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InboundAttachment:
+    """A file that came with a message."""
+
+    name: str = field(repr=False)  # as its sender calls it; may name a person: not for file names
+    kind: str
+    media_type: str
+    size: int
+    digest: Digest
+    read: Callable[[], AsyncIterator[bytes]] = field(repr=False)  # the bytes in parts of at most a MiB, from the start
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,16 +109,23 @@ class InboundMessage:
     forked: bool  # it broke the record's rules: kept and shown, without effect, and people of both sides are alerted
     body: Mapping[str, Any] = field(repr=False)
     header: Header = field(repr=False)
+    attachments: tuple[InboundAttachment, ...] = ()  # complete and verified
 
     def to_json(self) -> dict[str, Any]:
         """Return one JSON object; a member that does not apply is absent, never null."""
-        head = encode_header(self.header)
+        head = hide_keys(encode_header(self.header))
         shown = {name: value for name, value in head.items() if name not in {"nonce", "parents"}}
         added = {"digest": str(self.digest), "received": time_to_text(self.received), "forked": self.forked}
         return {**shown, **added, "body": dict(self.body)}
 
 
-def inbound_message(entry: InboxEntry) -> InboundMessage:
+def _no_bytes(_: Attachment) -> AsyncIterator[bytes]:
+    raise RuntimeError("a message with attachments is given their bytes")
+
+
+def inbound_message(
+    entry: InboxEntry, read: Callable[[Attachment], AsyncIterator[bytes]] = _no_bytes
+) -> InboundMessage:
     """Return the message of an inbox entry, as adapters see it; the node calls this.
 
     Raises:
@@ -133,7 +153,15 @@ def inbound_message(entry: InboxEntry) -> InboundMessage:
         forked=entry.mark == "forked",
         body=json.loads(entry.content)["body"],
         header=header,
+        attachments=tuple(_inbound(item, read) for item in header.attachments),
     )
+
+
+def _inbound(item: Attachment, read: Callable[[Attachment], AsyncIterator[bytes]]) -> InboundAttachment:
+    return InboundAttachment(
+        name=item.name, kind=item.kind, media_type=item.media_type, size=item.size, digest=item.digest,
+        read=lambda: read(item),
+    )  # fmt: skip
 
 
 # --- what goes out --------------------------------------------------------------------------------------------------

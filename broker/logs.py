@@ -70,6 +70,7 @@ class Event(StrEnum):
     MESSAGE_REFUSED = "message.refused"
     MESSAGE_QUARANTINED = "message.quarantined"
     MESSAGE_PARKED = "message.parked"
+    CHUNK_DROPPED = "chunk.dropped"
     MESSAGE_UNDECIDED = "message.undecided"
     MESSAGE_HANDED_OVER = "message.handed-over"
     MESSAGE_HANDOVER_FAILED = "message.handover-failed"

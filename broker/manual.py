@@ -22,6 +22,7 @@ _FAMILIES = {SenderError: "refused", UntrustedError: "not believed", NodeError: 
 _RETRY = {
     Fate.REFUSE: "no: change the content",
     Fate.QUARANTINE: "no: kept sealed for people",
+    Fate.DROP: "no: not kept, counted",
     Fate.PARK: "offered again by itself",
     Fate.RETRY: "by itself, for ever",
 }

@@ -27,7 +27,6 @@ from broker.office import Office, local_issuer, open_office
 from broker.ports import Transport
 from broker.receiving import Receiving
 from broker.settings import TOKEN_KEY_FILE, Settings
-from broker.system import ThreadCompute
 from broker.vault import FileVault
 from broker.vitals import Vitals
 from broker.wiring import Engine, Keys, Rings, wire_engine
@@ -46,6 +45,9 @@ LOOPS = {  # name → seconds between two looks when nobody rings
     "audit": 1.0,
     "vitals": 15.0,
     "announce": 2.0,
+    "carry": 1.0,
+    "complete": 2.0,
+    "tidy": 3600.0,
 }
 STOP_SECONDS = 10.0  # for the items in hand
 
@@ -69,7 +71,7 @@ class Node:
         self.transport = transport
         self.metrics = Metrics(CollectorRegistry(), types=frozenset(office.catalogue.types()))
         self._vault = vault
-        self._compute = ThreadCompute(self.settings.compute_threads)
+        self._compute = office.compute
         self._stopping = asyncio.Event()
         self._bells = bells
         self.warnings = warnings or {}  # what health does not fail for, but needs a person soon
@@ -141,7 +143,6 @@ class Node:
     async def _close(self) -> None:
         await self.transport.close()
         await self._adapters.close()
-        self._compute.close()
         await self.office.close()
         self._log.info(Event.NODE_STOPPED)
 
@@ -159,6 +160,7 @@ class Node:
                 offer=lambda: self._bells.ring("deliver"),
                 trust=lambda: self._bells.ring("trust"),
                 parked=lambda: self._bells.ring("parked"),
+                whole=lambda: self._bells.ring("complete"),
             ),
             tally=self.metrics,
         )
@@ -167,6 +169,7 @@ class Node:
         return Receiving(
             transport=self.transport,
             receive=engine.receive,
+            take_chunk=engine.take_chunk,
             store=self.office.store,
             ledger=self.office.ledger,
             metrics=self.metrics,
@@ -194,11 +197,20 @@ class Node:
                 warnings=self.warnings,
             ),
             "announce": Announce(store=office.store, notifier=self._notifier),
+            "carry": engine.carry,
+            "complete": self._complete(engine),
+            "tidy": engine.tidy,
         }
         return tuple(
             Loop(name, work[name], bell=self._bells[name], poll_seconds=seconds, stopping=self._stopping)
             for name, seconds in LOOPS.items()
         )
+
+    def _complete(self, engine: Engine) -> Callable[[], Awaitable[int]]:
+        async def work() -> int:
+            return await engine.take_chunk.adopt() + await engine.complete()
+
+        return work
 
     def _api_services(self) -> ApiServices:
         office = self.office
@@ -212,6 +224,8 @@ class Node:
             attend=office.attend,
             resend=office.resend,
             consult=office.consult,
+            upload=office.upload,
+            read_attachment=office.read_attachment,
             catalogue=office.catalogue,
             tokens=_token_verifier(office),
             clock=office.clock,

@@ -15,12 +15,16 @@ from broker.api.local_issuer import LocalIssuer
 from broker.core.ids import Digest
 from broker.settings import Settings
 from broker.storage import AtRest, encrypt_clear, migrate, open_store
-from broker.system import SystemClock, SystemIds
+from broker.storage.blobs import DiskBlobs
+from broker.system import SystemClock, SystemIds, ThreadCompute
 from broker.trust.opening import begin_trust, open_trust
 from broker.vault import FileVault
 from broker.wiring import Desk, wire_desk
 
-__all__ = ["Office", "local_issuer", "open_office"]
+__all__ = ["ATTACHMENTS_FOLDER", "Office", "local_issuer", "open_office"]
+
+
+ATTACHMENTS_FOLDER = "attachments"  # in the node's home: sealed bytes; part of a backup like the database
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +32,12 @@ class Office(Desk):
     """A desk with the settings it was opened from."""
 
     settings: Settings
+    compute: ThreadCompute
     signed_catalogue: Digest | None  # what the trust list calls the catalogue here; None: it is not the list's
 
     async def close(self) -> None:
-        """Release the store."""
+        """Release the store and the threads."""
+        self.compute.close()
         await self.store.close()
 
 
@@ -58,6 +64,8 @@ def open_office(settings: Settings, vault: FileVault, *, wake: Callable[[], None
     desk = wire_desk(
         settings.country,
         store=store,
+        blobs=DiskBlobs(settings.home / ATTACHMENTS_FOLDER),
+        compute=ThreadCompute(settings.compute_threads),
         catalogue=catalogue,
         trust=trust,
         trust_grace=timedelta(days=settings.trust.grace_days),

@@ -20,11 +20,12 @@ from typing import Protocol, TypeVar
 from broker.core.audit import Entry, Head, Linked
 from broker.core.checkpoints import KeptCheckpoint
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, KeyId, MessageId, ProcedureId
-from broker.core.messages import Delivery, InboxEntry, OutboxEntry, SealedEnvelope
+from broker.core.messages import Delivery, InboxEntry, OutboxEntry, Sealed, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import RecordEntry
 from broker.core.trust import TrustList
 from broker.rows import (
+    AttachmentRow,
     Attention,
     AuditFilter,
     AuditRow,
@@ -42,14 +43,17 @@ from broker.rows import (
     OutboxRow,
     OutboxState,
     Page,
+    ParkedChunk,
     ProcedureRow,
     SeenRaw,
     TrustRow,
+    UploadRow,
 )
 from broker.security.at_rest import Scope
 from broker.security.suite import Opener, Signer
 
 __all__ = [
+    "Blobs",
     "Clock",
     "Compute",
     "Ids",
@@ -102,7 +106,11 @@ class Ids(Protocol):
         ...
 
     def token(self) -> str:
-        """Return a random lease token."""
+        """Return a random token of 32 hex digits, for a lease or a blob."""
+        ...
+
+    def key(self) -> bytes:
+        """Return 32 random bytes."""
         ...
 
     def jitter(self) -> float:
@@ -173,10 +181,10 @@ class TrustSource(Protocol):
 
 
 class Transport(Protocol):
-    """Carries sealed envelopes between members. At least once: duplicates and reordering are normal."""
+    """Carries sealed envelopes and chunks between members. At least once: duplicates and reordering are normal."""
 
-    async def publish(self, envelope: SealedEnvelope) -> None:
-        """Hand an envelope over; returns only when the other side of the transport holds it durably.
+    async def publish(self, sealed: Sealed) -> None:
+        """Hand an envelope or a chunk over; returns only when the other side of the transport holds it durably.
 
         Raises:
             Unroutable: there is no such destination.
@@ -496,6 +504,53 @@ class Transaction(Protocol):
         """Return whether a key was destroyed in the epoch that still goes on."""
         ...
 
+    # attachments; their bytes are blobs
+    def add_upload(self, row: UploadRow) -> None: ...
+    def upload(self, upload: str) -> UploadRow | None:
+        """Return an upload, locked until the end of the transaction."""
+        ...
+
+    def count_uploads(self, authority: AuthorityId) -> int: ...
+    def save_upload(self, row: UploadRow) -> None:
+        """Store how far it is, and what it turned out to be."""
+        ...
+
+    def keep_upload(self, upload: str, *, at: datetime) -> None:
+        """Count its age from then on: a held message needs it."""
+        ...
+
+    def drop_upload(self, upload: str) -> None: ...
+    def old_uploads(self, *, before: datetime, limit: int) -> tuple[UploadRow, ...]: ...
+    def add_attachment(self, row: AttachmentRow) -> bool: ...
+    def attachment(self, author: CountryCode, message: MessageId, handle: Digest) -> AttachmentRow | None:
+        """Return one attachment, locked until the end of the transaction."""
+        ...
+
+    def attachments_of(self, author: CountryCode, message: MessageId) -> tuple[AttachmentRow, ...]: ...
+    def save_attachment(self, row: AttachmentRow) -> None:
+        """Store how far it is."""
+        ...
+
+    def lease_leaving(self, *, now: datetime, until: datetime, limit: int) -> tuple[AttachmentRow, ...]:
+        """Take attachments of published messages with chunks to send; nobody else takes them until then."""
+        ...
+
+    def lease_arriving(self, *, now: datetime, until: datetime, limit: int) -> tuple[AttachmentRow, ...]:
+        """Take others' attachments that are whole and not verified, or without a new chunk for too long."""
+        ...
+
+    def release_inbox(
+        self, sender: CountryCode, message: MessageId, *, next_at: datetime | None, handed_over: datetime | None
+    ) -> None:
+        """Let an entry that waited for its attachments go on, as `add_inbox` would have."""
+        ...
+
+    def park_chunk(self, chunk: ParkedChunk, *, max_items: int) -> tuple[ParkedChunk, ...]:
+        """Keep the newest within the limit per broker user; return what makes way, itself where it is a repeat."""
+        ...
+
+    def unpark_chunk(self, blob: str) -> None: ...
+
     # one worker at a time
     def take_lease(self, name: str, *, token: str, now: datetime, until: datetime) -> bool:
         """Take or renew a named lease. False: another worker holds it."""
@@ -580,6 +635,17 @@ class Reader(Protocol):
         """Return the checkpoints that are held of a country's trail behind one of them, in order."""
         ...
 
+    def upload(self, upload: str) -> UploadRow | None: ...
+    def attachment(self, author: CountryCode, message: MessageId, handle: Digest) -> AttachmentRow | None: ...
+    def attachments_of(self, author: CountryCode, message: MessageId) -> tuple[AttachmentRow, ...]: ...
+    def adoptable_chunks(self, limit: int) -> tuple[ParkedChunk, ...]:
+        """Return parked chunks whose message is recorded now."""
+        ...
+
+    def known_blobs(self, names: Sequence[str]) -> frozenset[str]:
+        """Return which of these blobs any row names."""
+        ...
+
     def counts(self) -> Mapping[str, int]:
         """Return gauges: "outbox.<state>", "inbox.<state>", "quarantine", "parked", "attention", "receipts.waiting"."""
         ...
@@ -601,6 +667,41 @@ class Store(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+class Blobs(Protocol):
+    """Sealed bytes too large for the database; which key opens them stands in the database alone."""
+
+    async def put(self, blob: str, index: int, raw: bytes) -> None:
+        """Write a chunk, in place of what was there; durable when this returns.
+
+        Raises:
+            StoreUnavailable, DiskFull: nothing was changed.
+        """
+        ...
+
+    async def get(self, blob: str, index: int) -> bytes:
+        """Read a chunk.
+
+        Raises:
+            StoreCorrupt: it is not there.
+            StoreUnavailable: the disk does not answer.
+        """
+        ...
+
+    async def drop(self, blob: str) -> None:
+        """Delete a blob; harmless where it is gone."""
+        ...
+
+    async def left_since(self, before: float, *, after: str, limit: int) -> tuple[str, ...]:
+        """Return blobs that nobody has written to since that time, Unix seconds, in the order of their names.
+
+        Args:
+            before: the time.
+            after: the name behind which to go on.
+            limit: at most so many.
+        """
+        ...
 
 
 # --- counting ---------------------------------------------------------------------------------------------------------

@@ -22,11 +22,13 @@ from broker.core.errors import (
 )
 from broker.core.messages import Delivery
 from broker.flows.receive import PARKED, Receive
+from broker.flows.take_chunk import TakeChunk
 from broker.ledger import Ledger
 from broker.logs import Event, Log
 from broker.metrics import Metrics
 from broker.ports import Clock, Store, Transaction, Transport
 from broker.rows import HeldDelivery
+from broker.security.chunks import is_chunk
 
 __all__ = ["Receiving"]
 
@@ -34,6 +36,7 @@ _PARKED_BATCH = 50
 _TROUBLED_MAX = 1_000  # deliveries
 _EVENTS = {
     Fate.REFUSE: Event.MESSAGE_REFUSED,
+    Fate.DROP: Event.CHUNK_DROPPED,
     Fate.QUARANTINE: Event.MESSAGE_QUARANTINED,
     Fate.PARK: Event.MESSAGE_PARKED,
     Fate.RETRY: Event.MESSAGE_UNDECIDED,
@@ -48,6 +51,7 @@ class Receiving:
         *,
         transport: Transport,
         receive: Receive,
+        take_chunk: TakeChunk,
         store: Store,
         ledger: Ledger,
         metrics: Metrics,
@@ -56,6 +60,7 @@ class Receiving:
     ) -> None:
         self._transport = transport
         self._receive = receive
+        self._take_chunk = take_chunk
         self._store = store
         self._ledger = ledger
         self._metrics = metrics
@@ -112,7 +117,7 @@ class Receiving:
     async def _one(self, delivery: Delivery) -> None:
         self._metrics.seen()
         try:
-            outcome = await self._receive(delivery)
+            outcome = await (self._take_chunk if is_chunk(delivery.raw) else self._receive)(delivery)
             await self._transport.done(delivery)
             self._count(outcome)
             await self._decided(delivery)

@@ -10,11 +10,19 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from broker.catalogue import Catalogue
+from broker.core import missing
 from broker.core.arrangements import check_message
 from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.content import decode_header
-from broker.core.delivery import RESENDS_BY_ITSELF, STALE_LIST_HOURS, AttentionCode, message_subject
+from broker.core.delivery import (
+    CHUNK_QUIET_SECONDS,
+    CHUNKS_ASKED_SECONDS,
+    RESENDS_BY_ITSELF,
+    STALE_LIST_HOURS,
+    AttentionCode,
+    message_subject,
+)
 from broker.core.errors import (
     BrokerError,
     ExerciseMismatch,
@@ -32,19 +40,24 @@ from broker.core.errors import (
 )
 from broker.core.ids import AuthorityId, CountryCode, Digest, ProcedureId
 from broker.core.messages import Header, InboxEntry, ProcedureRef, ValidMessage, VerifiedMessage
+from broker.core.owed_chunks import OwedChunks
 from broker.core.participants import may_send
 from broker.core.procedures import NOT_OPENED, ProcedureTable
 from broker.core.receipts import MAX_HEADS, RECEIPTS_TYPE, SEALED_ANEW_CODES, Receipt, ReceiptKind, from_body
-from broker.core.record import Mark, RecordEntry
+from broker.core.record import Folded, Mark, RecordEntry
 from broker.core.roles import AuditRole
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
-from broker.ports import Clock, Transaction, TrustSource
-from broker.rows import AuditRow, OutboxBrief, ProcedureRow, SeenRaw
+from broker.ports import Clock, Ids, Transaction, TrustSource
+from broker.rows import AttachmentRow, AuditRow, OutboxBrief, ProcedureRow, SeenRaw
+from broker.security.chunks import handle_of
 from broker.security.sealing import Content, check_times
 from broker.witness import Witnessed, witness
 
-__all__ = ["Reception"]
+__all__ = ["MISSING_TYPE", "Reception"]
+
+MISSING_TYPE = "node.missing"
+_OWN_TYPES = frozenset({RECEIPTS_TYPE, MISSING_TYPE})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +81,7 @@ class Reception:
         trust: TrustSource,
         ledger: Ledger,
         clock: Clock,
+        ids: Ids,
         served: Callable[[AuthorityId], bool],
     ) -> None:
         """Args:
@@ -80,6 +94,7 @@ class Reception:
         self._ledger = ledger
         self._clock = clock
         self._participation = Participation(us=us, ledger=ledger)
+        self._ids = ids
 
     def record(
         self,
@@ -100,7 +115,7 @@ class Reception:
             witnessed: the head of its sender's audit trail that came with receipts.
 
         Returns:
-            "recorded", "repeat" or "receipts".
+            "recorded", "repeat", "receipts" or "missing".
 
         Raises:
             SenderError: it is to be refused.
@@ -110,6 +125,9 @@ class Reception:
             # Expired or not: receipts are evidence about something past, and taking them twice changes nothing.
             self._take_receipts(tx, verified, raw_sha256, witnessed)
             return "receipts"
+        if verified.header.get("type") == MISSING_TYPE:
+            self._take_question(tx, verified, raw_sha256)
+            return "missing"
         if self._known(tx, verified, raw_sha256):
             return "repeat"
         check_times(Content(header=verified.header, body=verified.body), verified.profile, now=self._clock.now())
@@ -122,21 +140,60 @@ class Reception:
             raise RecordFull(where="/header/procedure")
         noted = _record_entry(header, verified.digest, code=None)
         book, folded = self._ledger.enter(tx, book, noted, now=now)
-        self._ledger.testify(tx, book, folded, noted, now=now)
         forked = folded.marks.get(verified.digest) is Mark.FORKED
         entry = self._entry(case, verified, raw_sha256, mark="forked" if forked else "message")
-        if self.served(header.recipient.authority):
-            tx.add_inbox(entry, next_at=now)
+        if header.attachments:
+            tx.add_inbox(entry, next_at=None)
+            self._await_attachments(tx, entry, now)
         else:
-            tx.add_inbox(entry, next_at=None, handed_over=now)
-            self._ledger.hand_over(tx, entry, now=now)
+            served = self.served(header.recipient.authority)
+            tx.add_inbox(entry, next_at=now if served else None, handed_over=None if served else now)
+            self._answer(tx, entry, book, folded, noted, now)
         self._participation.keep(tx, book, folded, now=now)
         self._remember(tx, verified, raw_sha256, AuditAction.RECEIVED, header.type, header)
         return "recorded"
 
+    def deliver(self, tx: Transaction, entry: InboxEntry) -> None:
+        """Answer a message whose attachments are all here now, and let adapter or officers have it (PROTOCOL 9.3)."""
+        row = tx.lock_procedure(entry.procedure)
+        if row is None:
+            return  # erased meanwhile
+        book = self._ledger.read(tx, row)
+        now, served = self._clock.now(), self.served(entry.header.recipient.authority)
+        noted = next(known for known in book.entries if known.digest == entry.digest)
+        tx.release_inbox(entry.sender, entry.id, next_at=now if served else None, handed_over=None if served else now)
+        self._answer(tx, entry, book, book.fold(), noted, now)
+
+    def _answer(
+        self, tx: Transaction, entry: InboxEntry, book: Book, folded: Folded, noted: RecordEntry, now: datetime
+    ) -> None:
+        self._ledger.testify(tx, book, folded, noted, now=now)
+        if not self.served(entry.header.recipient.authority):
+            self._ledger.hand_over(tx, entry, now=now)
+
+    def _await_attachments(self, tx: Transaction, entry: InboxEntry, now: datetime) -> None:
+        """The message is in the record and can be read; it is answered when its attachments are complete."""
+        for place, attachment in enumerate(entry.header.attachments):
+            tx.add_attachment(
+                AttachmentRow(
+                    author=entry.sender,
+                    message=entry.id,
+                    handle=handle_of(attachment),
+                    peer=entry.sender,
+                    place=place,
+                    blob=self._ids.token(),
+                    size=attachment.size,
+                    chunks=attachment.chunks,
+                    owed=OwedChunks.all_of(attachment.chunks),
+                    at=now,
+                    moved=now,
+                    next_at=now + timedelta(seconds=CHUNK_QUIET_SECONDS),
+                )
+            )
+
     def refuse(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, error: SenderError) -> str:
         """Keep a stub of a believed message that is not taken, and sign why."""
-        if verified.header.get("type") == RECEIPTS_TYPE:
+        if verified.header.get("type") in _OWN_TYPES:
             # Receipts get no receipts: their sender answers again when our message comes again.
             self._remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code)
             return error.code
@@ -199,7 +256,13 @@ class Reception:
             tx.queue_receipts(verified.sender, verified.profile.id, now=self._clock.now())
             self._remember(tx, verified, raw_sha256, AuditAction.REPEATED, "")
             return True
-        return False
+        if not tx.attachments_of(verified.sender, verified.profile.id):
+            return False
+        held = tx.inbox(verified.sender, verified.profile.id)  # recorded, and answered when its attachments are here
+        if held is not None and held.entry.digest != verified.digest:
+            raise IdReused
+        self._remember(tx, verified, raw_sha256, AuditAction.REPEATED, "")
+        return True
 
     def _judge(self, tx: Transaction, verified: VerifiedMessage, arrived: datetime) -> _Case:
         message = self._catalogue.admit(verified)
@@ -336,6 +399,33 @@ class Reception:
         if witnessed is not None:
             witness(tx, self._ledger, verified.sender, witnessed, now=now)
         self._remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "")
+
+    def _take_question(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest) -> None:
+        """Owe a peer the chunks that it lacks, of what was sent to it; asking often does not make them come often."""
+        self._catalogue.admit(verified)
+        now = self._clock.now()
+        for item in missing.from_body(verified.body):
+            brief = tx.outbox_brief(item.message)
+            row = tx.attachment(self._us, item.message, item.handle)
+            if brief is None or row is None or (brief.digest, brief.recipient) != (item.digest, verified.sender):
+                continue
+            recent = row.asked is not None and now - row.asked < timedelta(seconds=CHUNKS_ASKED_SECONDS)
+            if recent or not item.chunks.within(row.chunks):
+                continue
+            owed = OwedChunks(row.owed | item.chunks)
+            tx.save_attachment(replace(row, owed=owed, asked=now, next_at=row.next_at or now))
+            tx.audit(
+                AuditRow(
+                    at=now,
+                    actor=verified.sender,
+                    role=AuditRole.PEER,
+                    action=AuditAction.CHUNKS_ASKED,
+                    subject=item.message,
+                    procedure=brief.procedure,
+                    peer=verified.sender,
+                )
+            )
+        self._remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "missing")
 
     def _apply(self, tx: Transaction, brief: OutboxBrief, receipt: Receipt, now: datetime) -> bool:
         """Store a receipt of the peer; return whether it moves our entry up the evidence ladder."""

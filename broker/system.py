@@ -71,6 +71,10 @@ class SystemIds:
         """Return a random lease token."""
         return secrets.token_hex(16)
 
+    def key(self) -> bytes:
+        """Return 32 random bytes."""
+        return secrets.token_bytes(32)
+
     def jitter(self) -> float:
         """Return a random number in [0, 1)."""
         return self._random.random()

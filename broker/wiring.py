@@ -4,18 +4,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
 from broker.adapter_api import Adapter
 from broker.calendars import ProfiledCalendars
 from broker.catalogue import Catalogue
+from broker.core.attachments import Attachment
 from broker.core.delivery import LadderLimits
 from broker.core.ids import AuthorityId, CountryCode
+from broker.core.messages import InboxEntry
+from broker.core.roles import AuditRole
 from broker.core.trust import GRACE
 from broker.flows.approve import Approve
 from broker.flows.attend import Attend
+from broker.flows.carry import Carry
+from broker.flows.complete import Complete
 from broker.flows.consult import Consult
 from broker.flows.deliver import Deliver
 from broker.flows.disclosures import Disclosures
@@ -24,15 +29,19 @@ from broker.flows.inspect import Inspect
 from broker.flows.link_audit import LinkAudit
 from broker.flows.next_epoch import NextEpoch
 from broker.flows.open import Open
+from broker.flows.read_attachment import ReadAttachment
 from broker.flows.receive import Receive
 from broker.flows.refresh_trust import RefreshTrust
 from broker.flows.remind import Remind
 from broker.flows.resend import Resend
 from broker.flows.submit import Submit
+from broker.flows.take_chunk import TakeChunk
+from broker.flows.tidy import Tidy
+from broker.flows.upload import Upload
 from broker.flows.urge import Urge
 from broker.flows.watch import Watch
 from broker.ledger import Ledger
-from broker.ports import Clock, Compute, Ids, Notifier, Store, Tally, Transport, TrustSource, Vault
+from broker.ports import Blobs, Clock, Compute, Ids, Notifier, Store, Tally, Transport, TrustSource, Vault
 from broker.reception import Reception
 from broker.security.at_rest import EpochVault
 from broker.timetable import Timetable
@@ -61,6 +70,10 @@ class Desk:
     consult: Consult
     disclosures: Disclosures
     timetable: Timetable
+    blobs: Blobs
+    compute: Compute
+    upload: Upload
+    read_attachment: ReadAttachment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +93,7 @@ class Rings:
     offer: Callable[[], None]  # something waits for an adapter
     trust: Callable[[], None]  # something is not yet believable
     parked: Callable[[], None]  # what is parked may be believable now
+    whole: Callable[[], None]  # an attachment may be complete
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,12 +109,18 @@ class Engine:
     urge: Urge
     next_epoch: NextEpoch
     link_audit: LinkAudit
+    carry: Carry
+    take_chunk: TakeChunk
+    complete: Complete
+    tidy: Tidy
 
 
 def wire_desk(
     us: CountryCode,
     *,
     store: Store,
+    blobs: Blobs,
+    compute: Compute,
     catalogue: Catalogue,
     trust: TrustSource,
     clock: Clock,
@@ -142,6 +162,10 @@ def wire_desk(
         consult=Consult(store=store, clock=clock),
         disclosures=Disclosures(store=store, clock=clock),
         timetable=timetable,
+        blobs=blobs,
+        compute=compute,
+        upload=Upload(store=store, blobs=blobs, compute=compute, clock=clock, ids=ids),
+        read_attachment=ReadAttachment(us=us, store=store, blobs=blobs, compute=compute, clock=clock),
     )
 
 
@@ -170,6 +194,15 @@ def wire_engine(
         refresh_trust.ask()
         rings.trust()
 
+    reception = Reception(
+        us=us,
+        catalogue=desk.catalogue,
+        trust=trust,
+        ledger=ledger,
+        clock=clock,
+        ids=ids,
+        served=lambda office: adapter_for(office) is not None,
+    )
     return Engine(
         dispatch=Dispatch(
             us=us,
@@ -192,14 +225,7 @@ def wire_engine(
             vault=keys.vault,
             compute=keys.compute,
             clock=clock,
-            reception=Reception(
-                us=us,
-                catalogue=desk.catalogue,
-                trust=trust,
-                ledger=ledger,
-                clock=clock,
-                served=lambda office: adapter_for(office) is not None,
-            ),
+            reception=reception,
             notifier=notifier,
             wake=rings.work,
             offer=rings.offer,
@@ -209,6 +235,7 @@ def wire_engine(
         deliver=Deliver(
             store=store,
             adapter_for=adapter_for,
+            read=_reading(desk),
             ledger=ledger,
             notifier=notifier,
             clock=clock,
@@ -230,4 +257,51 @@ def wire_engine(
             ids=ids,
             ledger=ledger,
         ),
+        carry=Carry(
+            us=us,
+            store=store,
+            blobs=desk.blobs,
+            transport=transport,
+            trust=trust,
+            compute=desk.compute,
+            clock=clock,
+            ids=ids,
+            ledger=ledger,
+            trust_grace=desk.trust_grace,
+        ),
+        take_chunk=TakeChunk(
+            us=us, store=store, blobs=desk.blobs, compute=desk.compute, clock=clock, ids=ids, whole=rings.whole
+        ),
+        complete=Complete(
+            us=us,
+            store=store,
+            blobs=desk.blobs,
+            compute=desk.compute,
+            clock=clock,
+            ids=ids,
+            ledger=ledger,
+            reception=reception,
+            wake=rings.work,
+            offer=rings.offer,
+        ),
+        tidy=Tidy(store=store, blobs=desk.blobs, clock=clock),
     )
+
+
+def _reading(desk: Desk) -> Callable[[InboxEntry, Attachment], AsyncIterator[bytes]]:
+    """Return how an adapter reads an attachment: as its office, in the audit trail."""
+
+    async def read(entry: InboxEntry, attachment: Attachment) -> AsyncIterator[bytes]:
+        reading = await desk.read_attachment(
+            entry.id,
+            attachment.digest,
+            authority=entry.header.recipient.authority,
+            actor="adapter",
+            role=AuditRole.ADAPTER,
+            direction="in",
+            peer=entry.sender,
+        )
+        async for part in reading.parts:
+            yield part
+
+    return read

@@ -14,6 +14,7 @@ from adapters.filedrop.client import Folders, Offered
 from adapters.filedrop.manifest import MANIFEST
 from adapters.filedrop.mapping import (
     accepted_note,
+    attachment_name,
     idempotency_key,
     parse_submission,
     problem_note,
@@ -24,6 +25,7 @@ from broker.adapter_api import (
     AdapterContext,
     AdapterEvent,
     BrokerError,
+    InboundAttachment,
     InboundMessage,
     Manifest,
     NodeError,
@@ -72,13 +74,23 @@ class FileDrop:
         return MANIFEST
 
     async def deliver(self, message: InboundMessage) -> None:
-        """Write the message into in/ under its sender and id.
+        """Write the message into in/ under its sender and id, its attachments before it: who sees it finds them.
 
         Raises:
             AdapterFailed: it is not durable there.
         """
         await self._prepare()
+        for place, attachment in enumerate(message.attachments):
+            await self._save(attachment_name(message, place), attachment)
         await asyncio.to_thread(self._folders.put, received_name(message), received_file(message))
+
+    async def _save(self, name: str, attachment: InboundAttachment) -> None:
+        if await asyncio.to_thread(self._folders.holds, name, attachment.size):
+            return
+        part = await asyncio.to_thread(self._folders.begin, name)
+        async for raw in attachment.read():
+            await asyncio.to_thread(self._folders.append, part, raw)
+        await asyncio.to_thread(self._folders.finish, part, name)
 
     async def run(self, context: AdapterContext) -> None:
         """Look at out/ again and again.

@@ -75,6 +75,61 @@ class Folders:
         except OSError as error:
             raise _failed(error, "A received message cannot be written") from None
 
+    def holds(self, name: str, size: int) -> bool:
+        """Whether an attachment lies whole in in/ already.
+
+        Raises:
+            AdapterFailed: something that is no file has its name, or the folder cannot be read.
+        """
+        try:
+            there = _lstat(self._root / "in" / name)
+        except OSError as error:
+            raise _failed(error, "A received attachment cannot be written") from None
+        if there is not None and (not stat.S_ISREG(there.st_mode) or there.st_size != size):
+            raise AdapterFailed("Something else has the name of a received attachment's file.")
+        return there is not None
+
+    def begin(self, name: str) -> Path:
+        """Return an empty hidden file that an attachment's parts are written to.
+
+        Raises:
+            AdapterFailed: it cannot be made.
+        """
+        part = self._root / "in" / f".{name}.part"
+        try:
+            part.unlink(missing_ok=True)  # of an attempt that a crash ended
+            os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, self._file_mode))
+            part.chmod(self._file_mode)
+        except OSError as error:
+            raise _failed(error, "A received attachment cannot be written") from None
+        return part
+
+    def append(self, part: Path, raw: bytes) -> None:
+        """Write the next part.
+
+        Raises:
+            AdapterFailed: it cannot be written.
+        """
+        try:
+            with part.open("ab") as stream:
+                stream.write(raw)
+        except OSError as error:
+            raise _failed(error, "A received attachment cannot be written") from None
+
+    def finish(self, part: Path, name: str) -> None:
+        """Make it durable and give it its name.
+
+        Raises:
+            AdapterFailed: it is not there.
+        """
+        try:
+            with part.open("rb") as stream:
+                os.fsync(stream.fileno())
+            part.rename(self._root / "in" / name)
+            sync_folder(self._root / "in")
+        except OSError as error:
+            raise _failed(error, "A received attachment cannot be written") from None
+
     def scan(self) -> tuple[Offered, ...]:
         """Return what is offered in out/, oldest first.
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from broker.adapter_api import Accepted, BadRequest, BrokerError, InboundMessage, problem
 
 __all__ = [
-    "ACCEPTED_SUFFIX", "PROBLEM_SUFFIX", "accepted_note", "free_names", "idempotency_key", "is_offered",
+    "ACCEPTED_SUFFIX", "PROBLEM_SUFFIX", "accepted_note", "attachment_name", "free_names", "idempotency_key", "is_offered",
     "parse_submission", "problem_note", "received_file", "received_name",
 ]  # fmt: skip
 
@@ -28,6 +28,12 @@ def received_name(message: InboundMessage) -> str:
     Of the id alone one country could take away another's file name, and the message would never land.
     """
     return f"{message.sender.country}.{message.id}.json"
+
+
+def attachment_name(message: InboundMessage, place: int) -> str:
+    """Return the name of an attachment's file: beside its message, by its place there; its own name may be a child's."""
+    ending = message.attachments[place].name.rpartition(".")[2].lower()
+    return f"{message.sender.country}.{message.id}.{place + 1}.{ending}"
 
 
 def received_file(message: InboundMessage) -> bytes:

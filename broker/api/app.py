@@ -11,6 +11,7 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from broker.api.attachments import Attachments
 from broker.api.attention import AttentionList, AuditTrail
 from broker.api.gate import Gate
 from broker.api.health import Health
@@ -47,6 +48,7 @@ def _handlers(services: ApiServices) -> dict[str, Handler]:
     messages, procedures = Messages(services), Procedures(services)
     held = HeldMessages(services)
     attention, health = AttentionList(services), Health(services)
+    attachments = Attachments(services)
     return {
         "submitMessage": messages.submit,
         "listMessages": messages.list,
@@ -57,6 +59,11 @@ def _handlers(services: ApiServices) -> dict[str, Handler]:
         "readHeld": held.read,
         "releaseHeld": held.release,
         "rejectHeld": held.reject,
+        "beginUpload": attachments.begin,
+        "findUpload": attachments.find,
+        "showUpload": attachments.find,
+        "appendUpload": attachments.append,
+        "readAttachment": attachments.download,
         "listProcedures": procedures.list,
         "readProcedure": procedures.read,
         "listActions": procedures.actions,

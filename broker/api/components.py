@@ -10,6 +10,7 @@ from typing import Any
 from broker.api.messages import STATES, Direction
 from broker.api.services import casework_types
 from broker.catalogue import Catalogue
+from broker.core.attachments import MAX_BYTES, MEDIA_TYPES
 from broker.core.deadlines import DeadlineKind, Phase
 from broker.core.delivery import RejectReason, ReleaseReason, ResendReason
 from broker.core.errors import Actor, BrokerError, by_code
@@ -78,6 +79,7 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
         "Reason": _reason(),
         "MessageItem": item,
         "MessageList": _list("MessageItem"),
+        "Upload": _upload(),
         "Receipt": _receipt(),
         "Message": _message(item),
         "Resend": _object({"reason": {"type": "string", "enum": [str(reason) for reason in ResendReason.of_people()]}}),
@@ -247,6 +249,18 @@ def _message_item(types: Sequence[MessageType]) -> Schema:
     return _object(properties, optional=("procedure", "case_ref", "urgency", "refusal_code", "error", *steps))
 
 
+def _upload() -> Schema:
+    size: Schema = {"type": "integer", "minimum": 0, "maximum": MAX_BYTES}
+    properties: dict[str, Schema] = {
+        "upload": {"type": "string", "pattern": "^[0-9a-f]{32}$"},
+        "size": size,
+        "offset": {**size, "description": "Bytes that are kept; go on from here."},
+        "media_type": {"type": "string", "enum": sorted(MEDIA_TYPES)},
+        "digest": identifier(Digest, "SHA-256 of the file: compare it with your own."),
+    }
+    return _object(properties, optional=("media_type", "digest"))
+
+
 def _receipt() -> Schema:
     properties = {
         "issuer": identifier(CountryCode),
@@ -263,9 +277,12 @@ def _receipt() -> Schema:
 def _message(item: Schema) -> Schema:
     content = _object({"header": {"type": "object"}, "body": {"type": "object"}})
     evidence = _array(reference("Receipt"))
+    number: Schema = {"type": "integer", "minimum": 0}
+    moved: dict[str, Schema] = {"place": number, "chunks": number, "moved": number, "complete": _TRUTH, "code": _TEXT}
+    progress = _object(moved, optional=("code",))
     return {
         **item,
-        "properties": {**item["properties"], "content": content, "evidence": evidence},
+        "properties": {**item["properties"], "content": content, "attachments": _array(progress), "evidence": evidence},
         "required": [*item["required"], "evidence"],
     }
 

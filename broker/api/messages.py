@@ -34,7 +34,7 @@ from broker.core.receipts import Receipt
 from broker.finding import find_message
 from broker.logs import Event, Log
 from broker.ports import Reader
-from broker.rows import Accepted, InboxState, MessageFilter, MessageRow, OutboxState
+from broker.rows import Accepted, AttachmentRow, InboxState, MessageFilter, MessageRow, OutboxState
 
 __all__ = ["STATES", "Direction", "Messages"]
 
@@ -120,10 +120,10 @@ class Messages:
         query.finish()
         wanted, authority = path_id(request, MessageId), request[PRINCIPAL].authority
 
-        def look(reader: Reader) -> tuple[MessageRow, tuple[Receipt, ...]]:
+        def look(reader: Reader) -> tuple[MessageRow, tuple[Receipt, ...], tuple[AttachmentRow, ...]]:
             row = find_message(reader, wanted, authority, direction=direction, peer=peer)
             author = self._services.us if row.direction == Direction.OUT else row.peer
-            return row, reader.receipts_about(author, row.id)
+            return row, reader.receipts_about(author, row.id), reader.attachments_of(author, row.id)
 
         found = await self._services.store.read(look)
         await self._services.consult.message(found[0], request[PRINCIPAL].who)

@@ -8,11 +8,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from broker.api import problems
+from broker.api.attachments import BYTES_TYPE
 from broker.api.components import Schema, components, identifier, reference, types_schema
 from broker.api.messages import STATES, Direction
 from broker.api.requests import DEFAULT_PAGE, IDEMPOTENCY_KEY
 from broker.api.routes import ROUTES, Route
 from broker.api.services import ApiLimits, ApiServices, casework_types
+from broker.core.attachments import MAX_BYTES, MEDIA_TYPES
 from broker.core.errors import (
     BadRequest,
     BrokerError,
@@ -23,7 +25,7 @@ from broker.core.errors import (
     StoreUnavailable,
     Unauthenticated,
 )
-from broker.core.ids import CountryCode, MessageId, MessageType, ProcedureId
+from broker.core.ids import CountryCode, Digest, MessageId, MessageType, ProcedureId
 
 __all__ = ["describe"]
 
@@ -77,6 +79,9 @@ def _operation(route: Route, types: Sequence[MessageType], limits: ApiLimits) ->
     if route.submission:
         media = {"schema": reference("Submission"), "examples": {"request": {"value": _example(types)}}}
         operation["requestBody"] = {"required": True, "content": {"application/json": media}}
+    if route.takes:
+        media = {BYTES_TYPE: {"schema": {"type": "string", "format": "binary"}}}
+        operation["requestBody"] = {"required": route.method == "PATCH", "content": media}
     if route.body is not None:
         operation["requestBody"] = {
             "required": True,
@@ -95,8 +100,13 @@ def _parameters(route: Route, types: Sequence[MessageType], limits: ApiLimits) -
         {"name": name, "in": "query", "required": False, "schema": known[name], "description": _ABOUT[name]}
         for name in route.query
     ]
+    if "{digest}" in route.path:
+        digest = {"name": "digest", "in": "path", "required": True, "schema": identifier(Digest)}
+        parameters.insert(0, digest)
     if "{id}" in route.path:
         parameters.insert(0, {"name": "id", "in": "path", "required": True, "schema": _path_schema(route)})
+    number = {"type": "integer", "minimum": 0, "maximum": MAX_BYTES}
+    parameters += [{"name": name, "in": "header", "required": True, "schema": number} for name in route.takes]
     if route.submission:
         key = {"type": "string", "pattern": "^[!-~]{1,128}$", "examples": ["0f3a-2026-11-22"]}
         about = "Names this request: sent again with the same body, it gives the same answer and stores nothing."
@@ -133,6 +143,8 @@ def _queries(types: Sequence[MessageType], limits: ApiLimits) -> dict[str, Schem
 
 
 def _path_schema(route: Route) -> Schema:
+    if route.path.startswith("/attachments/"):
+        return {"type": "string", "pattern": "^[0-9a-f]{32}$"}
     for path, kind in _PATH_IDS.items():
         if route.path.startswith(path):
             return identifier(kind)
@@ -164,6 +176,9 @@ def _success(route: Route) -> dict[str, Any]:
     success: dict[str, Any] = {"description": route.summary}
     if route.answer is not None:
         success["content"] = {"application/json": {"schema": reference(route.answer)}}
+    elif route.file:
+        binary = {"schema": {"type": "string", "format": "binary"}}
+        success["content"] = dict.fromkeys(sorted(MEDIA_TYPES), binary)
     elif route.name == "readMetrics":
         success["content"] = {"text/plain": {"schema": {"type": "string"}}}
     if route.submission:

@@ -104,14 +104,14 @@ def scope(principal: Principal) -> AuthorityId | None:
     return None if whole else principal.authority
 
 
-def path_id(request: web.Request, parse: Callable[[str], T]) -> T:
+def path_id(request: web.Request, parse: Callable[[str], T], *, name: str = "id") -> T:
     """Return the identifier in the path; an impossible one does not exist.
 
     Raises:
         NotFound: it does not have the identifier's form.
     """
     try:
-        return parse(request.match_info["id"])
+        return parse(request.match_info[name])
     except ValueError:
         raise NotFound from None
 

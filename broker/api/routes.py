@@ -10,6 +10,8 @@ from broker.api.tokens import Role
 from broker.core.errors import (
     AlreadySettled,
     AmbiguousMessage,
+    AttachmentIncomplete,
+    AttachmentRefused,
     BadCursor,
     BasisNotAllowed,
     BrokerError,
@@ -31,6 +33,7 @@ from broker.core.errors import (
     UnknownRecipient,
     UnknownType,
     UnsupportedMediaType,
+    UploadConflict,
     VersionNotSupported,
 )
 
@@ -55,6 +58,8 @@ class Route:
     answer: str | None = None  # name of the answer's schema; None: no JSON body
     query: tuple[str, ...] = ()
     submission: bool = False  # takes a submission and an Idempotency-Key
+    takes: tuple[str, ...] = ()  # headers with numbers, of a request whose body is a file's bytes
+    file: bool = False  # answers with a file's bytes
     body: str | None = None  # name of the request body's schema, where it is no submission
     errors: tuple[type[BrokerError], ...] = ()  # beyond those that every endpoint can give
 
@@ -74,6 +79,7 @@ ROUTES: tuple[Route, ...] = (
             SchemaInvalid, HeaderInvalid, UnknownType, VersionNotSupported, ProcedureMismatch, NotAllowed, BasisNotAllowed,
             ExerciseMismatch, RecordFull, UnknownRecipient, RecipientSuspended, NotArranged, TooLargeToSend, IdempotencyConflict, NotFound,
             NotParticipant, SafeguardHeld, SafeguardBlocked,
+            AttachmentIncomplete, AttachmentRefused,
             RequestTooLarge, UnsupportedMediaType,
         ),
     ),
@@ -90,7 +96,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         name="markOpened", method="POST", path="/messages/{id}/opened", roles=_CASEWORK, answer="Opened",
         summary="State that a person has seen a received message; its sender gets a signed receipt.",
-        query=("peer",), errors=(NotFound, AmbiguousMessage),
+        query=("peer",), errors=(NotFound, AmbiguousMessage, AttachmentIncomplete),
     ),
     Route(
         name="resendMessage", method="POST", path="/messages/{id}/resend", status=202, answer="Resent", body="Resend",
@@ -119,6 +125,29 @@ ROUTES: tuple[Route, ...] = (
         name="rejectHeld", method="POST", path="/held/{id}/reject", status=204, body="Reject",
         roles=frozenset({Role.OFFICER}), summary="Say that a held message does not leave; its content is forgotten.",
         errors=(NotFound, AlreadySettled, RequestTooLarge, UnsupportedMediaType),
+    ),
+    Route(
+        name="readAttachment", method="GET", path="/messages/{id}/attachments/{digest}", roles=_CASEWORK, file=True,
+        summary="Download an attachment of a message; the audit trail says who did.",
+        query=("direction", "peer"), errors=(NotFound, AmbiguousMessage, AttachmentIncomplete),
+    ),
+    Route(
+        name="beginUpload", method="POST", path="/attachments", roles=_CASEWORK, status=201, answer="Upload",
+        summary="Begin to upload a file that a message will attach; its bytes may come at once.",
+        takes=("Upload-Length",), errors=(AttachmentRefused, UnsupportedMediaType, UploadConflict, NotFound),
+    ),
+    Route(
+        name="findUpload", method="HEAD", path="/attachments/{id}", roles=_CASEWORK,
+        summary="Ask how far an upload is: header Upload-Offset.", errors=(NotFound,),
+    ),
+    Route(
+        name="showUpload", method="GET", path="/attachments/{id}", roles=_CASEWORK, answer="Upload",
+        summary="Show an upload: how far it is, and what it turned out to be.", errors=(NotFound,),
+    ),
+    Route(
+        name="appendUpload", method="PATCH", path="/attachments/{id}", roles=_CASEWORK, answer="Upload",
+        summary="Send a file's bytes from an offset on; whole MiB of them are kept whatever happens.",
+        takes=("Upload-Offset",), errors=(NotFound, UploadConflict, AttachmentRefused, UnsupportedMediaType),
     ),
     Route(
         name="listProcedures", method="GET", path="/procedures", roles=_CASEWORK, answer="ProcedureList",

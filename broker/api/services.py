@@ -15,8 +15,10 @@ from broker.flows.attend import Attend
 from broker.flows.consult import Consult
 from broker.flows.inspect import Inspect
 from broker.flows.open import Open
+from broker.flows.read_attachment import ReadAttachment
 from broker.flows.resend import Resend
 from broker.flows.submit import Submit
+from broker.flows.upload import Upload
 from broker.metrics import Metrics
 from broker.ports import Clock, Store
 
@@ -58,6 +60,8 @@ class ApiServices:
     attend: Attend
     resend: Resend
     consult: Consult
+    upload: Upload
+    read_attachment: ReadAttachment
     catalogue: Catalogue
     tokens: TokenVerifier
     clock: Clock

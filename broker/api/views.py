@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from broker.core.attachments import hide_keys
 from broker.core.content import time_to_text
 from broker.core.ids import CountryCode
 from broker.core.participants import Participant
@@ -18,7 +19,17 @@ from broker.core.procedures import Role
 from broker.core.reasons import Reason
 from broker.core.receipts import Receipt
 from broker.flows.inspect import ProcedureView, RecordLine, TimelineLine
-from broker.rows import Accepted, Attention, AuditRow, HeldDraft, MessageRow, Page, ProcedureRow
+from broker.rows import (
+    Accepted,
+    AttachmentRow,
+    Attention,
+    AuditRow,
+    HeldDraft,
+    MessageRow,
+    Page,
+    ProcedureRow,
+    UploadRow,
+)
 from broker.timetable import described
 
 __all__ = [
@@ -33,6 +44,7 @@ __all__ = [
     "procedure_item",
     "role_of",
     "timeline",
+    "upload",
 ]
 
 _STEPS = ("published", "delivered", "handed_over", "opened", "refused")
@@ -85,7 +97,7 @@ def held_item(row: HeldDraft) -> dict[str, Any]:
 
 def held(row: HeldDraft) -> dict[str, Any]:
     """Return a held message with its content, while it waits."""
-    return _present(**held_item(row), content=None if row.content is None else orjson.loads(row.content))
+    return _present(**held_item(row), content=_shown(row.content))
 
 
 def message_item(row: MessageRow) -> dict[str, Any]:
@@ -112,12 +124,13 @@ def message_item(row: MessageRow) -> dict[str, Any]:
     )
 
 
-def message(row: MessageRow, evidence: Iterable[Receipt]) -> dict[str, Any]:
-    """Return a message read alone: its content as both countries hold it, and the evidence about it."""
-    content = None if row.content is None else orjson.loads(row.content)
+def message(row: MessageRow, evidence: Iterable[Receipt], attachments: Iterable[AttachmentRow]) -> dict[str, Any]:
+    """Return a message read alone: its content as both countries hold it, but for keys, and the evidence about it."""
+    content = _shown(row.content)
     return _present(
         **message_item(row),
         content=content,
+        attachments=[_progress(item) for item in attachments] or None,
         evidence=[_receipt(receipt) for receipt in sorted(evidence, key=lambda receipt: receipt.at)],
     )
 
@@ -223,6 +236,23 @@ def _line(line: RecordLine) -> dict[str, Any]:
         final=line.final,
         code=line.code,
     )
+
+
+def _shown(raw: bytes | None) -> Any:
+    content = None if raw is None else orjson.loads(raw)
+    return content if content is None else {**content, "header": hide_keys(content["header"])}
+
+
+def upload(row: UploadRow) -> dict[str, Any]:
+    """Return how far an uploaded file is; `digest` and `media_type` are absent until it is whole."""
+    return _present(upload=row.id, size=row.size, offset=row.received, media_type=row.media_type, digest=row.digest)
+
+
+def _progress(row: AttachmentRow) -> dict[str, Any]:
+    return _present(
+        place=row.place, chunks=row.chunks, moved=row.chunks - len(row.owed), complete=row.complete is not None,
+        code=row.code,
+    )  # fmt: skip
 
 
 def _receipt(receipt: Receipt) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from broker.catalogue.families import SHARED
 from broker.catalogue.labels import english_labels
 from broker.catalogue.places import Places, places_in, unknown_language, unknown_place
 from broker.catalogue.submissions import normalised, to_submission
+from broker.core.attachments import check_attachments
 from broker.core.content import decode_header, encode_header
 from broker.core.errors import (
     BasisNotAllowed,
@@ -157,6 +158,7 @@ class Catalogue:
             raise HeaderInvalid(problem.sentence, where=problem.pointer)
         if header.procedure is not None and header.procedure.name != header.type.procedure:
             raise HeaderInvalid("The message type belongs to another procedure.", where="/header/procedure/name")
+        check_attachments(header.attachments)
 
     def _check_version(self, header: Header, *, newer: type[BrokerError]) -> None:
         versions = self._versions.get(header.type)

@@ -15,7 +15,7 @@ from typing import Any
 from broker.core.canonical import MAX_DEPTH
 from broker.core.errors import BadRequest, SchemaInvalid
 from broker.core.ids import AuthorityId, CountryCode, MessageType, ProcedureId, SchemaVersion
-from broker.core.messages import LegalBasis, Party, Submission, Urgency
+from broker.core.messages import LegalBasis, Party, Submission, Uploaded, Urgency
 from broker.core.roles import AuditRole
 
 __all__ = ["normalised", "to_submission"]
@@ -44,6 +44,7 @@ def to_submission(
         role=role,
         route=route,
         idempotency_key=idempotency_key,
+        attachments=tuple(Uploaded(**item) for item in data.get("attachments", ())),
     )
 
 
@@ -67,7 +68,7 @@ def normalised(data: Any) -> dict[str, Any]:
 
 
 _MEMBERS = frozenset(
-    {"type", "version", "sender", "recipient", "procedure", "legal_basis", "purpose", "urgency", "language", "exercise", "body"}
+    {"type", "version", "sender", "recipient", "procedure", "legal_basis", "purpose", "urgency", "language", "exercise", "attachments", "body"}
 )  # fmt: skip
 
 

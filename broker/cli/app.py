@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from broker.cli.app_arrangement import arrangement_commands
+from broker.cli.app_attachment import attachment_commands
 from broker.cli.app_audit import audit_commands
 from broker.cli.app_broker import broker_commands
 from broker.cli.app_case import case_commands
@@ -56,6 +57,7 @@ def build() -> typer.Typer:
     app.add_typer(key_commands(), name="keys")
     app.add_typer(held_commands(), name="held")
     app.add_typer(broker_commands(), name="broker")
+    app.add_typer(attachment_commands(), name="attachment")
     app.add_typer(labels_commands(), name="labels")
     app.add_typer(profile_commands(), name="profile")
     app.add_typer(arrangement_commands(), name="arrangement")
@@ -195,6 +197,13 @@ def submit(
             help="Repeating a submission under its key sends nothing twice. Default: the file's digest.",
         ),
     ] = None,
+    attach: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--attach",
+            help="Attach this file, as FILE or FILE=KIND, e.g. decision.pdf=COURT_DECISION; may be repeated.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Send the message that a file holds.
@@ -206,10 +215,20 @@ def submit(
     Examples:
       trm submit request.json --home ./ee
       trm submit request.json --home ./ee --to FI/tracing-office --json
+      trm submit request.json --home ./ee --attach decision.pdf=COURT_DECISION
     """
     from broker.cli.messages import submit as work
 
-    work(file, home, authority=authority, to=to, procedure=procedure, key=idempotency_key, as_json=as_json)
+    work(
+        file,
+        home,
+        authority=authority,
+        to=to,
+        procedure=procedure,
+        key=idempotency_key,
+        attach=attach or [],
+        as_json=as_json,
+    )
 
 
 def inbox(

@@ -13,6 +13,7 @@ import orjson
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
 from broker.cli.input import parsed
+from broker.core.attachments import hide_keys
 from broker.core.content import time_to_text
 from broker.core.delivery import RejectReason, ReleaseReason
 from broker.core.errors import BadRequest, NotFound
@@ -69,6 +70,8 @@ def show(message: str, home: Path, *, authority: str | None, as_json: bool) -> N
     if row is None:
         raise NotFound
     content = None if row.content is None else orjson.loads(row.content)
+    if content is not None:
+        content["header"] = hide_keys(content["header"])
 
     def people() -> None:
         console = output.console()

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
 from broker.cli.input import parsed, read_json
+from broker.core.attachments import hide_keys
 from broker.core.content import time_to_text
 from broker.core.delivery import ResendReason
 from broker.core.errors import BadRequest, NotFound
@@ -47,9 +48,10 @@ def submit(
     to: str | None,
     procedure: str | None,
     key: str | None,
+    attach: list[str],
     as_json: bool,
 ) -> None:
-    """Record the message of a file.
+    """Record the message of a file, with the files that it attaches.
 
     Raises:
         SenderError: it is refused; nothing was stored.
@@ -57,7 +59,12 @@ def submit(
     """
     data = _addressed(read_json(file), authority=authority, to=to, procedure=procedure)
 
-    async def work(office: Office, _: Settings) -> Any:
+    async def work(office: Office, settings: Settings) -> Any:
+        if attach:
+            from broker.cli.attachment import upload_all
+
+            us = office_of(settings, office, data["sender"]["authority"] if "sender" in data else authority)
+            data["attachments"] = [*data.get("attachments", []), *await upload_all(office, us, attach)]
         digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
         submission = office.catalogue.parse_submission(
             data,
@@ -155,6 +162,8 @@ def show(
 
     row = with_office(home, work)
     content = json.loads(row.content) if row.content is not None else None
+    if content is not None:
+        content["header"] = hide_keys(content["header"])
 
     def people() -> None:
         for name, value in _item(row).items():

@@ -53,6 +53,10 @@ class AuditAction(StrEnum):
     RESENT = "resent"  # sent again, by itself or by a person
     RESEALED = "resealed"  # sealed and sent anew, because a key of its seal counts no longer
     RECEIPTS_QUEUED = "receipts-queued"  # receipts are sent anew for the same reason
+    UPLOADED = "uploaded"  # somebody began to upload a file
+    ATTACHMENT_COMPLETE = "attachment-complete"  # a received attachment is whole and verified
+    ATTACHMENT_READ = "attachment-read"  # somebody was given an attachment; its place in the message
+    CHUNKS_ASKED = "chunks-asked"  # chunks of an attachment were asked for again, by us or by a peer
     QUARANTINED = "quarantined"  # something unbelievable was kept sealed
     TRUST_LIST_CHANGED = "trust-list-changed"  # a newer trust list came into force
     EPOCH_BEGUN = "epoch-begun"  # the keys of cases are moving to the next wrapping key

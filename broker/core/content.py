@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from broker.core import canonical
+from broker.core.attachments import decode_attachments, encode_attachment
 from broker.core.errors import HeaderInvalid
 from broker.core.ids import (
     AuthorityId,
@@ -92,6 +93,8 @@ def encode_header(header: Header) -> dict[str, Any]:
             "version": str(ref.version),
             "digest": str(ref.digest),
         }
+    if header.attachments:
+        data["attachments"] = [encode_attachment(item) for item in header.attachments]
     return data
 
 
@@ -153,6 +156,7 @@ def decode_header(data: Any) -> Header:
         legal_basis=fields.take_optional("legal_basis", _legal_basis),
         case_ref=fields.take_optional("case_ref", CaseRef),
         procedure=fields.take_optional("procedure", _procedure),
+        attachments=fields.take_optional("attachments", decode_attachments) or (),
     )
     fields.finish()
     return header

@@ -33,14 +33,24 @@ from broker.core.errors import (
 from broker.core.ids import CountryCode, MessageId
 
 __all__ = [
+    "ASK_MAX_SECONDS",
+    "ATTACHMENT_ATTENTION_HOURS",
     "ATTENTION_AFTER_ATTEMPTS",
+    "CARRY_BATCH",
+    "CARRY_LEASE_SECONDS",
+    "CHUNKS_ASKED_SECONDS",
+    "CHUNK_QUIET_SECONDS",
+    "COMPLETE_BATCH",
+    "COMPLETE_LEASE_SECONDS",
     "DELIVER_BATCH",
     "DISPATCH_BATCH",
     "HAND_OVER_SECONDS",
     "HOLD_DAYS",
     "LEASE_SECONDS",
+    "MAX_UPLOADS",
     "PARKED_ATTENTION_HOURS",
     "PARKED_MAX_BYTES",
+    "PARKED_MAX_CHUNKS",
     "PARKED_MAX_ITEMS",
     "PARKED_RETRY_SECONDS",
     "QUARANTINE_MAX_BYTES",
@@ -53,6 +63,7 @@ __all__ = [
     "SIGN_OF_LOSS_SECONDS",
     "STALE_LIST_HOURS",
     "TRUST_REFRESH_SECONDS",
+    "UPLOAD_HOURS",
     "WATCH_BATCH",
     "AttentionCode",
     "LadderLimits",
@@ -76,6 +87,17 @@ QUARANTINE_MAX_BYTES = 256 * MIB  # per broker user
 PARKED_MAX_ITEMS = 200  # per broker user
 PARKED_MAX_BYTES = 64 * MIB  # per broker user
 PARKED_RETRY_SECONDS = 60
+PARKED_MAX_CHUNKS = 128  # per broker user: the largest attachment and some
+CARRY_BATCH = 4  # chunks in hand at a time: each is held three times while it is sealed and sent
+CARRY_LEASE_SECONDS = 120
+CHUNK_QUIET_SECONDS = 600  # without a chunk of an attachment that lacks some: ask for them
+ASK_MAX_SECONDS = 21_600  # between two questions for the same chunks
+CHUNKS_ASKED_SECONDS = 300  # the same chunks are not sent again sooner, however often a peer asks
+COMPLETE_BATCH = 10  # attachments that are asked for together
+COMPLETE_LEASE_SECONDS = 300  # to read a hundred MiB once
+ATTACHMENT_ATTENTION_HOURS = 12
+UPLOAD_HOURS = 24  # an upload that no message took is dropped with its key
+MAX_UPLOADS = 50  # of one office that wait for a message
 PARKED_ATTENTION_HOURS = 1  # a rotated key's list arrives long before; then a person looks
 STALE_LIST_HOURS = 1  # then the author, who is warned just now, gets the answer of the list that is here
 REANSWER_SECONDS = 60  # a repeat is answered again at most once in that time
@@ -314,6 +336,14 @@ class AttentionCode(StrEnum):
         "contradiction", Actor.SECURITY, "The other country both took and refused one message; its first answer stands.",
     )  # fmt: skip
     STRANGE_RECEIPT = "strange-receipt", Actor.SECURITY, "A receipt came for something that was never sent so."
+    ATTACHMENT_LATE = (
+        "attachment-late", Actor.CALLER,
+        "An attachment of a received message has not come whole, though it was asked for: telephone its sender.",
+    )  # fmt: skip
+    ATTACHMENT_SPOILED = (
+        "attachment-spoiled", Actor.SECURITY,
+        "An attachment of a received message is not what the message says; it was deleted, and the message counts as not delivered.",
+    )  # fmt: skip
     ID_REUSED = "id-reused", Actor.SECURITY, "A known message id came again with other content."
     AUDIT_BROKEN = (
         "audit-broken", Actor.SECURITY,

@@ -20,20 +20,21 @@ from collections.abc import Iterator
 from broker.core.families import Actor, BrokerError, Fate, NodeError, SenderError, UntrustedError
 
 __all__ = [
-    "Actor", "AdapterFailed", "AlreadySettled", "AmbiguousMessage", "BadCursor", "BadRequest", "BadSignature",
-    "BasisNotAllowed", "BrokerError", "CaseErased", "CatalogueInvalid", "CeremonyRefused", "ClockAhead", "ClockWrong", "ContentShape",
+    "Actor", "AdapterFailed", "AlreadySettled", "AmbiguousMessage", "AttachmentIncomplete", "AttachmentRefused",
+    "AttachmentSpoiled", "BadCursor", "BadRequest", "BadSignature", "BasisNotAllowed", "BrokerError", "CaseErased",
+    "CatalogueInvalid", "CeremonyRefused", "ChunkShape", "ChunkUnknown", "ClockAhead", "ClockWrong", "ContentShape",
     "DecryptFailed", "DiskFull", "EnvelopeHeader", "EnvelopeMembers", "ExerciseMismatch", "Expired", "ExpiryTooFar",
     "Fate", "FieldLength", "Forbidden", "HeaderInvalid", "HeaderMismatch", "HomeInvalid", "IdReused",
-    "IdempotencyConflict", "Internal", "IssuerUnavailable", "KeyExpired", "KeyMissing", "KeyNotYetValid", "KeyRevoked",
-    "LeaseLost", "MethodNotAllowed", "NodeError", "NotAllowed", "NotArranged", "NotCanonical", "NotForUs", "NotFound",
-    "NotParticipant", "Overloaded", "OwnKeyMissing", "Padding", "ProcedureMismatch", "PublishRefused",
-    "PublishUnconfirmed", "RecipientSuspended", "RecordFull", "RequestTooLarge", "SafeguardBlocked", "SafeguardHeld",
-    "SchemaInvalid", "SenderError", "SenderSuspended", "SettingsInvalid", "SignatureShape", "StoreCorrupt",
-    "StoreNeedsMigration", "StoreUnavailable", "TooLarge", "TooLargeToSend", "TransportUnavailable", "TrustListExpired",
-    "TrustListInvalid", "TrustListStale", "Unauthenticated", "UnknownAuthority", "UnknownKey", "UnknownRecipient",
-    "UnknownRecipientKey", "UnknownSchemaVersion", "UnknownSender", "UnknownType", "Unroutable",
-    "UnsupportedEnvelopeVersion", "UnsupportedMediaType", "UntrustedError", "VaultLocked", "VersionNotSupported",
-    "WrongMemberKey", "by_code", "every_error",
+    "IdempotencyConflict", "Internal", "IssuerUnavailable", "KeyExpired", "KeyMissing", "KeyNotYetValid",
+    "KeyRevoked", "LeaseLost", "MethodNotAllowed", "NodeError", "NotAllowed", "NotArranged", "NotCanonical",
+    "NotForUs", "NotFound", "NotParticipant", "Overloaded", "OwnKeyMissing", "Padding", "ProcedureMismatch",
+    "PublishRefused", "PublishUnconfirmed", "RecipientSuspended", "RecordFull", "RequestTooLarge", "SafeguardBlocked",
+    "SafeguardHeld", "SchemaInvalid", "SenderError", "SenderSuspended", "SettingsInvalid", "SignatureShape",
+    "StoreCorrupt", "StoreNeedsMigration", "StoreUnavailable", "TooLarge", "TooLargeToSend", "TransportUnavailable",
+    "TrustListExpired", "TrustListInvalid", "TrustListStale", "Unauthenticated", "UnknownAuthority", "UnknownKey",
+    "UnknownRecipient", "UnknownRecipientKey", "UnknownSchemaVersion", "UnknownSender", "UnknownType", "Unroutable",
+    "UnsupportedEnvelopeVersion", "UnsupportedMediaType", "UntrustedError", "UploadConflict", "VaultLocked",
+    "VersionNotSupported", "WrongMemberKey", "by_code", "every_error",
 ]  # fmt: skip
 
 # --- SenderError: what an author must change ------------------------------------------------------------------------
@@ -173,6 +174,28 @@ class TooLargeToSend(SenderError):
 
     code = "too-large-to-send"
     http_status = 413
+    who = Actor.CALLER
+
+
+class AttachmentRefused(SenderError):
+    """An attachment's type, name, size or content is not one that may travel."""
+
+    code = "attachment-refused"
+
+
+class AttachmentIncomplete(SenderError):
+    """The attachment's bytes have not all come yet, or not all been uploaded."""
+
+    code = "attachment-incomplete"
+    http_status = 409
+    who = Actor.CALLER
+
+
+class UploadConflict(SenderError):
+    """The bytes do not continue the upload where it stands: ask for its offset and go on from there."""
+
+    code = "upload-conflict"
+    http_status = 409
     who = Actor.CALLER
 
 
@@ -365,6 +388,27 @@ class IdReused(UntrustedError):
     """A known message id came again with other content."""
 
     code = "id-reused"
+
+
+class ChunkShape(UntrustedError):
+    """The bytes are not a chunk of an attachment in the one fixed shape of version 1."""
+
+    code = "chunk-shape"
+    fate = Fate.DROP
+
+
+class AttachmentSpoiled(UntrustedError):
+    """The bytes of an attachment, whole, are not what its message says of them."""
+
+    code = "attachment-spoiled"
+    fate = Fate.DROP
+
+
+class ChunkUnknown(UntrustedError):
+    """The chunk belongs to no attachment of the message that it names."""
+
+    code = "chunk-unknown"
+    fate = Fate.DROP
 
 
 # --- UntrustedError: not yet believable (parked) --------------------------------------------------------------------

@@ -16,6 +16,7 @@ class Fate(StrEnum):
     REFUSE = "refuse"  # believed and refused: signed refusal
     QUARANTINE = "quarantine"  # unbelievable: kept sealed, acknowledged to the broker, no receipt
     PARK = "park"  # not yet believable: offered again after a trust refresh
+    DROP = "drop"  # a chunk that belongs to nothing: counted against its broker user and not kept
     RETRY = "retry"  # our fault: nothing was decided, the transport offers it again
 
 

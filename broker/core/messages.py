@@ -12,11 +12,12 @@ A function's signature therefore proves what has already been checked; a half-ch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from broker.core.attachments import Attachment
 from broker.core.ids import (
     AuthorityId,
     CaseRef,
@@ -43,8 +44,11 @@ __all__ = [
     "Party",
     "ProcedureRef",
     "ProfileHeader",
+    "Sealed",
+    "SealedChunk",
     "SealedEnvelope",
     "Submission",
+    "Uploaded",
     "Urgency",
     "ValidMessage",
     "VerifiedMessage",
@@ -107,6 +111,16 @@ class Header:
     case_ref: CaseRef | None = None  # None where the procedure has no subject (CASEWORK E-1) and for node messages
     procedure: ProcedureRef | None = None  # None only for node messages (receipts)
     parents: tuple[Digest, ...] = ()  # heads of the author's record, sorted
+    attachments: tuple[Attachment, ...] = ()  # with their keys: a header is as secret as its body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Uploaded:
+    """An uploaded file that a submission attaches, and what it is called there."""
+
+    upload: str
+    name: str = field(repr=False)  # may name a person
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,6 +142,7 @@ class Submission:
     route: str  # "api", "filedrop", "cli" …: part of the idempotency scope
     idempotency_key: str
     role: AuditRole = AuditRole.OFFICER  # under which the actor submits
+    attachments: tuple[Uploaded, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -201,6 +216,21 @@ class SealedEnvelope:
     recipient_kid: KeyId
     signer_kids: tuple[KeyId, KeyId]  # Ed25519, ML-DSA-65
     trust_version: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SealedChunk:
+    """A part of an attachment, ready for any transport. Built by `security/chunks`."""
+
+    id: MessageId  # of the message that the attachment belongs to
+    sender: CountryCode
+    recipient: CountryCode
+    raw: bytes
+    sha256: Digest  # of raw
+    index: int
+
+
+Sealed = SealedEnvelope | SealedChunk  # what a transport carries
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,7 +21,7 @@ from broker.security import envelope as wire
 from broker.security import sealing
 from broker.settings import Settings
 from broker.storage import AtRest, open_store
-from broker.transport.topology import dead_queue, in_queue
+from broker.transport.topology import chunk_queue, dead_queue, in_queue
 from broker.vault import FileVault, open_vault
 
 __all__ = ["OPENED", "look_on", "try_to_open"]
@@ -111,8 +111,8 @@ async def _at_transport(stage: Stage, country: str) -> tuple[int, str]:
     async with asyncio.timeout(_BROKER_SECONDS):
         connection = await aio_pika.connect(stage.amqp_urls[country])
         async with connection:
-            waiting = [await _depth(connection, name) for name in (in_queue(us), dead_queue(us))]
-            foreign = [queue(other) for other in others for queue in (in_queue, dead_queue)]
+            waiting = [await _depth(connection, name) for name in (in_queue(us), chunk_queue(us), dead_queue(us))]
+            foreign = [queue(other) for other in others for queue in (in_queue, chunk_queue, dead_queue)]
             reads = [await _reads(connection, name) for name in foreign]
     return sum(waiting), "read" if any(reads) else "refused"
 

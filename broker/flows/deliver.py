@@ -8,13 +8,16 @@ What no adapter takes is in the officers' inbox, and handed over, by the transac
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import functools
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 from broker.adapter_api import Adapter, inbound_message
+from broker.core.attachments import CHUNK_BYTES, Attachment
 from broker.core.delivery import DELIVER_BATCH, HAND_OVER_SECONDS, LEASE_SECONDS, AttentionCode, message_subject, retry
 from broker.core.errors import AdapterFailed, BrokerError
 from broker.core.ids import AuthorityId
+from broker.core.messages import InboxEntry
 from broker.ledger import Ledger
 from broker.ports import Clock, Ids, Notifier, Store, Transaction
 from broker.rows import InboxRow, arrival
@@ -30,6 +33,7 @@ class Deliver:
         *,
         store: Store,
         adapter_for: Callable[[AuthorityId], Adapter | None],
+        read: Callable[[InboxEntry, Attachment], AsyncIterator[bytes]],
         ledger: Ledger,
         notifier: Notifier,
         clock: Clock,
@@ -38,10 +42,12 @@ class Deliver:
     ) -> None:
         """Args:
         adapter_for: the adapter of an authority; None: its officers' inbox has what came while there was one.
+        read: the bytes of an attachment, noted in the audit trail.
         wake: called when a receipt waits for the dispatcher.
         """
         self._store = store
         self._adapter_for = adapter_for
+        self._read = read
         self._ledger = ledger
         self._notifier = notifier
         self._clock = clock
@@ -72,8 +78,9 @@ class Deliver:
         if adapter is None:
             return None
         try:
-            async with asyncio.timeout(HAND_OVER_SECONDS) as bound:
-                await adapter.deliver(inbound_message(row.entry))
+            size = sum(attachment.size for attachment in row.entry.header.attachments)
+            async with asyncio.timeout(HAND_OVER_SECONDS + size / CHUNK_BYTES) as bound:
+                await adapter.deliver(inbound_message(row.entry, functools.partial(self._read, row.entry)))
         except BrokerError as error:
             return error
         except TimeoutError as error:

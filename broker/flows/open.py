@@ -9,6 +9,7 @@ from datetime import datetime
 
 from broker.core.audit import AuditAction
 from broker.core.delivery import AttentionCode, message_subject
+from broker.core.errors import AttachmentIncomplete
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.roles import AuditRole
@@ -42,6 +43,7 @@ class Open:
         Raises:
             NotFound: there is no such inbound message for that authority.
             AmbiguousMessage: several countries used its id, and no peer is named.
+            AttachmentIncomplete: its attachments have not all come: nobody has seen it whole.
         """
         row = await self._store.read(lambda reader: find_message(reader, message, authority, direction="in", peer=peer))
         if row.opened is not None:
@@ -52,6 +54,8 @@ class Open:
 
     def _mark(self, tx: Transaction, row: MessageRow, actor: str, role: AuditRole) -> datetime:
         now = self._clock.now()
+        if any(attachment.complete is None for attachment in tx.attachments_of(row.peer, row.id)):
+            raise AttachmentIncomplete
         if not tx.mark_opened(row.peer, row.id, at=now):
             held = tx.inbox(row.peer, row.id)
             return held.opened if held and held.opened else now

@@ -10,15 +10,17 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from broker.attaching import attach, described
 from broker.casefile import CORRECTION, Casefile, read_casefile
 from broker.catalogue import Catalogue
 from broker.core import canonical
 from broker.core.arrangements import check_message
+from broker.core.attachments import Attachment
 from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.clearance import clearance_hindrances
 from broker.core.content import compose, decode_header, encode
-from broker.core.delivery import AttentionCode, message_subject
+from broker.core.delivery import HOLD_DAYS, AttentionCode, message_subject
 from broker.core.errors import (
     AlreadySettled,
     ExerciseMismatch,
@@ -60,6 +62,7 @@ from broker.ledger import Book, Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Ids, Reader, Store, Transaction, TrustSource
 from broker.rows import Accepted, AuditRow, DraftState, HeldDraft, Idempotent, ProcedureRow, Release, salted
+from broker.security.chunks import blob_of
 from broker.security.envelope import MAX_CONTENT
 from broker.timetable import Timetable
 
@@ -140,7 +143,8 @@ class Submit:
     async def _take(self, submission: Submission, asked: Idempotent, release: Release | None) -> Accepted:
         row = await self._procedure(submission)
         member = self._recipient(submission)
-        draft = self._compose(submission, row, self._version(submission, member))
+        attachments = await self._attachments(submission) if release is None else _described(release.draft)
+        draft = self._compose(submission, row, self._version(submission, member), attachments)
         if release is not None:
             nonce = _nonce(release.draft.content or b"{}")  # the key's answer is salted with it
             draft = replace(draft, header=replace(draft.header, id=release.draft.id, nonce=nonce))
@@ -200,6 +204,8 @@ class Submit:
                 content=encode(header, message.body),
             )
         )
+        for attachment in header.attachments:  # the files wait as long as their message may
+            tx.keep_upload(blob_of(attachment.key_bytes), at=now + timedelta(days=HOLD_DAYS))
         tx.audit(_decided(AuditAction.HELD, header, by=asking.actor, role=asking.role, reason="", at=now))
         subject = message_subject(self._us, header.id)
         self._ledger.call(
@@ -236,6 +242,7 @@ class Submit:
                 "basis": [submission.legal_basis.code, submission.legal_basis.citation],
                 "about": [submission.purpose, submission.urgency, submission.language, submission.exercise],
                 "body": dict(submission.body),
+                "attachments": [[item.upload, item.name, item.kind] for item in submission.attachments],
             }
         )
         return Idempotent(
@@ -261,6 +268,11 @@ class Submit:
         if draft.content is not None and known.body_digest != salted(asked.body_digest, _nonce(draft.content)):
             raise IdempotencyConflict
         raise waiting(draft.reasons, _STANDS[draft.state].format(id=draft.id))
+
+    async def _attachments(self, submission: Submission) -> tuple[Attachment, ...]:
+        if not submission.attachments:
+            return ()
+        return await self._store.read(lambda reader: described(reader, submission))
 
     async def _procedure(self, submission: Submission) -> ProcedureRow:
         """Return the row of the procedure that the message belongs to, or a new one that it opens."""
@@ -344,7 +356,9 @@ class Submit:
             raise UnknownType("The procedure's table is not in this node's catalogue.", where="/procedure")
         check_message(self._trust.current().arrangements, table, header)
 
-    def _compose(self, submission: Submission, row: ProcedureRow, version: SchemaVersion) -> Draft:
+    def _compose(
+        self, submission: Submission, row: ProcedureRow, version: SchemaVersion, attachments: tuple[Attachment, ...]
+    ) -> Draft:
         header = Header(
             id=self._ids.message_id(),
             type=submission.type,
@@ -360,6 +374,7 @@ class Submit:
             legal_basis=submission.legal_basis,
             case_ref=row.case_ref,
             procedure=row.ref,
+            attachments=attachments,
         )
         return Draft(header=header, body=submission.body)
 
@@ -402,6 +417,7 @@ class Submit:
         book, folded = self._ledger.enter(tx, book, _record_entry(entry, self._us), now=now)
         tx.add_outbox(entry, next_at=now)
         self._participation.keep(tx, book, folded, now=now)
+        attach(tx, entry, now=now)
         tx.audit(_audited(entry, asking, now))
         return _accepted(entry)
 
@@ -509,6 +525,11 @@ def _kept(asked: Idempotent, header: Header) -> Idempotent:
 def _nonce(content: bytes) -> str:
     found: Any = canonical.parse(content)
     return str(found["header"]["nonce"])
+
+
+def _described(draft: HeldDraft) -> tuple[Attachment, ...]:
+    content: Any = canonical.parse(draft.content or b"{}")
+    return decode_header(content["header"]).attachments
 
 
 def _submission(header: Header, body: Body, draft: HeldDraft, procedure: ProcedureId | None) -> Submission:

@@ -23,7 +23,8 @@ from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import inbox, inbox_content
 
 __all__ = [
-    "add_inbox", "find_inbox", "inbox_signed_with", "lease_inbox", "mark_handed_over", "mark_opened", "overdue_inbox", "retry_inbox",
+    "add_inbox", "find_inbox", "inbox_signed_with", "lease_inbox", "mark_handed_over", "mark_opened", "overdue_inbox",
+    "release_inbox", "retry_inbox",
 ]  # fmt: skip
 
 _SIGNED_WITH = (
@@ -103,6 +104,12 @@ _HAND_OVER = (
         **_FREE,
     )
 )
+_OFFER = update(inbox).where(_KEY, inbox.c.handed_over.is_(None)).values(next_at=bindparam("again_at"))
+_TAKEN = (
+    update(inbox)
+    .where(_KEY, inbox.c.handed_over.is_(None))
+    .values(handed_over=bindparam("at"), state=InboxState.HANDED_OVER, since=bindparam("at"))
+)
 _OPEN = (
     update(inbox)
     .where(_KEY, inbox.c.opened.is_(None))
@@ -173,6 +180,17 @@ def retry_inbox(
 def mark_handed_over(db: Execution, sender: CountryCode, message: MessageId, *, at: datetime, token: str) -> bool:
     """Note that adapter or officers took it, while the lease is held."""
     return db.changed(_HAND_OVER, {"from_": sender, "message": message, "at": at, "token": token}) == 1
+
+
+def release_inbox(
+    db: Execution, sender: CountryCode, message: MessageId, *, next_at: datetime | None, handed_over: datetime | None
+) -> None:
+    """Offer an entry to its adapter, or note that the officers' inbox has it."""
+    key = {"from_": sender, "message": message}
+    if handed_over is not None:
+        db.changed(_TAKEN, {**key, "at": handed_over})
+    else:
+        db.changed(_OFFER, {**key, "again_at": next_at})
 
 
 def mark_opened(db: Execution, sender: CountryCode, message: MessageId, *, at: datetime) -> bool:

@@ -17,6 +17,7 @@ from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId
 from broker.core.receipts import Receipt
 from broker.core.record import RecordEntry
 from broker.rows import (
+    AttachmentRow,
     Attention,
     AuditFilter,
     HeldDraft,
@@ -26,11 +27,13 @@ from broker.rows import (
     MessageTimes,
     OutboxState,
     Page,
+    ParkedChunk,
     ProcedureRow,
     SeenRaw,
     TrustRow,
+    UploadRow,
 )
-from broker.storage import drafts, held, people, procedures, receipts, trail, trust
+from broker.storage import attachments, drafts, held, people, procedures, receipts, trail, trust
 from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.execution import Execution
@@ -190,6 +193,21 @@ class SqlReader:
 
     def witnesses(self, country: CountryCode, after: Head, limit: int) -> tuple[KeptCheckpoint, ...]:
         return trail.witnesses(self._db, country, after, limit)
+
+    def upload(self, upload: str) -> UploadRow | None:
+        return attachments.find_upload(self._db, upload, lock=False)
+
+    def attachment(self, author: CountryCode, message: MessageId, handle: Digest) -> AttachmentRow | None:
+        return attachments.find_attachment(self._db, author, message, handle, lock=False)
+
+    def attachments_of(self, author: CountryCode, message: MessageId) -> tuple[AttachmentRow, ...]:
+        return attachments.attachments_of(self._db, author, message)
+
+    def adoptable_chunks(self, limit: int) -> tuple[ParkedChunk, ...]:
+        return attachments.adoptable_chunks(self._db, limit)
+
+    def known_blobs(self, names: Sequence[str]) -> frozenset[str]:
+        return attachments.known_blobs(self._db, names)
 
     def counts(self) -> Mapping[str, int]:
         counts = {f"outbox.{state}": 0 for state in OutboxState} | {f"inbox.{state}": 0 for state in InboxState}

@@ -48,9 +48,9 @@ from broker.rows import DraftState, InboxState, OutboxState
 from broker.storage.columns import Moment, Raw, Word, Words, fixed
 
 __all__ = [
-    "OWED_RECEIPTS", "RECEIPTED", "abuse", "attention", "audit", "audit_checkpoint", "audit_told", "audit_witness", "case_key", "counter", "draft", "draft_content", "idempotency", "inbox", "inbox_content", "key_epoch", "lease", "metadata", "outbox",
-    "outbox_content", "outbox_envelope", "parked", "participant", "procedure", "quarantine", "receipt", "record_entry", "seen_raw", "trust_list",
-    "trust_memory",
+    "OWED_RECEIPTS", "RECEIPTED", "abuse", "attachment", "attention", "audit", "audit_checkpoint", "audit_told", "audit_witness", "case_key", "counter", "draft", "draft_content", "idempotency", "inbox", "inbox_content", "key_epoch", "lease", "metadata", "outbox",
+    "outbox_content", "outbox_envelope", "parked", "parked_chunk", "participant", "procedure", "quarantine", "receipt", "record_entry", "seen_raw", "trust_list",
+    "trust_memory", "upload",
 ]  # fmt: skip
 
 metadata = MetaData(
@@ -461,4 +461,57 @@ trust_memory = Table(
     metadata,
     Column("name", Word(), primary_key=True),  # of a file that the list's client keeps between two looks
     Column("raw", Raw, nullable=False),
+)
+
+upload = Table(
+    "upload",
+    metadata,
+    Column("id", Word(), primary_key=True),
+    Column("authority", Word(AuthorityId), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("key", Raw, nullable=False),
+    Column("at", Moment, nullable=False),
+    Column("media_type", Word()),
+    Column("digest", Word(Digest)),
+    Index("ix_upload_at", "at"),
+)
+
+attachment = Table(
+    "attachment",
+    metadata,
+    Column("author", Word(CountryCode), primary_key=True),
+    Column("message", Word(MessageId), primary_key=True),
+    Column("handle", Word(Digest), primary_key=True),
+    Column("peer", Word(CountryCode), nullable=False),
+    Column("place", Integer, nullable=False),
+    Column("blob", Word(), nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("chunks", Integer, nullable=False),
+    Column("owed", Word(), nullable=False),  # `core.owed_chunks`
+    Column("at", Moment, nullable=False),
+    Column("moved", Moment, nullable=False),
+    Column("next_at", Moment),
+    Column("attempts", Integer, nullable=False),
+    Column("complete", Moment),
+    Column("code", Word()),
+    Column("asked", Moment),
+    Index("ix_attachment_blob", "blob"),
+    sqlite_with_rowid=False,
+)
+Index("ix_attachment_owed", attachment.c.next_at, sqlite_where=_OWED)
+
+parked_chunk = Table(
+    "parked_chunk",
+    metadata,
+    Column("publisher", Word(), primary_key=True),
+    Column("sender", Word(CountryCode), primary_key=True),
+    Column("message", Word(MessageId), primary_key=True),
+    Column("handle", Word(Digest), primary_key=True),
+    Column("place", Integer, primary_key=True),
+    Column("blob", Word(), nullable=False),
+    Column("received", Moment, nullable=False),
+    Index("ix_parked_chunk_blob", "blob"),
+    Index("ix_parked_chunk_publisher", "publisher", "received", "blob"),
+    sqlite_with_rowid=False,
 )

@@ -14,6 +14,7 @@ from broker.core.messages import InboxEntry, OutboxEntry, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import RecordEntry
 from broker.rows import (
+    AttachmentRow,
     Attention,
     AuditRow,
     DraftState,
@@ -26,12 +27,26 @@ from broker.rows import (
     OutboxBrief,
     OutboxRow,
     OutboxState,
+    ParkedChunk,
     ProcedureRow,
     SeenRaw,
     TrustRow,
+    UploadRow,
 )
 from broker.security.at_rest import Scope
-from broker.storage import case_keys, drafts, inbox, keys, outbox, outbox_steps, people, procedures, trail, trust
+from broker.storage import (
+    attachments,
+    case_keys,
+    drafts,
+    inbox,
+    keys,
+    outbox,
+    outbox_steps,
+    people,
+    procedures,
+    trail,
+    trust,
+)
 from broker.storage import held as raw
 from broker.storage import receipts as evidence
 from broker.storage.execution import Execution
@@ -294,6 +309,58 @@ class SqlTransaction:
 
     def epoch_owed(self) -> bool:
         return case_keys.epoch_owed(self._db)
+
+    # attachments
+
+    def add_upload(self, row: UploadRow) -> None:
+        attachments.add_upload(self._db, row)
+
+    def upload(self, upload: str) -> UploadRow | None:
+        return attachments.find_upload(self._db, upload, lock=True)
+
+    def count_uploads(self, authority: AuthorityId) -> int:
+        return attachments.count_uploads(self._db, authority)
+
+    def save_upload(self, row: UploadRow) -> None:
+        attachments.save_upload(self._db, row)
+
+    def keep_upload(self, upload: str, *, at: datetime) -> None:
+        attachments.keep_upload(self._db, upload, at=at)
+
+    def drop_upload(self, upload: str) -> None:
+        attachments.drop_upload(self._db, upload)
+
+    def old_uploads(self, *, before: datetime, limit: int) -> tuple[UploadRow, ...]:
+        return attachments.old_uploads(self._db, before=before, limit=limit)
+
+    def add_attachment(self, row: AttachmentRow) -> bool:
+        return attachments.add_attachment(self._db, row)
+
+    def attachment(self, author: CountryCode, message: MessageId, handle: Digest) -> AttachmentRow | None:
+        return attachments.find_attachment(self._db, author, message, handle, lock=True)
+
+    def attachments_of(self, author: CountryCode, message: MessageId) -> tuple[AttachmentRow, ...]:
+        return attachments.attachments_of(self._db, author, message)
+
+    def save_attachment(self, row: AttachmentRow) -> None:
+        attachments.save_attachment(self._db, row)
+
+    def lease_leaving(self, *, now: datetime, until: datetime, limit: int) -> tuple[AttachmentRow, ...]:
+        return attachments.lease_leaving(self._db, self._us, now=now, until=until, limit=limit)
+
+    def lease_arriving(self, *, now: datetime, until: datetime, limit: int) -> tuple[AttachmentRow, ...]:
+        return attachments.lease_arriving(self._db, self._us, now=now, until=until, limit=limit)
+
+    def release_inbox(
+        self, sender: CountryCode, message: MessageId, *, next_at: datetime | None, handed_over: datetime | None
+    ) -> None:
+        inbox.release_inbox(self._db, sender, message, next_at=next_at, handed_over=handed_over)
+
+    def park_chunk(self, chunk: ParkedChunk, *, max_items: int) -> tuple[ParkedChunk, ...]:
+        return attachments.park_chunk(self._db, chunk, max_items=max_items)
+
+    def unpark_chunk(self, blob: str) -> None:
+        attachments.unpark_chunk(self._db, blob)
 
     # one worker at a time
 

@@ -14,9 +14,9 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from broker.adapter_api import Adapter, InboundMessage
-from broker.core.messages import Delivery, SealedEnvelope
+from broker.core.messages import Delivery, Sealed
 from broker.core.trust import TrustList
-from broker.ports import Reader, Store, Transaction, Transport, Vault
+from broker.ports import Blobs, Reader, Store, Transaction, Transport, Vault
 from broker.security.suite import Opener, Signer
 
 __all__ = ["Crash", "Fuse"]
@@ -53,6 +53,10 @@ class Fuse:
     def store(self, inner: Store) -> Store:
         """Return the store behind this fuse."""
         return _Store(inner, self)
+
+    def blobs(self, inner: Blobs) -> Blobs:
+        """Return the blobs behind this fuse."""
+        return _Blobs(inner, self)
 
     def transport(self, inner: Transport) -> Transport:
         """Return the transport behind this fuse."""
@@ -111,12 +115,29 @@ class _Store:
         await self._inner.close()  # whatever happened: the operating system closes a dead process's files
 
 
+class _Blobs:
+    def __init__(self, inner: Blobs, fuse: Fuse) -> None:
+        self._inner, self._fuse = inner, fuse
+
+    async def put(self, blob: str, index: int, raw: bytes) -> None:
+        await self._fuse.guard("blobs.put", lambda: self._inner.put(blob, index, raw))
+
+    async def get(self, blob: str, index: int) -> bytes:
+        return await self._fuse.guard("blobs.get", lambda: self._inner.get(blob, index))
+
+    async def drop(self, blob: str) -> None:
+        await self._fuse.guard("blobs.drop", lambda: self._inner.drop(blob))
+
+    async def left_since(self, before: float, *, after: str, limit: int) -> tuple[str, ...]:
+        return await self._inner.left_since(before, after=after, limit=limit)
+
+
 class _Transport:
     def __init__(self, inner: Transport, fuse: Fuse) -> None:
         self._inner, self._fuse = inner, fuse
 
-    async def publish(self, envelope: SealedEnvelope) -> None:
-        await self._fuse.guard("transport.publish", lambda: self._inner.publish(envelope))
+    async def publish(self, sealed: Sealed) -> None:
+        await self._fuse.guard("transport.publish", lambda: self._inner.publish(sealed))
 
     def deliveries(self) -> AsyncIterator[Delivery]:
         return self._inner.deliveries()

@@ -44,6 +44,10 @@ class SeededIds:
         """Return the next lease token."""
         return self._random.randbytes(16).hex()
 
+    def key(self) -> bytes:
+        """Return the next 32 bytes."""
+        return self._random.randbytes(32)
+
     def jitter(self) -> float:
         """Return the next number in [0, 1)."""
         return self._random.random()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from broker.core.errors import BrokerError, Unroutable
 from broker.core.ids import CountryCode
-from broker.core.messages import Delivery, SealedEnvelope
+from broker.core.messages import Delivery, Sealed
 
 __all__ = ["Endpoint", "Network"]
 
@@ -20,7 +20,7 @@ class Network:
     """What is on its way, until it is settled; a test may reorder, duplicate, change or drop it."""
 
     waiting: dict[CountryCode, list[Delivery]] = field(default_factory=dict)
-    published: list[SealedEnvelope] = field(default_factory=list)  # everything that ever left, in order
+    published: list[Sealed] = field(default_factory=list)  # everything that ever left, in order
     fault: BrokerError | None = None  # raised by every publish while it is set
 
     def endpoint(self, us: CountryCode) -> Endpoint:
@@ -37,7 +37,7 @@ class Endpoint:
         self._us = us
         self._closed = asyncio.Event()
 
-    async def publish(self, envelope: SealedEnvelope) -> None:
+    async def publish(self, sealed: Sealed) -> None:
         """Put an envelope on its way.
 
         Raises:
@@ -45,10 +45,10 @@ class Endpoint:
         """
         if self._network.fault is not None:
             raise self._network.fault
-        if envelope.recipient not in self._network.waiting:
+        if sealed.recipient not in self._network.waiting:
             raise Unroutable
-        self._network.published.append(envelope)
-        self._network.waiting[envelope.recipient].append(Delivery(raw=envelope.raw, queue="in", user=self._us))
+        self._network.published.append(sealed)
+        self._network.waiting[sealed.recipient].append(Delivery(raw=sealed.raw, queue="in", user=self._us))
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
         """Yield what waits, then wait for more until closed."""

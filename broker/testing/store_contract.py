@@ -19,6 +19,7 @@ from broker.core.errors import NotAllowed, StoreUnavailable
 from broker.ports import Reader, Store, Transaction
 from broker.rows import Attention, AuditRow, Idempotent, Page
 from broker.testing.store_contract_at_rest import AtRestContract
+from broker.testing.store_contract_attachments import AttachmentContract
 from broker.testing.store_contract_held import HeldContract
 from broker.testing.store_contract_inbox import InboxContract
 from broker.testing.store_contract_outbox import OutboxContract
@@ -279,6 +280,7 @@ class WorkersContract:
 
 class StoreContract(
     AtRestContract,
+    AttachmentContract,
     RunContract,
     WorkersContract,
     OutboxContract,

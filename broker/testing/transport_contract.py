@@ -16,10 +16,21 @@ import uuid_utils
 
 from broker.core.errors import NodeError, TransportUnavailable, Unroutable
 from broker.core.ids import CountryCode, Digest, KeyId, MessageId
-from broker.core.messages import Delivery, SealedEnvelope
+from broker.core.messages import Delivery, SealedChunk, SealedEnvelope
 from broker.ports import Transport
 
-__all__ = ["EE", "FI", "NOWHERE", "SE", "FastClock", "TransportContract", "TransportHarness", "sealed", "take"]
+__all__ = [
+    "EE",
+    "FI",
+    "NOWHERE",
+    "SE",
+    "FastClock",
+    "TransportContract",
+    "TransportHarness",
+    "sealed",
+    "sealed_chunk",
+    "take",
+]
 
 EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
 NOWHERE = CountryCode("ZZ")
@@ -77,6 +88,13 @@ def sealed(sender: CountryCode = EE, recipient: CountryCode = FI, *, size: int =
     )
 
 
+def sealed_chunk(index: int, *, message: MessageId, recipient: CountryCode = FI, size: int = 1_048_657) -> SealedChunk:
+    """Return a chunk of the largest size, of random bytes behind its beginning."""
+    raw = b"TRMC\x01" + secrets.token_bytes(size - 5)
+    sha256 = Digest(hashlib.sha256(raw).hexdigest())
+    return SealedChunk(id=message, sender=EE, recipient=recipient, raw=raw, sha256=sha256, index=index)
+
+
 async def take(transport: Transport, count: int = 1, *, settle: bool = True) -> list[Delivery]:
     """Return the next deliveries, settled unless said otherwise."""
     taken: list[Delivery] = []
@@ -108,6 +126,26 @@ class TransportContract:
         assert delivery.raw == envelope.raw
         assert (delivery.queue, delivery.abuse, delivery.redelivered) == ("in", (), False)
         assert delivery.user in {None, "EE"}
+
+    async def test_five_mib_of_chunks_arrive_as_they_were(self, harness: TransportHarness) -> None:
+        """Chunks of one message travel side by side, break no rule, and a message passes them."""
+        sender, recipient = harness.open(EE), harness.open(FI)
+        envelope, message = sealed(), MessageId(str(uuid_utils.uuid7()))
+        chunks = [sealed_chunk(index, message=message) for index in range(5)]
+        await asyncio.gather(*(sender.publish(chunk) for chunk in chunks))
+        await sender.publish(envelope)
+        came = await take(recipient, 6)
+        assert {delivery.raw for delivery in came} == {envelope.raw, *(chunk.raw for chunk in chunks)}
+        assert {(delivery.abuse, delivery.redelivered) for delivery in came} == {((), False)}
+
+    async def test_a_chunk_for_nowhere_is_an_error(self, harness: TransportHarness) -> None:
+        """Like an envelope, and the transport goes on."""
+        sender, recipient = harness.open(EE), harness.open(FI)
+        with pytest.raises(Unroutable):
+            await sender.publish(sealed_chunk(0, message=sealed().id, recipient=NOWHERE))
+        chunk = sealed_chunk(0, message=sealed().id)
+        await sender.publish(chunk)
+        assert [delivery.raw for delivery in await take(recipient)] == [chunk.raw]
 
     async def test_what_is_settled_does_not_come_again(self, harness: TransportHarness) -> None:
         """After settling, neither this worker nor the next one sees the message again."""

@@ -33,8 +33,10 @@ from broker.home import generate_keys, member_of
 from broker.ports import Store, Transport, TrustLook
 from broker.rows import Accepted, Attention
 from broker.schema_files import load_catalogue, read_schema_file
+from broker.security.chunks import is_chunk
 from broker.storage import AtRest, migrate, open_store
 from broker.testing.at_rest import UnsafeEpochs
+from broker.testing.blobs import MemoryBlobs
 from broker.testing.clock import HandClock
 from broker.testing.compute import InlineCompute
 from broker.testing.crashes import Fuse
@@ -128,6 +130,7 @@ class Country:
     transport: Transport
     fuse: Fuse
     tally: KeptTally
+    blobs: MemoryBlobs
     adapters: dict[AuthorityId, Adapter] = field(default_factory=dict)
     notifier: SilentNotifier = field(default_factory=SilentNotifier)
     outcomes: list[str] = field(default_factory=list)  # what became of each delivery
@@ -145,11 +148,13 @@ class Country:
 
     async def step(self) -> int:
         """Do everything once that waits here; return how much that was."""
-        done = await self.engine.dispatch()
+        done = await self.engine.dispatch() + await self.engine.carry()
         waiting = list(self.network.waiting[self.us])
         for delivery in waiting:
-            self.outcomes.append(await self.engine.receive(delivery))
+            take = self.engine.take_chunk if is_chunk(delivery.raw) else self.engine.receive
+            self.outcomes.append(await take(delivery))
             await self.transport.done(delivery)
+        done += await self.engine.take_chunk.adopt() + await self.engine.complete()
         return done + len(waiting) + await self.engine.deliver()
 
     async def offer_parked(self) -> None:
@@ -265,6 +270,7 @@ class World:
             old.us, old.url, (*old.keys, *more_keys),
             network=self.network, clock=self.clock, trust=old.trust, ids=old.ids, epochs=old.epochs,
             adapters=old.adapters,
+            blobs=old.blobs,
         )  # fmt: skip
         old.keys, old.desk, old.engine, old.store = fresh.keys, fresh.desk, fresh.engine, fresh.store
         old.transport, old.fuse, old.tally = fresh.transport, fresh.fuse, fresh.tally
@@ -276,6 +282,7 @@ class World:
             first.us, first.url, first.keys,
             network=self.network, clock=self.clock, trust=first.trust,
             ids=SeededIds(f"{name} colleague", self.clock), epochs=first.epochs, adapters=first.adapters,
+            blobs=first.blobs,
         )  # fmt: skip
 
 
@@ -290,13 +297,18 @@ def _country(
     ids: SeededIds,
     epochs: UnsafeEpochs | None = None,
     adapters: dict[AuthorityId, Adapter] | None = None,
+    blobs: MemoryBlobs | None = None,
 ) -> Country:
     fuse, epochs = Fuse(), epochs or UnsafeEpochs(us)
     store = fuse.store(open_store(url, us=us, cipher=AtRest(epochs.ring)))
     transport = fuse.transport(network.endpoint(us))
     serving: dict[AuthorityId, Adapter] = {} if adapters is None else adapters
     notifier, tally = SilentNotifier(), KeptTally()
-    desk = wire_desk(us, store=store, catalogue=_catalogue(), trust=trust, clock=clock, ids=ids, wake=_nothing)
+    blobs = blobs or MemoryBlobs(clock)
+    desk = wire_desk(
+        us, store=store, blobs=fuse.blobs(blobs), compute=InlineCompute(), catalogue=_catalogue(), trust=trust,
+        clock=clock, ids=ids, wake=_nothing,
+    )  # fmt: skip
     engine = wire_engine(
         desk,
         transport=transport,
@@ -305,12 +317,13 @@ def _country(
         notifier=notifier,
         limits=LadderLimits(),
         envelope_life=timedelta(days=30),
-        rings=Rings(work=_nothing, offer=_nothing, trust=_nothing, parked=_nothing),
+        rings=Rings(work=_nothing, offer=_nothing, trust=_nothing, parked=_nothing, whole=_nothing),
         tally=tally,
     )
     return Country(
         us=us, url=url, network=network, keys=keys, trust=trust, clock=clock, ids=ids,
         desk=desk, engine=engine, store=store, epochs=epochs, transport=transport, fuse=fuse, tally=tally,
+        blobs=blobs,
         adapters=serving, notifier=notifier,
     )  # fmt: skip
 

@@ -3,6 +3,7 @@
 """Carries sealed envelopes over RabbitMQ quorum queues.
 
 - Publishing and consuming have a connection each: flow control against publishers must not delay acknowledgements.
+- Chunks of attachments have two of their own: a message never waits behind megabytes on a slow line.
 - A publish is mandatory, persistent, confirmed and bounded as a whole, waiting for the connection included.
 - After a publish of unknown outcome the connection is thrown away. A late return could otherwise be taken for the
   answer to the same message sent again, because the client library matches returns by message id.
@@ -22,12 +23,12 @@ from aiormq.abc import AbstractChannel, DeliveredMessage
 from pamqp import commands as spec
 
 from broker.core.errors import NodeError, PublishRefused, PublishUnconfirmed, TransportUnavailable, Unroutable
-from broker.core.ids import CountryCode, MessageId
-from broker.core.messages import Delivery, SealedEnvelope
+from broker.core.ids import CountryCode
+from broker.core.messages import Delivery, Sealed, SealedChunk
 from broker.ports import Clock
-from broker.transport.rabbit_delivery import RabbitTag, delivery_of, properties_for
+from broker.transport.rabbit_delivery import RabbitTag, delivery_of, message_id_of, properties_for
 from broker.transport.rabbit_link import RabbitLink, RabbitOptions, cancelled
-from broker.transport.topology import EXCHANGE, dead_queue, in_queue, routing_key
+from broker.transport.topology import EXCHANGE, chunk_key, chunk_queue, dead_queue, in_queue, routing_key
 
 __all__ = ["RabbitOptions", "RabbitTransport"]
 
@@ -50,17 +51,30 @@ class RabbitTransport:
         self._clock = clock
         self._jitter = jitter
         self._arrived: asyncio.Queue[Delivery | None] = asyncio.Queue()
-        self._in_flight: dict[MessageId, asyncio.Event] = {}
+        self._in_flight: dict[str, asyncio.Event] = {}
         self._pauses: set[asyncio.Task[None]] = set()
         self._closed = False
-        self._publisher = RabbitLink(
-            options, clock, jitter, name="rabbit-publish", open_session=_open_publishing, confirms=True
-        )
-        self._consumer = RabbitLink(
-            options, clock, jitter, name="rabbit-consume", open_session=self._open_consuming, confirms=False
+        self._publisher = self._publishing("rabbit-publish")
+        self._carrier = self._publishing("rabbit-carry")
+        self._consumer = self._consuming("rabbit-consume", "in", "dead")
+        self._chunk_consumer = self._consuming("rabbit-chunks", "chunk")
+
+    def _publishing(self, name: str) -> RabbitLink[_Publishing]:
+        return RabbitLink(
+            self._options, self._clock, self._jitter, name=name, open_session=_open_publishing, confirms=True
         )
 
-    async def publish(self, envelope: SealedEnvelope) -> None:
+    def _consuming(self, name: str, *kinds: str) -> RabbitLink[_Consuming]:
+        async def open_session(channel: AbstractChannel, lost: asyncio.Event) -> _Consuming:
+            session = _Consuming(channel, lost, self._arrived, self._clock, self._options, kinds)
+            await session.begin()
+            return session
+
+        return RabbitLink(
+            self._options, self._clock, self._jitter, name=name, open_session=open_session, confirms=False
+        )
+
+    async def publish(self, sealed: Sealed) -> None:
         """Publish and wait for the confirmation; see `ports.Transport.publish`.
 
         Raises:
@@ -71,12 +85,15 @@ class RabbitTransport:
         """
         if self._closed:
             raise TransportUnavailable("This node is stopping.")
-        self._publisher.start()
+        chunk = isinstance(sealed, SealedChunk)
+        link = self._carrier if chunk else self._publisher
+        bound = self._options.chunk_timeout_seconds if chunk else self._options.publish_timeout_seconds
+        link.start()
         session: _Publishing | None = None
         try:
-            async with asyncio.timeout(self._options.publish_timeout_seconds), self._alone(envelope.id):
-                session = await self._publisher.session()
-                await session.publish(envelope)
+            async with asyncio.timeout(bound), self._alone(message_id_of(sealed)):
+                session = await link.session()
+                await session.publish(sealed)
         except asyncio.CancelledError as error:
             if session is not None:
                 session.lost.set()
@@ -90,6 +107,7 @@ class RabbitTransport:
         """Yield from both queues until closed; several iterators share what arrives."""
         if not self._closed:
             self._consumer.start()
+            self._chunk_consumer.start()
         while (delivery := await self._arrived.get()) is not None:
             if not delivery.tag.lost.is_set():  # else it comes again on the next connection
                 yield delivery
@@ -114,7 +132,8 @@ class RabbitTransport:
             return "The transport is closed."
         self._publisher.start()
         self._consumer.start()
-        for link in (self._publisher, self._consumer):
+        self._chunk_consumer.start()
+        for link in (self._publisher, self._consumer, self._chunk_consumer):
             if (trouble := await link.trouble()) is not None:
                 return trouble
         return None
@@ -126,10 +145,11 @@ class RabbitTransport:
         for pause in self._pauses:
             pause.cancel()
         await asyncio.gather(*self._pauses, return_exceptions=True)
-        await asyncio.gather(self._publisher.close(), self._consumer.close())
+        links = (self._publisher, self._carrier, self._consumer, self._chunk_consumer)
+        await asyncio.gather(*(link.close() for link in links))
 
     @contextlib.asynccontextmanager
-    async def _alone(self, message: MessageId) -> AsyncIterator[None]:
+    async def _alone(self, message: str) -> AsyncIterator[None]:
         while (other := self._in_flight.get(message)) is not None:
             await other.wait()
         mine = self._in_flight[message] = asyncio.Event()
@@ -157,11 +177,6 @@ class RabbitTransport:
         except Exception:  # whatever it is: the message comes again on the next connection
             tag.lost.set()
 
-    async def _open_consuming(self, channel: AbstractChannel, lost: asyncio.Event) -> _Consuming:
-        session = _Consuming(channel, lost, self._arrived, self._clock, self._options)
-        await session.begin()
-        return session
-
 
 class _Publishing:
     """One publishing channel."""
@@ -174,15 +189,15 @@ class _Publishing:
         self._idle.set()
         self.crowded = False  # several publishes were in flight when one failed
 
-    async def publish(self, envelope: SealedEnvelope) -> None:
+    async def publish(self, sealed: Sealed) -> None:
         self._in_flight += 1
         self._idle.clear()
         try:
             answer = await self._channel.basic_publish(
-                envelope.raw,
+                sealed.raw,
                 exchange=EXCHANGE,
-                routing_key=routing_key(envelope.recipient),
-                properties=properties_for(envelope),
+                routing_key=_key_of(sealed),
+                properties=properties_for(sealed),
                 mandatory=True,
             )
         except BaseException:
@@ -207,7 +222,7 @@ async def _open_publishing(channel: AbstractChannel, lost: asyncio.Event) -> _Pu
 
 
 class _Consuming:
-    """One consuming channel on both queues of a country."""
+    """One consuming channel on some queues of a country."""
 
     def __init__(
         self,
@@ -216,16 +231,18 @@ class _Consuming:
         arrived: asyncio.Queue[Delivery | None],
         clock: Clock,
         options: RabbitOptions,
+        kinds: tuple[str, ...],
     ) -> None:
         self._channel = channel
         self.lost = lost
         self._arrived = arrived
         self._clock = clock
         self._options = options
-        self._queues = queues_of(options.us)
+        queues = queues_of(options.us)
+        self._queues = {kind: queues[kind] for kind in kinds}
         self._since: Counter[str] = Counter()  # deliveries per queue since the watchdog looked
         self._unsettled: dict[str, set[int]] = {kind: set() for kind in self._queues}
-        self._prefetch = {"in": options.prefetch, "dead": options.dead_prefetch}
+        self._prefetch = {"in": options.prefetch, "chunk": options.chunk_prefetch, "dead": options.dead_prefetch}
 
     async def begin(self) -> None:
         self._channel.on_consumer_cancel_callbacks.add(lambda _: self.lost.set())
@@ -271,7 +288,12 @@ class _Consuming:
 
 def queues_of(us: CountryCode) -> dict[str, str]:
     """Return the country's queues by the word that a delivery carries."""
-    return {"in": in_queue(us), "dead": dead_queue(us)}
+    return {"in": in_queue(us), "chunk": chunk_queue(us), "dead": dead_queue(us)}
+
+
+def _key_of(sealed: Sealed) -> str:
+    chunk = isinstance(sealed, SealedChunk)
+    return chunk_key(sealed.recipient) if chunk else routing_key(sealed.recipient)
 
 
 def _publish_error(error: BaseException, session: _Publishing | None) -> NodeError:

@@ -16,11 +16,12 @@ from dataclasses import dataclass, field
 from aiormq.abc import AbstractChannel, DeliveredMessage
 from pamqp import commands as spec
 
-from broker.core.messages import Delivery, SealedEnvelope
+from broker.core.messages import Delivery, Sealed, SealedChunk
 
-__all__ = ["CONTENT_TYPE", "RabbitTag", "delivery_of", "properties_for"]
+__all__ = ["CHUNK_TYPE", "CONTENT_TYPE", "RabbitTag", "delivery_of", "message_id_of", "properties_for"]
 
 CONTENT_TYPE = "application/jose+json"
+CHUNK_TYPE = "application/octet-stream"
 
 _PERSISTENT = 2
 # Set by the broker: on a quorum queue's repeats, and on the way through a dead-letter exchange.
@@ -66,14 +67,20 @@ class RabbitTag:
         return first
 
 
-def properties_for(envelope: SealedEnvelope) -> spec.Basic.Properties:
+def properties_for(sealed: Sealed) -> spec.Basic.Properties:
     """Return the only properties that a node sets; nothing in them tells about a case."""
+    chunk = isinstance(sealed, SealedChunk)
     return spec.Basic.Properties(
-        content_type=CONTENT_TYPE,
+        content_type=CHUNK_TYPE if chunk else CONTENT_TYPE,
         delivery_mode=_PERSISTENT,
-        message_id=str(envelope.id),
-        user_id=str(envelope.sender),
+        message_id=message_id_of(sealed),
+        user_id=str(sealed.sender),
     )
+
+
+def message_id_of(sealed: Sealed) -> str:
+    """Return what the client library matches a return by: no two in flight have the same."""
+    return f"{sealed.id}.{sealed.sha256[:16]}" if isinstance(sealed, SealedChunk) else str(sealed.id)
 
 
 def delivery_of(message: DeliveredMessage, *, queue: str, lost: asyncio.Event, unsettled: set[int]) -> Delivery:
@@ -107,7 +114,7 @@ def _abuse(properties: spec.Basic.Properties) -> tuple[str, ...]:
         "headers": bool(set(headers) - _BROKER_HEADERS - {"CC"}),
         "expiration": properties.expiration is not None or _expired(headers),
         "properties": any(getattr(properties, name) not in {None, ""} for name in _FOREIGN),
-        "content-type": properties.content_type != CONTENT_TYPE,
+        "content-type": properties.content_type not in {CONTENT_TYPE, CHUNK_TYPE},
         "not-persistent": properties.delivery_mode != _PERSISTENT,
         "no-message-id": not properties.message_id,
     }

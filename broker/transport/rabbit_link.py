@@ -57,8 +57,10 @@ class RabbitOptions:
     # A broker counts deliveries, not bytes: 48 of the largest envelopes are 96 MiB, whoever floods us. Twice as many as are
     # worked on at a time keep the workers busy; the dead queue brings what came back, never the bulk.
     prefetch: int = 32  # unsettled deliveries of the input queue
+    chunk_prefetch: int = 6  # unsettled chunks of attachments, each a MiB
     dead_prefetch: int = 16  # unsettled deliveries of the dead queue
     publish_timeout_seconds: float = 10.0
+    chunk_timeout_seconds: float = 90.0  # a few MiB at a time, over a line of half a megabit
     connect_timeout_seconds: float = 10.0
     heartbeat_seconds: int = 20
     retry_seconds: float = 1.0  # first pause before connecting again; doubled each time

@@ -20,7 +20,7 @@ from typing import TypeVar
 
 from broker.core.errors import NodeError, PublishUnconfirmed, TransportUnavailable
 from broker.core.ids import CountryCode
-from broker.core.messages import Delivery, SealedEnvelope
+from broker.core.messages import Delivery, Sealed
 from broker.ports import Clock
 from broker.transport.spool_folder import Claim, SpoolFolder, create
 
@@ -69,8 +69,8 @@ class SpoolTransport:
         self._recover_at = 0.0
         self._closed = False
 
-    async def publish(self, envelope: SealedEnvelope) -> None:
-        """Write the envelope into the recipient's folder; see `ports.Transport.publish`.
+    async def publish(self, sealed: Sealed) -> None:
+        """Write an envelope or chunk into the recipient's folder; see `ports.Transport.publish`.
 
         Raises:
             Unroutable: the country has no folder.
@@ -81,7 +81,7 @@ class SpoolTransport:
         """
         if self._closed:
             raise TransportUnavailable("This node is stopping.")
-        await self._run(lambda: self._files.put(envelope))
+        await self._run(lambda: self._files.put(sealed))
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
         """Yield what lies in our folder until closed; a missing medium is waited for."""

@@ -23,12 +23,12 @@ from pathlib import Path
 
 from broker.core.errors import DiskFull, NodeError, PublishRefused, TransportUnavailable, Unroutable
 from broker.core.ids import CountryCode
-from broker.core.messages import SealedEnvelope
+from broker.core.messages import Sealed, SealedChunk
 from broker.transport.topology import MAX_MESSAGE_BYTES
 
 __all__ = ["Claim", "SpoolFolder", "create", "file_name"]
 
-_NEW = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9a-f]{16}\.jwe", re.ASCII)
+_NEW = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\.[0-9a-f]{16}\.(?:jwe|trmc)", re.ASCII)
 _CLAIMED = re.compile(rf"(?P<name>{_NEW.pattern})\.(?P<owner>[0-9a-f]{{16}})\.(?P<expires>[0-9]{{1,12}})", re.ASCII)
 _PARTS = ("tmp", "new", "claimed")
 _LEFTOVER_SECONDS = 86_400  # an unfinished file of that age has no writer any more
@@ -42,9 +42,10 @@ class Claim:
     path: Path
 
 
-def file_name(envelope: SealedEnvelope) -> str:
-    """Return the only name that an envelope's file ever has."""
-    return f"{envelope.id}.{envelope.sha256[:16]}.jwe"
+def file_name(sealed: Sealed) -> str:
+    """Return the only name that an envelope's or chunk's file ever has."""
+    ending = "trmc" if isinstance(sealed, SealedChunk) else "jwe"
+    return f"{sealed.id}.{sealed.sha256[:16]}.{ending}"
 
 
 def create(folder: Path, members: Iterable[CountryCode]) -> None:
@@ -73,8 +74,8 @@ class SpoolFolder:
         self._owner = owner
         self._lock: int | None = None
 
-    def put(self, envelope: SealedEnvelope) -> None:
-        """Write an envelope for its recipient; it is on the disk when this returns.
+    def put(self, sealed: Sealed) -> None:
+        """Write an envelope or chunk for its recipient; it is on the disk when this returns.
 
         Raises:
             Unroutable: the recipient has no folder.
@@ -82,16 +83,16 @@ class SpoolFolder:
             PublishRefused: the folder may not be written.
             TransportUnavailable: the spool is not there or fails.
         """
-        target = self._folder / envelope.recipient
+        target = self._folder / sealed.recipient
         with _as_ours():
             if not self._folder.is_dir():
                 raise TransportUnavailable("The spool folder is missing: is its medium mounted?")
             if not (target / "new").is_dir():
                 raise Unroutable("The spool has no folder for that country.")
-            name = file_name(envelope)
+            name = file_name(sealed)
             part = target / "tmp" / f"{name}.{secrets.token_hex(8)}.part"
             try:
-                _write(part, envelope.raw)
+                _write(part, sealed.raw)
                 with contextlib.suppress(FileExistsError):  # the same name holds the same bytes
                     part.replace(target / "new" / name)
             except BaseException:
@@ -108,7 +109,7 @@ class SpoolFolder:
         """
         with _as_ours():
             self._hold_lock()
-            waiting = sorted(entry.name for entry in _entries(self._own / "new") if _readable(entry))
+            waiting = sorted((entry.name for entry in _entries(self._own / "new") if _readable(entry)), key=_turn)
             claims: list[Claim] = []
             for name in waiting:
                 if len(claims) == most:
@@ -179,11 +180,10 @@ class SpoolFolder:
             return "This node may not write into its spool folder."
         with contextlib.suppress(OSError):
             if any(
-                entry.name.lower().endswith(".jwe") and not _readable(entry) for entry in _entries(self._own / "new")
+                entry.name.lower().endswith((".jwe", ".trmc")) and not _readable(entry)
+                for entry in _entries(self._own / "new")
             ):
-                return (
-                    "The spool holds envelope files whose names are not <message id>.<digest>.jwe; they are not read."
-                )
+                return "The spool holds envelope files whose names are not <message id>.<digest>.jwe or .trmc; they are not read."
         return None
 
     def close(self) -> None:
@@ -242,6 +242,11 @@ def _synchronise(folder: Path) -> None:
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as entries:
         return list(entries)
+
+
+def _turn(name: str) -> tuple[bool, str]:
+    """Messages first, oldest first: their chunks are of use only then."""
+    return (name.endswith(".trmc"), name)
 
 
 def _readable(entry: os.DirEntry[str]) -> bool:

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What stands on the message broker: names, queue arguments, permissions, and the definitions file that makes it so.
 
-The operator imports the file; a node declares nothing at run time and may not. Per country there are two quorum queues:
+The operator imports the file; a node declares nothing at run time and may not. Per country there are three quorum queues:
 
 - ``trm.in.CC`` takes what others publish to the direct exchange ``trm`` with key ``CC``.
+- ``trm.chunk.CC`` takes chunks of attachments, with key ``CC.chunk``: no message waits behind a hundred MiB.
 - ``trm.dead.CC`` takes what expired or came back too often, by the exchange ``trm.dead``. Its country reads it as a
   second input, so dead-lettering loses nothing.
 
@@ -31,6 +32,8 @@ __all__ = [
     "VHOST",
     "Permissions",
     "QueueLimits",
+    "chunk_key",
+    "chunk_queue",
     "dead_queue",
     "definitions",
     "in_queue",
@@ -74,6 +77,11 @@ def in_queue(country: CountryCode) -> str:
     return f"trm.in.{country}"
 
 
+def chunk_queue(country: CountryCode) -> str:
+    """Return the name of the queue for chunks of attachments."""
+    return f"trm.chunk.{country}"
+
+
 def dead_queue(country: CountryCode) -> str:
     """Return the name of the country's second input."""
     return f"trm.dead.{country}"
@@ -84,17 +92,22 @@ def routing_key(country: CountryCode) -> str:
     return str(country)
 
 
+def chunk_key(country: CountryCode) -> str:
+    """Return the key that leads to the country's queue for chunks."""
+    return f"{country}.chunk"
+
+
 def permissions(country: CountryCode) -> Permissions:
-    """Return what the country's user may do: publish to one exchange, read its own two queues, configure nothing."""
+    """Return what the country's user may do: publish to one exchange, read its own three queues, configure nothing."""
     return Permissions(
         configure="^$",
         write=f"^{re.escape(EXCHANGE)}$",
-        read=rf"^trm\.(in|dead)\.{re.escape(country)}$",
+        read=rf"^trm\.(in|chunk|dead)\.{re.escape(country)}$",
     )
 
 
 def queue_arguments(country: CountryCode, *, dead: bool, limits: QueueLimits) -> dict[str, Any]:
-    """Return the arguments of one queue; both kinds dead-letter into the country's dead queue and never drop."""
+    """Return the arguments of one queue; all kinds dead-letter into the country's dead queue and never drop."""
     return {
         "x-dead-letter-exchange": DEAD_EXCHANGE,
         # Without a key of its own a message copied by CC would dead-letter to the other countries' dead queues too.
@@ -146,8 +159,12 @@ def definitions(
         "users": [_user(country, (passwords or {}).get(country), salt) for country in active],
         "permissions": [_permission(country, vhost) for country in active],
         "exchanges": [_exchange(name, vhost) for name in (EXCHANGE, DEAD_EXCHANGE)],
-        "queues": [_queue(country, vhost, limits, dead=dead) for country in countries for dead in (False, True)],
-        "bindings": [_binding(country, vhost, dead=dead) for country in countries for dead in (False, True)],
+        "queues": [_queue(name, country, vhost, limits) for country in countries for name in _queues(country)],
+        "bindings": [
+            _binding(source, key, name, vhost)
+            for country in countries
+            for name, (source, key) in _queues(country).items()
+        ],
     }
 
 
@@ -185,22 +202,31 @@ def _exchange(name: str, vhost: str) -> dict[str, Any]:
     }
 
 
-def _queue(country: CountryCode, vhost: str, limits: QueueLimits, *, dead: bool) -> dict[str, Any]:
+def _queues(country: CountryCode) -> dict[str, tuple[str, str]]:
+    """Return the country's queues, each with the exchange and key that lead to it."""
     return {
-        "name": dead_queue(country) if dead else in_queue(country),
-        "vhost": vhost,
-        "durable": True,
-        "auto_delete": False,
-        "arguments": queue_arguments(country, dead=dead, limits=limits),
+        in_queue(country): (EXCHANGE, routing_key(country)),
+        chunk_queue(country): (EXCHANGE, chunk_key(country)),
+        dead_queue(country): (DEAD_EXCHANGE, routing_key(country)),
     }
 
 
-def _binding(country: CountryCode, vhost: str, *, dead: bool) -> dict[str, Any]:
+def _queue(name: str, country: CountryCode, vhost: str, limits: QueueLimits) -> dict[str, Any]:
     return {
-        "source": DEAD_EXCHANGE if dead else EXCHANGE,
+        "name": name,
         "vhost": vhost,
-        "destination": dead_queue(country) if dead else in_queue(country),
+        "durable": True,
+        "auto_delete": False,
+        "arguments": queue_arguments(country, dead=name == dead_queue(country), limits=limits),
+    }
+
+
+def _binding(source: str, key: str, name: str, vhost: str) -> dict[str, Any]:
+    return {
+        "source": source,
+        "vhost": vhost,
+        "destination": name,
         "destination_type": "queue",
-        "routing_key": routing_key(country),
+        "routing_key": key,
         "arguments": {},
     }

@@ -42,6 +42,7 @@ from tests.bench.worker import CLEAR, measured_submission
 
 ROOT = Path(__file__).parents[2]
 COUNTRIES = ("EE", "FI")
+ATTACHMENT_MIB = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +161,21 @@ def _at_rest(measured: Measured, clear: Measured) -> Row:
     )
 
 
+def _attachment(workers: dict[str, Worker], mib: int) -> list[Row]:
+    """Move one file from EE to FI, and see what it costs each node beyond what it had before."""
+    workers["EE"].ask("send 20 8")  # warm up
+    workers["EE"].ask("attach 2")
+    before = {country: worker.ask("from-here")["mib"] for country, worker in workers.items()}
+    moved = workers["EE"].ask(f"attach {mib}")
+    extra = {country: worker.ask("peak")["mib"] - before[country] for country, worker in workers.items()}
+    return [
+        Row(what=f"attachment of {mib} MiB, RabbitMQ + SQLite",
+            value=f"uploaded in {moved['upload_seconds']:.1f} s, delivered {moved['seconds']:.1f} s later"),
+        Row(what="extra memory while it moves",
+            value=f"{extra['EE']:.0f} MiB at the sender, {extra['FI']:.0f} MiB at the receiver", aim="≤ 64 MiB per node"),
+    ]  # fmt: skip
+
+
 def _fsync_ms(folder: Path) -> float:
     with (folder / "fsync").open("wb") as file:
         started = time.perf_counter()
@@ -223,11 +239,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--messages", type=int, default=1500, help="per throughput run")
     parser.add_argument("--without-as2", action="store_true", help="leave the AS2 pair out")
+    parser.add_argument("--only-attachment", action="store_true", help="measure nothing but a large attachment")
     chosen = parser.parse_args()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="trm-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         broker = stack.enter_context(rabbitmq(log=_say))
+        if chosen.only_attachment:
+            with _nodes(folder / "attachment", broker, {}) as workers:
+                _print(_attachment(workers, ATTACHMENT_MIB))
+            return
         server = stack.enter_context(postgres_server(_say))
         costs = floor_ms()
         rows += [Row(what=f"floor: {operation}", value=f"{cost:.3f} ms") for operation, cost in costs.items()]
@@ -242,6 +263,8 @@ def main() -> None:
         with _nodes(folder / "clear", broker, {}, clear=True) as workers:
             clear = _measure(workers, "nothing encrypted at rest", chosen.messages, costs["one envelope"])
         rows.append(_at_rest(measured, clear))
+        with _nodes(folder / "attachment", broker, {}) as workers:
+            rows += _attachment(workers, ATTACHMENT_MIB)
         stores = {country: server.database(like=migrate) for country in COUNTRIES}
         with _nodes(folder / "postgres", broker, stores) as workers:
             rows += _measure(workers, "RabbitMQ + PostgreSQL", chosen.messages, costs["one envelope"]).rows
@@ -254,6 +277,10 @@ def main() -> None:
         rows += ours.rows
         if not chosen.without_as2:
             rows += _as2_rows(folder, max(chosen.messages // 10, 20), ours, measured)
+    _print(rows)
+
+
+def _print(rows: list[Row]) -> None:
     width = max(len(row.what) for row in rows)
     for row in rows:
         sys.stdout.write(f"{row.what:<{width}}  {row.value:<48}  {row.aim}\n")

@@ -4,7 +4,8 @@
 
 Commands: ``send COUNT CONCURRENCY`` submits that many messages of about 4 KB and returns when the peer's delivered
 receipt for each is stored here; ``latency COUNT`` does so one at a time; ``cpu`` returns the processor time used so far;
-``envelopes`` how many envelopes of receipts it has sent; ``memory`` the resident set.
+``envelopes`` how many envelopes of receipts it has sent; ``memory`` the resident set; ``attach MIB`` uploads a file of that size,
+attaches it to a message and returns when that is delivered; ``peak`` the largest resident set since ``from-here``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 from broker import logs, office
 from broker.cli.serve import built
 from broker.core import canonical
-from broker.core.messages import Submission
+from broker.core.messages import Submission, Uploaded
+from broker.core.roles import AuditRole
 from broker.ports import Reader
 from broker.rows import OutboxState
 from broker.schema_files import read_schema_file
@@ -108,6 +110,27 @@ async def _latency(node: Node, arrivals: Arrivals, count: int) -> dict[str, Any]
     return {"p50_ms": latencies[count // 2], "p99_ms": latencies[min(count - 1, count * 99 // 100)]}
 
 
+async def _attach(node: Node, arrivals: Arrivals, mib: int) -> dict[str, Any]:
+    """Upload, attach and wait for the delivered receipt; the file is made as it is read."""
+    request, office = _request(node), node.office
+
+    async def parts() -> AsyncIterator[bytes]:
+        for number in range(mib):
+            yield (f"Synthetic line {number} of a measured attachment.\n" * 30_000).encode()[: 2**20]
+
+    started = time.perf_counter()
+    begun = await office.upload.begin(
+        mib * 2**20, authority=request.sender_authority, actor="bench", role=AuditRole.SYSTEM
+    )
+    row = await office.upload.append(begun.id, authority=request.sender_authority, offset=0, parts=parts())
+    uploaded = time.perf_counter()
+    arrivals.expect(1)
+    attached = (Uploaded(upload=row.id, name="measured.txt", kind="OTHER"),)
+    await office.submit(replace(request, idempotency_key=os.urandom(8).hex(), attachments=attached))
+    await arrivals.wait()
+    return {"upload_seconds": uploaded - started, "seconds": time.perf_counter() - uploaded}
+
+
 def _counts(reader: Reader) -> Mapping[str, int]:
     return reader.counts()
 
@@ -120,6 +143,17 @@ def _cpu() -> float:
 def _memory_mib() -> float:
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def _from_here_mib() -> float:
+    """Forget the largest resident set so far; return the one of now."""
+    Path("/proc/self/clear_refs").write_text("5", "ascii")
+    return _memory_mib()
+
+
+def _peak_mib() -> float:
+    lines = Path("/proc/self/status").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("VmHWM:"))
 
 
 async def _commands(node: Node) -> None:
@@ -138,6 +172,12 @@ async def _commands(node: Node) -> None:
                 answer = {"receipts": counts[f"outbox.{OutboxState.DONE}"]}
             case ["memory"]:
                 answer = {"mib": _memory_mib()}
+            case ["attach", mib]:
+                answer = await _attach(node, arrivals, int(mib))
+            case ["from-here"]:
+                answer = {"mib": _from_here_mib()}
+            case ["peak"]:
+                answer = {"mib": _peak_mib()}
             case _:
                 return
         sys.stdout.write(json.dumps(answer) + "\n")

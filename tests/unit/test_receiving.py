@@ -55,6 +55,7 @@ def _receiving(world: World, endpoint: Endpoint, *, concurrency: int = 4, receiv
     return Receiving(
         transport=endpoint,
         receive=receive or fi.engine.receive,
+        take_chunk=fi.engine.take_chunk,
         store=fi.store,
         ledger=fi.desk.ledger,
         metrics=Metrics(CollectorRegistry()),

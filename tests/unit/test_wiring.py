@@ -30,7 +30,7 @@ def _rung() -> tuple[list[str], Callable[[str], Callable[[], None]]]:
 def _desk(country: Country, wake: Callable[[], None]) -> Desk:
     plain = country.desk
     return wire_desk(
-        country.us, store=plain.store, catalogue=plain.catalogue, trust=plain.trust, clock=plain.clock, ids=plain.ids,
+        country.us, store=plain.store, blobs=plain.blobs, compute=plain.compute, catalogue=plain.catalogue, trust=plain.trust, clock=plain.clock, ids=plain.ids,
         wake=wake,
     )  # fmt: skip
 
@@ -44,7 +44,9 @@ def _engine(country: Country, world: World, ring: Callable[[str], Callable[[], N
         notifier=SilentNotifier(),
         limits=LadderLimits(),
         envelope_life=timedelta(days=30),
-        rings=Rings(work=ring("work"), offer=ring("offer"), trust=ring("trust"), parked=ring("parked")),
+        rings=Rings(
+            work=ring("work"), offer=ring("offer"), trust=ring("trust"), parked=ring("parked"), whole=ring("whole")
+        ),
         tally=KeptTally(),
     )
 

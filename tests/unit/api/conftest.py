@@ -37,8 +37,10 @@ from broker.flows.attend import Attend
 from broker.flows.consult import Consult
 from broker.flows.inspect import Inspect
 from broker.flows.open import Open
+from broker.flows.read_attachment import ReadAttachment
 from broker.flows.resend import Resend
 from broker.flows.submit import Submit
+from broker.flows.upload import Upload
 from broker.ledger import Ledger
 from broker.metrics import Metrics
 from broker.ports import Store, Transaction
@@ -46,7 +48,9 @@ from broker.rows import Attention, AuditRow, ProcedureRow
 from broker.schema_files import load_catalogue
 from broker.storage import migrate, open_store
 from broker.testing.at_rest import unsafe_at_rest
+from broker.testing.blobs import MemoryBlobs
 from broker.testing.clock import HandClock
+from broker.testing.compute import InlineCompute
 from broker.testing.ids import SeededIds
 from broker.timetable import Timetable
 
@@ -259,6 +263,7 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
         us=EE, store=store, trust=trust, catalogue=catalogue, clock=clock, ids=SeededIds("api", clock), wake=_nobody,
         timetable=timetable,
     )  # fmt: skip
+    blobs, compute = MemoryBlobs(clock), InlineCompute()
     return ApiServices(
         us=EE,
         store=store,
@@ -275,6 +280,8 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
         attend=Attend(store=store, clock=clock),
         resend=Resend(store=store, clock=clock, wake=lambda: None),
         consult=Consult(store=store, clock=clock),
+        upload=Upload(store=store, blobs=blobs, compute=compute, clock=clock, ids=SeededIds("upload", clock)),
+        read_attachment=ReadAttachment(us=EE, store=store, blobs=blobs, compute=compute, clock=clock),
         catalogue=catalogue,
         tokens=LocalIssuer.create(tmp_path / "token-key.pem", us=EE, clock=clock),
         clock=clock,

@@ -31,6 +31,11 @@ EXPECTED = {
     "readHeld": {"officer": 404, "system": 403, "auditor": 403, "admin": 403},
     "releaseHeld": {"officer": 415, "system": 403, "auditor": 403, "admin": 403},
     "rejectHeld": {"officer": 415, "system": 403, "auditor": 403, "admin": 403},
+    "readAttachment": {"officer": 404, "system": 404, "auditor": 403, "admin": 403},
+    "beginUpload": {"officer": 400, "system": 400, "auditor": 403, "admin": 403},
+    "findUpload": {"officer": 404, "system": 404, "auditor": 403, "admin": 403},
+    "showUpload": {"officer": 404, "system": 404, "auditor": 403, "admin": 403},
+    "appendUpload": {"officer": 404, "system": 404, "auditor": 403, "admin": 403},
     "listProcedures": {"officer": 200, "system": 200, "auditor": 403, "admin": 403},
     "readProcedure": {"officer": 404, "system": 404, "auditor": 403, "admin": 403},
     "listActions": {"officer": 404, "system": 404, "auditor": 403, "admin": 403},
@@ -47,7 +52,9 @@ OPEN = {"readHealth", "readDescription"}
 
 def path(route: Route) -> str:
     """The endpoint with an identifier of something that is not here."""
-    return PREFIX + route.path.replace("{id}", "1" if "attention" in route.path else UNKNOWN)
+    return PREFIX + route.path.replace("{digest}", "0" * 64).replace(
+        "{id}", "1" if "attention" in route.path else UNKNOWN
+    )
 
 
 def test_table_names_every_endpoint_and_role() -> None:
@@ -71,7 +78,9 @@ async def test_each_role_gets_what_the_table_says(
     if route.name in OPEN:
         assert stranger.status == 200
     else:
-        assert_problem(stranger, 401, "unauthenticated")
+        assert stranger.status == 401
+        if route.method != "HEAD":  # whose answers have no body
+            assert_problem(stranger, 401, "unauthenticated")
         assert stranger.headers["WWW-Authenticate"] == 'Bearer realm="trm"'
 
 

@@ -16,7 +16,9 @@ def test_the_file_is_for_the_countries_named(trm):
     assert ran.code == 0
     assert [user["name"] for user in ran.json["users"]] == ["EE", "SE"]
     assert {user["password_hash"] for user in ran.json["users"]} == {""}
-    assert {queue["name"] for queue in ran.json["queues"]} == {"trm.in.EE", "trm.dead.EE", "trm.in.SE", "trm.dead.SE"}
+    assert {queue["name"] for queue in ran.json["queues"]} == {
+        f"trm.{kind}.{country}" for kind in ("in", "chunk", "dead") for country in ("EE", "SE")
+    }
 
 
 def test_the_file_is_for_the_members_of_a_trust_list(trm, home, tmp_path):

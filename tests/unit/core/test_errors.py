@@ -25,7 +25,7 @@ from broker.core.errors import (
 LEAVES = list(every_error())
 FATES = {
     SenderError: {Fate.REFUSE},
-    UntrustedError: {Fate.QUARANTINE, Fate.PARK},
+    UntrustedError: {Fate.QUARANTINE, Fate.PARK, Fate.DROP},
     NodeError: {Fate.RETRY},
 }
 

@@ -289,7 +289,15 @@ async def test_the_newest_table_that_the_recipient_lists_opens_it(world: World) 
     raw = json.dumps(json.loads(read_schema_file("procedures/family-tracing.json")) | {"version": "0.9"}).encode()
     both = Catalogue.from_files(read_schema_files(), {"procedures/before.json": raw})
     desk = wire_desk(
-        ee.us, store=ee.store, catalogue=both, trust=ee.trust, clock=world.clock, ids=ee.ids, wake=lambda: None
+        ee.us,
+        store=ee.store,
+        blobs=ee.blobs,
+        compute=ee.desk.compute,
+        catalogue=both,
+        trust=ee.trust,
+        clock=world.clock,
+        ids=ee.ids,
+        wake=lambda: None,
     )
     for versions, chosen in ((("0.9",), "0.9"), (("0.9", "1.0"), "1.0"), (("0.8", "0.9"), "0.9")):
         _listing(world, *versions)

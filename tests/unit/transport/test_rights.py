@@ -68,4 +68,4 @@ def test_missing_and_widened_rights_are_mended() -> None:
         permissions_to_delete=(("/", "SE"),),
     )
     assert found.commands("trm")[0] == "rabbitmqctl clear_permissions -p / SE"
-    assert "rabbitmqctl set_permissions -p trm FI '^$' '^trm$' '^trm\\.(in|dead)\\.FI$'" in found.commands("trm")
+    assert "rabbitmqctl set_permissions -p trm FI '^$' '^trm$' '^trm\\.(in|chunk|dead)\\.FI$'" in found.commands("trm")

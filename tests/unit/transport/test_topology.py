@@ -33,7 +33,9 @@ def test_definitions_do_not_depend_on_the_order_of_the_members() -> None:
 def test_every_queue_is_a_quorum_queue_that_never_drops() -> None:
     """Each queue dead-letters at least once, with its own key, refuses when full, and is limited."""
     queues = definitions([EE, FI])["queues"]
-    assert [queue["name"] for queue in queues] == ["trm.in.EE", "trm.dead.EE", "trm.in.FI", "trm.dead.FI"]
+    assert [queue["name"] for queue in queues] == [
+        f"trm.{kind}.{country}" for country in ("EE", "FI") for kind in ("in", "chunk", "dead")
+    ]
     for queue in queues:
         arguments = queue["arguments"]
         assert queue["durable"]
@@ -62,19 +64,22 @@ def test_each_exchange_leads_to_one_queue_per_country() -> None:
     ]
     assert {(item["source"], item["routing_key"], item["destination"]) for item in made["bindings"]} == {
         ("trm", "EE", "trm.in.EE"),
+        ("trm", "EE.chunk", "trm.chunk.EE"),
         ("trm", "FI", "trm.in.FI"),
+        ("trm", "FI.chunk", "trm.chunk.FI"),
         ("trm.dead", "EE", "trm.dead.EE"),
         ("trm.dead", "FI", "trm.dead.FI"),
     }
 
 
 def test_permissions_are_anchored_and_deny_configure() -> None:
-    """EE reads its own two queues and nothing that only resembles them."""
+    """EE reads its own three queues and nothing that only resembles them."""
     rights = permissions(EE)
     assert (rights.configure, rights.write) == ("^$", "^trm$")
     assert re.search(rights.read, "trm.in.EE")
     assert re.search(rights.read, "trm.dead.EE")
-    for other in ("trm.in.FI", "xtrm.in.EE", "trm.in.EEE", "trmxin.EE", "trm.in.EE.x", ""):
+    assert re.search(rights.read, "trm.chunk.EE")
+    for other in ("trm.in.FI", "trm.chunk.FI", "xtrm.in.EE", "trm.in.EEE", "trmxin.EE", "trm.in.EE.x", ""):
         assert not re.search(rights.read, other)
 
 

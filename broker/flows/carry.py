@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Send the chunks that follow a published message, a few at a time; what the transport confirmed is not sent again."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from broker.core.attachments import Attachment
+from broker.core.delivery import CARRY_BATCH, CARRY_LEASE_SECONDS, AttentionCode, message_subject, retry
+from broker.core.errors import BrokerError, Internal, RecipientSuspended, TrustListExpired, UnknownRecipient
+from broker.core.ids import AuthorityId, CountryCode
+from broker.core.messages import SealedChunk
+from broker.core.trust import MemberStatus
+from broker.ledger import Ledger
+from broker.ports import Blobs, Clock, Compute, Ids, Store, Transaction, Transport, TrustSource
+from broker.rows import AttachmentRow
+from broker.security.chunks import open_stored, seal_chunk
+
+__all__ = ["Carry"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Load:
+    """An attachment with chunks to send, and what its message says of it."""
+
+    row: AttachmentRow
+    attachment: Attachment
+    office: AuthorityId
+
+
+class Carry:
+    """AttachmentRow → SealedChunk → transport."""
+
+    def __init__(
+        self,
+        *,
+        us: CountryCode,
+        store: Store,
+        blobs: Blobs,
+        transport: Transport,
+        trust: TrustSource,
+        compute: Compute,
+        clock: Clock,
+        ids: Ids,
+        ledger: Ledger,
+        trust_grace: timedelta,
+    ) -> None:
+        self._us = us
+        self._store = store
+        self._blobs = blobs
+        self._transport = transport
+        self._trust = trust
+        self._compute = compute
+        self._clock = clock
+        self._ids = ids
+        self._ledger = ledger
+        self._grace = trust_grace
+
+    async def __call__(self) -> int:
+        """Send a few chunks of one attachment; return how many, or how many failed.
+
+        Raises:
+            StoreUnavailable, DiskFull: what was sent is sent once more after the lease.
+        """
+        load = await self._store.run(self._take)
+        if load is None:
+            return 0
+        indices = sorted(load.row.owed)[:CARRY_BATCH]
+        outcomes = await asyncio.gather(*(self._send(load, index) for index in indices))
+        sent = [index for index, error in zip(indices, outcomes, strict=True) if error is None]
+        error = next(filter(None, outcomes), None)
+        # Shielded: a cancelled worker must not forget what it sent.
+        await asyncio.shield(self._store.run(lambda tx: self._settle(tx, load, sent, error)))
+        return len(indices)
+
+    def _take(self, tx: Transaction) -> _Load | None:
+        now = self._clock.now()
+        until = now + timedelta(seconds=CARRY_LEASE_SECONDS)
+        for row in tx.lease_leaving(now=now, until=until, limit=1):
+            entry = tx.outbox(row.message)
+            if entry is not None:
+                header = entry.entry.header
+                return _Load(row=row, attachment=header.attachments[row.place], office=header.sender.authority)
+        return None
+
+    async def _send(self, load: _Load, index: int) -> BrokerError | None:
+        row = load.row
+        try:
+            self._check_peer(row.peer)
+            stored = await self._blobs.get(row.blob, index)
+            chunk = await self._compute.run(lambda: self._sealed(load, stored, index))
+            await self._transport.publish(chunk)
+        except BrokerError as error:
+            return error
+        except Exception as error:  # an unforeseen fault in one chunk must not hold up all others for ever
+            return Internal(f"Sending a chunk raised {type(error).__name__}.")
+        return None
+
+    def _sealed(self, load: _Load, stored: bytes, index: int) -> SealedChunk:
+        attachment = load.attachment
+        plain = open_stored(stored, attachment.key_bytes, index)
+        return seal_chunk(plain, attachment, index, sender=self._us, recipient=load.row.peer, message=load.row.message)
+
+    def _check_peer(self, peer: CountryCode) -> None:
+        trust, now = self._trust.current(), self._clock.now()
+        if not all(trust.sendable_to(country, now, self._grace) for country in (self._us, peer)):
+            raise TrustListExpired
+        member = trust.members.get(peer)
+        if member is None:
+            raise UnknownRecipient
+        if member.status is not MemberStatus.ACTIVE:
+            raise RecipientSuspended
+
+    def _settle(self, tx: Transaction, load: _Load, sent: list[int], error: BrokerError | None) -> None:
+        row, now = load.row, self._clock.now()
+        held = tx.attachment(row.author, row.message, row.handle)  # meanwhile the peer may have asked for more
+        if held is None:
+            return
+        owed = held.owed.without(sent)
+        held = replace(held, owed=owed, moved=now if sent else held.moved)
+        if error is None:
+            if held.attempts:
+                tx.resolve_attention(AttentionCode.NOT_SENT, message_subject(self._us, row.message), at=now, by="node")
+            done = {"complete": held.complete or now, "next_at": None} if not owed else {"next_at": now}
+            tx.save_attachment(replace(held, attempts=0, **done))
+            return
+        decision = retry(held.attempts, error, now=now, jitter=self._ids.jitter())
+        tx.save_attachment(replace(held, attempts=held.attempts + 1, next_at=decision.next_at))
+        if decision.call_person:
+            self._ledger.call(
+                tx, AttentionCode.NOT_SENT, message_subject(self._us, row.message),
+                peer=row.peer, authority=load.office, now=now, detail=error.detail,
+            )  # fmt: skip

@@ -1,0 +1,218 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Bring received attachments to their end: verify what is whole and so deliver its message; ask for what lacks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
+
+from broker.core.attachments import Attachment
+from broker.core.audit import AuditAction
+from broker.core.content import entry_of
+from broker.core.delivery import (
+    ASK_MAX_SECONDS,
+    ATTACHMENT_ATTENTION_HOURS,
+    CHUNK_QUIET_SECONDS,
+    COMPLETE_BATCH,
+    COMPLETE_LEASE_SECONDS,
+    AttentionCode,
+    message_subject,
+)
+from broker.core.errors import AttachmentRefused, AttachmentSpoiled, StoreCorrupt, UntrustedError
+from broker.core.file_types import FileInspector
+from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
+from broker.core.messages import Header, InboxEntry, OutboxKind, Party
+from broker.core.missing import Missing, to_body
+from broker.core.owed_chunks import OwedChunks
+from broker.ledger import Ledger
+from broker.ports import Blobs, Clock, Compute, Ids, Store, Transaction
+from broker.reception import MISSING_TYPE, Reception
+from broker.rows import AttachmentRow, AuditRow
+from broker.security.chunks import open_chunk
+
+__all__ = ["Complete"]
+
+_NODE = AuthorityId("node")
+_VERSION = SchemaVersion("1.0")
+
+Described = tuple[AttachmentRow, Attachment, InboxEntry]
+
+
+class Complete:
+    """AttachmentRow → whole and verified → delivered; or a question for what lacks."""
+
+    def __init__(
+        self,
+        *,
+        us: CountryCode,
+        store: Store,
+        blobs: Blobs,
+        compute: Compute,
+        clock: Clock,
+        ids: Ids,
+        ledger: Ledger,
+        reception: Reception,
+        wake: Callable[[], None],
+        offer: Callable[[], None],
+    ) -> None:
+        """Args:
+        wake: called when a receipt or a question waits for the dispatcher.
+        offer: called when there is something to hand over to an adapter.
+        """
+        self._us = us
+        self._store = store
+        self._blobs = blobs
+        self._compute = compute
+        self._clock = clock
+        self._ids = ids
+        self._ledger = ledger
+        self._reception = reception
+        self._wake = wake
+        self._offer = offer
+
+    async def __call__(self) -> int:
+        """Look after what is due; return how much that was.
+
+        Raises:
+            StoreUnavailable, DiskFull: what was not finished is taken again after the lease.
+        """
+        due = await self._store.run(self._take)
+        for described in due:
+            lacking = await self._verify(described) if not described[0].owed else None
+            if lacking:
+                await self._store.run(lambda tx, d=described, more=lacking: self._lost(tx, d, more))  # type: ignore[misc]
+        if due:
+            self._wake()
+        return len(due)
+
+    def _take(self, tx: Transaction) -> list[Described]:
+        """Take what is due; what lacks something is asked for at once."""
+        now = self._clock.now()
+        until = now + timedelta(seconds=COMPLETE_LEASE_SECONDS)
+        taken: list[Described] = []
+        for row in tx.lease_arriving(now=now, until=until, limit=COMPLETE_BATCH):
+            held = tx.inbox(row.author, row.message)
+            if held is not None:
+                taken.append((row, held.entry.header.attachments[row.place], held.entry))
+        self._ask(tx, [described for described in taken if described[0].owed])
+        return taken
+
+    # --- what lacks -------------------------------------------------------------------------------------------------
+
+    def _ask(self, tx: Transaction, lacking: list[Described]) -> None:
+        now = self._clock.now()
+        by_peer: dict[CountryCode, list[Missing]] = {}
+        for row, _, entry in lacking:
+            missing = Missing(message=row.message, digest=entry.digest, handle=row.handle, chunks=row.owed)
+            by_peer.setdefault(row.author, []).append(missing)
+            pause = min(CHUNK_QUIET_SECONDS * 2.0 ** min(row.attempts, 10), ASK_MAX_SECONDS)
+            tx.save_attachment(replace(row, attempts=row.attempts + 1, next_at=now + timedelta(seconds=pause)))
+            tx.audit(
+                AuditRow(
+                    at=now,
+                    actor="node",
+                    action=AuditAction.CHUNKS_ASKED,
+                    subject=row.message,
+                    procedure=entry.procedure,
+                    peer=row.author,
+                    authority=entry.header.recipient.authority,
+                )
+            )
+            if now - row.at >= timedelta(hours=ATTACHMENT_ATTENTION_HOURS):
+                office = entry.header.recipient.authority
+                self._ledger.call(
+                    tx,
+                    AttentionCode.ATTACHMENT_LATE,
+                    message_subject(row.author, row.message),
+                    peer=row.author,
+                    authority=office,
+                    now=now,
+                )
+        for peer, missing_there in by_peer.items():
+            question = entry_of(self._header(peer), to_body(missing_there), OutboxKind.RECEIPTS)
+            tx.add_outbox(question, next_at=now)
+
+    def _header(self, peer: CountryCode) -> Header:
+        return Header(
+            id=self._ids.message_id(),
+            type=MessageType(MISSING_TYPE),
+            version=_VERSION,
+            sender=Party(country=self._us, authority=_NODE),
+            recipient=Party(country=peer, authority=_NODE),
+            created=self._clock.now(),
+            exercise=False,
+            nonce=self._ids.nonce(),
+        )
+
+    def _lost(self, tx: Transaction, described: Described, lacking: OwedChunks) -> None:
+        """A chunk that was here is not any more: ask for it like for one that never came."""
+        row = tx.attachment(described[0].author, described[0].message, described[0].handle)
+        if row is not None:
+            tx.save_attachment(replace(row, owed=lacking, next_at=self._clock.now()))
+
+    # --- what is whole ----------------------------------------------------------------------------------------------
+
+    async def _verify(self, described: Described) -> OwedChunks | None:
+        """Read it once, chunk by chunk; return those that are not here after all."""
+        row, attachment, entry = described
+        inspector = FileInspector()
+        lacking: set[int] = set()
+        for index in range(row.chunks):
+            try:
+                raw = await self._blobs.get(row.blob, index)
+                await self._compute.run(lambda raw=raw: inspector.feed(open_chunk(raw, attachment)))  # type: ignore[misc]
+            except (StoreCorrupt, UntrustedError):
+                lacking.add(index)
+        if lacking:
+            return OwedChunks(lacking)
+        if _as_described(inspector, attachment):
+            if await self._store.run(lambda tx: self._finish(tx, row, entry)):
+                self._offer()
+            return None
+        await self._store.run(lambda tx: self._spoil(tx, row, entry))
+        await self._blobs.drop(row.blob)
+        return None
+
+    def _finish(self, tx: Transaction, row: AttachmentRow, entry: InboxEntry) -> bool:
+        """Note that it is verified; with the last one the message is delivered. Return whether it is."""
+        now = self._clock.now()
+        held = tx.attachment(row.author, row.message, row.handle)
+        if held is None or held.complete is not None:
+            return False
+        tx.save_attachment(replace(held, complete=now, next_at=None, attempts=0))
+        tx.audit(
+            AuditRow(
+                at=now,
+                actor="node",
+                action=AuditAction.ATTACHMENT_COMPLETE,
+                subject=row.message,
+                procedure=entry.procedure,
+                peer=row.author,
+                authority=entry.header.recipient.authority,
+            )
+        )
+        if any(other.complete is None for other in tx.attachments_of(row.author, row.message)):
+            return False
+        tx.resolve_attention(AttentionCode.ATTACHMENT_LATE, message_subject(row.author, row.message), at=now, by="node")
+        self._reception.deliver(tx, entry)
+        return True
+
+    def _spoil(self, tx: Transaction, row: AttachmentRow, entry: InboxEntry) -> None:
+        now = self._clock.now()
+        held = tx.attachment(row.author, row.message, row.handle)
+        if held is None:
+            return
+        tx.save_attachment(replace(held, next_at=None, code=AttachmentSpoiled.code))
+        self._ledger.call(
+            tx, AttentionCode.ATTACHMENT_SPOILED, message_subject(row.author, row.message),
+            peer=row.author, authority=entry.header.recipient.authority, now=now,
+        )  # fmt: skip
+
+
+def _as_described(inspector: FileInspector, attachment: Attachment) -> bool:
+    try:
+        return inspector.digest == attachment.digest and inspector.media_type() == attachment.media_type
+    except AttachmentRefused:
+        return False

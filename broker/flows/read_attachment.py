@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Give an office the bytes of an attachment of one of its messages, chunk by chunk, and note who read it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from broker.core.attachments import Attachment
+from broker.core.audit import AuditAction
+from broker.core.errors import AttachmentIncomplete, NotFound
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
+from broker.core.roles import AuditRole
+from broker.finding import find_message
+from broker.ports import Blobs, Clock, Compute, Reader, Store
+from broker.rows import AttachmentRow, MessageRow, about
+from broker.security.chunks import handle_of, open_chunk, open_stored
+
+__all__ = ["ReadAttachment", "Reading"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """An attachment that may be read now."""
+
+    attachment: Attachment
+    parts: AsyncIterator[bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    message: MessageRow
+    row: AttachmentRow
+    attachment: Attachment
+
+
+class ReadAttachment:
+    """MessageRow → Attachment → plain chunks."""
+
+    def __init__(self, *, us: CountryCode, store: Store, blobs: Blobs, compute: Compute, clock: Clock) -> None:
+        self._us = us
+        self._store = store
+        self._blobs = blobs
+        self._compute = compute
+        self._clock = clock
+
+    async def __call__(
+        self,
+        message: MessageId,
+        digest: Digest,
+        *,
+        authority: AuthorityId,
+        actor: str,
+        role: AuditRole,
+        direction: str | None = None,
+        peer: CountryCode | None = None,
+    ) -> Reading:
+        """Return the attachment and its bytes; the audit trail has it before the first byte.
+
+        Raises:
+            NotFound: that office has no such message, or it no such attachment.
+            AmbiguousMessage: several countries used its id, and nothing says which one is meant.
+            AttachmentIncomplete: not all of it is here and verified.
+        """
+
+        def look(reader: Reader) -> _Found:
+            row = find_message(reader, message, authority, direction=direction, peer=peer)
+            author = self._us if row.direction == "out" else row.peer
+            for attachment in row.header.attachments:
+                held = reader.attachment(author, row.id, handle_of(attachment)) if attachment.digest == digest else None
+                if held is not None:
+                    return _Found(message=row, row=held, attachment=attachment)
+            raise NotFound("The message has no such attachment.")
+
+        found = await self._store.read(look)
+        if found.row.author != self._us and found.row.complete is None:
+            raise AttachmentIncomplete
+        noted = about(
+            found.message, at=self._clock.now(), actor=actor, role=role, action=AuditAction.ATTACHMENT_READ,
+            detail=str(found.row.place),
+        )  # fmt: skip
+        await self._store.run(lambda tx: tx.audit(noted))
+        return Reading(attachment=found.attachment, parts=self._parts(found))
+
+    async def _parts(self, found: _Found) -> AsyncIterator[bytes]:
+        row, attachment = found.row, found.attachment
+        for index in range(row.chunks):
+            raw = await self._blobs.get(row.blob, index)
+            if row.author == self._us:
+                yield await self._compute.run(lambda: open_stored(raw, attachment.key_bytes, index))  # noqa: B023
+            else:
+                yield await self._compute.run(lambda: open_chunk(raw, attachment))  # noqa: B023  awaited at once

@@ -1,0 +1,295 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Attachments between simulated countries: delivered when they are whole, whatever the network does to their chunks."""
+
+import random
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from broker.core.attachments import CHUNK_BYTES
+from broker.core.delivery import PARKED_MAX_CHUNKS
+from broker.core.errors import AttachmentIncomplete, DiskFull, PublishRefused
+from broker.core.ids import AuthorityId, CountryCode, MessageId
+from broker.core.messages import Delivery, SealedChunk, Uploaded
+from broker.core.roles import AuditRole
+from broker.rows import Accepted
+from broker.security.chunks import is_chunk
+from broker.testing.world import Country, World
+
+FI_OFFICE = AuthorityId("migri")
+THREE = b"A synthetic text of a synthetic case.\n" * 60_000  # bytes; three chunks
+
+
+async def once(*parts: bytes) -> AsyncIterator[bytes]:
+    """Parts as a caller sends them."""
+    for part in parts:
+        yield part
+
+
+async def uploaded(country: Country, plain: bytes, name: str = "note.txt") -> Uploaded:
+    """Upload a file for the country's office."""
+    office = country.submission("request.json").sender_authority
+    row = await country.desk.upload.begin(len(plain), authority=office, actor="test", role=AuditRole.OFFICER)
+    await country.desk.upload.append(row.id, authority=office, offset=0, parts=once(plain))
+    return Uploaded(upload=row.id, name=name, kind="REPORT")
+
+
+async def send(country: Country, *plains: bytes) -> Accepted:
+    """Submit the opening request with these files."""
+    files = [await uploaded(country, plain, f"note {number}.txt") for number, plain in enumerate(plains)]
+    return await country.submit("request.json", attachments=tuple(files))
+
+
+async def received(country: Country, sender: str, accepted: Accepted) -> list[bytes]:
+    """Read every attachment of a received message as its office does."""
+    row = await country.store.run(lambda tx: tx.inbox(CountryCode(sender), accepted.message))
+    assert row is not None
+    header, found = row.entry.header, []
+    for attachment in header.attachments:
+        reading = await country.desk.read_attachment(
+            accepted.message,
+            attachment.digest,
+            authority=header.recipient.authority,
+            actor="officer",
+            role=AuditRole.OFFICER,
+        )
+        found.append(b"".join([part async for part in reading.parts]))
+    return found
+
+
+async def test_a_message_is_delivered_with_its_attachments(tmp_path: Path) -> None:
+    """Two files arrive as they were; the sender's entry climbs the ladder, and nothing is left to do."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        accepted = await send(world["EE"], THREE, b"short")
+        await world.settle()
+
+        assert await received(world["FI"], "EE", accepted) == [THREE, b"short"]
+        assert await world["EE"].states(accepted) == ["handed-over"]
+        assert await world["EE"].attention() == await world["FI"].attention() == []
+        assert world["FI"].outcomes.count("chunk") == 4
+
+
+async def test_the_message_is_shown_at_once_and_counts_when_its_attachment_is_whole(tmp_path: Path) -> None:
+    """Without the last chunk it is in the record and not delivered; nobody can say that he has seen it whole."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        accepted = await send(world["EE"], THREE)
+        await world["EE"].step()  # the message and its chunks leave
+        last = world.network.waiting[CountryCode("FI")].pop()
+        await world.settle()
+
+        fi = world["FI"]
+        assert (await fi.view(accepted.procedure)).state == (await world["EE"].view(accepted.procedure)).state
+        assert await world["EE"].states(accepted) == ["published"]
+        with pytest.raises(AttachmentIncomplete):
+            await received(fi, "EE", accepted)
+        office = (await fi.view(accepted.procedure)).row.our_authority
+        with pytest.raises(AttachmentIncomplete):
+            await fi.desk.open_message(accepted.message, authority=office, actor="officer", role=AuditRole.OFFICER)
+
+        world.network.waiting[CountryCode("FI")].append(last)
+        await world.settle()
+        assert await received(fi, "EE", accepted) == [THREE]
+        assert await world["EE"].states(accepted) == ["handed-over"]
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_whatever_the_network_does_the_file_arrives_once(tmp_path: Path, seed: int) -> None:
+    """Chunks and messages are lost, doubled and turned around; asking for what lacks brings the rest."""
+    chance = random.Random(seed)
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        accepted = await send(world["EE"], THREE, b"short")
+        for _ in range(30):
+            for waiting in world.network.waiting.values():
+                chance.shuffle(waiting)
+                chunks = [delivery for delivery in waiting if is_chunk(delivery.raw)]
+                for delivery in chunks:
+                    if chance.random() < 0.3:
+                        waiting.remove(delivery)
+                    elif chance.random() < 0.3:
+                        waiting.append(delivery)
+            for country in world.countries.values():
+                await country.step()
+            world.clock.advance(660)
+        await world.settle()
+        world.clock.advance(25200)
+        await world.settle()
+
+        assert await received(world["FI"], "EE", accepted) == [THREE, b"short"]
+        assert await world["EE"].states(accepted) == ["handed-over"]
+        assert (await world["EE"].view(accepted.procedure)).digest == (
+            await world["FI"].view(accepted.procedure)
+        ).digest
+
+
+async def test_chunks_before_their_message_are_parked_and_used(tmp_path: Path) -> None:
+    """A message that is late finds its chunks here; they are asked for by nobody."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        accepted = await send(world["EE"], THREE)
+        await world["EE"].engine.dispatch()
+        message = world.network.waiting[CountryCode("FI")].pop()
+        await world.settle()
+        assert world["FI"].outcomes == ["chunk-parked"] * 3
+
+        world.network.waiting[CountryCode("FI")].append(message)
+        await world.settle()
+        assert await received(world["FI"], "EE", accepted) == [THREE]
+        assert sum(isinstance(sealed, SealedChunk) for sealed in world.network.published) == 3
+        assert len(world["FI"].blobs.held) == 1
+
+
+async def test_a_flood_of_chunks_is_bounded_and_stops_nothing(tmp_path: Path) -> None:
+    """A hostile member's chunks for messages that never come keep to its own places; another's message passes."""
+    async with World.create(tmp_path, ("EE", "FI", "SE")) as world:
+        accepted = await send(world["EE"], b"x")
+        await world["EE"].step()
+        chunk = next(delivery for delivery in world.network.waiting[CountryCode("FI")] if is_chunk(delivery.raw))
+        for number in range(PARKED_MAX_CHUNKS + 30):
+            forged = bytearray(chunk.raw)
+            forged[5:7], forged[25:29] = b"SE", number.to_bytes(4, "big")
+            world.network.waiting[CountryCode("FI")].insert(0, Delivery(raw=bytes(forged), queue="chunk", user="SE"))
+        await world.settle()
+
+        assert await received(world["FI"], "EE", accepted) == [b"x"]
+        assert len(world["FI"].blobs.held) == PARKED_MAX_CHUNKS + 1
+
+
+@pytest.mark.parametrize(
+    ("change", "user", "code"),
+    [
+        (lambda raw: raw[:-1] + bytes([raw[-1] ^ 1]), "EE", "decrypt-failed"),
+        (lambda raw: raw[:5] + b"SE" + raw[7:], "EE", "chunk-unknown"),
+        (lambda raw: raw, "SE", "chunk-unknown"),
+        (lambda raw: raw[:7] + b"SE" + raw[9:], "EE", "not-for-us"),
+        (lambda raw: raw[:25] + bytes(32) + raw[57:], "EE", "chunk-unknown"),
+        (lambda raw: raw[:200], "EE", "chunk-shape"),
+        (lambda raw: raw + bytes(CHUNK_BYTES), "EE", "too-large"),
+    ],
+    ids=["changed", "another sender", "another's user", "for another", "unknown handle", "cut", "too large"],
+)
+async def test_a_bad_chunk_is_dropped_and_counted_and_the_good_one_taken(tmp_path, change, user, code) -> None:
+    """What does not belong is not kept; the right chunk after it completes the file."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        fi, accepted = world["FI"], await send(world["EE"], b"x")
+        await world["EE"].engine.dispatch()
+        await fi.step()
+        await world["EE"].engine.carry()
+        (good,) = world.network.waiting[CountryCode("FI")]
+        world.network.waiting[CountryCode("FI")][:] = [Delivery(raw=change(good.raw), queue="chunk", user=user)]
+        await fi.step()
+
+        assert fi.outcomes[-1] == code
+        assert await fi.store.run(lambda tx: tx.count_abuse(user, code, world.clock.now())) == 2
+        assert fi.blobs.held == {}
+        world.network.waiting[CountryCode("FI")].append(good)
+        await world.settle()
+        assert await received(fi, "EE", accepted) == [b"x"]
+
+
+async def test_a_file_that_is_not_what_its_message_says_is_never_delivered(tmp_path: Path) -> None:
+    """A lying sender's chunks open and their sum is wrong: the bytes go, a person is called, nothing is asked for."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        ee, fi = world["EE"], world["FI"]
+        accepted = await send(ee, b"x")
+        from broker.security.chunks import seal_stored
+
+        row = await ee.store.read(lambda reader: reader.attachments_of(CountryCode("EE"), accepted.message)[0])
+        entry = await ee.store.run(lambda tx: tx.outbox(accepted.message))
+        assert entry is not None
+        key = entry.entry.header.attachments[0].key_bytes
+        await ee.blobs.put(row.blob, 0, seal_stored(b"y", key, 0))
+        await world.settle()
+        world.clock.advance(108000)
+        await world.settle()
+
+        assert await ee.states(accepted) == ["published"]
+        assert await fi.attention() == ["attachment-spoiled"]
+        assert fi.blobs.held == {}
+        with pytest.raises(AttachmentIncomplete):
+            await received(fi, "EE", accepted)
+
+
+async def test_a_full_disk_keeps_the_chunk_with_its_sender(tmp_path: Path) -> None:
+    """Nothing is decided while there is no room; afterwards the same chunk completes the file."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        fi, accepted = world["FI"], await send(world["EE"], b"x")
+        await world["EE"].engine.dispatch()
+        await fi.step()
+        await world["EE"].engine.carry()
+        fi.blobs.fault = DiskFull()
+        with pytest.raises(DiskFull):
+            await fi.step()
+        assert len(world.network.waiting[CountryCode("FI")]) == 1
+
+        fi.blobs.fault = None
+        await world.settle()
+        assert await received(fi, "EE", accepted) == [b"x"]
+
+
+async def test_what_the_transport_took_is_not_sent_again_after_a_cut(tmp_path: Path) -> None:
+    """The first chunks are confirmed, then the line is down: afterwards only the rest leaves."""
+    plain = b"s" * (6 * CHUNK_BYTES)
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        ee, accepted = world["EE"], await send(world["EE"], plain)
+        await ee.engine.dispatch()
+        await ee.engine.carry()
+        world.network.fault = PublishRefused()
+        await ee.engine.carry()
+        world.network.fault = None
+        world.clock.advance(3600)
+        await world.settle()
+
+        sent = [sealed.index for sealed in world.network.published if isinstance(sealed, SealedChunk)]
+        assert sorted(sent) == list(range(6))
+        assert await received(world["FI"], "EE", accepted) == [plain]
+
+
+async def test_who_lacks_chunks_asks_and_a_person_is_called_in_the_end(tmp_path: Path) -> None:
+    """Everything that follows the message is lost: the question is repeated ever less often, and officers are told."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        accepted = await send(world["EE"], b"x")
+        await world["EE"].engine.dispatch()
+        await world["FI"].step()
+        await world["EE"].engine.carry()
+        world.network.waiting[CountryCode("FI")].clear()
+        questions = 0
+        for _ in range(60):
+            world.clock.advance(1800)
+            await world["FI"].step()
+            questions += len(world.network.waiting[CountryCode("EE")])
+            world.network.waiting[CountryCode("EE")].clear()
+
+        assert 5 <= questions <= 14
+        assert await world["FI"].attention() == ["attachment-late"]
+        world.clock.advance(25200)
+        await world.settle()
+        assert await received(world["FI"], "EE", accepted) == [b"x"]
+        assert await world["FI"].attention() == []
+
+
+async def test_another_country_cannot_ask_for_chunks_that_were_not_sent_to_it(tmp_path: Path) -> None:
+    """A question about somebody else's message, or asked again at once, sends nothing."""
+    async with World.create(tmp_path, ("EE", "FI", "SE")) as world:
+        accepted = await send(world["EE"], b"x")
+        await world.settle()
+        before = sum(isinstance(sealed, SealedChunk) for sealed in world.network.published)
+        message, row = (
+            MessageId(accepted.message),
+            await world["EE"].store.read(lambda reader: reader.attachments_of(CountryCode("EE"), accepted.message)[0]),
+        )
+        from broker.core.content import entry_of
+        from broker.core.messages import OutboxKind
+        from broker.core.missing import Missing, to_body
+        from broker.core.owed_chunks import OwedChunks
+
+        for name, digest in (("SE", accepted.digest), ("FI", "ab" * 32)):
+            asker = world[name]
+            question = Missing(message=message, digest=digest, handle=row.handle, chunks=OwedChunks([0]))
+            header = asker.engine.complete._header(CountryCode("EE"))
+            entry = entry_of(header, to_body([question]), OutboxKind.RECEIPTS)
+            await asker.store.run(lambda tx, entry=entry: tx.add_outbox(entry, next_at=world.clock.now()))
+        await world.settle()
+
+        assert world["EE"].outcomes.count("missing") == 2
+        assert sum(isinstance(sealed, SealedChunk) for sealed in world.network.published) == before

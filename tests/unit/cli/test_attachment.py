@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""`trm attachment` and `trm submit --attach` at a home's own store."""
+
+import json
+import stat
+
+import pytest
+
+DEMO = "schemas/examples/demo/request.json"
+
+
+@pytest.fixture
+def note(tmp_path):
+    """A small text."""
+    file = tmp_path / "Õie märkus.txt"
+    file.write_text("A synthetic text.", "utf-8")
+    return file
+
+
+def test_a_file_is_uploaded_for_a_day(trm, home, office, note):
+    """The answer is what a submission needs, and what the file turned out to be."""
+    ran = trm("attachment", "add", note, "--home", home, "--authority", office, "--json")
+
+    assert ran.code == 0, ran.err
+    assert ran.json["name"] == "Õie märkus.txt"
+    assert ran.json["media_type"] == "text/plain"
+    assert len(ran.json["upload"]) == 32
+
+
+def test_what_may_not_travel_is_refused(trm, home, office, tmp_path):
+    """A program, an empty file, a missing one."""
+    program, empty = tmp_path / "x.txt", tmp_path / "empty.txt"
+    program.write_bytes(b"MZ\x90\x00")
+    empty.write_bytes(b"")
+
+    for file, code in (
+        (program, "attachment-refused"),
+        (empty, "attachment-refused"),
+        (tmp_path / "no", "bad-request"),
+    ):
+        ran = trm("attachment", "add", file, "--home", home, "--authority", office, "--json")
+        assert (ran.code, ran.json["error"]["code"]) == (1, code)
+
+
+def test_a_message_takes_its_file_and_it_can_be_saved_once(trm, home, office, note, tmp_path, request_file):
+    """Attached under its own name; saved bytes are the same, for the owner's eyes; no key is shown; no file is written over."""
+    sent = trm("submit", request_file, "--attach", f"{note}=REPORT", "--home", home, "--authority", office, "--json")
+    assert sent.code == 0, sent.err
+    shown = trm("show", sent.json["message"], "--direction", "out", "--home", home, "--authority", office, "--json")
+    (described,) = shown.json["content"]["header"]["attachments"]
+    target = tmp_path / "saved.txt"
+    arguments = (
+        "attachment",
+        "save",
+        sent.json["message"],
+        described["digest"],
+        "--to",
+        target,
+        "--home",
+        home,
+        "--authority",
+        office,
+    )
+
+    assert (described["name"], described["kind"]) == ("Õie märkus.txt", "REPORT")
+    assert "key" not in described
+    assert trm(*arguments).code == 0
+    assert target.read_bytes() == note.read_bytes()
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert json.loads(trm(*arguments, "--json").out)["error"]["code"] == "bad-request"
