@@ -2,13 +2,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The shipped code lists and what they are called in each language."""
 
+import json
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
 from broker.catalogue.labels import LANGUAGES, ReviewStatus, find_gaps
 from broker.schema_files import load_labels, load_translation
 
+FILES = sorted((Path(__file__).parents[3] / "schemas" / "labels").glob("*.json"))
 TRANSLATED = [language for language in LANGUAGES if language != "en"]
 
 
@@ -43,6 +46,18 @@ def test_whole_families_are_named_in_every_language(catalogue, language):
     for family in FAMILIES if lacking else ():
         owners = ("header/", f"messages/{family}/", f"procedures/{family}/", *_parts(catalogue, family))
         assert [key for key in lacking if key.startswith(owners)] == [], family
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_no_label_stands_twice(file):
+    """A label that two people added at once would otherwise hide the other one unseen."""
+
+    def once(pairs):
+        names = [name for name, _ in pairs]
+        assert sorted(set(names)) == sorted(names)
+        return dict(pairs)
+
+    json.loads(file.read_bytes(), object_pairs_hook=once)
 
 
 @pytest.mark.parametrize("language", TRANSLATED)
