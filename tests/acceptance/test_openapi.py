@@ -30,6 +30,7 @@ from broker.transport.spool import create as create_spool
 from broker.vault import FileVault, read_passphrase
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
+HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
 LONGEST_SECONDS = 240  # a stuck run is a failure, not a stuck suite
 
 
@@ -99,7 +100,12 @@ async def run_schemathesis(node: Running, folder: Path) -> tuple[int, str]:
     process = await asyncio.create_subprocess_exec(
         program, "--config-file", str(CONFIG), "run", str(description), "--url", node.url,
         cwd=folder,
-        env={**os.environ, **{f"TRM_TEST_{name}": value for name, value in node.variables.items()}, "NO_COLOR": "1"},
+        env={
+            **os.environ,
+            **{f"TRM_TEST_{name}": value for name, value in node.variables.items()},
+            "SCHEMATHESIS_HOOKS": str(HOOKS),
+            "NO_COLOR": "1",
+        },
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
