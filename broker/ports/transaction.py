@@ -1,33 +1,22 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the flows need from the outside world, as Protocols; implementations stand to the right in the layers.
-
-- A `Transaction` is used inside one synchronous function without I/O, cryptography or await (`Store.run`); everything it
-  did is committed together or not at all. The function may run again after a rollback: it has no other effects. What a
-  store does at its own door for data at rest, microseconds of AES under a lock it needs anyway, is its own matter.
-- An implementation turns foreign exceptions into `core.errors` at its door, and never lets their text out: database
-  drivers and validators put values into it.
-- All datetimes are aware UTC.
-"""
+"""Everything that a flow may read and write in one commit."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from broker.core.audit import Entry, Head, Linked
 from broker.core.checkpoints import KeptCheckpoint
-from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, KeyId, MessageId, ProcedureId
-from broker.core.messages import Delivery, InboxEntry, OutboxEntry, Sealed, SealedEnvelope
+from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, ProcedureId
+from broker.core.messages import InboxEntry, OutboxEntry, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import RecordEntry
-from broker.core.trust import TrustList
 from broker.rows import (
     AttachmentRow,
     Attention,
-    AuditFilter,
     AuditRow,
     DraftState,
     HeldDelivery,
@@ -36,13 +25,9 @@ from broker.rows import (
     InboxBrief,
     InboxRow,
     InboxState,
-    MessageFilter,
-    MessageRow,
-    MessageTimes,
     OutboxBrief,
     OutboxRow,
     OutboxState,
-    Page,
     ParkedChunk,
     ProcedureRow,
     SeenRaw,
@@ -50,172 +35,8 @@ from broker.rows import (
     UploadRow,
 )
 from broker.security.at_rest import Scope
-from broker.security.suite import Opener, Signer
 
-__all__ = [
-    "Blobs",
-    "Clock",
-    "Compute",
-    "Ids",
-    "Notifier",
-    "Reader",
-    "Store",
-    "Tally",
-    "Transaction",
-    "Transport",
-    "TrustSource",
-    "Vault",
-]
-
-T = TypeVar("T")
-
-
-class Clock(Protocol):
-    """The time. Simulators move it by hand."""
-
-    def now(self) -> datetime:
-        """Return the current time, aware UTC."""
-        ...
-
-    def monotonic(self) -> float:
-        """Return seconds of a clock that never goes back."""
-        ...
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait; the only way that a loop waits for time."""
-        ...
-
-
-class Ids(Protocol):
-    """Fresh identifiers and randomness for flows."""
-
-    def message_id(self) -> MessageId:
-        """Return a new UUIDv7."""
-        ...
-
-    def procedure_id(self) -> ProcedureId:
-        """Return a new UUIDv7."""
-        ...
-
-    def case_ref(self, *, exercise: bool) -> CaseRef:
-        """Return a new pseudonymous reference."""
-        ...
-
-    def nonce(self) -> str:
-        """Return 16 random bytes, base64url."""
-        ...
-
-    def token(self) -> str:
-        """Return a random token of 32 hex digits, for a lease or a blob."""
-        ...
-
-    def key(self) -> bytes:
-        """Return 32 random bytes."""
-        ...
-
-    def jitter(self) -> float:
-        """Return a random number in [0, 1)."""
-        ...
-
-
-class Compute(Protocol):
-    """Where CPU-heavy pure functions run: two threads in a node, inline in a simulator."""
-
-    async def run(self, fn: Callable[[], T]) -> T:
-        """Run the function and return its result or raise its exception."""
-        ...
-
-
-# --- vault and trust --------------------------------------------------------------------------------------------------
-
-
-class Vault(Protocol):
-    """Where private keys live; they never come out."""
-
-    def signer(self, trust: TrustList, now: datetime) -> Signer:
-        """Return a signer over this node's signing keys that the trust list allows now.
-
-        Raises:
-            KeyMissing: the trust list gives no usable signing key whose private part is here.
-        """
-        ...
-
-    def opener(self) -> Opener:
-        """Return the opener over all private encryption keys that are still here."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrustLook:
-    """What a look for a newer trust list gave."""
-
-    newer: bool  # another list is in force now
-    troubles: Mapping[CountryCode, str] | None = None  # members' documents that were refused; None: nobody looked
-    unread: Mapping[str, str] = field(default_factory=dict)  # the federation's documents that this program cannot read
-
-
-class TrustSource(Protocol):
-    """The newest verified trust list."""
-
-    def current(self) -> TrustList:
-        """Return the list in force; cheap, no I/O."""
-        ...
-
-    def looked(self) -> datetime:
-        """Return when the source was last asked and gave the list in force: what was published later may be unknown."""
-        ...
-
-    async def refresh(self, *, asked: bool) -> TrustLook:
-        """Look for a newer list and take it into force.
-
-        Args:
-            asked: something came that the list in force does not know; do not wait for the next regular look.
-
-        Raises:
-            TrustListInvalid: the newer one is bad; the previous one stays.
-        """
-        ...
-
-
-# --- transport --------------------------------------------------------------------------------------------------------
-
-
-class Transport(Protocol):
-    """Carries sealed envelopes and chunks between members. At least once: duplicates and reordering are normal."""
-
-    async def publish(self, sealed: Sealed) -> None:
-        """Hand an envelope or a chunk over; returns only when the other side of the transport holds it durably.
-
-        Raises:
-            Unroutable: there is no such destination.
-            PublishRefused: it was refused (full, no permission).
-            PublishUnconfirmed: no confirmation in time; it may or may not have arrived.
-            TransportUnavailable: not connected.
-        """
-        ...
-
-    def deliveries(self) -> AsyncIterator[Delivery]:
-        """Yield what arrived for this node, input and dead queue alike, until closed; waits while disconnected."""
-        ...
-
-    async def done(self, delivery: Delivery) -> None:
-        """Settle a delivery: its outcome is committed. Failing to settle is harmless (it comes again)."""
-        ...
-
-    async def again(self, delivery: Delivery) -> None:
-        """Give a delivery back undecided (our own fault); it comes again later."""
-        ...
-
-    async def health(self) -> str | None:
-        """Return None when connected, else one sentence for an operator."""
-        ...
-
-    async def close(self) -> None:
-        """Stop consuming and release everything; unsettled deliveries come again."""
-        ...
-
-
-# --- store ------------------------------------------------------------------------------------------------------------
+__all__ = ["Transaction"]
 
 
 class Transaction(Protocol):
@@ -554,175 +375,4 @@ class Transaction(Protocol):
     # one worker at a time
     def take_lease(self, name: str, *, token: str, now: datetime, until: datetime) -> bool:
         """Take or renew a named lease. False: another worker holds it."""
-        ...
-
-
-class Reader(Protocol):
-    """Read-only views on a connection of their own; synchronous like a transaction."""
-
-    def seen(self, sha256: Digest) -> SeenRaw | None: ...
-    def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page: ...
-    def messages_of(self, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
-        """Return every message of that id with its content, ours first; several countries may have used one id."""
-        ...
-
-    def drafts(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page:
-        """Return what waits for a second person, oldest first."""
-        ...
-
-    def draft(self, message: MessageId, authority: AuthorityId | None) -> HeldDraft | None:
-        """Return one, also when it waits no more; None also where it is another authority's."""
-        ...
-
-    def message_times(self, limit: int) -> tuple[MessageTimes, ...]:
-        """Return the newest messages of each direction without header and content: also where the vault is locked."""
-        ...
-
-    def procedures(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page: ...
-    def procedure(self, procedure: ProcedureId, authority: AuthorityId | None) -> ProcedureRow | None: ...
-    def procedures_of(self, case: CaseRef, authority: AuthorityId | None) -> tuple[ProcedureRow, ...]:
-        """Return the procedures under one case reference, oldest first."""
-        ...
-
-    def record(self, procedure: ProcedureId) -> tuple[RecordEntry, ...]: ...
-    def procedure_receipts(self, procedure: ProcedureId) -> tuple[Receipt, ...]: ...
-    def receipts_about(self, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:
-        """Return every receipt, issued or received, about one message."""
-        ...
-
-    def attention(self, authority: AuthorityId | None, *, open_only: bool, cursor: str | None, limit: int) -> Page: ...
-    def called(self, code: str, subject: str) -> bool:
-        """Whether a person was ever called with that code about that subject; a closed call counts."""
-        ...
-
-    def open_calls(self, codes: Sequence[str]) -> tuple[Attention, ...]:
-        """Return the open attention entries of these codes."""
-        ...
-
-    def attention_entry(self, attention: int, authority: AuthorityId | None) -> Attention | None:
-        """Return one attention entry; None also where it is another authority's."""
-        ...
-
-    def trust_list_at(self, version: int, at: datetime) -> TrustRow | None:
-        """Return the list of that version that was in force at a time."""
-        ...
-
-    def audit(self, *, cursor: str | None, limit: int, wanted: AuditFilter | None = None) -> Page:
-        """Return a page of entries, newest first, whether linked or not."""
-        ...
-
-    def unlinked_audit(self, limit: int) -> tuple[Entry, ...]:
-        """Return the first entries that are in no chain yet."""
-        ...
-
-    def audit_head(self) -> Head:
-        """Return the end of the chain."""
-        ...
-
-    def audit_trail(self, after: int, limit: int) -> tuple[Linked, ...]:
-        """Return the entries behind a place in the order of the chain, as they are stored."""
-        ...
-
-    def newest_checkpoint(self) -> KeptCheckpoint | None:
-        """Return our checkpoint of the highest place."""
-        ...
-
-    def checkpoints(self, after: int, limit: int) -> tuple[KeptCheckpoint, ...]:
-        """Return our checkpoints behind a place, in order."""
-        ...
-
-    def witnesses(self, country: CountryCode, after: Head, limit: int) -> tuple[KeptCheckpoint, ...]:
-        """Return the checkpoints that are held of a country's trail behind one of them, in order."""
-        ...
-
-    def upload(self, upload: str) -> UploadRow | None: ...
-    def attachment(self, author: CountryCode, message: MessageId, handle: Digest) -> AttachmentRow | None: ...
-    def attachments_of(self, author: CountryCode, message: MessageId) -> tuple[AttachmentRow, ...]: ...
-    def adoptable_chunks(self, limit: int) -> tuple[ParkedChunk, ...]:
-        """Return parked chunks whose message is recorded now."""
-        ...
-
-    def known_blobs(self, names: Sequence[str]) -> frozenset[str]:
-        """Return which of these blobs any row names."""
-        ...
-
-    def counts(self) -> Mapping[str, int]:
-        """Return gauges: "outbox.<state>", "inbox.<state>", "quarantine", "parked", "attention", "receipts.waiting"."""
-        ...
-
-
-class Store(Protocol):
-    """Runs transaction functions; the only door to the database."""
-
-    async def run(self, fn: Callable[[Transaction], T]) -> T:
-        """Run in one transaction; commit when it returns, roll back when it raises.
-
-        Raises:
-            StoreUnavailable, DiskFull: nothing was committed.
-        """
-        ...
-
-    async def read(self, fn: Callable[[Reader], T]) -> T:
-        """Run on a read-only connection."""
-        ...
-
-    async def close(self) -> None: ...
-
-
-class Blobs(Protocol):
-    """Sealed bytes too large for the database; which key opens them stands in the database alone."""
-
-    async def put(self, blob: str, index: int, raw: bytes) -> None:
-        """Write a chunk, in place of what was there; durable when this returns.
-
-        Raises:
-            StoreUnavailable, DiskFull: nothing was changed.
-        """
-        ...
-
-    async def get(self, blob: str, index: int) -> bytes:
-        """Read a chunk.
-
-        Raises:
-            StoreCorrupt: it is not there.
-            StoreUnavailable: the disk does not answer.
-        """
-        ...
-
-    async def drop(self, blob: str) -> None:
-        """Delete a blob; harmless where it is gone."""
-        ...
-
-    async def left_since(self, before: float, *, after: str, limit: int) -> tuple[str, ...]:
-        """Return blobs that nobody has written to since that time, Unix seconds, in the order of their names.
-
-        Args:
-            before: the time.
-            after: the name behind which to go on.
-            limit: at most so many.
-        """
-        ...
-
-
-# --- counting ---------------------------------------------------------------------------------------------------------
-
-
-class Tally(Protocol):
-    """Counts what a running node's flows did, after it is committed; countries, codes and kinds, nothing of a case."""
-
-    def published(self, peer: str) -> None: ...
-    def publish_failed(self, peer: str, code: str) -> None: ...
-    def received(self, peer: str, message_type: str) -> None: ...
-    def receipt(self, *, direction: str, peer: str, kind: str) -> None: ...
-    def delivered(self, peer: str, seconds: float) -> None: ...
-
-
-# --- people and national systems --------------------------------------------------------------------------------------
-
-
-class Notifier(Protocol):
-    """Tells people that something waits; never what."""
-
-    async def notify(self, attention: Attention) -> None:
-        """Never raises: what it tells of is stored already."""
         ...

@@ -1,0 +1,182 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The doors to what a node keeps: its database, read-only views on it, and bytes too large for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol, TypeVar
+
+from broker.core.audit import Entry, Head, Linked
+from broker.core.checkpoints import KeptCheckpoint
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, ProcedureId
+from broker.core.receipts import Receipt
+from broker.core.record import RecordEntry
+from broker.ports.transaction import Transaction
+from broker.rows import (
+    AttachmentRow,
+    Attention,
+    AuditFilter,
+    HeldDraft,
+    MessageFilter,
+    MessageRow,
+    MessageTimes,
+    Page,
+    ParkedChunk,
+    ProcedureRow,
+    SeenRaw,
+    TrustRow,
+    UploadRow,
+)
+
+__all__ = ["Blobs", "Reader", "Store"]
+
+T = TypeVar("T")
+
+
+class Reader(Protocol):
+    """Read-only views on a connection of their own; synchronous like a transaction."""
+
+    def seen(self, sha256: Digest) -> SeenRaw | None: ...
+    def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page: ...
+    def messages_of(self, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
+        """Return every message of that id with its content, ours first; several countries may have used one id."""
+        ...
+
+    def drafts(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page:
+        """Return what waits for a second person, oldest first."""
+        ...
+
+    def draft(self, message: MessageId, authority: AuthorityId | None) -> HeldDraft | None:
+        """Return one, also when it waits no more; None also where it is another authority's."""
+        ...
+
+    def message_times(self, limit: int) -> tuple[MessageTimes, ...]:
+        """Return the newest messages of each direction without header and content: also where the vault is locked."""
+        ...
+
+    def procedures(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page: ...
+    def procedure(self, procedure: ProcedureId, authority: AuthorityId | None) -> ProcedureRow | None: ...
+    def procedures_of(self, case: CaseRef, authority: AuthorityId | None) -> tuple[ProcedureRow, ...]:
+        """Return the procedures under one case reference, oldest first."""
+        ...
+
+    def record(self, procedure: ProcedureId) -> tuple[RecordEntry, ...]: ...
+    def procedure_receipts(self, procedure: ProcedureId) -> tuple[Receipt, ...]: ...
+    def receipts_about(self, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:
+        """Return every receipt, issued or received, about one message."""
+        ...
+
+    def attention(self, authority: AuthorityId | None, *, open_only: bool, cursor: str | None, limit: int) -> Page: ...
+    def called(self, code: str, subject: str) -> bool:
+        """Whether a person was ever called with that code about that subject; a closed call counts."""
+        ...
+
+    def open_calls(self, codes: Sequence[str]) -> tuple[Attention, ...]:
+        """Return the open attention entries of these codes."""
+        ...
+
+    def attention_entry(self, attention: int, authority: AuthorityId | None) -> Attention | None:
+        """Return one attention entry; None also where it is another authority's."""
+        ...
+
+    def trust_list_at(self, version: int, at: datetime) -> TrustRow | None:
+        """Return the list of that version that was in force at a time."""
+        ...
+
+    def audit(self, *, cursor: str | None, limit: int, wanted: AuditFilter | None = None) -> Page:
+        """Return a page of entries, newest first, whether linked or not."""
+        ...
+
+    def unlinked_audit(self, limit: int) -> tuple[Entry, ...]:
+        """Return the first entries that are in no chain yet."""
+        ...
+
+    def audit_head(self) -> Head:
+        """Return the end of the chain."""
+        ...
+
+    def audit_trail(self, after: int, limit: int) -> tuple[Linked, ...]:
+        """Return the entries behind a place in the order of the chain, as they are stored."""
+        ...
+
+    def newest_checkpoint(self) -> KeptCheckpoint | None:
+        """Return our checkpoint of the highest place."""
+        ...
+
+    def checkpoints(self, after: int, limit: int) -> tuple[KeptCheckpoint, ...]:
+        """Return our checkpoints behind a place, in order."""
+        ...
+
+    def witnesses(self, country: CountryCode, after: Head, limit: int) -> tuple[KeptCheckpoint, ...]:
+        """Return the checkpoints that are held of a country's trail behind one of them, in order."""
+        ...
+
+    def upload(self, upload: str) -> UploadRow | None: ...
+    def attachment(self, author: CountryCode, message: MessageId, handle: Digest) -> AttachmentRow | None: ...
+    def attachments_of(self, author: CountryCode, message: MessageId) -> tuple[AttachmentRow, ...]: ...
+    def adoptable_chunks(self, limit: int) -> tuple[ParkedChunk, ...]:
+        """Return parked chunks whose message is recorded now."""
+        ...
+
+    def known_blobs(self, names: Sequence[str]) -> frozenset[str]:
+        """Return which of these blobs any row names."""
+        ...
+
+    def counts(self) -> Mapping[str, int]:
+        """Return gauges: "outbox.<state>", "inbox.<state>", "quarantine", "parked", "attention", "receipts.waiting"."""
+        ...
+
+
+class Store(Protocol):
+    """Runs transaction functions; the only door to the database."""
+
+    async def run(self, fn: Callable[[Transaction], T]) -> T:
+        """Run in one transaction; commit when it returns, roll back when it raises.
+
+        Raises:
+            StoreUnavailable, DiskFull: nothing was committed.
+        """
+        ...
+
+    async def read(self, fn: Callable[[Reader], T]) -> T:
+        """Run on a read-only connection."""
+        ...
+
+    async def close(self) -> None: ...
+
+
+class Blobs(Protocol):
+    """Sealed bytes too large for the database; which key opens them stands in the database alone."""
+
+    async def put(self, blob: str, index: int, raw: bytes) -> None:
+        """Write a chunk, in place of what was there; durable when this returns.
+
+        Raises:
+            StoreUnavailable, DiskFull: nothing was changed.
+        """
+        ...
+
+    async def get(self, blob: str, index: int) -> bytes:
+        """Read a chunk.
+
+        Raises:
+            StoreCorrupt: it is not there.
+            StoreUnavailable: the disk does not answer.
+        """
+        ...
+
+    async def drop(self, blob: str) -> None:
+        """Delete a blob; harmless where it is gone."""
+        ...
+
+    async def left_since(self, before: float, *, after: str, limit: int) -> tuple[str, ...]:
+        """Return blobs that nobody has written to since that time, Unix seconds, in the order of their names.
+
+        Args:
+            before: the time.
+            after: the name behind which to go on.
+            limit: at most so many.
+        """
+        ...
