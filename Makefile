@@ -21,11 +21,12 @@ $(READY): requirements/dev.lock pyproject.toml
 demo: $(READY)  ## Three countries exchange a tracing request (TRANSPORT=spool: without RabbitMQ; JSON=1: one document)
 	@$(BIN)/trm demo $(if $(TRANSPORT),--transport $(TRANSPORT)) $(if $(JSON),--json)
 
-check: $(READY)  ## Lint, strict types, import contracts, unit tests: for every day
+check: $(READY)  ## Lint, strict types, import contracts, unit tests, and that every other test can be imported: for every day
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+	@$(PYTEST) -qq --collect-only --ignore=tests/unit  # a test that cannot even be imported is found here, not after ten minutes
 	@$(PYTEST) -q -n auto tests/unit
 
 test: check  ## Everything: also contracts, vectors, scenarios, simulation, faults, acceptance

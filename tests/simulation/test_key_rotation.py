@@ -24,7 +24,7 @@ from broker.core.messages import Party
 from broker.core.rotation import PublicKey, rotated
 from broker.core.trust import LONGEST_ENVELOPE_LIFE, KeyUse, Member
 from broker.home import generate_keys
-from broker.ports import MessageFilter, OutboxState
+from broker.rows import MessageFilter, OutboxState
 from broker.security.suite import Signer
 from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World
