@@ -147,7 +147,7 @@ class Submission:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
-    """A message with identifier, time and nonce, not checked yet. Built by `flows/submit`."""
+    """A message with identifier, time and nonce, not checked yet. Built by `submission/placing`."""
 
     header: Header
     body: Body

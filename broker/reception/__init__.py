@@ -1,0 +1,13 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The transaction steps that decide about a believed message.
+
+- `deciding.py` records a message or refuses it; one decision is one transaction, with its receipt.
+- `admission.py` says whether a message fits and which procedure it belongs to; it writes nothing.
+- `peer_words.py` takes what the other node says of ours: receipts, and chunks that it lacks.
+- `remembering.py` keeps one decision per message: what comes again is answered again.
+"""
+
+from broker.reception.deciding import MISSING_TYPE, Reception
+
+__all__ = ["MISSING_TYPE", "Reception"]

@@ -1,0 +1,246 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The transaction steps that decide about a believed message: record it, refuse it, or take its receipts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from broker.catalogue import Catalogue
+from broker.core.audit import AuditAction
+from broker.core.capacity import has_room
+from broker.core.content import decode_header
+from broker.core.delivery import CHUNK_QUIET_SECONDS, AttentionCode
+from broker.core.errors import HeaderInvalid, RecordFull, SenderError
+from broker.core.ids import AuthorityId, CountryCode, Digest
+from broker.core.messages import Header, InboxEntry, VerifiedMessage
+from broker.core.owed_chunks import OwedChunks
+from broker.core.receipts import MAX_HEADS, RECEIPTS_TYPE, SEALED_ANEW_CODES, Receipt, ReceiptKind
+from broker.core.record import Folded, Mark, RecordEntry
+from broker.ledger import Book, Ledger
+from broker.participation import Participation
+from broker.ports import Clock, Ids, Transaction, TrustSource
+from broker.reception.admission import Admission, Case
+from broker.reception.peer_words import PeerWords
+from broker.reception.remembering import Memory
+from broker.rows import AttachmentRow
+from broker.security.chunks import handle_of
+from broker.security.sealing import Content, check_times
+from broker.witness import Witnessed
+
+__all__ = ["MISSING_TYPE", "Reception"]
+
+MISSING_TYPE = "node.missing"
+_OWN_TYPES = frozenset({RECEIPTS_TYPE, MISSING_TYPE})
+
+
+class Reception:
+    """Decides inside one transaction; the receive flow calls it after belief, parked messages come the same way."""
+
+    def __init__(
+        self,
+        *,
+        us: CountryCode,
+        catalogue: Catalogue,
+        trust: TrustSource,
+        ledger: Ledger,
+        clock: Clock,
+        ids: Ids,
+        served: Callable[[AuthorityId], bool],
+    ) -> None:
+        """Args:
+        served: whether an adapter takes that office's messages; else the officers' inbox has them at once.
+        """
+        self.served = served
+        self._us = us
+        self._ledger = ledger
+        self._clock = clock
+        self._ids = ids
+        self._participation = Participation(us=us, ledger=ledger)
+        self._memory = Memory(us=us, clock=clock)
+        self._admission = Admission(
+            us=us, catalogue=catalogue, trust=trust, ledger=ledger, participation=self._participation, clock=clock
+        )
+        self._words = PeerWords(
+            us=us,
+            catalogue=catalogue,
+            ledger=ledger,
+            participation=self._participation,
+            memory=self._memory,
+            clock=clock,
+        )
+
+    def record(
+        self,
+        tx: Transaction,
+        verified: VerifiedMessage,
+        raw_sha256: Digest,
+        *,
+        arrived: datetime,
+        witnessed: Witnessed | None = None,
+    ) -> str:
+        """Store a believed message and the facts of its receipt together.
+
+        Args:
+            tx: the transaction.
+            verified: the message.
+            raw_sha256: of its envelope.
+            arrived: when it came first: it may have been parked since.
+            witnessed: the head of its sender's audit trail that came with receipts.
+
+        Returns:
+            "recorded", "repeat", "receipts" or "missing".
+
+        Raises:
+            SenderError: it is to be refused.
+            UntrustedError: it cannot be believed after all, or not yet.
+        """
+        if verified.header.get("type") == RECEIPTS_TYPE:
+            # Expired or not: receipts are evidence about something past, and taking them twice changes nothing.
+            self._words.take_receipts(tx, verified, raw_sha256, witnessed)
+            return "receipts"
+        if verified.header.get("type") == MISSING_TYPE:
+            self._words.take_question(tx, verified, raw_sha256)
+            return "missing"
+        if self._memory.known(tx, verified, raw_sha256):
+            return "repeat"
+        check_times(Content(header=verified.header, body=verified.body), verified.profile, now=self._clock.now())
+        case = self._admission.judge(tx, verified, arrived)
+        book = self._admission.book(tx, case)
+        if book.holds(verified.sender, verified.profile.id):  # the procedure is locked now: another worker was first
+            return "repeat"
+        now, header = self._clock.now(), case.message.header
+        if not has_room(book.table, book.entries, header.sender.country, header.type.act):
+            raise RecordFull(where="/header/procedure")
+        noted = _record_entry(header, verified.digest, code=None)
+        book, folded = self._ledger.enter(tx, book, noted, now=now)
+        forked = folded.marks.get(verified.digest) is Mark.FORKED
+        entry = self._entry(case, verified, raw_sha256, mark="forked" if forked else "message")
+        if header.attachments:
+            tx.add_inbox(entry, next_at=None)
+            self._await_attachments(tx, entry, now)
+        else:
+            served = self.served(header.recipient.authority)
+            tx.add_inbox(entry, next_at=now if served else None, handed_over=None if served else now)
+            self._answer(tx, entry, book, folded, noted, now)
+        self._participation.keep(tx, book, folded, now=now)
+        self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIVED, header.type, header)
+        return "recorded"
+
+    def deliver(self, tx: Transaction, entry: InboxEntry) -> None:
+        """Answer a message whose attachments are all here now, and let adapter or officers have it (PROTOCOL 9.3)."""
+        row = tx.lock_procedure(entry.procedure)
+        if row is None:
+            return  # erased meanwhile
+        book = self._ledger.read(tx, row)
+        now, served = self._clock.now(), self.served(entry.header.recipient.authority)
+        noted = next(known for known in book.entries if known.digest == entry.digest)
+        tx.release_inbox(entry.sender, entry.id, next_at=now if served else None, handed_over=None if served else now)
+        self._answer(tx, entry, book, book.fold(), noted, now)
+
+    def _answer(
+        self, tx: Transaction, entry: InboxEntry, book: Book, folded: Folded, noted: RecordEntry, now: datetime
+    ) -> None:
+        self._ledger.testify(tx, book, folded, noted, now=now)
+        if not self.served(entry.header.recipient.authority):
+            self._ledger.hand_over(tx, entry, now=now)
+
+    def _await_attachments(self, tx: Transaction, entry: InboxEntry, now: datetime) -> None:
+        """The message is in the record and can be read; it is answered when its attachments are complete."""
+        for place, attachment in enumerate(entry.header.attachments):
+            tx.add_attachment(
+                AttachmentRow(
+                    author=entry.sender,
+                    message=entry.id,
+                    handle=handle_of(attachment),
+                    peer=entry.sender,
+                    place=place,
+                    blob=self._ids.token(),
+                    size=attachment.size,
+                    chunks=attachment.chunks,
+                    owed=OwedChunks.all_of(attachment.chunks),
+                    at=now,
+                    moved=now,
+                    next_at=now + timedelta(seconds=CHUNK_QUIET_SECONDS),
+                )
+            )
+
+    def refuse(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, error: SenderError) -> str:
+        """Keep a stub of a believed message that is not taken, and sign why."""
+        if verified.header.get("type") in _OWN_TYPES:
+            # Receipts get no receipts: their sender answers again when our message comes again.
+            self._memory.remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code)
+            return error.code
+        if self._memory.known(tx, verified, raw_sha256):
+            return "repeat"  # another worker was first
+        now = self._clock.now()
+        # A message refused for its envelope is no part of the record yet: its sender seals the same message anew.
+        header = None if error.code in SEALED_ANEW_CODES else _readable(verified)
+        book = self._admission.book_of_refused(tx, header) if header is not None else None
+        if header is not None and book is not None and _fits(book, header):
+            stub = _record_entry(header, verified.digest, code=error.code)
+            book, folded = self._ledger.enter(tx, book, stub, now=now)
+            self._ledger.testify(tx, book, folded, stub, now=now)
+        else:
+            self._refuse_alone(tx, verified, error, now)
+        self._memory.remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code)
+        return error.code
+
+    def _refuse_alone(self, tx: Transaction, verified: VerifiedMessage, error: SenderError, now: datetime) -> None:
+        """Sign a refusal of something that no record here can hold; it states no heads."""
+        receipt = Receipt(
+            issuer=self._us,
+            author=verified.sender,
+            message=verified.profile.id,
+            digest=verified.digest,
+            kind=ReceiptKind.REFUSED,
+            at=now,
+            code=error.code,
+        )
+        if not tx.add_receipt(receipt, issued=True):
+            tx.queue_receipts(verified.sender, verified.profile.id, now=now)
+
+    def call(self, tx: Transaction, code: AttentionCode, subject: str, *, detail: str = "") -> None:
+        """Open an attention entry at the current time."""
+        self._ledger.call(tx, code, subject, now=self._clock.now(), detail=detail)
+
+    def _entry(self, case: Case, verified: VerifiedMessage, raw_sha256: Digest, *, mark: str) -> InboxEntry:
+        return InboxEntry(
+            id=case.message.header.id,
+            sender=verified.sender,
+            digest=verified.digest,
+            content=verified.content,
+            header=case.message.header,
+            procedure=case.ref.id,
+            raw_sha256=raw_sha256,
+            received=verified.received,
+            signer_kids=verified.signer_kids,
+            trust_version=verified.trust_version,
+            mark=mark,
+        )
+
+
+def _record_entry(header: Header, digest: Digest, *, code: str | None) -> RecordEntry:
+    return RecordEntry(
+        digest=digest,
+        message=header.id,
+        author=header.sender.country,
+        act=header.type.act,
+        parents=header.parents,
+        code=code,
+    )
+
+
+def _fits(book: Book, header: Header) -> bool:
+    """Whether the stub of a refused message fits; its author counts the same, so that an honest one never asks."""
+    return has_room(book.table, book.entries, header.sender.country, header.type.act)
+
+
+def _readable(verified: VerifiedMessage) -> Header | None:
+    try:
+        header = decode_header(verified.header)
+    except HeaderInvalid:
+        return None
+    # Thousands of parents, which the header's schema refuses, would make every later fold of the record slow.
+    return header if len(header.parents) <= MAX_HEADS else None

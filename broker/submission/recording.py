@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A cleared message goes into the outbox: with its record, its answer and its audit row, or not at all (promise P1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from broker.attaching import attach
+from broker.core import canonical
+from broker.core.audit import AuditAction
+from broker.core.capacity import has_room
+from broker.core.clearance import clearance_hindrances
+from broker.core.content import compose
+from broker.core.errors import NotAllowed, NotParticipant, RecordFull, TooLargeToSend, UnknownRecipient
+from broker.core.ids import CountryCode, Digest
+from broker.core.messages import ClearedMessage, OutboxEntry, Submission, ValidMessage
+from broker.core.participants import may_send, named_offices
+from broker.core.procedures import Role, allowed
+from broker.core.record import Folded, RecordEntry, hindrances
+from broker.ledger import Book, Ledger
+from broker.participation import Participation
+from broker.ports import Clock, Transaction, TrustSource
+from broker.rows import Accepted, AuditRow, Idempotent, ProcedureRow, Release
+from broker.security.envelope import MAX_CONTENT
+from broker.submission.holding import Holding
+from broker.submission.repeating import accepted, earlier, kept
+from broker.timetable import Timetable
+
+__all__ = ["Recording"]
+
+
+class Recording:
+    """Judges once more under the procedure's lock, and writes."""
+
+    def __init__(
+        self,
+        *,
+        us: CountryCode,
+        trust: TrustSource,
+        ledger: Ledger,
+        holding: Holding,
+        timetable: Timetable,
+        clock: Clock,
+    ) -> None:
+        self._us = us
+        self._trust = trust
+        self._ledger = ledger
+        self._participation = Participation(us=us, ledger=ledger)
+        self._holding = holding
+        self._timetable = timetable
+        self._clock = clock
+
+    def record(
+        self,
+        tx: Transaction,
+        *,
+        asked: Idempotent,
+        row: ProcedureRow,
+        cleared: ClearedMessage,
+        known: frozenset[Digest],
+        asking: Submission,
+        release: Release | None,
+    ) -> Accepted | None:
+        """Write entry, record, idempotency answer and audit row together, with the procedure's row locked.
+
+        Returns:
+            None where the record is another one than the safeguards knew; nothing was written.
+        """
+        before = earlier(tx, asked) if release is None else None
+        if before is not None:
+            return before
+        held = tx.lock_procedure(row.ref.id)
+        book = self._ledger.begin(row) if held is None else self._ledger.read(tx, held)
+        if known != {entry.digest for entry in book.entries}:
+            return None
+        now, folded = self._clock.now(), book.fold()
+        act = cleared.message.header.type.act
+        if not has_room(book.table, book.entries, self._us, act):
+            raise RecordFull(where="/procedure")
+        self._check_taking_part(tx, book, folded, cleared.message)
+        self._check_allowed(tx, book, folded, act, now)
+        entry = compose(cleared, parents=folded.heads, created=now)
+        if len(entry.content) > MAX_CONTENT:
+            raise TooLargeToSend(where="/body")
+        if release is None:
+            tx.add_idempotent(kept(asked, entry.header), now)
+        else:
+            self._holding.settle(tx, release, entry.header, now)
+        book, folded = self._ledger.enter(tx, book, _record_entry(entry, self._us), now=now)
+        tx.add_outbox(entry, next_at=now)
+        self._participation.keep(tx, book, folded, now=now)
+        attach(tx, entry, now=now)
+        tx.audit(_audited(entry, asking, now))
+        return accepted(entry)
+
+    def _check_taking_part(self, tx: Transaction, book: Book, folded: Folded, message: ValidMessage) -> None:
+        """Refuse an office that may not write here, and one that a child's data would reach outside of the procedure."""
+        if not book.stored:
+            return
+        found, header = self._participation.held(tx, book, folded), message.header
+        if not may_send(book.table.acts.get(header.type.act), found, self._us, header.sender.authority):
+            raise NotParticipant(
+                "Another office of this side sends this, or yours only observes.", where="/sender/authority"
+            )
+        if not found.takes_part(header.recipient.country, header.recipient.authority):
+            offices = ", ".join(found.offices(header.recipient.country))
+            raise NotParticipant(f"In this procedure the other side is: {offices}.", where="/recipient/authority")
+        us = self._trust.current().members[self._us]
+        for where, authority, country in named_offices(header.type.act, message.body):
+            if country != self._us or us.authority(authority) is None:
+                raise UnknownRecipient("Only listed offices of this country join or take over.", where=f"/body{where}")
+
+    def _check_allowed(self, tx: Transaction, book: Book, folded: Folded, act: str, now: datetime) -> None:
+        role = Role.REQUESTING if book.row.opener == self._us else Role.REQUESTED
+        if act not in allowed(book.table, folded.state, role):
+            raise NotAllowed(where="/type")
+        if hindrances(book.table, folded, act, role, now=now):
+            raise NotAllowed("An irreversible act needs a complete, freshly confirmed record.", where="/type")
+
+        def body_of(digest: Digest) -> Mapping[str, Any] | None:
+            message = next(entry.message for entry in book.entries if entry.digest == digest)
+            row = tx.inbox(book.row.peer, message)
+            content: Any = None if row is None else canonical.parse(row.entry.content)
+            return None if content is None else content["body"]
+
+        today = self._timetable.today(book.row.peer, now)  # where the clearance was given
+        if clearance_hindrances(book.table, folded, book.entries, act, body_of, today=today):
+            raise NotAllowed("The other side has not agreed to exactly this, or no longer does.", where="/type")
+
+
+def _record_entry(entry: OutboxEntry, author: CountryCode) -> RecordEntry:
+    header = entry.header
+    return RecordEntry(
+        digest=entry.digest, message=entry.id, author=author, act=header.type.act, parents=header.parents
+    )
+
+
+def _audited(entry: OutboxEntry, asking: Submission, now: datetime) -> AuditRow:
+    """Return who disclosed what to whom and on which basis; the purpose is free text and stays in the header."""
+    return AuditRow(
+        at=now,
+        actor=asking.actor,
+        role=asking.role,
+        authority=entry.header.sender.authority,
+        action=AuditAction.SUBMITTED,
+        subject=entry.id,
+        detail=entry.header.type,
+        procedure=entry.procedure,
+        peer=entry.recipient,
+        reason=asking.legal_basis.code,
+    )

@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Receipts of the other node: which change something, which are an alert, which are strange."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from broker.core.ids import CountryCode, Digest
+from broker.core.receipts import Receipt, ReceiptKind
+from broker.rows import Accepted
+from broker.testing.hostile import Hostile
+from broker.testing.world import Country, World
+
+EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
+NOWHERE = Digest("0" * 64)
+
+
+async def _about(country: Country, accepted: Any, author: CountryCode = EE) -> tuple[Receipt, ...]:
+    message = accepted.message if isinstance(accepted, Accepted) else accepted.id
+    return await country.store.read(lambda reader: reader.receipts_about(author, message))
+
+
+async def test_strange_receipts_change_nothing(world: World, asked: Hostile) -> None:
+    """Receipts about an unknown message, other bytes, or another country's message call security; no entry moves."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    unknown = world["SE"].ids.message_id()
+    sweden = Hostile(world["SE"], world["EE"])
+    delivered = ReceiptKind.DELIVERED
+    assert await asked.send(asked.receipts(asked.receipt(unknown, request.digest, delivered))) == "receipts"
+    assert await asked.send(asked.receipts(asked.receipt(request.message, NOWHERE, delivered))) == "receipts"
+    assert await sweden.send(sweden.receipts(sweden.receipt(request.message, request.digest, delivered))) == "receipts"
+
+    page = await world["EE"].store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+    assert {(entry.code, entry.subject) for entry in page.items} == {
+        ("strange-receipt", "FI"), ("strange-receipt", f"EE/{request.message}"),
+    }  # fmt: skip
+    assert await world["EE"].states(request) == ["published"]
+    assert await _about(world["EE"], request) == ()
+
+
+async def test_receipts_get_no_receipts(world: World, asked: Hostile) -> None:
+    """An envelope of receipts, also a malformed one, is never answered."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    sent = len(world.network.published)
+    good = asked.receipts(asked.receipt(request.message, request.digest, ReceiptKind.DELIVERED))
+    bad = asked.receipts(asked.receipt(request.message, request.digest, ReceiptKind.OPENED, author=FI))
+    assert await asked.send(good) == "receipts"
+    assert await asked.send(bad) == "schema-invalid"
+    while await world["EE"].step():
+        pass
+    to_fi = [envelope for envelope in world.network.published[sent:] if envelope.recipient == FI]
+    assert to_fi == []
+    assert (await world["EE"].counts())["receipts.waiting"] == 0
+
+
+async def test_the_first_answer_stands(world: World, asked: Hostile) -> None:
+    """A peer that refuses what it had taken is told of to security; the entry and the record stay."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    before = await world["EE"].view(request.procedure)
+    refusal = asked.receipt(request.message, request.digest, ReceiptKind.REFUSED, code="schema-invalid")
+    assert await asked.send(asked.receipts(refusal)) == "receipts"
+    assert await world["EE"].attention() == ["contradiction"]
+    assert await world["EE"].states(request) == ["handed-over"]
+    assert await world["EE"].view(request.procedure) == before
+
+
+async def test_a_different_record_is_an_alert(world: World, asked: Hostile) -> None:
+    """A receipt whose record digest differs over heads that we hold calls security; our record stays as it is."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    lie = asked.receipt(
+        request.message, request.digest, ReceiptKind.DELIVERED, heads=(request.digest,), record_digest=NOWHERE
+    )
+    assert await asked.send(asked.receipts(lie)) == "receipts"
+    assert await world["EE"].attention() == ["divergence"]
+    assert [line.mark for line in (await world["EE"].view(request.procedure)).entries] == ["effect"]
+
+
+async def test_a_record_that_cannot_be_compared_yet_is_no_alert(world: World, asked: Hostile) -> None:
+    """Heads that have not arrived are on their way: the receipt counts, and nobody is called."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    ahead = asked.receipt(
+        request.message, request.digest, ReceiptKind.DELIVERED, heads=(NOWHERE,), record_digest=NOWHERE
+    )
+    assert await asked.send(asked.receipts(ahead)) == "receipts"
+    assert await world["EE"].states(request) == ["delivered"]
+    assert await world["EE"].attention() == []
+    assert (await world["EE"].view(request.procedure)).gap
+
+
+async def test_a_receipt_comes_twice_and_counts_once(world: World, asked: Hostile) -> None:
+    """The same receipt in another envelope changes neither the time nor the entry."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    (first, *_) = await _about(world["EE"], request)
+    world.clock.advance(500)
+    later = replace(first, at=world.clock.now())
+    assert await asked.send(asked.receipts(later)) == "receipts"
+    assert (await _about(world["EE"], request))[0] == first
+
+
+async def test_a_handed_over_receipt_does_not_need_the_delivered_one(world: World, asked: Hostile) -> None:
+    """Receipts may be overtaken: the ladder only goes up."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    for kind in (ReceiptKind.OPENED, ReceiptKind.DELIVERED, ReceiptKind.HANDED_OVER):
+        await asked.send(asked.receipts(asked.receipt(request.message, request.digest, kind)))
+        assert await world["EE"].states(request) == ["opened"]
