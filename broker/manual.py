@@ -12,11 +12,11 @@ from typing import Any
 
 from broker.core.delivery import AttentionCode
 from broker.core.errors import BrokerError, Expired, Fate, NodeError, SenderError, UntrustedError, every_error
-from broker.schema_files import load_catalogue
+from broker.schema_files import load_catalogue, load_sources
 from broker.settings import settings_table
 from broker.trust.document_schemas import ARRANGEMENTS_SCHEMA, PROFILE_SCHEMA, arrangements_schema, profile_schema
 
-__all__ = ["TABLES", "attention_table", "document_schemas", "errors_table", "rewritten"]
+__all__ = ["TABLES", "attention_table", "document_schemas", "errors_table", "rewritten", "write_reference"]
 
 _FAMILIES = {SenderError: "refused", UntrustedError: "not believed", NodeError: "own fault"}
 _RETRY = {
@@ -75,10 +75,21 @@ def rewritten(text: str) -> str:
     return text
 
 
+def write_reference(folder: Path) -> None:
+    """Write the reference's pages anew below a folder, and delete those that are no longer made."""
+    made = load_catalogue().pages(load_sources())
+    for path in (folder / "reference").rglob("*.md"):
+        if path.relative_to(folder).as_posix() not in made:
+            path.unlink()
+    for place, text in made.items():
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        (folder / place).write_text(text, "utf-8")
+
+
 def main() -> None:
     """Rewrite the tables of the manuals named on the command line; without one, also the reference and the schemas of documents."""
     if not sys.argv[1:]:
-        Path("schemas/REFERENCE.md").write_text(load_catalogue().reference(), "utf-8")
+        write_reference(Path("schemas"))
         for place, schema in document_schemas().items():
             Path("schemas", place).write_text(json.dumps(schema, indent=2, ensure_ascii=False) + "\n", "utf-8")
     for name in sys.argv[1:] or ["broker/README.md"]:

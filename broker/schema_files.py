@@ -10,19 +10,23 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import MappingProxyType
 
+import orjson
+
 from broker.catalogue import Catalogue
 from broker.catalogue.labels import Labels, Translation, read_translation
 from broker.core.errors import CatalogueInvalid
 
 __all__ = [
-    "list_profiles", "load_catalogue", "load_labels", "load_translation", "read_schema_file", "read_schema_files",
+    "list_profiles", "load_catalogue", "load_labels", "load_sources", "load_translation", "read_schema_file",
+    "read_schema_files",
 ]  # fmt: skip
 
 _LABELS = "labels/"
 _PROFILES = "profiles/"
 _DOCUMENTS = "documents/"
+_LAW = "law/"
 _APART = frozenset(
-    {_LABELS, _PROFILES, _DOCUMENTS}
+    {_LABELS, _PROFILES, _DOCUMENTS, _LAW}
 )  # no node needs them for its messages: read one by one when they are asked for
 
 
@@ -93,6 +97,16 @@ def read_schema_file(path: str, folder: Path | None = None) -> bytes:
         return _root(folder).joinpath(*path.split("/")).read_bytes()
     except OSError as error:
         raise CatalogueInvalid("The schemas folder lacks a file.", where=path) from error
+
+
+def load_sources(folder: Path | None = None) -> Mapping[str, Mapping[str, str]]:
+    """Return what the abbreviations stand for by which schemas and tables name their sources.
+
+    Raises:
+        CatalogueInvalid: the folder cannot be read.
+    """
+    found: Mapping[str, Mapping[str, str]] = orjson.loads(read_schema_file(f"{_LAW}sources.json", folder))
+    return found
 
 
 def _root(folder: Path | None) -> Traversable:

@@ -288,11 +288,11 @@ class Catalogue:
             self._english = english_labels(self._bundle)
         return self._english
 
-    def reference(self) -> str:
-        """Return the reference for people in Markdown."""
-        from broker.catalogue.reference import reference
+    def pages(self, sources: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+        """Return the reference for people in Markdown, page by page; see `broker.catalogue.reference`."""
+        from broker.catalogue.reference import pages
 
-        return reference(self._bundle)
+        return pages(self._bundle, sources)
 
     def schema(self, kind: MessageType, version: SchemaVersion, *, prefix: str = DEFINITIONS) -> dict[str, Any]:
         """Return the body's schema, self-contained: what it refers to stands in ``$defs`` and is named by the prefix.

@@ -294,6 +294,8 @@ def _said(key: str, schema: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 def _of_table(table: ProcedureTable) -> Iterator[tuple[str, str]]:
     owner = f"procedures/{table.procedure}"
     yield owner, table.title
+    if table.description:
+        yield owner + HELP, table.description
     for state, title in table.states.items():
         yield f"{owner}/states/{state}", title
     for act in table.acts.values():

@@ -92,6 +92,7 @@ class Basis:
     exemptions: frozenset[str] = frozenset()  # codes that stand in for consent (CASEWORK C-03)
     notice_only: bool = False  # the act itself travels by the channel that the basis prescribes
     source: str = ""
+    verified: bool | str = True  # False: not read in the source itself; "PRODUCT_DEFAULT": no law
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +120,7 @@ class ProcedureTable:
     version: SchemaVersion
     digest: Digest  # of the table's canonical bytes: named by every message of the procedure
     title: str
+    description: str  # what it is for, in one sentence for people
     source: str
     subject: str  # "child" or "none" (CASEWORK E-1)
     roles: tuple[Role, ...]

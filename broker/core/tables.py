@@ -38,13 +38,14 @@ __all__ = ["parse_table"]
 
 E = TypeVar("E", bound=StrEnum)
 
-_TABLE = {"procedure", "version", "title", "source", "subject", "roles", "initial", "final", "states", "acts", "deadlines", "bases"}  # fmt: skip
-_TABLE_REQUIRED = _TABLE - {"source", "deadlines", "bases"}
+_TABLE = {"procedure", "version", "title", "description", "source", "subject", "roles", "initial", "final", "states", "acts", "deadlines", "bases"}  # fmt: skip
+_TABLE_REQUIRED = _TABLE - {"description", "source", "deadlines", "bases"}
 _STATE = {"title", "source", "waits_for"}
 _ACT = {"title", "kind", "stop", "opens", "reopens", "irreversible", "sender", "clearance", "moves", "source"}
 _ACT_REQUIRED = {"kind", "moves"}
 _MOVE = {"from", "by", "to"}
 _BASIS = {"silence", "exemptions", "notice_only", "source", "verified"}
+_PRODUCT_DEFAULT = "PRODUCT_DEFAULT"
 _SAME = "@same"
 
 
@@ -85,6 +86,7 @@ def parse_table(data: Mapping[str, Any], digest: Digest | None = None) -> Proced
         version=_version(data["version"]),
         digest=digest or _digest(data),
         title=_text(data, "title", ""),
+        description=str(data.get("description", "")),
         source=str(data.get("source", "")),
         subject=_text(data, "subject", ""),
         roles=_sides(data["roles"], "/roles"),
@@ -256,6 +258,7 @@ def _basis(code: str, data: Any) -> Basis:
         exemptions=frozenset(exemptions),
         notice_only=_flag(item, "notice_only", where),
         source=_text(item, "source", where),
+        verified=_verified(item, where),
     )
 
 
@@ -295,6 +298,13 @@ def _flag(item: Mapping[str, Any], name: str, where: str) -> bool:
     if not isinstance(value, bool):
         raise CatalogueInvalid("This must be true or false.", where=f"{where}/{name}")
     return value
+
+
+def _verified(item: Mapping[str, Any], where: str) -> bool | str:
+    value = item.get("verified", True)
+    if isinstance(value, bool) or value == _PRODUCT_DEFAULT:
+        return value if isinstance(value, bool) else _PRODUCT_DEFAULT
+    raise CatalogueInvalid("This must be true, false or PRODUCT_DEFAULT.", where=f"{where}/verified")
 
 
 def _sides(value: Any, where: str) -> tuple[Role, ...]:

@@ -10,8 +10,8 @@ import pytest
 
 from broker import core
 from broker.core.errors import every_error
-from broker.manual import TABLES, errors_table, rewritten
-from broker.schema_files import load_catalogue
+from broker.manual import TABLES, errors_table, rewritten, write_reference
+from broker.schema_files import load_catalogue, load_sources
 
 ROOT = Path(__file__).parents[2]
 
@@ -24,14 +24,27 @@ def test_the_tables_are_those_of_the_code(name: str) -> None:
 
 
 def test_the_reference_is_that_of_the_schemas() -> None:
-    """``schemas/REFERENCE.md`` is what `python -m broker.manual` would write, and names each type, list and procedure."""
-    text = (ROOT / "schemas" / "REFERENCE.md").read_text("utf-8")
-    catalogue = load_catalogue(ROOT / "schemas")
-    assert catalogue.reference() == text
-    assert all(f"### Codes `{name}`" in text for name in catalogue.code_lists())
-    assert all(f"## Procedure `{table.procedure}`" in text for table in catalogue.tables())
-    shared = catalogue.shared_acts()
-    assert all(f"### `{kind.act if kind.act in shared else kind}`" in text for kind in catalogue.types())
+    """``schemas/README.md`` and the pages below ``schemas/reference`` are what `python -m broker.manual` would write, and no others."""
+    folder = ROOT / "schemas"
+    found = {
+        path.relative_to(folder).as_posix(): path.read_text("utf-8") for path in (folder / "reference").rglob("*.md")
+    }
+
+    assert {**found, "README.md": (folder / "README.md").read_text("utf-8")} == load_catalogue(folder).pages(
+        load_sources(folder)
+    )
+
+
+def test_a_page_that_is_no_longer_made_is_deleted(tmp_path: Path) -> None:
+    """Writing the reference leaves no page of a procedure that was renamed."""
+    left = tmp_path / "reference" / "procedures" / "renamed.md"
+    left.parent.mkdir(parents=True)
+    left.write_text("# Renamed\n", "utf-8")
+
+    write_reference(tmp_path)
+
+    assert not left.exists()
+    assert (tmp_path / "README.md").exists()
 
 
 def test_every_table_stands_in_the_manual() -> None:

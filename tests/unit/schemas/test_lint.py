@@ -71,8 +71,8 @@ def test_the_file_has_a_canonical_form(path):
 
 
 def test_the_manual_names_each_shared_act():
-    """The README's table holds every shared act and no other."""
-    readme = (SCHEMAS / "README.md").read_text(encoding="utf-8")
+    """The table in LANGUAGE.md holds every shared act and no other."""
+    readme = (SCHEMAS / "LANGUAGE.md").read_text(encoding="utf-8")
     section = readme.partition("## Message types")[2].partition("\n## ")[0]
     listed = {line.split("`")[1] for line in section.splitlines() if line.startswith("| `")}
 
