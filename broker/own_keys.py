@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+from broker.core.authority_keys import keeping_authority_keys
 from broker.core.errors import BadRequest
 from broker.core.ids import KeyId
 from broker.core.rotation import KeyPlace, KeyStep, PublicKey, may_destroy, next_step, rotated
@@ -213,7 +214,7 @@ class OwnKeys:
             return member
         in_force = {key.kid: key for key in listed.keys}
         keys = [_with_revocation(key, in_force.pop(key.kid, None)) for key in member.keys]
-        return replace(member, keys=(*keys, *in_force.values()))
+        return keeping_authority_keys(replace(member, keys=(*keys, *in_force.values())), listed)
 
     def _standing(self, entries: Iterable[Entry], now: datetime) -> tuple[Standing, ...]:
         member, listed = read_own_member(self._settings.home, self._settings.country), self._listed

@@ -15,6 +15,17 @@ from broker.cli.options import AsJson
 __all__ = ["key_commands"]
 
 _Home = Annotated[Path, typer.Option("--home", envvar="TRM_HOME", help="The node's home folder, or a copy of it.")]
+_HomeOrNone = Annotated[
+    Path | None, typer.Option("--home", envvar="TRM_HOME", help="The node's home folder, or a copy of it.")
+]
+_Vault = Annotated[
+    Path | None,
+    typer.Option("--vault", help="An office's own vault, instead of a node's home: no node ever opens it."),
+]
+_PassphraseFile = Annotated[
+    Path | None,
+    typer.Option("--passphrase-file", help="With --vault: where its passphrase is. Default: ask."),
+]
 _Which = Annotated[str, typer.Option("--which", help="signing (both keys of it), encryption, or all.")]
 _Words = Annotated[
     str | None,
@@ -31,7 +42,10 @@ Once a year, or when a key may be in other hands:
   trm keys list          see every key, where it stands, and what to do next
   trm keys rotate        make the next keys, and write them into member.json
   ...                    the member's officers sign member.json, and it is published
-  trm keys retire        destroy the old keys, once nobody can be using them any more"""
+  trm keys retire        destroy the old keys, once nobody can be using them any more
+
+An office has keys of its own, in a vault of its own (--vault): what is sealed to them no node reads, its own least of
+all. Make them where the office works, never on the node."""
 
 
 def key_commands() -> typer.Typer:
@@ -46,43 +60,65 @@ def key_commands() -> typer.Typer:
     return app
 
 
-def list_(home: _Home, as_json: AsJson = False) -> None:
+def list_(
+    home: _HomeOrNone = None, vault: _Vault = None, passphrase_file: _PassphraseFile = None, as_json: AsJson = False
+) -> None:
     """Show every key, where it stands, and what to do next.
 
     A key in order stands in all three places: the vault (its private part), the document member.json, and the trust list.
     The keys for data at rest stand in the vault alone.
 
     \b
-    Example:
+    Examples:
       trm keys list --home ./ee
+      trm keys list --vault office.vault
     """
+    if vault is not None:
+        from broker.cli.authority_vault import list_keys as list_of_office
+
+        list_of_office(vault, passphrase_file=passphrase_file, as_json=as_json)
+        return
     from broker.cli.keys import list_keys as work
 
-    work(home, as_json=as_json)
+    work(_chosen(home), as_json=as_json)
 
 
 def generate(
-    home: _Home,
+    home: _HomeOrNone = None,
     which: Annotated[
         str, typer.Option("--which", help="signing (both keys of it), encryption, all of these, or wrapping.")
     ] = "all",
+    authority: Annotated[
+        str | None, typer.Option("--authority", help="With --vault: the office whose key it is, as COUNTRY/AUTHORITY.")
+    ] = None,
+    vault: _Vault = None,
+    passphrase_file: _PassphraseFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Put new keys into the vault without listing them yet.
 
     Not needed for a rotation, which makes its keys itself: this is for making them ahead, e.g. on another machine or at
     a ceremony. The next 'trm keys rotate' takes them. 'wrapping' makes the first keys for what the node stores, where
-    the vault comes from a program that had none.
+    the vault comes from a program that had none. With --authority and --vault an office makes a key of its own, to
+    which other countries' offices seal what no node may read; the vault is made where it is missing.
 
     \b
     Examples:
       trm keys generate --home ./ee
       trm keys generate --home ./ee --which signing
       trm keys generate --home ./ee --which wrapping
+      trm keys generate --authority FI/tracing-office --vault office.vault
     """
+    if vault is not None or authority is not None:
+        if vault is None or authority is None:
+            raise typer.BadParameter("An office's key needs both --authority and --vault.")
+        from broker.cli.authority_vault import generate as generate_of_office
+
+        generate_of_office(vault, authority, passphrase_file=passphrase_file, as_json=as_json)
+        return
     from broker.cli.keys import generate as work
 
-    work(home, which=which, as_json=as_json)
+    work(_chosen(home), which=which, as_json=as_json)
 
 
 def rotate(
@@ -126,23 +162,31 @@ def rotate(
 
 
 def export_public(
-    home: _Home,
+    home: _HomeOrNone = None,
+    vault: _Vault = None,
+    passphrase_file: _PassphraseFile = None,
     out: Annotated[Path | None, typer.Option("--out", help="Write the file here instead of to the terminal.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Write the public parts of the keys in the vault, as JSON.
 
     For comparing and archiving; the federation takes member.json, which also says from when to when each key is valid.
-    Holds no secret. The id of a key is its fingerprint (RFC 7638).
+    With --vault: an office's public keys, for its country's officers to list (trm trust authority-key). Holds no secret. The id of a key is its fingerprint (RFC 7638).
 
     \b
     Examples:
       trm keys export-public --home ./ee
       trm keys export-public --home ./ee --out ee-keys.json
+      trm keys export-public --vault office.vault --out office-keys.json
     """
+    if vault is not None:
+        from broker.cli.authority_vault import export_public as export_of_office
+
+        export_of_office(vault, passphrase_file=passphrase_file, out=out, as_json=as_json)
+        return
     from broker.cli.keys import export_public as work
 
-    work(home, out=out, as_json=as_json)
+    work(_chosen(home), out=out, as_json=as_json)
 
 
 def retire(
@@ -175,7 +219,9 @@ def retire(
 
 
 def rewrap(
-    home: _Home,
+    home: _HomeOrNone = None,
+    vault: _Vault = None,
+    passphrase_file: _PassphraseFile = None,
     passphrase: Annotated[
         str | None,
         typer.Option("--to-passphrase", help="Where the new passphrase is: a file, fd:N, credential:NAME or prompt."),
@@ -197,7 +243,19 @@ def rewrap(
     Examples:
       trm keys rewrap --home ./ee --to-passphrase new.pass
       trm keys rewrap --home ./ee --to-token trm --pin /run/pin
+      trm keys rewrap --vault office.vault --to-passphrase new.pass
     """
+    if vault is not None:
+        from broker.cli.authority_vault import rewrap as rewrap_of_office
+
+        rewrap_of_office(vault, passphrase_file=passphrase_file, new_passphrase=passphrase, as_json=as_json)
+        return
     from broker.cli.keys import rewrap as work
 
-    work(home, passphrase=passphrase, token=token, label=label, pin=pin, as_json=as_json)
+    work(_chosen(home), passphrase=passphrase, token=token, label=label, pin=pin, as_json=as_json)
+
+
+def _chosen(home: Path | None) -> Path:
+    if home is None:
+        raise typer.BadParameter("Name the node's home with --home, or an office's vault with --vault.")
+    return home

@@ -46,7 +46,7 @@ def trust_commands() -> typer.Typer:
     """Return the group of commands."""
     app = typer.Typer(help=_ABOUT, no_args_is_help=True, rich_markup_mode=None)
     for command in (
-        officer_key, init, request, versions, add_member, add_paper_member, update_member, suspend, resume, remove_member, revoke_key,
+        officer_key, init, request, versions, add_member, add_paper_member, update_member, authority_key, suspend, resume, remove_member, revoke_key,
         rotate_root, stage, renew, discard, show, diff, sign, collect, publish, bundle, verify, join,
     ):  # fmt: skip
         app.command(command.__name__.replace("_", "-"))(command)
@@ -205,6 +205,36 @@ def update_member(
     from broker.cli.ceremony.changing import update_member as work
 
     work(folder, country, member=member, profile=profile, as_json=as_json)
+
+
+def authority_key(
+    member: Annotated[Path, typer.Argument(help="The country's document, e.g. member.json of its node's home.")],
+    file: Annotated[Path, typer.Argument(help="The office's public keys, as 'trm keys export-public' wrote them.")],
+    words: Annotated[
+        str | None, typer.Option("--words", help="The words that somebody of the office read out. Default: ask.")
+    ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option("--from", help="When the key begins, a UTC time as 2027-01-31T08:00:00Z. Default: now."),
+    ] = None,
+    overlap_hours: Annotated[
+        int,
+        typer.Option("--overlap-hours", min=0, max=24 * 60, help="How long an older key is sealed to beside it."),
+    ] = 24 * 7,
+    as_json: AsJson = False,
+) -> None:
+    """Take an office's new public key into its country's document, or rotate the office's key.
+
+    Offices of other countries seal to it what no node may read. The words are compared first: whoever could put in a key
+    of his own would read all of it. Then 'trm trust update-member' stages the document for the country's officers.
+
+    \b
+    Example:
+      trm trust authority-key ./fi/member.json tracing-office-keys.json
+    """
+    from broker.cli.ceremony.authorities import list_authority_key as work
+
+    work(member, file, words=words, start=start, overlap_hours=overlap_hours, as_json=as_json)
 
 
 def suspend(

@@ -21,7 +21,7 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageType
 from broker.core.profiles import CountryProfile
 
 __all__ = [
-    "GRACE", "LONGEST_ENVELOPE_LIFE", "WARN_DAYS", "Authority", "ContactKind", "ContactPoint", "KeyUse", "Member", "MemberKey",
+    "GRACE", "LONGEST_ENVELOPE_LIFE", "WARN_DAYS", "Authority", "AuthorityKey", "ContactKind", "ContactPoint", "KeyUse", "Member", "MemberKey",
     "MemberKind", "MemberStatus", "OpeningHours", "RevocationReason", "TrustList", "TrustRule", "Weekday",
 ]  # fmt: skip
 
@@ -120,6 +120,27 @@ class MemberKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorityKey:
+    """A public encryption key of one office, for what no node may read (PROTOCOL 16); all times aware UTC."""
+
+    kid: KeyId
+    public: bytes  # raw public key of HPKE-9-KE; its private part is with the office, outside every node
+    not_before: datetime
+    seal_until: datetime  # senders' offices seal to it until then
+    accept_until: datetime  # nodes take what is sealed to it until then; ≥ seal_until + longest envelope life
+    revoked_at: datetime | None = None
+    revoked_because: RevocationReason | None = None
+
+    def usable(self, now: datetime) -> bool:
+        """Whether something new may be sealed to this key."""
+        return self.not_before <= now < self.seal_until and not self.revoked(now)
+
+    def revoked(self, now: datetime) -> bool:
+        """Whether its revocation has come."""
+        return self.revoked_at is not None and now >= self.revoked_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpeningHours:
     """When an office is open, in its own time zone; ``24:00`` is the end of the day."""
 
@@ -148,6 +169,15 @@ class Authority:
     time_zone: str | None = None  # name in the IANA database
     opening_hours: tuple[OpeningHours, ...] = ()  # empty: not said
     contact_points: tuple[ContactPoint, ...] = ()
+    keys: tuple[AuthorityKey, ...] = ()  # none: nothing can be sealed to this office
+
+    def key_for_sealing(self, now: datetime) -> AuthorityKey | None:
+        """Return the newest key that may be sealed to now."""
+        return max((key for key in self.keys if key.usable(now)), key=lambda key: key.not_before, default=None)
+
+    def key(self, kid: KeyId) -> AuthorityKey | None:
+        """Return the office's key of that id."""
+        return next((key for key in self.keys if key.kid == kid), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,6 +202,10 @@ class Member:
     def authority(self, authority: AuthorityId) -> Authority | None:
         """Return the office of that id."""
         return next((office for office in self.authorities if office.id == authority), None)
+
+    def all_kids(self) -> tuple[KeyId, ...]:
+        """Return the ids of the node's keys and of its offices' keys, in their order."""
+        return (*(key.kid for key in self.keys), *(key.kid for office in self.authorities for key in office.keys))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

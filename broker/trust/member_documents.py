@@ -17,8 +17,10 @@ from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
 from broker.core.trust import (
     LONGEST_ENVELOPE_LIFE,
     Authority,
+    AuthorityKey,
     ContactKind,
     ContactPoint,
+    KeyUse,
     Member,
     MemberKey,
     OpeningHours,
@@ -76,7 +78,7 @@ def parse_member(country: CountryCode, data: Any) -> Member:
     if stated != country:
         raise TrustListInvalid("The document is another country's.", where="/country")
     _refuse_twice("/authorities", [office.id for office in member.authorities])
-    _refuse_twice("/keys", [key.kid for key in member.keys])
+    _refuse_twice("/keys", list(member.all_kids()))  # a key has one use and one owner: no node's is an office's too
     return member
 
 
@@ -93,20 +95,34 @@ def encode_member(member: Member) -> dict[str, Any]:
 
 
 def _encode_key(key: MemberKey) -> dict[str, Any]:
-    revoked: dict[str, str] | None = None
-    if key.revoked_at is not None:
-        reason = key.revoked_because or RevocationReason.COMPROMISED
-        revoked = {"at": time_text(key.revoked_at), "reason": reason.value}
     return {
         "jwk": jwk.public_jwk(key.use, key.public),
         "not_before": time_text(key.not_before),
         "sign_until": time_text(key.sign_until),
         "accept_until": time_text(key.accept_until),
-        "revoked": revoked,
+        "revoked": _encode_revocation(key),
     }
 
 
+def _encode_authority_key(key: AuthorityKey) -> dict[str, Any]:
+    return {
+        "jwk": jwk.public_jwk(KeyUse.HPKE, key.public),
+        "not_before": time_text(key.not_before),
+        "seal_until": time_text(key.seal_until),
+        "accept_until": time_text(key.accept_until),
+        "revoked": _encode_revocation(key),
+    }
+
+
+def _encode_revocation(key: MemberKey | AuthorityKey) -> dict[str, str] | None:
+    if key.revoked_at is None:
+        return None
+    reason = key.revoked_because or RevocationReason.COMPROMISED
+    return {"at": time_text(key.revoked_at), "reason": reason.value}
+
+
 def _encode_authority(office: Authority) -> dict[str, Any]:
+    keys = [_encode_authority_key(key) for key in office.keys]
     return {
         "id": str(office.id),
         "name": office.name,
@@ -121,6 +137,7 @@ def _encode_authority(office: Authority) -> dict[str, Any]:
             {"kind": point.kind.value, "value": point.value, "languages": list(point.languages)}
             for point in office.contact_points
         ],
+        **({"keys": keys} if keys else {}),  # a program without this member still reads what has none
     }
 
 
@@ -135,10 +152,7 @@ def _key(value: Any) -> MemberKey:
     accept_until = fields.take("accept_until", time)
     revoked_at, because = fields.take("revoked", _revocation)
     fields.finish()
-    if not_before >= sign_until:
-        raise TrustListInvalid("The key ends before it begins.", where="/sign_until")
-    if accept_until - sign_until < LONGEST_ENVELOPE_LIFE:
-        raise TrustListInvalid("The key is accepted for less than 60 days after its last use.", where="/accept_until")
+    _check_times(not_before, sign_until, accept_until, used_until="/sign_until")
     return MemberKey(
         kid=jwk.thumbprint(use, public),
         use=use,
@@ -149,6 +163,39 @@ def _key(value: Any) -> MemberKey:
         revoked_at=revoked_at,
         revoked_because=because,
     )
+
+
+def _authority_key(value: Any) -> AuthorityKey:
+    fields = Fields(value)
+    public = fields.take("jwk", _encryption_key)
+    not_before, seal_until = fields.take("not_before", time), fields.take("seal_until", time)
+    accept_until = fields.take("accept_until", time)
+    revoked_at, because = fields.take("revoked", _revocation)
+    fields.finish()
+    _check_times(not_before, seal_until, accept_until, used_until="/seal_until")
+    return AuthorityKey(
+        kid=jwk.thumbprint(KeyUse.HPKE, public),
+        public=public,
+        not_before=not_before,
+        seal_until=seal_until,
+        accept_until=accept_until,
+        revoked_at=revoked_at,
+        revoked_because=because,
+    )
+
+
+def _encryption_key(value: Any) -> bytes:
+    use, public = jwk.public_from_jwk(value)
+    if use is not KeyUse.HPKE:
+        raise ValueError("not an encryption key")
+    return public
+
+
+def _check_times(not_before: datetime, until: datetime, accept_until: datetime, *, used_until: str) -> None:
+    if not_before >= until:
+        raise TrustListInvalid("The key ends before it begins.", where=used_until)
+    if accept_until - until < LONGEST_ENVELOPE_LIFE:
+        raise TrustListInvalid("The key is accepted for less than 60 days after its last use.", where="/accept_until")
 
 
 def _revocation(value: Any) -> tuple[datetime | None, RevocationReason | None]:
@@ -170,6 +217,7 @@ def _authority(value: Any) -> Authority:
         time_zone=fields.take_or("time_zone", _zone, None),
         opening_hours=fields.take_or("opening_hours", lambda items: each(items, _hours), ()),
         contact_points=fields.take_or("contact_points", lambda items: each(items, _contact), ()),
+        keys=fields.take_or("keys", lambda items: each(items, _authority_key), ()),
     )
     fields.finish()
     if office.opening_hours and office.time_zone is None:

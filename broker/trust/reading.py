@@ -249,7 +249,7 @@ def _kids(country: CountryCode, texts: MemberTexts) -> frozenset[str]:
     if texts.document is None:
         return frozenset()
     member = read_member(texts.document.encode("utf-8"), country, where=layout.member_path(country))
-    return frozenset(key.kid for key in member.keys)
+    return frozenset(member.all_kids())
 
 
 def _text(raw: bytes, where: str) -> str:

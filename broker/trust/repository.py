@@ -18,6 +18,7 @@ from typing import Any
 
 from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Root, TargetFile, Targets
 
+from broker.core.authority_keys import revoked
 from broker.core.errors import CeremonyRefused
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import MemberKind, MemberStatus, RevocationReason
@@ -264,19 +265,16 @@ class Repository:
     def revoke_key(
         self, country: CountryCode, kid: KeyId, *, at: datetime, reason: RevocationReason, now: datetime
     ) -> None:
-        """Stage the revocation of one of a member's message keys: its own officers sign it.
+        """Stage the revocation of a key of a member's node or of one of its offices: its own officers sign it.
 
         Raises:
             CeremonyRefused: its document does not list the key.
         """
         member = read_member(self._must(layout.member_path(country)), country, where=layout.member_path(country))
-        if kid not in {key.kid for key in member.keys}:
+        if kid not in member.all_kids():
             raise CeremonyRefused("The member's document does not list this key.", where=kid)
-        moment = at.replace(microsecond=0)
-        keys = tuple(
-            replace(key, revoked_at=moment, revoked_because=reason) if key.kid == kid else key for key in member.keys
-        )
-        self.set_document(layout.member_path(country), write_member(replace(member, keys=keys)), now=now)
+        changed = revoked(member, kid, at=at.replace(microsecond=0), reason=reason)
+        self.set_document(layout.member_path(country), write_member(changed), now=now)
 
     def rotate_root(self, *, federation: Signers | None = None, online: Officer | None = None, now: datetime) -> None:
         """Stage a new root: enough of the old officers and enough of the new ones sign it.

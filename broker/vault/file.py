@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from broker.core import canonical
 from broker.core.errors import DiskFull, HomeInvalid, NotCanonical, VaultLocked
-from broker.core.ids import CountryCode
+from broker.core.ids import AuthorityId, CountryCode
 from broker.durable import is_full, write_durably
 from broker.security import jwk
 from broker.security.at_rest import EpochRing
@@ -45,6 +45,7 @@ class Contents:
     us: CountryCode  # the member whose keys these are
     entries: tuple[Entry, ...]
     wrapper: Stated  # what the header says about who keeps the content key
+    authority: AuthorityId | None = None  # whose keys these are, where they are one office's and no node's
 
     @property
     def keys(self) -> tuple[PrivateKey, ...]:
@@ -64,8 +65,8 @@ class VaultFile:
         self.path = path
         self._wrapper = wrapper
 
-    def create(self, us: CountryCode, entries: Iterable[Entry]) -> Contents:
-        """Write a new vault, durable and readable for its owner only.
+    def create(self, us: CountryCode, entries: Iterable[Entry], *, authority: AuthorityId | None = None) -> Contents:
+        """Write a new vault, durable and readable for its owner only; with an authority, that office's and no node's.
 
         Raises:
             HomeInvalid: there is a vault already (it is never written over), or the folder cannot be written.
@@ -75,7 +76,7 @@ class VaultFile:
         with self._locked():
             if os.path.lexists(self.path):
                 raise HomeInvalid("There is a vault already; it is never written over.", where=str(self.path))
-            return self._write(us, tuple(entries), self._wrapper, like=None)
+            return self._write(us, authority, tuple(entries), self._wrapper, like=None)
 
     def read(self) -> Contents:
         """Return what stands in the vault.
@@ -101,7 +102,8 @@ class VaultFile:
         with self._locked():
             held = self.read()
             entries = tuple(edit(held.entries))
-            written = self._write(held.us, entries, wrapper or self._wrapper, like=None if wrapper else held.wrapper)
+            like = None if wrapper else held.wrapper
+            written = self._write(held.us, held.authority, entries, wrapper or self._wrapper, like=like)
             self._wrapper = wrapper or self._wrapper
             return written
 
@@ -113,8 +115,16 @@ class VaultFile:
             return None
         return seen.st_ino, seen.st_mtime_ns, seen.st_size
 
-    def _write(self, us: CountryCode, entries: tuple[Entry, ...], wrapper: Wrapper, *, like: Stated | None) -> Contents:
-        raw = _encrypt(us, entries, wrapper, like=like)
+    def _write(
+        self,
+        us: CountryCode,
+        authority: AuthorityId | None,
+        entries: tuple[Entry, ...],
+        wrapper: Wrapper,
+        *,
+        like: Stated | None,
+    ) -> Contents:
+        raw = _encrypt(us, authority, entries, wrapper, like=like)
         # Tried before it takes the old one's place: an HSM that wraps what it will not unwrap would lose every key.
         contents = _decrypt(raw, wrapper, self.path)
         if contents.entries != entries:
@@ -160,7 +170,9 @@ def _said(error: OSError, path: Path) -> DiskFull | HomeInvalid:
 # --- bytes ----------------------------------------------------------------------------------------------------------
 
 
-def _encrypt(us: CountryCode, entries: tuple[Entry, ...], wrapper: Wrapper, *, like: Stated | None) -> bytes:
+def _encrypt(
+    us: CountryCode, authority: AuthorityId | None, entries: tuple[Entry, ...], wrapper: Wrapper, *, like: Stated | None
+) -> bytes:
     content_key, nonce = secrets.token_bytes(_KEY_BYTES), secrets.token_bytes(NONCE_BYTES)
     header = {
         "format": _FORMAT,
@@ -169,6 +181,7 @@ def _encrypt(us: CountryCode, entries: tuple[Entry, ...], wrapper: Wrapper, *, l
         "cipher": _CIPHER,
         "nonce": canonical.b64url_encode(nonce),
         "wrapper": dict(wrapper.wrap(content_key, like=like)),
+        **({} if authority is None else {"authority": str(authority)}),
     }
     plain = canonical.dump({"entries": write_entries(entries)})
     ciphertext = AESGCM(content_key).encrypt(nonce, plain, canonical.dump(header))
@@ -181,6 +194,7 @@ def _decrypt(raw: bytes, wrapper: Wrapper, path: Path) -> Contents:
         header = {name: value for name, value in stated.items() if name != "ciphertext"}
         aad, nonce = canonical.dump(header), exact_bytes(header["nonce"], NONCE_BYTES)
         us, ciphertext = CountryCode(header["member"]), canonical.b64url_decode(stated["ciphertext"])
+        authority = AuthorityId(header["authority"]) if "authority" in header else None
         wrapping = _wrapping(header)
         plain = AESGCM(wrapper.unwrap(wrapping)).decrypt(nonce, ciphertext, aad)
         entries = _entries(header["version"], canonical.parse(plain))
@@ -190,7 +204,7 @@ def _decrypt(raw: bytes, wrapper: Wrapper, path: Path) -> Contents:
         raise VaultLocked(error.detail, where=str(path)) from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, NotCanonical):
         raise HomeInvalid(_DAMAGED, where=str(path)) from None
-    return Contents(us=us, entries=entries, wrapper=wrapping)
+    return Contents(us=us, entries=entries, wrapper=wrapping, authority=authority)
 
 
 def _wrapping(header: dict[str, Any]) -> Stated:

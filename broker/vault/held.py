@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 
-from broker.core.errors import BrokerError, KeyMissing
+from broker.core.errors import BrokerError, HomeInvalid, KeyMissing
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import KeyUse, Member, MemberKey, TrustList
 from broker.security import jwk
@@ -120,6 +120,8 @@ class FileVault:
 
     @classmethod
     def _opened(cls, file: VaultFile, contents: Contents, stamp: Stamp | None) -> FileVault:
+        if contents.authority is not None:  # what is sealed to an office is sealed against its node too
+            raise HomeInvalid("This vault is an office's: no node opens it.", where=str(file.path))
         vault = cls(contents.us, contents.keys, at_rest=contents.ring, file=file)
         vault._stamp = stamp
         return vault
@@ -204,6 +206,8 @@ class FileVault:
                 self._stamp = stamp
                 try:
                     contents = self._file.read()
+                    if contents.authority is not None:
+                        raise HomeInvalid("This vault is an office's: no node opens it.")
                     self._held, self._trouble = _Held(contents.keys, contents.ring), None
                 except BrokerError as error:
                     self._trouble = f"The changed vault does not open ({error.code}); the keys read before are used on."

@@ -52,6 +52,8 @@ def in_front(folder: Path) -> Iterator[list[str]]:
         asked.append(prompt)
         if last := re.search(r"type the last word \((\w+)\)", prompt):
             return last.group(1)
+        if "words of the public keys that somebody of FI/tracing-office reads" in prompt:
+            return fingerprint_words((folder / "tracing-office-keys.json").read_bytes())
         what = re.search(r"words of the (request|root) that an officer of (\w+)", prompt)
         assert what is not None, prompt
         file = f"{what.group(2).lower()}-joining.json" if what.group(1) == "request" else "trust/metadata/1.root.json"
@@ -203,3 +205,17 @@ def test_a_rotation_goes_as_the_manual_says(people: list[str], capsys: pytest.Ca
     follow("A rotation from beginning to end")
     after = read(capsys, "trust", "verify", "trust", "--root", "trust/metadata/1.root.json")
     assert after["members"] == {"FI": {"status": "ACTIVE", "keys": 6}}
+
+
+def test_an_offices_key_is_listed_as_the_manual_says(
+    people: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The office makes it outside the node's home, its words are compared, its country's officers alone sign for it."""
+    follow("A country joins")
+    follow("An office's own key")
+    office = json.loads((tmp_path / "fi" / "member.json").read_text("utf-8"))["authorities"][0]
+    kids = read(capsys, "keys", "list", "--vault", "tracing-office.vault")["keys"]
+    assert len(office["keys"]) == len(kids) == 1
+    assert sum("fifteen words of the public keys" in prompt for prompt in people) == 1
+    assert not list((tmp_path / "fi").rglob("*office*"))
+    assert read(capsys, "trust", "show", "trust")["waiting"] == []

@@ -13,8 +13,10 @@ from typing import Any
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import DelegatedRole, Delegations
 
-from broker.core.trust import RevocationReason
+from broker.core.ids import AuthorityId, CountryCode
+from broker.core.trust import Authority, AuthorityKey, KeyUse, Member, RevocationReason
 from broker.home import generate_keys, member_of
+from broker.security import jwk
 from broker.testing.trust import make_officers
 from broker.trust.member_documents import encode_member, write_member
 from broker.trust.officer_keys import tuf_key
@@ -316,6 +318,77 @@ def two_members_claim_one_new_key(forge: Forge) -> None:
         member = forge.listed[country]
         forge.office.set(replace(member, keys=(*member.keys, new)), now=forge.now)
     forge.office.publish(now=forge.now)
+
+
+# --- keys of offices ------------------------------------------------------------------------------------------------
+
+
+def _office_key(forge: Forge, public: bytes | None = None) -> AuthorityKey:
+    raw = public or jwk.generate(KeyUse.HPKE)[1]
+    until = forge.now + timedelta(days=365)
+    return AuthorityKey(
+        kid=jwk.thumbprint(KeyUse.HPKE, raw),
+        public=raw,
+        not_before=forge.now,
+        seal_until=until,
+        accept_until=until + timedelta(days=60),
+    )
+
+
+def _with_offices(member: Member, *keys: AuthorityKey) -> Member:
+    offices = [Authority(id=AuthorityId(f"office-{n}"), name="Office", keys=(key,)) for n, key in enumerate(keys)]
+    return replace(member, authorities=tuple(offices))
+
+
+def _sign_with_offices(forge: Forge, country: CountryCode, *keys: AuthorityKey) -> None:
+    forge.document(f"members/{country}.json", write_member(_with_offices(forge.listed[country], *keys)), role=country)
+
+
+def _encryption_key(member: Member) -> bytes:
+    return next(key.public for key in member.keys if key.use is KeyUse.HPKE)
+
+
+def two_offices_with_one_key(forge: Forge) -> None:
+    key = _office_key(forge)
+    _sign_with_offices(forge, EE, key, key)
+
+
+def office_with_its_nodes_key(forge: Forge) -> None:
+    _sign_with_offices(forge, EE, _office_key(forge, _encryption_key(forge.listed[EE])))
+
+
+def office_with_a_signing_key(forge: Forge) -> None:
+    data = encode_member(_with_offices(forge.listed[EE], _office_key(forge)))
+    data["authorities"][0]["keys"][0]["jwk"] = jwk.public_jwk(KeyUse.ED25519, jwk.generate(KeyUse.ED25519)[1])
+    forge.document("members/EE.json", json.dumps(data).encode(), role="EE")
+
+
+def office_key_accepted_too_briefly(forge: Forge) -> None:
+    key = _office_key(forge)
+    _sign_with_offices(forge, EE, replace(key, accept_until=key.seal_until + timedelta(days=59)))
+
+
+def office_key_with_an_unknown_member(forge: Forge) -> None:
+    data = encode_member(_with_offices(forge.listed[EE], _office_key(forge)))
+    data["authorities"][0]["keys"][0]["sign_until"] = data["authorities"][0]["keys"][0]["seal_until"]
+    forge.document("members/EE.json", json.dumps(data).encode(), role="EE")
+
+
+def office_claims_another_members_node_key(forge: Forge) -> None:
+    _sign_with_offices(forge, EE, _office_key(forge, _encryption_key(forge.listed[FI])))
+
+
+def office_claims_another_members_office_key(forge: Forge) -> None:
+    key = _office_key(forge)
+    _sign_with_offices(forge, FI, key)
+    forge.look()
+    _sign_with_offices(forge, EE, key)
+
+
+def two_members_offices_claim_one_new_key(forge: Forge) -> None:
+    key = _office_key(forge)
+    for country in (EE, FI):
+        _sign_with_offices(forge, country, key)
 
 
 CASES = cases(globals())

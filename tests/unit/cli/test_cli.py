@@ -23,7 +23,7 @@ COMMANDS = (
     "broker certificate issue", "broker certificate host", "broker certificate install", "broker certificate show",
     "broker certificate revoke",
     "trust officer-key", "trust init", "trust request", "trust versions", "trust add-member", "trust add-paper-member",
-    "trust update-member", "trust suspend", "trust resume", "trust remove-member", "trust revoke-key",
+    "trust update-member", "trust authority-key", "trust suspend", "trust resume", "trust remove-member", "trust revoke-key",
     "trust rotate-root", "trust stage", "trust renew", "trust discard", "trust show", "trust diff", "trust sign",
     "audit verify", "audit list", "audit show", "audit export", "audit witness export", "case disclosures",
     "trust collect", "trust publish", "trust bundle", "trust verify", "trust join",

@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode, MessageType, SchemaVersion
-from broker.core.trust import Member, RevocationReason
+from broker.core.trust import AuthorityKey, KeyUse, Member, RevocationReason
+from broker.security import jwk
 from broker.trust.member_documents import encode_member, parse_member, read_member, write_member
 
 EE = CountryCode("EE")
@@ -49,6 +50,43 @@ def test_a_revoked_key_reads_back_with_its_reason(ee: Member) -> None:
     gone = replace(ee.keys[0], revoked_at=at, revoked_because=RevocationReason.SUPERSEDED)
     member = replace(ee, keys=(gone, *ee.keys[1:]))
     assert read_member(write_member(member), EE, where="here") == member
+
+
+def with_keys(member: Member, *keys: AuthorityKey) -> Member:
+    """Return the member whose first office has these keys."""
+    office, *others = member.authorities
+    return replace(member, authorities=(replace(office, keys=keys), *others))
+
+
+def office_key(member: Member, public: bytes | None = None) -> AuthorityKey:
+    """Return a key as an office has one, as long valid as its node's."""
+    raw, first = public or jwk.generate(KeyUse.HPKE)[1], member.keys[0]
+    return AuthorityKey(
+        kid=jwk.thumbprint(KeyUse.HPKE, raw),
+        public=raw,
+        not_before=first.not_before,
+        seal_until=first.sign_until,
+        accept_until=first.accept_until,
+    )
+
+
+def test_an_offices_keys_read_back_and_a_document_without_them_stays_as_it_was(ee: Member) -> None:
+    """Also a revoked one; who lists none writes the bytes of an older program."""
+    key = office_key(ee)
+    gone = replace(office_key(ee), revoked_at=key.not_before, revoked_because=RevocationReason.COMPROMISED)
+    member = with_keys(ee, key, gone)
+    assert read_member(write_member(member), EE, where="here") == member
+    assert b"seal_until" not in write_member(ee)
+
+
+@pytest.mark.parametrize("whose", ["twice in one office", "the node's"])
+def test_an_offices_key_has_one_owner(ee: Member, whose: str) -> None:
+    """A node that also had its office's key would read what is sealed against it."""
+    node = next(key.public for key in ee.keys if key.use is KeyUse.HPKE)
+    key = office_key(ee, node if whose == "the node's" else None)
+    with pytest.raises(TrustListInvalid) as caught:
+        parse_member(EE, encode_member(with_keys(ee, key, *([key] if whose != "the node's" else []))))
+    assert caught.value.where == "/keys"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Taking an office's public keys into its country's document, after their words were compared."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from broker.cli import output
+from broker.cli.ceremony.comparing import compare
+from broker.cli.input import MAX_BYTES, read_bytes
+from broker.core.authority_keys import listed_for
+from broker.core.errors import BadRequest
+from broker.core.trust import AuthorityKey
+from broker.durable import write_durably
+from broker.system import SystemClock
+from broker.trust.authority_key_documents import read_offered
+from broker.trust.member_documents import read_member, write_member
+
+__all__ = ["list_authority_key"]
+
+_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+def list_authority_key(
+    member_file: Path, offered_file: Path, *, words: str | None, start: str | None, overlap_hours: int, as_json: bool
+) -> None:
+    """Write an office's new key into the country's document.
+
+    Raises:
+        BadRequest: the words are others, the office is another country's or not in the document, or no key is new.
+        TrustListInvalid: a file does not have its form.
+    """
+    raw = read_bytes(offered_file, most=MAX_BYTES)
+    offered = read_offered(raw, where=str(offered_file))
+    owner = offered.owner
+    member = read_member(read_bytes(member_file, most=MAX_BYTES), owner.country, where=str(member_file))
+    compare(raw, words, what="public keys", reader=f"somebody of {owner.country}/{owner.authority}")
+    begin = _start(start, SystemClock().now())
+    overlap = timedelta(hours=overlap_hours)
+    changed = listed_for(member, owner.authority, offered.keys, start=begin, overlap=overlap)
+    write_durably(member_file, write_member(changed), mode=0o644)
+    office = changed.authority(owner.authority)
+    keys = office.keys if office is not None else ()
+
+    def people() -> None:
+        rows = ((str(key.kid), f"{key.not_before:%Y-%m-%d %H:%M}", _until(key)) for key in keys)
+        output.table(("key", "from", "sealed to until"), rows, wide=("key",))
+        output.console().print(
+            f"Nothing changes for other countries yet. Next: trm trust update-member FOLDER {owner.country} --member "
+            f"{member_file}; {owner.country}'s officers sign, and it is published."
+        )
+
+    document = {
+        "country": owner.country,
+        "authority": owner.authority,
+        "document": str(member_file.absolute()),
+        "begins": begin.strftime(_TIME),
+        "keys": [str(key.kid) for key in keys],
+    }
+    output.answer(document, as_json=as_json, people=people)
+
+
+def _until(key: AuthorityKey) -> str:
+    return "revoked" if key.revoked_at is not None else f"{key.seal_until:%Y-%m-%d %H:%M}"
+
+
+def _start(text: str | None, now: datetime) -> datetime:
+    if text is None:
+        return now.replace(microsecond=0)
+    try:
+        begin = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise BadRequest("This is not a UTC time as 2027-01-31T08:00:00Z.", where="--from") from None
+    if begin < now:
+        raise BadRequest("A key does not begin in the past; leave the option out for now.", where="--from")
+    return begin
