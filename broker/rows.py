@@ -143,6 +143,7 @@ class ProcedureRow:
     state: str = ""  # last folded state, for lists; the fold is the truth
     alarm: bool = False
     gap: bool = False
+    erased: datetime | None = None  # since when nothing of its contents is here
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,8 @@ from broker.core.ids import CaseRef, ProcedureId
 from broker.settings import Settings
 
 if TYPE_CHECKING:
-    from broker.flows.disclosures import CaseDisclosures, Correction, Disclosure
+    from broker.disclosed import Correction, Disclosure
+    from broker.flows.disclosures import CaseDisclosures
     from broker.office import Office
 
 __all__ = ["disclosures"]

@@ -67,6 +67,15 @@ class AuditAction(StrEnum):
     TRAIL_EXPORTED = "trail-exported"  # a part of this trail was given out as a file
     TRAIL_CUT = "trail-cut"  # entries older than their retention were taken away, behind a signed checkpoint
     DISCLOSURES_SHOWN = "disclosures-shown"  # what of a case went to whom was shown
+    ERASURE_PROPOSED = "erasure-proposed"  # a person proposed to erase a case, for a reason
+    ERASURE_REJECTED = "erasure-rejected"  # another person, or the same one, did not
+    ERASURE_LAPSED = "erasure-lapsed"  # nobody confirmed in time
+    ERASED = "erased"  # a second person confirmed: the keys of the case are destroyed
+    ERASURE_FINAL = "erasure-final"  # no older copy of any key opens it either
+    COPIES_ERASED = "copies-erased"  # an adapter removed what it had handed over
+    LEGAL_HOLD = "legal-hold"  # nothing of a case may be erased, for a reason
+    LEGAL_HOLD_ENDED = "legal-hold-ended"
+    REVIEWED = "reviewed"  # a person decided until when a case is kept, and why
 
 
 class AuditReason(StrEnum):

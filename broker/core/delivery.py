@@ -392,6 +392,21 @@ class AttentionCode(StrEnum):
     )  # fmt: skip
     TRUST_SOURCE = "trust-source", Actor.OPERATOR, "The source of the trust list has not answered for a day."
 
+    REVIEW_DUE = (
+        "review-due", Actor.CALLER, "Nothing new came for long: keep the case on for a reason, or propose its erasure.",
+    )  # fmt: skip
+    ERASURE_WAITS = (
+        "erasure-waits", Actor.CALLER, "An erasure waits for a second person, who confirms or rejects it: trm case erasures.",
+    )  # fmt: skip
+    ERASURE_LAPSED = "erasure-lapsed", Actor.CALLER, "Nobody confirmed an erasure in time; nothing was erased."
+    ERASURE_ASKED = (
+        "erasure-asked", Actor.CALLER,
+        "Another country asks to erase what it sent: erase it, or report why it is kept. Nothing is erased by itself.",
+    )  # fmt: skip
+    NOT_ERASED = (
+        "not-erased", Actor.OPERATOR, "An adapter has not removed its copies of an erased case; it is asked on.",
+    )  # fmt: skip
+
     @classmethod
     def for_overdue(cls, step: str, *, failed: bool) -> AttentionCode:
         """Return the code for an entry that waits too long on a step.

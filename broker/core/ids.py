@@ -9,8 +9,8 @@ from datetime import datetime
 from typing import ClassVar, Self
 
 __all__ = [
-    "ArrangementId", "AuthorityId", "CaseRef", "CountryCode", "Digest", "KeyId", "MessageId", "MessageType", "ProcedureId",
-    "SchemaVersion",
+    "ArrangementId", "AuthorityId", "CaseRef", "CountryCode", "Digest", "ErasureId", "KeyId", "MessageId", "MessageType",
+    "ProcedureId", "SchemaVersion",
 ]  # fmt: skip
 
 _UUID7 = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -79,6 +79,12 @@ class MessageId(_TimedId):
 
 class ProcedureId(_TimedId):
     """UUIDv7 of one piece of cross-border work between two members."""
+
+    __slots__ = ()
+
+
+class ErasureId(_TimedId):
+    """UUIDv7 of a proposal to erase a case."""
 
     __slots__ = ()
 

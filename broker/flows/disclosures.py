@@ -9,46 +9,15 @@ content is read. The answer is given only when it is on record that it was given
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from broker.core.audit import AuditAction, AuditReason, AuditRow, Who
 from broker.core.errors import NotFound
-from broker.core.ids import AuthorityId, CaseRef, MessageId, ProcedureId
-from broker.core.messages import Header
+from broker.core.ids import AuthorityId, CaseRef, ProcedureId
+from broker.disclosed import Correction, Disclosure, corrections_of, disclosures_of
 from broker.ports import Clock, Reader, Store, Transaction
-from broker.rows import MessageFilter, MessageRow, ProcedureRow
+from broker.rows import ProcedureRow
 
-__all__ = ["CaseDisclosures", "Correction", "Disclosure", "Disclosures"]
-
-_PAGE = 200
-_CORRECTION = "correction"  # a procedure of its own, and an act that every procedure has
-_REPORT = "report"
-_PASSED_ON = frozenset({"rectify", "restrict", "erase", "access-forward"})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Disclosure:
-    """One message of the case: sent, or received and so a source of what is held."""
-
-    direction: str  # "out": disclosed by us; "in": disclosed to us
-    message: MessageId
-    header: Header
-    at: datetime  # accepted (out) or received (in)
-    reached: datetime | None  # since when the other side has it; None for what is on its way, or was refused
-    refusal_code: str | None
-
-    @property
-    def ours(self) -> AuthorityId:
-        """Our office."""
-        return (self.header.sender if self.direction == "out" else self.header.recipient).authority
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Correction:
-    """A correction, restriction, erasure or claim that we passed on (GDPR 19)."""
-
-    disclosure: Disclosure
-    confirmed: datetime | None  # reported back, or seen by an officer there; None: neither yet
+__all__ = ["CaseDisclosures", "Disclosures"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +26,7 @@ class CaseDisclosures:
 
     procedures: tuple[ProcedureRow, ...]
     items: tuple[Disclosure, ...]
-    corrections: tuple[Correction, ...]
+    corrections: tuple[Correction, ...]  # that we passed on
 
 
 class Disclosures:
@@ -109,55 +78,7 @@ def _look(reader: Reader, case: CaseRef | ProcedureId, authority: AuthorityId | 
     else:
         one = reader.procedure(case, authority)
         rows = () if one is None else (one,)
-    messages = [message for row in rows for message in _messages(reader, row)]
-    messages.sort(key=lambda message: (message.at, message.id))
-    items = tuple(_disclosure(message) for message in messages)
-    return CaseDisclosures(
-        procedures=rows,
-        items=items,
-        corrections=tuple(
-            Correction(disclosure=item, confirmed=_confirmed(message, messages))
-            for item, message in zip(items, messages, strict=True)
-            if _corrects(message)
-        ),
-    )
-
-
-def _messages(reader: Reader, row: ProcedureRow) -> list[MessageRow]:
-    wanted, found, cursor = MessageFilter(procedure=row.ref.id), list[MessageRow](), None
-    while True:
-        page = reader.messages(wanted, cursor=cursor, limit=_PAGE)
-        found.extend(page.items)
-        if page.next is None:
-            return found
-        cursor = page.next
-
-
-def _disclosure(row: MessageRow) -> Disclosure:
-    return Disclosure(
-        direction=row.direction,
-        message=row.id,
-        header=row.header,
-        at=row.at,
-        reached=row.delivered if row.direction == "out" else row.at,
-        refusal_code=row.refusal_code,
-    )
-
-
-def _corrects(row: MessageRow) -> bool:
-    kind = row.header.type
-    own = kind.procedure == _CORRECTION and kind.act in _PASSED_ON
-    return row.direction == "out" and (own or kind.act == _CORRECTION)
-
-
-def _confirmed(correction: MessageRow, messages: list[MessageRow]) -> datetime | None:
-    """Return when the other side reported what it did; a correction within a procedure is confirmed when it was seen."""
-    if correction.header.type.act == _CORRECTION:
-        return correction.opened
-    ours = correction.header.procedure
-    reports = (
-        row.at
-        for row in messages
-        if row.direction == "in" and row.header.procedure == ours and row.header.type.act == _REPORT
-    )
-    return min(reports, default=None)
+    items = disclosures_of(reader, rows)
+    found = corrections_of(reader, rows, frozenset(item.digest for item in items))
+    passed_on = tuple(item for item in found if item.disclosure.direction == "out")
+    return CaseDisclosures(procedures=rows, items=items, corrections=passed_on)

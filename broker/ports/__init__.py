@@ -13,6 +13,7 @@
 from __future__ import annotations
 
 from broker.ports.outside import Clock, Compute, Ids, Notifier, Tally, Transport, TrustLook, TrustSource, Vault
+from broker.ports.retention import RetentionReader, RetentionWriter
 from broker.ports.store import Blobs, Reader, Store
 from broker.ports.transaction import Transaction
 
@@ -23,6 +24,8 @@ __all__ = [
     "Ids",
     "Notifier",
     "Reader",
+    "RetentionReader",
+    "RetentionWriter",
     "Store",
     "Tally",
     "Transaction",

@@ -14,6 +14,7 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, 
 from broker.core.messages import InboxEntry, OutboxEntry, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import RecordEntry
+from broker.ports.retention import RetentionWriter
 from broker.rows import (
     AttachmentRow,
     Attention,
@@ -315,6 +316,11 @@ class Transaction(Protocol):
 
     def rewrap_keys(self, number: int, *, limit: int) -> int:
         """Move some keys of earlier epochs to that one; return how many. 0 with keys left: others use those now."""
+        ...
+
+    @property
+    def retention(self) -> RetentionWriter:
+        """What was decided about keeping and erasing."""
         ...
 
     def keys_before(self, number: int) -> int:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,12 +15,12 @@ from broker.core.content import decode_header
 from broker.core.ids import AuthorityId, MessageId
 from broker.core.reasons import Level, Reason
 from broker.rows import DraftState, HeldDraft
-from broker.security.at_rest import scope_of
+from broker.security.at_rest import Scope, scope_of
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, key_for_writing, keyed, opened
 from broker.storage.execution import Execution
 from broker.storage.tables import draft, draft_content
 
-__all__ = ["add_draft", "draft_row", "drafts", "find_draft", "lapsed_drafts", "settle_draft"]
+__all__ = ["add_draft", "draft_row", "drafts", "drafts_within", "find_draft", "lapsed_drafts", "settle_draft"]
 
 _INSERT = insert(draft)
 _INSERT_CONTENT = insert(draft_content)
@@ -44,6 +45,7 @@ _LAPSED = (
     .order_by(draft.c.at, draft.c.id)
     .limit(bindparam("most"))
 )
+_WITHIN = select(*_COLUMNS).select_from(_FROM).where(READABLE, draft_content.c.scope == bindparam("scope_"))
 _SETTLE = (
     update(draft)
     .where(draft.c.id == bindparam("message"), _HELD)
@@ -88,6 +90,11 @@ def drafts(
 def lapsed_drafts(db: Execution, *, before: datetime, limit: int) -> tuple[HeldDraft, ...]:
     """Return what has waited since before that time, oldest first."""
     return tuple(draft_row(db, row) for row in db.all(_LAPSED, {"before": before, "most": limit}))
+
+
+def drafts_within(db: Execution, scope: Scope) -> Sequence[Row[Any]]:
+    """Return the rows of what waits under a scope's key."""
+    return db.all(_WITHIN, {"scope_": scope})
 
 
 def settle_draft(db: Execution, message: MessageId, state: DraftState, *, by: str, at: datetime, decision: str) -> bool:

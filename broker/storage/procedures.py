@@ -85,6 +85,7 @@ def add_procedure(db: Execution, row: ProcedureRow) -> None:
             "state": row.state,
             "alarm": row.alarm,
             "gap": row.gap,
+            "erased": row.erased,
         },
     )
 
@@ -157,4 +158,5 @@ def procedure_row(row: Row[Any]) -> ProcedureRow:
         state=row.state,
         alarm=row.alarm,
         gap=row.gap,
+        erased=row.erased,
     )

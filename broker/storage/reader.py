@@ -36,6 +36,7 @@ from broker.rows import (
 from broker.storage import attachments, drafts, held, people, procedures, receipts, trail, trust
 from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
+from broker.storage.erasing import SqlRetention
 from broker.storage.execution import Execution
 from broker.storage.lists import list_messages, message_times, messages_of
 from broker.storage.tables import (
@@ -208,6 +209,10 @@ class SqlReader:
 
     def known_blobs(self, names: Sequence[str]) -> frozenset[str]:
         return attachments.known_blobs(self._db, names)
+
+    @property
+    def retention(self) -> SqlRetention:
+        return SqlRetention(self._db)
 
     def counts(self) -> Mapping[str, int]:
         counts = {f"outbox.{state}": 0 for state in OutboxState} | {f"inbox.{state}": 0 for state in InboxState}

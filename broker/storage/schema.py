@@ -46,7 +46,7 @@ __all__ = [
     "writing_engine",
 ]
 
-HEAD = "0008"  # the newest revision in migrations/versions
+HEAD = "0009"  # the newest revision in migrations/versions
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 _ALEMBIC = Table(  # as Alembic itself makes it

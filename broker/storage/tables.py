@@ -30,11 +30,13 @@ from sqlalchemy import (
     text,
 )
 
+from broker.core.erasures import DutyKind, ErasureState
 from broker.core.ids import (
     AuthorityId,
     CaseRef,
     CountryCode,
     Digest,
+    ErasureId,
     KeyId,
     MessageId,
     MessageType,
@@ -43,13 +45,14 @@ from broker.core.ids import (
 )
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
+from broker.core.retention import EraseReason, HoldReason, KeepReason
 from broker.core.roles import AuditRole
 from broker.rows import DraftState, InboxState, OutboxState
 from broker.storage.columns import Moment, Raw, Word, Words, fixed
 
 __all__ = [
-    "OWED_RECEIPTS", "RECEIPTED", "abuse", "attachment", "attention", "audit", "audit_checkpoint", "audit_told", "audit_witness", "case_key", "counter", "draft", "draft_content", "idempotency", "inbox", "inbox_content", "key_epoch", "lease", "metadata", "outbox",
-    "outbox_content", "outbox_envelope", "parked", "parked_chunk", "participant", "procedure", "quarantine", "receipt", "record_entry", "seen_raw", "trust_list",
+    "OWED_RECEIPTS", "RECEIPTED", "abuse", "attachment", "attention", "audit", "audit_checkpoint", "audit_told", "audit_witness", "case_key", "counter", "draft", "draft_content", "erase_duty", "erasure", "idempotency", "inbox", "inbox_content", "key_epoch", "lease", "metadata", "outbox",
+    "outbox_content", "outbox_envelope", "parked", "parked_chunk", "participant", "procedure", "quarantine", "receipt", "record_entry", "retained", "seen_raw", "trust_list",
     "trust_memory", "upload",
 ]  # fmt: skip
 
@@ -91,8 +94,10 @@ procedure = Table(
     Column("state", Word(), nullable=False),
     Column("alarm", Boolean, nullable=False),
     Column("gap", Boolean, nullable=False),
+    Column("erased", Moment),
     Index("ix_procedure_authority", "our_authority", "opened", "id"),
     Index("ix_procedure_opened", "opened", "id"),
+    Index("ix_procedure_case", "case_ref"),
     sqlite_with_rowid=False,
 )
 
@@ -279,6 +284,59 @@ key_epoch = Table(  # one row; backed up with case_key
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("epoch", BigInteger, nullable=False),  # that new keys are wrapped under
+)
+
+retained = Table(
+    "retained",
+    metadata,
+    Column("scope", Word(), primary_key=True),
+    Column("hold", Word(HoldReason)),
+    Column("held", Moment),
+    Column("held_by", Word()),
+    Column("keep_until", Word()),  # a day, ISO 8601
+    Column("keep", Word(KeepReason)),
+    Column("reviewed", Moment),
+    Column("reviewed_by", Word()),
+    sqlite_with_rowid=False,
+)
+
+erasure = Table(
+    "erasure",
+    metadata,
+    Column("id", Word(ErasureId), primary_key=True),
+    Column("scope", Word(), nullable=False),
+    Column("peer", Word(CountryCode), nullable=False),
+    Column("case_ref", Word(CaseRef)),
+    Column("procedures", Words(ProcedureId), nullable=False),
+    Column("authority", Word(AuthorityId), nullable=False),
+    Column("reason", Word(EraseReason), nullable=False),
+    Column("state", Word(ErasureState), nullable=False),
+    Column("listed", Word(Digest), nullable=False),
+    Column("proposed", Moment, nullable=False),
+    Column("proposed_by", Word(), nullable=False),
+    Column("role", Word(AuditRole), nullable=False),
+    Column("asked_by", Word(MessageId)),
+    Column("decided", Moment),
+    Column("decided_by", Word()),
+    Column("final", Moment),
+    Index("ix_erasure_authority", "authority", "proposed", "id"),
+    sqlite_with_rowid=False,
+)
+_UNDECIDED = text("decided IS NULL")
+Index("ux_erasure_undecided", erasure.c.scope, unique=True, sqlite_where=_UNDECIDED)
+
+erase_duty = Table(
+    "erase_duty",
+    metadata,
+    Column("kind", Word(DutyKind), primary_key=True),
+    Column("name", Word(), primary_key=True),
+    Column("erasure", Word(ErasureId), nullable=False),
+    Column("authority", Word(AuthorityId), nullable=False),
+    Column("next_at", Moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Index("ix_erase_duty_next_at", "next_at"),
+    Index("ix_erase_duty_erasure", "erasure"),
+    sqlite_with_rowid=False,
 )
 
 receipt = Table(

@@ -49,6 +49,7 @@ from broker.storage import (
 )
 from broker.storage import held as raw
 from broker.storage import receipts as evidence
+from broker.storage.erasing import SqlRetention
 from broker.storage.execution import Execution
 
 __all__ = ["SqlTransaction"]
@@ -303,6 +304,10 @@ class SqlTransaction:
 
     def rewrap_keys(self, number: int, *, limit: int) -> int:
         return case_keys.rewrap(self._db, number, limit)
+
+    @property
+    def retention(self) -> SqlRetention:
+        return SqlRetention(self._db)
 
     def keys_before(self, number: int) -> int:
         return case_keys.left_before(self._db, number)

@@ -15,12 +15,17 @@ __all__ = [
     "BadRequest",
     "BasisNotAllowed",
     "CaseErased",
+    "CaseOpen",
+    "CorrectionPending",
+    "ErasureChanged",
     "ExerciseMismatch",
     "Expired",
     "ExpiryTooFar",
     "Forbidden",
     "HeaderInvalid",
     "IdempotencyConflict",
+    "LegalHold",
+    "MessagesOwed",
     "MethodNotAllowed",
     "NotAllowed",
     "NotArranged",
@@ -264,6 +269,46 @@ class CaseErased(SenderError):
     code = "case-erased"
     http_status = 410
     who = Actor.SENDER
+
+
+class LegalHold(SenderError):
+    """The case is under a legal hold: nothing of it is erased until a person releases that."""
+
+    code = "legal-hold"
+    http_status = 409
+    who = Actor.CALLER
+
+
+class CaseOpen(SenderError):
+    """A procedure of the case is still open: only a court's or a supervisory authority's order erases it now."""
+
+    code = "case-open"
+    http_status = 409
+    who = Actor.CALLER
+
+
+class MessagesOwed(SenderError):
+    """Messages of the case are not delivered, or not taken by anybody here, yet."""
+
+    code = "messages-owed"
+    http_status = 409
+    who = Actor.CALLER
+
+
+class CorrectionPending(SenderError):
+    """A correction, restriction, erasure or claim about the case is not answered yet."""
+
+    code = "correction-pending"
+    http_status = 409
+    who = Actor.CALLER
+
+
+class ErasureChanged(SenderError):
+    """Something came or went since the erasure was proposed: look at the list again and propose it anew."""
+
+    code = "erasure-changed"
+    http_status = 409
+    who = Actor.CALLER
 
 
 class MethodNotAllowed(SenderError):

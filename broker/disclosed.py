@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What of a case went to whom, and which corrections of it were passed on or came: a view over the store.
+
+A correction names messages by their digests and is a procedure of its own (GDPR 19); it is found by what it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import orjson
+
+from broker.core.foregoing import targets_of
+from broker.core.ids import AuthorityId, Digest, MessageId, ProcedureId
+from broker.core.messages import Header
+from broker.ports import Reader
+from broker.rows import MessageFilter, MessageRow, ProcedureRow
+
+__all__ = ["Correction", "Disclosure", "corrections_of", "disclosures_of"]
+
+_PAGE = 200
+_CORRECTION = "correction"  # a procedure of its own, and an act that every procedure has
+_PASSED_ON = ("rectify", "restrict", "erase", "access-forward")
+_REPORT = "report"
+_ENDED = frozenset({"DONE", "REFUSED", "WITHDRAWN"})  # states of the procedure: the other side has answered
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disclosure:
+    """One message of the case: sent, or received and so a source of what is held."""
+
+    direction: str  # "out": disclosed by us; "in": disclosed to us
+    message: MessageId
+    digest: Digest
+    header: Header
+    at: datetime  # accepted (out) or received (in)
+    reached: datetime | None  # since when the other side has it; None for what is on its way, or was refused
+    refusal_code: str | None
+
+    @property
+    def ours(self) -> AuthorityId:
+        """Our office."""
+        return (self.header.sender if self.direction == "out" else self.header.recipient).authority
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Correction:
+    """A correction, restriction, erasure or claim about messages of the case (GDPR 16-19)."""
+
+    disclosure: Disclosure
+    targets: frozenset[Digest]  # messages that it names; empty: it belongs to a procedure of the case itself
+    confirmed: datetime | None  # reported back, or seen by an officer there; None: neither yet
+    pending: bool  # nobody has reported, refused or withdrawn it
+
+    @property
+    def procedure(self) -> ProcedureId | None:
+        """The procedure that it is told and answered in."""
+        return self.disclosure.header.procedure.id if self.disclosure.header.procedure else None
+
+
+def disclosures_of(reader: Reader, rows: Iterable[ProcedureRow]) -> tuple[Disclosure, ...]:
+    """Return every message of these procedures, oldest first."""
+    found = [_disclosure(message) for row in rows for message in _messages(reader, row.ref.id)]
+    return tuple(sorted(found, key=lambda item: (item.at, item.message)))
+
+
+def corrections_of(reader: Reader, rows: Sequence[ProcedureRow], digests: frozenset[Digest]) -> tuple[Correction, ...]:
+    """Return what corrects messages of a case, sent and received, oldest first.
+
+    Args:
+        reader: the store.
+        rows: the procedures of the case.
+        digests: of its messages; they outlive an erasure.
+    """
+    peers = sorted({row.peer for row in rows})
+    found = [_within(message) for row in rows for message in _messages(reader, row.ref.id) if _is_within(message)]
+    for peer in peers:
+        for act in _PASSED_ON:
+            wanted = MessageFilter(peer=peer, type=f"{_CORRECTION}.{act}")
+            for message in _pages(reader, wanted):
+                targets = _targets(reader, message)
+                if targets & digests or _names(message, rows):
+                    found.append(_apart(reader, message, targets))
+    return tuple(sorted(found, key=lambda item: (item.disclosure.at, item.disclosure.message)))
+
+
+def _within(message: MessageRow) -> Correction:
+    """A correction within a procedure is confirmed when it was seen."""
+    return Correction(
+        disclosure=_disclosure(message), targets=frozenset(), confirmed=message.opened, pending=message.opened is None
+    )
+
+
+def _is_within(message: MessageRow) -> bool:
+    return message.direction == "out" and message.header.type.act == _CORRECTION
+
+
+def _apart(reader: Reader, message: MessageRow, targets: frozenset[Digest]) -> Correction:
+    procedure = message.header.procedure
+    row = None if procedure is None else reader.procedure(procedure.id, None)
+    answer = "in" if message.direction == "out" else "out"
+    wanted = MessageFilter(
+        procedure=procedure.id if procedure else None, direction=answer, type=f"{_CORRECTION}.{_REPORT}"
+    )
+    reports = [report.at for report in _pages(reader, wanted)] if procedure else []
+    return Correction(
+        disclosure=_disclosure(message),
+        targets=targets,
+        confirmed=min(reports, default=None),
+        pending=row is not None and row.erased is None and row.state not in _ENDED,
+    )
+
+
+def _targets(reader: Reader, message: MessageRow) -> frozenset[Digest]:
+    for one in reader.messages_of(message.id, None):
+        if (one.direction, one.digest) == (message.direction, message.digest) and one.content is not None:
+            return frozenset(Digest(target) for target in targets_of(orjson.loads(one.content)["body"]))
+    return frozenset()
+
+
+def _names(message: MessageRow, rows: Sequence[ProcedureRow]) -> bool:
+    """Whether the message belongs to one of the procedures itself: the case that is looked at is a correction."""
+    procedure = message.header.procedure
+    return procedure is not None and procedure.id in {row.ref.id for row in rows}
+
+
+def _messages(reader: Reader, procedure: ProcedureId) -> Iterator[MessageRow]:
+    yield from _pages(reader, MessageFilter(procedure=procedure))
+
+
+def _pages(reader: Reader, wanted: MessageFilter) -> Iterator[MessageRow]:
+    cursor = None
+    while True:
+        page = reader.messages(wanted, cursor=cursor, limit=_PAGE)
+        yield from page.items
+        if page.next is None:
+            return
+        cursor = page.next
+
+
+def _disclosure(row: MessageRow) -> Disclosure:
+    return Disclosure(
+        direction=row.direction,
+        message=row.id,
+        digest=row.digest,
+        header=row.header,
+        at=row.at,
+        reached=row.delivered if row.direction == "out" else row.at,
+        refusal_code=row.refusal_code,
+    )
