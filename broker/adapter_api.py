@@ -64,7 +64,7 @@ from broker.rows import Accepted
 
 __all__ = [
     "ENTRY_POINT_GROUP", "Accepted", "Adapter", "AdapterContext", "AdapterEvent", "AdapterFactory", "AdapterFailed",
-    "AdapterLog", "BadRequest", "BrokerError", "Clock", "InboundAttachment", "InboundMessage", "LegalBasis", "Manifest", "NodeError", "Option", "Party",
+    "AdapterLog", "BadRequest", "BrokerError", "Clock", "ErasedMessage", "InboundAttachment", "InboundMessage", "LegalBasis", "Manifest", "NodeError", "Option", "Party",
     "SenderError", "SettingsInvalid", "Submit", "TooLargeToSend", "Urgency", "discover", "inbound_message", "is_full", "problem",
     "sync_folder", "write_durably",
 ]  # fmt: skip
@@ -117,6 +117,15 @@ class InboundMessage:
         shown = {name: value for name, value in head.items() if name not in {"nonce", "parents"}}
         added = {"digest": str(self.digest), "received": time_to_text(self.received), "forked": self.forked}
         return {**shown, **added, "body": dict(self.body)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ErasedMessage:
+    """A message whose case was erased at this node; nothing of what it said is known here any more."""
+
+    received: bool  # else the national system had put it out
+    country: CountryCode  # the other one
+    id: MessageId
 
 
 def _no_bytes(_: Attachment) -> AsyncIterator[bytes]:
@@ -270,6 +279,17 @@ class Adapter(Protocol):
 
         Raises:
             AdapterFailed: it did not take it; the message stays owed and is offered again.
+        """
+        ...
+
+    async def erased(self, message: ErasedMessage) -> None:
+        """Remove every copy that lies where this adapter puts or takes it; return when they are gone for good.
+
+        Twice is once here too, and what is not there is gone. What the national system has taken into its own files is
+        its own to erase: its people are told by whoever decided.
+
+        Raises:
+            AdapterFailed: a copy may still be there; it is asked again.
         """
         ...
 

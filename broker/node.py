@@ -48,6 +48,8 @@ LOOPS = {  # name → seconds between two looks when nobody rings
     "carry": 1.0,
     "complete": 2.0,
     "tidy": 3600.0,
+    "review": 60.0,
+    "clear": 5.0,
 }
 STOP_SECONDS = 10.0  # for the items in hand
 
@@ -200,6 +202,8 @@ class Node:
             "carry": engine.carry,
             "complete": self._complete(engine),
             "tidy": engine.tidy,
+            "review": engine.review,
+            "clear": engine.clear,
         }
         return tuple(
             Loop(name, work[name], bell=self._bells[name], poll_seconds=seconds, stopping=self._stopping)

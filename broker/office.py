@@ -12,7 +12,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from broker.api.local_issuer import LocalIssuer
+from broker.core.errors import CatalogueInvalid, HomeInvalid
 from broker.core.ids import Digest
+from broker.core.retention import RetentionRules, parse_rules
 from broker.settings import Settings
 from broker.storage import AtRest, encrypt_clear, migrate, open_store
 from broker.storage.blobs import DiskBlobs
@@ -21,9 +23,12 @@ from broker.trust.opening import begin_trust, open_trust
 from broker.vault import FileVault
 from broker.wiring import Desk, wire_desk
 
-__all__ = ["ATTACHMENTS_FOLDER", "Office", "local_issuer", "open_office"]
+__all__ = ["ATTACHMENTS_FOLDER", "RETENTION_FILE", "Office", "local_issuer", "open_office"]
 
 
+RETENTION_FILE = (
+    "retention.json"  # in the node's home: how long cases are kept here, instead of the product's own rules
+)
 ATTACHMENTS_FOLDER = "attachments"  # in the node's home: sealed bytes; part of a backup like the database
 
 
@@ -73,6 +78,7 @@ def open_office(settings: Settings, vault: FileVault, *, wake: Callable[[], None
         ids=ids,
         wake=wake or _nobody_waits,
         soon=timedelta(hours=settings.ladder.deadline_soon_hours),
+        retention=_retention_rules(settings),
     )
     return Office(settings=settings, signed_catalogue=signed, **{name: getattr(desk, name) for name in Desk.__slots__})
 
@@ -86,6 +92,21 @@ def local_issuer(settings: Settings) -> LocalIssuer:
     return LocalIssuer.load(
         settings.token_key_file, us=settings.country, clock=SystemClock(), audience=settings.token_audience
     )
+
+
+def _retention_rules(settings: Settings) -> RetentionRules | None:
+    """Return the rules that this node puts in the place of the product's own; None: there are none."""
+    file = settings.home / RETENTION_FILE
+    try:
+        raw = file.read_bytes()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise HomeInvalid("The retention rules cannot be read.", where=str(file)) from error
+    try:
+        return parse_rules(raw)
+    except CatalogueInvalid as error:
+        raise HomeInvalid(error.detail, where=f"{file}: {error.where}") from None
 
 
 def _nobody_waits() -> None:

@@ -17,16 +17,18 @@ from broker.catalogue.labels import Labels, Translation, read_translation
 from broker.core.errors import CatalogueInvalid
 
 __all__ = [
-    "list_profiles", "load_catalogue", "load_labels", "load_sources", "load_translation", "read_schema_file",
-    "read_schema_files",
+    "RETENTION_RULES", "list_profiles", "load_catalogue", "load_labels", "load_sources", "load_translation",
+    "read_schema_file", "read_schema_files",
 ]  # fmt: skip
 
 _LABELS = "labels/"
 _PROFILES = "profiles/"
 _DOCUMENTS = "documents/"
 _LAW = "law/"
+_RETENTION = "retention/"
+RETENTION_RULES = f"{_RETENTION}rules.json"  # how long cases are kept where a node says nothing else
 _APART = frozenset(
-    {_LABELS, _PROFILES, _DOCUMENTS, _LAW}
+    {_LABELS, _PROFILES, _DOCUMENTS, _LAW, _RETENTION}
 )  # no node needs them for its messages: read one by one when they are asked for
 
 

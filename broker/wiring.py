@@ -15,6 +15,7 @@ from broker.core.attachments import Attachment
 from broker.core.delivery import LadderLimits
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import InboxEntry
+from broker.core.retention import RetentionRules, parse_rules
 from broker.core.roles import AuditRole
 from broker.core.trust import GRACE
 from broker.flows.approve import Approve
@@ -34,6 +35,11 @@ from broker.flows.receive import Receive
 from broker.flows.refresh_trust import RefreshTrust
 from broker.flows.remind import Remind
 from broker.flows.resend import Resend
+from broker.flows.retain.clear import Clear
+from broker.flows.retain.erase import Erase
+from broker.flows.retain.keep import Keep
+from broker.flows.retain.review import Review
+from broker.flows.retain.standing import ReviewDates
 from broker.flows.submit import Submit
 from broker.flows.take_chunk import TakeChunk
 from broker.flows.tidy import Tidy
@@ -43,6 +49,7 @@ from broker.flows.watch import Watch
 from broker.ledger import Ledger
 from broker.ports import Blobs, Clock, Compute, Ids, Notifier, Store, Tally, Transport, TrustSource, Vault
 from broker.reception import Reception
+from broker.schema_files import RETENTION_RULES, read_schema_file
 from broker.security.at_rest import EpochVault
 from broker.timetable import Timetable
 
@@ -74,6 +81,9 @@ class Desk:
     compute: Compute
     upload: Upload
     read_attachment: ReadAttachment
+    erase: Erase
+    keep: Keep
+    review_dates: ReviewDates
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +123,8 @@ class Engine:
     take_chunk: TakeChunk
     complete: Complete
     tidy: Tidy
+    review: Review
+    clear: Clear
 
 
 def wire_desk(
@@ -128,6 +140,7 @@ def wire_desk(
     wake: Callable[[], None],
     soon: timedelta = timedelta(hours=72),
     trust_grace: timedelta = GRACE,
+    retention: RetentionRules | None = None,
 ) -> Desk:
     """Return the desk over a store."""
     ledger = Ledger(us=us, catalogue=catalogue)
@@ -144,6 +157,7 @@ def wire_desk(
         timetable=timetable,
         trust_grace=trust_grace,
     )
+    dates = ReviewDates(us=us, rules=retention or parse_rules(read_schema_file(RETENTION_RULES)), calendar_of=calendars)
     return Desk(
         us=us,
         store=store,
@@ -166,6 +180,9 @@ def wire_desk(
         compute=compute,
         upload=Upload(store=store, blobs=blobs, compute=compute, clock=clock, ids=ids),
         read_attachment=ReadAttachment(us=us, store=store, blobs=blobs, compute=compute, clock=clock),
+        erase=Erase(us=us, store=store, ledger=ledger, clock=clock, ids=ids),
+        keep=Keep(store=store, dates=dates, clock=clock),
+        review_dates=dates,
     )
 
 
@@ -285,6 +302,8 @@ def wire_engine(
             offer=rings.offer,
         ),
         tidy=Tidy(store=store, blobs=desk.blobs, clock=clock),
+        review=Review(us=us, store=store, ledger=ledger, dates=desk.review_dates, clock=clock, ids=ids),
+        clear=Clear(store=store, blobs=desk.blobs, adapter_for=adapter_for, ledger=ledger, clock=clock, ids=ids),
     )
 
 

@@ -20,11 +20,13 @@ from adapters.filedrop.mapping import (
     problem_note,
     received_file,
     received_name,
+    received_stem,
 )
 from broker.adapter_api import (
     AdapterContext,
     AdapterEvent,
     BrokerError,
+    ErasedMessage,
     InboundAttachment,
     InboundMessage,
     Manifest,
@@ -91,6 +93,18 @@ class FileDrop:
         async for raw in attachment.read():
             await asyncio.to_thread(self._folders.append, part, raw)
         await asyncio.to_thread(self._folders.finish, part, name)
+
+    async def erased(self, message: ErasedMessage) -> None:
+        """Delete a received message and its attachments from in/, or a sent one and its note from sent/.
+
+        Raises:
+            AdapterFailed: one of them may still be there.
+        """
+        await self._prepare()
+        if message.received:
+            await asyncio.to_thread(self._folders.forget_received, received_stem(message))
+        else:
+            await asyncio.to_thread(self._folders.forget_sent, message.id)
 
     async def run(self, context: AdapterContext) -> None:
         """Look at out/ again and again.

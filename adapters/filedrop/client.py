@@ -11,12 +11,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.filedrop.mapping import ACCEPTED_SUFFIX, PROBLEM_SUFFIX, free_names, is_offered
+from adapters.filedrop.mapping import ACCEPTED_SUFFIX, PROBLEM_SUFFIX, free_names, is_offered, noted_message
 from broker.adapter_api import AdapterFailed, BadRequest, TooLargeToSend, is_full, sync_folder, write_durably
 
 __all__ = ["Folders", "Offered"]
 
 _PLACES = ("in", "out", "sent", "rejected")
+_LONGEST_NOTE = 4096  # bytes; ours are a few hundred
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,6 +184,41 @@ class Folders:
             AdapterFailed: it could not be moved; it stays in out/ and is rejected again.
         """
         self._settle(offered, "rejected", PROBLEM_SUFFIX, note)
+
+    def forget_received(self, stem: str) -> None:
+        """Delete a received message, its attachments and what is left of an attempt to write them.
+
+        Raises:
+            AdapterFailed: one of them may still be there.
+        """
+        place = self._root / "in"
+        try:
+            for path in list(place.iterdir()):
+                if path.name.lstrip(".").startswith(stem):
+                    path.unlink(missing_ok=True)
+            sync_folder(place)
+        except OSError as error:
+            raise _failed(error, "An erased message cannot be deleted") from None
+
+    def forget_sent(self, message: str) -> None:
+        """Delete a sent file and its note; the note last, for it alone tells which file that is.
+
+        Raises:
+            AdapterFailed: one of them may still be there.
+        """
+        place = self._root / "sent"
+        try:
+            for note in list(place.glob(f"*{ACCEPTED_SUFFIX}")):
+                found = note.lstat()
+                if not stat.S_ISREG(found.st_mode) or found.st_size > _LONGEST_NOTE:
+                    continue
+                if noted_message(note.read_bytes()) == message:
+                    note.with_name(note.name.removesuffix(ACCEPTED_SUFFIX)).unlink(missing_ok=True)
+                    sync_folder(place)
+                    note.unlink(missing_ok=True)
+            sync_folder(place)
+        except OSError as error:
+            raise _failed(error, "An erased message cannot be deleted") from None
 
     def _settle(self, offered: Offered, place: str, suffix: str, note: bytes) -> None:
         """Write the note first: a crash in between leaves the file in out/, and its second round finds its own note."""

@@ -38,6 +38,6 @@ MANIFEST = Manifest(
             default=False,
         ),
     },
-    retention="The adapter deletes nothing; the national system empties in/, sent/ and rejected/.",
+    retention="The national system empties in/, sent/ and rejected/; the adapter deletes from in/ and sent/ what the node erases.",
     personal_data_at_rest="Whole messages in clear in all four folders; the file system must be encrypted.",
 )

@@ -10,11 +10,11 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn
 
-from broker.adapter_api import Accepted, BadRequest, BrokerError, InboundMessage, problem
+from broker.adapter_api import Accepted, BadRequest, BrokerError, ErasedMessage, InboundMessage, problem
 
 __all__ = [
-    "ACCEPTED_SUFFIX", "PROBLEM_SUFFIX", "accepted_note", "attachment_name", "free_names", "idempotency_key", "is_offered",
-    "parse_submission", "problem_note", "received_file", "received_name",
+    "ACCEPTED_SUFFIX", "PROBLEM_SUFFIX", "accepted_note", "attachment_name", "free_names", "idempotency_key", "is_offered", "noted_message",
+    "parse_submission", "problem_note", "received_file", "received_name", "received_stem",
 ]  # fmt: skip
 
 ACCEPTED_SUFFIX = ".accepted.json"
@@ -34,6 +34,20 @@ def attachment_name(message: InboundMessage, place: int) -> str:
     """Return the name of an attachment's file: beside its message, by its place there; its own name may be a child's."""
     ending = message.attachments[place].name.rpartition(".")[2].lower()
     return f"{message.sender.country}.{message.id}.{place + 1}.{ending}"
+
+
+def received_stem(message: ErasedMessage) -> str:
+    """Return what the names of a received message's file and of its attachments begin with."""
+    return f"{message.country}.{message.id}."
+
+
+def noted_message(note: bytes) -> str | None:
+    """Return the id that the note beside a sent file names; None where it is no such note."""
+    try:
+        data = json.loads(note)
+    except (ValueError, RecursionError):
+        return None
+    return data.get("message") if isinstance(data, dict) else None
 
 
 def received_file(message: InboundMessage) -> bytes:

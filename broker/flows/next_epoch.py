@@ -50,8 +50,9 @@ class NextEpoch:
         Raises:
             NodeError: it could not be finished.
         """
-        unfinished, now = len(self._vault.ring().epochs) > 1, self._clock.now()
-        owed = await self._store.run(lambda tx: tx.epoch_owed())
+        ring, now = self._vault.ring(), self._clock.now()
+        unfinished = len(ring.epochs) > 1
+        owed = await self._store.run(lambda tx: tx.epoch_owed() or (not unfinished and self._finished(tx, ring.newest)))
         if not (unfinished or owed):
             return False
         token = self._ids.token()
@@ -68,8 +69,23 @@ class NextEpoch:
                 await self._clock.sleep(_PAUSE_SECONDS)
         now = self._clock.now()
         await self._compute.run(lambda: self._vault.end_epochs(number, now))
-        await self._store.run(lambda tx: self._note(tx, AuditAction.EPOCH_ENDED, number, actor, role))
+        await self._store.run(lambda tx: self._end(tx, number, actor, role))
         return number
+
+    def _end(self, tx: Transaction, number: int, actor: str, role: AuditRole) -> None:
+        self._note(tx, AuditAction.EPOCH_ENDED, number, actor, role)
+        self._finished(tx, number)
+
+    def _finished(self, tx: Transaction, number: int) -> bool:
+        """Note which erasures are final now, also where an earlier attempt ended before it could; nothing is owed for it."""
+        for erasure in tx.retention.finish_erasures(number, self._clock.now()):
+            tx.audit(
+                AuditRow(
+                    at=self._clock.now(), actor="node", action=AuditAction.ERASURE_FINAL, subject=erasure.id,
+                    authority=erasure.authority, procedure=erasure.procedures[0], peer=erasure.peer,
+                )
+            )  # fmt: skip
+        return False
 
     def _begin(self, tx: Transaction, number: int, actor: str, role: AuditRole) -> None:
         tx.begin_epoch(number)

@@ -73,7 +73,7 @@ class Remind:
 
     def _standings(self, reader: Reader, row: ProcedureRow) -> tuple[Standing, ...]:
         table = self._ledger.table(row)
-        if row.state in table.final or not table.deadlines:
+        if row.erased is not None or row.state in table.final or not table.deadlines:
             return ()
         book = self._ledger.read(reader, row)
         return self._timetable.standings(reader, book, book.fold(), now=self._clock.now())

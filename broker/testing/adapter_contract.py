@@ -21,8 +21,9 @@ from typing import Any, Protocol
 
 import pytest
 
-from broker.adapter_api import Adapter, AdapterFailed, problem
+from broker.adapter_api import Adapter, AdapterFailed, ErasedMessage, problem
 from broker.core.errors import SchemaInvalid, StoreUnavailable
+from broker.core.ids import MessageId
 from broker.testing.adapter_node import SimulatedNode, holds_canary, sample_message, sample_submission
 
 __all__ = ["AdapterContract", "AdapterHarness", "Outcome"]
@@ -60,6 +61,10 @@ class AdapterHarness(Protocol):
 
     def outcome(self, work: str) -> Outcome | None:
         """Return what the national system was told about it; None while nothing."""
+        ...
+
+    def copies(self, work: str) -> int:
+        """Return how many copies of a piece of work lie where the adapter takes and puts it."""
         ...
 
 
@@ -189,6 +194,47 @@ class AdapterContract:
             await node.looks(task, _LOOKS)
 
         assert len(node.accepted) == 2
+
+    async def test_what_is_erased_is_gone(self, harness: AdapterHarness) -> None:
+        """A received message that the node erases is held no more, whatever else is; again, it is still gone."""
+        adapter, message, other = harness.open(), sample_message(), sample_message("another")
+        for one in (message, other):
+            await adapter.deliver(one)
+        erased = ErasedMessage(received=True, country=message.sender.country, id=message.id)
+
+        await adapter.erased(erased)
+        await harness.open().erased(erased)
+
+        assert list(harness.received()) == [other.to_json()]
+
+    async def test_what_cannot_be_erased_is_adapter_failed(self, harness: AdapterHarness) -> None:
+        """While the national system cannot be reached the node is told so, without a name; later it is gone."""
+        adapter, message = harness.open(), sample_message()
+        await adapter.deliver(message)
+        erased = ErasedMessage(received=True, country=message.sender.country, id=message.id)
+        with harness.outage(), pytest.raises(AdapterFailed) as raised:
+            await adapter.erased(erased)
+
+        assert not holds_canary(str(raised.value))
+        await adapter.erased(erased)
+        assert list(harness.received()) == []
+
+    async def test_what_was_put_out_is_erased_too(self, harness: AdapterHarness, node: SimulatedNode) -> None:
+        """A copy of a submitted message that the adapter keeps goes as well; one of another message stays."""
+        works = [harness.offer(sample_submission()), harness.offer(sample_submission())]
+        async with node.running(harness.open()) as task:
+            await node.looks(task, _LOOKS)
+        gone = harness.outcome(works[0])
+        assert gone is not None
+        assert gone.message is not None
+        kept = harness.outcome(works[1])
+
+        await harness.open().erased(
+            ErasedMessage(received=False, country=sample_message().sender.country, id=MessageId(gone.message))
+        )
+
+        assert harness.copies(works[0]) == 0
+        assert harness.outcome(works[1]) == kept
 
     async def test_stop_is_prompt(self, harness: AdapterHarness, node: SimulatedNode) -> None:
         """A cancelled adapter ends at once, and `close` after it does not fail."""

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from typing import Any, TypeVar
 
-from broker.adapter_api import Adapter, InboundMessage
+from broker.adapter_api import Adapter, ErasedMessage, InboundMessage
 from broker.core.messages import Delivery, Sealed
 from broker.core.trust import TrustList
 from broker.ports import Blobs, Reader, Store, Transaction, Transport, Vault
@@ -176,6 +176,9 @@ class _Adapter:
 
     async def deliver(self, message: InboundMessage) -> None:
         await self._fuse.guard("adapter.deliver", lambda: self._inner.deliver(message))
+
+    async def erased(self, message: ErasedMessage) -> None:
+        await self._fuse.guard("adapter.erased", lambda: self._inner.erased(message))
 
     async def run(self, context: Any) -> None:
         await self._inner.run(context)

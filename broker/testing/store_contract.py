@@ -25,6 +25,7 @@ from broker.testing.store_contract_inbox import InboxContract
 from broker.testing.store_contract_outbox import OutboxContract
 from broker.testing.store_contract_reader import ReaderContract
 from broker.testing.store_contract_record import RecordContract
+from broker.testing.store_contract_retention import RetentionContract
 from broker.testing.store_contract_trust import TrustContract
 from broker.testing.store_rows import (
     NOW,
@@ -288,6 +289,7 @@ class StoreContract(
     RecordContract,
     HeldContract,
     ReaderContract,
+    RetentionContract,
     TrustContract,
 ):
     """The whole suite; a subclass overrides both fixtures."""

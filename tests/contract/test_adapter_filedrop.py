@@ -59,6 +59,9 @@ class FileDropHarness:
             return Outcome(problem=json.loads(refused.read_bytes()))
         return None
 
+    def copies(self, work: str) -> int:
+        return sum(1 for place in ("out", "sent", "rejected") for _ in (self.folder / place).glob(f"{work}*"))
+
 
 class TestFileDrop(AdapterContract):
     @pytest.fixture

@@ -43,6 +43,8 @@ class Scripted:
 
     async def deliver(self, message: Any) -> None: ...
 
+    async def erased(self, message: Any) -> None: ...
+
     async def run(self, context: AdapterContext) -> None:
         self.contexts.append(context)
         if self.script:

@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Erase a case: one person proposes exactly what is listed, another confirms it within a week (GDPR 17, LED 16)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+from broker.core.audit import AuditAction, AuditRow, Who
+from broker.core.delivery import AttentionCode
+from broker.core.erasures import Erasure, ErasureState, Listed
+from broker.core.errors import AlreadySettled, BadRequest, ErasureChanged, Forbidden, NotFound
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, ProcedureId
+from broker.core.retention import PROPOSAL_DAYS, EraseReason
+from broker.core.roles import AuditRole
+from broker.flows.retain.destroy import destroy
+from broker.flows.retain.list_case import Case, case_named, corrections_pending, hindrances, list_case
+from broker.ledger import Ledger
+from broker.ports import Clock, Ids, Reader, Store, Transaction
+from broker.security.at_rest import Scope
+
+__all__ = ["Erase"]
+
+_PEOPLE = frozenset({AuditRole.OFFICER, AuditRole.OPERATOR})  # no system and no adapter decides that a case is erased
+_UNDECIDED = frozenset({ErasureState.ASKED, ErasureState.PROPOSED})
+
+
+class Erase:
+    """Lists, proposes, confirms and rejects; nobody confirms what they proposed themselves."""
+
+    def __init__(self, *, us: CountryCode, store: Store, ledger: Ledger, clock: Clock, ids: Ids) -> None:
+        self._us = us
+        self._store = store
+        self._ledger = ledger
+        self._clock = clock
+        self._ids = ids
+
+    async def look(
+        self, wanted: CaseRef | ProcedureId, reason: EraseReason, *, authority: AuthorityId | None
+    ) -> tuple[Case, Listed]:
+        """Return exactly what an erasure takes away and what speaks against it now; nothing is changed.
+
+        Raises:
+            NotFound, Forbidden, CaseErased: the office cannot erase it.
+        """
+        return await self._store.read(lambda reader: self._look(reader, wanted, reason, authority))
+
+    async def propose(self, wanted: CaseRef | ProcedureId, reason: EraseReason, who: Who) -> Erasure:
+        """Propose to erase what is listed now; a second person has a week.
+
+        Raises:
+            Forbidden, NotFound, CaseErased: this caller cannot erase it.
+            LegalHold, CaseOpen, MessagesOwed, CorrectionPending: not now.
+            AlreadySettled: an erasure of it is proposed already.
+        """
+        _check_person(who)
+        if reason not in EraseReason.of_people():
+            raise BadRequest("Exercises are erased by the node itself.", where="reason")
+        case, listed = await self.look(wanted, reason, authority=who.authority)
+        for hindrance in listed.hindrances:
+            raise hindrance.error
+        made = Erasure(
+            id=ErasureId(self._ids.message_id()),
+            scope=case.key_scope,
+            peer=case.peer,
+            case_ref=case.case_ref,
+            procedures=case.procedures,
+            authority=case.authority,
+            reason=reason,
+            state=ErasureState.PROPOSED,
+            listed=listed.digest,
+            proposed=self._clock.now(),
+            proposed_by=who.actor,
+            role=who.role,
+        )
+        return await self._store.run(lambda tx: self._add(tx, made, who))
+
+    async def confirm(self, erasure: ErasureId, who: Who) -> Erasure:
+        """Erase what another person proposed; it is final when the next epoch has begun.
+
+        Raises:
+            Forbidden: who proposed it does not confirm it.
+            NotFound, AlreadySettled: it does not wait for that office any more.
+            ErasureChanged: something came or went since.
+            LegalHold, CaseOpen, MessagesOwed, CorrectionPending: not now.
+        """
+        found = await self._waiting(erasure, who)
+        if found.proposed_by == who.actor:
+            raise Forbidden("A second person confirms an erasure, never the one who proposed it.")
+        if found.state is not ErasureState.PROPOSED:
+            raise AlreadySettled("Another country asks for this erasure: one of this office proposes it first.")
+        case, listed = await self.look(found.procedures[0], found.reason, authority=who.authority)
+        _check(listed, found)
+        return await self._store.run(lambda tx: self._carry_out(tx, case, found, who))
+
+    async def reject(self, erasure: ErasureId, who: Who) -> Erasure:
+        """Say that a case is not erased; who proposed it may take it back so.
+
+        Raises:
+            Forbidden: no person rejects.
+            NotFound, AlreadySettled: it does not wait for that office any more.
+        """
+        found = await self._waiting(erasure, who)
+        settled = replace(found, state=ErasureState.REJECTED, decided=self._clock.now(), decided_by=who.actor)
+        return await self._store.run(
+            lambda tx: self._settle(tx, settled, found.state, AuditAction.ERASURE_REJECTED, who)
+        )
+
+    def _look(
+        self, reader: Reader, wanted: CaseRef | ProcedureId, reason: EraseReason, authority: AuthorityId | None
+    ) -> tuple[Case, Listed]:
+        case = case_named(reader, wanted, authority)
+        listed = list_case(reader, case, self._us)
+        found = (
+            *hindrances(reader, self._ledger, case, listed, reason, self._clock.now()),
+            *corrections_pending(reader, case, listed, reason),
+        )
+        return case, replace(listed, hindrances=found)
+
+    def _add(self, tx: Transaction, made: Erasure, who: Who) -> Erasure:
+        asked = tx.retention.open_erasure(Scope(made.scope))
+        if asked is not None and asked.state is ErasureState.ASKED:
+            made = replace(made, id=asked.id, asked_by=asked.asked_by)
+            new = tx.retention.settle_erasure(made, was=ErasureState.ASKED)
+        else:
+            new = tx.retention.add_erasure(made)
+        if not new:
+            raise AlreadySettled("An erasure of this case waits already: trm case erasures.")
+        self._note(tx, made, AuditAction.ERASURE_PROPOSED, who)
+        self._ledger.call(
+            tx, AttentionCode.ERASURE_WAITS, made.id, peer=made.peer, authority=made.authority, now=made.proposed
+        )
+        return made
+
+    async def _waiting(self, erasure: ErasureId, who: Who) -> Erasure:
+        _check_person(who)
+        found = await self._store.read(lambda reader: reader.retention.erasure(erasure))
+        if found is None or who.authority not in {None, found.authority}:
+            raise NotFound
+        late = found.proposed + timedelta(days=PROPOSAL_DAYS) < self._clock.now()
+        if found.state not in _UNDECIDED or (found.state is ErasureState.PROPOSED and late):
+            raise AlreadySettled("This erasure waits no more.")
+        return found
+
+    def _carry_out(self, tx: Transaction, case: Case, found: Erasure, who: Who) -> Erasure:
+        """Look once more with the procedures locked: what came in between is not erased unseen."""
+        for row in case.rows:
+            tx.lock_procedure(row.ref.id)
+        now = self._clock.now()
+        listed = list_case(tx, case, self._us)
+        against = hindrances(tx, self._ledger, case, listed, found.reason, now)
+        _check(replace(listed, hindrances=tuple(against)), found)
+        done = replace(found, state=ErasureState.ERASED, decided=now, decided_by=who.actor)
+        if not tx.retention.settle_erasure(done, was=ErasureState.PROPOSED):
+            raise AlreadySettled("This erasure waits no more: somebody else has decided.")
+        destroy(tx, case, listed, done, who, self._us)
+        self._close_calls(tx, done, who)
+        return done
+
+    def _settle(self, tx: Transaction, settled: Erasure, was: ErasureState, action: AuditAction, who: Who) -> Erasure:
+        if not tx.retention.settle_erasure(settled, was=was):
+            raise AlreadySettled("This erasure waits no more: somebody else has decided.")
+        self._note(tx, settled, action, who)
+        self._close_calls(tx, settled, who)
+        return settled
+
+    def _close_calls(self, tx: Transaction, erasure: Erasure, who: Who) -> None:
+        for code in (AttentionCode.ERASURE_WAITS, AttentionCode.ERASURE_ASKED):
+            tx.resolve_attention(code, erasure.id, at=self._clock.now(), by=who.actor)
+
+    def _note(self, tx: Transaction, erasure: Erasure, action: AuditAction, who: Who) -> None:
+        tx.audit(
+            AuditRow(
+                at=self._clock.now(), actor=who.actor, role=who.role, authority=erasure.authority, action=action,
+                subject=erasure.id, procedure=erasure.procedures[0], peer=erasure.peer, reason=erasure.reason,
+            )
+        )  # fmt: skip
+
+
+def _check(listed: Listed, found: Erasure) -> None:
+    if listed.digest != found.listed or listed.procedures != found.procedures:
+        raise ErasureChanged
+    for hindrance in listed.hindrances:
+        raise hindrance.error
+
+
+def _check_person(who: Who) -> None:
+    if who.role not in _PEOPLE:
+        raise Forbidden("A person of the office decides about erasing a case.")

@@ -1,0 +1,200 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Look at all cases for people: what is to be reviewed, what another country asks to erase, which proposals lapsed.
+
+The one thing that this erases by itself are exercises, a fixed time after the drill (CASEWORK R-40).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import orjson
+
+from broker.core.audit import AuditAction, AuditRow, Who
+from broker.core.delivery import REMIND_BATCH, WATCH_BATCH, AttentionCode, message_subject
+from broker.core.erasures import Erasure, ErasureState
+from broker.core.foregoing import targets_of
+from broker.core.ids import CountryCode, Digest, ErasureId, ProcedureId
+from broker.core.retention import EXERCISE_KEPT, PROPOSAL_DAYS, EraseReason
+from broker.core.roles import AuditRole
+from broker.flows.retain.destroy import destroy
+from broker.flows.retain.list_case import Case, case_of, hindrances, list_case
+from broker.flows.retain.standing import ReviewDates, Standing
+from broker.ledger import Ledger
+from broker.ports import Clock, Ids, Reader, Store, Transaction
+from broker.rows import MessageFilter, MessageRow
+
+__all__ = ["Review"]
+
+_NODE = Who(actor="node", role=AuditRole.NODE)
+_ASKS = "correction.erase"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What one look found."""
+
+    due: tuple[Standing, ...]
+    drilled: tuple[Case, ...]  # exercises that are over for long enough
+    asked: tuple[tuple[MessageRow, tuple[Case, ...]], ...]  # messages that ask for an erasure, and of which cases
+    next: str | None
+
+
+class Review:
+    """Calls a person once for each review and each erasure that is asked for; ends proposals that nobody confirmed.
+
+    Each look takes a bounded number of procedures and the next one goes on behind them.
+    """
+
+    def __init__(
+        self, *, us: CountryCode, store: Store, ledger: Ledger, dates: ReviewDates, clock: Clock, ids: Ids
+    ) -> None:
+        self._us = us
+        self._store = store
+        self._ledger = ledger
+        self._dates = dates
+        self._clock = clock
+        self._ids = ids
+        self._cursor: str | None = None  # where the last look ended; None: begin anew
+
+    async def __call__(self) -> int:
+        """Look once; return how much was done."""
+        seen = await self._store.read(self._look)
+        self._cursor = seen.next
+        done = await self._store.run(self._lapse)
+        if seen.due or seen.asked:
+            done += await self._store.run(lambda tx: self._call(tx, seen))
+        for case in seen.drilled:
+            done += await self._store.run(lambda tx, case=case: self._erase(tx, case))  # type: ignore[misc]
+        return done
+
+    # --- looking ----------------------------------------------------------------------------------------------------
+
+    def _look(self, reader: Reader) -> _Seen:
+        now = self._clock.now()
+        page = reader.procedures(None, cursor=self._cursor, limit=REMIND_BATCH)
+        found = [standing for row in page.items if (standing := self._dates.of_first(reader, row, now=now))]
+        drills = tuple(item.case for item in found if _is_drill(item) and item.last + EXERCISE_KEPT < now)
+        return _Seen(
+            due=tuple(item for item in found if item.due and self._is_to_be_called(reader, item)),
+            drilled=tuple(case for case in drills if not self._held(reader, case)),
+            asked=tuple(self._asked(reader)),
+            next=page.next,
+        )
+
+    def _is_to_be_called(self, reader: Reader, item: Standing) -> bool:
+        """A call that a person closed without a decision is made again: a review without a date is none."""
+        if _is_drill(item) or reader.retention.open_erasure(item.case.key_scope) is not None:
+            return False
+        subject = item.case.rows[0].ref.id
+        return not any(call.subject == subject for call in reader.open_calls([AttentionCode.REVIEW_DUE]))
+
+    def _held(self, reader: Reader, case: Case) -> bool:
+        kept = reader.retention.retained(case.scope)
+        return kept is not None and kept.hold is not None
+
+    def _asked(self, reader: Reader) -> list[tuple[MessageRow, tuple[Case, ...]]]:
+        page = reader.messages(MessageFilter(direction="in", type=_ASKS), cursor=None, limit=WATCH_BATCH)
+        found = []
+        for brief in page.items:
+            subject = message_subject(brief.peer, brief.id)
+            if not reader.called(AttentionCode.ERASURE_ASKED, subject):
+                found.append((brief, self._cases(reader, brief)))
+        return found
+
+    def _cases(self, reader: Reader, brief: MessageRow) -> tuple[Case, ...]:
+        """Return the cases with what the sender itself had sent, or was sent, and wants erased."""
+        cases: dict[ProcedureId, Case] = {}
+        for message in reader.messages_of(brief.id, None):
+            if message.digest != brief.digest or message.content is None:
+                continue
+            for target in targets_of(orjson.loads(message.content)["body"]):
+                wanted = MessageFilter(peer=brief.peer, digest=Digest(target))
+                for hit in reader.messages(wanted, cursor=None, limit=2).items:
+                    row = reader.procedure(hit.header.procedure.id, None) if hit.header.procedure else None
+                    if row is not None and row.erased is None:
+                        case = case_of(reader, row)
+                        cases.setdefault(case.rows[0].ref.id, case)
+        return tuple(cases.values())
+
+    # --- acting -----------------------------------------------------------------------------------------------------
+
+    def _call(self, tx: Transaction, seen: _Seen) -> int:
+        now = self._clock.now()
+        for item in seen.due:
+            row = item.case.rows[0]
+            detail = f"{AttentionCode.REVIEW_DUE.meaning} Rule: {item.rule.limit.count} {item.rule.limit.unit}."
+            self._ledger.call(tx, AttentionCode.REVIEW_DUE, row.ref.id, peer=row.peer, row=row, detail=detail, now=now)
+        for message, cases in seen.asked:
+            self._ledger.call(
+                tx, AttentionCode.ERASURE_ASKED, message_subject(message.peer, message.id), peer=message.peer,
+                authority=message.authority, now=now,
+            )  # fmt: skip
+            for case in cases:
+                tx.retention.add_erasure(self._asked_erasure(tx, case, message))
+        return len(seen.due) + len(seen.asked)
+
+    def _asked_erasure(self, tx: Transaction, case: Case, message: MessageRow) -> Erasure:
+        return replace(
+            self._proposal(tx, case, EraseReason.LEGAL_OBLIGATION),
+            state=ErasureState.ASKED,
+            proposed_by=str(message.peer),
+            role=AuditRole.PEER,
+            asked_by=message.id,
+        )
+
+    def _proposal(self, tx: Transaction, case: Case, reason: EraseReason) -> Erasure:
+        return Erasure(
+            id=ErasureId(self._ids.message_id()),
+            scope=case.key_scope,
+            peer=case.peer,
+            case_ref=case.case_ref,
+            procedures=case.procedures,
+            authority=case.authority,
+            reason=reason,
+            state=ErasureState.PROPOSED,
+            listed=list_case(tx, case, self._us).digest,
+            proposed=self._clock.now(),
+            proposed_by=_NODE.actor,
+            role=_NODE.role,
+        )
+
+    def _erase(self, tx: Transaction, case: Case) -> int:
+        """Erase an exercise, unless something came to it meanwhile, or a person decides about it."""
+        now = self._clock.now()
+        for row in case.rows:
+            locked = tx.lock_procedure(row.ref.id)
+            last = tx.retention.last_activity(row.ref.id) or row.opened
+            if locked is None or locked.erased is not None or last + EXERCISE_KEPT >= now:
+                return 0
+        listed, drill = list_case(tx, case, self._us), EraseReason.EXERCISE
+        if any(hindrances(tx, self._ledger, case, listed, drill, now)):
+            return 0
+        done = replace(self._proposal(tx, case, drill), state=ErasureState.ERASED, decided=now, decided_by=_NODE.actor)
+        if not tx.retention.add_erasure(done):
+            return 0
+        destroy(tx, case, listed, done, _NODE, self._us)
+        return 1
+
+    def _lapse(self, tx: Transaction) -> int:
+        now = self._clock.now()
+        late = tx.retention.lapsed_erasures(before=now - timedelta(days=PROPOSAL_DAYS), limit=WATCH_BATCH)
+        for one in late:
+            lapsed = replace(one, state=ErasureState.LAPSED, decided=now, decided_by=_NODE.actor)
+            if not tx.retention.settle_erasure(lapsed, was=ErasureState.PROPOSED):
+                continue
+            tx.audit(
+                AuditRow(
+                    at=now, actor=_NODE.actor, action=AuditAction.ERASURE_LAPSED, subject=one.id,
+                    authority=one.authority, procedure=one.procedures[0], peer=one.peer, reason=one.reason,
+                )
+            )  # fmt: skip
+            tx.resolve_attention(AttentionCode.ERASURE_WAITS, one.id, at=now, by=_NODE.actor)
+            self._ledger.call(tx, AttentionCode.ERASURE_LAPSED, one.id, peer=one.peer, authority=one.authority, now=now)
+        return len(late)
+
+
+def _is_drill(item: Standing) -> bool:
+    return all(row.exercise for row in item.case.rows)

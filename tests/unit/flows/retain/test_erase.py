@@ -1,0 +1,186 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A case is erased by two persons, for a reason, exactly as it was listed; what it leaves says nothing."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from broker.core.audit import Who
+from broker.core.erasures import ErasureState, Obstacle
+from broker.core.errors import (
+    AlreadySettled,
+    BadRequest,
+    CaseErased,
+    CaseOpen,
+    ErasureChanged,
+    Forbidden,
+    LegalHold,
+    MessagesOwed,
+    NotFound,
+)
+from broker.core.ids import AuthorityId
+from broker.core.retention import PROPOSAL_DAYS, EraseReason, HoldReason
+from broker.core.roles import AuditRole
+from broker.rows import Accepted, MessageFilter
+from broker.schema_files import read_schema_file
+from broker.testing.world import Country, World
+
+OVER = EraseReason.NO_LONGER_NEEDED
+
+
+async def _trail(country: Country) -> list[str]:
+    page = await country.store.read(lambda reader: reader.audit(cursor=None, limit=200))
+    return [f"{row.action} {row.actor} {row.reason}".strip() for row in reversed(page.items) if "eras" in row.action]
+
+
+def _act(name: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(read_schema_file(f"examples/acts/{name}.json"))
+    return data
+
+
+async def _messages(country: Country) -> int:
+    page = await country.store.read(lambda reader: reader.messages(MessageFilter(), cursor=None, limit=99))
+    return len(page.items)
+
+
+async def test_a_list_says_what_goes_and_changes_nothing(world: World, ended: Accepted, first: Who) -> None:
+    """Messages of both directions are named; nothing is stored, and nothing speaks against it."""
+    ee = world["EE"]
+    assert ended.case_ref is not None
+    for wanted in (ended.procedure, ended.case_ref):
+        case, listed = await ee.desk.erase.look(wanted, OVER, authority=first.authority)
+        assert case.procedures == listed.procedures == (ended.procedure,)
+        assert sorted(message.direction for message in listed.messages) == ["in", "in", "out"]
+        assert listed.hindrances == ()
+    assert await _messages(ee) == 3
+    assert await _trail(ee) == []
+
+
+async def test_two_persons_erase_a_case(world: World, ended: Accepted, first: Who, second: Who) -> None:
+    """Contents go, with all calls about them; digests, receipts, record and trail stay; then it is final."""
+    ee = world["EE"]
+    before = await ee.view(ended.procedure)
+    proposed = await ee.desk.erase.propose(ended.procedure, OVER, first)
+    assert await ee.attention() == ["erasure-waits"]
+    assert await _messages(ee) == 3
+    done = await ee.desk.erase.confirm(proposed.id, second)
+
+    assert (done.state, done.decided_by, done.final) == (ErasureState.ERASED, "second", None)
+    assert await ee.attention() == []
+    assert await _messages(ee) == 0
+    assert await ee.store.run(lambda tx: tx.outbox(ended.message)) is None
+    after = await ee.view(ended.procedure)
+    assert after.row.erased == done.decided
+    assert (after.entries, after.heads, after.digest) == (before.entries, before.heads, before.digest)
+    assert await ee.store.read(lambda reader: reader.receipts_about(ee.us, ended.message)) != ()
+
+    assert await ee.engine.next_epoch.if_owed() is True
+    final = await ee.store.read(lambda reader: reader.retention.erasure(done.id))
+    assert final is not None
+    assert final.final is not None
+    assert await _trail(ee) == [
+        "erasure-proposed first no-longer-needed", "erased second no-longer-needed", "erasure-final node",
+    ]  # fmt: skip
+    with pytest.raises(CaseErased):
+        await ee.desk.erase.look(ended.procedure, OVER, authority=first.authority)
+
+
+async def test_nobody_confirms_alone(world: World, ended: Accepted, first: Who, second: Who) -> None:
+    """Neither who proposed it, nor a system, nor another office; nothing is erased."""
+    ee = world["EE"]
+    proposed = await ee.desk.erase.propose(ended.procedure, OVER, first)
+    other = AuthorityId("ministry-of-justice")
+    for who, error in (
+        (first, Forbidden),
+        (replace(second, role=AuditRole.SYSTEM), Forbidden),
+        (replace(second, authority=other), NotFound),
+    ):
+        with pytest.raises(error):
+            await ee.desk.erase.confirm(proposed.id, who)
+    with pytest.raises(NotFound):
+        await ee.desk.erase.propose(ended.procedure, OVER, replace(first, authority=other))
+    with pytest.raises(Forbidden):
+        await ee.desk.erase.propose(ended.procedure, OVER, replace(first, role=AuditRole.ADAPTER))
+    with pytest.raises(BadRequest):
+        await ee.desk.erase.propose(ended.procedure, EraseReason.EXERCISE, first)
+    assert await _messages(ee) == 3
+
+
+async def test_what_came_since_is_not_erased_unseen(world: World, ended: Accepted, first: Who, second: Who) -> None:
+    """A message that nobody was shown makes the proposal void, and a hold keeps the case."""
+    ee = world["EE"]
+    held = await ee.desk.erase.propose(ended.procedure, OVER, first)
+    await ee.desk.keep.hold(ended.procedure, HoldReason.COMPLAINT, first)
+    with pytest.raises(LegalHold, match="complaint"):
+        await ee.desk.erase.confirm(held.id, second)
+    await ee.desk.keep.release(ended.procedure, first)
+
+    await world["FI"].submit(_act("clarification-no-hurry"), procedure=ended.procedure)
+    await world.settle()
+    with pytest.raises(ErasureChanged):
+        await ee.desk.erase.confirm(held.id, second)
+    assert await _messages(ee) == 4
+
+
+async def test_a_decision_is_made_once_and_in_time(world: World, ended: Accepted, first: Who, second: Who) -> None:
+    """One proposal waits at a time; rejected or late it waits no more, and another may be made."""
+    ee = world["EE"]
+    one = await ee.desk.erase.propose(ended.procedure, OVER, first)
+    with pytest.raises(AlreadySettled):
+        await ee.desk.erase.propose(ended.procedure, OVER, second)
+    assert (await ee.desk.erase.reject(one.id, first)).state is ErasureState.REJECTED
+    assert await ee.attention() == []
+    with pytest.raises(AlreadySettled):
+        await ee.desk.erase.confirm(one.id, second)
+
+    two = await ee.desk.erase.propose(ended.procedure, OVER, first)
+    world.clock.advance((PROPOSAL_DAYS + 1) * 86_400)
+    with pytest.raises(AlreadySettled):
+        await ee.desk.erase.confirm(two.id, second)
+    assert await ee.engine.review() == 1
+    assert await ee.attention() == ["erasure-lapsed"]
+    assert await _messages(ee) == 3
+
+
+async def test_an_open_procedure_is_erased_by_an_order_alone(world: World, first: Who, second: Who) -> None:
+    """A court's order waits for no procedure; it waits for what is not delivered, and for a legal hold."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    order = EraseReason.COURT_ORDER
+    with pytest.raises(MessagesOwed, match=request.message):
+        await ee.desk.erase.propose(request.procedure, order, first)
+    await world.settle()
+    with pytest.raises(CaseOpen, match=request.procedure):
+        await ee.desk.erase.propose(request.procedure, OVER, first)
+    await ee.desk.keep.hold(request.procedure, HoldReason.CRIMINAL_PROCEEDINGS, first)
+    _, listed = await ee.desk.erase.look(request.procedure, order, authority=first.authority)
+    assert [one.obstacle for one in listed.hindrances] == [Obstacle.LEGAL_HOLD]
+    await ee.desk.keep.release(request.procedure, first)
+    proposed = await ee.desk.erase.propose(request.procedure, order, first)
+    await ee.desk.erase.confirm(proposed.id, second)
+    world.clock.advance(40 * 86_400)
+    await ee.engine.remind()
+    assert await ee.attention() == []  # nobody is reminded of what is erased
+
+
+async def test_a_message_that_comes_later_is_refused(world: World, ended: Accepted, first: Who, second: Who) -> None:
+    """Its author learns by a signed refusal; nothing of it is kept but its digest. A new case begins anew."""
+    ee, fi = world["EE"], world["FI"]
+    proposed = await ee.desk.erase.propose(ended.procedure, OVER, first)
+    await ee.desk.erase.confirm(proposed.id, second)
+    late = await fi.submit(_act("reopening-new-information"), procedure=ended.procedure)
+    await world.settle()
+    row = await fi.store.run(lambda tx: tx.outbox(late.message))
+    assert row is not None
+    assert (row.state, row.refusal_code) == ("refused", "case-erased")
+    assert await ee.store.run(lambda tx: tx.inbox(fi.us, late.message)) is None
+    assert await _messages(ee) == 0
+
+    again = await ee.submit("request.json")
+    await world.settle()
+    assert await ee.states(again) == ["handed-over"]
