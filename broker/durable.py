@@ -7,10 +7,14 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["is_full", "sync_folder", "write_durably"]
+__all__ = ["is_full", "overwrite", "sync_folder", "write_durably", "writing_durably"]
+
+_BLOCK = 1024 * 1024  # bytes
 
 
 def write_durably(path: Path, raw: bytes, *, mode: int = 0o600) -> None:
@@ -19,20 +23,46 @@ def write_durably(path: Path, raw: bytes, *, mode: int = 0o600) -> None:
     Raises:
         OSError: nothing was written; a file of that name is as it was.
     """
+    with writing_durably(path, mode=mode) as stream:
+        stream.write(raw)
+
+
+@contextmanager
+def writing_durably(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
+    """Give a stream under a hidden temporary name beside the file; it takes the file's place when the block ends well.
+
+    What was written may be read back from the stream before that.
+
+    Raises:
+        OSError: nothing was written; a file of that name is as it was.
+    """
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
     try:
-        with os.fdopen(descriptor, "wb") as stream:
+        with os.fdopen(descriptor, "w+b") as stream:
             os.fchmod(descriptor, mode)  # whatever the umask says
-            stream.write(raw)
+            yield stream
             stream.flush()
-            os.fsync(stream.fileno())
+            os.fsync(descriptor)
         temporary.replace(path)
     except BaseException:
         with suppress(OSError):
             temporary.unlink()
         raise
     sync_folder(path.parent)
+
+
+def overwrite(descriptor: int) -> None:
+    """Overwrite all of a file with zeros: best effort, for a disk may keep old blocks elsewhere.
+
+    Raises:
+        OSError: it could not be written.
+    """
+    left = os.fstat(descriptor).st_size
+    os.lseek(descriptor, 0, os.SEEK_SET)
+    while left > 0:
+        left -= os.write(descriptor, bytes(min(left, _BLOCK)))
+    os.fsync(descriptor)
 
 
 def sync_folder(folder: Path) -> None:

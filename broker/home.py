@@ -21,7 +21,16 @@ from broker.settings import FILE_NAME, Settings
 from broker.trust.member_documents import read_member, write_member
 from broker.vault import FileVault, KdfParameters, PrivateKey
 
-__all__ = ["MEMBER_FILE", "create_home", "generate_keys", "member_of", "new_key", "read_own_member", "write_own_member"]
+__all__ = [
+    "MEMBER_FILE",
+    "create_home",
+    "generate_keys",
+    "member_of",
+    "new_key",
+    "read_own_member",
+    "write_own_member",
+    "write_toml",
+]
 
 MEMBER_FILE = "member.json"  # public: what this node asks the federation's officers to list
 _SIGN_DAYS = 365
@@ -105,7 +114,7 @@ def create_home(
         checked.trust_root_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         FileVault.create(checked.vault_file, passphrase, keys, us=country, kdf=kdf, created=now)
         write_own_member(home, member)
-        write_durably(home / FILE_NAME, _toml(stated).encode("utf-8"))
+        write_durably(home / FILE_NAME, write_toml(stated).encode("utf-8"))
     except OSError as error:
         raise _said(error, home) from None
     return member
@@ -145,14 +154,14 @@ def _said(error: OSError, path: Path) -> DiskFull | HomeInvalid:
     return HomeInvalid(f"The folder cannot be written ({type(error).__name__}).", where=str(path))
 
 
-def _toml(stated: Mapping[str, Any], prefix: str = "") -> str:
+def write_toml(stated: Mapping[str, Any], prefix: str = "") -> str:
     """Return TOML of texts, numbers, booleans, lists and tables; plain values before tables."""
     plain = {name: value for name, value in stated.items() if not isinstance(value, Mapping)}
     lines = [f"{_toml_key(name)} = {_toml_value(value)}\n" for name, value in plain.items() if value is not None]
     for name, value in stated.items():
         if isinstance(value, Mapping):
             path = f"{prefix}{_toml_key(name)}"
-            inside = _toml(value, f"{path}.")
+            inside = write_toml(value, f"{path}.")
             lines.append(inside if inside.startswith("\n[") else f"\n[{path}]\n{inside}")
     return "".join(lines)
 

@@ -27,6 +27,7 @@ from broker.office import Office, local_issuer, open_office
 from broker.ports import Transport
 from broker.receiving import Receiving
 from broker.settings import TOKEN_KEY_FILE, Settings
+from broker.storage.presence import Presence, announce_presence
 from broker.vault import FileVault
 from broker.vitals import Vitals
 from broker.wiring import Engine, Keys, Rings, wire_engine
@@ -67,7 +68,13 @@ class Node:
         bells: Bells,
         *,
         warnings: Mapping[AttentionCode, Callable[[], str | None]] | None = None,
+        presence: Presence | None = None,
     ) -> None:
+        """Args:
+        office, vault, transport, bells: what it works with.
+        warnings: what health does not fail for, but needs a person soon.
+        presence: the sign that it runs, taken away at its end.
+        """
         self.office = office
         self.settings = office.settings
         self.transport = transport
@@ -76,7 +83,8 @@ class Node:
         self._compute = office.compute
         self._stopping = asyncio.Event()
         self._bells = bells
-        self.warnings = warnings or {}  # what health does not fail for, but needs a person soon
+        self.warnings = warnings or {}
+        self._presence = presence
         self._adapters = Adapters(place_adapters(self.settings), desk=office, metrics=self.metrics)
         self._notifier = LogNotifier(Log("notify"), self.metrics)
         engine = self._build_engine()
@@ -146,6 +154,8 @@ class Node:
         await self.transport.close()
         await self._adapters.close()
         await self.office.close()
+        if self._presence is not None:
+            self._presence.close()
         self._log.info(Event.NODE_STOPPED)
 
     def _build_engine(self) -> Engine:
@@ -276,7 +286,8 @@ def build(settings: Settings, vault: FileVault) -> Node:
     office = open_office(settings, vault, wake=lambda: bells.ring("dispatch"))
     transport, warnings = _transport(office)
     catalogue = {AttentionCode.CATALOGUE: lambda: _newer_catalogue(office)}
-    return Node(office, vault, transport, bells, warnings={**warnings, **catalogue})
+    presence = announce_presence(settings.store_url)
+    return Node(office, vault, transport, bells, warnings={**warnings, **catalogue}, presence=presence)
 
 
 def _transport(office: Office) -> tuple[Transport, Mapping[AttentionCode, Callable[[], str | None]]]:

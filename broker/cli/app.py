@@ -13,6 +13,7 @@ import typer
 from broker.cli.app_arrangement import arrangement_commands
 from broker.cli.app_attachment import attachment_commands
 from broker.cli.app_audit import audit_commands
+from broker.cli.app_backup import backup_commands, restore
 from broker.cli.app_broker import broker_commands
 from broker.cli.app_case import case_commands
 from broker.cli.app_held import held_commands
@@ -52,7 +53,21 @@ def build() -> typer.Typer:
         rich_markup_mode=None,
         pretty_exceptions_enable=False,
     )
-    for command in (init, serve, demo, submit, inbox, show, resend, timeline, validate, doctor, token, vectors):
+    for command in (
+        init,
+        serve,
+        demo,
+        submit,
+        inbox,
+        show,
+        resend,
+        timeline,
+        validate,
+        doctor,
+        token,
+        vectors,
+        restore,
+    ):
         app.command()(command)
     app.add_typer(key_commands(), name="keys")
     app.add_typer(held_commands(), name="held")
@@ -64,6 +79,7 @@ def build() -> typer.Typer:
     app.add_typer(trust_commands(), name="trust")
     app.add_typer(audit_commands(), name="audit")
     app.add_typer(case_commands(), name="case")
+    app.add_typer(backup_commands(), name="backup")
     return app
 
 

@@ -66,6 +66,8 @@ class AuditAction(StrEnum):
     TRAIL_SHOWN = "trail-shown"  # somebody looked at this trail
     TRAIL_EXPORTED = "trail-exported"  # a part of this trail was given out as a file
     TRAIL_CUT = "trail-cut"  # entries older than their retention were taken away, behind a signed checkpoint
+    BACKED_UP = "backed-up"  # a backup of this node was written; its digest
+    RESTORED = "restored"  # this node was made anew from a backup: what came after that backup is missing in this trail
     DISCLOSURES_SHOWN = "disclosures-shown"  # what of a case went to whom was shown
     ERASURE_PROPOSED = "erasure-proposed"  # a person proposed to erase a case, for a reason
     ERASURE_REJECTED = "erasure-rejected"  # another person, or the same one, did not

@@ -35,6 +35,7 @@ __all__ = [
     "HEAD",
     "MIGRATIONS",
     "check",
+    "create_at",
     "exclusive",
     "exclusively",
     "migrate",
@@ -141,6 +142,18 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
         command.upgrade(config, revision)
     except CommandError:
         raise StoreNeedsMigration("The database was written by a newer version of this program.") from None
+
+
+def create_at(connection: Connection, revision: str) -> None:
+    """Make the tables of a revision in an empty database, inside a transaction.
+
+    Raises:
+        StoreNeedsMigration: it is a revision that this program does not have.
+    """
+    if revision == HEAD:
+        _create(connection)
+    else:
+        upgrade(connection, revision)
 
 
 @contextmanager

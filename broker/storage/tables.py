@@ -11,6 +11,7 @@ What protects a child's data at rest (the key of a case is in `case_key`, see `c
   codes stand in clear; so does a case reference, which is a pseudonym.
 
 Nothing here creates anything; `schema.py` and `migrations/` do, and a test holds the two together.
+A table with `info={LEFT_OUT: why}` is in no backup of data (`dump.py`); every other one is.
 A partial index's condition is said once, as ``sqlite_where``; `schema.py` gives it to PostgreSQL too.
 """
 
@@ -51,7 +52,7 @@ from broker.rows import DraftState, InboxState, OutboxState
 from broker.storage.columns import Moment, Raw, Word, Words, fixed
 
 __all__ = [
-    "OWED_RECEIPTS", "RECEIPTED", "abuse", "attachment", "attention", "audit", "audit_checkpoint", "audit_told", "audit_witness", "case_key", "counter", "draft", "draft_content", "erase_duty", "erasure", "idempotency", "inbox", "inbox_content", "key_epoch", "lease", "metadata", "outbox",
+    "LEFT_OUT", "OWED_RECEIPTS", "RECEIPTED", "abuse", "attachment", "attention", "audit", "audit_checkpoint", "audit_told", "audit_witness", "case_key", "counter", "draft", "draft_content", "erase_duty", "erasure", "idempotency", "inbox", "inbox_content", "key_epoch", "lease", "metadata", "outbox",
     "outbox_content", "outbox_envelope", "parked", "parked_chunk", "participant", "procedure", "quarantine", "receipt", "record_entry", "retained", "seen_raw", "trust_list",
     "trust_memory", "upload",
 ]  # fmt: skip
@@ -63,6 +64,8 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+LEFT_OUT = "left out of backups"
 
 _SERIAL = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER numbers rows by itself on SQLite
 
@@ -192,6 +195,7 @@ outbox_envelope = Table(
     Column("ml_dsa_kid", Word(KeyId), nullable=False),
     Column("trust_version", BigInteger, nullable=False),
     Column("raw", Raw, nullable=False),
+    info={LEFT_OUT: "sealed again from the message"},
 )
 
 draft = Table(  # held by a safeguard; under the id that the message will have
@@ -276,6 +280,7 @@ case_key = Table(  # never part of a backup of data: it has one of its own, of w
     Column("created", Moment, nullable=False),
     Column("destroyed", Moment),  # not null: there is no key any more, and none is made again
     Index("ix_case_key_epoch", "epoch", "scope"),
+    info={LEFT_OUT: "backed up with the vault"},
     sqlite_with_rowid=False,
 )
 
@@ -284,6 +289,7 @@ key_epoch = Table(  # one row; backed up with case_key
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),
     Column("epoch", BigInteger, nullable=False),  # that new keys are wrapped under
+    info={LEFT_OUT: "backed up with the vault"},
 )
 
 retained = Table(
@@ -498,6 +504,7 @@ lease = Table(
     Column("name", Word(), primary_key=True),
     Column("token", Word(), nullable=False),
     Column("until", Moment, nullable=False),
+    info={LEFT_OUT: "held by a worker that runs"},
     sqlite_with_rowid=False,
 )
 
@@ -533,6 +540,7 @@ upload = Table(
     Column("media_type", Word()),
     Column("digest", Word(Digest)),
     Index("ix_upload_at", "at"),
+    info={LEFT_OUT: "its key stands in clear, and no erasure would reach it: the file is uploaded again"},
 )
 
 attachment = Table(

@@ -14,7 +14,7 @@ from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import KeyUse, Member, MemberKey, TrustList
 from broker.security import jwk
 from broker.security.at_rest import NO_EPOCHS, EpochRing
-from broker.security.suite import KeyPairSigner, KeyRing, Opener, Signer
+from broker.security.suite import SIGNATURES, KeyPairSigner, KeyRing, Opener, Signer
 from broker.vault.entries import AT_REST, Entry, EntryKind, PrivateKey
 from broker.vault.file import Contents, Stamp, VaultFile
 from broker.vault.wrapping import KdfParameters, PassphraseWrapper, Wrapper
@@ -138,6 +138,20 @@ class FileVault:
         ed25519 = _newest(held, member, KeyUse.ED25519, now)
         ml_dsa = _newest(held, member, KeyUse.ML_DSA_65, now)
         return held.signer(ed25519.kid, ml_dsa.kid)
+
+    def own_signer(self) -> Signer:
+        """Return a signer over the newest signing keys that are here, whatever the trust list says of them.
+
+        For what only the holder of this vault is to recognise.
+
+        Raises:
+            KeyMissing: there is no pair.
+        """
+        held = self._newest_held()
+        by_use = {use: kid for kid, use, _ in held.public if kid in held.signing}  # the newest of each use stays
+        if len(by_use) != len(SIGNATURES):
+            raise KeyMissing("The vault holds no pair of signing keys.", where=str(self._us))
+        return held.signer(by_use[KeyUse.ED25519], by_use[KeyUse.ML_DSA_65])
 
     def opener(self) -> Opener:
         """Return the opener over all private encryption keys that are here."""

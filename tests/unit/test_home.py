@@ -122,8 +122,8 @@ def test_keys_are_listed_from_now_on_in_whole_seconds() -> None:
 )
 def test_settings_file_reads_back_whatever_is_in_it(folder: str, offices: list[str], option: Any) -> None:
     """Quotes, backslashes, control characters and tables survive the file."""
-    from broker.home import _toml
+    from broker.home import write_toml
 
     stated = {"country": "EE", "spool_folder": folder, "adapters": {"filed rop": {"authorities": offices, "x": option}}}
 
-    assert tomllib.loads(_toml(stated)) == stated
+    assert tomllib.loads(write_toml(stated)) == stated

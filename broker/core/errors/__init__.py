@@ -19,6 +19,7 @@ from collections.abc import Iterator
 
 from broker.core.errors.node import (
     AdapterFailed,
+    BackupInvalid,
     CatalogueInvalid,
     CeremonyRefused,
     CertificateInvalid,
@@ -29,6 +30,7 @@ from broker.core.errors.node import (
     IssuerUnavailable,
     KeyMissing,
     LeaseLost,
+    NodeRunning,
     Overloaded,
     PublishRefused,
     PublishUnconfirmed,
@@ -118,12 +120,12 @@ from broker.core.families import Actor, BrokerError, Fate, NodeError, SenderErro
 
 __all__ = [
     "Actor", "AdapterFailed", "AlreadySettled", "AmbiguousMessage", "AttachmentIncomplete", "AttachmentRefused",
-    "AttachmentSpoiled", "BadCursor", "BadRequest", "BadSignature", "BasisNotAllowed", "BrokerError", "CaseErased", "CaseOpen",
+    "AttachmentSpoiled", "BackupInvalid", "BadCursor", "BadRequest", "BadSignature", "BasisNotAllowed", "BrokerError", "CaseErased", "CaseOpen",
     "CatalogueInvalid", "CeremonyRefused", "CertificateInvalid", "ChunkShape", "ChunkUnknown", "ClockAhead", "ClockWrong", "ContentShape", "CorrectionPending",
     "DecryptFailed", "DiskFull", "EnvelopeHeader", "EnvelopeMembers", "ErasureChanged", "ExerciseMismatch", "Expired", "ExpiryTooFar",
     "Fate", "FieldLength", "Forbidden", "HeaderInvalid", "HeaderMismatch", "HomeInvalid", "IdReused",
     "IdempotencyConflict", "Internal", "IssuerUnavailable", "KeyExpired", "KeyMissing", "KeyNotYetValid",
-    "KeyRevoked", "LeaseLost", "LegalHold", "MessagesOwed", "MethodNotAllowed", "NodeError", "NotAllowed", "NotArranged", "NotCanonical",
+    "KeyRevoked", "LeaseLost", "LegalHold", "MessagesOwed", "MethodNotAllowed", "NodeError", "NodeRunning", "NotAllowed", "NotArranged", "NotCanonical",
     "NotForUs", "NotFound", "NotParticipant", "Overloaded", "OwnKeyMissing", "Padding", "ProcedureMismatch",
     "PublishRefused", "PublishUnconfirmed", "RecipientSuspended", "RecordFull", "RequestTooLarge", "SafeguardBlocked",
     "SafeguardHeld", "SchemaInvalid", "SenderError", "SenderSuspended", "SettingsInvalid", "SignatureShape",

@@ -8,6 +8,7 @@ from broker.core.families import Actor, NodeError
 
 __all__ = [
     "AdapterFailed",
+    "BackupInvalid",
     "CatalogueInvalid",
     "CeremonyRefused",
     "CertificateInvalid",
@@ -18,6 +19,7 @@ __all__ = [
     "IssuerUnavailable",
     "KeyMissing",
     "LeaseLost",
+    "NodeRunning",
     "Overloaded",
     "PublishRefused",
     "PublishUnconfirmed",
@@ -116,6 +118,19 @@ class StoreCorrupt(NodeError):
     """The database holds something that this program did not write; restore it from a backup."""
 
     code = "store-corrupt"
+
+
+class BackupInvalid(NodeError):
+    """The file is not a backup that can be used here: damaged, another node's, or not opened by this key."""
+
+    code = "backup-invalid"
+
+
+class NodeRunning(NodeError):
+    """A node is running on this home or database; stop it first."""
+
+    code = "node-running"
+    http_status = 409
 
 
 class DiskFull(NodeError):

@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Writing backups: two places, read back, the old keys gone."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from broker.backup import making
+from broker.backup.making import back_up
+from broker.core.errors import BackupInvalid, StoreUnavailable
+from broker.testing import store_rows as rows
+from broker.testing.backed_home import BackedHome, fill
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> BackedHome:
+    """A home with one message of either direction."""
+    made = BackedHome.create(tmp_path)
+    fill(made, 1)
+    return made
+
+
+def test_data_are_kept_and_keys_replaced(home: BackedHome) -> None:
+    """Each backup of data has a name of its own; of keys there is one, and the old bytes are overwritten."""
+    first, keys = home.back_up()
+    old = os.open(keys.file, os.O_RDONLY)
+    second, again = home.back_up(60)
+    left = os.read(old, 10_000_000)
+    os.close(old)
+
+    assert first.file.name == "EE-2026-11-22T03-00-00Z.trmdata"
+    assert sorted((home.folder / "data").iterdir()) == [first.file, second.file]
+    assert (keys.file, list((home.folder / "keys").iterdir())) == (again.file, [again.file])
+    assert left == bytes(keys.size)
+    assert {file.stat().st_mode & 0o777 for file in (first.file, keys.file)} == {0o600}
+
+
+def test_data_and_keys_never_lie_together(home: BackedHome) -> None:
+    """One folder for both, however it is spelled, is refused before anything is written."""
+    to = home.folder / "both"
+    with pytest.raises(BackupInvalid, match="two places"):
+        back_up(home.settings, home.vault, to=to, keys_to=to / ".." / "both", now=rows.NOW)
+    assert not to.exists()
+
+
+def test_a_file_that_does_not_read_back_is_not_there(home: BackedHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last backup of keys stays as it was where the new one is not what was written."""
+    _, keys = home.back_up()
+    kept = keys.file.read_bytes()
+
+    def spoil(*_: object) -> None:
+        raise BackupInvalid
+
+    monkeypatch.setattr(making, "read_through", spoil)
+    with pytest.raises(BackupInvalid):
+        home.back_up(60)
+    assert keys.file.read_bytes() == kept
+    assert len(list((home.folder / "data").iterdir())) == 1
+
+
+def test_vault_and_key_table_are_of_one_moment(home: BackedHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While keys are wrapped under an epoch that the copied vault lacks, nothing is written as a success."""
+    monkeypatch.setattr(making, "_PAUSE_SECONDS", 0.0)
+    home.vault.begin_epoch(rows.NOW)
+    home.work(lambda tx: (tx.begin_epoch(2), tx.rewrap_keys(2, limit=100)))
+    assert home.back_up()[1].manifest.count("case_key") == 1
+    vault = home.settings.vault_file.read_bytes()
+    home.vault.end_epochs(2, rows.NOW)
+    monkeypatch.setattr(
+        type(home.vault), "ring", lambda _: home.anew("EE").vault._held.at_rest.__class__({1: b"k" * 32}, None)
+    )
+    with pytest.raises(StoreUnavailable, match="next epoch"):
+        home.back_up(60)
+    assert vault != home.settings.vault_file.read_bytes()

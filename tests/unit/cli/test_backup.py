@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""`trm backup` and `trm restore`, from the recovery key to the node made anew."""
+
+import shutil
+
+import pytest
+
+from broker.testing.federation import DEV_PASSPHRASE_FILE
+from broker.vault import UNSAFE_DEV_KDF
+
+
+@pytest.fixture
+def ready(trm, home, tmp_path, monkeypatch):
+    """A home whose backups an officer's key opens; where that key is."""
+    monkeypatch.setattr("broker.vault.wrapping.DEFAULT_KDF", UNSAFE_DEV_KDF)
+    (tmp_path / "pass").write_text("a passphrase of an officer")
+    key = tmp_path / "officer-1.key"
+    made = trm(
+        "backup", "key", "--country", "EE", "--label", "officer 1", "--out", key, "--passphrase", tmp_path / "pass", "--json"
+    ).json  # fmt: skip
+    accepted = trm("backup", "accept", made["public"], "--home", home, "--json").json
+    assert accepted == {"keys": [{"id": made["id"], "label": "officer 1"}]}
+    return key
+
+
+@pytest.fixture
+def backed_up(trm, ready, home, request_file, tmp_path, monkeypatch):
+    """Data and keys of a home with one message."""
+    sent = trm("submit", request_file, "--home", home, "--json").json
+    monkeypatch.setenv("TRM_DEBUG", "1")
+    made = trm(
+        "backup", "make", "--home", home, "--to", tmp_path / "data", "--keys-to", tmp_path / "keys", "--json"
+    )  # fmt: skip
+    assert made.code == 0, made.err + made.out
+    made = made.json
+    return {"message": sent["message"], "data": made["data"]["file"], "keys": made["keys"]["file"], "key": ready}
+
+
+def test_a_node_is_made_anew_from_its_backups(trm, backed_up, home, office, tmp_path):
+    """The message is there again, readable under the restored keys, and the trail says what happened."""
+    shutil.rmtree(home)
+    anew = tmp_path / "anew"
+    ran = trm(
+        "restore", backed_up["data"], "--keys", backed_up["keys"], "--recovery", backed_up["key"], "--home", anew,
+        "--passphrase", tmp_path / "pass", "--vault-passphrase", _kept(tmp_path), "--json",
+    )  # fmt: skip
+    assert (ran.code, ran.json["country"], ran.json["erased"]) == (0, "EE", 0)
+    (anew / DEV_PASSPHRASE_FILE).write_bytes(_kept(tmp_path).read_bytes())
+    shown = trm("show", backed_up["message"], "--home", anew, "--authority", office, "--json")
+    assert (shown.code, shown.json["id"]) == (0, backed_up["message"])
+    actions = trm("audit", "list", "--home", anew, "--reason", "self-monitoring", "--json").json["items"]
+    assert "restored" in [entry["action"] for entry in actions]
+
+
+@pytest.fixture(autouse=True)
+def _kept_passphrase(home, tmp_path):
+    """The vault's passphrase is in no backup: it is kept elsewhere."""
+    shutil.copy(home / DEV_PASSPHRASE_FILE, _kept(tmp_path))
+
+
+def _kept(folder):
+    return folder / "vault.pass"
+
+
+def test_a_backup_is_checked_with_and_without_the_recovery_key(trm, backed_up, tmp_path):
+    """Without: that it is as it was signed. With: that it holds what it says."""
+    closed = trm("backup", "verify", backed_up["data"], "--json").json
+    opened = trm(
+        "backup", "verify", backed_up["keys"], "--recovery", backed_up["key"], "--passphrase", tmp_path / "pass", "--json"
+    ).json  # fmt: skip
+    assert (closed["kind"], closed["opened"], "holds" in closed) == ("data", False, False)
+    assert (opened["kind"], opened["opened"]) == ("keys", True)
+    assert opened["holds"]["tables"]["case_key"]["number"] == 1
+    assert "vault.json" in [one["file"] for one in opened["holds"]["files"]]
+    assert "not opened" in trm("backup", "verify", backed_up["data"]).out
+
+
+def test_without_a_recovery_key_nothing_is_written(trm, home, tmp_path):
+    """A backup that nobody could open is none."""
+    ran = trm("backup", "make", "--home", home, "--to", tmp_path / "data", "--keys-to", tmp_path / "keys", "--json")
+    assert (ran.code, ran.json["error"]["code"]) == (3, "backup-invalid")
+    assert not (tmp_path / "data").exists()
+
+
+def test_another_countrys_recovery_key_is_not_accepted(trm, ready, home, tmp_path):
+    """Whoever mixes them up would lock this country out."""
+    other = trm(
+        "backup", "key", "--country", "FI", "--label", "x", "--out", tmp_path / "fi.key", "--passphrase", tmp_path / "pass",
+        "--json",
+    ).json  # fmt: skip
+    ran = trm("backup", "accept", other["public"], "--home", home)
+    assert (ran.code, "is for FI" in ran.err) == (3, True)
