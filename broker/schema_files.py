@@ -17,8 +17,8 @@ from broker.catalogue.labels import Labels, Translation, read_translation
 from broker.core.errors import CatalogueInvalid
 
 __all__ = [
-    "RETENTION_RULES", "list_profiles", "load_catalogue", "load_labels", "load_sources", "load_translation",
-    "read_schema_file", "read_schema_files",
+    "RETENTION_RULES", "list_profiles", "list_translations", "load_catalogue", "load_labels", "load_sources",
+    "load_translation", "read_schema_file", "read_schema_files",
 ]  # fmt: skip
 
 _LABELS = "labels/"
@@ -64,12 +64,16 @@ def list_profiles(folder: Path | None = None) -> dict[str, str]:
     Raises:
         CatalogueInvalid: the folder cannot be read.
     """
-    root = _root(folder)
-    try:
-        names = sorted(item.name for item in root.joinpath(_PROFILES).iterdir() if item.name.endswith(".json"))
-    except OSError as error:
-        raise CatalogueInvalid("The schemas folder cannot be read.", where=str(root)) from error
-    return {name.removesuffix(".json"): f"{_PROFILES}{name}" for name in names}
+    return {name: f"{_PROFILES}{name}.json" for name in _names(_PROFILES, folder)}
+
+
+def list_translations(folder: Path | None = None) -> tuple[str, ...]:
+    """Return the languages that have a file of labels: a further language is a further file and nothing else.
+
+    Raises:
+        CatalogueInvalid: the folder cannot be read.
+    """
+    return tuple(_names(_LABELS, folder))
 
 
 def load_labels(catalogue: Catalogue, folder: Path | None = None) -> Labels:
@@ -109,6 +113,15 @@ def load_sources(folder: Path | None = None) -> Mapping[str, Mapping[str, str]]:
     """
     found: Mapping[str, Mapping[str, str]] = orjson.loads(read_schema_file(f"{_LAW}sources.json", folder))
     return found
+
+
+def _names(below: str, folder: Path | None) -> list[str]:
+    root = _root(folder)
+    try:
+        found = [item.name for item in root.joinpath(below).iterdir() if item.name.endswith(".json")]
+    except OSError as error:
+        raise CatalogueInvalid("The schemas folder cannot be read.", where=str(root)) from error
+    return sorted(name.removesuffix(".json") for name in found)
 
 
 def _root(folder: Path | None) -> Traversable:

@@ -9,6 +9,7 @@ stale once the English has changed. A label that is missing or stale falls back 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -36,6 +37,7 @@ __all__ = [
 
 SOURCE_LANGUAGE = "en"
 LANGUAGES = ("en", "da", "et", "fi", "lt", "lv", "sv")  # complete at every release; a further one is a further file
+_TAG = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9]{2,8}){0,3}")  # BCP 47 as far as a file may be named by it
 HELP = "#help"
 _FACT = "/parts/fact.json"
 _NOT_READ_BY_PEOPLE = (  # of programs for programs
@@ -92,7 +94,7 @@ class Labels:
         """Take the English labels and a reader that returns None for a language that has no file."""
         self._english = english
         self._read = read
-        self._loaded: dict[str, Translation | None] = {}
+        self._loaded: dict[str, Translation] = {}
 
     def label(self, key: str, language: str) -> Label:
         """Return the label of a key, in English where the language lacks it.
@@ -173,10 +175,13 @@ class Labels:
         return None if translation is None else translation.status
 
     def _translation(self, language: str) -> Translation | None:
-        if language not in LANGUAGES or language == SOURCE_LANGUAGE:
+        if language == SOURCE_LANGUAGE or not _TAG.fullmatch(language):
             return None
         if language not in self._loaded:
-            self._loaded[language] = self._read(language)
+            found = self._read(language)
+            if found is None:  # not remembered: readers may ask for any language there is
+                return None
+            self._loaded[language] = found
         return self._loaded[language]
 
 

@@ -6,25 +6,22 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from broker.catalogue.labels import LANGUAGES, SOURCE_LANGUAGE, Gaps, Translation, find_gaps
 from broker.cli import output
 from broker.core.errors import BadRequest, CatalogueInvalid
-from broker.schema_files import load_catalogue, load_translation
+from broker.schema_files import list_translations, load_catalogue, load_translation
 
 __all__ = ["check", "export", "take_in"]
-
-_TRANSLATED = tuple(language for language in LANGUAGES if language != SOURCE_LANGUAGE)
-_COLUMNS = ("key", SOURCE_LANGUAGE, *_TRANSLATED)
 
 
 def check(folder: Path | None, *, as_json: bool) -> int:
     """List what each language lacks and return the exit code."""
     english = load_catalogue(folder).english()
-    gaps = {language: find_gaps(english, _translation(language, folder)) for language in _TRANSLATED}
+    gaps = {language: find_gaps(english, _translation(language, folder)) for language in _translated(folder)}
     _report(len(english), gaps, as_json=as_json)
     return output.EXIT_REFUSED if any(gaps.values()) else output.EXIT_OK
 
@@ -32,14 +29,15 @@ def check(folder: Path | None, *, as_json: bool) -> int:
 def export(file: Path, *, every: bool, folder: Path | None, as_json: bool) -> None:
     """Write the table of what is to be translated."""
     english = load_catalogue(folder).english()
-    translations = {language: _translation(language, folder) for language in _TRANSLATED}
+    translated = _translated(folder)
+    translations = {language: _translation(language, folder) for language in translated}
     lacking = {key for known in translations.values() for key in _to_mend(find_gaps(english, known))}
     wanted = [key for key in english if every or key in lacking]
     with file.open("w", encoding="utf-8-sig", newline="") as stream:  # the mark makes spreadsheet programs read UTF-8
         table = csv.writer(stream)
-        table.writerow(_COLUMNS)
+        table.writerow(("key", SOURCE_LANGUAGE, *translated))
         for key in wanted:
-            present = (translations[language].labels.get(key, ("", "")) for language in _TRANSLATED)
+            present = (translations[language].labels.get(key, ("", "")) for language in translated)
             table.writerow((key, english[key], *(text for _, text in present)))
     document = {"file": str(file), "labels": len(wanted)}
     people = lambda: output.console().print(f"{len(wanted)} labels are in {file}.")  # noqa: E731
@@ -53,10 +51,11 @@ def take_in(file: Path, *, folder: Path | None, as_json: bool) -> int:
         BadRequest: the file cannot be read, or a line names a key that nothing has or translates another English.
     """
     english = load_catalogue(folder).english()
-    rows = _rows(file, english)
+    translated = _translated(folder)
+    rows = _rows(file, english, translated)
     root = folder if folder is not None else _source_folder()
     gaps: dict[str, Gaps] = {}
-    for language in _TRANSLATED:
+    for language in translated:
         before = _translation(language, folder)
         given = {key: (english[key], row[language]) for key, row in rows.items() if row.get(language)}
         after = _completed(before, given, english)
@@ -93,6 +92,12 @@ def _to_mend(gaps: Gaps) -> tuple[str, ...]:
     return gaps.missing + gaps.stale
 
 
+def _translated(folder: Path | None) -> tuple[str, ...]:
+    """Return the languages that must be there, and those that somebody added a file for."""
+    wanted = [language for language in LANGUAGES if language != SOURCE_LANGUAGE]
+    return (*wanted, *(language for language in list_translations(folder) if language not in wanted))
+
+
 def _translation(language: str, folder: Path | None) -> Translation:
     found = load_translation(language, folder)
     if found is None:
@@ -110,12 +115,13 @@ def _source_folder() -> Path:
     return folder
 
 
-def _rows(file: Path, english: Mapping[str, str]) -> dict[str, dict[str, str]]:
+def _rows(file: Path, english: Mapping[str, str], translated: Collection[str]) -> dict[str, dict[str, str]]:
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             table = csv.DictReader(stream, strict=True)
-            if not {"key"} <= set(table.fieldnames or ()) <= set(_COLUMNS):
-                raise BadRequest(f"The columns are key and some of: {', '.join(_COLUMNS[1:])}.", where=str(file))
+            columns = (SOURCE_LANGUAGE, *translated)
+            if not {"key"} <= set(table.fieldnames or ()) <= {"key", *columns}:
+                raise BadRequest(f"The columns are key and some of: {', '.join(columns)}.", where=str(file))
             found = {row["key"]: {name: (text or "").strip() for name, text in row.items()} for row in table}
     except (OSError, UnicodeDecodeError, csv.Error):
         raise BadRequest("The file cannot be read as CSV in UTF-8.", where=str(file)) from None

@@ -125,6 +125,12 @@ class Repository:
             raise CeremonyRefused("A document that is signed for is not in the folder.", where=path)
         return raw
 
+    def published_document(self, path: str) -> bytes | None:
+        """Return a document's bytes as they are published, whatever is staged; None where there are none."""
+        found = self._folder.published(layout.owner_of(path))
+        file = found.signed.targets.get(path) if found is not None else None
+        return None if file is None else self._folder.document(path, file.hashes.get("sha256", ""))
+
     def signers(self, role: str) -> Signers:
         """Return who signs root, targets or a member's role by the newest list, staged before published.
 

@@ -3,14 +3,17 @@
 """Labels: keys, languages, fallback, and what a translation lacks."""
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
 from broker.catalogue import Catalogue, Labels
-from broker.catalogue.labels import Gaps, ReviewStatus, Translation, find_gaps, read_translation
+from broker.catalogue.labels import LANGUAGES, Gaps, ReviewStatus, Translation, find_gaps, read_translation
 from broker.core.errors import CatalogueInvalid
-from broker.schema_files import load_catalogue
+from broker.schema_files import list_translations, load_catalogue, load_labels
 
+SCHEMAS = Path(__file__).parents[2] / "schemas"
 ENGLISH = {"codes/colour": "Colour", "codes/colour/RED": "Red", "codes/colour#help": "What it looks like."}
 
 
@@ -72,13 +75,13 @@ def test_a_help_text_is_absent_where_there_is_none() -> None:
 
 
 def test_a_language_is_read_once_and_only_when_asked_for() -> None:
-    """An idle node holds none; nothing that a caller writes reaches a file name."""
+    """An idle node holds none; nothing but a language's tag reaches a file name."""
     asked: list[str] = []
     labels = _labels(asked)
     assert asked == []
     for language in ("et", "et", "en", "../secret", "tlh"):
         labels.label("codes/colour", language)
-    assert asked == ["et"]
+    assert asked == ["et", "tlh"]
     assert labels.status("et") is ReviewStatus.UNREVIEWED
     assert labels.status("en") is ReviewStatus.SOURCE
     assert labels.status("tlh") is None
@@ -179,3 +182,31 @@ def test_a_shared_act_is_named_once_for_all_families(catalogue: Catalogue) -> No
     assert labels.help("messages/family-tracing/refusal/ground", "en") is None
     with pytest.raises(CatalogueInvalid):
         labels.label("messages/family-tracing/refusal/gone", "et")
+
+
+def test_one_more_language_is_one_more_file(tmp_path: Path) -> None:
+    """A file of labels is all that a further language needs: codes, fields, states and acts are shown in it at once."""
+    folder = tmp_path / "schemas"
+    shutil.copytree(SCHEMAS, folder, ignore=shutil.ignore_patterns("*.md", "examples", "profiles", "documents"))
+    catalogue = load_catalogue(folder)
+    english = catalogue.english()
+    made = {key: {"en": text, "text": f"[{text}]"} for key, text in english.items()}
+    file = {"language": "is", "name": "íslenska", "status": "unreviewed", "labels": made}
+    (folder / "labels" / "is.json").write_text(json.dumps(file), "utf-8")
+
+    labels = load_labels(catalogue, folder)
+
+    assert list_translations(folder) == tuple(sorted({*LANGUAGES, "is"} - {"en"}))
+    assert all(labels.label(key, "is").text == f"[{text}]" for key, text in english.items())
+    assert labels.label("codes/yes-no/YES", "is-IS").language == "is"
+    assert labels.status("is") is ReviewStatus.UNREVIEWED
+    assert load_labels(catalogue, folder).label("codes/yes-no/YES", "fo").language == "en"
+
+
+@pytest.mark.parametrize("language", ["../labels/et", "et/../fi", "", "E" * 40, "xx.json"])
+def test_a_language_that_is_no_tag_is_never_a_path(language: str) -> None:
+    """What a reader asks for names no file outside the folder; English is shown instead."""
+    asked: list[str] = []
+
+    assert _labels(asked).code("colour", "RED", language).language == "en"
+    assert asked == []

@@ -4,22 +4,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from broker.catalogue.compatibility import broken_promises
 from broker.cli import output
 from broker.cli.ceremony.comparing import compare
 from broker.cli.ceremony.officers import public_officers, signers_of, words_of
 from broker.cli.ceremony.showing import staged_document, tell_staged
 from broker.cli.input import MAX_BYTES, parsed, read_bytes
-from broker.core.errors import BadRequest
+from broker.core.errors import BadRequest, CeremonyRefused
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import MemberKind, RevocationReason
 from broker.schema_files import read_schema_files
 from broker.system import SystemClock
 from broker.trust import layout
-from broker.trust.catalogue_documents import write_bundle
+from broker.trust.catalogue_documents import read_bundle_files, write_bundle
 from broker.trust.joining import JoiningRequest, admit, read_joining
 from broker.trust.repository import Repository
 from broker.trust.words import fingerprint_words
@@ -28,6 +29,8 @@ __all__ = [
     "add_member", "add_paper_member", "discard", "init", "remove_member", "renew", "resume", "revoke_key", "rotate_root", "stage",
     "suspend", "update_member",
 ]  # fmt: skip
+
+_SHOWN = 5  # files that break a promise, named; the rest is counted
 
 
 def init(
@@ -96,17 +99,27 @@ def stage(folder: Path, document: str, file: Path | None, *, as_json: bool) -> N
 
     Raises:
         BadRequest: there is no such document, or it cannot be read.
-        CeremonyRefused, TrustListInvalid: a node would refuse it.
+        CeremonyRefused, TrustListInvalid: a node would refuse it, or the catalogue changes what is published.
     """
     repository, now = Repository(folder), SystemClock().now()
     if document == "catalogue":
-        raw = write_bundle(read_schema_files(file))
+        files = read_schema_files(file)
+        raw = write_bundle(files)
+        _check_promises(repository.published_document(layout.CATALOGUE), files)
         repository.set_document(layout.CATALOGUE, raw, now=now)
     elif document == "arrangements" and file is not None:
         repository.set_document(layout.ARRANGEMENTS, read_bytes(file, most=MAX_BYTES), now=now)
     else:
         raise BadRequest("Stage 'arrangements' from a file, or 'catalogue' from a folder.", where="DOCUMENT")
     _tell(repository, as_json=as_json)
+
+
+def _check_promises(published: bytes | None, files: Mapping[str, bytes]) -> None:
+    """Refuse a catalogue in which a published version means something else: other countries decide with their copy."""
+    broken = () if published is None else broken_promises(read_bundle_files(published), files)
+    if broken:
+        shown = "; ".join(broken[:_SHOWN]) + (f"; and {len(broken) - _SHOWN} more" if len(broken) > _SHOWN else "")
+        raise CeremonyRefused(f"What a published version accepts never changes; give it a new version. {shown}")
 
 
 def suspend(folder: Path, country: str, *, reason: str, as_json: bool) -> None:

@@ -107,3 +107,17 @@ def test_a_table_that_does_not_fit_changes_nothing(trm, folder, tmp_path, case):
 
     assert ran.code == 1
     assert {file.name: file.read_bytes() for file in (folder / "labels").iterdir()} == before
+
+
+def test_a_language_that_somebody_added_is_checked_and_filled_like_the_others(trm, folder, tmp_path):
+    """One more file is one more column of the table, and one more language of the check."""
+    file = {"language": "is", "name": "íslenska", "status": "unreviewed", "labels": {}}
+    (folder / "labels" / "is.json").write_text(json.dumps(file), "utf-8")
+    rows = _table(tmp_path / "is.csv", {"key": KEY, "is": "já"})
+
+    before = trm("labels", "check", "--folder", folder, "--json").json["languages"]["is"]
+    after = trm("labels", "import", rows, "--folder", folder, "--json").json["languages"]["is"]
+
+    assert KEY in before["missing"]
+    assert KEY not in after["missing"]
+    assert json.loads((folder / "labels" / "is.json").read_bytes())["labels"][KEY]["text"] == "já"
