@@ -43,6 +43,7 @@ LOOPS = {  # name → seconds between two looks when nobody rings
     "remind": 60.0,
     "urge": 60.0,
     "epochs": 60.0,  # how long copies of an erased case's key may still open
+    "search": 600.0,  # what was stored before there was one; after a batch it goes on at once
     "audit": 1.0,
     "vitals": 15.0,
     "announce": 2.0,
@@ -200,6 +201,7 @@ class Node:
             "remind": engine.remind,
             "urge": engine.urge,
             "epochs": engine.next_epoch.if_owed,
+            "search": engine.catch_up,
             "audit": engine.link_audit,
             "vitals": Vitals(
                 store=office.store,
@@ -238,6 +240,7 @@ class Node:
             attend=office.attend,
             resend=office.resend,
             consult=office.consult,
+            search=office.search,
             upload=office.upload,
             read_attachment=office.read_attachment,
             catalogue=office.catalogue,

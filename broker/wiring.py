@@ -21,6 +21,7 @@ from broker.core.trust import GRACE
 from broker.flows.approve import Approve
 from broker.flows.attend import Attend
 from broker.flows.carry import Carry
+from broker.flows.catch_up import CatchUp
 from broker.flows.complete import Complete
 from broker.flows.consult import Consult
 from broker.flows.deliver import Deliver
@@ -40,6 +41,7 @@ from broker.flows.retain.erase import Erase
 from broker.flows.retain.keep import Keep
 from broker.flows.retain.review import Review
 from broker.flows.retain.standing import ReviewDates
+from broker.flows.search import Search
 from broker.flows.submit import Submit
 from broker.flows.take_chunk import TakeChunk
 from broker.flows.tidy import Tidy
@@ -75,6 +77,7 @@ class Desk:
     attend: Attend
     resend: Resend
     consult: Consult
+    search: Search
     disclosures: Disclosures
     timetable: Timetable
     blobs: Blobs
@@ -118,6 +121,7 @@ class Engine:
     remind: Remind
     urge: Urge
     next_epoch: NextEpoch
+    catch_up: CatchUp
     link_audit: LinkAudit
     carry: Carry
     take_chunk: TakeChunk
@@ -174,6 +178,7 @@ def wire_desk(
         attend=Attend(store=store, clock=clock),
         resend=Resend(store=store, clock=clock, wake=wake),
         consult=Consult(store=store, clock=clock),
+        search=Search(store=store, catalogue=catalogue, clock=clock),
         disclosures=Disclosures(store=store, clock=clock),
         timetable=timetable,
         blobs=blobs,
@@ -263,6 +268,7 @@ def wire_engine(
         watch=Watch(us=us, store=store, ledger=ledger, clock=clock, limits=limits, wake=rings.work),
         remind=Remind(store=store, ledger=ledger, timetable=desk.timetable, clock=clock),
         next_epoch=NextEpoch(store=store, vault=keys.epochs, compute=keys.compute, clock=clock, ids=ids),
+        catch_up=CatchUp(us=us, store=store, catalogue=desk.catalogue),
         urge=Urge(store=store, ledger=ledger, clock=clock, limits=limits),
         link_audit=LinkAudit(
             us=us,

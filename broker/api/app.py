@@ -13,6 +13,7 @@ from aiohttp.typedefs import Handler
 
 from broker.api.attachments import Attachments
 from broker.api.attention import AttentionList, AuditTrail
+from broker.api.cases import Cases
 from broker.api.gate import Gate
 from broker.api.health import Health
 from broker.api.held import HeldMessages
@@ -68,6 +69,7 @@ def _handlers(services: ApiServices) -> dict[str, Handler]:
         "readProcedure": procedures.read,
         "listActions": procedures.actions,
         "readTimeline": procedures.timeline,
+        "searchCases": Cases(services).search,
         "listAttention": attention.list,
         "resolveAttention": attention.resolve,
         "listAudit": AuditTrail(services).list,

@@ -11,6 +11,7 @@ from broker.api.messages import STATES, Direction
 from broker.api.services import casework_types
 from broker.catalogue import Catalogue
 from broker.core.attachments import MAX_BYTES, MEDIA_TYPES
+from broker.core.audit import SearchReason
 from broker.core.deadlines import DeadlineKind, Phase
 from broker.core.delivery import RejectReason, ReleaseReason, ResendReason
 from broker.core.errors import Actor, BrokerError, by_code
@@ -25,6 +26,7 @@ from broker.core.ids import (
     SchemaVersion,
 )
 from broker.core.messages import Urgency
+from broker.core.persons import MAX_NAME
 from broker.core.procedures import ParticipantRole, Role
 from broker.core.reasons import Level
 from broker.core.receipts import ReceiptKind
@@ -92,6 +94,14 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
         "Opened": _object({"message": identifier(MessageId), "opened": _TIME}),
         "ProcedureItem": procedure,
         "ProcedureList": _list("ProcedureItem"),
+        "CaseSearch": _case_search(),
+        "CasesFound": _object(
+            {
+                "items": _array(reference("ProcedureItem")),
+                "more": {"type": "boolean", "description": "There are more: ask more exactly."},
+                "whole": {"type": "boolean", "description": "false: older messages are still being made searchable."},
+            }
+        ),
         "Participant": _participant(),
         "RecordLine": _record_line(),
         "Procedure": _procedure(procedure),
@@ -333,6 +343,23 @@ def _procedure(item: Schema) -> Schema:
         "properties": {**item["properties"], **more},
         "required": [*item["required"], "heads", "participants", "entries", "deadlines"],
     }
+
+
+def _case_search() -> Schema:
+    about = "Whole words, in any order; case, accents and marks do not count. Nothing is found by a part of a word."
+    found = _object(
+        {
+            "name": {"type": "string", "maxLength": MAX_NAME, "description": about},
+            "born": {
+                "type": "string",
+                "description": "As much as is known: 2014-05-03, 2014-05 or 2014. Alone it must be a whole date.",
+                "pattern": "^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$",
+            },
+            "reason": {"type": "string", "enum": [reason.value for reason in SearchReason]},
+        },
+        optional=("name", "born"),
+    )
+    return {**found, "anyOf": [{"required": ["name"]}, {"required": ["born"]}]}
 
 
 def _participant() -> Schema:

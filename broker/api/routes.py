@@ -166,6 +166,12 @@ ROUTES: tuple[Route, ...] = (
         summary="Read every step of a procedure and what proves it, oldest first.", errors=(NotFound,),
     ),
     Route(
+        name="searchCases", method="POST", path="/cases/search", roles=frozenset({Role.OFFICER}),
+        answer="CasesFound", body="CaseSearch",
+        summary="Look for a person by name and birth among the procedures that the authority takes part in; it is on record.",
+        errors=(RequestTooLarge, UnsupportedMediaType),
+    ),
+    Route(
         name="listAttention", method="GET", path="/attention", roles=_EVERYONE, answer="AttentionList",
         summary="List what a person must look at.", query=("open", *_PAGE), errors=(BadCursor,),
     ),

@@ -17,6 +17,7 @@ from broker.flows.inspect import Inspect
 from broker.flows.open import Open
 from broker.flows.read_attachment import ReadAttachment
 from broker.flows.resend import Resend
+from broker.flows.search import Search
 from broker.flows.submit import Submit
 from broker.flows.upload import Upload
 from broker.metrics import Metrics
@@ -60,6 +61,7 @@ class ApiServices:
     attend: Attend
     resend: Resend
     consult: Consult
+    search: Search
     upload: Upload
     read_attachment: ReadAttachment
     catalogue: Catalogue

@@ -24,6 +24,7 @@ from broker.catalogue.bundle import (
 from broker.catalogue.explaining import Problem, problems
 from broker.catalogue.families import SHARED
 from broker.catalogue.labels import english_labels
+from broker.catalogue.people import People, people_in, spoken_of
 from broker.catalogue.places import Places, places_in, unknown_language, unknown_place
 from broker.catalogue.submissions import normalised, to_submission
 from broker.core.attachments import check_attachments
@@ -39,7 +40,8 @@ from broker.core.errors import (
     VersionNotSupported,
 )
 from broker.core.ids import Digest, MessageType, SchemaVersion
-from broker.core.messages import Draft, Header, LegalBasis, Submission, ValidMessage, VerifiedMessage
+from broker.core.messages import Body, Draft, Header, LegalBasis, Submission, ValidMessage, VerifiedMessage
+from broker.core.persons import Person
 from broker.core.procedures import ProcedureTable
 from broker.core.roles import AuditRole
 
@@ -84,6 +86,7 @@ class Catalogue:
         self._submission = _compile(bundle, SUBMISSION)
         self._bodies: dict[tuple[MessageType, SchemaVersion], _Compiled] = {}  # a node meets few of all types
         self._english: Mapping[str, str] | None = None  # made when first asked for
+        self._people: dict[tuple[MessageType, SchemaVersion], People | None] = {}  # likewise
         self._versions: dict[MessageType, tuple[SchemaVersion, ...]] = {}
         for kind, _ in bundle.messages:
             versions = (version for known, version in bundle.messages if known == kind)
@@ -187,6 +190,15 @@ class Catalogue:
                 raise HeaderInvalid(sentence, where=where)
         for where, sentence in unknown_place(self._compiled(header.type, header.version).places, body, "/body"):
             raise SchemaInvalid(sentence, where=where)
+
+    def people(self, header: Header, body: Body) -> tuple[Person, ...]:
+        """Return everyone whom a message speaks of by name or birth; of a type that is not here, nobody."""
+        kind = header.type, header.version
+        if kind not in self._bundle.messages:
+            return ()
+        if kind not in self._people:
+            self._people[kind] = people_in(self._bundle.documents, self._bundle.messages[kind])
+        return tuple(spoken_of(self._people[kind], body))
 
     # --- explaining -------------------------------------------------------------------------------------------------
 

@@ -19,14 +19,51 @@ _Home = Annotated[Path, typer.Option("--home", envvar="TRM_HOME", help="The node
 
 def case_commands() -> typer.Typer:
     """Return the group with every command."""
-    app = typer.Typer(help="One case: what went to whom.", no_args_is_help=True, rich_markup_mode=None)
+    app = typer.Typer(help="One case: find it, and see what went to whom.", no_args_is_help=True, rich_markup_mode=None)
     app.callback()(_group)
+    app.command()(search)
     app.command()(disclosures)
     return app
 
 
 def _group() -> None:
-    """One case: what went to whom."""
+    """One case: find it, and see what went to whom."""
+
+
+def search(
+    home: _Home,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="Whole words of a name, in any order; '-' reads one line from standard input."),
+    ] = None,
+    born: Annotated[
+        str | None, typer.Option("--born", help="As much as is known: 2014-05-03, 2014-05 or 2014.")
+    ] = None,
+    reason: Annotated[
+        str,
+        typer.Option(
+            "--reason",
+            help="What for: casework, other-country, access-request or supervisory-authority; it stands in the audit trail.",
+        ),
+    ] = "casework",
+    authority: Annotated[
+        str | None, typer.Option("--authority", help="Act for this office; not needed where the node has only one.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Find the procedures that speak of a person, by name and birth.
+
+    Case, accents and marks do not count, and neither does the order of the words; part of a word finds nothing. Without a
+    name the date of birth must be whole. At most 20 procedures of your office are shown, without their contents. That you
+    searched is on record, and not for whom: but what you type may stay in your shell's history. Use '--name -' there.
+
+    \b
+    Example:
+      trm case search --name "Test-Maarika Naidis" --born 2014 --home ./ee
+    """
+    from broker.cli.searching import search as work
+
+    work(home, name=name, born=born, reason=reason, authority=authority, as_json=as_json)
 
 
 def disclosures(

@@ -28,6 +28,7 @@ __all__ = [
     "Entry",
     "Head",
     "Linked",
+    "SearchReason",
     "Who",
     "chained",
     "link_bytes",
@@ -49,6 +50,7 @@ class AuditAction(StrEnum):
     HANDED_OVER = "handed-over"  # adapter or officers' inbox has it
     OPENED = "opened"  # an officer saw it, and its sender is told so
     READ = "read"  # a message's content, or what happened in a procedure, was shown
+    SEARCHED = "searched"  # somebody looked for a person; never for whom
     LISTED = "listed"  # a page of messages or procedures was shown
     RESENT = "resent"  # sent again, by itself or by a person
     RESEALED = "resealed"  # sealed and sent anew, because a key of its seal counts no longer
@@ -89,6 +91,15 @@ class AuditReason(StrEnum):
     SECURITY = "integrity-and-security"  # of the data; an incident
     PROCEEDINGS = "criminal-proceedings"
     ACCESS_REQUEST = "access-request"  # by the person concerned (GDPR 15, LED 14)
+
+
+class SearchReason(StrEnum):
+    """What for a person looks for somebody among the office's procedures."""
+
+    CASEWORK = "casework"  # is this child, or who is with it, known here already?
+    OTHER_COUNTRY = "other-country"  # its office asks on another way, or telephones
+    ACCESS_REQUEST = "access-request"  # of the person concerned, and what follows from it (GDPR 15 to 19)
+    SUPERVISORY_AUTHORITY = "supervisory-authority"
     RETENTION = "retention"  # what was kept long enough
 
 

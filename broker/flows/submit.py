@@ -65,7 +65,13 @@ class Submit:
         )
         self._holding = Holding(us=us, ledger=self._ledger, clock=clock)
         self._recording = Recording(
-            us=us, trust=trust, ledger=self._ledger, holding=self._holding, timetable=timetable, clock=clock
+            us=us,
+            trust=trust,
+            catalogue=catalogue,
+            ledger=self._ledger,
+            holding=self._holding,
+            timetable=timetable,
+            clock=clock,
         )
 
     async def __call__(self, submission: Submission) -> Accepted:

@@ -63,6 +63,16 @@ class Reader(Protocol):
         """Return the procedures under one case reference, oldest first."""
         ...
 
+    def possible_procedures(
+        self, terms: frozenset[str], authority: AuthorityId | None, *, cursor: str | None, limit: int
+    ) -> Page:
+        """Return the procedures that may speak of all of the terms, newest first: open them and compare."""
+        ...
+
+    def search_owed(self, limit: int) -> tuple[ProcedureId, ...]:
+        """Return some procedures whose messages were are not found by people yet: older ones, or restored."""
+        ...
+
     def record(self, procedure: ProcedureId) -> tuple[RecordEntry, ...]: ...
     def procedure_receipts(self, procedure: ProcedureId) -> tuple[Receipt, ...]: ...
     def receipts_about(self, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:

@@ -75,7 +75,10 @@ class Transaction(Protocol):
         ...
 
     # outbox
-    def add_outbox(self, entry: OutboxEntry, *, next_at: datetime) -> None: ...
+    def add_outbox(self, entry: OutboxEntry, *, next_at: datetime, terms: frozenset[str] = frozenset()) -> None:
+        """Owe a message, and let it be found by those terms (`core.persons`)."""
+        ...
+
     def outbox(self, message: MessageId) -> OutboxRow | None: ...
     def outbox_brief(self, message: MessageId) -> OutboxBrief | None:
         """Return what a receipt is held against, without content."""
@@ -157,12 +160,21 @@ class Transaction(Protocol):
 
     # inbox
     def inbox(self, sender: CountryCode, message: MessageId) -> InboxRow | None: ...
-    def add_inbox(self, entry: InboxEntry, *, next_at: datetime | None, handed_over: datetime | None = None) -> bool:
+    def add_inbox(
+        self,
+        entry: InboxEntry,
+        *,
+        next_at: datetime | None,
+        handed_over: datetime | None = None,
+        terms: frozenset[str] = frozenset(),
+    ) -> bool:
         """False: another worker recorded (sender, id) first; nothing was written.
 
         Args:
+            entry: the message.
             next_at: when an adapter is offered it; None where there is none.
             handed_over: since when the officers' inbox has it, where there is none.
+            terms: what it is found by (`core.persons`).
         """
         ...
 
@@ -329,6 +341,11 @@ class Transaction(Protocol):
 
     def epoch_owed(self) -> bool:
         """Return whether a key was destroyed in the epoch that still goes on."""
+        ...
+
+    # searching by people; what is stored of a term is a bucket that many share
+    def settle_search(self, procedure: ProcedureId, terms: frozenset[str]) -> None:
+        """Let a procedure that is owed it be found by all that its messages say."""
         ...
 
     # attachments; their bytes are blobs

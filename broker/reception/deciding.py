@@ -16,6 +16,7 @@ from broker.core.errors import HeaderInvalid, RecordFull, SenderError
 from broker.core.ids import AuthorityId, CountryCode, Digest
 from broker.core.messages import Header, InboxEntry, VerifiedMessage
 from broker.core.owed_chunks import OwedChunks
+from broker.core.persons import terms_of
 from broker.core.receipts import MAX_HEADS, RECEIPTS_TYPE, SEALED_ANEW_CODES, Receipt, ReceiptKind
 from broker.core.record import Folded, Mark, RecordEntry
 from broker.ledger import Book, Ledger
@@ -54,6 +55,7 @@ class Reception:
         """
         self.served = served
         self._us = us
+        self._catalogue = catalogue
         self._ledger = ledger
         self._clock = clock
         self._ids = ids
@@ -117,12 +119,13 @@ class Reception:
         book, folded = self._ledger.enter(tx, book, noted, now=now)
         forked = folded.marks.get(verified.digest) is Mark.FORKED
         entry = self._entry(case, verified, raw_sha256, mark="forked" if forked else "message")
+        terms = terms_of(self._catalogue.people(header, case.message.body))
         if header.attachments:
-            tx.add_inbox(entry, next_at=None)
+            tx.add_inbox(entry, next_at=None, terms=terms)
             self._await_attachments(tx, entry, now)
         else:
             served = self.served(header.recipient.authority)
-            tx.add_inbox(entry, next_at=now if served else None, handed_over=None if served else now)
+            tx.add_inbox(entry, next_at=now if served else None, handed_over=None if served else now, terms=terms)
             self._answer(tx, entry, book, folded, noted, now)
         self._participation.keep(tx, book, folded, now=now)
         self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIVED, header.type, header)

@@ -8,6 +8,8 @@
 - What is encrypted is bound to its place (table, column, row), a wrapped key to its scope and epoch: nothing that is
   moved to another place opens.
 - An index token is an HMAC-SHA-256 under a key of its own: equal values are found, no value is read back or guessed.
+- What people are searched by is less than a token: one of a few thousand buckets, told by the same HMAC. Several names
+  share each, so that equal ones confirm no name, and how often one comes says less of it; who finds, opens and compares.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ from broker.core.errors import KeyMissing, StoreCorrupt
 from broker.core.ids import CaseRef, CountryCode, ProcedureId
 
 __all__ = [
-    "KEY_BYTES", "NO_EPOCHS", "NO_PROCEDURE", "CaseKey", "EpochRing", "EpochVault", "Scope", "WrappedKey", "new_key", "place", "scope_of",
+    "BUCKETS", "KEY_BYTES", "NO_EPOCHS", "NO_PROCEDURE", "CaseKey", "EpochRing", "EpochVault", "Scope", "WrappedKey", "new_key", "place", "scope_of",
     "scopes_of",
 ]  # fmt: skip
 
@@ -36,6 +38,7 @@ KEY_BYTES = 32
 _VERSION = b"\x01"  # of the bytes that `CaseKey.encrypt` and `EpochRing.wrap` make: version, nonce, ciphertext with tag
 _NONCE_BYTES = 12
 _TAG_BYTES = 16
+BUCKETS = 4096  # of a search: 10,000 names are two to three in each; 100,000 procedures leave some hundreds to compare
 _TOKEN_BYTES = 16  # of an index token: half of the HMAC is far more than any register has entries
 
 Scope = NewType("Scope", str)  # what one case key covers
@@ -162,10 +165,20 @@ class EpochRing:
         Raises:
             KeyMissing: there is no index key.
         """
+        return b64url_encode(self._mac("token", purpose, *values)[:_TOKEN_BYTES])
+
+    def bucket(self, purpose: str, value: str) -> int:
+        """Return the number by which values are looked for; many values share one, so that it confirms none.
+
+        Raises:
+            KeyMissing: there is no index key.
+        """
+        return int.from_bytes(self._mac("bucket", purpose, value)[:4]) % BUCKETS
+
+    def _mac(self, *values: str) -> bytes:
         if self._index is None:
             raise KeyMissing("The vault holds no index key: trm keys generate --which wrapping makes it.")
-        made = hmac.digest(self._index, place("token", purpose, *values), hashlib.sha256)
-        return b64url_encode(made[:_TOKEN_BYTES])
+        return hmac.digest(self._index, place(*values), hashlib.sha256)
 
     def _cipher(self, epoch: int) -> AESGCM:
         cipher = self._ciphers.get(epoch)

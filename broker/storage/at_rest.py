@@ -26,6 +26,7 @@ class Cipher(Protocol):
     def encrypt(self, key: WrappedKey, plain: bytes, where: bytes) -> bytes: ...
     def decrypt(self, key: WrappedKey, stored: bytes, where: bytes) -> bytes: ...
     def token(self, purpose: str, *values: str) -> str: ...
+    def bucket(self, purpose: str, value: str) -> int: ...
     def forget(self) -> None:
         """Drop every key that is held unwrapped."""
         ...
@@ -91,6 +92,14 @@ class AtRest:
             KeyMissing, VaultLocked: there is no index key.
         """
         return self._current().token(purpose, *values)
+
+    def bucket(self, purpose: str, value: str) -> int:
+        """Return the number by which values are looked for.
+
+        Raises:
+            KeyMissing, VaultLocked: there is no index key.
+        """
+        return self._current().bucket(purpose, value)
 
     def forget(self) -> None:
         """Drop every key that is held unwrapped."""

@@ -14,13 +14,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, FromClause, Row, Table, bindparam, func, null, select, update
+from sqlalchemy import ColumnElement, FromClause, Row, Table, bindparam, delete, func, null, select, update
 
 from broker.core.errors import CaseErased, KeyMissing
 from broker.core.ids import ProcedureId
 from broker.security.at_rest import Scope, WrappedKey, place
 from broker.storage.execution import Execution, insert_new
-from broker.storage.tables import case_key, key_epoch, procedure
+from broker.storage.tables import case_key, key_epoch, procedure, search_term
 
 __all__ = [
     "KEY_COLUMNS", "READABLE", "begin_epoch", "destroy_case", "encrypted", "epoch_owed", "key_for_writing", "keyed", "left_before",
@@ -46,6 +46,7 @@ _DESTROY = (
     .where(case_key.c.scope == bindparam("scope_"), case_key.c.destroyed.is_(None))
     .values(epoch=bindparam("number"), wrapped=null(), destroyed=bindparam("at"))
 )
+_FOUND_NO_MORE = delete(search_term).where(search_term.c.scope == bindparam("scope_"))
 _OLD = (
     select(case_key.c.scope, case_key.c.epoch, case_key.c.wrapped)
     .where(case_key.c.epoch < bindparam("number"), case_key.c.destroyed.is_(None))
@@ -129,6 +130,7 @@ def destroy_case(db: Execution, scope: Scope, at: datetime) -> bool:
     it was destroyed, so that a next one is owed until it has begun.
     """
     db.cipher.forget()
+    db.changed(_FOUND_NO_MORE, {"scope_": scope})
     row = db.first(_EPOCH)
     number = 0 if row is None else int(row.epoch)
     mark = {"scope": scope, "epoch": number, "wrapped": None, "created": at, "destroyed": at}

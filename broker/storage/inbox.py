@@ -20,6 +20,7 @@ from broker.security.at_rest import scope_of
 from broker.storage import headers
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, key_for_writing, keyed, opened
 from broker.storage.execution import Execution, insert_new
+from broker.storage.search import add_terms
 from broker.storage.tables import inbox, inbox_content
 
 __all__ = [
@@ -128,7 +129,9 @@ def inbox_signed_with(db: Execution, kid: KeyId, *, since: datetime) -> tuple[Me
     return tuple(row.id for row in db.all(_SIGNED_WITH, {"since": since, "kid": kid}))
 
 
-def add_inbox(db: Execution, entry: InboxEntry, *, next_at: datetime | None, handed_over: datetime | None) -> bool:
+def add_inbox(
+    db: Execution, entry: InboxEntry, *, next_at: datetime | None, handed_over: datetime | None, terms: frozenset[str]
+) -> bool:
     """Record a message unless its key is taken."""
     values = {
         "sender": entry.sender,
@@ -157,6 +160,7 @@ def add_inbox(db: Execution, entry: InboxEntry, *, next_at: datetime | None, han
     content = encrypted(db, key, inbox_content, "content", entry.content, entry.sender, entry.id)
     row = {"sender": entry.sender, "id": entry.id, "scope": key.scope, "header": header, "content": content}
     db.changed(_INSERT_CONTENT, row)
+    add_terms(db, key.scope, entry.procedure, terms)
     return True
 
 

@@ -17,6 +17,7 @@ from broker.security.at_rest import scope_of
 from broker.storage import headers
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, key_for_writing, keyed, opened
 from broker.storage.execution import Execution
+from broker.storage.search import add_terms
 from broker.storage.tables import RECEIPTED, attention, outbox, outbox_content, outbox_envelope
 
 __all__ = ["add_outbox", "find_outbox", "find_outbox_brief", "lease_outbox", "newest_receipted", "overdue_outbox"]
@@ -97,7 +98,7 @@ _RECEIPTED = (
 )
 
 
-def add_outbox(db: Execution, entry: OutboxEntry, *, next_at: datetime) -> None:
+def add_outbox(db: Execution, entry: OutboxEntry, *, next_at: datetime, terms: frozenset[str]) -> None:
     """Owe a message, in state RECORDED."""
     db.changed(
         _INSERT,
@@ -123,6 +124,8 @@ def add_outbox(db: Execution, entry: OutboxEntry, *, next_at: datetime) -> None:
     header = encrypted(db, key, outbox_content, "header", headers.to_bytes(entry.header), entry.id)
     content = encrypted(db, key, outbox_content, "content", entry.content, entry.id)
     db.changed(_INSERT_CONTENT, {"id": entry.id, "scope": key.scope, "header": header, "content": content})
+    if entry.procedure is not None:
+        add_terms(db, key.scope, entry.procedure, terms)
 
 
 def find_outbox(db: Execution, us: CountryCode, message: MessageId) -> OutboxRow | None:

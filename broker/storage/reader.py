@@ -33,7 +33,7 @@ from broker.rows import (
     TrustRow,
     UploadRow,
 )
-from broker.storage import attachments, drafts, held, people, procedures, receipts, trail, trust
+from broker.storage import attachments, drafts, held, people, procedures, receipts, search, trail, trust
 from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.erasing import SqlRetention
@@ -137,6 +137,14 @@ class SqlReader:
         rows = self._db.listed(_PROCEDURES_OF, {"case": case})
         found = (procedures.procedure_row(row) for row in rows)
         return tuple(row for row in found if authority in {None, row.our_authority})
+
+    def possible_procedures(
+        self, terms: frozenset[str], authority: AuthorityId | None, *, cursor: str | None, limit: int
+    ) -> Page:
+        return search.possible(self._db, terms, authority, cursor=cursor, limit=limit)
+
+    def search_owed(self, limit: int) -> tuple[ProcedureId, ...]:
+        return search.owed(self._db, limit)
 
     def record(self, procedure: ProcedureId) -> tuple[RecordEntry, ...]:
         return procedures.record(self._db, procedure)

@@ -7,6 +7,7 @@ What protects a child's data at rest (the key of a case is in `case_key`, see `c
 - `outbox_envelope.raw` is sealed to the recipient country's key: we cannot open it, and nobody can once that country has
   retired the key, at its accept_until; `quarantine.raw` and `parked.raw` are what came, sealed to one of our own
   encryption keys or to nobody's: they die with that key in the vault, or when their place is needed;
+- what people are searched by is a bucket that many names share (`search_term`), and goes with the key of its case;
 - digests are over bytes with a random nonce: they confirm no guess. Ids, countries, offices, types, states, times and
   codes stand in clear; so does a case reference, which is a pseudonym.
 
@@ -53,7 +54,7 @@ from broker.storage.columns import Moment, Raw, Word, Words, fixed
 
 __all__ = [
     "LEFT_OUT", "OWED_RECEIPTS", "RECEIPTED", "abuse", "attachment", "attention", "audit", "audit_checkpoint", "audit_told", "audit_witness", "case_key", "counter", "draft", "draft_content", "erase_duty", "erasure", "idempotency", "inbox", "inbox_content", "key_epoch", "lease", "metadata", "outbox",
-    "outbox_content", "outbox_envelope", "parked", "parked_chunk", "participant", "procedure", "quarantine", "receipt", "record_entry", "retained", "seen_raw", "trust_list",
+    "outbox_content", "outbox_envelope", "parked", "parked_chunk", "participant", "procedure", "quarantine", "receipt", "record_entry", "retained", "search_owed", "search_term", "seen_raw", "trust_list",
     "trust_memory", "upload",
 ]  # fmt: skip
 
@@ -282,6 +283,25 @@ case_key = Table(  # never part of a backup of data: it has one of its own, of w
     Index("ix_case_key_epoch", "epoch", "scope"),
     info={LEFT_OUT: "backed up with the vault"},
     sqlite_with_rowid=False,
+)
+
+search_term = Table(  # what the people of a procedure's messages are found by: see `search.py`
+    "search_term",
+    metadata,
+    Column("scope", Word(), primary_key=True),  # whose key's end is theirs
+    Column("procedure", Word(ProcedureId), primary_key=True),
+    Column("term", Integer, primary_key=True, autoincrement=False),
+    Index("ix_search_term_term", "term", "procedure"),
+    sqlite_with_rowid=False,
+    info={LEFT_OUT: "made again from the messages: a restored database owes them to all procedures"},
+)
+
+search_owed = Table(  # procedures whose messages are not searchable yet: stored before there was a search, or restored
+    "search_owed",
+    metadata,
+    Column("procedure", Word(ProcedureId), primary_key=True),
+    sqlite_with_rowid=False,
+    info={LEFT_OUT: "filled after restoring"},
 )
 
 key_epoch = Table(  # one row; backed up with case_key

@@ -44,6 +44,7 @@ from broker.storage import (
     outbox_steps,
     people,
     procedures,
+    search,
     trail,
     trust,
 )
@@ -112,8 +113,8 @@ class SqlTransaction:
 
     # outbox
 
-    def add_outbox(self, entry: OutboxEntry, *, next_at: datetime) -> None:
-        outbox.add_outbox(self._db, entry, next_at=next_at)
+    def add_outbox(self, entry: OutboxEntry, *, next_at: datetime, terms: frozenset[str] = frozenset()) -> None:
+        outbox.add_outbox(self._db, entry, next_at=next_at, terms=terms)
 
     def outbox(self, message: MessageId) -> OutboxRow | None:
         return outbox.find_outbox(self._db, self._us, message)
@@ -162,8 +163,15 @@ class SqlTransaction:
     def inbox(self, sender: CountryCode, message: MessageId) -> InboxRow | None:
         return inbox.find_inbox(self._db, sender, message)
 
-    def add_inbox(self, entry: InboxEntry, *, next_at: datetime | None, handed_over: datetime | None = None) -> bool:
-        return inbox.add_inbox(self._db, entry, next_at=next_at, handed_over=handed_over)
+    def add_inbox(
+        self,
+        entry: InboxEntry,
+        *,
+        next_at: datetime | None,
+        handed_over: datetime | None = None,
+        terms: frozenset[str] = frozenset(),
+    ) -> bool:
+        return inbox.add_inbox(self._db, entry, next_at=next_at, handed_over=handed_over, terms=terms)
 
     def lease_inbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[InboxRow, ...]:
         return inbox.lease_inbox(self._db, now=now, until=until, token=token, limit=limit)
@@ -314,6 +322,11 @@ class SqlTransaction:
 
     def epoch_owed(self) -> bool:
         return case_keys.epoch_owed(self._db)
+
+    # searching by people
+
+    def settle_search(self, procedure: ProcedureId, terms: frozenset[str]) -> None:
+        search.settle(self._db, procedure, terms)
 
     # attachments
 

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from broker.attaching import attach
+from broker.catalogue import Catalogue
 from broker.core import canonical
 from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
@@ -18,6 +19,7 @@ from broker.core.errors import NotAllowed, NotParticipant, RecordFull, TooLargeT
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import ClearedMessage, OutboxEntry, Submission, ValidMessage
 from broker.core.participants import may_send, named_offices
+from broker.core.persons import terms_of
 from broker.core.procedures import Role, allowed
 from broker.core.record import Folded, RecordEntry, hindrances
 from broker.ledger import Book, Ledger
@@ -40,6 +42,7 @@ class Recording:
         *,
         us: CountryCode,
         trust: TrustSource,
+        catalogue: Catalogue,
         ledger: Ledger,
         holding: Holding,
         timetable: Timetable,
@@ -47,6 +50,7 @@ class Recording:
     ) -> None:
         self._us = us
         self._trust = trust
+        self._catalogue = catalogue
         self._ledger = ledger
         self._participation = Participation(us=us, ledger=ledger)
         self._holding = holding
@@ -90,7 +94,8 @@ class Recording:
         else:
             self._holding.settle(tx, release, entry.header, now)
         book, folded = self._ledger.enter(tx, book, _record_entry(entry, self._us), now=now)
-        tx.add_outbox(entry, next_at=now)
+        people = self._catalogue.people(entry.header, cleared.message.body)
+        tx.add_outbox(entry, next_at=now, terms=terms_of(people))
         self._participation.keep(tx, book, folded, now=now)
         attach(tx, entry, now=now)
         tx.audit(_audited(entry, asking, now))

@@ -124,7 +124,7 @@ def fill(home: BackedHome, count: int, *, first: int = 0) -> None:
             tx.quarantine(rows.held(1), max_items=10, max_bytes=10_000)
             tx.raise_attention(rows.attention())
         for number in range(first, first + count):
-            tx.add_outbox(rows.outgoing(2 * number), next_at=rows.NOW)
+            tx.add_outbox(rows.outgoing(2 * number), next_at=rows.NOW, terms=frozenset({"name naidis"}))
             tx.add_inbox(rows.incoming(2 * number + 1), next_at=None, handed_over=rows.NOW)
             tx.add_record_entry(rows.procedure_id(1), rows.record_entry(number))
             tx.add_receipt(rows.receipt(2 * number), issued=False)

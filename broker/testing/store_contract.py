@@ -26,6 +26,7 @@ from broker.testing.store_contract_outbox import OutboxContract
 from broker.testing.store_contract_reader import ReaderContract
 from broker.testing.store_contract_record import RecordContract
 from broker.testing.store_contract_retention import RetentionContract
+from broker.testing.store_contract_search import SearchContract
 from broker.testing.store_contract_trust import TrustContract
 from broker.testing.store_rows import (
     NOW,
@@ -290,6 +291,7 @@ class StoreContract(
     HeldContract,
     ReaderContract,
     RetentionContract,
+    SearchContract,
     TrustContract,
 ):
     """The whole suite; a subclass overrides both fixtures."""

@@ -49,10 +49,14 @@ def keep(tx: Transaction, number: int, example: Mapping[str, Any], body: Mapping
         return replace(header, type=MessageType(example["type"]), purpose=name, language=name, legal_basis=basis)
 
     out = entry_of(about(sent.header), body, OutboxKind.MESSAGE)
-    tx.add_outbox(replace(out, procedure=procedure_id(1)), next_at=NOW)
+    terms = frozenset(f"name {text}" for text in CANARIES)
+    tx.add_outbox(replace(out, procedure=procedure_id(1)), next_at=NOW, terms=terms)
     entry = entry_of(about(came.header), body, OutboxKind.MESSAGE)
     tx.add_inbox(
-        replace(came, content=entry.content, header=entry.header, digest=entry.digest), next_at=None, handed_over=NOW
+        replace(came, content=entry.content, header=entry.header, digest=entry.digest),
+        next_at=None,
+        handed_over=NOW,
+        terms=terms,
     )
     key = f"{CANARIES[number % len(CANARIES)]}-{number}"
     tx.add_idempotent(Idempotent(scope="s", key=key, body_digest=digest(number), message=message_id(number)), NOW)

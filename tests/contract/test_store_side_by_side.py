@@ -51,6 +51,7 @@ _TIME = st.integers(0, 300).map(lambda tenths: tenths / 10)
 _TOKEN = st.sampled_from(["a", "a", "a", "b"])
 _PEER = st.sampled_from([FI, SE])
 _OFFICE = st.sampled_from([BOARD, COURT])
+_TERMS = st.frozensets(st.sampled_from(["name a", "name b", "born 2014-05-03"]), min_size=1)
 _SOME_OFFICE = st.sampled_from([None, BOARD, COURT])
 
 
@@ -112,6 +113,16 @@ def _attend(number: int, office: Any, resolve: bool) -> Step:
     return step
 
 
+def _search(number: int, said: frozenset[str], asked: frozenset[str], office: Any, limit: int) -> Step:
+    def step(tx: Transaction, reader: SqlReader) -> Any:
+        tx.settle_search(procedure_id(number), said)
+        first = reader.possible_procedures(asked, office, cursor=None, limit=limit)
+        following = reader.possible_procedures(asked, office, cursor=first.next, limit=limit) if first.next else None
+        return first, following, reader.search_owed(9)
+
+    return step
+
+
 def _held(number: int, user: str | None, size: int, park: bool, at: float) -> Step:
     def step(tx: Transaction, _: SqlReader) -> Any:
         keep = tx.park if park else tx.quarantine
@@ -137,6 +148,7 @@ _STEPS: st.SearchStrategy[Step] = st.one_of(
         ),
         st.integers(1, 3),
     ),
+    st.builds(_search, st.integers(1, 2), _TERMS, _TERMS, _SOME_OFFICE, st.integers(1, 2)),
     st.builds(_attend, _NUMBER, _SOME_OFFICE, st.booleans()),
     st.builds(_held, _NUMBER, st.sampled_from([None, "FI"]), st.integers(4, 60), st.booleans(), _TIME),
     st.builds(

@@ -39,6 +39,7 @@ from broker.flows.inspect import Inspect
 from broker.flows.open import Open
 from broker.flows.read_attachment import ReadAttachment
 from broker.flows.resend import Resend
+from broker.flows.search import Search
 from broker.flows.submit import Submit
 from broker.flows.upload import Upload
 from broker.ledger import Ledger
@@ -280,6 +281,7 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
         attend=Attend(store=store, clock=clock),
         resend=Resend(store=store, clock=clock, wake=lambda: None),
         consult=Consult(store=store, clock=clock),
+        search=Search(store=store, catalogue=catalogue, clock=clock),
         upload=Upload(store=store, blobs=blobs, compute=compute, clock=clock, ids=SeededIds("upload", clock)),
         read_attachment=ReadAttachment(us=EE, store=store, blobs=blobs, compute=compute, clock=clock),
         catalogue=catalogue,

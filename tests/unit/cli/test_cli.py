@@ -25,7 +25,7 @@ COMMANDS = (
     "trust officer-key", "trust init", "trust request", "trust versions", "trust add-member", "trust add-paper-member",
     "trust update-member", "trust authority-key", "trust suspend", "trust resume", "trust remove-member", "trust revoke-key",
     "trust rotate-root", "trust stage", "trust renew", "trust discard", "trust show", "trust diff", "trust sign",
-    "audit verify", "audit list", "audit show", "audit export", "audit witness export", "case disclosures",
+    "audit verify", "audit list", "audit show", "audit export", "audit witness export", "case search", "case disclosures",
     "backup make", "backup verify", "backup key", "backup accept", "restore",
     "trust collect", "trust publish", "trust bundle", "trust verify", "trust join",
 )  # fmt: skip

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from broker.core.errors import KeyMissing, StoreCorrupt
 from broker.core.ids import CaseRef, CountryCode, ProcedureId
 from broker.security.at_rest import (
+    BUCKETS,
     NO_EPOCHS,
     NO_PROCEDURE,
     CaseKey,
@@ -105,4 +107,16 @@ def test_without_keys_people_are_told_which_command_makes_them() -> None:
         _ = NO_EPOCHS.newest
     with pytest.raises(KeyMissing, match="trm keys generate"):
         NO_EPOCHS.token("name", "a")
+    with pytest.raises(KeyMissing):
+        NO_EPOCHS.bucket("name", "a")
+
+
+def test_many_values_share_each_bucket_evenly() -> None:
+    """Ten thousand words fill the buckets two or three each, under another key otherwise: a bucket confirms no word."""
+    held, words = ring(1), [f"word {number}" for number in range(10_000)]
+    counted = Counter(held.bucket("person", word) for word in words)
+    assert set(counted) <= set(range(BUCKETS))
+    assert len(counted) > 0.85 * BUCKETS
+    assert max(counted.values()) < 15
+    assert [held.bucket("other", word) for word in words[:50]] != [held.bucket("person", word) for word in words[:50]]
     assert repr(ring(3)) == "EpochRing(epochs=(3,))"

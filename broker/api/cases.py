@@ -1,0 +1,55 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Look for a person among the office's procedures; what is looked for stands in the body, for addresses are logged."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from broker.api import views
+from broker.api.requests import PRINCIPAL, Query, read_json
+from broker.api.services import ApiServices
+from broker.core.audit import SearchReason
+from broker.core.errors import BadRequest
+from broker.core.persons import PersonQuery
+
+__all__ = ["Cases"]
+
+_KNOWN = frozenset({"name", "born", "reason"})
+
+
+class Cases:
+    """The handler of /cases/search."""
+
+    def __init__(self, services: ApiServices) -> None:
+        self._services = services
+
+    async def search(self, request: web.Request) -> web.Response:
+        """Return the procedures that speak of that person, without their contents.
+
+        Raises:
+            BadRequest: the body is not a search, or asks for too many people at once.
+        """
+        Query(request).finish()
+        query, reason = _asked(await read_json(request, self._services.limits))
+        found = await self._services.search(query, request[PRINCIPAL].who, reason=reason)
+        return views.answer(
+            {
+                "items": [views.procedure_item(row, self._services.us) for row in found.items],
+                "more": found.more,
+                "whole": found.whole,
+            }
+        )
+
+
+def _asked(data: Any) -> tuple[PersonQuery, SearchReason]:
+    if not isinstance(data, dict) or not data.keys() <= _KNOWN:
+        raise BadRequest("The body gives name, born and reason, and nothing else.", where="")
+    for member, value in data.items():
+        if not isinstance(value, str):
+            raise BadRequest("This is a text.", where=f"/{member}")
+    if data.get("reason") not in set(SearchReason):
+        raise BadRequest("The body gives one reason, of the list in the API's description.", where="/reason")
+    return PersonQuery.of(data.get("name"), data.get("born")), SearchReason(data["reason"])

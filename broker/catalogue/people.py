@@ -1,0 +1,114 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Where a body speaks of people, and whom: read off the schemas' parts about a person (`x-trm-person`).
+
+A name is a name in its parts (`parts/name.json`), or one line that such a part calls a name, a label or aliases. What is
+sealed for one office, and what stands in free text, is found by nobody.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from broker.core.persons import Person, name_words
+
+__all__ = ["People", "people_in", "spoken_of"]
+
+Schema = Mapping[str, Any]
+_NAME = "/parts/name.json"
+_BIRTH = "/parts/birth.json"
+_LINE = "/parts/line.json"
+_ONE_LINE = frozenset({"name", "label", "aliases"})
+
+
+class People:
+    """The members of a schema that lead to people, and nothing else of it."""
+
+    __slots__ = ("births", "items", "lines", "members", "names")
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()  # members with a name in its parts
+        self.lines: set[str] = set()  # members with a name as one text, or several
+        self.births: set[str] = set()
+        self.members: dict[str, People] = {}
+        self.items: People | None = None
+
+
+def people_in(documents: Mapping[str, Schema], path: str) -> People | None:
+    """Return where the schema at a path speaks of people; None: nowhere."""
+    return _found(documents, documents[path], (), about=bool(documents[path].get("x-trm-person")))
+
+
+def spoken_of(people: People | None, node: Any) -> Iterator[Person]:
+    """Yield everyone whom a body that fits its schema names, or tells the birth of."""
+    if people is None:
+        return
+    if isinstance(node, Mapping):
+        texts = [text for name in people.names & node.keys() for text in _parts(node[name])]
+        texts += [text for name in people.lines & node.keys() for text in _lines(node[name])]
+        births = frozenset(born for name in people.births & node.keys() for born in _births(node[name]))
+        if texts or births:
+            yield Person(words=frozenset().union(*map(name_words, texts)), births=births)
+        for name in people.members.keys() & node.keys():
+            yield from spoken_of(people.members[name], node[name])
+    elif isinstance(node, list):
+        for item in node:
+            yield from spoken_of(people.items, item)
+
+
+def _parts(name: Any) -> Iterator[str]:
+    """Yield what is known of a name in its parts; each part is a fact that may be missing."""
+    return (str(fact["value"]) for fact in name.values() if "value" in fact)
+
+
+def _lines(value: Any) -> list[str]:
+    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+
+
+def _births(fact: Any) -> Iterator[str]:
+    birth = fact.get("value", {})
+    if "date" in birth:
+        yield str(birth["date"])
+    elif "age_years" in birth:
+        year = int(str(birth["age_on"])[:4]) - int(birth["age_years"])
+        yield from (f"{year:04}", f"{year - 1:04}")
+
+
+def _found(documents: Mapping[str, Schema], schema: Any, above: tuple[str, ...], *, about: bool) -> People | None:
+    """Merge what a schema and the ones that it refers to lead to; a part inside itself leads nowhere new."""
+    if not isinstance(schema, Mapping):
+        return None
+    found = People()
+    for name, sub in schema.get("properties", {}).items():
+        given, inner = sub.get("$ref"), sub.get("properties", {}).get("value", {})
+        if given == _NAME:
+            found.names.add(name)
+        elif inner.get("$ref") == _BIRTH:
+            found.births.add(name)
+        elif about and name in _ONE_LINE and _LINE in {given, sub.get("items", {}).get("$ref")}:
+            found.lines.add(name)
+        else:
+            _merge(found.members, name, _found(documents, sub, above, about=about))
+    found.items = _found(documents, schema.get("items"), above, about=about)
+    reference = str(schema.get("$ref", "")).removeprefix("/")
+    if reference in documents and reference not in above:
+        part = documents[reference]
+        _join(found, _found(documents, part, (*above, reference), about=bool(part.get("x-trm-person"))))
+    return found if found.names or found.lines or found.births or found.members or found.items else None
+
+
+def _merge(members: dict[str, People], name: str, more: People | None) -> None:
+    if more is not None:
+        _join(members.setdefault(name, People()), more)
+
+
+def _join(into: People, more: People | None) -> None:
+    if more is None:
+        return
+    into.names |= more.names
+    into.lines |= more.lines
+    into.births |= more.births
+    for name, people in more.members.items():
+        _merge(into.members, name, people)
+    into.items = into.items or more.items

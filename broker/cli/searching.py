@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The work of `trm case search`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from broker.cli import output
+from broker.cli.acting import office_of, operator, with_office
+from broker.core.audit import SearchReason
+from broker.core.content import time_to_text
+from broker.core.errors import BadRequest
+from broker.core.persons import MAX_NAME, PersonQuery
+from broker.settings import Settings
+
+if TYPE_CHECKING:
+    from broker.flows.search import Found
+    from broker.office import Office
+    from broker.rows import ProcedureRow
+
+__all__ = ["search"]
+
+
+def search(
+    home: Path, *, name: str | None, born: str | None, reason: str, authority: str | None, as_json: bool
+) -> None:
+    """Show the procedures that speak of a person.
+
+    Raises:
+        BadRequest: an option is not of its form, or asks for too many people at once.
+        NodeError: the store cannot be read, or the search not recorded.
+    """
+    if reason not in set(SearchReason):
+        raise BadRequest(f"The reason is one of: {', '.join(SearchReason)}.", where="--reason")
+    query = PersonQuery.of(sys.stdin.readline(MAX_NAME + 2).rstrip("\r\n") if name == "-" else name, born)
+
+    async def work(office: Office, settings: Settings) -> Found:
+        us = office_of(settings, office, authority)
+        return await office.search(query, operator(us), reason=SearchReason(reason))
+
+    found = with_office(home, work)
+    output.answer(_document(found), as_json=as_json, people=lambda: _print(found))
+
+
+def _document(found: Found) -> dict[str, Any]:
+    return {"items": [_item(row) for row in found.items], "more": found.more, "whole": found.whole}
+
+
+def _item(row: ProcedureRow) -> dict[str, Any]:
+    return {
+        "case": row.case_ref,
+        "procedure": row.ref.id,
+        "name": row.ref.name,
+        "with": f"{row.peer}/{row.peer_authority}",
+        "ours": row.our_authority,
+        "state": row.state,
+        "opened": time_to_text(row.opened),
+    }
+
+
+def _print(found: Found) -> None:
+    say = output.console().print
+    if found.items:
+        columns = ("opened (UTC)", "what", "with", "state", "case", "procedure")
+        output.table(columns, map(_row, found.items), wide=("with", "case", "procedure"))
+    else:
+        say("Nothing was found. Another spelling, or another script, is another name.")
+    if found.more:
+        say(f"There are more than these {len(found.items)}: ask more exactly.")
+    if not found.whole:
+        say("Older messages are still being made searchable by the running node: ask again later.")
+
+
+def _row(row: ProcedureRow) -> tuple[object, ...]:
+    item = _item(row)
+    return row.opened.strftime("%Y-%m-%d %H:%M"), row.ref.name, item["with"], row.state, row.case_ref, row.ref.id

@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Find the procedures that speak of a person, by name and birth, among those that the asking office takes part in.
+
+The store knows only buckets that many names share; what may fit is opened here and compared. Who searched, for which
+office and what for is on record with what was found, and never for whom; what cannot be recorded is not shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import orjson
+
+from broker.catalogue import Catalogue
+from broker.core.audit import AuditAction, AuditRow, SearchReason, Who
+from broker.core.persons import PersonQuery
+from broker.ports import Clock, Reader, Store
+from broker.rows import MessageFilter, Page, ProcedureRow
+
+__all__ = ["MOST_FOUND", "Found", "Search"]
+
+MOST_FOUND = 20  # procedures; whoever gets more asks more exactly: a search is for one person, not for a list of many
+_OPENED_AT_ONCE = 10  # procedures in one read: it holds up other readers for some milliseconds only
+_MESSAGES = 50  # in one page
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The answer."""
+
+    items: tuple[ProcedureRow, ...]  # newest first
+    more: bool  # there are more than are shown
+    whole: bool  # False: messages from before there was a search are still being made searchable
+
+
+class Search:
+    """Looks in every message of what may fit; what is erased is found by nothing."""
+
+    def __init__(self, *, store: Store, catalogue: Catalogue, clock: Clock) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._clock = clock
+
+    async def __call__(self, query: PersonQuery, who: Who, *, reason: SearchReason) -> Found:
+        """Return what was found, once it is on record.
+
+        Raises:
+            VaultLocked, KeyMissing: names are not to be had.
+            StoreUnavailable, DiskFull: it is not on record, and not given.
+        """
+        found: list[ProcedureRow] = []
+        cursor = None
+        while True:
+            page = await self._store.read(lambda reader, after=cursor: self._look(reader, query, who, after))  # type: ignore[misc]
+            found.extend(page.items)
+            cursor = page.next
+            if cursor is None or len(found) > MOST_FOUND:
+                break
+        whole = not await self._store.read(lambda reader: reader.search_owed(1))
+        answer = Found(items=tuple(found[:MOST_FOUND]), more=len(found) > MOST_FOUND, whole=whole)
+        entry = self._entry(query, answer, who, reason)
+        await self._store.run(lambda tx: tx.audit(entry))
+        return answer
+
+    def _look(self, reader: Reader, query: PersonQuery, who: Who, cursor: str | None) -> Page:
+        page = reader.possible_procedures(query.terms, who.authority, cursor=cursor, limit=_OPENED_AT_ONCE)
+        return Page(items=tuple(row for row in page.items if self._speaks_of(reader, row, query)), next=page.next)
+
+    def _speaks_of(self, reader: Reader, row: ProcedureRow, query: PersonQuery) -> bool:
+        wanted, cursor = MessageFilter(procedure=row.ref.id), None
+        while True:
+            page = reader.messages(wanted, cursor=cursor, limit=_MESSAGES)
+            for brief in page.items:
+                for message in reader.messages_of(brief.id, None):
+                    if message.digest == brief.digest and message.content is not None:
+                        body = orjson.loads(message.content)["body"]
+                        if any(map(query.fits, self._catalogue.people(message.header, body))):
+                            return True
+            cursor = page.next
+            if cursor is None:
+                return False
+
+    def _entry(self, query: PersonQuery, found: Found, who: Who, reason: SearchReason) -> AuditRow:
+        ids = [row.ref.id for row in found.items]
+        shown = [f"newest={ids[0]}", f"oldest={ids[-1]}"] if ids else []
+        asked = [f"words={len(query.words)}", f"born={_PRECISION[len(query.born or '')]}"]
+        return AuditRow(
+            at=self._clock.now(),
+            actor=who.actor,
+            role=who.role,
+            authority=who.authority,
+            action=AuditAction.SEARCHED,
+            subject="people",
+            detail=" ".join([f"items={len(ids)}", *shown, *asked, *(["more"] if found.more else [])]),
+            reason=reason,
+        )
+
+
+_PRECISION = {0: "no", 4: "year", 7: "month", 10: "date"}  # by the length of the text

@@ -1,0 +1,110 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Finding procedures by the people that their messages speak of, without storing who they are.
+
+- Of a word of a name, or a whole date of birth, the table holds the bucket that a key of the vault puts it into, once for
+  each procedure. Many words share a bucket: what is found here is what may fit, and whoever asked opens and compares.
+- A row says nothing of which message it is of, nor of which person; it goes in the transaction that destroys the key of
+  its case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from sqlalchemy import BigInteger, Select, bindparam, delete, func, insert, literal, or_, select, tuple_, type_coerce
+
+from broker.core.errors import CaseErased
+from broker.core.ids import AuthorityId, ProcedureId
+from broker.rows import Page
+from broker.security.at_rest import Scope, scope_of
+from broker.storage.case_keys import key_for_writing
+from broker.storage.columns import to_milliseconds
+from broker.storage.cursors import from_cursor, to_cursor
+from broker.storage.execution import Execution, insert_new
+from broker.storage.procedures import lock_procedure, procedure_row
+from broker.storage.tables import participant, procedure, search_owed, search_term
+
+__all__ = ["add_terms", "owe_all", "owed", "possible", "settle"]
+
+_PURPOSE = "person"
+_ADD = insert_new(search_term)
+_OWED = select(search_owed.c.procedure).order_by(search_owed.c.procedure).limit(bindparam("most"))
+_NOTHING_OWED = delete(search_owed)
+_OWE_ALL = insert(search_owed).from_select(["procedure"], select(procedure.c.id))
+_SETTLED = delete(search_owed).where(search_owed.c.procedure == bindparam("procedure_"))
+
+
+def add_terms(db: Execution, scope: Scope, procedure_id: ProcedureId, terms: Iterable[str]) -> None:
+    """Let a procedure be found by those terms, as long as the key of that scope is there.
+
+    Raises:
+        KeyMissing, VaultLocked: the vault gives no index key.
+    """
+    rows = ({"scope": scope, "procedure": procedure_id, "term": bucket} for bucket in _buckets(db, terms))
+    db.changed_each(_ADD, list(rows))
+
+
+def possible(
+    db: Execution, terms: frozenset[str], authority: AuthorityId | None, *, cursor: str | None, limit: int
+) -> Page:
+    """Return the procedures that may speak of all of the terms, newest first.
+
+    Raises:
+        KeyMissing, VaultLocked: the vault gives no index key.
+        BadCursor: the cursor is not one of this list.
+    """
+    last = from_cursor(cursor, (int, str))
+    statement = _matching(_buckets(db, terms)).limit(limit + 1)
+    if authority is not None:
+        joined = select(participant.c.procedure).where(participant.c.authority == authority)
+        statement = statement.where(or_(procedure.c.our_authority == authority, procedure.c.id.in_(joined)))
+    if last is not None:
+        at = type_coerce(procedure.c.opened, BigInteger())
+        statement = statement.where(tuple_(at, procedure.c.id) < tuple_(*(literal(part) for part in last)))
+    rows = db.listed(statement, {})
+    items = tuple(procedure_row(row) for row in rows[:limit])
+    ends = [(to_milliseconds(item.opened), str(item.ref.id)) for item in items]
+    return Page(items=items, next=to_cursor(ends[-1]) if ends and len(rows) > limit else None)
+
+
+def owed(db: Execution, limit: int) -> tuple[ProcedureId, ...]:
+    """Return some procedures whose messages are not found by people yet."""
+    return tuple(row.procedure for row in db.all(_OWED, {"most": limit}))
+
+
+def owe_all(db: Execution) -> None:
+    """Owe every procedure its terms: they were left out of the backup that the database was filled from."""
+    db.changed(_NOTHING_OWED)
+    db.changed(_OWE_ALL)
+
+
+def settle(db: Execution, procedure_id: ProcedureId, terms: frozenset[str]) -> None:
+    """Let such a procedure be found by all that its messages say; what was erased meanwhile is found by nothing.
+
+    Raises:
+        KeyMissing, VaultLocked: the vault gives no key.
+    """
+    row = lock_procedure(db, procedure_id)
+    if row is not None and terms:
+        try:
+            key = key_for_writing(db, scope_of(row.peer, row.case_ref, procedure_id), procedure_id, row.opened)
+        except CaseErased:
+            pass
+        else:
+            add_terms(db, key.scope, procedure_id, terms)
+    db.changed(_SETTLED, {"procedure_": procedure_id})
+
+
+def _buckets(db: Execution, terms: Iterable[str]) -> list[int]:
+    return sorted({db.cipher.bucket(_PURPOSE, term) for term in terms})
+
+
+def _matching(buckets: list[int]) -> Select[tuple[object, ...]]:
+    found = (
+        select(search_term.c.procedure)
+        .where(search_term.c.term.in_(buckets))
+        .group_by(search_term.c.procedure)
+        .having(func.count(search_term.c.term.distinct()) == len(buckets))
+    )
+    return select(procedure).where(procedure.c.id.in_(found)).order_by(procedure.c.opened.desc(), procedure.c.id.desc())
