@@ -17,6 +17,7 @@ from broker.nations import is_country, is_language, is_nationality
 __all__ = ["Places", "places_in", "unknown_language", "unknown_place"]
 
 Schema = Mapping[str, Any]
+_Trail = Any  # str | tuple[_Trail, str | int]: what leads to a node
 _LANGUAGE = "parts/language.json"
 _KEPT = 1024  # codes; there are about 250 countries and as many languages of daily work
 
@@ -52,20 +53,25 @@ def places_in(documents: Mapping[str, Schema], path: str) -> Places | None:
     return _found(documents, documents[path], ())
 
 
-def unknown_place(places: Places | None, node: Any, where: str) -> Iterator[tuple[str, str]]:
-    """Yield the place of each code that does not exist, and what to tell of it."""
-    if places is None:
-        return
-    if isinstance(node, str):
-        for kind in places.kinds:
-            if not _exists(kind, node):
-                yield where, _ASKED[kind][0]
-    elif isinstance(node, Mapping):
-        for name in node.keys() & places.members.keys():
-            yield from unknown_place(places.members[name], node[name], f"{where}/{name}")
-    elif isinstance(node, list):
-        for position, item in enumerate(node):
-            yield from unknown_place(places.items, item, f"{where}/{position}")
+def unknown_place(places: Places | None, node: Any, where: str) -> list[tuple[str, str]]:
+    """Return the place of each code that does not exist, and what to tell of it; sorted."""
+    found: list[tuple[str, str]] = []
+    waiting: list[tuple[Places, Any, _Trail]] = [] if places is None else [(places, node, where)]
+    while waiting:
+        here, value, trail = waiting.pop()
+        if type(value) is dict:
+            names = value.keys() & here.members
+            waiting += [(here.members[name], value[name], (trail, name)) for name in names]
+        elif type(value) is str:
+            found += [(_written(trail), _ASKED[kind][0]) for kind in here.kinds if not _exists(kind, value)]
+        elif type(value) is list and here.items is not None:
+            waiting += [(here.items, item, (trail, position)) for position, item in enumerate(value)]
+    return sorted(found)
+
+
+def _written(trail: _Trail) -> str:
+    """Return the place as text: only where something is wrong, for every message comes by here."""
+    return trail if isinstance(trail, str) else f"{_written(trail[0])}/{trail[1]}"
 
 
 def unknown_language(tag: str, where: str) -> Iterator[tuple[str, str]]:

@@ -28,11 +28,12 @@ def clearance_hindrances(
     act: str,
     body_of: Callable[[Digest], Mapping[str, Any] | None],
     *,
-    today: date,
+    today: Callable[[], date],
 ) -> tuple[str, ...]:
     """Return why the act is not cleared, as codes; empty where it is, or where its table asks for no clearance.
 
-    ``body_of`` is asked for the clearance alone and returns None where the body is no longer held.
+    ``body_of`` is asked for the clearance alone and returns None where the body is no longer held; ``today`` is asked
+    where there is one.
     """
     definition = table.acts.get(act)
     if definition is None or definition.clearance is None:
@@ -45,7 +46,7 @@ def clearance_hindrances(
         return ("clearance-missing",)
     reasons = {
         "clearance-for-another-plan": body["covers"] != covered,
-        "clearance-expired": date.fromisoformat(body["valid_until"]) < today,
+        "clearance-expired": date.fromisoformat(body["valid_until"]) < today(),
     }
     return tuple(reason for reason, holds in reasons.items() if holds)
 

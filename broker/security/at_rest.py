@@ -20,6 +20,7 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import NewType, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -65,7 +66,17 @@ def scopes_of(peer: CountryCode, case_ref: CaseRef | None, procedure: ProcedureI
 
 def place(table: str, column: str, *row: str) -> bytes:
     """Return where something encrypted stands; lengths keep two places from having the same bytes."""
-    return b"".join(len(part.encode()).to_bytes(2) + part.encode() for part in (table, column, *row))
+    return _column(table, column) + b"".join(map(_measured, row))
+
+
+@lru_cache(maxsize=256)  # every column that is encrypted
+def _column(table: str, column: str) -> bytes:
+    return _measured(table) + _measured(column)
+
+
+def _measured(part: str) -> bytes:
+    raw = part.encode()
+    return len(raw).to_bytes(2) + raw
 
 
 def new_key() -> bytes:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from broker.attaching import attach
@@ -131,7 +132,7 @@ class Recording:
             content: Any = None if row is None else canonical.parse(row.entry.content)
             return None if content is None else content["body"]
 
-        today = self._timetable.today(book.row.peer, now)  # where the clearance was given
+        today = partial(self._timetable.today, book.row.peer, now)  # where the clearance was given
         if clearance_hindrances(book.table, folded, book.entries, act, body_of, today=today):
             raise NotAllowed("The other side has not agreed to exactly this, or no longer does.", where="/type")
 

@@ -15,7 +15,9 @@ A message never carries a value from a message's content (promise P5). Misuse by
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cache
+from types import MappingProxyType
 
 from broker.core.errors.node import (
     AdapterFailed,
@@ -146,6 +148,7 @@ def every_error() -> Iterator[type[BrokerError]]:
         yield from (error for error in family.__subclasses__() if error.__module__.startswith(f"{__name__}."))
 
 
-def by_code() -> dict[str, type[BrokerError]]:
+@cache
+def by_code() -> Mapping[str, type[BrokerError]]:
     """Return the tree's leaves by their stable code."""
-    return {error.code: error for error in every_error()}
+    return MappingProxyType({error.code: error for error in every_error()})

@@ -52,7 +52,7 @@ class History:
 
     def hindrances(self, act: str = "departure", today: date = TODAY) -> tuple[str, ...]:
         folded = fold(TABLE, EE, self.entries, ())
-        return clearance_hindrances(TABLE, folded, self.entries, act, self.bodies.get, today=today)
+        return clearance_hindrances(TABLE, folded, self.entries, act, self.bodies.get, today=lambda: today)
 
 
 @pytest.fixture
