@@ -8,7 +8,6 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -16,6 +15,7 @@ import uuid_utils
 
 from broker.core.canonical import b64url_encode
 from broker.core.ids import CaseRef, MessageId, ProcedureId
+from broker.threads import Threads
 
 __all__ = ["CROCKFORD", "SystemClock", "SystemIds", "ThreadCompute"]
 
@@ -84,12 +84,12 @@ class ThreadCompute:
     """Runs CPU-heavy pure functions in a few threads; the cryptography releases the interpreter's lock."""
 
     def __init__(self, threads: int = 2) -> None:
-        self._pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="trm-compute")
+        self._threads = Threads(threads, name="trm-compute")
 
     async def run(self, fn: Callable[[], T]) -> T:
         """Run the function in a thread and return its result or raise its exception."""
-        return await asyncio.get_running_loop().run_in_executor(self._pool, fn)
+        return await self._threads.run(fn)
 
     def close(self) -> None:
         """Let running functions finish, drop waiting ones, end the threads."""
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._threads.close(drop=True)

@@ -27,6 +27,7 @@ from broker.storage.at_rest import Cipher
 from broker.storage.execution import Execution
 from broker.storage.faults import fault_of
 from broker.storage.transaction import SqlTransaction
+from broker.threads import Outcome, Reports
 
 __all__ = ["GroupCommit"]
 
@@ -38,8 +39,8 @@ _LARGEST_GROUP = 128
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     fn: Callable[[Transaction], Any]
-    loop: asyncio.AbstractEventLoop
     future: asyncio.Future[Any]
+    reports: Reports
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class GroupCommit:
         self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
         self._door = threading.Lock()  # nothing is queued behind the sign to stop
         self._closed = False
+        self._reports: Reports | None = None
         self._connection: Connection | None = None
         self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
         self._thread.start()
@@ -72,7 +74,9 @@ class GroupCommit:
             StoreUnavailable, DiskFull, StoreCorrupt: nothing was committed.
         """
         loop = asyncio.get_running_loop()
-        job = _Job(fn=fn, loop=loop, future=loop.create_future())
+        if self._reports is None or self._reports.loop is not loop:
+            self._reports = Reports(loop)
+        job = _Job(fn=fn, future=loop.create_future(), reports=self._reports)
         with self._door:
             if self._closed:
                 raise StoreUnavailable("The store is closed.")
@@ -161,22 +165,8 @@ class GroupCommit:
 
 def _tell(outcomes: list[_Outcome]) -> None:
     """Wake the waiting tasks, each event loop once."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Outcome]] = defaultdict(list)
+    by_loop: dict[Reports, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
-        by_loop[outcome.job.loop].append(outcome)
-    for loop, told in by_loop.items():
-        with suppress(RuntimeError):  # the loop was closed: nobody waits any more
-            loop.call_soon_threadsafe(_resolve, told)
-
-
-def _resolve(outcomes: list[_Outcome]) -> None:
-    for outcome in outcomes:
-        future = outcome.job.future
-        if future.done():
-            continue
-        if isinstance(outcome.error, StopIteration):  # a future refuses it
-            future.set_exception(RuntimeError("a transaction function raised StopIteration"))
-        elif outcome.error is not None:
-            future.set_exception(outcome.error)
-        else:
-            future.set_result(outcome.result)
+        by_loop[outcome.job.reports].append((outcome.job.future, outcome.result, outcome.error))
+    for reports, told in by_loop.items():
+        reports.tell(*told)

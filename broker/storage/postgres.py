@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from sqlalchemy import URL, Engine, create_engine
@@ -19,6 +18,7 @@ from broker.storage.execution import Execution
 from broker.storage.faults import Fault, fault_of
 from broker.storage.reader import SqlReader
 from broker.storage.transaction import SqlTransaction
+from broker.threads import Threads
 
 __all__ = ["PostgresStore", "postgres_engine"]
 
@@ -69,8 +69,8 @@ class PostgresStore:
         self._cipher = cipher
         self._writing = postgres_engine(url, read_only=False, connections=_WRITERS)
         self._reading = postgres_engine(url, read_only=True, connections=_READERS)
-        self._writers = ThreadPoolExecutor(_WRITERS, thread_name_prefix="store-writer")
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
+        self._writers = Threads(_WRITERS, name="store-writer")
+        self._readers = Threads(_READERS, name="store-reader")
         self._closed = False
 
     async def run(self, fn: Callable[[Transaction], T]) -> T:
@@ -93,15 +93,15 @@ class PostgresStore:
     async def close(self) -> None:
         """Finish what runs, then release the connections."""
         self._closed = True
-        await asyncio.to_thread(self._writers.shutdown)
-        await asyncio.to_thread(self._readers.shutdown)
+        await asyncio.to_thread(self._writers.close)
+        await asyncio.to_thread(self._readers.close)
         self._writing.dispose()
         self._reading.dispose()
 
-    async def _in(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+    async def _in(self, threads: Threads, work: Callable[[], T]) -> T:
         if self._closed:
             raise StoreUnavailable("The store is closed.")
-        return await asyncio.get_running_loop().run_in_executor(threads, work)
+        return await threads.run(work)
 
     def _repeat(self, work: Callable[[], T]) -> T:
         # A server that restarted has killed every pooled connection: each of them may cost one run.

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -24,6 +23,7 @@ from broker.storage.execution import Execution
 from broker.storage.faults import fault_of
 from broker.storage.group_commit import GroupCommit
 from broker.storage.reader import SqlReader
+from broker.threads import Threads
 
 __all__ = ["SqliteStore", "sqlite_engine"]
 
@@ -82,7 +82,7 @@ class SqliteStore:
         self._writing = sqlite_engine(path, read_only=False)
         self._reading = sqlite_engine(path, read_only=True, connections=_READERS)
         self._writer = GroupCommit(self._writing, us, cipher)
-        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="store-reader")
+        self._readers = Threads(_READERS, name="store-reader")
         self._idle: SimpleQueue[Connection] = SimpleQueue()  # reading connections stay open between two reads
         self._closed = False
 
@@ -102,13 +102,13 @@ class SqliteStore:
         """
         if self._closed:
             raise StoreUnavailable("The store is closed.")
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, fn)
+        return await self._readers.run(lambda: self._read(fn))
 
     async def close(self) -> None:
         """Finish what waits, then release the file."""
         self._closed = True
         await asyncio.to_thread(self._writer.close)
-        await asyncio.to_thread(self._readers.shutdown)
+        await asyncio.to_thread(self._readers.close)
         with suppress(Empty):
             while True:
                 self._idle.get_nowait().close()

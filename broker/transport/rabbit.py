@@ -117,7 +117,8 @@ class RabbitTransport:
         """Acknowledge; harmless when the connection is gone."""
         tag: RabbitTag = delivery.tag
         if tag.settle():
-            await self._tell(tag, tag.channel.basic_ack(tag.number, wait=True))
+            # Nothing answers an acknowledgement: waiting for it to be written would tell no more.
+            await self._tell(tag, tag.channel.basic_ack(tag.number, wait=False))
 
     async def again(self, delivery: Delivery) -> None:
         """Give back after a pause that grows with each return; until then it counts as unsettled."""
@@ -193,12 +194,14 @@ class _Publishing:
         self._in_flight += 1
         self._idle.clear()
         try:
-            answer = await self._channel.basic_publish(
+            answer = await self._channel.basic_publish(  # type: ignore[call-arg]  # its base class knows no `wait`
                 sealed.raw,
                 exchange=EXCHANGE,
                 routing_key=_key_of(sealed),
                 properties=properties_for(sealed),
                 mandatory=True,
+                # The confirmation bounds what is in flight; megabytes wait for the line besides.
+                wait=isinstance(sealed, SealedChunk),
             )
         except BaseException:
             self.crowded |= self._in_flight > 1
