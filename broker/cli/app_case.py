@@ -5,33 +5,32 @@
 # ruff: noqa: D301  (a backspace keeps the lines of an example as they are written)
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from broker.cli.options import AsJson
+from broker.cli.options import AsJson, AsOffice, Home
 
 __all__ = ["case_commands"]
 
-_Home = Annotated[Path, typer.Option("--home", envvar="TRM_HOME", help="The node's home folder.")]
+Case = Annotated[str, typer.Argument(help="The case reference towards a country, or a procedure's id.")]
+Proposal = Annotated[str, typer.Argument(metavar="ID", help="The id of an erasure, as 'trm case erasures' shows it.")]
 
 
 def case_commands() -> typer.Typer:
     """Return the group with every command."""
-    app = typer.Typer(help="One case: find it, and see what went to whom.", no_args_is_help=True, rich_markup_mode=None)
-    app.callback()(_group)
-    app.command()(search)
-    app.command()(disclosures)
+    app = typer.Typer(
+        help="One case: find it, see what went to whom and how long it is kept, and erase it.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
+    )
+    for command in (search, disclosures, retention, hold, review, erase, erasures, confirm, reject):
+        app.command()(command)
     return app
 
 
-def _group() -> None:
-    """One case: find it, and see what went to whom."""
-
-
 def search(
-    home: _Home,
+    home: Home,
     name: Annotated[
         str | None,
         typer.Option("--name", help="Whole words of a name, in any order; '-' reads one line from standard input."),
@@ -46,9 +45,7 @@ def search(
             help="What for: casework, other-country, access-request or supervisory-authority; it stands in the audit trail.",
         ),
     ] = "casework",
-    authority: Annotated[
-        str | None, typer.Option("--authority", help="Act for this office; not needed where the node has only one.")
-    ] = None,
+    authority: AsOffice = None,
     as_json: AsJson = False,
 ) -> None:
     """Find the procedures that speak of a person, by name and birth.
@@ -67,11 +64,9 @@ def search(
 
 
 def disclosures(
-    case: Annotated[str, typer.Argument(help="The case reference towards a country, or a procedure's id.")],
-    home: _Home,
-    authority: Annotated[
-        str | None, typer.Option("--authority", help="Act for this office; not needed where the node has only one.")
-    ] = None,
+    case: Case,
+    home: Home,
+    authority: AsOffice = None,
     reason: Annotated[
         str, typer.Option("--reason", help="What for, as in 'trm audit list'; it stands in the audit trail.")
     ] = "access-request",
@@ -90,3 +85,144 @@ def disclosures(
     from broker.cli.disclosures import disclosures as work
 
     work(case, home, authority=authority, reason=reason, as_json=as_json)
+
+
+def retention(
+    home: Home,
+    due: Annotated[bool, typer.Option("--due", help="Only what is to be reviewed now.")] = False,
+    authority: AsOffice = None,
+    as_json: AsJson = False,
+) -> None:
+    """List until when each case is kept, why, and what is under a legal hold; the next review first.
+
+    No law gives a number: the node's rules do (retention.json in its home folder, else the product's defaults), counted
+    from the newest message. When a review is due a person is called; nothing is erased by itself.
+
+    \b
+    Example:
+      trm case retention --home ./ee --due
+    """
+    from broker.cli.retention import list_kept as work
+
+    work(home, authority=authority, due=due, as_json=as_json)
+
+
+def hold(
+    case: Case,
+    home: Home,
+    why: Annotated[
+        str | None,
+        typer.Option(
+            help="criminal-proceedings, court-proceedings, legal-claim, restriction, supervisory-authority or complaint; "
+            "it is audited."
+        ),
+    ] = None,
+    release: Annotated[bool, typer.Option("--release", help="End the legal hold.")] = False,
+    authority: AsOffice = None,
+    as_json: AsJson = False,
+) -> None:
+    """Put a case under a legal hold: nothing of it is erased, by nobody, until the hold is released.
+
+    \b
+    Example:
+      trm case hold CR-0123456789ABCDEFGHJK --home ./ee --why court-proceedings
+    """
+    from broker.cli.retention import hold as work
+
+    work(case, home, authority=authority, why=why, release=release, as_json=as_json)
+
+
+def review(
+    case: Case,
+    home: Home,
+    keep_until: Annotated[
+        str, typer.Option(help="The day of the next review, like 2027-06-30; at most five years ahead.")
+    ],
+    why: Annotated[
+        str, typer.Option(help="case-goes-on, duty-of-law, claims-possible or child-may-ask; it is audited.")
+    ],
+    authority: AsOffice = None,
+    as_json: AsJson = False,
+) -> None:
+    """Review a case and keep it on until a day, for a reason. A new message begins its time anew.
+
+    \b
+    Example:
+      trm case review CR-0123456789ABCDEFGHJK --home ./ee --keep-until 2027-06-30 --why claims-possible
+    """
+    from broker.cli.retention import review as work
+
+    work(case, home, authority=authority, keep_until=keep_until, why=why, as_json=as_json)
+
+
+def erase(
+    case: Case,
+    home: Home,
+    reason: Annotated[
+        str,
+        typer.Option(
+            help="no-longer-needed, consent-withdrawn, objection, unlawful, wrong-person, legal-obligation, court-order "
+            "or authority-order; it is audited."
+        ),
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would go.")] = False,
+    authority: AsOffice = None,
+    as_json: AsJson = False,
+) -> None:
+    """List exactly what goes, and propose to erase it. A second person confirms within 7 days.
+
+    Refused during a legal hold, while a procedure of the case is open or a correction is not answered (a court's or
+    supervisory authority's order waits for neither), and while messages are on their way. Other countries that were
+    sent the case are told by a correction.erase message, before.
+
+    \b
+    Example:
+      trm case erase CR-0123456789ABCDEFGHJK --home ./ee --reason no-longer-needed --dry-run
+    """
+    from broker.cli.erasure import erase as work
+
+    work(case, home, authority=authority, reason=reason, dry_run=dry_run, as_json=as_json)
+
+
+def erasures(home: Home, authority: AsOffice = None, as_json: AsJson = False) -> None:
+    """List what was proposed, what other countries ask for, and what is erased; newest first.
+
+    Final means that no older copy of the database opens it either, once only the newest copy of the vault is left.
+
+    \b
+    Example:
+      trm case erasures --home ./ee
+    """
+    from broker.cli.erasure import erasures as work
+
+    work(home, authority=authority, as_json=as_json)
+
+
+def confirm(
+    erasure: Proposal,
+    home: Home,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait until the running node has made it final.")] = False,
+    authority: AsOffice = None,
+    as_json: AsJson = False,
+) -> None:
+    """Erase for good what another person proposed. There is no way back.
+
+    \b
+    Example:
+      trm case confirm 01920000-0000-7000-8000-000000000000 --home ./ee
+    """
+    from broker.cli.erasure import confirm as work
+
+    work(erasure, home, authority=authority, wait=wait, as_json=as_json)
+
+
+def reject(erasure: Proposal, home: Home, authority: AsOffice = None, as_json: AsJson = False) -> None:
+    """Say that a case is not erased. Who proposed it may take it back so.
+
+    \b
+    Example:
+      trm case reject 01920000-0000-7000-8000-000000000000 --home ./ee
+    """
+    from broker.cli.erasure import reject as work
+
+    work(erasure, home, authority=authority, as_json=as_json)

@@ -27,6 +27,7 @@ COMMANDS = (
     "trust rotate-root", "trust stage", "trust renew", "trust discard", "trust show", "trust diff", "trust sign",
     "audit verify", "audit list", "audit show", "audit export", "audit witness export", "case search", "case disclosures",
     "backup make", "backup verify", "backup key", "backup accept", "restore",
+    "case retention", "case hold", "case review", "case erase", "case erasures", "case confirm", "case reject",
     "trust collect", "trust publish", "trust bundle", "trust verify", "trust join",
 )  # fmt: skip
 
