@@ -81,8 +81,10 @@ async def test_a_correction_is_unconfirmed_until_the_other_side_reports(world: W
     restrict["body"]["targets"] = [request.digest]
     sent = await ee.submit(restrict, idempotency_key="restrict")
     await world.settle()
-    (waiting,) = (await ee.desk.disclosures(sent.procedure, OPERATOR, reason=ACCESS)).corrections
-    assert (waiting.disclosure.message, waiting.confirmed) == (sent.message, None)
+    for case in (sent.procedure, request.procedure):  # the correction itself, and the case that it corrects
+        (waiting,) = (await ee.desk.disclosures(case, OPERATOR, reason=ACCESS)).corrections
+        assert (waiting.disclosure.message, waiting.confirmed) == (sent.message, None)
+        assert waiting.pending
 
     report = json.loads(read_schema_file("examples/correction/report-done.json"))
     report["recipient"] = {"country": "EE", "authority": BOARD}

@@ -230,7 +230,8 @@ def test_manual_lists_every_option() -> None:
     assert "\n".join(rows) in manual
 
 
-async def test_manifest_says_that_nothing_is_deleted(adapter: FileDrop) -> None:
-    """Data protection officers read who empties the folders."""
-    assert "deletes nothing" in adapter.manifest.retention
+async def test_manifest_says_who_deletes_what(adapter: FileDrop) -> None:
+    """Data protection officers read who empties the folders, and what an erasure reaches."""
+    assert "national system empties" in adapter.manifest.retention
+    assert "what the node erases" in adapter.manifest.retention
     await adapter.close()

@@ -369,3 +369,35 @@ def test_tag_names_a_file_without_its_name(root: Path, folders: Folders) -> None
         modified_ns=first.modified_ns, changed_ns=first.changed_ns,
     )  # fmt: skip
     assert renamed.tag == first.tag
+
+
+def test_erased_message_goes_with_its_attachments_and_unfinished_parts(root: Path, folders: Folders) -> None:
+    """Another message's files, also of a longer id from the same country, stay; again it is no failure."""
+    for name in ("EE.7.json", "EE.7.1.pdf", ".EE.7.2.pdf.part", "EE.71.json", "FI.7.json"):
+        (root / "in" / name).write_bytes(b"{}")
+    for _ in range(2):
+        folders.forget_received("EE.7.")
+    assert set(contents(root, "in")) == {"EE.71.json", "FI.7.json"}
+
+
+def test_sent_file_of_an_erased_message_goes_with_its_note(root: Path, folders: Folders, tmp_path: Path) -> None:
+    """The note alone says which file that is; what is no note of ours, or a link, is neither read nor followed."""
+    kept = tmp_path / "elsewhere.json"
+    kept.write_bytes(b'{"message": "7"}')
+    (root / "sent" / "linked.json.accepted.json").symlink_to(kept)
+    for name, note in (("a.json", b'{"message": "7"}'), ("b.json", b'{"message": "8"}'), ("c.json", b"no note")):
+        (root / "sent" / name).write_bytes(b"{}")
+        (root / "sent" / f"{name}.accepted.json").write_bytes(note)
+    folders.forget_sent("7")
+    left = {path.name for path in (root / "sent").iterdir()}
+    assert left == {"b.json", "b.json.accepted.json", "c.json", "c.json.accepted.json", "linked.json.accepted.json"}
+    assert kept.exists()
+
+
+def test_folder_that_is_away_is_adapter_failed(root: Path, folders: Folders) -> None:
+    """A copy may still be there; nobody is named."""
+    root.rename(root.with_name(CHILD))
+    for forget in (lambda: folders.forget_received("EE.7."), lambda: folders.forget_sent("7")):
+        with pytest.raises(AdapterFailed) as raised:
+            forget()
+        assert CHILD not in str(raised.value)

@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""The node calls people for reviews and for erasures that others ask for; by itself it erases exercises alone."""
+
+from __future__ import annotations
+
+import json
+
+from broker.core.audit import Who
+from broker.core.erasures import ErasureState
+from broker.core.retention import EXERCISE_KEPT, EraseReason, HoldReason, KeepReason
+from broker.rows import Accepted
+from broker.schema_files import read_schema_file
+from broker.testing.world import Country, World
+
+YEAR = 367 * 86_400
+
+
+async def test_a_due_review_calls_a_person_once(world: World, ended: Accepted, first: Who) -> None:
+    """Until it is decided; nothing is erased. A review puts it off, a closed call alone does not."""
+    ee = world["EE"]
+    assert await ee.engine.review() == 0
+    world.clock.advance(YEAR)
+    assert await ee.engine.review() == 1
+    assert await ee.engine.review() == 0
+    assert await ee.attention() == ["review-due"]
+    assert await ee.store.run(lambda tx: tx.outbox(ended.message)) is not None
+
+    until = world.clock.now().date().replace(year=world.clock.now().year + 1)
+    await ee.desk.keep.review(ended.procedure, until, KeepReason.CHILD_MAY_ASK, first)
+    assert await ee.attention() == []
+    assert await ee.engine.review() == 0
+
+
+async def test_an_exercise_is_erased_after_the_drill(world: World, ended: Accepted) -> None:
+    """On both sides, a month after its last message, whatever its state; a real case beside it stays (R-40)."""
+    drill = await world["EE"].submit("request.json", exercise=True)
+    await world.settle()
+    for country in (world["EE"], world["FI"]):
+        world.clock.advance(EXERCISE_KEPT.total_seconds() / 2 + 60)
+        await country.engine.review()
+    ee, fi = world["EE"], world["FI"]
+    await ee.engine.review()
+    for country in (ee, fi):
+        row = await country.store.read(lambda reader: reader.procedure(drill.procedure, None))
+        assert row is not None
+        assert row.erased is not None
+        (made,) = await country.store.read(lambda reader: reader.retention.erasures(None, limit=9))
+        assert (made.reason, made.state, made.decided_by) == (EraseReason.EXERCISE, ErasureState.ERASED, "node")
+    assert await ee.store.run(lambda tx: tx.outbox(drill.message)) is None
+    assert await ee.store.run(lambda tx: tx.outbox(ended.message)) is not None
+    assert await ee.engine.review() == 0
+
+
+async def test_an_exercise_under_a_legal_hold_stays(world: World, first: Who) -> None:
+    """Somebody complained about the drill itself."""
+    ee = world["EE"]
+    drill = await ee.submit("request.json", exercise=True)
+    await ee.desk.keep.hold(drill.procedure, HoldReason.COMPLAINT, first)
+    world.clock.advance(EXERCISE_KEPT.total_seconds() + 60)
+    await ee.engine.review()
+    assert await ee.store.run(lambda tx: tx.outbox(drill.message)) is not None
+
+
+async def _ask(country: Country, request: Accepted) -> Accepted:
+    """Ask the other country to erase a message."""
+    asked = json.loads(read_schema_file("examples/correction/erase-wrong-child.json"))
+    asked["sender"]["authority"] = "social-insurance-board"
+    asked["recipient"] = {"country": "FI", "authority": "helsinki-wellbeing-services"}
+    asked["body"]["targets"] = [request.digest]
+    return await country.submit(asked)
+
+
+async def test_an_erasure_that_is_asked_for_waits_for_two_persons(
+    world: World, ended: Accepted, first: Who, second: Who
+) -> None:
+    """A person is called with a prepared proposal; the recipient is a controller of its own, and nothing goes by itself."""
+    fi = world["FI"]
+    sent = await _ask(world["EE"], ended)
+    await world.settle()
+    assert await fi.engine.review() == 1
+    assert await fi.engine.review() == 0
+    assert "erasure-asked" in await fi.attention()
+    (asked,) = await fi.store.read(lambda reader: reader.retention.erasures(None, limit=9))
+    assert (asked.state, asked.asked_by, asked.procedures) == (ErasureState.ASKED, sent.message, (ended.procedure,))
+    assert await fi.store.run(lambda tx: tx.inbox(world["EE"].us, ended.message)) is not None
+
+    one, two = (Who(actor=who.actor, role=who.role, authority=asked.authority) for who in (first, second))
+    proposed = await fi.desk.erase.propose(ended.procedure, EraseReason.WRONG_PERSON, one)
+    assert (proposed.id, proposed.asked_by) == (asked.id, sent.message)
+    done = await fi.desk.erase.confirm(proposed.id, two)
+    assert done.state is ErasureState.ERASED
+    assert await fi.store.run(lambda tx: tx.inbox(world["EE"].us, ended.message)) is None
+    assert await fi.store.run(lambda tx: tx.inbox(world["EE"].us, sent.message)) is not None
