@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from broker.core.ladder import in_order
 from broker.demo.checks import Outcome
 from broker.demo.evidence import Evidence, Line
 
@@ -59,7 +60,9 @@ def told(evidence: Evidence) -> tuple[Line, ...]:
     chosen: dict[tuple[str, str], Line] = {}
     for line in _all_lines(evidence):
         chosen.setdefault((line.message, line.state), line)
-    return tuple(sorted(chosen.values(), key=lambda line: line.at))
+    return in_order(
+        chosen.values(), message=lambda line: line.message, state=lambda line: line.state, at=lambda line: line.at
+    )
 
 
 def _all_lines(evidence: Evidence) -> Iterable[Line]:

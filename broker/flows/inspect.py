@@ -9,6 +9,7 @@ from datetime import datetime
 
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
+from broker.core.ladder import in_order
 from broker.core.participants import Participant
 from broker.core.procedures import Role, allowed
 from broker.core.record import Folded, RecordEntry, closure_digest, is_final
@@ -85,7 +86,7 @@ class Inspect:
         return await self._store.read(lambda reader: self._view(reader, procedure, authority))
 
     async def timeline(self, procedure: ProcedureId, *, authority: AuthorityId | None) -> tuple[TimelineLine, ...]:
-        """Return every step of every message of the procedure, oldest first.
+        """Return every step of every message of the procedure, oldest first and in the ladder's order.
 
         Raises:
             NotFound: there is none for that authority.
@@ -124,7 +125,9 @@ class Inspect:
         lines: list[TimelineLine] = []
         for message in reader.messages(wanted, cursor=None, limit=_EVERYTHING).items:
             lines.extend(self._steps(reader, message))
-        return tuple(sorted(lines, key=lambda line: line.at))
+        return in_order(
+            lines, message=lambda line: line.message, state=lambda line: line.state, at=lambda line: line.at
+        )
 
     def _steps(self, reader: Reader, message: MessageRow) -> list[TimelineLine]:
         author = self._us if message.direction == "out" else message.peer
