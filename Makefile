@@ -16,6 +16,7 @@ $(READY): requirements/dev.lock pyproject.toml
 	@$(PYTHON) -m venv .venv >&2
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock >&2
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . >&2
+	@$(BIN)/python -m compileall -q broker adapters  # as an installed package is: a node starts without compiling
 	@touch $@
 
 demo: $(READY)  ## Three countries exchange a tracing request (TRANSPORT=spool: without RabbitMQ; JSON=1: one document)

@@ -5,6 +5,8 @@
 # ruff: noqa: D301  (a backspace keeps the lines of an example as they are written)
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Annotated
 
@@ -34,13 +36,18 @@ AsPeer = Annotated[
 def run(arguments: list[str]) -> int:
     """Run the command that the arguments name and return its exit code."""
     try:
-        code = build()(args=arguments, prog_name="trm", standalone_mode=False)
+        code = _command()(args=arguments, prog_name="trm", standalone_mode=False)
     except typer.TyperException as error:
         typer.echo(f"trm: {error.format_message()}\n  'trm --help' and 'trm COMMAND --help' show how.", err=True)
         return EXIT_USAGE
     except typer.Abort:
         return EXIT_USAGE
     return code if isinstance(code, int) else 0
+
+
+@cache
+def _command() -> Callable[..., object]:
+    return typer.main.get_command(build()).main  # made once: it is slow to make
 
 
 def build() -> typer.Typer:
