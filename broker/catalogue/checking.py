@@ -26,6 +26,7 @@ from broker.catalogue.families import SHARED
 from broker.catalogue.labels import english_labels
 from broker.catalogue.people import People, people_in, spoken_of
 from broker.catalogue.places import Places, places_in, unknown_language, unknown_place
+from broker.catalogue.sealed_places import sealed_places
 from broker.catalogue.submissions import normalised, to_submission
 from broker.core.attachments import check_attachments
 from broker.core.content import decode_header, encode_header
@@ -85,6 +86,7 @@ class Catalogue:
         self._header = _compile(bundle, HEADER)
         self._submission = _compile(bundle, SUBMISSION)
         self._bodies: dict[tuple[MessageType, SchemaVersion], _Compiled] = {}  # a node meets few of all types
+        self._parts: dict[str, _Compiled] = {}  # of what is sealed: nodes never need one
         self._english: Mapping[str, str] | None = None  # made when first asked for
         self._people: dict[tuple[MessageType, SchemaVersion], People | None] = {}  # likewise
         self._versions: dict[MessageType, tuple[SchemaVersion, ...]] = {}
@@ -149,11 +151,24 @@ class Catalogue:
             BadRequest: it is no JSON object.
             SchemaInvalid: a member is missing, unknown or not of its form; ``where`` points at it.
         """
+        normal = self._read_submission(data)
+        return to_submission(normal, actor=actor, role=role, route=route, idempotency_key=idempotency_key)
+
+    def read_submission(self, data: Any) -> tuple[dict[str, Any], Submission]:
+        """Return a submission as an office has it before it seals: its normal JSON form, and typed.
+
+        Raises:
+            BadRequest, SchemaInvalid: as `parse_submission`.
+        """
+        normal = self._read_submission(data)
+        return normal, to_submission(normal, actor="", role=AuditRole.OFFICER, route="", idempotency_key="")
+
+    def _read_submission(self, data: Any) -> dict[str, Any]:
         normal = normalised(data)
         found = self._submission.problems(normal, "")
         if found:
             raise SchemaInvalid(found[0].sentence, where=found[0].pointer)
-        return to_submission(normal, actor=actor, role=role, route=route, idempotency_key=idempotency_key)
+        return normal
 
     def _check_header(self, data: Mapping[str, Any], header: Header) -> None:
         if not self._header.accepts(data):
@@ -199,6 +214,35 @@ class Catalogue:
         if kind not in self._people:
             self._people[kind] = people_in(self._bundle.documents, self._bundle.messages[kind])
         return tuple(spoken_of(self._people[kind], body))
+
+    # --- sealed parts -----------------------------------------------------------------------------------------------
+
+    def sealed_schemas(self, kind: MessageType, version: SchemaVersion, body: Any) -> tuple[tuple[str, str], ...]:
+        """Return each place of a body that is to be sealed, with the path of the schema of what is inside.
+
+        Raises:
+            UnknownType, VersionNotSupported: there is no such schema.
+        """
+        self._known(kind, version)
+        return tuple(sealed_places(self._bundle.documents, self._bundle.messages[kind, version], body))
+
+    def explain_part(self, path: str, inside: Any, where: str, *, leaving: bool) -> tuple[Problem, ...]:
+        """Return all that is wrong with what stands, or is to stand, inside a sealed part; empty: it fits.
+
+        Args:
+            path: of its schema, as `sealed_schemas` gives it.
+            inside: what the office has in clear.
+            where: the part's place.
+            leaving: it is about to be sealed, so the countries and languages that it names must exist.
+        """
+        if path not in self._parts:
+            self._parts[path] = _compile(self._bundle, path)
+        compiled = self._parts[path]
+        found = compiled.problems(inside, where)
+        if found or not leaving:
+            return found
+        unknown = unknown_place(compiled.places, inside, where)
+        return tuple(Problem(pointer=place, rule="exists", sentence=sentence) for place, sentence in unknown)
 
     # --- explaining -------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from broker.core.errors import AttachmentRefused
 from broker.core.ids import Digest
 
 __all__ = [
-    "CHUNK_BYTES", "KEY_BYTES", "MAX_ATTACHMENTS", "MAX_BYTES", "MAX_CHUNKS", "MEDIA_TYPES", "Attachment",
+    "CHUNK_BYTES", "KEY_BYTES", "MAX_ATTACHMENTS", "MAX_BYTES", "MAX_CHUNKS", "MEDIA_TYPES", "SEALED_TYPE", "Attachment",
     "check_attachments", "check_name", "chunk_count", "chunk_size", "decode_attachments", "encode_attachment",
     "hide_keys", "shown_attachment",
 ]  # fmt: skip
@@ -32,6 +32,7 @@ _NAME_CHARACTERS = 120
 _NAME_BYTES = 200  # file systems end at 255; an adapter may put a digest in front
 
 # What may travel, each with the endings that its names have: nothing that runs, and no format that carries macros.
+SEALED_TYPE = "application/vnd.trm.sealed"  # encrypted to the receiving office; what is inside is judged there
 MEDIA_TYPES: Mapping[str, tuple[str, ...]] = {
     "application/pdf": ("pdf",),
     "application/vnd.oasis.opendocument.text": ("odt",),
@@ -40,6 +41,7 @@ MEDIA_TYPES: Mapping[str, tuple[str, ...]] = {
     "image/png": ("png",),
     "image/tiff": ("tif", "tiff"),
     "text/plain": ("txt",),
+    SEALED_TYPE: ("sealed",),
 }
 
 _FORBIDDEN = frozenset('/\\:*?"<>|')

@@ -24,6 +24,7 @@ from broker.core.trust import GRACE
 from broker.ledger import Ledger
 from broker.ports import Clock, Ids, Reader, Store, TrustSource
 from broker.rows import Accepted, Idempotent, ProcedureRow, Release
+from broker.sealed.checking import check_sent
 from broker.submission.holding import Holding, submission_of
 from broker.submission.placing import Placing
 from broker.submission.recording import Recording
@@ -111,7 +112,9 @@ class Submit:
 
     async def _take(self, submission: Submission, asked: Idempotent, release: Release | None) -> Accepted:
         row, draft = await self._place(submission, release.draft if release else None)
-        return await self._decide(asked, row, self._catalogue.validate(draft), submission, release)
+        message, opens = self._catalogue.validate(draft), submission.procedure is None
+        check_sent(message.header, message.body, self._trust.current(), opens=opens, now=self._clock.now())
+        return await self._decide(asked, row, message, submission, release)
 
     async def _decide(
         self, asked: Idempotent, row: ProcedureRow, message: ValidMessage, asking: Submission, release: Release | None

@@ -20,6 +20,7 @@ from broker.core.errors import (
     NotForUs,
     NotParticipant,
     ProcedureMismatch,
+    SealedPartRefused,
     SenderError,
     TrustListStale,
     UnknownAuthority,
@@ -33,6 +34,7 @@ from broker.ledger import Book, Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Transaction, TrustSource
 from broker.rows import ProcedureRow
+from broker.sealed.checking import check_received
 
 __all__ = ["Admission", "Case"]
 
@@ -84,6 +86,8 @@ class Admission:
         known = row.opened if row is not None and row.ref == ref else arrived
         with self._by_a_fresh_list(arrived, NotArranged):
             check_message(self._trust.current().arrangements, table, header, arrived=arrived, known=known)
+        with self._by_a_fresh_list(arrived, SealedPartRefused):  # its office's newest key may be in a list to come
+            check_received(header, message.body, self._trust.current(), now=self._clock.now())
         return Case(message=message, ref=ref, table=table, row=row)
 
     def book(self, tx: Transaction, case: Case) -> Book:

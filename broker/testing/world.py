@@ -43,6 +43,7 @@ from broker.testing.crashes import Fuse
 from broker.testing.federation import OFFICES
 from broker.testing.ids import SeededIds
 from broker.testing.network import Network
+from broker.testing.offices import sealed_anew, with_office_keys
 from broker.vault import FileVault, PrivateKey
 from broker.wiring import Desk, Engine, Keys, Rings, wire_desk, wire_engine
 
@@ -142,6 +143,14 @@ class Country:
         made = self.desk.catalogue.parse_submission(data, actor="test", route="test", idempotency_key=key)
         return replace(made, **changes)
 
+    def sealed(self, example: Mapping[str, Any], **changes: Any) -> dict[str, Any]:
+        """Return an example whose sealed parts are sealed for real, as its office does before its node sees them."""
+        data = {**example, **changes}
+        made = sealed_anew(
+            data, country=self.us, trust=self.trust.current(), catalogue=self.desk.catalogue, now=self.clock.now()
+        )
+        return dict(made.data)
+
     async def submit(self, example: str | Mapping[str, Any], **changes: Any) -> Accepted:
         """Submit an example; `changes` replace fields of the submission."""
         return await self.desk.submit(self.submission(example, **changes))
@@ -210,14 +219,11 @@ class World:
         clock, network, catalogue = HandClock(), Network(), _catalogue()
         keys = {CountryCode(name): _keys(name) for name in names}
         messages, procedures = catalogue.speaks()
+        began = clock.now() - timedelta(hours=1)
         members = {
-            name: member_of(
-                name,
-                own,
-                now=clock.now() - timedelta(hours=1),
-                authorities=OFFICES[name],
-                messages=messages,
-                procedures=procedures,
+            name: with_office_keys(
+                member_of(name, own, now=began, authorities=OFFICES[name], messages=messages, procedures=procedures),
+                start=began,
             )
             for name, own in keys.items()
         }

@@ -33,8 +33,8 @@ def _example(name: str, country: str, **changes: Any) -> dict[str, Any]:
 
 
 async def _send(world: World, country: str, name: str, asked: Accepted | None = None, **changes: Any) -> Accepted:
-    procedure = None if asked is None else asked.procedure
-    sent = await world[country].submit(_example(name, country, **changes), procedure=procedure)
+    named = {} if asked is None else {"procedure": str(asked.procedure)}
+    sent = await world[country].submit(world[country].sealed(_example(name, country, **changes), **named))
     await world.settle()
     return sent
 

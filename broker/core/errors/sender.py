@@ -11,6 +11,8 @@ __all__ = [
     "AmbiguousMessage",
     "AttachmentIncomplete",
     "AttachmentRefused",
+    "AuthorityKeyEnded",
+    "AuthorityKeyMissing",
     "BadCursor",
     "BadRequest",
     "BasisNotAllowed",
@@ -38,6 +40,7 @@ __all__ = [
     "SafeguardBlocked",
     "SafeguardHeld",
     "SchemaInvalid",
+    "SealedPartRefused",
     "TooLargeToSend",
     "Unauthenticated",
     "UnknownRecipient",
@@ -116,6 +119,27 @@ class AlreadySettled(SenderError):
     code = "already-settled"
     http_status = 409
     who = Actor.CALLER
+
+
+class SealedPartRefused(SenderError):
+    """A sealed part is not of its one form, sealed to somebody else's key, or made for another message or place."""
+
+    code = "sealed-part-refused"
+
+
+class AuthorityKeyMissing(SenderError):
+    """The receiving office has no key that something could be sealed to; its country's officers list one."""
+
+    code = "authority-key-missing"
+    http_status = 409
+    who = Actor.FEDERATION
+
+
+class AuthorityKeyEnded(SenderError):
+    """A part is sealed to a key of the receiving office that is revoked or past its time; its author seals it anew."""
+
+    code = "authority-key-ended"
+    http_status = 409
 
 
 class BasisNotAllowed(SenderError):

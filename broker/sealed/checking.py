@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a node holds a sealed part to, which it cannot read: form, place, and whose key it is (PROTOCOL 16.5)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from broker.core.errors import AuthorityKeyEnded, AuthorityKeyMissing, SealedPartRefused, UntrustedError
+from broker.core.messages import Body, Header
+from broker.core.sealed_parts import PartPlace, has_sealed_part, rest_digest, sealed_parts
+from broker.core.trust import Authority, AuthorityKey, TrustList
+from broker.security import nested
+from broker.security.nested import PART_LENGTHS
+
+__all__ = ["check_received", "check_sent"]
+
+
+def check_sent(header: Header, body: Body, trust: TrustList, *, opens: bool, now: datetime) -> None:
+    """Refuse what the receiving office could not open, or what its node would refuse.
+
+    Args:
+        header: of the message, with or without its parents.
+        body: fits its schema.
+        trust: the list in force.
+        opens: whether the message opens its procedure.
+        now: the current time.
+
+    Raises:
+        AuthorityKeyMissing: the office has no key that may be sealed to now.
+        AuthorityKeyEnded: a part is sealed to a key of the office that may not be sealed to now.
+        SealedPartRefused: a part is not of its form, sealed to somebody else's key, or for another place.
+    """
+    if not has_sealed_part(body):
+        return
+    office = _office(header, trust)
+    if office is None or office.key_for_sealing(now) is None:
+        raise AuthorityKeyMissing(where="/recipient/authority")
+    _check(header, body, office, lambda key: key.usable(now), opens=opens)
+
+
+def check_received(header: Header, body: Body, trust: TrustList, *, now: datetime) -> None:
+    """Refuse what our office cannot open, or what was sealed for another place.
+
+    Raises:
+        AuthorityKeyEnded: a part is sealed to a key of the office that is revoked or accepted no more.
+        SealedPartRefused: a part is not of its form, sealed to a key that is not the office's, or for another place.
+    """
+    if not has_sealed_part(body):
+        return
+
+    def accepted(key: AuthorityKey) -> bool:
+        return now < key.accept_until and not key.revoked(now)
+
+    _check(header, body, _office(header, trust), accepted, opens=not header.parents)
+
+
+def _office(header: Header, trust: TrustList) -> Authority | None:
+    member = trust.members.get(header.recipient.country)
+    return None if member is None else member.authority(header.recipient.authority)
+
+
+def _check(
+    header: Header, body: Body, office: Authority | None, acceptable: Callable[[AuthorityKey], bool], *, opens: bool
+) -> None:
+    found = tuple(sealed_parts(body))
+    rest = rest_digest(body, (place for place, _ in found))
+    for place, part in found:
+        where = f"/body{place}"
+        expected = PartPlace.of(header, opens=opens, rest=rest, place=place)
+        try:
+            parsed = nested.parse_part(part)
+            nested.check_lengths(parsed, PART_LENGTHS)
+            nested.check_belongs(parsed, expected.to_json())
+        except UntrustedError as error:
+            raise SealedPartRefused(f"{SealedPartRefused.__doc__} ({error.code})", where=where) from None
+        key = None if office is None else office.key(parsed.kid)
+        if key is None:
+            raise SealedPartRefused("A part is sealed to a key that is not the receiving office's.", where=where)
+        if not acceptable(key):
+            raise AuthorityKeyEnded(where=where)
