@@ -22,6 +22,7 @@ from broker.cli.app_held import held_commands
 from broker.cli.app_keys import key_commands
 from broker.cli.app_labels import labels_commands
 from broker.cli.app_profile import profile_commands
+from broker.cli.app_sealed import open_, seal
 from broker.cli.app_trust import trust_commands
 from broker.cli.options import AsJson, AsOffice, Home
 from broker.cli.output import EXIT_USAGE
@@ -76,6 +77,8 @@ def build() -> typer.Typer:
         restore,
     ):
         app.command()(command)
+    app.command()(seal)
+    app.command("open")(open_)
     app.add_typer(key_commands(), name="keys")
     app.add_typer(held_commands(), name="held")
     app.add_typer(broker_commands(), name="broker")

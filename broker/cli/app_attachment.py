@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from broker.cli.app_sealed import HomeBeside, Root, TrustSource, Vault, VaultPassphrase
 from broker.cli.options import AsJson
 
 __all__ = ["attachment_commands"]
@@ -25,10 +26,14 @@ AsOffice = Annotated[
 def attachment_commands() -> typer.Typer:
     """Return the group of commands."""
     group = typer.Typer(
-        help="Upload files for messages, and save what came with one.", no_args_is_help=True, rich_markup_mode=None
+        help="Upload files for messages, save what came with one, seal a file to one office.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
     )
     group.command()(add)
     group.command()(save)
+    group.command()(seal)
+    group.command()(unseal)
     return group
 
 
@@ -72,3 +77,51 @@ def save(
     from broker.cli.attachment import save as work
 
     work(message, digest, to, home, authority=authority, peer=peer, as_json=as_json)
+
+
+def seal(
+    file: Annotated[Path, typer.Argument(help="The file in clear.")],
+    sender: Annotated[str, typer.Option("--from", help="The sending office, as COUNTRY/AUTHORITY.")],
+    to: Annotated[str, typer.Option("--sealed-to", help="The receiving office, as COUNTRY/AUTHORITY.")],
+    out: Annotated[Path, typer.Option("--out", help="Where the sealed file goes; its name ends in .sealed.")],
+    name: Annotated[
+        str | None, typer.Option("--name", help="What the receiving office sees. Default: the file's own name.")
+    ] = None,
+    trust: TrustSource = None,
+    root: Root = None,
+    home: HomeBeside = None,
+    as_json: AsJson = False,
+) -> None:
+    """Seal a file to one office, before it is uploaded to any node.
+
+    Its type is judged first, as for every attachment. Bytes, name, type and exact size are sealed; nodes see a size out
+    of few, and what kind of document it is said to be.
+
+    \b
+    Example:
+      trm attachment seal photo.jpg --from EE/police-board --sealed-to FI/tracing-office --out 1.sealed --home ./ee
+    """
+    from broker.cli.sealed import seal_attachment as work
+
+    work(file, sender=sender, to=to, out=out, name=name, trust=trust, root=root, home=home, as_json=as_json)
+
+
+def unseal(
+    file: Annotated[Path, typer.Argument(help="The sealed file, as 'trm attachment save' wrote it.")],
+    sender: Annotated[str, typer.Option("--from", help="The office whose message it came with, as COUNTRY/AUTHORITY.")],
+    vault: Vault,
+    out: Annotated[Path, typer.Option("--out", help="Where the clear file goes; it must not exist.")],
+    passphrase_file: VaultPassphrase = None,
+    as_json: AsJson = False,
+) -> None:
+    """Open a sealed file with the receiving office's own key.
+
+    Nothing is left behind where it does not open whole, was sealed by another office, or is of another type than said.
+
+    \b
+    Example:
+      trm attachment unseal 1.sealed --from EE/police-board --vault office.vault --out photo.jpg
+    """
+    from broker.cli.sealed import unseal_attachment as work
+
+    work(file, sender=sender, vault=vault, passphrase_file=passphrase_file, out=out, as_json=as_json)

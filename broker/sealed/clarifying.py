@@ -34,7 +34,7 @@ def clarification(
         header: as its JSON has it.
         faults: what was wrong.
         asked_by: the asking office, as ``parts/office.json``.
-        digest: of the message.
+        digest: of the message; None: the question names its places alone.
 
     Raises:
         BadRequest: there is nothing to ask, or the message does not say in which procedure it stands.
@@ -48,7 +48,7 @@ def clarification(
         {
             "question": f"Q{number}",
             "text": f"The sealed part at {fault.where} cannot be used ({fault.code}). Please send it again, sealed anew.",
-            "about": digest,
+            **({} if digest is None else {"about": digest}),
         }
         for number, fault in enumerate(faults[:_MOST], 1)
     ]

@@ -18,7 +18,7 @@ COMMANDS = (
     "held list", "held show", "held release", "held reject",
     "broker definitions", "profile show", "profile diff", "profile check", "profile set", "arrangement list", "arrangement show",
     "arrangement check", "arrangement add", "arrangement end", "arrangement suspend", "labels check", "labels export",
-    "labels import", "attachment add", "attachment save",
+    "labels import", "attachment add", "attachment save", "attachment seal", "attachment unseal", "seal", "open",
     "broker apply", "broker ca init", "broker ca show", "broker certificate request",
     "broker certificate issue", "broker certificate host", "broker certificate install", "broker certificate show",
     "broker certificate revoke",
