@@ -5,6 +5,9 @@ BIN := .venv/bin
 READY := .venv/ready
 PYTEST := $(BIN)/pytest
 
+# Byte code is kept, also where the surroundings say otherwise: every start of a node and of a test run is quicker.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo test check bench vectors lock clean
 
 help:  ## Show this list
