@@ -2,18 +2,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What was exchanged before and weighs in the decision about the next message: read from the store for the safeguards.
 
-Of the messages that only hold an assessment of danger the newest ones are read: an old one decides nothing any more.
+- Of the messages that only hold an assessment of danger the newest ones are read: an old one decides nothing any more.
+- Before a child is moved other procedures are read too, of every office of this country: the consent that is named, and
+  what names a message of this procedure as the one that it is against.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import orjson
 
+from broker.core.elsewhere import CONSENT, LAST_STEPS, Consent, Elsewhere, looks_elsewhere, named_consent
 from broker.core.foregoing import targets_of
-from broker.core.ids import CountryCode, Digest, MessageType
+from broker.core.ids import CountryCode, Digest, MessageType, ProcedureId
 from broker.core.messages import Body, Header
 from broker.core.reasons import Earlier
 from broker.core.record import RecordEntry
@@ -23,6 +26,11 @@ from broker.rows import MessageFilter, MessageRow, ProcedureRow
 
 __all__ = ["CORRECTION", "Casefile", "read_casefile"]
 
+_PAGE = 200  # messages at a time
+_ORDERED = "ORDERED"
+_IN_EFFECT = frozenset({"CONSENTED", _ORDERED})  # states of a placement in which its consent holds
+_OVER = frozenset({"CLOSED", "WITHDRAWN"})  # states of a notice that tells of nothing any more
+_REMEDY, _OBJECTION, _ANSWER = "notice.remedy", "guardian.objection", "guardian.answer"
 _ASSESSMENTS = 3  # newest messages with nothing but an assessment of danger that are read
 CORRECTION = "correction"  # the procedure whose messages name those of other procedures
 
@@ -33,6 +41,7 @@ class Casefile:
 
     earlier: tuple[Earlier, ...] = ()
     record: frozenset[Digest] = frozenset()  # another record when the message is stored: decide again
+    elsewhere: Elsewhere = field(default_factory=Elsewhere)  # what other procedures say of this one
 
 
 def read_casefile(reader: Reader, us: CountryCode, row: ProcedureRow, header: Header, body: Body) -> Casefile:
@@ -43,9 +52,84 @@ def read_casefile(reader: Reader, us: CountryCode, row: ProcedureRow, header: He
     asked += [_body(message) for message in found if message.header.type.procedure == CORRECTION]
     found += [message for given in asked for message in _targets(reader, row, given)]
     ordered = sorted({message.digest: message for message in found}.values(), key=lambda one: one.header.created)
+    earlier = tuple(_earlier(message) for message in ordered)
+    record = frozenset(entry.digest for entry in entries)
+    if not looks_elsewhere(header.type):
+        return Casefile(earlier=earlier, record=record)
+    named = named_consent(body, earlier)
+    consents = {} if named is None else _consents(reader, row.peer, named)
+    about = record | consents.keys()
+    told = header.type in LAST_STEPS
     return Casefile(
-        earlier=tuple(_earlier(message) for message in ordered), record=frozenset(entry.digest for entry in entries)
+        earlier=earlier,
+        record=record,
+        elsewhere=Elsewhere(
+            consents=consents,
+            remedies=tuple(_remedies(reader, row.peer, about)) if told else (),
+            objections=tuple(_objections(reader, row.peer, about)) if told else (),
+        ),
     )
+
+
+# --- other procedures ----------------------------------------------------------------------------------------------
+
+
+def _consents(reader: Reader, peer: CountryCode, named: Digest) -> dict[Digest, Consent]:
+    for message in _whole(reader, MessageFilter(peer=peer, digest=named)):
+        placing = None if message.header.procedure is None else reader.procedure(message.header.procedure.id, None)
+        if message.header.type == CONSENT and placing is not None:
+            decisions = [
+                entry.message
+                for entry in reader.record(placing.ref.id)
+                if entry.act == "decision" and entry.code is None
+            ]
+            newest = message.id == max(decisions, default=message.id)
+            in_effect = newest and placing.state in _IN_EFFECT and not placing.alarm
+            return {named: Consent(body=_body(message), in_effect=in_effect, ordered=placing.state == _ORDERED)}
+    return {}
+
+
+def _remedies(reader: Reader, peer: CountryCode, about: frozenset[Digest]) -> Iterator[Body]:
+    """Yield the newest notice of each remedy that was ever told to be against one of these messages and is not over."""
+    for procedure, told in _by_procedure(reader, peer, _REMEDY).items():
+        row = reader.procedure(procedure, None)
+        if row is not None and row.state not in _OVER and any(_against(body, about) for body in told):
+            yield told[-1]
+
+
+def _objections(reader: Reader, peer: CountryCode, about: frozenset[Digest]) -> Iterator[Body]:
+    """Yield the objections against one of these messages that no later answer of their procedure is about."""
+    answers = _by_procedure(reader, peer, _ANSWER)
+    for procedure, raised in _by_procedure(reader, peer, _OBJECTION).items():
+        answered = {body["raised_on"] for body in answers.get(procedure, ())}
+        yield from (body for body in raised if _against(body, about) and body["raised_on"] not in answered)
+
+
+def _against(body: Body, about: frozenset[Digest]) -> bool:
+    return body["of"].get("value") in about
+
+
+def _by_procedure(reader: Reader, peer: CountryCode, kind: str) -> dict[ProcedureId, list[Body]]:
+    """Return the bodies of all messages of a type with a country by procedure, oldest first; refused ones say nothing."""
+    found: dict[ProcedureId, list[Body]] = {}
+    for message in sorted(_whole(reader, MessageFilter(peer=peer, type=kind)), key=lambda one: one.header.created):
+        if message.header.procedure is not None and message.state != "refused":
+            found.setdefault(message.header.procedure.id, []).append(_body(message))
+    return found
+
+
+def _whole(reader: Reader, wanted: MessageFilter) -> Iterator[MessageRow]:
+    """Yield the messages that a filter finds, with their content; what was erased has none and decides nothing."""
+    cursor = None
+    while True:
+        page = reader.messages(wanted, cursor=cursor, limit=_PAGE)
+        for brief in page.items:
+            for one in reader.messages_of(brief.id, None):
+                if one.digest == brief.digest and one.content is not None:
+                    yield one
+        cursor = page.next
+        if cursor is None:
+            return
 
 
 def _weighing(entries: Iterable[RecordEntry], procedure: str) -> Iterator[RecordEntry]:

@@ -51,6 +51,8 @@ class Standing:
     phase: Phase
     extended: bool
     extendable: bool  # once, by this deadline's own side, while it has not passed
+    last_day: date  # in time, as it stands
+    longest_day: date  # in time, once it is extended as far as its source allows
     met: datetime | None
     ours: bool  # this side must act
 
@@ -74,7 +76,7 @@ _MEANINGS = {
 def described(standing: Standing) -> dict[str, Any]:
     """Return the JSON form: in words, with its source; `met` is absent until something settled it."""
     item = standing.deadline
-    document = {
+    document: dict[str, Any] = {
         "id": item.id,
         "title": item.title,
         "by": item.by.value,
@@ -94,6 +96,8 @@ def described(standing: Standing) -> dict[str, Any]:
         "source_read": item.verified,
         "silence": item.silence,
     }
+    if standing.extendable:
+        document["extendable_until"] = standing.longest_day.isoformat()
     return document if standing.met is None else {**document, "met": time_to_text(standing.met)}
 
 
@@ -152,6 +156,8 @@ class Timetable:
             phase=running.phase(now, soon=self._soon),
             extended=running.extended,
             extendable=running.extendable and now < running.due,
+            last_day=calendar.last_day(running.due),
+            longest_day=calendar.last_day(running.longest),
             met=running.met,
             ours=running.deadline.by is role,
         )

@@ -388,13 +388,18 @@ def _deadline() -> Schema:
             "meaning": {"type": "string", "description": "What it means that it stands so; silence is never consent."},
             "extended": _TRUTH,
             "extendable": {**_TRUTH, "description": "Its source allows a longer time, once, and it has not passed."},
+            "extendable_until": {
+                "type": "string",
+                "format": "date",
+                "description": "Absent where it is not extendable: the last day that its source allows.",
+            },
             "met": _TIME,
             "kind": {"type": "string", "enum": [kind.value for kind in DeadlineKind]},
             "source": _TEXT,
             "source_read": {**_TRUTH, "description": "False: taken from a secondary source, not verified."},
             "silence": _TEXT,
         },
-        optional=("met",),
+        optional=("met", "extendable_until"),
     )
 
 

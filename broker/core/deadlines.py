@@ -164,6 +164,7 @@ class Running:
     deadline: Deadline
     start: datetime | date
     due: datetime  # the first moment that is too late
+    longest: datetime  # the same, as far as the source lets it be extended
     extended: bool
     met: datetime | None  # when the settling message was composed
     ended: bool  # the procedure is in a final state
@@ -225,10 +226,18 @@ def _running(deadline: Deadline, events: Sequence[Event], *, ended: bool, calend
     due = calendar.end(start, deadline.limit, before=deadline.before, ends_on_date=deadline.ends_on_date)
     extension = deadline.extension
     extended = extension is not None and any(_extends(event, deadline, extension, due) for event in later)
-    if extension is not None and extended:
-        due = _extended(deadline, extension, start, due, calendar)
+    longest = due if extension is None else _extended(deadline, extension, start, due, calendar)
+    due = longest if extended else due
     settled = (event.created for event in later if event.by is deadline.by and event.act in deadline.until)
-    return Running(deadline=deadline, start=start, due=due, extended=extended, met=next(settled, None), ended=ended)
+    return Running(
+        deadline=deadline,
+        start=start,
+        due=due,
+        longest=longest,
+        extended=extended,
+        met=next(settled, None),
+        ended=ended,
+    )
 
 
 def _extends(event: Event, deadline: Deadline, extension: Extension, due: datetime) -> bool:

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Safeguards that depend on the two countries: whose office is competent, which consents their law asks for.
 
-- R-07 and C-03, R-31, R-33, R-34, over country profiles and the trust list's competences.
+- R-07 and C-03, R-31, R-33, R-34, R-45, over country profiles and the trust list's competences.
+- A later message says less of the child than the first one: its age is taken from what was exchanged before.
 - Unknown is never read as no: where a wrong guess would make a placement void it blocks, elsewhere the message leaves and
   its author is told which question is open, so that it can be asked (`consultation.question`).
 """
@@ -17,7 +18,7 @@ from broker.core.messages import Body, Header, ValidMessage
 from broker.core.reasons import Earlier, Reason, block, hold, warn
 from broker.core.sides import Side, Sides
 
-__all__ = ["national"]
+__all__ = ["GIVES_CONSENT", "national"]
 
 _AMONG_MEMBERS = "NONE_FEDERATION"  # no law: any office may ask or tell another one what names nobody
 _EXEMPTION_NEEDED = "CONSENT_NOT_REQUIRED"
@@ -25,11 +26,16 @@ _RELATIVES = "placement.relative_categories"
 _SECOND = "placement.second_decision"
 
 # Who asks for a consent: the type → questions about the child's age and the guardian, and where the body says who consented.
-_CONSENTS: Mapping[str, tuple[str, str, str]] = {
-    "referral.request": ("child.referral_consent_age", "child.referral_guardian_signs", "consent"),
-    "placement.request": ("placement.child_consent_age", "placement.guardian_consent", "child_consent"),
-    "transfer.plan": ("placement.child_consent_age", "placement.guardian_consent", "child_consent"),
+_PLACED = ("placement.child_consent_age", "placement.guardian_consent")
+_CONSENTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
+    "referral.request": ("child.referral_consent_age", "child.referral_guardian_signs", ("consent",)),
+    "placement.request": (*_PLACED, ("child_consent",)),
+    "transfer.plan": (*_PLACED, ("child_consent",)),
+    "transfer.pre-departure": (*_PLACED, ("knows_and_wants", "child_consent")),
 }
+# Who takes a child into care: the sender's country, or the addressed one.
+_CARED_FOR_HERE = "urgent-measures.notice"
+_CARED_FOR = frozenset({_CARED_FOR_HERE, "placement.order"})
 _ADULT = 18  # years; CRC 1
 _GUARDIANS = frozenset({"GUARDIAN", "REPRESENTATIVE", "PARENT"})
 
@@ -38,7 +44,7 @@ _RESTS_ON: Mapping[str, tuple[str, str]] = {
     "transfer.departure": ("transfer.acceptance", "decision"),
     "placement.order": ("placement.decision", "second_decision"),
 }
-_GIVES_CONSENT = dict(_RESTS_ON.values())
+GIVES_CONSENT = dict(_RESTS_ON.values())
 
 
 def national(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -> Iterator[Reason]:
@@ -49,10 +55,12 @@ def national(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) ->
     yield from _exempt(header, body, sides)
     if header.type in _CONSENTS:
         for side in (sides.there, sides.here):
-            yield from _consents(header, body, side, sides.day)
-    if header.type in _GIVES_CONSENT and body.get("consent") == "CONSENT_GRANTED":
+            yield from _consents(header.type, body, _child(body, earlier), side, sides.day)
+    if header.type in _CARED_FOR:
+        yield from _consulate(header.type, body, _child(body, earlier), sides)
+    if header.type in GIVES_CONSENT and body.get("consent") == "CONSENT_GRANTED":
         yield from _second_decision(
-            body, _GIVES_CONSENT[header.type], sides.here, where=f"/{_GIVES_CONSENT[header.type]}"
+            body, GIVES_CONSENT[header.type], sides.here, where=f"/{GIVES_CONSENT[header.type]}"
         )
     if header.type in _RESTS_ON:
         kind, place = _RESTS_ON[header.type]
@@ -102,7 +110,7 @@ def _exempt(header: Header, body: Body, sides: Sides) -> Iterator[Reason]:
     stated = body.get("standing", body.get("consent"))
     if stated != _EXEMPTION_NEEDED:
         return
-    placing = sides.here if header.type in _GIVES_CONSENT else sides.there
+    placing = sides.here if header.type in GIVES_CONSENT else sides.there
     care, basis = _kind_of_care(body), header.legal_basis.code if header.legal_basis else ""
     exemption = body.get("exemption")
     if exemption == "WITH_PARENT" and care not in {None, "PARENTS"}:
@@ -133,25 +141,36 @@ def _kind_of_care(body: Body) -> str | None:
 # --- R-33 -------------------------------------------------------------------------------------------------------------
 
 
-def _consents(header: Header, body: Body, side: Side, day: date) -> Iterator[Reason]:
+def _consents(kind: str, body: Body, child: Mapping[str, Any], side: Side, day: date) -> Iterator[Reason]:
     """R-33: consent or assent where either State's law asks for it; SE from 15 for a placement, FI 15-17 for a referral."""
-    by_age, by_guardian, place = _CONSENTS[header.type]
-    givers = set(body[place].get("given", {}).get("by", ()))
-    age, limit = _oldest(body["child"], day), side.age(by_age)
+    by_age, by_guardian, (*above, name) = _CONSENTS[kind]
+    for part in above:
+        body = body[part]
+    where = "".join(f"/{part}" for part in (*above, name))
+    givers = set(body[name].get("given", {}).get("by", ()))
+    age, limit = _oldest(child, day), side.age(by_age)
     if "CHILD" not in givers and side.applies(by_age):
         if limit is None:
-            yield warn("R-33", "consent-age-not-known", f"/{place}", side.open_question(by_age))
+            yield warn("R-33", "consent-age-not-known", where, side.open_question(by_age))
         elif limit < _ADULT and (age is None or age >= limit):
             refused = body.get("views", {}).get("heard", {}).get("wants") == "NO"
             text = f"By the law of {side.country} a child of {limit} or older consents to this itself."
-            yield (block if refused else hold)("R-33", "child-has-not-consented", f"/{place}", text)
+            yield (block if refused else hold)("R-33", "child-has-not-consented", where, text)
     if not _GUARDIANS & givers and side.applies(by_guardian):
         needed = side.says(by_guardian)
         if needed is None:
-            yield warn("R-33", "guardian-consent-not-known", f"/{place}", side.open_question(by_guardian))
+            yield warn("R-33", "guardian-consent-not-known", where, side.open_question(by_guardian))
         elif needed:
             text = f"By the law of {side.country} the guardian or representative consents to this."
-            yield hold("R-33", "guardian-has-not-consented", f"/{place}", text)
+            yield hold("R-33", "guardian-has-not-consented", where, text)
+
+
+def _child(body: Body, earlier: Sequence[Earlier]) -> Mapping[str, Any]:
+    """Return the child as this message describes it, or the newest earlier one does that says when it was born."""
+    bodies = (body, *(item.body for item in reversed(earlier)))
+    described = [child for given in bodies if isinstance(child := given.get("child"), Mapping)]
+    born = (child for child in described if _oldest(child, date.max) is not None)
+    return next(born, described[0] if described else {})
 
 
 def _oldest(child: Mapping[str, Any], day: date) -> int | None:
@@ -166,6 +185,26 @@ def _oldest(child: Mapping[str, Any], day: date) -> int | None:
         since = date.fromisoformat(known["age_on"])
         return int(known["age_years"]) + day.year - since.year + 1  # a birthday may have passed in each year
     return None
+
+
+# --- R-45 -------------------------------------------------------------------------------------------------------------
+
+
+def _consulate(kind: str, body: Body, child: Mapping[str, Any], sides: Sides) -> Iterator[Reason]:
+    """R-45; VCCR 37(b), without delay; B2b recital 84: whether the consulate is told is decided and recorded.
+
+    Nothing tells a consulate by itself, and R-01 comes first: a State that the child fled from is not told. The 24 hours
+    are a product default.
+    """
+    caring = (sides.here if kind == _CARED_FOR_HERE else sides.there).country
+    nationalities = child.get("named", child).get("nationalities", {}).get("value", ())
+    if nationalities and caring in nationalities:
+        return
+    if body.get("consular", "PENDING_DECISION") == "PENDING_DECISION":
+        text = (
+            f"For a child who is not of {caring}: decide within 24 hours whether the consulate is told, and record it."
+        )
+        yield warn("R-45", "consulate-not-decided", "/consular" if "consular" in body else "", text)
 
 
 # --- R-34 -------------------------------------------------------------------------------------------------------------

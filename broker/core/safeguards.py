@@ -16,13 +16,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from broker.core.elsewhere import Elsewhere, elsewhere
 from broker.core.errors import SafeguardBlocked, SafeguardHeld
+from broker.core.excluded import excluded
 from broker.core.foregoing import foregoing, is_correction
 from broker.core.ids import CountryCode, MessageType
 from broker.core.impersonal import IMPERSONAL_RULES
 from broker.core.messages import Body, ClearedMessage, ValidMessage
 from broker.core.movement import MOVEMENT_RULES
-from broker.core.national import national
+from broker.core.national import GIVES_CONSENT, national
 from broker.core.origin import no_contact_with_origin
 from broker.core.placement import PLACEMENT_RULES
 from broker.core.procedures import ALARM_CLOSED
@@ -76,16 +78,18 @@ class Blocked:
 Decision = Cleared | Held | Blocked
 
 
-def decide(message: ValidMessage, earlier: Sequence[Earlier] = (), sides: Sides | None = None) -> Decision:
-    """Return what the rules of the message's type, the earlier messages and the two countries say about it."""
+def decide(
+    message: ValidMessage, earlier: Sequence[Earlier] = (), sides: Sides | None = None, other: Elsewhere | None = None
+) -> Decision:
+    """Return what the rules of its type, the earlier messages, the two countries and other procedures say about a message."""
     kind, country = message.header.type, message.header.recipient.country
     rules = _rules_of(kind)
     if rules is None:
         return Blocked(reasons=(_NO_RULES,))
-    of_sides = () if sides is None else national(message, earlier, sides)
-    reasons = tuple(
-        dict.fromkeys((*_judge(kind, message.body, country), *foregoing(message, earlier, _judge), *of_sides))
-    )
+    of_sides = () if sides is None else (*national(message, earlier, sides), *excluded(message, earlier, sides))
+    of_others = () if other is None else elsewhere(message, earlier, other)
+    of_itself = (*_judge(kind, message.body, country), *foregoing(message, earlier, _judge))
+    reasons = tuple(dict.fromkeys((*of_itself, *of_sides, *of_others)))
     if any(reason.level is Level.BLOCK for reason in reasons):
         return Blocked(reasons=reasons)
     if any(reason.level is Level.HOLD for reason in reasons):
@@ -99,8 +103,9 @@ def weighs(kind: MessageType) -> bool:
 
 
 def weighs_for_good(kind: MessageType) -> bool:
-    """Whether it weighs however old it is: it states a claim to protection, or changes what another one says."""
-    return kind.procedure == "correction" or is_correction(kind) or "R-01" in (_rules_of(kind) or {})
+    """Whether it weighs however old it is: it states a claim to protection, gives a consent, or changes what another one says."""
+    changes = kind.procedure == "correction" or is_correction(kind)
+    return changes or kind in GIVES_CONSENT or "R-01" in (_rules_of(kind) or {})
 
 
 def _rules_of(kind: MessageType) -> Mapping[str, Rule] | None:

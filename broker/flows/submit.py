@@ -7,13 +7,14 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 from broker.casefile import CORRECTION, Casefile, read_casefile
 from broker.catalogue import Catalogue
 from broker.core import canonical
 from broker.core.content import decode_header
+from broker.core.elsewhere import looks_elsewhere
 from broker.core.errors import NotAllowed, SenderError, TrustListExpired
 from broker.core.ids import CountryCode
 from broker.core.messages import Body, ClearedMessage, Submission, ValidMessage
@@ -123,7 +124,7 @@ class Submit:
         while True:
             known = await self._casefile(row, message)
             sides = sides_of(self._trust.current(), message.header, opening=row.state == NOT_OPENED)
-            decision = decide(message, known.earlier, sides)
+            decision = decide(message, known.earlier, sides, known.elsewhere)
             cleared = await self._let_pass(decision, message, asked, asking, release)
             accepted = await self._store.run(
                 functools.partial(
@@ -154,7 +155,8 @@ class Submit:
         raise refusal(decision)
 
     async def _casefile(self, row: ProcedureRow, message: ValidMessage) -> Casefile:
-        if row.state == NOT_OPENED and message.header.type.procedure != CORRECTION:
+        kind = message.header.type
+        if row.state == NOT_OPENED and kind.procedure != CORRECTION and not looks_elsewhere(kind):
             return Casefile()  # nothing was exchanged before
         return await self._store.read(lambda reader: self._read(reader, row, message))
 
@@ -164,10 +166,14 @@ class Submit:
         return read_casefile(reader, self._us, row, message.header, message.body)
 
     def _check_extension(self, reader: Reader, row: ProcedureRow, body: Body) -> None:
-        """Refuse a longer time that no source allows, a second one, one announced too late, and the other side's."""
+        """Refuse a longer time than a source allows, a second one, one announced too late, and the other side's."""
         book, now = self._ledger.read(reader, row), self._clock.now()
         standings = self._timetable.standings(reader, book, book.fold(), now=now)
-        allowed_now = [item.deadline.id for item in standings if item.ours and item.extendable]
+        allowed_now = {item.deadline.id: item for item in standings if item.ours and item.extendable}
         if body["deadline"] not in allowed_now:
             named = ", ".join(allowed_now) or "none"
             raise NotAllowed(f"Deadlines of this side that may be extended now: {named}.", where="/body/deadline")
+        found = allowed_now[body["deadline"]]
+        if not found.last_day < date.fromisoformat(body["new_date"]) <= found.longest_day:
+            span = f"after {found.last_day} and not after {found.longest_day}"
+            raise NotAllowed(f"The new date lies {span}: its source allows no more.", where="/body/new_date")

@@ -11,13 +11,15 @@ from typing import Any
 
 import pytest
 
-from broker.core.errors import NotAllowed, SafeguardBlocked
+from broker.core.errors import NotAllowed, SafeguardBlocked, SafeguardHeld
 from broker.core.record import Mark
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.testing.world import Country, World
 
-PLAN, ACCEPTANCE = "plan-to-aunt", "acceptance-plan-1"
+PLAN, ACCEPTANCE, CONSENT = "plan-to-aunt", "acceptance-plan-1", "decision-consent-for-a-year"
+REMEDY, CLOSURE = "notice/remedy-appeal-stops-the-transfer", "notice/closure-proceedings-ended"
+OBJECTION, ANSWER = "guardian/objection-flight-date", "guardian/answer-objection-followed"
 CHECK, DEPARTURE = "pre-departure-six-questions", "departure-by-ferry"
 LAST_DAY = "2027-01-31"
 
@@ -38,8 +40,33 @@ async def _withdraw(country: Country, plan: Accepted) -> Accepted:
     return await _send(country, {**shown, "type": "transfer.withdrawal", "body": {"reason": "CONSENT_WITHDRAWN"}}, plan)
 
 
-async def _planned(world: World) -> Accepted:
-    plan = await _send(world["EE"], _example(PLAN), None)
+def _placement(name: str, country: str, **changes: Any) -> dict[str, Any]:
+    """Return an example of a placement as the two countries of this world exchange it."""
+    data: dict[str, Any] = json.loads(read_schema_file(f"examples/placement/{name}.json"))
+    ours, theirs = ("social-insurance-board", ("FI", "helsinki-wellbeing-services"))
+    if country == "FI":
+        ours, theirs = ("helsinki-wellbeing-services", ("EE", "social-insurance-board"))
+    data |= {"sender": {"authority": ours}, "recipient": {"country": theirs[0], "authority": theirs[1]}}
+    return {**data, "legal_basis": {"code": "B2B_82"}, "body": {**data["body"], **changes}}
+
+
+async def _consented(world: World, **changes: Any) -> Accepted:
+    """Return Finland's consent to the aunt's care from before the arrival on."""
+    asked = await world["EE"].submit(_placement("request-aunt-in-estonia", "EE"))
+    await world.settle()
+    period = {"from": "2026-11-23", "until": {"value": "2027-12-31"}}
+    said = {"covers": str(asked.digest), "care": "KINSHIP_CARE", "period": period, **changes}
+    given = await world["FI"].submit(_placement(CONSENT, "FI", **said), procedure=asked.procedure)
+    await world.settle()
+    return given
+
+
+def _plan(consent: Accepted, **changes: Any) -> dict[str, Any]:
+    return _example(PLAN, placement_decision={"value": str(consent.digest)}, **changes)
+
+
+async def _planned(world: World, **changes: Any) -> Accepted:
+    plan = await _send(world["EE"], _plan(await _consented(world, **changes)), None)
     await world.settle()
     return plan
 
@@ -95,7 +122,7 @@ async def test_without_an_acceptance_nothing_departs(world: World) -> None:
             await _send(world["EE"], _example(name, plan=str(plan.digest)), plan)
 
     assert await _states(world, plan) == {"PROPOSED"}
-    assert (await world["EE"].counts())["outbox.handed-over"] == 1
+    assert (await world["EE"].counts())["outbox.handed-over"] == 2  # what asked for the consent, and the plan
 
 
 async def test_an_acceptance_of_another_plan_clears_nothing(world: World) -> None:
@@ -118,7 +145,7 @@ async def test_a_changed_plan_needs_a_new_acceptance(world: World) -> None:
     plan = await _planned(world)
     acceptance = await _accept(world, plan)
     await _check(world, plan, acceptance)
-    second = await _send(world["EE"], _example(PLAN, plan_number=2, changes="A day later."), plan)
+    second = await _send(world["EE"], _plan(await _consented(world), plan_number=2, changes="A day later."), plan)
     await world.settle()
     assert await _states(world, plan) == {"PROPOSED"}
     with pytest.raises(NotAllowed):
@@ -171,7 +198,9 @@ async def test_what_the_sender_suspended_no_acceptance_lifts(world: World) -> No
     with pytest.raises(NotAllowed):
         await _accept(world, plan)
 
-    second = await _send(world["EE"], _example(PLAN, plan_number=2, changes="The appeal was dismissed."), plan)
+    second = await _send(
+        world["EE"], _plan(await _consented(world), plan_number=2, changes="The appeal was dismissed."), plan
+    )
     await world.settle()
     await _accept(world, plan, covers=second)
     assert await _states(world, plan) == {"PLAN_AGREED"}
@@ -201,9 +230,79 @@ async def test_a_stop_that_crosses_the_departure_is_an_alarm_on_both_sides(world
     assert await _states(world, plan) == {"ARRIVED_RECEIVED"}
 
 
+async def _elsewhere(
+    world: World, country: str, example: str, opened: Accepted | None = None, **changes: Any
+) -> Accepted:
+    """Send an example of another procedure, which it opens or belongs to."""
+    data: dict[str, Any] = json.loads(read_schema_file(f"examples/{example}.json"))
+    ours, theirs = ("social-insurance-board", ("FI", "helsinki-wellbeing-services"))
+    if country == "FI":
+        ours, theirs = ("helsinki-wellbeing-services", ("EE", "social-insurance-board"))
+    data |= {"sender": {"authority": ours}, "recipient": {"country": theirs[0], "authority": theirs[1]}}
+    data |= {"legal_basis": {"code": "AGREEMENT", "citation": "Test-agreement 3"}}
+    data["body"].update(changes)
+    sent = await world[country].submit(data, procedure=None if opened is None else opened.procedure)
+    await world.settle()
+    return sent
+
+
+async def test_the_consent_that_a_plan_names_is_looked_up_where_it_was_given(world: World) -> None:
+    """R-07: another digest, another care or other days let no plan leave; a consent that was withdrawn lets nobody depart."""
+    with pytest.raises(SafeguardBlocked, match="No consent of this digest"):
+        await _send(world["EE"], _example(PLAN), None)
+    days = {"from": "2026-12-02", "until": {"value": "2027-12-31"}}
+    for changes, said in (({"care": "FOSTER_CARE"}, "another form of care"), ({"period": days}, "does not cover")):
+        with pytest.raises(SafeguardBlocked, match=said):
+            await _send(world["EE"], _plan(await _consented(world, **changes)), None)
+    given = await _consented(world)
+    plan = await _send(world["EE"], _plan(given), None)
+    await world.settle()
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    withdrawal = {**_placement(CONSENT, "FI"), "type": "placement.withdrawal", "body": {"reason": "CONSENT_WITHDRAWN"}}
+    await world["FI"].submit(withdrawal, procedure=given.procedure)
+    await world.settle()
+
+    with pytest.raises(SafeguardBlocked, match="was withdrawn"):
+        await _depart(world, plan, acceptance)
+    assert await _states(world, plan) == {"PRE_DEPARTURE_CHECKED"}
+
+
+async def test_a_remedy_told_of_elsewhere_stops_the_step_that_it_is_against(world: World) -> None:
+    """R-28: a notice names the plan: nothing departs until it is closed; one about another message stops nothing."""
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    open_one = {"remedy": "OPEN_SUSPENSIVE", "suspensive": "YES"}
+    await _elsewhere(world, "EE", REMEDY, of={"value": "0" * 64}, **open_one)
+    told = await _elsewhere(world, "EE", REMEDY, of={"value": str(plan.digest)}, **open_one)
+    with pytest.raises(SafeguardBlocked, match="legal remedy that suspends"):
+        await _depart(world, plan, acceptance)
+    assert await _states(world, plan) == {"PRE_DEPARTURE_CHECKED"}
+    await _elsewhere(world, "EE", CLOSURE, told)
+
+    await _depart(world, plan, acceptance)
+
+
+async def test_an_objection_waits_for_its_answer_before_the_child_departs(world: World) -> None:
+    """R-28: the guardian's words against the plan hold the departure; once they are answered in writing it leaves."""
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    guardian = await _elsewhere(world, "EE", "guardian/appointed-in-lithuania")
+    raised = {"raised_on": "2026-11-21", "remedy": "NONE_OPEN"}
+    await _elsewhere(world, "EE", OBJECTION, guardian, of={"value": str(plan.digest)}, **raised)
+    with pytest.raises(SafeguardHeld, match="not answered in writing"):
+        await _depart(world, plan, acceptance)
+    assert await _states(world, plan) == {"PRE_DEPARTURE_CHECKED"}
+    await _elsewhere(world, "FI", ANSWER, guardian, raised_on="2026-11-21")
+
+    await _depart(world, plan, acceptance)
+
+
 async def test_silence_never_lets_a_child_depart(world: World) -> None:
     """A year without an answer: the plan is still only proposed, on whatever basis."""
-    plan = await _planned(world)
+    plan = await _planned(world, valid_until="2028-12-31")
     world.clock.advance(365 * 86_400)
     await world.settle()
     with pytest.raises(NotAllowed):

@@ -213,6 +213,53 @@ def test_an_estimated_age_is_no_age() -> None:
     assert _found(_message("referral.request", body, basis="ATD_11_4"), sides) == []
 
 
+def test_the_age_is_taken_from_an_earlier_message_where_this_one_says_none() -> None:
+    """R-33: the check before departure names no birth; the newest message that says one counts, unknown is any age."""
+    named = copy.deepcopy(_body("transfer/plan-to-aunt.json"))
+    check = copy.deepcopy(_body("transfer/pre-departure-six-questions.json"))
+    check["knows_and_wants"]["child_consent"] = NONE
+    asks = _sides(
+        here=_profile(placement__child_consent_age=18, placement__guardian_consent=False),
+        there=_profile(placement__child_consent_age=15, placement__guardian_consent=False),
+    )
+    for born, expected in (("2010-01-01", ["hold child-has-not-consented"]), ("2015-01-01", [])):
+        child = named["child"].get("named", named["child"].get("pseudonym"))
+        child["birth"] = {"value": {"date": born, "estimated": False}}
+        plan = Earlier(type=MessageType("transfer.plan"), digest=Digest("a" * 64), author=EE, body=copy.deepcopy(named))
+        later = Earlier(
+            type=MessageType("transfer.plan"), digest=Digest("b" * 64), author=EE, body={"child": {"pseudonym": {}}}
+        )
+        found = list(national(_message("transfer.pre-departure", check), (plan, later), asks))
+        assert [f"{one.level.value} {one.code}" for one in found] == expected
+        assert {one.where for one in found} <= {"/knows_and_wants/child_consent"}
+    assert _found(_message("transfer.pre-departure", check), asks) == ["hold child-has-not-consented"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "nationalities", "consular", "expected"),
+    [
+        ("urgent-measures.notice", ["RO"], "PENDING_DECISION", ["warn consulate-not-decided"]),
+        ("urgent-measures.notice", ["RO"], "NOT_DONE_DANGER", []),
+        ("urgent-measures.notice", ["EE", "RO"], "PENDING_DECISION", []),
+        ("urgent-measures.notice", None, "PENDING_DECISION", ["warn consulate-not-decided"]),
+        ("placement.order", ["EE"], None, ["warn consulate-not-decided"]),
+        ("placement.order", ["FI"], None, []),
+        ("family-tracing.status", ["RO"], None, []),
+    ],
+)
+def test_the_author_is_reminded_that_the_consulate_is_a_decision(
+    kind: str, nationalities: list[str] | None, consular: str | None, expected: list[str]
+) -> None:
+    """R-45: for a child who is not of the country that takes it into care; nothing is blocked and nothing is sent."""
+    nationality = {"unknown": True} if nationalities is None else {"value": nationalities}
+    body = {} if consular is None else {"consular": consular}
+    first = Earlier(
+        type=MessageType("placement.request"), digest=Digest("a" * 64), author=EE,
+        body={"child": {"named": {"nationalities": nationality}}},
+    )  # fmt: skip
+    assert _found(_message(kind, body), _sides(), first) == expected
+
+
 @pytest.mark.parametrize(
     ("needed", "decision", "expected"),
     [

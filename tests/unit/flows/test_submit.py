@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -83,9 +84,9 @@ async def _asylum_request(world: World) -> Accepted:
     return request
 
 
-async def _extend(world: World, request: Accepted, deadline: str) -> Accepted:
+async def _extend(world: World, request: Accepted, deadline: str, until: str = "2026-12-21") -> Accepted:
     data: dict[str, Any] = json.loads(read_schema_file("examples/acts/extension-notice-two-weeks.json"))
-    data["body"]["deadline"] = deadline
+    data["body"] |= {"deadline": deadline, "new_date": until}
     return await world["FI"].submit(data, procedure=request.procedure)
 
 
@@ -102,6 +103,20 @@ async def test_a_deadline_is_extended_only_where_its_source_allows_it_and_once(w
         await _extend(world, request, "answer-ir2055-11")
     assert "none" in refused.value.detail
     assert [line.act for line in (await world["FI"].view(request.procedure)).entries] == ["request", "extension-notice"]
+
+
+async def test_the_new_date_lies_within_what_the_source_allows(world: World) -> None:
+    """Later than the last day as it stands, and not later than the two weeks more that IR2055 11 gives."""
+    request = await _asylum_request(world)
+    assert (await world["FI"].view(request.procedure)).deadlines[1].longest_day == date(2026, 12, 21)
+    for until in ("2026-12-07", "2026-12-22", "2027-06-30"):
+        with pytest.raises(NotAllowed) as refused:
+            await _extend(world, request, "answer-ir2055-11", until)
+        assert refused.value.where == "/body/new_date"
+        assert "after 2026-12-07 and not after 2026-12-21" in refused.value.detail
+    assert len((await world["FI"].view(request.procedure)).entries) == 1
+    await _extend(world, request, "answer-ir2055-11", "2026-12-14")
+    assert (await world["FI"].view(request.procedure)).deadlines[1].extended
 
 
 async def test_a_deadline_that_has_passed_is_not_extended(world: World) -> None:

@@ -1,0 +1,126 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What other procedures of the two countries say of a step that moves a child: the consent it rests on, a remedy, an objection.
+
+- A procedure has a case reference of its own, so that procedures meet by digests alone: a plan names the placement's
+  consent, a remedy and an objection name the message that they are against.
+- Judged before the plan leaves and again before each last step: what was granted may have been withdrawn since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from broker.core.ids import Digest, MessageType
+from broker.core.messages import Body, ValidMessage
+from broker.core.reasons import Earlier, Reason, block, hold
+
+__all__ = ["CONSENT", "LAST_STEPS", "PLAN", "Consent", "Elsewhere", "elsewhere", "looks_elsewhere", "named_consent"]
+
+PLAN, CONSENT = "transfer.plan", "placement.decision"
+LAST_STEPS = frozenset({"transfer.pre-departure", "transfer.departure", "placement.order"})
+_NEED_CONSENT = frozenset({"B2B_82", "H96_33"})  # legal bases on which a placement is void without it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """A consent to a placement, as it stands in its own procedure."""
+
+    body: Body
+    in_effect: bool  # the newest one, neither withdrawn nor lapsed
+    ordered: bool  # a placement was ordered on it: its last day to order one is past history
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """What other procedures say of this one."""
+
+    consents: Mapping[Digest, Consent] = field(default_factory=dict)  # those that it names and that are at hand
+    remedies: tuple[Body, ...] = ()  # against a message of this procedure, as last told of; none that is closed
+    objections: tuple[Body, ...] = ()  # against a message of this procedure, and not answered
+
+
+def looks_elsewhere(kind: MessageType) -> bool:
+    """Whether other procedures are read before a message of that type leaves."""
+    return kind == PLAN or kind in LAST_STEPS
+
+
+def named_consent(body: Body, earlier: Sequence[Earlier]) -> Digest | None:
+    """Return the digest of the consent that a plan names, or that the newest plan of the procedure names."""
+    plan = _plan(body, earlier)
+    value = None if plan is None else plan["placement_decision"].get("value")
+    return None if value is None else Digest(value)
+
+
+def elsewhere(message: ValidMessage, earlier: Sequence[Earlier], found: Elsewhere) -> Iterator[Reason]:
+    """Yield what other procedures have against a message."""
+    kind = message.header.type
+    basis = message.header.legal_basis.code if message.header.legal_basis else ""
+    plan = _plan(message.body, earlier) if kind.procedure == "transfer" else None
+    if looks_elsewhere(kind) and plan is not None and plan["standing"] == "CONSENT_GRANTED":
+        where = "/placement_decision" if kind == PLAN else ""
+        digest = named_consent(message.body, earlier)
+        if digest is not None:
+            yield from _covers(found.consents.get(digest), plan, message, where)
+        elif basis in _NEED_CONSENT:
+            yield hold("R-07", "consent-not-named", where, "The plan does not name the consent to the placement.")
+    if kind in LAST_STEPS:
+        yield from _remedies(found)
+        yield from _objections(found)
+
+
+def _covers(consent: Consent | None, plan: Body, message: ValidMessage, where: str) -> Iterator[Reason]:
+    """R-07; B2b 82(5), H96 33; DOMAIN 8: the stored consent covers this place and these days, today."""
+    if consent is None:
+        yield block(
+            "R-07", "consent-not-found", where, "No consent of this digest was exchanged with any country: look it up."
+        )
+        return
+    said = consent.body
+    if not consent.in_effect:
+        text = "The consent that the plan names was withdrawn, has lapsed, or another one took its place."
+        yield block("R-07", "consent-not-in-effect", where, text)
+    if not consent.ordered and said["valid_until"] < message.header.created.date().isoformat():
+        yield block("R-07", "consent-ended", where, "The last day of the consent that the plan names has passed.")
+    if said["care"] != plan["care"]["kind"]:
+        yield block(
+            "R-07", "consent-to-other-care", where, "The consent that the plan names is to another form of care."
+        )
+    arrives, until = plan["arrival"]["at"][:10], said["period"]["until"].get("value")
+    if arrives < said["period"]["from"] or (until is not None and arrives > until):
+        yield block(
+            "R-07", "consent-to-other-days", where, "The consent that the plan names does not cover the arrival."
+        )
+
+
+def _remedies(found: Elsewhere) -> Iterator[Reason]:
+    """R-28; S000:140. Told of by a notice of either side, wherever its own procedure stands."""
+    for told in found.remedies:
+        if told["remedy"] == "OPEN_SUSPENSIVE" or told["suspensive"] == "YES":
+            yield block("R-28", "remedy-told", "", "A notice tells of a legal remedy that suspends this step.")
+        elif "UNKNOWN" in {told["remedy"], told["suspensive"]}:
+            text = "A notice tells of a legal remedy; whether it suspends this step is not known."
+            yield hold("R-28", "remedy-told-not-known", "", text)
+
+
+def _objections(found: Elsewhere) -> Iterator[Reason]:
+    """R-28; S004:194, 1055. An objection is answered in writing before the step is taken."""
+    for raised in found.objections:
+        if raised["remedy"] == "OPEN_SUSPENSIVE":
+            yield block(
+                "R-28", "objection-suspends", "", "A guardian's objection comes with a remedy that suspends this step."
+            )
+        else:
+            yield hold(
+                "R-28",
+                "objection-unanswered",
+                "",
+                "A guardian's objection to this step is not answered in writing yet.",
+            )
+
+
+def _plan(body: Body, earlier: Sequence[Earlier]) -> Body | None:
+    if "placement_decision" in body:
+        return body
+    return next((item.body for item in reversed(earlier) if item.type == PLAN), None)

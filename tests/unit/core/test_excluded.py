@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Implicated offices stay out of the exchange."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from broker.core.excluded import excluded
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, SchemaVersion
+from broker.core.messages import Body, Header, Party, ValidMessage
+from broker.core.reasons import Earlier
+from broker.core.safeguards import Blocked, decide
+from broker.core.sides import Side, Sides
+from broker.core.trust import Authority
+
+EE, FI = CountryCode("EE"), CountryCode("FI")
+BOARD, COUNTY, OTHER = AuthorityId("board"), AuthorityId("county"), AuthorityId("other-county")
+SIDES = Sides(
+    here=Side(country=EE, office=BOARD, offices=(Authority(id=BOARD, name="Test-Amet"),)),
+    there=Side(
+        country=FI, office=COUNTY,
+        offices=(Authority(id=COUNTY, name="Test-Alue"), Authority(id=OTHER, name="Toinen Test-Alue")),
+    ),
+    opening=False,
+    day=date(2026, 11, 22),
+)  # fmt: skip
+
+
+def _message(body: Body, kind: str = "family-tracing.status") -> ValidMessage:
+    header = Header(
+        id=MessageId("01890000-0000-7000-8000-000000000001"),
+        type=MessageType(kind),
+        version=SchemaVersion("1.0"),
+        sender=Party(country=EE, authority=BOARD),
+        recipient=Party(country=FI, authority=COUNTY),
+        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
+        exercise=False,
+        nonce="AAAAAAAAAAAAAAAAAAAAAA",
+    )
+    return ValidMessage(header=header, body=body)
+
+
+def _office(country: str, name: str, authority: str | None = None) -> dict[str, Any]:
+    office = {"name": name, "kind": "LOCAL_AUTHORITY", "country": country}
+    return office if authority is None else {**office, "authority": authority}
+
+
+def _keeps_out(*offices: dict[str, Any]) -> Earlier:
+    body = {"handling": {"excluded_offices": list(offices)}}
+    return Earlier(type=MessageType("family-tracing.request"), digest=Digest("a" * 64), author=EE, body=body)
+
+
+@pytest.mark.parametrize(
+    ("office", "expected"),
+    [
+        (_office("FI", "Whatever it is called", "county"), ["addressee-excluded"]),
+        (_office("FI", "  TEST-alue "), ["addressee-excluded"]),
+        (_office("SE", "Test-Alue", "county"), []),
+        (_office("FI", "Toinen Test-Alue"), []),
+        (_office("EE", "Test-Amet"), ["sender-excluded"]),
+    ],
+)
+def test_an_office_that_is_kept_out_is_neither_written_to_nor_writes(
+    office: dict[str, Any], expected: list[str]
+) -> None:
+    """R-44: by its identifier or its name in the trust list, whether this message says so or an earlier one; another is named."""
+    later = list(excluded(_message({}), (_keeps_out(office),), SIDES))
+    first = list(excluded(_message({"handling": {"excluded_offices": [office]}}), (), SIDES))
+
+    assert [reason.code for reason in later] == [reason.code for reason in first] == expected
+    if expected == ["addressee-excluded"]:
+        assert "Toinen Test-Alue" in later[0].text
+
+
+@pytest.mark.parametrize(
+    ("body", "where"),
+    [
+        ({"changes": [{"change": "JOINS", "office": _office("FI", "Kolmas")}]}, ["/changes/0/office"]),
+        ({"changes": [{"change": "LEAVES", "office": _office("FI", "Kolmas")}]}, []),
+        ({"forwarded_to": _office("FI", "Kolmas")}, ["/forwarded_to"]),
+        ({"forwarded_to": _office("FI", "Neljäs")}, []),
+        ({"changes": "A later plan says here what changed, in words."}, []),
+    ],
+)
+def test_an_office_that_is_kept_out_neither_joins_nor_is_forwarded_to(body: dict[str, Any], where: list[str]) -> None:
+    """R-44 holds for participants and for the next office; one that leaves may be named."""
+    found = list(excluded(_message(body), (_keeps_out(_office("FI", "kolmas")),), SIDES))
+
+    assert [reason.where for reason in found if reason.code == "office-excluded"] == where
+
+
+def test_the_decision_is_a_block() -> None:
+    """Nobody releases a message to an office that is implicated; without such an office nothing is asked."""
+    kept_out = _keeps_out(_office("FI", "Test-Alue"))
+    assert isinstance(decide(_message({}), (kept_out,), SIDES), Blocked)
+    assert list(excluded(_message({}), (), SIDES)) == []
