@@ -13,6 +13,8 @@ from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, updat
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.owed_chunks import OwedChunks
 from broker.rows import AttachmentRow, ParkedChunk, UploadRow
+from broker.security.at_rest import Scope
+from broker.storage.case_keys import KEY_COLUMNS, drop_key, encrypted, keyed, opened, own_key
 from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import attachment, outbox, parked_chunk, upload
 
@@ -23,8 +25,9 @@ __all__ = [
 ]  # fmt: skip
 
 _ADD_UPLOAD = insert(upload)
-_UPLOAD = select(upload).where(upload.c.id == bindparam("id_")).with_for_update()
-_SEEN_UPLOAD = select(upload).where(upload.c.id == bindparam("id_"))
+_UPLOADS = select(upload, *KEY_COLUMNS).select_from(keyed(upload, upload))
+_SEEN_UPLOAD = _UPLOADS.where(upload.c.id == bindparam("id_"))
+_UPLOAD = _SEEN_UPLOAD.with_for_update(of=upload)
 _SAVE_UPLOAD = (
     update(upload)
     .where(upload.c.id == bindparam("id_"))
@@ -33,7 +36,7 @@ _SAVE_UPLOAD = (
 _COUNT_UPLOADS = select(func.count().label("number")).where(upload.c.authority == bindparam("office"))
 _KEEP_UPLOAD = update(upload).where(upload.c.id == bindparam("id_")).values(at=bindparam("begun"))
 _DROP_UPLOAD = delete(upload).where(upload.c.id == bindparam("id_"))
-_OLD_UPLOADS = select(upload).where(upload.c.at < bindparam("before")).order_by(upload.c.at).limit(bindparam("most"))
+_OLD_UPLOADS = _UPLOADS.where(upload.c.at < bindparam("before")).order_by(upload.c.at).limit(bindparam("most"))
 
 _OF = and_(attachment.c.author == bindparam("author_"), attachment.c.message == bindparam("message_"))
 _ONE = and_(_OF, attachment.c.handle == bindparam("handle_"))
@@ -101,14 +104,18 @@ _ADOPTABLE = (
 
 def add_upload(db: Execution, row: UploadRow) -> None:
     """Begin an upload."""
-    values = {"id": row.id, "authority": row.authority, "size": row.size, "received": 0, "key": row.key, "at": row.at}
+    own = own_key(db, _scope(row.id), row.at)  # until a message takes it, which carries the file's key from then on
+    values = {
+        "id": row.id, "authority": row.authority, "size": row.size, "received": 0, "at": row.at,
+        "key": encrypted(db, own, upload, "key", row.key, row.id), "scope": own.scope,
+    }  # fmt: skip
     db.changed(_ADD_UPLOAD, values)
 
 
 def find_upload(db: Execution, upload_id: str, *, lock: bool) -> UploadRow | None:
     """Return an upload, locked until the end of the transaction where it will be changed."""
     row = db.first(_UPLOAD if lock else _SEEN_UPLOAD, {"id_": upload_id})
-    return None if row is None else _upload(row)
+    return None if row is None else _upload(db, row)
 
 
 def save_upload(db: Execution, row: UploadRow) -> None:
@@ -132,11 +139,12 @@ def keep_upload(db: Execution, upload_id: str, *, at: datetime) -> None:
 def drop_upload(db: Execution, upload_id: str) -> None:
     """Forget an upload and with it the only copy of its key here."""
     db.changed(_DROP_UPLOAD, {"id_": upload_id})
+    drop_key(db, _scope(upload_id))
 
 
 def old_uploads(db: Execution, *, before: datetime, limit: int) -> tuple[UploadRow, ...]:
     """Return uploads that were begun before that time."""
-    return tuple(_upload(row) for row in db.all(_OLD_UPLOADS, {"before": before, "most": limit}))
+    return tuple(_upload(db, row) for row in db.all(_OLD_UPLOADS, {"before": before, "most": limit}))
 
 
 # --- attachments ----------------------------------------------------------------------------------------------------
@@ -245,9 +253,14 @@ def known_blobs(db: Execution, names: Sequence[str]) -> frozenset[str]:
     return frozenset(found)
 
 
-def _upload(row: Row[Any]) -> UploadRow:
+def _scope(upload_id: str) -> Scope:
+    return Scope(f"upload:{upload_id}")
+
+
+def _upload(db: Execution, row: Row[Any]) -> UploadRow:
+    key = row.key if row.scope is None else opened(db, row, upload, "key", row.id)
     return UploadRow(
-        id=row.id, authority=row.authority, size=row.size, received=row.received, key=row.key, at=row.at,
+        id=row.id, authority=row.authority, size=row.size, received=row.received, key=key, at=row.at,
         media_type=row.media_type, digest=row.digest,
     )  # fmt: skip
 

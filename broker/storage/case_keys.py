@@ -23,8 +23,8 @@ from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import case_key, key_epoch, procedure, search_term
 
 __all__ = [
-    "KEY_COLUMNS", "READABLE", "begin_epoch", "destroy_case", "encrypted", "epoch_owed", "key_for_writing", "keyed", "left_before",
-    "opened", "rewrap",
+    "KEY_COLUMNS", "READABLE", "begin_epoch", "destroy_case", "drop_key", "encrypted", "epoch_owed", "key_for_writing", "keyed",
+    "left_before", "opened", "own_key", "rewrap",
 ]  # fmt: skip
 
 _ONE = 1  # the only row of key_epoch
@@ -64,6 +64,7 @@ _LEFT = (
     .select_from(case_key)
     .where(case_key.c.epoch < bindparam("number"), case_key.c.destroyed.is_(None))
 )
+_FORGET = delete(case_key).where(case_key.c.scope == bindparam("scope_"))
 _CURRENT = select(key_epoch.c.epoch).where(key_epoch.c.id == _ONE)
 _OWED = (
     select(case_key.c.scope)
@@ -105,13 +106,34 @@ def key_for_writing(db: Execution, scope: Scope, message_procedure: ProcedureId 
     return _wrapped(own, row.epoch, row.wrapped)
 
 
+def own_key(db: Execution, scope: Scope, at: datetime) -> WrappedKey:
+    """Return the key of something that belongs to no case yet; it goes with `drop_key`.
+
+    Raises:
+        KeyMissing, VaultLocked: the vault gives no key.
+    """
+    row = _find_or_add(db, scope, at)
+    return _wrapped(scope, row.epoch, row.wrapped)
+
+
+def drop_key(db: Execution, scope: Scope) -> None:
+    """Forget such a key: copies of it die with the epoch, as those of an erased case do."""
+    db.changed(_FORGET, {"scope_": scope})
+
+
 def encrypted(db: Execution, key: WrappedKey, table: Table, column: str, plain: bytes, *row: str) -> bytes:
     """Return the bytes to store in that column of that row."""
     return db.cipher.encrypt(key, plain, place(table.name, column, *row))
 
 
-def opened(db: Execution, row: Row[Any], table: Table, column: str, *identity: str) -> bytes:
+def opened(db: Execution, row: Row[Any], table: Table, column: str, *identity: str, named: str | None = None) -> bytes:
     """Return the content that a row of a `keyed` statement has in that column.
+
+    Args:
+        db: the connection.
+        row: what the statement gave.
+        table, column, identity: where the content stands.
+        named: what the statement calls the column, if otherwise.
 
     Raises:
         KeyMissing, VaultLocked: its key is not to be had.
@@ -120,7 +142,7 @@ def opened(db: Execution, row: Row[Any], table: Table, column: str, *identity: s
     if row.key_wrapped is None:
         raise KeyMissing("The key of a case is missing from the database: restore the newest backup of its keys.")
     key = _wrapped(row.scope, row.key_epoch, row.key_wrapped)
-    return db.cipher.decrypt(key, getattr(row, column), place(table.name, column, *identity))
+    return db.cipher.decrypt(key, getattr(row, named or column), place(table.name, column, *identity))
 
 
 def destroy_case(db: Execution, scope: Scope, at: datetime) -> bool:

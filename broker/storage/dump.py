@@ -21,7 +21,7 @@ from sqlalchemy import Boolean, Connection, Table, bindparam, func, inspect, sel
 
 from broker.core.audit import AuditRow, Head
 from broker.core.errors import BackupInvalid, HomeInvalid
-from broker.storage import search, trail
+from broker.storage import held, search, trail
 from broker.storage.columns import Raw
 from broker.storage.encrypting import refuse_clear
 from broker.storage.execution import Execution, insert_new
@@ -216,6 +216,7 @@ class Loading:
             upgrade(self._connection)
         db = Execution(self._connection)
         search.owe_all(db)
+        held.drop_unreadable(db)
         trail.add(db, note)
         db.changed(_ADD_MARK, {"name": f"{_MARK}{mark}", "value": 1})
         return _erased(self._connection)

@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Statements about raw deliveries: decided before, quarantined, parked, and broken publishing rules."""
+"""Statements about raw deliveries: decided before, quarantined, parked, and broken publishing rules.
+
+What is parked or quarantined is sealed to a key of ours that lives on for weeks, and of a case that nobody knows yet. It
+stands under one more key of its own, which goes when it was decided, or when its place is needed.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,12 @@ from sqlalchemy import Row, Table, bindparam, delete, func, insert, select, upda
 
 from broker.core.ids import Digest
 from broker.rows import HeldDelivery, SeenRaw
+from broker.security.at_rest import Scope
+from broker.storage.case_keys import KEY_COLUMNS, drop_key, encrypted, keyed, opened, own_key
 from broker.storage.execution import Execution, PerDialect, insert_new
-from broker.storage.tables import abuse, counter, parked, quarantine, seen_raw
+from broker.storage.tables import abuse, case_key, counter, parked, quarantine, seen_raw
 
-__all__ = ["count_abuse", "due_parked", "park", "quarantine_delivery", "save_seen", "seen", "unpark"]
+__all__ = ["count_abuse", "drop_unreadable", "due_parked", "park", "quarantine_delivery", "save_seen", "seen", "unpark"]
 
 _EVICTED_AT_ONCE = 64  # oldest rows looked at together when room is made
 
@@ -54,10 +60,15 @@ _PARK_AGAIN = (
     .values(attempts=parked.c.attempts + 1, next_at=bindparam("again_at"), code=bindparam("why"))
 )
 _DUE = (
-    select(parked)
+    select(parked, *KEY_COLUMNS)
+    .select_from(keyed(parked, parked))
     .where(parked.c.next_at <= bindparam("now"))
     .order_by(parked.c.next_at, parked.c.sha256)
     .limit(bindparam("most"))
+)
+_KEYS = select(case_key.c.scope)
+_UNREADABLE = tuple(
+    delete(table).where(table.c.scope.is_not(None), table.c.scope.not_in(_KEYS)) for table in (parked, quarantine)
 )
 _UNPARK = delete(parked).where(parked.c.sha256 == bindparam("sha256_"))
 
@@ -67,6 +78,7 @@ class _Room:
 
     def __init__(self, table: Table) -> None:
         mine = table.c.publisher == bindparam("publisher_")
+        self.table = table
         self.counter = f"{table.name}.dropped"
         self.used = select(func.count().label("items"), func.coalesce(func.sum(table.c.size), 0).label("bytes")).where(
             mine
@@ -104,7 +116,7 @@ def quarantine_delivery(db: Execution, held: HeldDelivery, *, max_items: int, ma
     if len(held.raw) > max_bytes:
         _drop(db, _QUARANTINE_ROOM, 1)
         return
-    if db.changed(_QUARANTINE, _values(held)) == 1:
+    if db.changed(_QUARANTINE, _values(db, quarantine, held)) == 1:
         _make_room(db, _QUARANTINE_ROOM, held.user or "", max_items, max_bytes)
 
 
@@ -116,18 +128,25 @@ def park(db: Execution, held: HeldDelivery, *, max_items: int, max_bytes: int) -
     if len(held.raw) > max_bytes:
         _drop(db, _PARKED_ROOM, 1)
         return
-    db.changed(_PARK_NEW, {**_values(held), "next_at": held.next_at, "attempts": held.attempts})
+    db.changed(_PARK_NEW, {**_values(db, parked, held), "next_at": held.next_at, "attempts": held.attempts})
     _make_room(db, _PARKED_ROOM, held.user or "", max_items, max_bytes)
 
 
 def due_parked(db: Execution, *, now: datetime, limit: int) -> tuple[HeldDelivery, ...]:
     """Return what is to be offered again, longest due first."""
-    return tuple(_parked(row) for row in db.all(_DUE, {"now": now, "most": limit}))
+    return tuple(_parked(db, row) for row in db.all(_DUE, {"now": now, "most": limit}))
 
 
 def unpark(db: Execution, sha256: Digest) -> None:
     """Forget a parked delivery: it was decided."""
-    db.changed(_UNPARK, {"sha256_": sha256})
+    if db.changed(_UNPARK, {"sha256_": sha256}) == 1:
+        drop_key(db, _scope(parked, sha256))
+
+
+def drop_unreadable(db: Execution) -> None:
+    """Forget what the keys are gone of: decided after a backup of data was made, and before the one of keys."""
+    for statement in _UNREADABLE:
+        db.changed(statement)
 
 
 def count_abuse(db: Execution, user: str, code: str, at: datetime) -> int:
@@ -136,15 +155,22 @@ def count_abuse(db: Execution, user: str, code: str, at: datetime) -> int:
     return 0 if row is None else int(row[0])
 
 
-def _values(held: HeldDelivery) -> dict[str, Any]:
+def _values(db: Execution, table: Table, held: HeldDelivery) -> dict[str, Any]:
+    """Return a row, its bytes under a key of their own: nobody knows yet which case they are of."""
+    key = own_key(db, _scope(table, held.sha256), held.received)
     return {
         "sha256": held.sha256,
         "publisher": held.user or "",
         "received": held.received,
         "size": len(held.raw),
         "code": held.code,
-        "raw": held.raw,
+        "raw": encrypted(db, key, table, "raw", held.raw, held.sha256),
+        "scope": key.scope,
     }
+
+
+def _scope(table: Table, sha256: Digest) -> Scope:
+    return Scope(f"{table.name}:{sha256}")
 
 
 def _make_room(db: Execution, room: _Room, publisher: str, max_items: int, max_bytes: int) -> None:
@@ -158,6 +184,8 @@ def _make_room(db: Execution, room: _Room, publisher: str, max_items: int, max_b
             gone.append(row.sha256)
             items, size = items - 1, size - row.size
         db.changed(room.evict, {"gone": gone})
+        for sha256 in gone:
+            drop_key(db, _scope(room.table, sha256))
         _drop(db, room, len(gone))
 
 
@@ -165,10 +193,10 @@ def _drop(db: Execution, room: _Room, number: int) -> None:
     db.first(_COUNT_DROPPED, {"name": room.counter, "value": number})
 
 
-def _parked(row: Row[Any]) -> HeldDelivery:
+def _parked(db: Execution, row: Row[Any]) -> HeldDelivery:
     return HeldDelivery(
         sha256=row.sha256,
-        raw=row.raw,
+        raw=row.raw if row.scope is None else opened(db, row, parked, "raw", row.sha256),
         code=row.code,
         user=row.publisher or None,
         received=row.received,

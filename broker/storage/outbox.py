@@ -201,7 +201,7 @@ def _row(db: Execution, us: CountryCode, row: Row[Any]) -> OutboxRow:
         resends=row.resends,
         next_at=row.next_at,
         error=row.error,
-        envelope=None if row.sealed_raw is None else _envelope(us, row),
+        envelope=None if row.sealed_raw is None else _envelope(db, us, row),
         lease=row.lease,
         published=row.published,
         delivered=row.delivered,
@@ -212,12 +212,15 @@ def _row(db: Execution, us: CountryCode, row: Row[Any]) -> OutboxRow:
     )
 
 
-def _envelope(us: CountryCode, row: Row[Any]) -> SealedEnvelope:
+def _envelope(db: Execution, us: CountryCode, row: Row[Any]) -> SealedEnvelope:
+    raw = row.sealed_raw
+    if row.sealed_scope is not None:  # an older program did not encrypt what was sealed
+        raw = opened(db, row, outbox_envelope, "raw", row.id, named="sealed_raw")
     return SealedEnvelope(
         id=row.id,
         sender=us,
         recipient=row.recipient,
-        raw=row.sealed_raw,
+        raw=raw,
         sha256=row.sealed_sha256,
         expires=row.sealed_expires,
         recipient_kid=row.sealed_recipient_kid,

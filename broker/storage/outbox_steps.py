@@ -14,9 +14,11 @@ from broker.core.ids import KeyId, MessageId
 from broker.core.messages import OutboxKind, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.rows import OutboxState
+from broker.security.at_rest import Scope, WrappedKey
+from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, keyed
 from broker.storage.columns import Word, fixed
 from broker.storage.execution import Execution, PerDialect
-from broker.storage.tables import outbox, outbox_envelope
+from broker.storage.tables import outbox, outbox_content, outbox_envelope
 
 __all__ = [
     "mark_published", "outbox_sealed_with", "reopen_outbox", "retry_outbox", "save_sealed", "settle_outbox",
@@ -35,7 +37,12 @@ _HELD = and_(
     outbox.c.state == OutboxState.RECORDED,
 )
 _AT = bindparam("at", type_=outbox.c.since.type)
-_IS_HELD = select(outbox.c.id).where(_HELD).with_for_update()
+_IS_HELD = (
+    select(outbox_content.c.scope, *KEY_COLUMNS)
+    .select_from(keyed(outbox.join(outbox_content), outbox_content))
+    .where(_HELD, READABLE)
+    .with_for_update(of=outbox)
+)
 _PUBLISHED = (
     update(outbox)
     .where(_HELD)
@@ -167,9 +174,11 @@ _REFUSE = (  # a peer that signed "delivered" cannot take it back by a refusal
 
 
 def save_sealed(db: Execution, envelope: SealedEnvelope, *, token: str) -> bool:
-    """Keep sealed bytes while the lease is held."""
-    if db.first(_IS_HELD, {"message": envelope.id, "token": token}) is None:
+    """Keep sealed bytes while the lease is held, under the key of their case too: an erasure reaches every copy of them."""
+    held = db.first(_IS_HELD, {"message": envelope.id, "token": token})
+    if held is None or held.key_wrapped is None:
         return False
+    key = WrappedKey(scope=Scope(held.scope), epoch=held.key_epoch, wrapped=held.key_wrapped)
     db.changed(
         _SEAL,
         {
@@ -180,7 +189,8 @@ def save_sealed(db: Execution, envelope: SealedEnvelope, *, token: str) -> bool:
             "ed25519_kid": envelope.signer_kids[0],
             "ml_dsa_kid": envelope.signer_kids[1],
             "trust_version": envelope.trust_version,
-            "raw": envelope.raw,
+            "raw": encrypted(db, key, outbox_envelope, "raw", envelope.raw, envelope.id),
+            "scope": key.scope,
         },
     )
     return True

@@ -4,9 +4,10 @@
 
 What protects a child's data at rest (the key of a case is in `case_key`, see `case_keys.py`):
 - header and content of both boxes are ciphertext under the key of their case, and dead when that key is destroyed;
-- `outbox_envelope.raw` is sealed to the recipient country's key: we cannot open it, and nobody can once that country has
-  retired the key, at its accept_until; `quarantine.raw` and `parked.raw` are what came, sealed to one of our own
-  encryption keys or to nobody's: they die with that key in the vault, or when their place is needed;
+- `outbox_envelope.raw` is sealed to the recipient country's key, and that is ciphertext under the key of its case: dead with
+  it, whoever holds the country's key; `quarantine.raw` and `parked.raw` are what came, sealed to one of our own encryption
+  keys or to nobody's, of a case that nobody knows yet: each is ciphertext under a key of its own, which goes when it was
+  decided or its place is needed; so is the key of an uploaded file, which goes when a message takes the file;
 - what people are searched by is a bucket that many names share (`search_term`), and goes with the key of its case;
 - digests are over bytes with a random nonce: they confirm no guess. Ids, countries, offices, types, states, times and
   codes stand in clear; so does a case reference, which is a pseudonym.
@@ -196,6 +197,7 @@ outbox_envelope = Table(
     Column("ml_dsa_kid", Word(KeyId), nullable=False),
     Column("trust_version", BigInteger, nullable=False),
     Column("raw", Raw, nullable=False),
+    Column("scope", Word()),  # whose key encrypts what is sealed; NULL: an older program stored it as it was sealed
     info={LEFT_OUT: "sealed again from the message"},
 )
 
@@ -404,6 +406,7 @@ quarantine = Table(
     Column("size", BigInteger, nullable=False),  # bytes of raw
     Column("code", Word(), nullable=False),
     Column("raw", Raw, nullable=False),
+    Column("scope", Word()),  # of a key of its own; NULL: an older program stored it as it came
     Index("ix_quarantine_publisher", "publisher", "received", "sha256", "size"),
 )
 
@@ -418,6 +421,7 @@ parked = Table(
     Column("next_at", Moment),
     Column("attempts", Integer, nullable=False),
     Column("raw", Raw, nullable=False),
+    Column("scope", Word()),
     Index("ix_parked_publisher", "publisher", "received", "sha256", "size"),
     Index("ix_parked_next_at", "next_at", "sha256"),
 )
@@ -559,8 +563,9 @@ upload = Table(
     Column("at", Moment, nullable=False),
     Column("media_type", Word()),
     Column("digest", Word(Digest)),
+    Column("scope", Word()),  # of the key that encrypts `key`; NULL: an older program stored it in clear
     Index("ix_upload_at", "at"),
-    info={LEFT_OUT: "its key stands in clear, and no erasure would reach it: the file is uploaded again"},
+    info={LEFT_OUT: "its bytes are not backed up either: the file is uploaded again"},
 )
 
 attachment = Table(
