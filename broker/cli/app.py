@@ -410,14 +410,14 @@ def token(
 
 def vectors(
     folder: Annotated[
-        Path | None, typer.Argument(help="Where they are. Default: tests/vectors/envelope of the source tree.")
+        Path | None, typer.Argument(help="Where they are. Default: all of tests/vectors of the source tree.")
     ] = None,
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Also make a new set; its names, codes and layers must be the stored ones.")
     ] = False,
     as_json: AsJson = False,
 ) -> int:
-    """Run the envelope's test vectors here.
+    """Run the test vectors of the envelope and of sealed parts here.
 
     Each names what must be accepted or which layer must refuse it with which code. Exit code 1 where one differs.
 

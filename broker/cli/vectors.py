@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""`trm vectors`: hold this installation against the envelope's test vectors."""
+"""`trm vectors`: hold this installation against the test vectors of the envelope and of sealed parts."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["vectors"]
 
-_STORED = Path(__file__).resolve().parents[2] / "tests" / "vectors" / "envelope"
-_GENERATOR = "generate.py"  # beside the folder of the stored ones
+_STORED = Path(__file__).resolve().parents[2] / "tests" / "vectors"
+_SETS = {"envelope": "generate.py", "sealed": "sealed_cases.py"}  # each with the generator beside it
 _GENERATE_SECONDS = 120
 
 
@@ -30,10 +30,13 @@ def vectors(folder: Path | None, *, fresh: bool, as_json: bool) -> int:
     Raises:
         BadRequest: there is none, a file is not a vector, or there is no generator for a fresh set.
     """
-    stored = folder or _STORED
-    results = _run(stored)
+    folders = [folder] if folder is not None else [_STORED / name for name in _SETS]
+    runs = {stored: _run(stored) for stored in folders}
+    results = [result for run in runs.values() for result in run]
     wrong = [result for result in results if not result.passed]
-    differing = _differing(results, _fresh(stored)) if fresh else None
+    differing = None
+    if fresh:
+        differing = [name for stored, run in runs.items() for name in _differing(run, _fresh(stored))]
     document = {
         "vectors": len(results),
         "good": sum(1 for result in results if result.expect == "ok"),
@@ -61,10 +64,12 @@ def vectors(folder: Path | None, *, fresh: bool, as_json: bool) -> int:
 
 
 def _run(folder: Path) -> tuple[VectorResult, ...]:
+    """Run a set by its kind: a vector of a sealed part names the message in which it stands."""
+    from broker.testing.sealed_vectors import are_sealed, run_sealed_vectors
     from broker.testing.vectors import run_vectors
 
     try:
-        results = run_vectors(folder)
+        results = run_sealed_vectors(folder) if are_sealed(folder) else run_vectors(folder)
     except ValueError as error:
         raise BadRequest(f"{error}.", where=str(folder)) from error
     if not results:
@@ -74,7 +79,7 @@ def _run(folder: Path) -> tuple[VectorResult, ...]:
 
 def _fresh(stored: Path) -> tuple[VectorResult, ...]:
     """Let the generator make a new set and run it; a process of its own, for it is no part of this program."""
-    generator = stored.parent / _GENERATOR
+    generator = stored.parent / _SETS.get(stored.name, _SETS["envelope"])
     if not generator.is_file():
         raise BadRequest("The generator does not stand beside these vectors.", where=str(generator))
     with tempfile.TemporaryDirectory(prefix="trm-vectors-") as folder:
