@@ -82,7 +82,7 @@ class Ledger:
 
     def enter(self, tx: Transaction, book: Book, entry: RecordEntry, *, now: datetime) -> tuple[Book, Folded]:
         """Add a message or stub to the record and keep what it adds up to now."""
-        book, folded = self._keep(tx, replace(book, entries=(*book.entries, entry)), now)
+        book, folded = self._keep(tx, book, (*book.entries, entry), book.receipts, now)
         tx.add_record_entry(book.row.ref.id, entry)
         return book, folded
 
@@ -122,7 +122,7 @@ class Ledger:
             entries = tuple(_stub(entry, receipt.digest, code) for entry in entries)
             subject = message_subject(receipt.author, receipt.message)
             self.call(tx, AttentionCode.REFUSED, subject, peer=book.row.peer, row=book.row, now=now)
-        book, folded = self._keep(tx, replace(book, entries=entries, receipts=(*book.receipts, receipt)), now)
+        book, folded = self._keep(tx, book, entries, (*book.receipts, receipt), now)
         self._compare(tx, book, now, whole=folded)
         return True
 
@@ -188,18 +188,28 @@ class Ledger:
                 )
             )
 
-    def _keep(self, tx: Transaction, book: Book, now: datetime) -> tuple[Book, Folded]:
-        """Fold, store the copies, and call people where the record says that they are needed."""
-        folded, old = book.fold(), book.row
-        row = replace(old, state=folded.state.name, alarm=folded.state.alarmed, gap=bool(folded.missing))
+    def _keep(
+        self,
+        tx: Transaction,
+        book: Book,
+        entries: tuple[RecordEntry, ...],
+        receipts: tuple[Receipt, ...],
+        now: datetime,
+    ) -> tuple[Book, Folded]:
+        """Fold what the book holds now, store the copies, and call people where the record says that they are needed."""
+        old = row = book.row
+        folded = fold(book.table, old.opener, entries, receipts)
+        state, alarm, gap = folded.state.name, folded.state.alarmed, bool(folded.missing)
+        if (state, alarm, gap) != (old.state, old.alarm, old.gap):
+            row = replace(old, state=state, alarm=alarm, gap=gap)
         if not book.stored:
             tx.add_procedure(row)
-        elif row != old:
+        elif row is not old:
             tx.save_procedure(row)
         self._call_people(tx, row, folded, now)
         if old.gap and not row.gap:
             tx.resolve_attention(AttentionCode.GAP, row.ref.id, at=now, by="node")
-        return replace(book, row=row, stored=True), folded
+        return Book(row=row, table=book.table, entries=entries, receipts=receipts), folded
 
     def _compare(self, tx: Transaction, book: Book, now: datetime, *, whole: Folded | None) -> None:
         """Hold the peer's newest stated record digests against our record; a difference is an alert.

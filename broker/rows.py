@@ -16,7 +16,7 @@ from typing import Any
 from broker.core import canonical
 from broker.core.audit import AuditRow
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, MessageType, ProcedureId
-from broker.core.messages import Header, InboxEntry, OutboxEntry, ProcedureRef, SealedEnvelope
+from broker.core.messages import Header, InboxEntry, OutboxEntry, OutboxKind, ProcedureRef, SealedEnvelope
 from broker.core.owed_chunks import OwedChunks
 from broker.core.reasons import Reason
 from broker.core.roles import AuditRole
@@ -41,6 +41,7 @@ __all__ = [
     "OutboxBrief",
     "OutboxRow",
     "OutboxState",
+    "OwedEntry",
     "Page",
     "ParkedChunk",
     "ProcedureRow",
@@ -164,6 +165,21 @@ class OutboxRow:
     opened: datetime | None = None
     refused: datetime | None = None
     refusal_code: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwedEntry:
+    """A leased entry with what sending it takes; its header, encrypted beside the content, stays closed."""
+
+    id: MessageId
+    kind: OutboxKind
+    recipient: CountryCode
+    exercise: bool
+    authority: AuthorityId  # of ours that sends it
+    content: bytes = field(repr=False)
+    attempts: int
+    error: str | None  # code of the last failure
+    envelope: SealedEnvelope | None  # as it was sealed before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

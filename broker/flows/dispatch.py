@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -13,12 +13,12 @@ from broker.core.content import entry_of
 from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, AttentionCode, message_subject, retry
 from broker.core.errors import BrokerError, Internal, RecipientSuspended, TrustListExpired, UnknownRecipient
 from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
-from broker.core.messages import Header, OutboxEntry, OutboxKind, Party, ProfileHeader, SealedEnvelope
+from broker.core.messages import Header, OutboxKind, Party, ProfileHeader, SealedEnvelope
 from broker.core.receipts import MAX_RECEIPTS, MAX_RECEIPTS_WITH_CHECKPOINT, ReceiptKind, to_body
 from broker.core.trust import KeyUse, MemberStatus, TrustList
 from broker.ledger import Ledger
 from broker.ports import Clock, Compute, Ids, Store, Tally, Transaction, Transport, TrustSource, Vault
-from broker.rows import OutboxRow
+from broker.rows import OwedEntry
 from broker.security.sealing import seal
 
 __all__ = ["Dispatch", "Outcome"]
@@ -31,9 +31,10 @@ _WITH_CHECKPOINT = SchemaVersion("1.1")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one leased entry: published, or the error that prevented it."""
+    """What became of one leased entry: sealed and published, or the error that prevented it."""
 
-    row: OutboxRow
+    entry: OwedEntry
+    envelope: SealedEnvelope | None = None
     error: BrokerError | None = None
 
 
@@ -76,18 +77,18 @@ class Dispatch:
             StoreUnavailable, DiskFull: nothing was taken, or the leases run out and the entries are taken again.
         """
         token = self._ids.token()
-        rows = await self._store.run(lambda tx: self._take(tx, token))
-        if not rows:
+        entries = await self._store.run(lambda tx: self._take(tx, token))
+        if not entries:
             return 0
-        sealed = await self._seal_all(rows, token)
+        sealed = await self._seal_all(entries, token)
         outcomes = await asyncio.gather(*(self._publish(outcome) for outcome in sealed))
         # Shielded: a cancelled worker must not forget that it published.
         await asyncio.shield(self._store.run(lambda tx: self._settle(tx, outcomes, token)))
         for outcome in outcomes:
-            self._count(outcome.row.entry, outcome.error)
-        return len(rows)
+            self._count(outcome.entry, outcome.error)
+        return len(entries)
 
-    def _take(self, tx: Transaction, token: str) -> tuple[OutboxRow, ...]:
+    def _take(self, tx: Transaction, token: str) -> tuple[OwedEntry, ...]:
         now = self._clock.now()
         for peer in tx.peers_with_waiting_receipts():
             version = self._receipts_version(peer)
@@ -120,19 +121,19 @@ class Dispatch:
             nonce=self._ids.nonce(),
         )
 
-    async def _seal_all(self, rows: tuple[OutboxRow, ...], token: str) -> list[Outcome]:
+    async def _seal_all(self, entries: tuple[OwedEntry, ...], token: str) -> list[Outcome]:
         """Seal what is not sealed yet, and store the bytes before publishing: a retry sends identical bytes."""
         trust, now = self._trust.current(), self._clock.now()
-        middle = (len(rows) + 1) // 2  # one job for each of the two threads: handing over costs as much as hashing
-        halves = [half for half in (rows[:middle], rows[middle:]) if half]
+        middle = (len(entries) + 1) // 2  # one job for each of the two threads: handing over costs as much as hashing
+        halves = [half for half in (entries[:middle], entries[middle:]) if half]
         sealed = await asyncio.gather(
             *(self._compute.run(partial(self._seal_some, half, trust, now)) for half in halves)
         )
         outcomes = [outcome for half in sealed for outcome in half]
         fresh = {
-            new.row.entry.id: new.row.envelope
-            for old, new in zip(rows, outcomes, strict=True)
-            if new.row.envelope is not None and new.row.envelope is not old.envelope
+            outcome.entry.id: outcome.envelope
+            for outcome in outcomes
+            if outcome.envelope is not None and outcome.envelope is not outcome.entry.envelope
         }
         if not fresh:
             return outcomes
@@ -141,25 +142,25 @@ class Dispatch:
             return {key for key, envelope in fresh.items() if not tx.save_sealed(envelope, token=token)}
 
         lost = await self._store.run(save)
-        return [outcome for outcome in outcomes if outcome.row.entry.id not in lost]
+        return [outcome for outcome in outcomes if outcome.entry.id not in lost]
 
-    def _seal_some(self, rows: tuple[OutboxRow, ...], trust: TrustList, now: datetime) -> list[Outcome]:
-        return [self._seal(row, trust, now) for row in rows]
+    def _seal_some(self, entries: tuple[OwedEntry, ...], trust: TrustList, now: datetime) -> list[Outcome]:
+        return [self._seal(entry, trust, now) for entry in entries]
 
-    def _seal(self, row: OutboxRow, trust: TrustList, now: datetime) -> Outcome:
-        if not all(trust.sendable_to(country, now, self._grace) for country in (self._us, row.entry.recipient)):
-            return Outcome(row=row, error=TrustListExpired())
-        if row.envelope is not None and self._still_good(row.envelope, trust, now):
-            return Outcome(row=row)
+    def _seal(self, entry: OwedEntry, trust: TrustList, now: datetime) -> Outcome:
+        if not all(trust.sendable_to(country, now, self._grace) for country in (self._us, entry.recipient)):
+            return Outcome(entry=entry, error=TrustListExpired())
+        if entry.envelope is not None and self._still_good(entry.envelope, trust, now):
+            return Outcome(entry=entry, envelope=entry.envelope)
         try:
-            envelope = self._sealed(row.entry, trust, now)
+            envelope = self._sealed(entry, trust, now)
         except BrokerError as error:
-            return Outcome(row=row, error=error)
+            return Outcome(entry=entry, error=error)
         except Exception as error:  # an unforeseen fault in one must not hold up the rest of its batch for ever
-            return Outcome(row=row, error=Internal(f"Sealing raised {type(error).__name__}."))
-        return Outcome(row=replace(row, envelope=envelope))
+            return Outcome(entry=entry, error=Internal(f"Sealing raised {type(error).__name__}."))
+        return Outcome(entry=entry, envelope=envelope)
 
-    def _sealed(self, entry: OutboxEntry, trust: TrustList, now: datetime) -> SealedEnvelope:
+    def _sealed(self, entry: OwedEntry, trust: TrustList, now: datetime) -> SealedEnvelope:
         member = trust.members.get(entry.recipient)
         if member is None:
             raise UnknownRecipient
@@ -191,35 +192,35 @@ class Dispatch:
         return True
 
     async def _publish(self, outcome: Outcome) -> Outcome:
-        if outcome.error is not None or outcome.row.envelope is None:
+        if outcome.error is not None or outcome.envelope is None:
             return outcome
         try:
-            await self._transport.publish(outcome.row.envelope)
+            await self._transport.publish(outcome.envelope)
         except BrokerError as error:
-            return Outcome(row=outcome.row, error=error)
+            return Outcome(entry=outcome.entry, error=error)
         except Exception as error:  # for the reason see `_seal`
-            return Outcome(row=outcome.row, error=Internal(f"Publishing raised {type(error).__name__}."))
+            return Outcome(entry=outcome.entry, error=Internal(f"Publishing raised {type(error).__name__}."))
         return outcome
 
     def _settle(self, tx: Transaction, outcomes: list[Outcome], token: str) -> None:
         now = self._clock.now()
         for outcome in outcomes:
-            entry, error = outcome.row.entry, outcome.error
+            entry, error = outcome.entry, outcome.error
             if error is None:
                 tx.mark_published(entry.id, at=now, token=token)
-                if outcome.row.error is not None:
+                if entry.error is not None:
                     tx.resolve_attention(AttentionCode.NOT_SENT, message_subject(self._us, entry.id), at=now, by="node")
                 continue
-            decision = retry(outcome.row.attempts, error, now=now, jitter=self._ids.jitter())
+            decision = retry(entry.attempts, error, now=now, jitter=self._ids.jitter())
             tx.retry_outbox(entry.id, next_at=decision.next_at, error=error.code, token=token)
             if decision.call_person:
-                office = entry.header.sender.authority if entry.kind is OutboxKind.MESSAGE else None
+                office = entry.authority if entry.kind is OutboxKind.MESSAGE else None
                 self._ledger.call(
                     tx, AttentionCode.NOT_SENT, message_subject(self._us, entry.id),
                     peer=entry.recipient, authority=office, now=now, detail=error.detail,
                 )  # fmt: skip
 
-    def _count(self, entry: OutboxEntry, error: BrokerError | None) -> None:
+    def _count(self, entry: OwedEntry, error: BrokerError | None) -> None:
         if error is not None:
             self._tally.publish_failed(entry.recipient, error.code)
             return

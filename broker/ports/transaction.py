@@ -29,6 +29,7 @@ from broker.rows import (
     OutboxBrief,
     OutboxRow,
     OutboxState,
+    OwedEntry,
     ParkedChunk,
     ProcedureRow,
     SeenRaw,
@@ -84,7 +85,7 @@ class Transaction(Protocol):
         """Return what a receipt is held against, without content."""
         ...
 
-    def lease_outbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[OutboxRow, ...]:
+    def lease_outbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[OwedEntry, ...]:
         """Lease entries in state RECORDED whose next_at has come and whose lease is free or over; oldest first."""
         ...
 

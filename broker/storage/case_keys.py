@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Row, Table, bindparam, delete, func, null, select, update
 
@@ -192,15 +192,23 @@ def epoch_owed(db: Execution) -> bool:
     return db.first(_OWED) is not None
 
 
-def _find_or_add(db: Execution, scope: Scope, at: datetime) -> Row[Any]:
+class _Found(NamedTuple):
+    """A key as `_FIND` gives it."""
+
+    epoch: int
+    wrapped: bytes
+    destroyed: datetime | None
+
+
+def _find_or_add(db: Execution, scope: Scope, at: datetime) -> _Found | Row[Any]:
     row = db.first(_FIND, {"scope_": scope})
     if row is not None:
         return row
     key = db.cipher.new_key(scope, _epoch(db))
-    db.changed(
-        _ADD, {"scope": scope, "epoch": key.epoch, "wrapped": key.wrapped, "created": at, "destroyed": None}
-    )  # or another worker was first
-    row = db.first(_FIND, {"scope_": scope})
+    made = {"scope": scope, "epoch": key.epoch, "wrapped": key.wrapped, "created": at, "destroyed": None}
+    if db.changed(_ADD, made) == 1:
+        return _Found(epoch=key.epoch, wrapped=key.wrapped, destroyed=None)
+    row = db.first(_FIND, {"scope_": scope})  # another worker was first
     if row is None:
         raise RuntimeError("a case key that was just written is not there")
     return row

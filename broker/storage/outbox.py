@@ -12,7 +12,7 @@ from sqlalchemy import Row, Text, and_, bindparam, exists, insert, literal, or_,
 
 from broker.core.ids import CountryCode, MessageId
 from broker.core.messages import OutboxEntry, OutboxKind, SealedEnvelope
-from broker.rows import OutboxBrief, OutboxRow, OutboxState
+from broker.rows import OutboxBrief, OutboxRow, OutboxState, OwedEntry
 from broker.security.at_rest import scope_of
 from broker.storage import headers
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, key_for_writing, keyed, opened
@@ -25,26 +25,31 @@ __all__ = ["add_outbox", "find_outbox", "find_outbox_brief", "lease_outbox", "ne
 _INSERT = insert(outbox)
 _INSERT_CONTENT = insert(outbox_content)
 
-_ROWS = (
+_KEPT = keyed(
+    outbox.join(outbox_content).outerjoin(outbox_envelope, outbox_envelope.c.id == outbox.c.id), outbox_content
+)
+_CONTENT = (
+    outbox_content.c.scope,
+    outbox_content.c.content,
+    *KEY_COLUMNS,
+    *(column.label(f"sealed_{column.name}") for column in outbox_envelope.c if column.name != "id"),
+)
+_ROWS = select(outbox, outbox_content.c.header, *_CONTENT).select_from(_KEPT).where(READABLE)
+_OWED = (
     select(
-        outbox,
-        outbox_content.c.scope,
-        outbox_content.c.header,
-        outbox_content.c.content,
-        *KEY_COLUMNS,
-        *(column.label(f"sealed_{column.name}") for column in outbox_envelope.c if column.name != "id"),
+        *(
+            outbox.c[name]
+            for name in ("id", "kind", "recipient", "exercise", "authority", "attempts", "error", "created")
+        ),
+        *_CONTENT,
     )
-    .select_from(
-        keyed(
-            outbox.join(outbox_content).outerjoin(outbox_envelope, outbox_envelope.c.id == outbox.c.id), outbox_content
-        )
-    )
+    .select_from(_KEPT)
     .where(READABLE)
 )
 _ONE = _ROWS.where(outbox.c.id == bindparam("message"))
 _SIZES = (1, 8, 32)  # a list of ids fills the next larger statement by repeating its last: each is prepared once
 _SOME = {
-    size: _ROWS.where(outbox.c.id.in_([bindparam(f"id_{n}", type_=outbox.c.id.type) for n in range(size)]))
+    size: _OWED.where(outbox.c.id.in_([bindparam(f"id_{n}", type_=outbox.c.id.type) for n in range(size)]))
     for size in _SIZES
 }
 _OVERDUE = (
@@ -144,13 +149,13 @@ def find_outbox_brief(db: Execution, message: MessageId) -> OutboxBrief | None:
 
 def lease_outbox(
     db: Execution, us: CountryCode, *, now: datetime, until: datetime, token: str, limit: int
-) -> tuple[OutboxRow, ...]:
+) -> tuple[OwedEntry, ...]:
     """Lease what is due, oldest first, and return it with content and sealed bytes."""
     leased = db.all(_LEASE, {"now": now, "until": until, "token": token, "most": limit})
     ids = [row.id for row in leased]
     rows = [row for start in range(0, len(ids), _SIZES[-1]) for row in _some(db, ids[start : start + _SIZES[-1]])]
     rows.sort(key=lambda row: (row.created, row.id))
-    return tuple(_row(db, us, row) for row in rows)
+    return tuple(_owed(db, us, row) for row in rows)
 
 
 def overdue_outbox(
@@ -180,6 +185,20 @@ def newest_receipted(db: Execution, peer: CountryCode) -> datetime | None:
 def _some(db: Execution, ids: Sequence[MessageId]) -> Sequence[Row[Any]]:
     size = next(size for size in _SIZES if len(ids) <= size)
     return db.all(_SOME[size], {f"id_{n}": ids[min(n, len(ids) - 1)] for n in range(size)})
+
+
+def _owed(db: Execution, us: CountryCode, row: Row[Any]) -> OwedEntry:
+    return OwedEntry(
+        id=row.id,
+        kind=row.kind,
+        recipient=row.recipient,
+        exercise=row.exercise,
+        authority=row.authority,
+        content=opened(db, row, outbox_content, "content", row.id),
+        attempts=row.attempts,
+        error=row.error,
+        envelope=None if row.sealed_raw is None else _envelope(db, us, row),
+    )
 
 
 def _row(db: Execution, us: CountryCode, row: Row[Any]) -> OutboxRow:

@@ -27,6 +27,7 @@ from broker.rows import (
     OutboxBrief,
     OutboxRow,
     OutboxState,
+    OwedEntry,
     ParkedChunk,
     ProcedureRow,
     SeenRaw,
@@ -122,7 +123,7 @@ class SqlTransaction:
     def outbox_brief(self, message: MessageId) -> OutboxBrief | None:
         return outbox.find_outbox_brief(self._db, message)
 
-    def lease_outbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[OutboxRow, ...]:
+    def lease_outbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[OwedEntry, ...]:
         return outbox.lease_outbox(self._db, self._us, now=now, until=until, token=token, limit=limit)
 
     def save_sealed(self, envelope: SealedEnvelope, *, token: str) -> bool:

@@ -77,7 +77,8 @@ class Recording:
         before = earlier(tx, asked) if release is None else None
         if before is not None:
             return before
-        held = tx.lock_procedure(row.ref.id)
+        opening = asking.procedure is None  # under an id made a moment ago
+        held = None if opening else tx.lock_procedure(row.ref.id)
         book = self._ledger.begin(row) if held is None else self._ledger.read(tx, held)
         if known != {entry.digest for entry in book.entries}:
             return None

@@ -204,7 +204,7 @@ class WorkersContract:
             taken: list[str] = []
             while rows := await mine.run(lambda tx: tx.lease_outbox(now=NOW, until=later(60), token=token, limit=3)):
                 assert len(rows) <= 3
-                taken += [row.entry.id for row in rows]
+                taken += [row.id for row in rows]
             return taken
 
         hands = await asyncio.gather(worker(store, "a"), worker(another, "b"))

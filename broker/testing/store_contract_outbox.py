@@ -15,7 +15,7 @@ from broker.core.delivery import message_subject
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
 from broker.ports import Store, Transaction
-from broker.rows import OutboxRow, OutboxState
+from broker.rows import OutboxRow, OutboxState, OwedEntry
 from broker.testing.store_rows import EE, FI, NOW, SE, attention, kid, later, message_id, outgoing, receipt, sealed
 
 __all__ = ["OutboxContract"]
@@ -31,7 +31,7 @@ async def owe(store: Store, *numbers: int, kind: OutboxKind = OutboxKind.MESSAGE
         await store.run(lambda tx, entry=entry: tx.add_outbox(entry, next_at=NOW))  # type: ignore[misc]
 
 
-async def lease(store: Store, *, now: float = 0, token: str = _TOKEN, limit: int = 10) -> tuple[OutboxRow, ...]:
+async def lease(store: Store, *, now: float = 0, token: str = _TOKEN, limit: int = 10) -> tuple[OwedEntry, ...]:
     """Lease for a minute."""
     return await store.run(lambda tx: tx.lease_outbox(now=later(now), until=later(now + 60), token=token, limit=limit))
 
@@ -65,12 +65,33 @@ class OutboxContract:
         await owe(store, 3, 1, 2)
         await store.run(lambda tx: tx.add_outbox(outgoing(0), next_at=later(500)))
         first = await lease(store, limit=2)
-        assert [r.entry.id for r in first] == [message_id(1), message_id(2)]
-        assert {r.lease for r in first} == {_TOKEN}
-        assert [r.entry.id for r in await lease(store, token="worker-2")] == [message_id(3)]
+        assert [r.id for r in first] == [message_id(1), message_id(2)]
+        assert (await row(store, 1)).lease == _TOKEN
+        assert [r.id for r in await lease(store, token="worker-2")] == [message_id(3)]
         assert await lease(store, now=59.999, token="worker-3") == ()
         again = await lease(store, now=60, token="worker-3")
-        assert [r.entry.id for r in again] == [message_id(1), message_id(2), message_id(3)]
+        assert [r.id for r in again] == [message_id(1), message_id(2), message_id(3)]
+
+    async def test_a_lease_brings_what_sending_takes(self, store: Store) -> None:
+        """Content, addressee, office and the failures so far come with it, and what was sealed before."""
+        entry = outgoing(1)
+        await store.run(lambda tx: tx.add_outbox(entry, next_at=NOW))
+        await lease(store)
+        await store.run(lambda tx: tx.save_sealed(sealed(1), token=_TOKEN))
+        await store.run(lambda tx: tx.retry_outbox(entry.id, next_at=NOW, error="unroutable", token=_TOKEN))
+        assert await lease(store) == (
+            OwedEntry(
+                id=entry.id,
+                kind=entry.kind,
+                recipient=entry.recipient,
+                exercise=entry.exercise,
+                authority=entry.header.sender.authority,
+                content=entry.content,
+                attempts=1,
+                error="unroutable",
+                envelope=sealed(1),
+            ),
+        )
 
     async def test_a_lost_lease_writes_nothing(self, store: Store) -> None:
         """After another worker took over, the first one's writes say False and change nothing."""
@@ -182,7 +203,7 @@ class OutboxContract:
             )
 
         assert [await store.run(again(number)) for number in (1, 2, 3)] == [True, True, False]
-        assert [leased.entry.id for leased in await lease(store, now=101)] == [message_id(1), message_id(2)]
+        assert [leased.id for leased in await lease(store, now=101)] == [message_id(1), message_id(2)]
         for number in (1, 2):
             await publish(store, number, at=110)
         assert [await row(store, number) for number in (1, 2, 3)] == before
