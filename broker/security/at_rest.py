@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -178,13 +178,13 @@ class EpochRing:
         """
         return b64url_encode(self._mac("token", purpose, *values)[:_TOKEN_BYTES])
 
-    def bucket(self, purpose: str, value: str) -> int:
-        """Return the number by which values are looked for; many values share one, so that it confirms none.
+    def buckets(self, purpose: str, values: Iterable[str]) -> frozenset[int]:
+        """Return the numbers by which values are looked for; many values share one, so that it confirms none.
 
         Raises:
             KeyMissing: there is no index key.
         """
-        return int.from_bytes(self._mac("bucket", purpose, value)[:4]) % BUCKETS
+        return frozenset(int.from_bytes(self._mac("bucket", purpose, value)[:4]) % BUCKETS for value in values)
 
     def _mac(self, *values: str) -> bytes:
         if self._index is None:

@@ -169,7 +169,7 @@ def parse_header(members: Members) -> Envelope:
     return Envelope(
         protected=members.protected,
         profile=_profile(profile),
-        profile_bytes=canonical.dump(profile),
+        profile_bytes=canonical.dump_flat(header["trm"]),
         recipient_kid=_kid(header["kid"], EnvelopeHeader),
         ek=_decode(header["ek"], EnvelopeHeader),
         encrypted_key=members.encrypted_key,
@@ -254,7 +254,7 @@ def _signature(index: int, item: Any, payload: str) -> Signature:
         kid=_kid(header["kid"], SignatureShape),
         signing_input=signing_input(protected, payload),
         value=value,
-        profile_bytes=canonical.dump(header["trm"]),
+        profile_bytes=canonical.dump_flat(header["trm"]),
     )
 
 

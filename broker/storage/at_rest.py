@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from broker.core.errors import VaultLocked
@@ -26,7 +26,7 @@ class Cipher(Protocol):
     def encrypt(self, key: WrappedKey, plain: bytes, where: bytes) -> bytes: ...
     def decrypt(self, key: WrappedKey, stored: bytes, where: bytes) -> bytes: ...
     def token(self, purpose: str, *values: str) -> str: ...
-    def bucket(self, purpose: str, value: str) -> int: ...
+    def buckets(self, purpose: str, values: Iterable[str]) -> frozenset[int]: ...
     def forget(self) -> None:
         """Drop every key that is held unwrapped."""
         ...
@@ -93,13 +93,13 @@ class AtRest:
         """
         return self._current().token(purpose, *values)
 
-    def bucket(self, purpose: str, value: str) -> int:
-        """Return the number by which values are looked for.
+    def buckets(self, purpose: str, values: Iterable[str]) -> frozenset[int]:
+        """Return the numbers by which values are looked for.
 
         Raises:
             KeyMissing, VaultLocked: there is no index key.
         """
-        return self._current().bucket(purpose, value)
+        return self._current().buckets(purpose, values)
 
     def forget(self) -> None:
         """Drop every key that is held unwrapped."""

@@ -97,7 +97,7 @@ def settle(db: Execution, procedure_id: ProcedureId, terms: frozenset[str]) -> N
 
 
 def _buckets(db: Execution, terms: Iterable[str]) -> list[int]:
-    return sorted({db.cipher.bucket(_PURPOSE, term) for term in terms})
+    return sorted(db.cipher.buckets(_PURPOSE, terms))
 
 
 def _matching(buckets: list[int]) -> Select[tuple[object, ...]]:

@@ -120,7 +120,7 @@ async def test_a_full_disk_commits_nothing_and_is_survived(store: Store, url: st
     outcomes = await asyncio.gather(*(store.run(work(n)) for n in range(1, 5)), return_exceptions=True)  # type: ignore[arg-type]
     assert [type(outcome) for outcome in outcomes] == [DiskFull] * 4
     rows = await store.run(lambda tx: tx.lease_outbox(now=NOW, until=later(1), token="t", limit=10))
-    assert [row.entry.id for row in rows] == [message_id(0)]
+    assert [row.id for row in rows] == [message_id(0)]
     await store.run(lambda tx: limit(1_000_000))
     await store.run(work(1))  # type: ignore[arg-type]
     assert await store.run(lambda tx: tx.outbox(message_id(1001))) is not None

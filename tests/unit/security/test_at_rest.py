@@ -108,15 +108,16 @@ def test_without_keys_people_are_told_which_command_makes_them() -> None:
     with pytest.raises(KeyMissing, match="trm keys generate"):
         NO_EPOCHS.token("name", "a")
     with pytest.raises(KeyMissing):
-        NO_EPOCHS.bucket("name", "a")
+        NO_EPOCHS.buckets("name", ["a"])
 
 
 def test_many_values_share_each_bucket_evenly() -> None:
     """Ten thousand words fill the buckets two or three each, under another key otherwise: a bucket confirms no word."""
     held, words = ring(1), [f"word {number}" for number in range(10_000)]
-    counted = Counter(held.bucket("person", word) for word in words)
+    counted = Counter(bucket for word in words for bucket in held.buckets("person", [word]))
     assert set(counted) <= set(range(BUCKETS))
     assert len(counted) > 0.85 * BUCKETS
     assert max(counted.values()) < 15
-    assert [held.bucket("other", word) for word in words[:50]] != [held.bucket("person", word) for word in words[:50]]
+    assert held.buckets("other", words[:50]) != held.buckets("person", words[:50])
+    assert held.buckets("person", words) == counted.keys()
     assert repr(ring(3)) == "EpochRing(epochs=(3,))"
