@@ -12,7 +12,7 @@ from typing import Any
 
 from broker.core.delivery import AttentionCode
 from broker.core.errors import BrokerError, Expired, Fate, NodeError, SenderError, UntrustedError, every_error
-from broker.schema_files import load_catalogue, load_sources
+from broker.schema_files import load_catalogue, load_law
 from broker.settings import settings_table
 from broker.trust.document_schemas import ARRANGEMENTS_SCHEMA, PROFILE_SCHEMA, arrangements_schema, profile_schema
 
@@ -77,7 +77,7 @@ def rewritten(text: str) -> str:
 
 def write_reference(folder: Path) -> None:
     """Write the reference's pages anew below a folder, and delete those that are no longer made."""
-    made = load_catalogue().pages(load_sources())
+    made = load_catalogue().pages(load_law())
     for path in (folder / "reference").rglob("*.md"):
         if path.relative_to(folder).as_posix() not in made:
             path.unlink()

@@ -9,6 +9,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import orjson
 
@@ -17,7 +18,7 @@ from broker.catalogue.labels import Labels, Translation, read_translation
 from broker.core.errors import CatalogueInvalid
 
 __all__ = [
-    "RETENTION_RULES", "list_profiles", "list_translations", "load_catalogue", "load_labels", "load_sources",
+    "RETENTION_RULES", "list_profiles", "list_translations", "load_catalogue", "load_labels", "load_law",
     "load_translation", "read_schema_file", "read_schema_files",
 ]  # fmt: skip
 
@@ -105,14 +106,13 @@ def read_schema_file(path: str, folder: Path | None = None) -> bytes:
         raise CatalogueInvalid("The schemas folder lacks a file.", where=path) from error
 
 
-def load_sources(folder: Path | None = None) -> Mapping[str, Mapping[str, str]]:
-    """Return what the abbreviations stand for by which schemas and tables name their sources.
+def load_law(folder: Path | None = None) -> Mapping[str, Mapping[str, Any]]:
+    """Return what is said of the law: ``sources`` by the abbreviations that files use, and ``safeguards`` by their numbers.
 
     Raises:
         CatalogueInvalid: the folder cannot be read.
     """
-    found: Mapping[str, Mapping[str, str]] = orjson.loads(read_schema_file(f"{_LAW}sources.json", folder))
-    return found
+    return {name: orjson.loads(read_schema_file(f"{_LAW}{name}.json", folder)) for name in ("sources", "safeguards")}
 
 
 def _names(below: str, folder: Path | None) -> list[str]:

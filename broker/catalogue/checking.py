@@ -344,11 +344,11 @@ class Catalogue:
             self._english = english_labels(self._bundle)
         return self._english
 
-    def pages(self, sources: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+    def pages(self, law: Mapping[str, Mapping[str, Any]]) -> Mapping[str, str]:
         """Return the reference for people in Markdown, page by page; see `broker.catalogue.reference`."""
         from broker.catalogue.reference import pages
 
-        return pages(self._bundle, sources)
+        return pages(self._bundle, law)
 
     def schema(self, kind: MessageType, version: SchemaVersion, *, prefix: str = DEFINITIONS) -> dict[str, Any]:
         """Return the body's schema, self-contained: what it refers to stands in ``$defs`` and is named by the prefix.

@@ -117,6 +117,12 @@ def _consented(body: Body, _: CountryCode) -> Iterator[Reason]:
         )
 
 
+def _siblings(body: Body, _: CountryCode) -> Iterator[Reason]:
+    """R-35; GC14, CRC 9. That brothers and sisters stay together, or why not, is said in words, which people read."""
+    if "value" not in body["siblings"] and "not_applicable" not in body["siblings"]:
+        yield hold("R-35", "siblings-not-known", "/siblings", "It is not said whether there are brothers or sisters.")
+
+
 def _plan_standing(body: Body, _: CountryCode) -> Iterator[Reason]:
     yield from _remedy(body, "")
 
@@ -185,7 +191,7 @@ def _case_lawyer(body: Body, _: CountryCode) -> Iterator[Reason]:
 
 MOVEMENT_RULES: Mapping[str, Mapping[str, Rule]] = {
     "jurisdiction.request": {"R-42": _case_lawyer},
-    "transfer.plan": {"R-04": _family, "R-07": _consented, "R-28": _plan_standing},
+    "transfer.plan": {"R-04": _family, "R-07": _consented, "R-28": _plan_standing, "R-35": _siblings},
     "transfer.pre-departure": {
         "R-04": _check_family,
         "R-05": _check_heard,

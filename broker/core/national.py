@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Safeguards that depend on the two countries: whose office is competent, which consents their law asks for.
 
-- R-07 and C-03, R-31, R-33, R-34, R-45, over country profiles and the trust list's competences.
+- R-07 and C-03, R-09, R-12, R-31, R-33, R-34, R-45, over country profiles and the trust list's competences.
 - A later message says less of the child than the first one: its age is taken from what was exchanged before.
 - Unknown is never read as no: where a wrong guess would make a placement void it blocks, elsewhere the message leaves and
   its author is told which question is open, so that it can be asked (`consultation.question`).
@@ -36,6 +36,8 @@ _CONSENTS: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
 # Who takes a child into care: the sender's country, or the addressed one.
 _CARED_FOR_HERE = "urgent-measures.notice"
 _CARED_FOR = frozenset({_CARED_FOR_HERE, "placement.order"})
+_ASYLUM = frozenset({"AMMR_48"})
+_NOTICE = 21  # days; IR2055 25(3), 26(3)
 _ADULT = 18  # years; CRC 1
 _GUARDIANS = frozenset({"GUARDIAN", "REPRESENTATIVE", "PARENT"})
 
@@ -56,6 +58,8 @@ def national(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) ->
     if header.type in _CONSENTS:
         for side in (sides.there, sides.here):
             yield from _consents(header.type, body, _child(body, earlier), side, sides.day)
+    if header.type == "transfer.plan":
+        yield from _notice(header, body, sides.day)
     if header.type in _CARED_FOR:
         yield from _consulate(header.type, body, _child(body, earlier), sides)
     if header.type in GIVES_CONSENT and body.get("consent") == "CONSENT_GRANTED":
@@ -65,6 +69,8 @@ def national(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) ->
     if header.type in _RESTS_ON:
         kind, place = _RESTS_ON[header.type]
         given = next((item.body for item in reversed(earlier) if item.type == kind), {})
+        if given and kind == "transfer.acceptance":
+            yield from _recognised(given, sides.there)
         if given.get("consent") == "CONSENT_GRANTED":
             yield from _second_decision(given, place, sides.there, where="")
 
@@ -205,6 +211,27 @@ def _consulate(kind: str, body: Body, child: Mapping[str, Any], sides: Sides) ->
             f"For a child who is not of {caring}: decide within 24 hours whether the consulate is told, and record it."
         )
         yield warn("R-45", "consulate-not-decided", "/consular" if "consular" in body else "", text)
+
+
+# --- R-09, R-12 -------------------------------------------------------------------------------------------------------
+
+
+def _recognised(acceptance: Body, side: Side) -> Iterator[Reason]:
+    """R-09; S004:1236, ATD 11: the receiving country has said which status and which services the child has there."""
+    for name, what in (
+        ("status_recognised", "which status it recognises"),
+        ("services", "which services are arranged"),
+    ):
+        if "value" not in acceptance[name] and "not_applicable" not in acceptance[name]:
+            yield hold("R-09", "recognition-not-confirmed", "", f"{side.country} has not said {what}.")
+
+
+def _notice(header: Header, body: Body, day: date) -> Iterator[Reason]:
+    """R-12; IR2055 25(3), 26(3): a plan for a child goes out 21 days before the arrival, unless both authorities agree."""
+    basis = header.legal_basis.code if header.legal_basis else ""
+    if basis in _ASYLUM and (date.fromisoformat(body["arrival"]["at"][:10]) - day).days < _NOTICE:
+        text = f"The arrival is less than {_NOTICE} days away: both authorities must agree to the shorter notice."
+        yield hold("R-12", "notice-too-short", "/arrival", text)
 
 
 # --- R-34 -------------------------------------------------------------------------------------------------------------

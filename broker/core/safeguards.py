@@ -40,6 +40,7 @@ __all__ = [
     "Reason",
     "clear",
     "decide",
+    "judged_types",
     "refusal",
     "released",
     "waiting",
@@ -106,6 +107,15 @@ def weighs_for_good(kind: MessageType) -> bool:
     """Whether it weighs however old it is: it states a claim to protection, gives a consent, or changes what another one says."""
     changes = kind.procedure == "correction" or is_correction(kind)
     return changes or kind in GIVES_CONSENT or "R-01" in (_rules_of(kind) or {})
+
+
+def judged_types() -> Mapping[str, tuple[str, ...]]:
+    """Return which types of messages each rule judges by their own body; ``*`` is each family's shared act."""
+    found: dict[str, list[str]] = {}
+    for kind, rules in sorted(_RULES.items()):
+        for rule in rules:
+            found.setdefault(rule, []).append(kind)
+    return {rule: tuple(kinds) for rule, kinds in sorted(found.items())}
 
 
 def _rules_of(kind: MessageType) -> Mapping[str, Rule] | None:
@@ -204,6 +214,14 @@ def _contact(body: Body, _: CountryCode) -> Iterator[Reason]:
         yield hold("R-05", "child-does-not-want", where, "The child does not want this.")
 
 
+def _publicity(body: Body, _: CountryCode) -> Iterator[Reason]:
+    """R-37; CETS197 11. The police decide on a public appeal; a second person sees its reference and the guardian's word."""
+    if body["publicity"] == "POLICE_APPEAL":
+        known = "value" in body["police_reference"]
+        text = "The child would be shown in public" + ("." if known else ", and no reference of the police is given.")
+        yield hold("R-37", "public-appeal", "/publicity", text)
+
+
 def _by_schema(_: Body, __: CountryCode) -> Iterator[Reason]:
     """R-17: one purpose, no member beyond the schema's; held by the catalogue before this."""
     return iter(())
@@ -237,8 +255,8 @@ _RULES: Mapping[str, Mapping[str, Rule]] = {
     "correction.erase": _FORM,
     "correction.access-forward": _FORM,
     "correction.report": _FORM,
-    "danger-notice.alert": _URGENT,
-    "danger-notice.locate": _URGENT,
+    "danger-notice.alert": {**_URGENT, "R-37": _publicity},
+    "danger-notice.locate": {**_URGENT, "R-37": _publicity},
     "danger-notice.found": _ANSWER,
     "danger-notice.stand-down": _FORM,
     "family-tracing.partial-result": _ANSWER,

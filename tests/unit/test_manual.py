@@ -11,7 +11,7 @@ import pytest
 from broker import core
 from broker.core.errors import every_error
 from broker.manual import TABLES, errors_table, rewritten, write_reference
-from broker.schema_files import load_catalogue, load_sources
+from broker.schema_files import load_catalogue, load_law
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +31,7 @@ def test_the_reference_is_that_of_the_schemas() -> None:
     }
 
     assert {**found, "README.md": (folder / "README.md").read_text("utf-8")} == load_catalogue(folder).pages(
-        load_sources(folder)
+        load_law(folder)
     )
 
 

@@ -19,19 +19,21 @@ from broker.catalogue.reference.fields import code_section, schema_section
 from broker.catalogue.reference.markdown import anchor, table
 from broker.catalogue.reference.overview import bases_page, deadlines_page, overview
 from broker.catalogue.reference.procedure import procedure_page
+from broker.catalogue.reference.safeguards import safeguards_page
 from broker.core.ids import MessageType
+from broker.core.safeguards import judged_types
 
 __all__ = ["pages"]
 
 Schema = Mapping[str, Any]
 
 
-def pages(bundle: Bundle, sources: Mapping[str, Mapping[str, str]]) -> Mapping[str, str]:
+def pages(bundle: Bundle, law: Mapping[str, Mapping[str, Any]]) -> Mapping[str, str]:
     """Return the pages in Markdown by path: the newest table and schema of each kind, every part and every list.
 
     Args:
         bundle: what is described.
-        sources: what the abbreviations stand for by which schemas and tables name their sources.
+        law: what the abbreviations of sources stand for, and what holds each safeguard.
     """
     newest = {item.procedure: item for item in sorted(bundle.tables.values(), key=lambda item: item.version.key)}
     tables = [newest[name] for name in sorted(newest)]
@@ -43,9 +45,10 @@ def pages(bundle: Bundle, sources: Mapping[str, Mapping[str, str]]) -> Mapping[s
     acts = {path.split("/")[2]: data for path, data in sorted(bundle.documents.items()) if path.startswith(SHARED)}
     bases = bundle.codes["legal-basis"]
     found = {
-        "README.md": overview(bundle, tables, sources),
+        "README.md": overview(bundle, tables, law["sources"]),
         "reference/deadlines.md": deadlines_page(tables),
         "reference/bases.md": bases_page(tables, bases),
+        "reference/safeguards.md": safeguards_page(law["safeguards"], judged_types()),
         "reference/messages.md": _messages(messages, frozenset(newest)),
         "reference/header.md": _header(bundle, {str(kind): own[kind] for kind in own if kind.procedure not in newest}),
         "reference/acts.md": _acts(acts),

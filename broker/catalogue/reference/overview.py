@@ -88,6 +88,7 @@ _READ_ON = """## Read on
 |---|---|
 | [`reference/deadlines.md`](reference/deadlines.md) | every deadline of every procedure |
 | [`reference/bases.md`](reference/bases.md) | every legal basis, where it is used, what silence means on it |
+| [`reference/safeguards.md`](reference/safeguards.md) | every safeguard, what it does, where it is held |
 | [`reference/messages.md`](reference/messages.md) | every type of message |
 | [`reference/acts.md`](reference/acts.md) | the acts that all procedures share, with their fields |
 | [`reference/parts.md`](reference/parts.md) | what messages are composed of: person, address, danger assessment … |

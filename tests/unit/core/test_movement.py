@@ -172,6 +172,12 @@ def test_a_plan_to_relatives_needs_their_verification() -> None:
     assert _found(_decide("transfer.plan", PLAN, institution)) == []
 
 
+def test_a_plan_says_how_it_is_with_brothers_and_sisters() -> None:
+    """R-35: where nobody has said it a second person looks."""
+    assert _found(_decide("transfer.plan", PLAN, _put("siblings", value=UNKNOWN))) == [("R-35", "/siblings")]
+    assert _found(_decide("transfer.plan", PLAN, _put("siblings", value={"not_applicable": True}))) == []
+
+
 def test_what_has_happened_is_told_whatever_else_is_wrong() -> None:
     """A delay, a missing arrival and a suspension are held up by nothing."""
     for kind in ("transfer.delay", "transfer.not-arrived", "transfer.suspension", "transfer.withdrawal"):

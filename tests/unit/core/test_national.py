@@ -275,15 +275,54 @@ def test_a_consent_counts_with_the_second_decision_that_the_law_asks_for(
 ) -> None:
     """R-34: for who gives the consent, and for who lets the child depart on it; the newest consent counts."""
     profile = None if needed is None else _profile(placement__second_decision=needed)
-    acceptance = {"consent": "CONSENT_GRANTED", "decision": decision}
+    told = {"status_recognised": {"value": {}}, "services": {"value": []}}
+    acceptance = {"consent": "CONSENT_GRANTED", "decision": decision, **told}
     assert _found(_message("transfer.acceptance", acceptance), _sides(here=profile)) == expected
     older = Earlier(
         type=MessageType("transfer.acceptance"), digest=Digest("a" * 64), author=FI,
-        body={"consent": "CONSENT_GRANTED", "decision": {"value": {}} if expected else {"unknown": True}},
+        body={"consent": "CONSENT_GRANTED", "decision": {"value": {}} if expected else {"unknown": True}, **told},
     )  # fmt: skip
     newest = Earlier(type=older.type, digest=Digest("b" * 64), author=FI, body=acceptance)
     assert _found(_message("transfer.departure", {}), _sides(there=profile), older, newest) == expected
     assert _found(_message("transfer.departure", {}), _sides(there=profile)) == []
+
+
+@pytest.mark.parametrize(
+    ("status", "services", "held"),
+    [
+        ({"value": {}}, {"value": []}, 0),
+        ({"not_applicable": True}, {"value": []}, 0),
+        ({"withheld": "NOT_COMPETENT"}, {"value": []}, 1),
+        ({"unknown": True}, {"unknown": True}, 2),
+    ],
+)
+def test_a_departure_waits_until_the_receiving_country_says_what_awaits_the_child(
+    status: Any, services: Any, held: int
+) -> None:
+    """R-09: status and services are confirmed in the newest acceptance, or a second person decides."""
+    acceptance = Earlier(
+        type=MessageType("transfer.acceptance"), digest=Digest("a" * 64), author=FI,
+        body={"consent": "CONSENT_NOT_REQUIRED", "status_recognised": status, "services": services},
+    )  # fmt: skip
+    assert _found(_message("transfer.departure", {}), _sides(), acceptance) == ["hold recognition-not-confirmed"] * held
+
+
+@pytest.mark.parametrize(
+    ("basis", "arrival", "expected"),
+    [
+        ("AMMR_48", "2026-12-13T09:00:00.000Z", []),
+        ("AMMR_48", "2026-12-12T09:00:00.000Z", ["hold notice-too-short"]),
+        ("B2B_82", "2026-11-23T09:00:00.000Z", []),
+    ],
+)
+def test_a_plan_in_an_asylum_transfer_goes_out_three_weeks_before(
+    basis: str, arrival: str, expected: list[str]
+) -> None:
+    """R-12: shorter notice waits for a second person, who sees that both authorities agree."""
+    asks = _profile(placement__child_consent_age=18, placement__guardian_consent=False)
+    plan = {**_body("transfer/plan-to-aunt.json"), "arrival": {"at": arrival}}
+    found = _found(_message("transfer.plan", plan, basis=basis), _sides(here=asks, there=asks))
+    assert [one for one in found if "notice" in one] == expected
 
 
 def test_what_is_only_to_be_asked_lets_a_message_leave() -> None:

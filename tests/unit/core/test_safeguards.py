@@ -401,3 +401,21 @@ def test_contact_waits_where_nobody_looked_at_the_person_or_the_child_does_not_w
     assert isinstance(decision, Held)
     assert [reason.code for reason in decision.reasons] == ["relative-not-checked", "child-does-not-want"]
     assert isinstance(decide(_message(_example("contact/stop-no-reason.json"), kind="contact.stop")), Cleared)
+
+
+@pytest.mark.parametrize("path", ["alert-bus-to-germany", "locate-after-ticket"])
+def test_a_public_appeal_waits_for_a_second_person(path: str) -> None:
+    """R-37: the child is shown in public only after somebody has seen the reference of the police."""
+    body, kind = _example(f"danger-notice/{path}.json"), f"danger-notice.{path.partition('-')[0]}"
+
+    def appeals(**changes: Any) -> list[str]:
+        decision = decide(_message({**body, **changes}, kind=kind))
+        reasons = () if isinstance(decision, Cleared) else decision.reasons
+        assert not any(one.level is Level.BLOCK for one in reasons)
+        return [one.text for one in reasons if (one.rule, one.where) == ("R-37", "/publicity")]
+
+    assert appeals() == []
+    assert appeals(publicity="POLICE_APPEAL", police_reference={"value": "Test-1"}) == [
+        "The child would be shown in public."
+    ]
+    assert "no reference of the police" in appeals(publicity="POLICE_APPEAL", police_reference={"unknown": True})[0]
