@@ -16,7 +16,7 @@ from broker.core.errors import CatalogueInvalid, HomeInvalid
 from broker.core.ids import Digest
 from broker.core.retention import RetentionRules, parse_rules
 from broker.settings import Settings
-from broker.storage import AtRest, encrypt_clear, migrate, open_store
+from broker.storage import AtRest, encrypt_clear, locked, migrate, open_store
 from broker.storage.blobs import DiskBlobs
 from broker.system import SystemClock, SystemIds, ThreadCompute
 from broker.trust.opening import begin_trust, open_trust
@@ -46,23 +46,22 @@ class Office(Desk):
         await self.store.close()
 
 
-def open_office(settings: Settings, vault: FileVault, *, wake: Callable[[], None] | None = None) -> Office:
+def open_office(settings: Settings, vault: FileVault | None, *, wake: Callable[[], None] | None = None) -> Office:
     """Open the store of these settings, bringing its tables up to date, and wire the use cases over it.
 
     Args:
         settings: the node's.
-        vault: the node's, opened: contents are stored under its keys.
+        vault: the node's, opened: contents are stored under its keys. None: what needs no content works.
         wake: called when something waits for the dispatcher; without a running node nothing needs waking.
 
     Raises:
         StoreUnavailable, DiskFull, CatalogueInvalid, TrustListInvalid, KeyMissing: with what is wrong and where.
+        StoreNeedsMigration: an older program left messages in clear, and there is no vault to encrypt them.
     """
     clock = SystemClock()
     ids = SystemIds()
-    cipher = AtRest(vault.ring)
-    cipher.newest_epoch()  # a vault without one is told of now, not at the first message
     migrate(settings.store_url)
-    encrypt_clear(settings.store_url, cipher)
+    cipher = _cipher(settings, vault)
     store = open_store(settings.store_url, us=settings.country, cipher=cipher)
     catalogue, signed = begin_trust(settings, clock)
     trust = open_trust(settings, store=store, clock=clock, ids=ids)
@@ -81,6 +80,15 @@ def open_office(settings: Settings, vault: FileVault, *, wake: Callable[[], None
         retention=_retention_rules(settings),
     )
     return Office(settings=settings, signed_catalogue=signed, **{name: getattr(desk, name) for name in Desk.__slots__})
+
+
+def _cipher(settings: Settings, vault: FileVault | None) -> AtRest:
+    if vault is None:
+        return locked()
+    cipher = AtRest(vault.ring)
+    cipher.newest_epoch()  # a vault without one is told of now, not at the first message
+    encrypt_clear(settings.store_url, cipher)
+    return cipher
 
 
 def local_issuer(settings: Settings) -> LocalIssuer:

@@ -33,9 +33,12 @@ class HeldMessages:
         Raises:
             BadRequest, BadCursor: a parameter is wrong.
         """
-        authority = request[PRINCIPAL].authority
+        principal = request[PRINCIPAL]
         cursor, limit = Query(request).page(self._services.limits)
-        listed = await self._services.store.read(lambda reader: reader.drafts(authority, cursor=cursor, limit=limit))
+        listed = await self._services.store.read(
+            lambda reader: reader.drafts(principal.authority, cursor=cursor, limit=limit)
+        )
+        await self._services.consult.drafts(listed, principal.who)
         return views.answer(views.page(listed, views.held_item))
 
     async def read(self, request: web.Request) -> web.Response:
@@ -45,10 +48,11 @@ class HeldMessages:
             NotFound: it is not here or another authority's.
         """
         Query(request).finish()
-        wanted, authority = path_id(request, MessageId), request[PRINCIPAL].authority
-        row = await self._services.store.read(lambda reader: reader.draft(wanted, authority))
+        principal, wanted = request[PRINCIPAL], path_id(request, MessageId)
+        row = await self._services.store.read(lambda reader: reader.draft(wanted, principal.authority))
         if row is None:
             raise NotFound
+        await self._services.consult.draft(row, principal.who)
         return views.answer(views.held(row))
 
     async def release(self, request: web.Request) -> web.Response:

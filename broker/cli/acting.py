@@ -50,8 +50,13 @@ def office_of(settings: Settings, office: Office, named: str | None) -> Authorit
     return offices[0].id
 
 
-def with_office(home: Path, work: Callable[[Office, Settings], Awaitable[T]]) -> T:
+def with_office(home: Path, work: Callable[[Office, Settings], Awaitable[T]], *, without_vault: bool = False) -> T:
     """Do something at a home's office and close it.
+
+    Args:
+        home: the node's home folder.
+        work: what is done.
+        without_vault: it needs no content and no signature: nobody is asked for the passphrase.
 
     Raises:
         NodeError: the home or its store cannot be used.
@@ -62,7 +67,7 @@ def with_office(home: Path, work: Callable[[Office, Settings], Awaitable[T]]) ->
         from broker.vault import open_vault
 
         settings = Settings.load(home)
-        office = open_office(settings, open_vault(settings))
+        office = open_office(settings, None if without_vault else open_vault(settings))
         try:
             return await work(office, settings)
         finally:

@@ -67,7 +67,7 @@ def verify(home: Path | None, *, witnesses: Sequence[Path], file: Path | None, a
         finally:
             compute.close()
 
-    verdict = with_office(home, work)
+    verdict = with_office(home, work, without_vault=True)
     output.answer(_verdict(verdict), as_json=as_json, people=lambda: _print_verdict(verdict))
     return output.EXIT_OK if verdict.intact else output.EXIT_REFUSED
 
@@ -102,7 +102,7 @@ def list_entries(
         await office.consult.trail(page, operator(), reason=why)
         return page
 
-    rows = with_office(home, work).items
+    rows = with_office(home, work, without_vault=True).items
 
     def people() -> None:
         output.table(
@@ -144,7 +144,7 @@ def show(position: int, home: Path, *, reason: str, as_json: bool) -> None:
         await office.consult.trail(Page(items=(), next=None), operator(), reason=why, position=position)
         return found[0]
 
-    linked = with_office(home, work)
+    linked = with_office(home, work, without_vault=True)
     document = {
         "position": linked.position,
         "digest": linked.digest,

@@ -51,7 +51,7 @@ def export(
     from broker.vault import open_vault
 
     async def work(office: Office, settings: Settings) -> Any:
-        vault = open_vault(settings)
+        vault = open_vault(settings)  # to sign with; no content is opened
         wanted = AuditFilter(since=period[0], until=period[1], procedures=await chosen(office, cases))
         compute = ThreadCompute(1)
         linking = LinkAudit(
@@ -68,7 +68,7 @@ def export(
         finally:
             compute.close()
 
-    given = with_office(home, work)
+    given = with_office(home, work, without_vault=True)
 
     def people() -> None:
         output.console().print(
@@ -101,7 +101,7 @@ def witness_export(country: str, home: Path, *, out: Path, as_json: bool) -> Non
                 raise NotFound
         return count
 
-    count = with_office(home, work)
+    count = with_office(home, work, without_vault=True)
 
     def people() -> None:
         output.console().print(

@@ -38,7 +38,9 @@ def list_held(home: Path, *, authority: str | None, as_json: bool) -> None:
 
     async def work(office: Office, settings: Settings) -> Any:
         us = office_of(settings, office, authority)
-        return await office.store.read(lambda reader: reader.drafts(us, cursor=None, limit=_MOST))
+        page = await office.store.read(lambda reader: reader.drafts(us, cursor=None, limit=_MOST))
+        await office.consult.drafts(page, operator(us))
+        return page
 
     rows: tuple[HeldDraft, ...] = with_office(home, work).items
 
@@ -64,7 +66,10 @@ def show(message: str, home: Path, *, authority: str | None, as_json: bool) -> N
 
     async def work(office: Office, settings: Settings) -> Any:
         us = office_of(settings, office, authority)
-        return await office.store.read(lambda reader: reader.draft(wanted, us))
+        row = await office.store.read(lambda reader: reader.draft(wanted, us))
+        if row is not None:
+            await office.consult.draft(row, operator(us))
+        return row
 
     row: HeldDraft | None = with_office(home, work)
     if row is None:

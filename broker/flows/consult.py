@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Put on record who saw what: whoever shows something calls this first, and shows it only when it returned.
 
-- A message's content is recorded each time that it is shown.
+- A message's content is recorded each time that it is shown, also that of one that a safeguard holds.
 - A page of a list is one entry: how many it held, the newest and the oldest. What lay between stands in the store.
 - A page or a procedure that is shown again unchanged within ten minutes to the same caller is one look: a console that
   refreshes itself every few seconds would otherwise drown what a person did.
@@ -14,7 +14,7 @@ from __future__ import annotations
 from broker.core.audit import AuditAction, AuditRow, Who
 from broker.core.ids import MessageId, ProcedureId
 from broker.ports import Clock, Store
-from broker.rows import MessageFilter, MessageRow, Page, ProcedureRow, about
+from broker.rows import HeldDraft, MessageFilter, MessageRow, Page, ProcedureRow, about
 
 __all__ = ["LOOK_SECONDS", "Consult"]
 
@@ -48,6 +48,32 @@ class Consult:
             reason=row.header.legal_basis.code if row.header.legal_basis else "",
         )
         await self._store.run(lambda tx: tx.audit(entry))
+
+    async def draft(self, row: HeldDraft, who: Who) -> None:
+        """Record that a held message is shown, or what became of it.
+
+        Raises:
+            StoreUnavailable, DiskFull: it is not on record; do not show it.
+        """
+        entry = AuditRow(
+            at=self._clock.now(),
+            actor=who.actor,
+            role=who.role,
+            authority=row.authority,
+            action=AuditAction.READ,
+            subject=row.id,
+            detail=f"held.{row.type}",
+            peer=row.peer,
+        )
+        await self._store.run(lambda tx: tx.audit(entry))
+
+    async def drafts(self, page: Page, who: Who) -> None:
+        """Record that a page of held messages is shown.
+
+        Raises:
+            StoreUnavailable, DiskFull: it is not on record; do not show it.
+        """
+        await self._list("held", [item.id for item in page.items], who, {}, wanted=MessageFilter())
 
     async def procedure(self, row: ProcedureRow, who: Who) -> None:
         """Record that a procedure's record is shown.

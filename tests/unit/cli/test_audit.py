@@ -7,6 +7,8 @@ import sqlite3
 
 import pytest
 
+from broker.settings import Settings
+
 
 @pytest.fixture
 def worked(trm, home, request_file):
@@ -101,6 +103,16 @@ def test_a_file_of_another_kind_is_refused(trm, home, tmp_path, content):
     assert trm("audit", "verify", "--home", home, "--witness", file, "--json").json["error"]["code"] == "bad-request"
     assert trm("audit", "verify", "--file", file, "--json").json["error"]["code"] == "bad-request"
     assert trm("audit", "verify", "--json").json["error"]["where"] == "--home"
+
+
+def test_the_trail_is_read_without_the_vault(trm, worked, tmp_path):
+    """Nobody is asked for a passphrase: checking needs no secret; what holds contents still does."""
+    vault = Settings.load(worked).vault_file
+    vault.rename(tmp_path / "elsewhere")
+    assert trm("audit", "list", "--home", worked, "--reason", "lawfulness", "--json").code == 0
+    assert trm("audit", "verify", "--home", worked, "--json").code == 0
+    refused = trm("inbox", "--home", worked, "--json")
+    assert refused.code == 3
 
 
 def test_disclosures_of_a_case_are_shown_and_recorded(trm, worked, office):

@@ -4,15 +4,19 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from broker.core.audit import AuditReason, Who
-from broker.core.errors import StoreUnavailable
-from broker.core.ids import AuthorityId
+from broker.core.errors import SafeguardHeld, StoreUnavailable
+from broker.core.ids import AuthorityId, CountryCode, MessageType
 from broker.core.roles import AuditRole
 from broker.finding import find_message
 from broker.flows.consult import LOOK_SECONDS, Consult
-from broker.rows import AuditRow, MessageFilter, MessageRow, Page
+from broker.rows import AuditRow, HeldDraft, MessageFilter, MessageRow, Page
+from broker.schema_files import read_schema_file
+from broker.testing.store_rows import NOW, message_id
 from broker.testing.world import Country, World
 
 BOARD = AuthorityId("social-insurance-board")
@@ -35,6 +39,27 @@ async def listed(country: Country, **limits: object) -> Page:
     """Return the first page of the office's messages."""
     wanted = MessageFilter(authority=BOARD, **limits)  # type: ignore[arg-type]
     return await country.store.read(lambda reader: reader.messages(wanted, cursor=None, limit=50))
+
+
+async def test_a_held_message_is_looked_at_on_record(world: World) -> None:
+    """Each time that it is shown, and once for a list that has not changed."""
+    ee = world["EE"]
+    data = json.loads(read_schema_file("examples/demo/request.json"))
+    data["body"]["child_wish"]["heard"]["wants_tracing"] = "NO"
+    with pytest.raises(SafeguardHeld):
+        await ee.submit(data)
+    page = await ee.store.read(lambda reader: reader.drafts(BOARD, cursor=None, limit=9))
+    (row,) = page.items
+    for _ in range(2):
+        await ee.desk.consult.drafts(page, OFFICER)
+        await ee.desk.consult.draft(row, OFFICER)
+    listed_once, one, two = await trail(ee)
+    assert one == two
+    assert (one.actor, one.action, one.subject, one.detail) == (
+        "officer-7", "read", row.id, "held.family-tracing.request",
+    )  # fmt: skip
+    assert (listed_once.action, listed_once.subject) == ("listed", "held")
+    assert listed_once.detail == f"items=1 newest={row.id} oldest={row.id}"
 
 
 async def test_each_look_at_content_is_recorded(world: World) -> None:
@@ -130,8 +155,24 @@ async def test_what_cannot_be_recorded_is_not_shown(world: World) -> None:
         with pytest.raises(StoreUnavailable):
             await consult.messages(page, MessageFilter(), OFFICER)
         with pytest.raises(StoreUnavailable):
+            await consult.draft(_HELD, OFFICER)
+        with pytest.raises(StoreUnavailable):
             await consult.trail(Page(items=(), next=None), OFFICER, reason="x", position=1)
     assert await trail(ee) == []
+
+
+_HELD = HeldDraft(
+    id=message_id(1),
+    peer=CountryCode("FI"),
+    authority=BOARD,
+    type=MessageType("family-tracing.request"),
+    author="officer-7",
+    role=AuditRole.OFFICER,
+    route="test",
+    at=NOW,
+    reasons=(),
+    content=b"{}",
+)
 
 
 class _Full:
