@@ -63,7 +63,8 @@ _RETAINED = select(retained).where(retained.c.scope == bindparam("scope_"))
 _NO_RETAINED = delete(retained).where(retained.c.scope == bindparam("scope_"))
 _ADD_RETAINED = insert(retained)
 
-_ERASURE = select(erasure).where(erasure.c.id == bindparam("id_")).with_for_update()
+_ERASURE = select(erasure).where(erasure.c.id == bindparam("id_"))
+_LOCKED = _ERASURE.with_for_update()
 _UNDECIDED = select(erasure).where(erasure.c.scope == bindparam("scope_"), erasure.c.decided.is_(None))
 _ERASURES = select(erasure).order_by(erasure.c.proposed.desc(), erasure.c.id.desc()).limit(bindparam("most"))
 _ERASURES_OF = _ERASURES.where(erasure.c.authority == bindparam("office"))
@@ -141,10 +142,14 @@ _DUTIES = select(func.count().label("number")).where(erase_duty.c.erasure == bin
 class SqlRetention:
     """Implements `ports.RetentionWriter`; its docstrings stand there."""
 
-    __slots__ = ("_db",)
+    __slots__ = ("_db", "_one")
 
-    def __init__(self, db: Execution) -> None:
+    def __init__(self, db: Execution, *, lock: bool) -> None:
+        """Args:
+        lock: what is found will be changed; never on a read-only connection.
+        """
         self._db = db
+        self._one = _LOCKED if lock else _ERASURE
 
     # cases
 
@@ -205,7 +210,7 @@ class SqlRetention:
     # erasures
 
     def erasure(self, erasure: ErasureId) -> Erasure | None:
-        return _erasure(self._db.first(_ERASURE, {"id_": erasure}))
+        return _erasure(self._db.first(self._one, {"id_": erasure}))
 
     def open_erasure(self, scope: Scope) -> Erasure | None:
         return _erasure(self._db.first(_UNDECIDED, {"scope_": scope}))

@@ -220,7 +220,7 @@ class SqlReader:
 
     @property
     def retention(self) -> SqlRetention:
-        return SqlRetention(self._db)
+        return SqlRetention(self._db, lock=False)
 
     def counts(self) -> Mapping[str, int]:
         counts = {f"outbox.{state}": 0 for state in OutboxState} | {f"inbox.{state}": 0 for state in InboxState}

@@ -316,7 +316,7 @@ class SqlTransaction:
 
     @property
     def retention(self) -> SqlRetention:
-        return SqlRetention(self._db)
+        return SqlRetention(self._db, lock=True)
 
     def keys_before(self, number: int) -> int:
         return case_keys.left_before(self._db, number)

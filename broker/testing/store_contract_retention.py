@@ -107,6 +107,7 @@ class RetentionContract:
         assert await store.run(lambda tx: tx.retention.settle_erasure(gone, was=ErasureState.PROPOSED)) is True
         assert await store.run(lambda tx: tx.retention.settle_erasure(one, was=ErasureState.PROPOSED)) is False
         assert await store.run(lambda tx: tx.retention.erasure(one.id)) == gone
+        assert await store.read(lambda reader: reader.retention.erasure(one.id)) == gone
         assert await store.run(lambda tx: tx.retention.add_erasure(two)) is True
         for office in (None, BOARD):
             listed = await store.read(lambda reader, office=office: reader.retention.erasures(office, limit=9))  # type: ignore[misc]

@@ -28,6 +28,17 @@ async def erase(country: Country, accepted: Accepted) -> None:
     await country.store.run(destroy)
 
 
+async def test_the_next_erasure_does_not_wait_for_the_last_one(world: World) -> None:
+    """A second case that is erased a moment later is final as soon."""
+    ee = world["EE"]
+    cases = await ee.submit("request.json"), await ee.submit("request.json")
+    await world.settle()
+    for number, case in enumerate(cases):
+        await erase(ee, case)
+        assert await ee.engine.next_epoch.if_owed() is True
+        assert ee.epochs.ring().epochs == (number + 2,)
+
+
 async def trail(country: Country) -> list[str]:
     """Return what the audit trail says about epochs, oldest first."""
     page = await country.store.read(lambda reader: reader.audit(cursor=None, limit=100))
