@@ -111,7 +111,10 @@ def confirm(erasure: str, home: Path, *, authority: str | None, wait: bool, as_j
 
     def people() -> None:
         say = output.console().print
-        say("Erased: no contents of this case open any more on this node.")
+        say(
+            "Erased: no contents of this case open any more on this node. The backup of keys still has its key until "
+            "trm backup make replaces it."
+        )
         if done.final is not None:
             say(f"Final since {time_to_text(done.final)}: no older copy of the database opens them either.")
             return
