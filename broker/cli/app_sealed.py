@@ -62,7 +62,9 @@ def seal(
 def open_(
     file: Annotated[
         Path,
-        typer.Argument(help="The message: as 'trm show --json' writes it, a file of the file drop's in/, or a copy."),
+        typer.Argument(
+            help="The message: as 'trm show --json' writes it, a file of the file drop's in/, a copy; - is standard input."
+        ),
     ],
     vault: Vault,
     passphrase_file: VaultPassphrase = None,
@@ -90,7 +92,7 @@ def open_(
     \b
     Examples:
       trm open message.json --vault office.vault
-      trm show ID --home ./fi --json > message.json && trm open message.json --vault office.vault --out clear.json
+      trm show ID --home ./fi --json | trm open - --vault office.vault --passphrase-file office.pass
     """
     from broker.cli.sealed import open_message as work
 

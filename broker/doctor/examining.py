@@ -80,6 +80,7 @@ class _Patient:
             self._guarded("settings", self._settings_file),
             self._guarded("trust", self._trust_list),
             self._guarded("keys", self._keys),
+            self._guarded("offices", self._offices),
             self._guarded("catalogue", self._catalogue),
             self._guarded("tokens", self._tokens),
             self._guarded("disk", self._disk),
@@ -126,6 +127,11 @@ class _Patient:
         _ = vault.ring().newest  # without a key for data at rest no node starts
         held = [kid for kid, _, _ in vault.public_keys()]
         return judging.judge_keys(self._trust.members.get(self._settings.country), held, self._clock.now())
+
+    async def _offices(self) -> Finding:
+        if self._trust is None:
+            return skipped("offices", "the trust list cannot be read")
+        return judging.judge_offices(self._trust.members.get(self._settings.country), self._clock.now())
 
     async def _catalogue(self) -> Finding:
         from broker.schema_files import load_catalogue
@@ -200,7 +206,7 @@ class _Patient:
 
 
 _AFTER_SETTINGS = (
-    "trust", "keys", "catalogue", "tokens", "disk", "store", "clock", "certificate", "broker", "peers", "attention",
+    "trust", "keys", "offices", "catalogue", "tokens", "disk", "store", "clock", "certificate", "broker", "peers", "attention",
 )  # fmt: skip
 
 

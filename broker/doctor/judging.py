@@ -16,7 +16,7 @@ from broker.core.trust import WARN_DAYS, KeyUse, Member, MemberKind, MemberStatu
 from broker.rows import MessageTimes
 
 __all__ = [
-    "Finding", "Verdict", "failed", "judge_attention", "judge_certificate", "judge_clock", "judge_disk", "judge_keys", "judge_peers", "judge_trust", "ok",
+    "Finding", "Verdict", "failed", "judge_attention", "judge_certificate", "judge_clock", "judge_disk", "judge_keys", "judge_offices", "judge_peers", "judge_trust", "ok",
     "skews", "skipped", "warning",
 ]  # fmt: skip
 
@@ -76,6 +76,24 @@ def judge_keys(member: Member | None, held: Iterable[KeyId], now: datetime) -> F
     if shortest < KEY_WARNING:
         return warning("keys", sentence, "Make new keys and have them entered in the trust list.")
     return ok("keys", sentence)
+
+
+def judge_offices(member: Member | None, now: datetime) -> Finding:
+    """Judge to which offices of this country others can seal what no node may read, and for how long."""
+    if member is None:
+        return skipped("offices", "the trust list does not name this node's country")
+    keys = {office.id: office.key_for_sealing(now) for office in member.authorities}
+    without = sorted(str(name) for name, key in keys.items() if key is None)
+    ends = sorted((key.seal_until, str(name)) for name, key in keys.items() if key is not None)
+    sentence = f"{len(ends)} of {len(keys)} offices have a key that others can seal to."
+    if without:
+        sentence += f" Without one: {', '.join(without)}."
+    if ends and ends[0][0] - now < KEY_WARNING:
+        advice = (
+            f"Have {ends[0][1]} make its next key, and list it: trm keys generate --authority, trm trust authority-key."
+        )
+        return warning("offices", f"{sentence} The first ends on {ends[0][0]:%Y-%m-%d}.", advice)
+    return ok("offices", sentence)
 
 
 def judge_certificate(ends: datetime, now: datetime, *, open_to_others: bool) -> Finding:

@@ -11,16 +11,17 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
-from broker.core.attachments import CHUNK_BYTES, MAX_BYTES
+from broker.core.attachments import CHUNK_BYTES, MAX_BYTES, SEALED_TYPE
 from broker.core.audit import AuditAction
 from broker.core.delivery import MAX_UPLOADS
-from broker.core.errors import AttachmentRefused, NotFound, Overloaded, UploadConflict
+from broker.core.errors import AttachmentRefused, NotFound, Overloaded, UntrustedError, UploadConflict
 from broker.core.file_types import FileInspector
 from broker.core.ids import AuthorityId
 from broker.core.roles import AuditRole
 from broker.ports import Blobs, Clock, Compute, Ids, Store, Transaction
 from broker.rows import AuditRow, UploadRow
 from broker.security.chunks import blob_of, open_stored, seal_stored
+from broker.security.sealed_files import LONGEST_HEAD, read_head
 
 __all__ = ["Upload"]
 
@@ -115,11 +116,25 @@ class Upload:
             )
         try:
             media_type = inspector.media_type()
+            if media_type == SEALED_TYPE:
+                await self._check_sealed(row)
         except AttachmentRefused:
             await self._drop(row)
             raise
         seen = replace(row, media_type=media_type, digest=inspector.digest)
         return await self._store.run(lambda tx: self._advance(tx, row, seen))
+
+    async def _check_sealed(self, row: UploadRow) -> None:
+        """Hold a sealed file to the form of its head, which is all of it that a node can read (PROTOCOL 16.7).
+
+        Raises:
+            AttachmentRefused: it only says that it is sealed.
+        """
+        stored = await self._blobs.get(row.id, 0)
+        try:
+            read_head(open_stored(stored, row.key, 0)[:LONGEST_HEAD])
+        except UntrustedError as error:
+            raise AttachmentRefused(f"The file is not sealed to an office as it says ({error.code}).") from None
 
     async def _drop(self, row: UploadRow) -> None:
         await self._store.run(lambda tx: tx.drop_upload(row.id))

@@ -18,7 +18,7 @@ from broker.core.messages import Party
 from broker.core.rotation import PublicKey
 from broker.security.sealed_files import (
     LARGEST,
-    MAX_HEAD,
+    LONGEST_HEAD,
     Described,
     open_head,
     read_head,
@@ -82,7 +82,7 @@ def open_file(source: BinaryIO, target: BinaryIO, *, opener: Opener, sender: Par
         UntrustedError: it is no sealed file, was sealed from or to another office, or does not open whole.
         AttachmentRefused: what is inside may not travel, or is of another type than its head says.
     """
-    beginning = source.read(MAX_HEAD + 9)
+    beginning = source.read(LONGEST_HEAD)
     head, begin = read_head(beginning)
     described = open_head(head, opener, profile=_profile(sender, recipient))
     check_name(described.name, described.media_type, where="NAME")

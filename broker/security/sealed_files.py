@@ -27,13 +27,14 @@ from broker.security.nested import NestedKind
 from broker.security.suite import Opener
 
 __all__ = [
-    "HEAD_LENGTHS", "LARGEST", "MAX_HEAD", "SEGMENT", "Described", "Head", "open_head", "padded_size", "read_head", "sealed_head",
+    "HEAD_LENGTHS", "LARGEST", "LONGEST_HEAD", "SEGMENT", "Described", "Head", "open_head", "padded_size", "read_head", "sealed_head",
     "sealed_segments", "segments_of",
 ]  # fmt: skip
 
 MAGIC = b"TRMS\x01"
 SEGMENT = 65_536  # bytes of plaintext
 MAX_HEAD = 16 * 1024  # bytes of the head's JSON
+LONGEST_HEAD = MAX_HEAD + 9  # bytes, with magic and length before it
 LARGEST = 99 * 1024 * 1024  # bytes of a file: sealed it fits what an attachment may have
 HEAD_LENGTHS = (1024, 2048)  # bytes of what is encrypted in the head
 _LENGTH = struct.Struct(">I")

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Attachments between simulated countries: delivered when they are whole, whatever the network does to their chunks."""
 
+import io
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,12 +11,14 @@ import pytest
 
 from broker.core.attachments import CHUNK_BYTES
 from broker.core.delivery import PARKED_MAX_CHUNKS
-from broker.core.errors import AttachmentIncomplete, DiskFull, PublishRefused
+from broker.core.errors import AttachmentIncomplete, AttachmentRefused, DiskFull, PublishRefused
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.messages import Delivery, SealedChunk, Uploaded
 from broker.core.roles import AuditRole
 from broker.rows import Accepted
+from broker.sealed.files import open_file, seal_file
 from broker.security.chunks import is_chunk
+from broker.testing.offices import authority_key, office, opener_of
 from broker.testing.world import Country, World
 
 FI_OFFICE = AuthorityId("migri")
@@ -69,6 +72,38 @@ async def test_a_message_is_delivered_with_its_attachments(tmp_path: Path) -> No
         assert await world["EE"].states(accepted) == ["handed-over"]
         assert await world["EE"].attention() == await world["FI"].attention() == []
         assert world["FI"].outcomes.count("chunk") == 4
+
+
+async def test_a_sealed_file_walks_as_any_other_and_only_its_office_opens_it(tmp_path: Path) -> None:
+    """Three chunks of ciphertext to both nodes; at the receiving office the file, its name and its type."""
+    sender, recipient = office("EE/social-insurance-board"), office("FI/helsinki-wellbeing-services")
+    sealed, opened = io.BytesIO(), io.BytesIO()
+    seal_file(
+        io.BytesIO(THREE),
+        sealed,
+        name="Test-Mari.txt",
+        sender=sender,
+        recipient=recipient,
+        key=authority_key(recipient),
+    )
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        file = await uploaded(world["EE"], sealed.getvalue(), "1.sealed")
+        accepted = await world["EE"].submit("request.json", attachments=(file,))
+        await world.settle()
+        (raw,) = await received(world["FI"], "EE", accepted)
+        assert await world["EE"].states(accepted) == ["handed-over"]
+    assert b"synthetic" not in raw
+    what = open_file(io.BytesIO(raw), opened, opener=opener_of(recipient), sender=sender, recipient=recipient)
+    assert (opened.getvalue(), what.name, what.media_type) == (THREE, "Test-Mari.txt", "text/plain")
+
+
+async def test_a_file_that_only_says_that_it_is_sealed_is_not_taken(tmp_path: Path) -> None:
+    """Nothing goes past the rules on types under the name of a sealed file; what was uploaded is gone."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        for raw in (b"TRMS\x01", b"TRMS\x01\x00\x00\x00\x02{}MZ", b"TRMS\x01" + THREE):
+            with pytest.raises(AttachmentRefused):
+                await uploaded(world["EE"], raw, "1.sealed")
+        assert world["EE"].blobs.held == {}
 
 
 async def test_the_message_is_shown_at_once_and_counts_when_its_attachment_is_whole(tmp_path: Path) -> None:

@@ -11,14 +11,15 @@ from typing import Any
 import pytest
 
 from broker.api.local_issuer import LocalIssuer
-from broker.core.ids import CountryCode, KeyId, MessageId, MessageType, SchemaVersion
-from broker.core.trust import KeyUse, Member, MemberKey, MemberKind, MemberStatus, TrustList
+from broker.core.ids import AuthorityId, CountryCode, KeyId, MessageId, MessageType, SchemaVersion
+from broker.core.trust import Authority, KeyUse, Member, MemberKey, MemberKind, MemberStatus, TrustList
 from broker.doctor import Finding, Verdict, examine, judging
 from broker.office import open_office
 from broker.rows import MessageTimes
 from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.system import SystemClock
 from broker.testing.federation import make_federation
+from broker.testing.offices import with_office_keys
 from broker.transport.spool import create
 from broker.vault import open_vault
 
@@ -89,6 +90,19 @@ def test_a_use_without_a_usable_key_is_a_failure(use: KeyUse):
     for name, (ours, kids) in cases.items():
         found = judging.judge_keys(ours, kids, NOW)
         assert (found.verdict, use in found.sentence) == (Verdict.FAILED, True), name
+
+
+def test_offices_are_judged_by_the_keys_that_others_seal_to():
+    """Who has none is named, which is no fault; a key that ends soon is a warning."""
+    two = tuple(Authority(id=AuthorityId(name), name=name) for name in ("court", "desk"))
+    bare = replace(_member(), authorities=two)
+    found = judging.judge_offices(bare, NOW)
+    assert (found.verdict, "court, desk" in found.sentence) == (Verdict.OK, True)
+    listed = with_office_keys(bare, start=NOW)
+    assert judging.judge_offices(listed, NOW).sentence == "2 of 2 offices have a key that others can seal to."
+    late = judging.judge_offices(listed, NOW + timedelta(days=352))
+    assert (late.verdict, "authority-key" in late.advice) == (Verdict.WARNING, True)
+    assert judging.judge_offices(None, NOW).verdict is Verdict.SKIPPED
 
 
 def test_a_country_that_is_no_member_has_no_keys():
@@ -238,7 +252,7 @@ async def test_a_complete_home_is_well(home: Path):
     after = _files(home)
     assert {finding.verdict for finding in findings.values()} == {Verdict.OK}, findings
     assert list(findings) == [
-        "settings", "trust", "keys", "catalogue", "tokens", "disk", "store", "clock", "certificate", "broker", "peers",
+        "settings", "trust", "keys", "offices", "catalogue", "tokens", "disk", "store", "clock", "certificate", "broker", "peers",
         "attention",
     ]  # fmt: skip
     assert before == after
@@ -277,7 +291,7 @@ async def test_unreadable_settings_skip_all_else(home: Path):
 
     assert findings.pop("settings").verdict is Verdict.FAILED
     assert {finding.verdict for finding in findings.values()} == {Verdict.SKIPPED}
-    assert len(findings) == 11
+    assert len(findings) == 12
 
 
 async def test_a_home_that_is_not_there_is_a_sentence(tmp_path: Path):

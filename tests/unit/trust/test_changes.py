@@ -9,7 +9,10 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.core.trust import Member
+from broker.core.authority_keys import revoked
+from broker.core.messages import Party
+from broker.core.trust import Member, RevocationReason
+from broker.testing.offices import authority_key, with_office_keys
 from broker.trust.changes import Change, compare, lay_out_document
 from broker.trust.member_documents import encode_member
 
@@ -33,6 +36,20 @@ def test_the_order_of_a_list_of_keys_is_no_change(ee: Member) -> None:
     data = encode_member(ee)
     turned = {**data, "keys": data["keys"][::-1]}
     assert compare(lay_out_document("x", data), lay_out_document("x", turned)) == ()
+
+
+def test_an_offices_key_is_told_by_office_and_id(ee: Member) -> None:
+    """An officer who signs reads whose key it is, which one, and until when; a revocation of it likewise."""
+    office = Party(country=ee.country, authority=ee.authorities[0].id)
+    listed = with_office_keys(ee, start=ee.keys[0].not_before)
+    kid = authority_key(office).kid
+    gone = revoked(listed, kid, at=ee.keys[0].not_before, reason=RevocationReason.COMPROMISED)
+    before, after, later = (lay_out_document("x", encode_member(member)) for member in (ee, listed, gone))
+    place = f"x: authorities {office.authority} keys {kid}"
+    assert {change.place for change in compare(before, after)} == {
+        f"{place} {name}" for name in ("jwk", "not_before", "seal_until", "accept_until")
+    }
+    assert {change.place for change in compare(after, later)} == {f"{place} revoked at", f"{place} revoked reason"}
 
 
 def test_long_values_are_told_by_their_hash() -> None:
