@@ -15,6 +15,7 @@ It runs where the office works, never inside a node: an office's vault opens her
         ask = clarification(...)                      # a submission that asks the sender to seal anew
 
 Rules
+- *Seal once.* Keep what was sealed until the node has said yes: sealed anew, it is another message to an idempotency key.
 - *A faulty part is not worked with.* Ask its sender (`clarification`); nothing else of the message is in doubt for that.
 - *What is opened stays in the office.* It is personal data of the most sensitive kind: no logs, no mail, no node.
 """

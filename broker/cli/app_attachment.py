@@ -38,7 +38,9 @@ def attachment_commands() -> typer.Typer:
 
 
 def add(
-    file: Annotated[Path, typer.Argument(help="A PDF, ODT, DOCX, JPEG, PNG, TIFF or UTF-8 text of up to 100 MiB.")],
+    file: Annotated[
+        Path, typer.Argument(help="A PDF, ODT, DOCX, JPEG, PNG, TIFF, UTF-8 text or sealed file of up to 100 MiB.")
+    ],
     home: Home,
     authority: AsOffice = None,
     as_json: AsJson = False,
