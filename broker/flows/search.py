@@ -21,7 +21,7 @@ from broker.rows import MessageFilter, Page, ProcedureRow
 __all__ = ["MOST_FOUND", "Found", "Search"]
 
 MOST_FOUND = 20  # procedures; whoever gets more asks more exactly: a search is for one person, not for a list of many
-_OPENED_AT_ONCE = 10  # procedures in one read: it holds up other readers for some milliseconds only
+_OPENED_AT_ONCE = 50  # procedures in one read: each read goes through the whole table of buckets
 _MESSAGES = 50  # in one page
 
 

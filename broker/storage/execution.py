@@ -128,7 +128,7 @@ class Execution:
         except Exception as error:
             raise self._failed(error) from None
 
-    def changed_each(self, statement: Executable | PerDialect, parameters: Sequence[Parameters]) -> None:
+    def changed_each(self, statement: Executable, parameters: Sequence[Parameters]) -> None:
         """Run a statement once for each of several parameters.
 
         Raises:

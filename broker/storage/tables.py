@@ -290,10 +290,9 @@ case_key = Table(  # never part of a backup of data: it has one of its own, of w
 search_term = Table(  # what the people of a procedure's messages are found by: see `search.py`
     "search_term",
     metadata,
-    Column("scope", Word(), primary_key=True),  # whose key's end is theirs
     Column("procedure", Word(ProcedureId), primary_key=True),
-    Column("term", Integer, primary_key=True, autoincrement=False),
-    Index("ix_search_term_term", "term", "procedure"),
+    Column("scope", Word(), nullable=False),  # whose key's end is theirs
+    Column("buckets", Word(), nullable=False),  # numbers between blanks, also at both ends
     sqlite_with_rowid=False,
     info={LEFT_OUT: "made again from the messages: a restored database owes them to all procedures"},
 )

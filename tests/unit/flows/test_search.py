@@ -72,7 +72,7 @@ async def test_another_office_finds_nothing_of_it(world: World) -> None:
 
 async def test_a_shared_bucket_finds_nobody_else(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """With every name in one bucket the answers are the same: what may fit is opened and compared."""
-    monkeypatch.setattr(EpochRing, "bucket", lambda *_: BUCKETS - 1)
+    monkeypatch.setattr(EpochRing, "buckets", lambda *_: frozenset({BUCKETS - 1}))
     ee = world["EE"]
     first = await ee.submit("request.json")
     second = await ee.submit(request(name={"given": {"value": "Test-Tiit"}, "family": {"value": "Naide"}}, aliases=[]))

@@ -20,13 +20,12 @@ def upgrade() -> None:
     """Add the tables; every procedure that is here is owed its terms, which only the open vault can give."""
     op.create_table(
         "search_term",
-        sa.Column("scope", _TEXT, nullable=False),
         sa.Column("procedure", _TEXT, nullable=False),
-        sa.Column("term", sa.Integer(), nullable=False),
-        sa.PrimaryKeyConstraint("scope", "procedure", "term", name="pk_search_term"),
+        sa.Column("scope", _TEXT, nullable=False),
+        sa.Column("buckets", _TEXT, nullable=False),
+        sa.PrimaryKeyConstraint("procedure", name="pk_search_term"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_search_term_term", "search_term", ["term", "procedure"])
     op.create_table(
         "search_owed",
         sa.Column("procedure", _TEXT, nullable=False),
