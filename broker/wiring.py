@@ -39,6 +39,7 @@ from broker.flows.resend import Resend
 from broker.flows.retain.clear import Clear
 from broker.flows.retain.erase import Erase
 from broker.flows.retain.keep import Keep
+from broker.flows.retain.pass_on import PassOn
 from broker.flows.retain.review import Review
 from broker.flows.retain.standing import ReviewDates
 from broker.flows.search import Search
@@ -85,6 +86,7 @@ class Desk:
     upload: Upload
     read_attachment: ReadAttachment
     erase: Erase
+    pass_on: PassOn
     keep: Keep
     review_dates: ReviewDates
 
@@ -162,6 +164,7 @@ def wire_desk(
         trust_grace=trust_grace,
     )
     dates = ReviewDates(us=us, rules=retention or parse_rules(read_schema_file(RETENTION_RULES)), calendar_of=calendars)
+    pass_on = PassOn(us=us, store=store, trust=trust, clock=clock, submit=submit)
     return Desk(
         us=us,
         store=store,
@@ -185,7 +188,8 @@ def wire_desk(
         compute=compute,
         upload=Upload(store=store, blobs=blobs, compute=compute, clock=clock, ids=ids),
         read_attachment=ReadAttachment(us=us, store=store, blobs=blobs, compute=compute, clock=clock),
-        erase=Erase(us=us, store=store, ledger=ledger, clock=clock, ids=ids),
+        erase=Erase(us=us, store=store, ledger=ledger, clock=clock, ids=ids, pass_on=pass_on),
+        pass_on=pass_on,
         keep=Keep(store=store, dates=dates, clock=clock),
         review_dates=dates,
     )

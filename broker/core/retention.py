@@ -70,24 +70,6 @@ class EraseReason(StrEnum):
         return tuple(reason for reason in cls if reason is not cls.EXERCISE)
 
 
-_LAWS = {
-    EraseReason.NO_LONGER_NEEDED: "GDPR 17(1)(a); LED 4(1)(e)",
-    EraseReason.CONSENT_WITHDRAWN: "GDPR 17(1)(b)",
-    EraseReason.OBJECTION: "GDPR 17(1)(c)",
-    EraseReason.UNLAWFUL: "GDPR 17(1)(d); LED 16(2)",
-    EraseReason.WRONG_PERSON: "GDPR 17(1)(d); LED 16(2)",
-    EraseReason.LEGAL_OBLIGATION: "GDPR 17(1)(e); LED 16(2)",
-    EraseReason.COURT_ORDER: "GDPR 17(1)(e), 79; LED 16(2), 54",
-    EraseReason.AUTHORITY_ORDER: "GDPR 58(2)(g); LED 47(2)(b)",
-    EraseReason.EXERCISE: "R-40: exercise data are erased after the drill",
-}
-_GROUNDS = {
-    EraseReason.COURT_ORDER: "LEGAL_OBLIGATION",
-    EraseReason.AUTHORITY_ORDER: "LEGAL_OBLIGATION",
-    EraseReason.EXERCISE: "NO_LONGER_NEEDED",
-}
-
-
 class HoldReason(StrEnum):
     """Why nothing of a case may be erased: a legal hold."""
 
@@ -103,9 +85,38 @@ class KeepReason(StrEnum):
     """Why a person who reviewed a case keeps it on."""
 
     CASE_GOES_ON = "case-goes-on"
-    DUTY_OF_LAW = "duty-of-law"  # GDPR 17(3)(b)
-    CLAIMS_POSSIBLE = "claims-possible"  # GDPR 17(3)(e)
-    CHILD_MAY_ASK = "child-may-ask"  # for its own story, when it is grown up
+    DUTY_OF_LAW = "duty-of-law"
+    CLAIMS_POSSIBLE = "claims-possible"
+    CHILD_MAY_ASK = "child-may-ask"
+
+    @property
+    def law(self) -> str:
+        """What another country is told that asked for an erasure."""
+        return _KEPT[self]
+
+
+_LAWS = {
+    EraseReason.NO_LONGER_NEEDED: "GDPR 17(1)(a); LED 4(1)(e)",
+    EraseReason.CONSENT_WITHDRAWN: "GDPR 17(1)(b)",
+    EraseReason.OBJECTION: "GDPR 17(1)(c)",
+    EraseReason.UNLAWFUL: "GDPR 17(1)(d); LED 16(2)",
+    EraseReason.WRONG_PERSON: "GDPR 17(1)(d); LED 16(2)",
+    EraseReason.LEGAL_OBLIGATION: "GDPR 17(1)(e); LED 16(2)",
+    EraseReason.COURT_ORDER: "GDPR 17(1)(e), 79; LED 16(2), 54",
+    EraseReason.AUTHORITY_ORDER: "GDPR 58(2)(g); LED 47(2)(b)",
+    EraseReason.EXERCISE: "R-40: exercise data are erased after the drill",
+}
+_KEPT = {
+    KeepReason.CASE_GOES_ON: "The case goes on here; the data are still needed (GDPR 17(1)(a), 17(3)(b)).",
+    KeepReason.DUTY_OF_LAW: "A law of this country demands that they are kept (GDPR 17(3)(b)).",
+    KeepReason.CLAIMS_POSSIBLE: "They may be needed for legal claims (GDPR 17(3)(e)).",
+    KeepReason.CHILD_MAY_ASK: "They are kept so that the child can learn its own story (GDPR 17(3)(b)).",
+}
+_GROUNDS = {
+    EraseReason.COURT_ORDER: "LEGAL_OBLIGATION",
+    EraseReason.AUTHORITY_ORDER: "LEGAL_OBLIGATION",
+    EraseReason.EXERCISE: "NO_LONGER_NEEDED",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

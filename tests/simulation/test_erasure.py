@@ -253,7 +253,8 @@ async def test_a_crash_at_any_call_leaves_no_erasure_half_done(tmp_path: Path, a
             assert (erasure.state, erasure.final is not None) == (ErasureState.ERASED, True), crashes
             assert await ee.store.read(lambda reader, one=erasure: reader.retention.duties_of(one.id)) == 0  # type: ignore[misc]
             assert system.held == set()
-            assert ee.epochs.ring().epochs == (2,)
+            (epoch,) = ee.epochs.ring().epochs
+            assert epoch > 1
             page = await ee.store.read(lambda reader: reader.audit(cursor=None, limit=99))
             actions = [row.action for row in page.items if row.action.startswith(("eras", "copies"))]
             assert sorted(actions) == ["copies-erased", "erased", "erasure-final", "erasure-proposed"]

@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 from broker.core.audit import AuditAction, AuditRow, Who
 from broker.core.delivery import AttentionCode
 from broker.core.erasures import Erasure, ErasureState, Listed
-from broker.core.errors import AlreadySettled, BadRequest, ErasureChanged, Forbidden, NotFound
+from broker.core.errors import AlreadySettled, BadRequest, ErasureChanged, Forbidden, NotFound, SenderError
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, ProcedureId
-from broker.core.retention import PROPOSAL_DAYS, EraseReason
+from broker.core.retention import PROPOSAL_DAYS, EraseReason, KeepReason
 from broker.core.roles import AuditRole
 from broker.flows.retain.destroy import destroy
 from broker.flows.retain.list_case import Case, case_named, corrections_pending, hindrances, list_case
+from broker.flows.retain.pass_on import Answer, Outcome, PassOn
 from broker.ledger import Ledger
 from broker.ports import Clock, Ids, Reader, Store, Transaction
 from broker.security.at_rest import Scope
@@ -29,12 +31,25 @@ _UNDECIDED = frozenset({ErasureState.ASKED, ErasureState.PROPOSED})
 class Erase:
     """Lists, proposes, confirms and rejects; nobody confirms what they proposed themselves."""
 
-    def __init__(self, *, us: CountryCode, store: Store, ledger: Ledger, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self,
+        *,
+        us: CountryCode,
+        store: Store,
+        ledger: Ledger,
+        clock: Clock,
+        ids: Ids,
+        pass_on: PassOn,
+    ) -> None:
+        """Args:
+        pass_on: tells another country that asked for an erasure what became of it.
+        """
         self._us = us
         self._store = store
         self._ledger = ledger
         self._clock = clock
         self._ids = ids
+        self._pass_on = pass_on
 
     async def look(
         self, wanted: CaseRef | ProcedureId, reason: EraseReason, *, authority: AuthorityId | None
@@ -92,20 +107,34 @@ class Erase:
             raise AlreadySettled("Another country asks for this erasure: one of this office proposes it first.")
         case, listed = await self.look(found.procedures[0], found.reason, authority=who.authority)
         _check(listed, found)
-        return await self._store.run(lambda tx: self._carry_out(tx, case, found, who))
+        kind = await self._pass_on.kind_of(found.authority)  # asked before what says so may be gone
+        done = await self._store.run(lambda tx: self._carry_out(tx, case, found, who))
+        await self._report(done, Answer(outcome=Outcome.DONE, office_kind=kind), who)
+        return done
 
-    async def reject(self, erasure: ErasureId, who: Who) -> Erasure:
+    async def reject(self, erasure: ErasureId, who: Who, why: KeepReason | None = None) -> Erasure:
         """Say that a case is not erased; who proposed it may take it back so.
 
         Raises:
             Forbidden: no person rejects.
+            BadRequest: another country asked for it, and is told why not.
             NotFound, AlreadySettled: it does not wait for that office any more.
         """
         found = await self._waiting(erasure, who)
+        if found.asked_by is not None and why is None:
+            raise BadRequest("Another country asked for this erasure: say why the case is kept.", where="why")
         settled = replace(found, state=ErasureState.REJECTED, decided=self._clock.now(), decided_by=who.actor)
-        return await self._store.run(
-            lambda tx: self._settle(tx, settled, found.state, AuditAction.ERASURE_REJECTED, who)
-        )
+        await self._store.run(lambda tx: self._settle(tx, settled, found.state, AuditAction.ERASURE_REJECTED, who))
+        if why is not None:
+            await self._report(settled, Answer(outcome=Outcome.KEPT, why=why.law), who)
+        return settled
+
+    async def _report(self, erasure: Erasure, answer: Answer, who: Who) -> None:
+        """Answer the country that asked; what does not leave now is owed by the deadline of its message."""
+        if erasure.asked_by is None:
+            return
+        with suppress(SenderError):
+            await self._pass_on.answer(erasure.asked_by, answer, who)
 
     def _look(
         self, reader: Reader, wanted: CaseRef | ProcedureId, reason: EraseReason, authority: AuthorityId | None

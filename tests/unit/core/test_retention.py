@@ -10,7 +10,7 @@ import pytest
 
 from broker.core.deadlines import DeadlineKind, Limit, Unit
 from broker.core.errors import CatalogueInvalid
-from broker.core.retention import EraseReason, parse_rules
+from broker.core.retention import EraseReason, KeepReason, parse_rules
 from broker.schema_files import RETENTION_RULES, read_schema_file
 
 RULE = {"limit": {"months": 6}, "kind": "AGREED", "source": "an agreement"}
@@ -68,4 +68,5 @@ def test_every_reason_has_a_law_and_a_ground_that_other_countries_know():
     assert {reason for reason in EraseReason if reason.ordered} == {
         EraseReason.COURT_ORDER, EraseReason.AUTHORITY_ORDER,
     }  # fmt: skip
+    assert all(reason.law for reason in KeepReason)
     assert EraseReason.EXERCISE not in EraseReason.of_people()

@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What is decided here reaches every office that had the data, by ordinary messages; and whoever tells us is answered."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from broker.core.audit import AuditReason, Who
+from broker.core.errors import BadRequest, CorrectionPending, Forbidden, NotFound
+from broker.core.ids import AuthorityId, MessageId
+from broker.core.retention import EraseReason, KeepReason
+from broker.core.roles import AuditRole
+from broker.flows.retain.pass_on import Answer, Outcome, Passing, PassingKind
+from broker.rows import Accepted
+from broker.testing.world import Country, World
+
+UNLAWFUL = EraseReason.UNLAWFUL
+ERASE = Passing(kind=PassingKind.ERASE, reason=UNLAWFUL)
+HELSINKI = AuthorityId("helsinki-wellbeing-services")
+
+
+async def _pending(country: Country, case: Accepted, who: Who) -> list[bool]:
+    found = await country.desk.disclosures(case.procedure, who, reason=AuditReason.ACCESS_REQUEST)
+    return [item.pending for item in found.corrections]
+
+
+@pytest.fixture
+async def told(world: World, ended: Accepted, first: Who) -> MessageId:
+    """FI is asked to erase what EE had sent."""
+    (one,) = await world["EE"].desk.pass_on(ended.procedure, ERASE, first)
+    assert one.message is not None
+    await world.settle()
+    await world["FI"].engine.review()
+    return one.message
+
+
+async def test_every_office_that_was_sent_the_data_is_told_once(world: World, ended: Accepted, first: Who) -> None:
+    """Of each message that it was sent; a list alone sends nothing, and a second time there is nobody left to tell."""
+    ee = world["EE"]
+    (listed,) = await ee.desk.pass_on(ended.procedure, ERASE, first, dry_run=True)
+    assert (listed.recipient.country, listed.recipient.authority, listed.targets) == ("FI", HELSINKI, (ended.digest,))
+    assert await _pending(ee, ended, first) == []
+    (sent,) = await ee.desk.pass_on(ended.procedure, ERASE, first)
+    assert (sent.targets, sent.code) == (listed.targets, None)
+    assert await _pending(ee, ended, first) == [True]
+    assert await ee.desk.pass_on(ended.procedure, ERASE, first) == ()
+    await world.settle()
+    row = await world["FI"].store.run(lambda tx: tx.inbox(ee.us, sent.message or ended.message))
+    assert row is not None
+    assert row.entry.header.type == "correction.erase"
+
+
+async def test_it_waits_for_the_answer_before_it_is_erased_here(
+    world: World, ended: Accepted, told: MessageId, first: Who, second: Who
+) -> None:
+    """The other country erases by two persons and reports by itself; then nothing is pending here."""
+    ee, fi = world["EE"], world["FI"]
+    with pytest.raises(CorrectionPending, match=told):
+        await ee.desk.erase.propose(ended.procedure, UNLAWFUL, first)
+    one, two = (replace(who, authority=HELSINKI) for who in (first, second))
+    proposed = await fi.desk.erase.propose(ended.procedure, UNLAWFUL, one)
+    await fi.desk.erase.confirm(proposed.id, two)
+    await world.settle()
+
+    assert await _pending(ee, ended, first) == [False]
+    mine = await ee.desk.erase.propose(ended.procedure, UNLAWFUL, first)
+    await ee.desk.erase.confirm(mine.id, second)
+    assert await ee.store.run(lambda tx: tx.outbox(ended.message)) is None
+
+
+async def test_an_order_waits_for_no_answer(
+    world: World, ended: Accepted, told: MessageId, first: Who, second: Who
+) -> None:
+    """A country that is silent does not keep us from what a court ordered."""
+    ee = world["EE"]
+    proposed = await ee.desk.erase.propose(ended.procedure, EraseReason.COURT_ORDER, first)
+    assert (await ee.desk.erase.confirm(proposed.id, second)).decided_by == "second"
+
+
+async def test_who_keeps_it_says_why(world: World, ended: Accepted, told: MessageId, first: Who) -> None:
+    """Without a reason it is not refused; with one the other country is told, and nothing is erased."""
+    ee, fi = world["EE"], world["FI"]
+    who = replace(first, authority=HELSINKI)
+    (asked,) = await fi.store.read(lambda reader: reader.retention.erasures(None, limit=9))
+    with pytest.raises(BadRequest, match="why the case is kept"):
+        await fi.desk.erase.reject(asked.id, who)
+    await fi.desk.erase.reject(asked.id, who, KeepReason.CLAIMS_POSSIBLE)
+    await world.settle()
+    assert await _pending(ee, ended, first) == [False]
+    assert await fi.store.run(lambda tx: tx.inbox(ee.us, ended.message)) is not None
+
+
+async def test_what_nobody_answers_calls_a_person(world: World, ended: Accepted, told: MessageId, first: Who) -> None:
+    """After the deadline of the message, which counts working days of the asked country."""
+    ee = world["EE"]
+    world.clock.advance(timedelta(days=10).total_seconds())
+    await ee.engine.remind()
+    assert "answer-overdue" in await ee.attention()
+
+
+async def test_a_restriction_is_passed_on_and_answered(world: World, ended: Accepted, first: Who) -> None:
+    """With what a person says of it; the answer is a person's too, where no erasure was asked for."""
+    ee, fi = world["EE"], world["FI"]
+    details = {"ground": "ACCURACY_CONTESTED", "reason": "The child's guardian contests the year."}
+    restrict = Passing(kind=PassingKind.RESTRICT, details=details, messages=(ended.message,))
+    (sent,) = await ee.desk.pass_on(ended.procedure, restrict, first)
+    assert sent.message is not None
+    await world.settle()
+    who = replace(first, authority=HELSINKI)
+    done = Answer(outcome=Outcome.PARTLY, why="One copy is with a court.")
+    await fi.desk.pass_on.answer(sent.message, done, who)
+    await world.settle()
+    assert await _pending(ee, ended, first) == [False]
+
+
+async def test_nobody_else_passes_on_or_answers(world: World, ended: Accepted, told: MessageId, first: Who) -> None:
+    """No system, no other office, and not what was no correction."""
+    ee, fi = world["EE"], world["FI"]
+    with pytest.raises(Forbidden):
+        await ee.desk.pass_on(ended.procedure, ERASE, replace(first, role=AuditRole.SYSTEM))
+    with pytest.raises(NotFound):
+        await ee.desk.pass_on(ended.procedure, ERASE, replace(first, authority=AuthorityId("ministry-of-justice")))
+    for message in (ended.message, told):
+        with pytest.raises(NotFound):
+            await fi.desk.pass_on.answer(message, Answer(outcome=Outcome.DONE), first)
+
+
+async def test_what_a_safeguard_says_no_to_is_told(world: World, ended: Accepted, first: Who) -> None:
+    """The list says why it did not leave."""
+    wrong = Passing(kind=PassingKind.RESTRICT, details={"ground": "NONE", "reason": "x"})
+    (one,) = await world["EE"].desk.pass_on(ended.procedure, wrong, first)
+    assert (one.message, one.code) == (None, "schema-invalid")
+
+
+async def test_an_office_that_never_named_itself_is_asked_what_it_is(world: World, first: Who) -> None:
+    """Nothing is guessed: the message says of what kind it is."""
+    ee, fi = world["EE"], world["FI"]
+    request = await ee.submit("request.json")
+    await world.settle()
+    (sent,) = await ee.desk.pass_on(request.procedure, ERASE, first)
+    assert sent.message is not None
+    await world.settle()
+    who = replace(first, authority=HELSINKI)
+    with pytest.raises(BadRequest, match="what kind of office"):
+        await fi.desk.pass_on.answer(sent.message, Answer(outcome=Outcome.DONE), who)
+    answer = Answer(outcome=Outcome.NOT_HELD, office_kind="LOCAL_AUTHORITY")
+    await fi.desk.pass_on.answer(sent.message, answer, who)
+    await world.settle()
+    assert await _pending(ee, request, first) == [False]
