@@ -91,6 +91,7 @@ class AuditReason(StrEnum):
     SECURITY = "integrity-and-security"  # of the data; an incident
     PROCEEDINGS = "criminal-proceedings"
     ACCESS_REQUEST = "access-request"  # by the person concerned (GDPR 15, LED 14)
+    RETENTION = "retention"  # what was kept long enough
 
 
 class SearchReason(StrEnum):
@@ -100,7 +101,6 @@ class SearchReason(StrEnum):
     OTHER_COUNTRY = "other-country"  # its office asks on another way, or telephones
     ACCESS_REQUEST = "access-request"  # of the person concerned, and what follows from it (GDPR 15 to 19)
     SUPERVISORY_AUTHORITY = "supervisory-authority"
-    RETENTION = "retention"  # what was kept long enough
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
