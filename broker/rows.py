@@ -355,6 +355,7 @@ class MessageTimes:
     id: MessageId
     peer: CountryCode
     at: datetime  # recorded (out) or received (in)
+    published: datetime | None = None
     delivered: datetime | None = None
     handed_over: datetime | None = None
     opened: datetime | None = None

@@ -23,11 +23,9 @@ from broker.core.receipts import ReceiptKind
 from broker.core.record import Folded, Mark, RecordEntry
 from broker.ledger import Book
 from broker.ports import Reader
-from broker.rows import MessageFilter, MessageRow, ProcedureRow
+from broker.rows import MessageRow
 
 __all__ = ["Standing", "Timetable", "UsesCalendar", "described"]
-
-_PAGE = 500  # messages read at a time
 
 
 class UsesCalendar(Protocol):
@@ -122,8 +120,8 @@ class Timetable:
         row, table = book.row, book.table
         if not table.deadlines:
             return ()
-        messages = {message.digest: message for message in _messages(reader, row)}
-        events = tuple(_events(reader, book, folded, messages))
+        messages = _messages(reader, book, folded, self._us)
+        events = tuple(_events(book, folded, messages))
         opening = next((messages[digest].header for digest in folded.order if digest in messages), None)
         country = row.peer if row.opener == self._us else self._us
         calendar = self._calendar_of(country)
@@ -169,17 +167,24 @@ def _local(running: Running, calendar: Calendar) -> str:
     return calendar.last_day(running.due).isoformat()
 
 
-def _messages(reader: Reader, row: ProcedureRow) -> Iterator[MessageRow]:
-    wanted, cursor = MessageFilter(procedure=row.ref.id), None
-    while True:
-        page = reader.messages(wanted, cursor=cursor, limit=_PAGE)
-        yield from page.items
-        if page.next is None:
-            return
-        cursor = page.next
+def _messages(reader: Reader, book: Book, folded: Folded, us: CountryCode) -> dict[Digest, MessageRow]:
+    """Return the message that opened the procedure, and those whose act a deadline asks for: the others change none."""
+    asked = {act for item in book.table.deadlines for act in (item.act, *item.until, *item.replaced_by)}
+    asked |= {item.extension.act for item in book.table.deadlines if item.extension is not None}
+    held = {entry.digest: entry for entry in book.entries}
+    found: dict[Digest, MessageRow] = {}
+    for digest in folded.order:
+        entry = held[digest]
+        if found and entry.act not in asked:
+            continue
+        direction = "out" if entry.author == us else "in"
+        for message in reader.messages_of(entry.message, None):
+            if (message.direction, message.digest) == (direction, digest):
+                found[digest] = message
+    return found
 
 
-def _events(reader: Reader, book: Book, folded: Folded, messages: Mapping[Digest, MessageRow]) -> Iterator[Event]:
+def _events(book: Book, folded: Folded, messages: Mapping[Digest, MessageRow]) -> Iterator[Event]:
     """What took effect, in the record's order; a fact that raised an alarm has happened all the same."""
     table = book.table
     held = {entry.digest: entry for entry in book.entries}
@@ -193,7 +198,7 @@ def _events(reader: Reader, book: Book, folded: Folded, messages: Mapping[Digest
             by=Role.REQUESTING if entry.author == book.row.opener else Role.REQUESTED,
             created=message.header.created,
             delivered=delivered.get(digest),
-            **_said(reader, table, message, entry.act),
+            **_said(table, message, entry.act),
         )
 
 
@@ -204,17 +209,13 @@ def _happened(table: ProcedureTable, entry: RecordEntry, mark: Mark) -> bool:
     return act.kind is ActKind.FACT or act.irreversible  # a child that left is on the way, whatever stopped it
 
 
-def _said(reader: Reader, table: ProcedureTable, message: MessageRow, act: str) -> dict[str, Any]:
-    """Return what the body says of deadlines; it is read only where the table points into it."""
+def _said(table: ProcedureTable, message: MessageRow, act: str) -> dict[str, Any]:
+    """Return what the body says of deadlines; it is parsed only where the table points into it."""
     starts = [item for item in table.deadlines if item.moment is Moment.STATED and item.act == act]
     extends = any(item.extension is not None and item.extension.act == act for item in table.deadlines)
-    if not starts and not extends:
+    if message.content is None or not (starts or extends):
         return {}
-    contents = (row.content for row in reader.messages_of(message.id, None) if row.digest == message.digest)
-    content = next(contents, None)
-    if content is None:
-        return {}
-    body = orjson.loads(content)["body"]
+    body = orjson.loads(message.content)["body"]
     found = ((item.id, _moment(_at(body, item.stated_at or ""))) for item in starts)
     stated = {name: moment for name, moment in found if moment is not None}
     return {"stated": stated, "extends": body.get("deadline") if extends else None}

@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from broker.core.errors import NotFound
-from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.ladder import in_order
 from broker.core.participants import Participant
 from broker.core.procedures import Role, allowed
@@ -16,12 +17,10 @@ from broker.core.record import Folded, RecordEntry, closure_digest, is_final
 from broker.ledger import Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Reader, Store
-from broker.rows import MessageFilter, MessageRow, ProcedureRow
+from broker.rows import ProcedureRow
 from broker.timetable import Standing, Timetable
 
 __all__ = ["Inspect", "ProcedureView", "RecordLine", "TimelineLine"]
-
-_EVERYTHING = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,36 +120,46 @@ class Inspect:
         row = reader.procedure(procedure, authority)
         if row is None:
             raise NotFound
-        wanted = MessageFilter(procedure=procedure, authority=authority)
-        lines: list[TimelineLine] = []
-        for message in reader.messages(wanted, cursor=None, limit=_EVERYTHING).items:
-            lines.extend(self._steps(reader, message))
+        entries = reader.record(procedure)
+        kinds = {act: MessageType(f"{row.ref.name}.{act}") for act in {entry.act for entry in entries}}
+        record = {(entry.author, entry.message): (kinds[entry.act], entry.digest) for entry in entries}
+        lines = [*self._sent(reader, procedure, record), *_proven(reader, procedure, record)]
         return in_order(
             lines, message=lambda line: line.message, state=lambda line: line.state, at=lambda line: line.at
         )
 
-    def _steps(self, reader: Reader, message: MessageRow) -> list[TimelineLine]:
-        author = self._us if message.direction == "out" else message.peer
-        kind = message.header.type
+    def _sent(self, reader: Reader, procedure: ProcedureId, record: _Record) -> Iterator[TimelineLine]:
+        """Yield what this node did with each message of its own."""
+        for times in reader.procedure_sent(procedure):
+            if (self._us, times.id) not in record:
+                continue
+            kind, digest = record[self._us, times.id]
+            stored = f"stored at {self._us}, digest {digest[:12]}"
+            yield _line(kind, times.id, times.at, self._us, "recorded", stored)
+            if times.published is not None:
+                yield _line(kind, times.id, times.published, self._us, "published", "confirmed by the transport")
 
-        def line(at: datetime, who: CountryCode, state: str, evidence: str) -> TimelineLine:
-            return TimelineLine(at=at, who=who, what=kind, state=state, evidence=evidence, message=message.id)
 
-        steps = []
-        if message.direction == "out":
-            steps.append(line(message.at, author, "recorded", f"stored at {self._us}, digest {message.digest[:12]}"))
-            if message.published is not None:
-                steps.append(line(message.published, author, "published", "confirmed by the transport"))
-        steps.extend(
-            line(receipt.at, receipt.issuer, receipt.kind, f"receipt signed by {receipt.issuer}")
-            for receipt in reader.receipts_about(author, message.id)
-        )
-        return steps
+_Record = Mapping[tuple[CountryCode, MessageId], tuple[MessageType, Digest]]
+
+
+def _proven(reader: Reader, procedure: ProcedureId, record: _Record) -> Iterator[TimelineLine]:
+    for receipt in reader.procedure_evidence(procedure):
+        kind, _ = record[receipt.author, receipt.message]
+        proof = f"receipt signed by {receipt.issuer}"
+        yield _line(kind, receipt.message, receipt.at, receipt.issuer, receipt.kind, proof)
+
+
+def _line(
+    what: MessageType, message: MessageId, at: datetime, who: CountryCode, state: str, evidence: str
+) -> TimelineLine:
+    return TimelineLine(at=at, who=who, what=what, state=state, evidence=evidence, message=message)
 
 
 def _lines(entries: tuple[RecordEntry, ...], folded: Folded) -> tuple[RecordLine, ...]:
     by_digest = {entry.digest: entry for entry in entries}
-    waiting = tuple(digest for digest in by_digest if digest not in set(folded.order))
+    ordered = set(folded.order)
+    waiting = tuple(digest for digest in by_digest if digest not in ordered)
     return tuple(
         RecordLine(
             digest=digest,

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Row, Select, bindparam, literal, select, tuple_, type_coerce
 
-from broker.core.ids import AuthorityId, MessageId
+from broker.core.ids import AuthorityId, MessageId, ProcedureId
 from broker.core.messages import OutboxKind
 from broker.rows import MessageFilter, MessageRow, MessageTimes, Page
 from broker.storage import headers
@@ -19,7 +19,7 @@ from broker.storage.execution import Execution
 from broker.storage.procedures import find_procedure, takes_part
 from broker.storage.tables import inbox, inbox_content, outbox, outbox_content
 
-__all__ = ["list_messages", "message_times", "messages_of"]
+__all__ = ["list_messages", "message_times", "messages_of", "procedure_sent"]
 
 _SHAPE = (int, str, str, str)  # of a sort key: at, id, direction, peer
 
@@ -76,6 +76,14 @@ _TIMES_OUT = (
     .order_by(outbox.c.created.desc(), outbox.c.id.desc())
     .limit(bindparam("most"))
 )  # fmt: skip
+_SENT = (
+    select(
+        outbox.c.id, outbox.c.recipient.label("peer"), outbox.c.created.label("at"), outbox.c.published,
+        outbox.c.delivered, outbox.c.handed_over, outbox.c.opened, outbox.c.refused,
+    )
+    .where(outbox.c.kind == OutboxKind.MESSAGE, outbox.c.procedure == bindparam("procedure_"))
+    .order_by(outbox.c.created, outbox.c.id)
+)  # fmt: skip
 _TIMES_IN = (
     select(inbox.c.id, inbox.c.sender.label("peer"), inbox.c.received.label("at"), inbox.c.handed_over, inbox.c.opened)
     .order_by(inbox.c.received.desc(), inbox.c.id.desc())
@@ -125,6 +133,11 @@ def message_times(db: Execution, limit: int) -> tuple[MessageTimes, ...]:
     sent = (MessageTimes(direction="out", **row._asdict()) for row in db.all(_TIMES_OUT, {"most": limit}))
     came = (MessageTimes(direction="in", **row._asdict()) for row in db.all(_TIMES_IN, {"most": limit}))
     return (*sent, *came)
+
+
+def procedure_sent(db: Execution, procedure: ProcedureId) -> tuple[MessageTimes, ...]:
+    """Return how far our messages of a procedure got, oldest first."""
+    return tuple(MessageTimes(direction="out", **row._asdict()) for row in db.all(_SENT, {"procedure_": procedure}))
 
 
 def _limited(

@@ -38,7 +38,7 @@ from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.erasing import SqlRetention
 from broker.storage.execution import Execution
-from broker.storage.lists import list_messages, message_times, messages_of
+from broker.storage.lists import list_messages, message_times, messages_of, procedure_sent
 from broker.storage.tables import (
     attention,
     counter,
@@ -151,6 +151,12 @@ class SqlReader:
 
     def procedure_receipts(self, procedure: ProcedureId) -> tuple[Receipt, ...]:
         return receipts.procedure_receipts(self._db, procedure)
+
+    def procedure_evidence(self, procedure: ProcedureId) -> tuple[Receipt, ...]:
+        return receipts.procedure_evidence(self._db, procedure)
+
+    def procedure_sent(self, procedure: ProcedureId) -> tuple[MessageTimes, ...]:
+        return procedure_sent(self._db, procedure)
 
     def receipts_about(self, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:
         return receipts.receipts_about(self._db, author, message)

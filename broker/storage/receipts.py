@@ -18,7 +18,7 @@ from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import OWED_RECEIPTS, outbox, receipt, record_entry
 
 __all__ = [
-    "add_receipt", "answers", "assign_receipts", "find_receipt", "peers_with_waiting_receipts", "procedure_receipts",
+    "add_receipt", "answers", "assign_receipts", "find_receipt", "peers_with_waiting_receipts", "procedure_evidence", "procedure_receipts",
     "queue_receipts", "receipts_about", "waiting_receipts",
 ]  # fmt: skip
 
@@ -47,19 +47,17 @@ _ANSWERS = select(receipt).where(
     receipt.c.kind.in_(fixed(ReceiptKind.DELIVERED, ReceiptKind.REFUSED)),
 )
 _ALL_ABOUT = select(receipt).where(_ABOUT).order_by(*_ORDER)
-_OF_PROCEDURE = (
+_EVIDENCE = (
     select(receipt)
     .join_from(
         record_entry,
         receipt,
         and_(receipt.c.author == record_entry.c.author, receipt.c.message == record_entry.c.message),
     )
-    .where(
-        record_entry.c.procedure == bindparam("procedure_"),
-        receipt.c.kind.in_(fixed(ReceiptKind.DELIVERED, ReceiptKind.REFUSED)),
-    )
+    .where(record_entry.c.procedure == bindparam("procedure_"))
     .order_by(*_ORDER)
 )
+_OF_PROCEDURE = _EVIDENCE.where(receipt.c.kind.in_(fixed(ReceiptKind.DELIVERED, ReceiptKind.REFUSED)))
 # The id of the envelope in which a receipt last travelled tells when that was: no message is answered faster than this.
 _QUEUE = (
     update(receipt)
@@ -145,6 +143,11 @@ def receipts_about(db: Execution, author: CountryCode, message: MessageId) -> tu
 def procedure_receipts(db: Execution, procedure: ProcedureId) -> tuple[Receipt, ...]:
     """Return delivered and refused receipts about the record's messages, oldest first."""
     return _receipts(db.all(_OF_PROCEDURE, {"procedure_": procedure}))
+
+
+def procedure_evidence(db: Execution, procedure: ProcedureId) -> tuple[Receipt, ...]:
+    """Return every receipt about the record's messages, oldest first."""
+    return _receipts(db.all(_EVIDENCE, {"procedure_": procedure}))
 
 
 def queue_receipts(db: Execution, author: CountryCode, message: MessageId, *, now: datetime) -> None:

@@ -180,8 +180,20 @@ class ReaderContract:
             await store.run(lambda tx, row=row: tx.add_receipt(row, issued=False))  # type: ignore[misc]
         assert await store.read(lambda reader: reader.record(procedure_id(1))) == (record_entry(1),)
         assert await store.read(lambda reader: reader.procedure_receipts(procedure_id(1))) == (delivered,)
+        assert await store.read(lambda reader: reader.procedure_evidence(procedure_id(1))) == (delivered, opened)
         assert await store.read(lambda reader: reader.receipts_about(EE, message_id(1))) == (delivered, opened)
         assert await store.read(lambda reader: reader.receipts_about(FI, message_id(1))) == ()
+
+    async def test_how_far_the_messages_of_a_procedure_got_needs_no_content(self, store: Store) -> None:
+        """Our own ones of that procedure alone, with the time at which each was confirmed."""
+        await fill(store)
+        found = await store.read(lambda reader: reader.procedure_sent(procedure_id(1)))
+        listed = await walk(store, messages(MessageFilter(direction="out", procedure=procedure_id(1))), limit=50)
+        assert [(row.id, row.at, row.published) for row in found] == [
+            (row.id, row.at, row.published) for row in reversed(listed)
+        ]
+        assert {row.direction for row in found} == {"out"}
+        assert await store.read(lambda reader: reader.procedure_sent(procedure_id(9))) == ()
 
     async def test_attention_is_listed_per_authority(self, store: Store) -> None:
         """Newest first; what concerns the whole node is not an authority's; resolved entries on request."""

@@ -37,6 +37,7 @@ from broker.testing.postgres import postgres_server
 from broker.testing.rabbitmq import RabbitServer, rabbitmq
 from tests.bench.audit_speed import audit_speed
 from tests.bench.crypto_floor import floor_ms
+from tests.bench.open_case import open_case
 from tests.bench.protocol_work import ProtocolWork
 from tests.bench.worker import CLEAR, measured_submission
 
@@ -176,6 +177,14 @@ def _attachment(workers: dict[str, Worker], mib: int) -> list[Row]:
     ]  # fmt: skip
 
 
+def _opened(folder: Path) -> list[Row]:
+    opened = open_case(folder)
+    return [
+        Row(what=f"{opened.messages:,} messages of a child opened", value=f"{opened.view_ms:.0f} ms", aim="≤ 50 ms"),
+        Row(what="their timelines, with every proof", value=f"{opened.timeline_ms:.0f} ms"),
+    ]
+
+
 def _fsync_ms(folder: Path) -> float:
     with (folder / "fsync").open("wb") as file:
         started = time.perf_counter()
@@ -268,6 +277,7 @@ def main() -> None:
         stores = {country: server.database(like=migrate) for country in COUNTRIES}
         with _nodes(folder / "postgres", broker, stores) as workers:
             rows += _measure(workers, "RabbitMQ + PostgreSQL", chosen.messages, costs["one envelope"]).rows
+        rows += _opened(folder / "opened")
         linked, checked = audit_speed(folder)
         rows.append(Row(what="audit trail linked", value=f"{linked:,.0f} entries/s"))
         rows.append(Row(what="audit trail verified", value=f"{checked:,.0f} entries/s", aim="≥ 50,000"))

@@ -6,8 +6,13 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from broker.core.content import time_to_text
+from broker.core.ids import AuthorityId, MessageId
+from broker.rows import MessageRow
 from broker.schema_files import read_schema_file
+from broker.storage.reader import SqlReader
 from broker.testing.world import World
 from broker.timetable import described
 
@@ -22,6 +27,30 @@ async def test_both_sides_see_the_same_deadlines(world: World) -> None:
     assert {(item.calendar, item.zone) for item in (*ours.deadlines, *theirs.deadlines)} == {("FI", "Europe/Helsinki")}
     assert {item.ours for item in ours.deadlines} == {False}
     assert {item.ours for item in theirs.deadlines} == {True}
+
+
+async def test_messages_that_no_deadline_asks_for_are_not_read(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However often the offices tell each other how it stands, opening the procedure opens the request and the answer alone."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    for _ in range(3):
+        await world["FI"].submit("../acts/status-waiting-for-court.json", procedure=request.procedure)
+    await world["FI"].submit("acknowledgement.json", procedure=request.procedure)
+    await world.settle()
+    read: list[str] = []
+
+    def counted(reader: SqlReader, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
+        found = original(reader, message, authority)
+        read.extend(row.header.type.act for row in found)
+        return found
+
+    original = SqlReader.messages_of
+    monkeypatch.setattr(SqlReader, "messages_of", counted)
+    view = await world["EE"].view(request.procedure)
+
+    assert len(view.entries) == 5
+    assert view.deadlines[0].met is not None
+    assert sorted(read) == ["acknowledgement", "request"]
 
 
 async def test_nothing_runs_before_the_request_is_delivered(world: World) -> None:
