@@ -19,7 +19,7 @@ import orjson
 from broker.core.errors import NotCanonical
 from broker.core.ids import Digest
 
-__all__ = ["MAX_DEPTH", "Json", "b64url_decode", "b64url_encode", "digest", "dump", "dump_flat", "parse"]
+__all__ = ["MAX_DEPTH", "Json", "b64url_decode", "b64url_encode", "digest", "dump", "dump_flat", "may_have", "parse"]
 
 Json = (
     Any  # None | bool | int | str | list[Json] | dict[str, Json]; a recursive alias costs mypy more than it proves here
@@ -55,6 +55,14 @@ def dump_flat(values: Mapping[str, str | int | None]) -> bytes:
         return orjson.dumps(values, option=_OPTIONS)
     except orjson.JSONEncodeError:
         raise NotCanonical from None
+
+
+def may_have(value: Json, name: str) -> bool:
+    """Whether an object somewhere in the value may have a member of that name: a no is sure, and quick to get."""
+    try:
+        return f'"{name}":'.encode("ascii") in orjson.dumps(value)
+    except orjson.JSONEncodeError:
+        return True
 
 
 def parse(raw: bytes) -> Json:

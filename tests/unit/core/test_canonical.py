@@ -167,3 +167,10 @@ def test_only_the_one_spelling_of_base64url_is_taken(text: str) -> None:
     else:
         with pytest.raises(ValueError, match="base64url"):
             canonical.b64url_decode(text)
+
+
+def test_a_member_is_missed_nowhere_and_a_text_is_taken_for_none() -> None:
+    """Whoever asks for a name gets a sure no, or goes and looks."""
+    assert canonical.may_have({"a": [{"b": {"jwe": 1}}]}, "jwe")
+    assert not canonical.may_have({"a": ['"jwe":', "jwe"], "xjwe": 1}, "jwe")
+    assert canonical.may_have({"a": object()}, "jwe")
