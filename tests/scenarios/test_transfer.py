@@ -52,7 +52,7 @@ def _placement(name: str, country: str, **changes: Any) -> dict[str, Any]:
 
 async def _consented(world: World, **changes: Any) -> Accepted:
     """Return Finland's consent to the aunt's care from before the arrival on."""
-    asked = await world["EE"].submit(_placement("request-aunt-in-estonia", "EE"))
+    asked = await world["EE"].submit(world["EE"].sealed(_placement("request-aunt-in-estonia", "EE")))
     await world.settle()
     period = {"from": "2026-11-23", "until": {"value": "2027-12-31"}}
     said = {"covers": str(asked.digest), "care": "KINSHIP_CARE", "period": period, **changes}

@@ -57,10 +57,7 @@ def _open(vector: dict[str, Any], header: dict[str, Any], members: dict[str, byt
     held = {_kid(item["jwk"]): item["jwk"]["priv"] for item in vector["held"]}
     if header["kid"] not in held:
         raise Refused("held", "unknown-recipient-key")
-    expanded = hashlib.shake_256(_b64(held[header["kid"]], "held")).digest(96)
-    key = MLKEM768X25519PrivateKey(
-        MLKEM768PrivateKey.from_seed_bytes(expanded[:64]), X25519PrivateKey.from_private_bytes(expanded[64:])
-    )
+    key = private_key(held[header["kid"]])
     try:
         content_key = HPKE.decrypt(_b64(header["ek"], "header") + members["encrypted_key"], key, INFO)
         padded = AESGCM(content_key).decrypt(members["iv"], members["ciphertext"] + members["tag"], protected.encode())
@@ -70,6 +67,14 @@ def _open(vector: dict[str, Any], header: dict[str, Any], members: dict[str, byt
     if plain[-1:] != b"}" or len(padded) != min(length for length in LENGTHS if length >= len(plain)):
         raise Refused("padding", "padding")
     return _canonical(plain, "inside")
+
+
+def private_key(seed: str) -> MLKEM768X25519PrivateKey:
+    """Return the private key of a seed (PROTOCOL 7.3)."""
+    expanded = hashlib.shake_256(_b64(seed, "held")).digest(96)
+    return MLKEM768X25519PrivateKey(
+        MLKEM768PrivateKey.from_seed_bytes(expanded[:64]), X25519PrivateKey.from_private_bytes(expanded[64:])
+    )
 
 
 def _at(body: Any, place: str) -> Any:
