@@ -45,6 +45,7 @@ LOOPS = {  # name → seconds between two looks when nobody rings
     "epochs": 60.0,  # how long copies of an erased case's key may still open
     "search": 600.0,  # what was stored before there was one; after a batch it goes on at once
     "audit": 1.0,
+    "heal": 5.0,
     "vitals": 15.0,
     "announce": 2.0,
     "carry": 1.0,
@@ -203,6 +204,7 @@ class Node:
             "epochs": engine.next_epoch.if_owed,
             "search": engine.catch_up,
             "audit": engine.link_audit,
+            "heal": engine.heal,
             "vitals": Vitals(
                 store=office.store,
                 ledger=office.ledger,

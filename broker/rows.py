@@ -23,6 +23,7 @@ from broker.core.roles import AuditRole
 
 __all__ = [
     "ARRIVED",
+    "NOT_KNOWN",
     "Accepted",
     "AttachmentRow",
     "Attention",
@@ -259,6 +260,9 @@ class AuditFilter:
     procedures: tuple[ProcedureId, ...] | None = None
     actor: str | None = None
     action: str | None = None
+
+
+NOT_KNOWN = Digest("0" * 64)  # of what was asked: the message came back after a restore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

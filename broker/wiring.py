@@ -27,6 +27,7 @@ from broker.flows.consult import Consult
 from broker.flows.deliver import Deliver
 from broker.flows.disclosures import Disclosures
 from broker.flows.dispatch import Dispatch
+from broker.flows.heal import Heal
 from broker.flows.inspect import Inspect
 from broker.flows.link_audit import LinkAudit
 from broker.flows.next_epoch import NextEpoch
@@ -125,6 +126,7 @@ class Engine:
     next_epoch: NextEpoch
     catch_up: CatchUp
     link_audit: LinkAudit
+    heal: Heal
     carry: Carry
     take_chunk: TakeChunk
     complete: Complete
@@ -284,6 +286,7 @@ def wire_engine(
             ids=ids,
             ledger=ledger,
         ),
+        heal=Heal(us=us, store=store, trust=trust, ledger=ledger, clock=clock, ids=ids, wake=rings.work),
         carry=Carry(
             us=us,
             store=store,

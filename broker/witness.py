@@ -13,6 +13,7 @@ from datetime import datetime
 from broker.core.checkpoints import KeptCheckpoint, contradicts, gives_way
 from broker.core.delivery import AttentionCode
 from broker.core.errors import UntrustedError
+from broker.core.healing import lost_by_restore
 from broker.core.ids import CountryCode
 from broker.core.messages import VerifiedMessage
 from broker.core.receipts import RECEIPTS_TYPE, checkpoint_of
@@ -49,8 +50,8 @@ def witness(tx: Transaction, ledger: Ledger, sender: CountryCode, witnessed: Wit
         sentence = "A checkpoint of its audit trail came that its keys did not sign."
         ledger.call(tx, AttentionCode.AUDIT_CONTRADICTED, sender, peer=sender, now=now, detail=sentence)
         return
-    near = tx.witnessed(sender, kept.head.position)
-    if any(contradicts(held, kept) for held in near):
+    near, marks = tx.witnessed(sender, kept.head.position), tx.healing.marks(sender)
+    if any(contradicts(held, kept) and not lost_by_restore(held, kept, marks) for held in near):
         tx.add_witness(sender, kept)  # both are kept: together they are the proof
         ledger.call(tx, AttentionCode.AUDIT_CONTRADICTED, sender, peer=sender, now=now)
         return

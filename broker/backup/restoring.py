@@ -243,7 +243,7 @@ def _fill(settings: Settings, home: Path, data: Opened, keys: Opened, opener: Op
         for backup, wanted in ((data, set(data_tables())), (keys, None)):
             read_through(backup.stream, open_head(backup.outside.raw_head, opener), _Rows(into, wanted).take)
         into.count_on(data.manifest.begin["numbers"])
-        erased = into.finish(mark, note)
+        erased = into.finish(mark, note, data.made)
     if path is not None and target is not None:
         target.replace(path)
         sync_folder(path.parent)

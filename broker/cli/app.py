@@ -18,6 +18,7 @@ from broker.cli.app_audit import audit_commands
 from broker.cli.app_backup import backup_commands, restore
 from broker.cli.app_broker import broker_commands
 from broker.cli.app_case import case_commands
+from broker.cli.app_healing import healing_commands
 from broker.cli.app_held import held_commands
 from broker.cli.app_keys import key_commands
 from broker.cli.app_labels import labels_commands
@@ -90,6 +91,7 @@ def build() -> typer.Typer:
     app.add_typer(audit_commands(), name="audit")
     app.add_typer(case_commands(), name="case")
     app.add_typer(backup_commands(), name="backup")
+    app.add_typer(healing_commands(), name="healing")
     return app
 
 

@@ -205,6 +205,10 @@ def _verdict(verdict: Verdict) -> dict[str, Any]:
         "found": verdict.found,
         "findings": [_finding(finding) for finding in verdict.findings],
         "outside": [entry.id for entry in verdict.outside],
+        "restored": [
+            {"first": one.first, "last": one.last, "at": time_to_text(one.restored), "held_by": one.held_by}
+            for one in verdict.restored
+        ],
     }
 
 
@@ -216,6 +220,11 @@ def _print_verdict(verdict: Verdict) -> None:
     _print_findings(verdict.findings)
     if verdict.found > len(verdict.findings):
         say(f"… and {verdict.found - len(verdict.findings)} more.")
+    for one in verdict.restored:
+        say(
+            f"Entries {one.first} to {one.last} are missing: the node was restored from a backup on "
+            f"{one.restored:%Y-%m-%d %H:%M} UTC, as its trail says; {one.held_by} holds the head of the last of them."
+        )
     say("Nothing is wrong." if verdict.intact else "The trail was tampered with. Tell the security officer.")
 
 

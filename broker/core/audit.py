@@ -70,6 +70,10 @@ class AuditAction(StrEnum):
     TRAIL_CUT = "trail-cut"  # entries older than their retention were taken away, behind a signed checkpoint
     BACKED_UP = "backed-up"  # a backup of this node was written; its digest
     RESTORED = "restored"  # this node was made anew from a backup: what came after that backup is missing in this trail
+    PEER_RESTORED = "peer-restored"  # another country says that its node was restored; it is told what it misses
+    RETURNED = "returned"  # a message of ours came back as we signed it
+    HEALED = "healed"  # another country has said all that this node missed
+    HEALING_ENDED = "healing-ended"  # a person ended the asking of a country that does not answer
     DISCLOSURES_SHOWN = "disclosures-shown"  # what of a case went to whom was shown
     ERASURE_PROPOSED = "erasure-proposed"  # a person proposed to erase a case, for a reason
     ERASURE_REJECTED = "erasure-rejected"  # another person, or the same one, did not

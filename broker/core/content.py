@@ -111,9 +111,19 @@ def encode(header: Header, body: Mapping[str, Any]) -> bytes:
     return canonical.dump({"header": encode_header(header), "body": body})
 
 
-def compose(cleared: ClearedMessage, *, parents: tuple[Digest, ...], created: datetime) -> OutboxEntry:
-    """Complete the header with the heads of our record and fix the message's bytes for good."""
-    header = replace(cleared.message.header, parents=tuple(sorted(parents)), created=created)
+def compose(
+    cleared: ClearedMessage, *, parents: tuple[Digest, ...], created: datetime, nonce: str | None = None
+) -> OutboxEntry:
+    """Complete the header with the heads of our record and fix the message's bytes for good.
+
+    Args:
+        cleared: the message.
+        parents: the heads.
+        created: when it is recorded.
+        nonce: what nobody else can guess; None: that of the header.
+    """
+    header = cleared.message.header
+    header = replace(header, parents=tuple(sorted(parents)), created=created, nonce=nonce or header.nonce)
     return entry_of(header, cleared.message.body, OutboxKind.MESSAGE)
 
 

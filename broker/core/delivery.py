@@ -45,6 +45,10 @@ __all__ = [
     "DELIVER_BATCH",
     "DISPATCH_BATCH",
     "HAND_OVER_SECONDS",
+    "HEAL_ASK_MAX_SECONDS",
+    "HEAL_ATTEMPTS",
+    "HEAL_MARGIN_SECONDS",
+    "HEAL_PAUSE_SECONDS",
     "HOLD_DAYS",
     "LEASE_SECONDS",
     "MAX_UPLOADS",
@@ -104,6 +108,10 @@ REANSWER_SECONDS = 60  # a repeat is answered again at most once in that time
 TRUST_REFRESH_SECONDS = 60  # an unknown key asks for a refresh at most once in that time
 RESENDS_BY_ITSELF = 3  # then only a person sends again
 SIGN_OF_LOSS_SECONDS = 60  # a receipt for something published that much later: reordering alone explains less
+HEAL_PAUSE_SECONDS = 20.0  # between two answers to one restored country: each may be twenty envelopes
+HEAL_MARGIN_SECONDS = 3600.0  # by which clocks may differ, and commits follow the moment of a backup
+HEAL_ASK_MAX_SECONDS = 900.0  # at the latest a country that does not answer is asked again
+HEAL_ATTEMPTS = 5  # how often a message may be promised and not come
 HOLD_DAYS = 7  # a held message expires into an attention entry
 LEASE_SECONDS = 60  # longer than the longest publish or hand-over takes
 HAND_OVER_SECONDS = 45  # then an adapter has failed: one that hangs must not hold up the other offices' messages
@@ -352,6 +360,18 @@ class AttentionCode(StrEnum):
     AUDIT_CONTRADICTED = (
         "audit-contradicted", Actor.SECURITY,
         "What another country signed of its audit trail contradicts what it signed before: it was restored or rewritten.",
+    )  # fmt: skip
+    HEALING = (
+        "healing", Actor.OPERATOR,
+        "This node was restored from a backup and asks that country what it misses; nothing is sent there before it answers.",
+    )  # fmt: skip
+    HEALING_INCOMPLETE = (
+        "healing-incomplete", Actor.OPERATOR,
+        "Something that passed after the backup could not be got back from that country: trm healing names it.",
+    )  # fmt: skip
+    PEER_RESTORED = (
+        "peer-restored", Actor.SECURITY,
+        "Another country says that its node was restored from a backup: its audit trail goes on behind an earlier place.",
     )  # fmt: skip
     PARKED = "parked", Actor.FEDERATION, "Something came that still cannot be believed; it is offered again and again."
     ADAPTER_STOPPED = "adapter-stopped", Actor.OPERATOR, "An adapter ended by a fault; it is started again."

@@ -260,6 +260,7 @@ class VerifiedMessage:
     recipient_kid: KeyId
     trust_version: int
     received: datetime
+    signatures: bytes = b""  # the member of the signed object, as it came: with the content the proof
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,4 +277,5 @@ class InboxEntry:
     received: datetime
     signer_kids: tuple[KeyId, KeyId]
     trust_version: int
+    signatures: bytes | None = None  # as they came; None: not asked for, or stored by an older program
     mark: str = "message"  # the record mark at reception: message or forked

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from broker.core import canonical
@@ -37,6 +38,7 @@ from broker.core.rotation import may_destroy
 from broker.core.trust import TrustList
 from broker.ports import Clock, Compute, Notifier, Store, Tally, Transaction, TrustSource, Vault
 from broker.reception import Reception
+from broker.returned import ReturnedMessage, read_returned
 from broker.rows import AuditRow, HeldDelivery, SeenRaw, arrival
 from broker.security.envelope import MAX_ENVELOPE, parse
 from broker.security.sealing import open_envelope, verify
@@ -45,6 +47,15 @@ from broker.witness import Witnessed, read_witnessed
 __all__ = ["PARKED", "Receive"]
 
 PARKED = "parked"  # the queue of a delivery that is offered again from the store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Believed:
+    """A believed message, with what of it needed cryptography of its own."""
+
+    message: VerifiedMessage
+    witnessed: Witnessed | None
+    returned: ReturnedMessage | None
 
 
 class Receive:
@@ -108,8 +119,9 @@ class Receive:
 
     async def _decide(self, delivery: Delivery, raw_sha256: Digest) -> str:
         try:
-            verified, witnessed = await self._compute.run(lambda: self._believe(delivery))
-            outcome = await self._record(verified, raw_sha256, delivery.arrived or verified.received, witnessed)
+            believed = await self._compute.run(lambda: self._believe(delivery))
+            verified = believed.message
+            outcome = await self._record(believed, raw_sha256, delivery.arrived or verified.received)
             await self._unpark(delivery, raw_sha256, opened_by=verified.recipient_kid)
             self._count(verified, outcome)
             if outcome == "recorded":
@@ -133,12 +145,13 @@ class Receive:
         told = arrival(verified.profile.id, sender=verified.sender, authority=office, at=verified.received)
         await self._notifier.notify(told)
 
-    async def _record(
-        self, verified: VerifiedMessage, raw_sha256: Digest, arrived: datetime, witnessed: Witnessed | None
-    ) -> str:
+    async def _record(self, believed: _Believed, raw_sha256: Digest, arrived: datetime) -> str:
+        verified, witnessed, returned = believed.message, believed.witnessed, believed.returned
         try:
             return await self._store.run(
-                lambda tx: self._reception.record(tx, verified, raw_sha256, arrived=arrived, witnessed=witnessed)
+                lambda tx: self._reception.record(
+                    tx, verified, raw_sha256, arrived=arrived, witnessed=witnessed, returned=returned
+                )
             )
         except SenderError as error:
             refusal = error
@@ -188,7 +201,7 @@ class Receive:
                 waited = self._clock.now().timestamp() - MessageId(receipt["message"]).made
                 self._tally.delivered(peer, max(waited, 0.0))
 
-    def _believe(self, delivery: Delivery) -> tuple[VerifiedMessage, Witnessed | None]:
+    def _believe(self, delivery: Delivery) -> _Believed:
         if len(delivery.raw) > MAX_ENVELOPE:
             raise TooLarge
         envelope, trust, now = parse(delivery.raw), self._trust.current(), self._clock.now()
@@ -199,7 +212,11 @@ class Receive:
                 raise OwnKeyMissing(where=envelope.recipient_kid) from None
             raise
         verified = verify(opened, trust, now=now)
-        return verified, read_witnessed(verified, trust)
+        return _Believed(
+            message=verified,
+            witnessed=read_witnessed(verified, trust),
+            returned=read_returned(verified, trust, self._us),
+        )
 
     def _should_hold(self, kid: KeyId, trust: TrustList, now: datetime) -> bool:
         """Whether the list in force still lets others seal to that key of ours: then its absence is our own fault."""

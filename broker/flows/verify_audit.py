@@ -4,21 +4,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 
-from broker.core.audit import GENESIS, Entry, Head, Linked
+from broker.core.audit import GENESIS, AuditAction, Entry, Head, Linked
 from broker.core.checkpoints import Checkpoint, KeptCheckpoint
 from broker.core.errors import BrokerError, UnknownKey
 from broker.core.ids import CountryCode
 from broker.core.trail import Anchor, Finding, Tampering, TrailCheck, outside
 from broker.core.trust import Member
 from broker.ports import Compute, Reader, Store
+from broker.rows import AuditFilter
 from broker.security.checkpoints import read_checkpoint
 
-__all__ = ["Verdict", "VerifyAudit", "WitnessStatement"]
+__all__ = ["Missing", "Verdict", "VerifyAudit", "WitnessStatement"]
 
+_RESTORES = 100
+_BEHIND = re.compile(r"behind position-([0-9]{1,15})\Z", re.ASCII)
 _CHUNK = 5_000  # entries
 _CHECKPOINTS = 200
 _WAITING = 10_000  # entries that are not linked yet, and are looked at
@@ -47,11 +52,22 @@ class Verdict:
     findings: tuple[Finding, ...]  # the first hundred
     found: int  # all of them
     outside: tuple[Entry, ...] = ()
+    restored: tuple[Missing, ...] = ()  # entries that a restore lost, as far as somebody holds a later head
 
     @property
     def intact(self) -> bool:
         """Whether nothing is wrong."""
         return self.found == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Entries that were lost with a disk: the node was restored, and its trail says so."""
+
+    first: int
+    last: int
+    restored: datetime
+    held_by: CountryCode  # who holds the head of the last of them
 
 
 @dataclass(slots=True)
@@ -62,6 +78,8 @@ class _Signed:
     cuts: dict[int, Head] = field(default_factory=dict)
     newest: Checkpoint | None = None
     bad: list[Finding] = field(default_factory=list)
+    restored: tuple[tuple[datetime, int], ...] = ()  # when, and behind which place the trail went on
+    missing: list[Missing] = field(default_factory=list)
 
 
 class VerifyAudit:
@@ -84,6 +102,7 @@ class VerifyAudit:
             StoreUnavailable, StoreCorrupt: the trail cannot be read.
         """
         signed, held, own = _Signed(), tuple(witnesses), 0
+        signed.restored = await self._store.read(_restored)
         batch: tuple[KeptCheckpoint, ...] = ()
         await self._store.read(lambda reader: self._judge_all(reader, signed, held))
         while batch := await self._checkpoints(batch[-1].head.position if batch else -1):
@@ -107,6 +126,7 @@ class VerifyAudit:
             findings=tuple(check.findings),
             found=check.found,
             outside=stray,
+            restored=tuple(signed.missing),
         )
 
     async def _walk(self, signed: _Signed) -> TrailCheck:
@@ -137,11 +157,24 @@ class VerifyAudit:
         except BrokerError:
             signed.bad.append(Finding(kind=Tampering.NOT_SIGNED, first=0, last=0, held_by=held_by))
             return
+        place = checkpoint.head.position
+        lost = next(((at, behind) for at, behind in signed.restored if checkpoint.at < at and place > behind), None)
+        if lost is not None:
+            signed.missing.append(Missing(first=lost[1] + 1, last=place, restored=lost[0], held_by=held_by))
+            return
         signed.anchors.append(Anchor(head=checkpoint.head, held_by=held_by))
         if checkpoint.cut:
             signed.cuts[checkpoint.head.position] = checkpoint.head
         if held_by == self._us and (signed.newest is None or checkpoint.at > signed.newest.at):
             signed.newest = checkpoint
+
+
+def _restored(reader: Reader) -> tuple[tuple[datetime, int], ...]:
+    """Return when the node was restored, and up to which place its trail is what it was."""
+    wanted = AuditFilter(action=AuditAction.RESTORED)
+    found = reader.audit(cursor=None, limit=_RESTORES, wanted=wanted).items
+    behind = ((row.at, _BEHIND.search(row.detail)) for row in found)
+    return tuple((at, int(place[1])) for at, place in behind if place is not None)
 
 
 def _verified(reader: Reader, raw: bytes, member_then: MemberThen) -> Checkpoint:

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+from broker.ports.healing import HealingReader, HealingWriter
 from broker.ports.outside import Clock, Compute, Ids, Notifier, Tally, Transport, TrustLook, TrustSource, Vault
 from broker.ports.retention import RetentionReader, RetentionWriter
 from broker.ports.store import Blobs, Reader, Store
@@ -21,6 +22,8 @@ __all__ = [
     "Blobs",
     "Clock",
     "Compute",
+    "HealingReader",
+    "HealingWriter",
     "Ids",
     "Notifier",
     "Reader",

@@ -13,6 +13,7 @@ from broker.core.checkpoints import KeptCheckpoint
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, ProcedureId
 from broker.core.receipts import Receipt
 from broker.core.record import RecordEntry
+from broker.ports.healing import HealingReader
 from broker.ports.retention import RetentionReader
 from broker.ports.transaction import Transaction
 from broker.rows import (
@@ -141,6 +142,11 @@ class Reader(Protocol):
 
     def known_blobs(self, names: Sequence[str]) -> frozenset[str]:
         """Return which of these blobs any row names."""
+        ...
+
+    @property
+    def healing(self) -> HealingReader:
+        """Return what concerns the asking after a restore."""
         ...
 
     @property

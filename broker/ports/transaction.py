@@ -14,6 +14,7 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, 
 from broker.core.messages import InboxEntry, OutboxEntry, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import RecordEntry
+from broker.ports.healing import HealingWriter
 from broker.ports.retention import RetentionWriter
 from broker.rows import (
     AttachmentRow,
@@ -47,6 +48,13 @@ class Transaction(Protocol):
     # idempotency
     def find_idempotent(self, scope: str, key: str) -> Idempotent | None: ...
     def add_idempotent(self, row: Idempotent, now: datetime) -> None: ...
+    def idempotency_nonce(self, scope: str, key: str) -> str:
+        """Return the nonce of the message that a key stands for: 16 bytes, base64url, which only our vault can tell."""
+        ...
+
+    def keep_returned(self, nonce: str, message: MessageId, now: datetime) -> None:
+        """Let the key with that nonce stand for a message that came back after a restore."""
+        ...
 
     # procedures and their record
     def lock_procedure(self, procedure: ProcedureId) -> ProcedureRow | None:
@@ -329,6 +337,11 @@ class Transaction(Protocol):
 
     def rewrap_keys(self, number: int, *, limit: int) -> int:
         """Move some keys of earlier epochs to that one; return how many. 0 with keys left: others use those now."""
+        ...
+
+    @property
+    def healing(self) -> HealingWriter:
+        """Return what concerns the asking after a restore."""
         ...
 
     @property

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from broker.catalogue import Catalogue
@@ -98,7 +98,9 @@ class Admission:
         """
         header, row = case.message.header, case.row
         if row is None:
-            return self._ledger.begin(self._opened_by(header, case.ref))
+            row = self._opened_by(header, case.ref)
+            # After a restore the opening may be ours, and not back yet.
+            return self._ledger.begin(replace(row, opener=tx.healing.opener(case.ref.id) or row.opener))
         if row.peer != header.sender.country or row.ref != case.ref:
             raise ProcedureMismatch(where="/header/procedure")
         if row.exercise != header.exercise:

@@ -13,6 +13,7 @@ from broker.core.capacity import has_room
 from broker.core.content import decode_header
 from broker.core.delivery import CHUNK_QUIET_SECONDS, AttentionCode
 from broker.core.errors import HeaderInvalid, RecordFull, SenderError
+from broker.core.healing import HELD_TYPE, RESTORED_TYPE
 from broker.core.ids import AuthorityId, CountryCode, Digest
 from broker.core.messages import Header, InboxEntry, VerifiedMessage
 from broker.core.owed_chunks import OwedChunks
@@ -23,8 +24,11 @@ from broker.ledger import Book, Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Ids, Transaction, TrustSource
 from broker.reception.admission import Admission, Case
+from broker.reception.answering import Answering
+from broker.reception.healing import Healing
 from broker.reception.peer_words import PeerWords
 from broker.reception.remembering import Memory
+from broker.returned import ReturnedMessage
 from broker.rows import AttachmentRow
 from broker.security.chunks import handle_of
 from broker.security.sealing import Content, check_times
@@ -33,7 +37,7 @@ from broker.witness import Witnessed
 __all__ = ["MISSING_TYPE", "Reception"]
 
 MISSING_TYPE = "node.missing"
-_OWN_TYPES = frozenset({RECEIPTS_TYPE, MISSING_TYPE})
+_OWN_TYPES = frozenset({RECEIPTS_TYPE, MISSING_TYPE, RESTORED_TYPE, HELD_TYPE})
 
 
 class Reception:
@@ -72,6 +76,18 @@ class Reception:
             memory=self._memory,
             clock=clock,
         )
+        self._answering = Answering(
+            us=us, catalogue=catalogue, ledger=ledger, memory=self._memory, clock=clock, ids=ids
+        )
+        self._healing = Healing(
+            us=us,
+            catalogue=catalogue,
+            ledger=ledger,
+            participation=self._participation,
+            memory=self._memory,
+            words=self._words,
+            clock=clock,
+        )
 
     def record(
         self,
@@ -81,6 +97,7 @@ class Reception:
         *,
         arrived: datetime,
         witnessed: Witnessed | None = None,
+        returned: ReturnedMessage | None = None,
     ) -> str:
         """Store a believed message and the facts of its receipt together.
 
@@ -90,9 +107,10 @@ class Reception:
             raw_sha256: of its envelope.
             arrived: when it came first: it may have been parked since.
             witnessed: the head of its sender's audit trail that came with receipts.
+            returned: the message of ours that came back with it.
 
         Returns:
-            "recorded", "repeat", "receipts" or "missing".
+            "recorded", "repeat", "receipts", "missing", "restored" or "held".
 
         Raises:
             SenderError: it is to be refused.
@@ -105,6 +123,12 @@ class Reception:
         if verified.header.get("type") == MISSING_TYPE:
             self._words.take_question(tx, verified, raw_sha256)
             return "missing"
+        if verified.header.get("type") == RESTORED_TYPE:
+            self._answering.take(tx, verified, raw_sha256)
+            return "restored"
+        if verified.header.get("type") == HELD_TYPE:
+            self._healing.take(tx, verified, raw_sha256, returned)
+            return "held"
         if self._memory.known(tx, verified, raw_sha256):
             return "repeat"
         check_times(Content(header=verified.header, body=verified.body), verified.profile, now=self._clock.now())
@@ -220,6 +244,7 @@ class Reception:
             received=verified.received,
             signer_kids=verified.signer_kids,
             trust_version=verified.trust_version,
+            signatures=verified.signatures,
             mark=mark,
         )
 

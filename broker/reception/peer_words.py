@@ -57,21 +57,26 @@ class PeerWords:
         self._catalogue.admit(verified)
         now = self._clock.now()
         for receipt in from_body(verified.body, verified.sender):
-            brief = tx.outbox_brief(receipt.message) if receipt.author == self._us else None
-            if brief is None or brief.digest != receipt.digest or brief.recipient != receipt.issuer:
-                # One call per country for ids that it makes up: it could hide every other call behind thousands.
-                subject = verified.sender if brief is None else message_subject(self._us, receipt.message)
-                self._ledger.call(tx, AttentionCode.STRANGE_RECEIPT, subject, peer=verified.sender, now=now)
-                continue
-            if self._apply(tx, brief, receipt, now):
-                # A peer's clock that is ahead must not put off the calls for what is overdue; the receipt keeps its time.
-                tx.settle_outbox(receipt.message, replace(receipt, at=min(receipt.at, now)))
-                if brief.attended:
-                    ended = (*AttentionCode.overdue(), AttentionCode.NOT_SENT)
-                    tx.resolve_attentions(ended, message_subject(self._us, receipt.message), at=now, by="node")
+            self.take_receipt(tx, receipt)
         if witnessed is not None:
             witness(tx, self._ledger, verified.sender, witnessed, now=now)
         self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "")
+
+    def take_receipt(self, tx: Transaction, receipt: Receipt) -> None:
+        """Take one receipt; one for what was never sent so has no effect and calls a person."""
+        now = self._clock.now()
+        brief = tx.outbox_brief(receipt.message) if receipt.author == self._us else None
+        if brief is None or brief.digest != receipt.digest or brief.recipient != receipt.issuer:
+            # One call per country for ids that it makes up: it could hide every other call behind thousands.
+            subject = receipt.issuer if brief is None else message_subject(self._us, receipt.message)
+            self._ledger.call(tx, AttentionCode.STRANGE_RECEIPT, subject, peer=receipt.issuer, now=now)
+            return
+        if self._apply(tx, brief, receipt, now):
+            # A peer's clock that is ahead must not put off the calls for what is overdue; the receipt keeps its time.
+            tx.settle_outbox(receipt.message, replace(receipt, at=min(receipt.at, now)))
+            if brief.attended:
+                ended = (*AttentionCode.overdue(), AttentionCode.NOT_SENT)
+                tx.resolve_attentions(ended, message_subject(self._us, receipt.message), at=now, by="node")
 
     def take_question(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest) -> None:
         """Owe a peer the chunks that it lacks, of what was sent to it; asking often does not make them come often.

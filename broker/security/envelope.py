@@ -35,7 +35,7 @@ from broker.security import suite
 __all__ = [
     "MAX_CONTENT", "MAX_ENVELOPE", "PADDED_LENGTHS", "Envelope", "Members", "Signature", "Signed", "check_lengths",
     "check_same_profile", "check_size", "pad", "parse", "parse_header", "parse_jws", "parse_outer", "profile_bytes",
-    "protected_jwe", "protected_jws", "signing_input", "take_members", "unpad", "write_jwe", "write_jws",
+    "protected_jwe", "protected_jws", "signatures_of", "signing_input", "take_members", "unpad", "write_jwe", "write_jws",
 ]  # fmt: skip
 
 PADDED_LENGTHS = tuple(16 * 1024 * 2**n for n in range(7))  # bytes, 16 KiB … 1 MiB
@@ -334,6 +334,12 @@ def write_jws(payload: str, signatures: Sequence[tuple[str, bytes]]) -> bytes:
         for protected, value in signatures
     )
     return f'{{"payload":"{payload}","signatures":[{written}]}}'.encode("ascii")
+
+
+def signatures_of(signed: bytes) -> bytes:
+    """Return the member `signatures` of a signed object that `parse_jws` took: canonical, it stands last."""
+    name = b',"signatures":'
+    return signed[signed.index(name) + len(name) : -1]
 
 
 def pad(signed: bytes) -> bytes:

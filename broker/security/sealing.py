@@ -226,6 +226,7 @@ def verify(opened: OpenedMessage, trust: TrustList, *, now: datetime) -> Verifie
         recipient_kid=opened.recipient_kid,
         trust_version=trust.version,
         received=now,
+        signatures=wire.signatures_of(opened.signed),
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -26,6 +27,7 @@ from broker.storage.columns import Raw
 from broker.storage.encrypting import refuse_clear
 from broker.storage.execution import Execution, insert_new
 from broker.storage.faults import fault_of
+from broker.storage.healing import begin_healing
 from broker.storage.postgres import postgres_engine
 from broker.storage.presence import refuse_beside_server
 from broker.storage.schema import HEAD, check, create_at, exclusive, parse_url, sqlite_path, upgrade
@@ -206,7 +208,7 @@ class Loading:
                 self._driver.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
                 self._driver.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, int(highest)))
 
-    def finish(self, mark: str, note: AuditRow) -> int:
+    def finish(self, mark: str, note: AuditRow, since: datetime) -> int:
         """Bring the tables to this program's version, note which backup it was; return how many cases are erased.
 
         Raises:
@@ -217,7 +219,9 @@ class Loading:
         db = Execution(self._connection)
         search.owe_all(db)
         held.drop_unreadable(db)
+        last = trail.head(db)
         trail.add(db, note)
+        begin_healing(db, since=since, restored=note.at, position=last.position, head=last.chain)
         db.changed(_ADD_MARK, {"name": f"{_MARK}{mark}", "value": 1})
         return _erased(self._connection)
 

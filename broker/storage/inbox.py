@@ -158,7 +158,14 @@ def add_inbox(
     key = key_for_writing(db, scope, entry.procedure, entry.received)
     header = encrypted(db, key, inbox_content, "header", headers.to_bytes(entry.header), entry.sender, entry.id)
     content = encrypted(db, key, inbox_content, "content", entry.content, entry.sender, entry.id)
-    row = {"sender": entry.sender, "id": entry.id, "scope": key.scope, "header": header, "content": content}
+    row = {
+        "sender": entry.sender,
+        "id": entry.id,
+        "scope": key.scope,
+        "header": header,
+        "content": content,
+        "signatures": entry.signatures,
+    }
     db.changed(_INSERT_CONTENT, row)
     add_terms(db, key.scope, entry.procedure, terms)
     return True

@@ -7,16 +7,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, or_, select
+from sqlalchemy import bindparam, insert, literal, or_, select
 
-from broker.rows import Idempotent
-from broker.storage.execution import Execution, PerDialect
+from broker.core.ids import MessageId
+from broker.rows import NOT_KNOWN, Idempotent
+from broker.storage.execution import Execution, PerDialect, insert_new
 from broker.storage.tables import idempotency, lease
 
-__all__ = ["add_idempotent", "blind", "find_idempotent", "take_lease"]
+__all__ = ["add_idempotent", "blind", "find_idempotent", "keep_returned", "take_lease"]
 
-_FIND = select(idempotency).where(idempotency.c.scope == bindparam("scope_"), idempotency.c.key == bindparam("key_"))
+_RETURNED = "returned"  # in place of the scope, which is part of the token, for what came back after a restore
+_FIND = select(idempotency).where(
+    idempotency.c.scope.in_([bindparam("scope_"), literal(_RETURNED)]), idempotency.c.key == bindparam("key_")
+)
 _INSERT = insert(idempotency)
+_INSERT_NEW = insert_new(idempotency)
 
 
 def _take() -> PerDialect:
@@ -53,6 +58,12 @@ def add_idempotent(db: Execution, row: Idempotent, now: datetime) -> None:
     db.changed(
         _INSERT, {"scope": row.scope, "key": key, "body_digest": row.body_digest, "message": row.message, "at": now}
     )
+
+
+def keep_returned(db: Execution, nonce: str, message: MessageId, now: datetime) -> None:
+    """Keep what a key stood for, by the nonce that followed from it; what was asked under it is not known any more."""
+    values = {"scope": _RETURNED, "key": nonce, "body_digest": NOT_KNOWN, "message": message, "at": now}
+    db.changed(_INSERT_NEW, values)
 
 
 def blind(db: Execution, scope: str, key: str) -> str:

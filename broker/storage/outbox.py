@@ -8,8 +8,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, Text, and_, bindparam, exists, insert, literal, or_, select, type_coerce, update
+from sqlalchemy import (
+    ColumnClause,
+    Row,
+    Text,
+    and_,
+    bindparam,
+    exists,
+    insert,
+    literal,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+    update,
+)
 
+from broker.core.healing import HEAL_TYPES
 from broker.core.ids import CountryCode, MessageId
 from broker.core.messages import OutboxEntry, OutboxKind, SealedEnvelope
 from broker.rows import OutboxBrief, OutboxRow, OutboxState, OwedEntry
@@ -18,7 +33,7 @@ from broker.storage import headers
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, key_for_writing, keyed, opened
 from broker.storage.execution import Execution
 from broker.storage.search import add_terms
-from broker.storage.tables import RECEIPTED, attention, outbox, outbox_content, outbox_envelope
+from broker.storage.tables import RECEIPTED, attention, healing, outbox, outbox_content, outbox_envelope
 
 __all__ = ["add_outbox", "find_outbox", "find_outbox_brief", "lease_outbox", "newest_receipted", "overdue_outbox"]
 
@@ -66,6 +81,11 @@ _OVERDUE_AFTER = _OVERDUE.where(
     or_(outbox.c.since > _AFTER, and_(outbox.c.since == _AFTER, outbox.c.id > bindparam("after_id")))
 )
 
+_ASKING: list[ColumnClause[str]] = [literal_column(f"'{kind}'") for kind in HEAL_TYPES]
+_HEALING = exists().where(
+    or_(healing.c.peer == type_coerce(outbox.c.recipient, Text()), healing.c.peer == literal_column("''")),
+    healing.c.ended.is_(None),
+)
 # Only an entry in state RECORDED has a next_at: by this alone the index of what is owed gives them in order.
 # A materialised list of ids: PostgreSQL may run a plain IN (SELECT … LIMIT …) more than once and lock too many rows.
 _DUE = (
@@ -73,6 +93,8 @@ _DUE = (
     .where(
         outbox.c.next_at <= bindparam("now", type_=outbox.c.next_at.type),
         or_(outbox.c.lease.is_(None), outbox.c.lease_until <= bindparam("now", type_=outbox.c.next_at.type)),
+        # After a restore nothing goes to a country that has not said yet what is missing here, but the asking itself.
+        or_(outbox.c.type.in_(_ASKING), ~_HEALING),
     )
     .order_by(outbox.c.created, outbox.c.id)
     .limit(bindparam("most"))

@@ -51,11 +51,13 @@ _PUBLISHED = (
         # its first publishing is the one that was answered.
         state=case(
             (outbox.c.kind == OutboxKind.RECEIPTS, OutboxState.DONE),
+            (outbox.c.refused.is_not(None), OutboxState.REFUSED),
+            (outbox.c.opened.is_not(None), OutboxState.OPENED),
             (outbox.c.handed_over.is_not(None), OutboxState.HANDED_OVER),
             (outbox.c.delivered.is_not(None), OutboxState.DELIVERED),
             else_=OutboxState.PUBLISHED,
         ),
-        since=func.coalesce(outbox.c.handed_over, outbox.c.delivered, _AT),
+        since=func.coalesce(outbox.c.refused, outbox.c.opened, outbox.c.handed_over, outbox.c.delivered, _AT),
         published=case((outbox.c.delivered.is_not(None), outbox.c.published), else_=_AT),
         error=null(),
         **_NEVER_AGAIN,

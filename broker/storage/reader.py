@@ -38,6 +38,7 @@ from broker.storage.columns import to_milliseconds
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.erasing import SqlRetention
 from broker.storage.execution import Execution
+from broker.storage.healing import SqlHealing
 from broker.storage.lists import list_messages, message_times, messages_of, procedure_sent
 from broker.storage.tables import (
     attention,
@@ -223,6 +224,10 @@ class SqlReader:
 
     def known_blobs(self, names: Sequence[str]) -> frozenset[str]:
         return attachments.known_blobs(self._db, names)
+
+    @property
+    def healing(self) -> SqlHealing:
+        return SqlHealing(self._db)
 
     @property
     def retention(self) -> SqlRetention:

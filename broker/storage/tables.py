@@ -34,6 +34,7 @@ from sqlalchemy import (
 )
 
 from broker.core.erasures import DutyKind, ErasureState
+from broker.core.healing import MissedState
 from broker.core.ids import (
     AuthorityId,
     CaseRef,
@@ -54,8 +55,8 @@ from broker.rows import DraftState, InboxState, OutboxState
 from broker.storage.columns import Moment, Raw, Word, Words, fixed
 
 __all__ = [
-    "LEFT_OUT", "OWED_RECEIPTS", "RECEIPTED", "abuse", "attachment", "attention", "audit", "audit_checkpoint", "audit_told", "audit_witness", "case_key", "counter", "draft", "draft_content", "erase_duty", "erasure", "idempotency", "inbox", "inbox_content", "key_epoch", "lease", "metadata", "outbox",
-    "outbox_content", "outbox_envelope", "parked", "parked_chunk", "participant", "procedure", "quarantine", "receipt", "record_entry", "retained", "search_owed", "search_term", "seen_raw", "trust_list",
+    "LEFT_OUT", "OWED_RECEIPTS", "RECEIPTED", "abuse", "attachment", "attention", "audit", "audit_checkpoint", "audit_told", "audit_witness", "case_key", "counter", "draft", "draft_content", "erase_duty", "erasure", "healing", "idempotency", "inbox", "inbox_content", "key_epoch", "lease", "metadata", "missed", "outbox",
+    "outbox_content", "outbox_envelope", "parked", "parked_chunk", "participant", "procedure", "quarantine", "receipt", "record_entry", "restored_mark", "retained", "search_owed", "search_term", "seen_raw", "trust_list",
     "trust_memory", "upload",
 ]  # fmt: skip
 
@@ -271,6 +272,9 @@ inbox_content = Table(
     Column("header", Raw, nullable=False),
     Column("content", Raw, nullable=False),
     Column("scope", Word()),
+    Column(
+        "signatures", Raw
+    ),  # both, as they came: with the content they prove who wrote it; NULL: by an older program
     ForeignKeyConstraint(["sender", "id"], ["inbox.sender", "inbox.id"], ondelete="CASCADE"),
 )
 
@@ -518,6 +522,51 @@ audit_told = Table(
     metadata,
     Column("country", Word(CountryCode), primary_key=True),
     Column("position", BigInteger, nullable=False),  # of our newest checkpoint that went there
+    sqlite_with_rowid=False,
+)
+
+restored_mark = Table(  # of other countries
+    "restored_mark",
+    metadata,
+    Column("country", Word(CountryCode), primary_key=True),
+    Column("at", Moment, primary_key=True),
+    Column("position", BigInteger, nullable=False),
+    Column("head", Word(Digest), nullable=False),
+    sqlite_with_rowid=False,
+)
+
+healing = Table(
+    "healing",
+    metadata,
+    Column("peer", Word(), primary_key=True),  # empty: it is not known yet whom to ask
+    Column("since", Moment, nullable=False),
+    Column("restored", Moment, nullable=False),
+    Column("position", BigInteger, nullable=False),
+    Column("head", Word(Digest), nullable=False),
+    Column("next_at", Moment, nullable=False),
+    Column("listed", Boolean, nullable=False),
+    Column("after_message", Word(MessageId)),
+    Column("after_author", Word(CountryCode)),
+    Column("question", Word(MessageId)),
+    Column("attempts", Integer, nullable=False),
+    Column("ended", Moment),
+    sqlite_with_rowid=False,
+)
+
+missed = Table(
+    "missed",
+    metadata,
+    Column("peer", Word(CountryCode), primary_key=True),
+    Column("digest", Word(Digest), primary_key=True),
+    Column("author", Word(CountryCode), nullable=False),
+    Column("message", Word(MessageId), nullable=False),
+    Column("procedure", Word(ProcedureId), nullable=False),
+    Column("opener", Word(CountryCode), nullable=False),
+    Column("act", Word(), nullable=False),
+    Column("state", Word(MissedState), nullable=False),
+    Column("code", Word()),
+    Column("attempts", Integer, nullable=False),
+    Index("ix_missed_procedure", "procedure"),
     sqlite_with_rowid=False,
 )
 

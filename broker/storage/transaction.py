@@ -53,6 +53,7 @@ from broker.storage import held as raw
 from broker.storage import receipts as evidence
 from broker.storage.erasing import SqlRetention
 from broker.storage.execution import Execution
+from broker.storage.healing import SqlHealing
 
 __all__ = ["SqlTransaction"]
 
@@ -73,6 +74,12 @@ class SqlTransaction:
 
     def add_idempotent(self, row: Idempotent, now: datetime) -> None:
         keys.add_idempotent(self._db, row, now)
+
+    def idempotency_nonce(self, scope: str, key: str) -> str:
+        return keys.blind(self._db, scope, key)
+
+    def keep_returned(self, nonce: str, message: MessageId, now: datetime) -> None:
+        keys.keep_returned(self._db, nonce, message, now)
 
     # procedures and their record
 
@@ -313,6 +320,10 @@ class SqlTransaction:
 
     def rewrap_keys(self, number: int, *, limit: int) -> int:
         return case_keys.rewrap(self._db, number, limit)
+
+    @property
+    def healing(self) -> SqlHealing:
+        return SqlHealing(self._db)
 
     @property
     def retention(self) -> SqlRetention:

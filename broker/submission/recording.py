@@ -16,7 +16,7 @@ from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.clearance import clearance_hindrances
 from broker.core.content import compose
-from broker.core.errors import NotAllowed, NotParticipant, RecordFull, TooLargeToSend, UnknownRecipient
+from broker.core.errors import Healing, NotAllowed, NotParticipant, RecordFull, TooLargeToSend, UnknownRecipient
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import ClearedMessage, OutboxEntry, Submission, ValidMessage
 from broker.core.participants import may_send, named_offices
@@ -77,6 +77,8 @@ class Recording:
         before = earlier(tx, asked) if release is None else None
         if before is not None:
             return before
+        if tx.healing.waits(row.peer):
+            raise Healing  # what it would be the answer to may be missing here
         opening = asking.procedure is None  # under an id made a moment ago
         held = None if opening else tx.lock_procedure(row.ref.id)
         book = self._ledger.begin(row) if held is None else self._ledger.read(tx, held)
@@ -88,7 +90,9 @@ class Recording:
             raise RecordFull(where="/procedure")
         self._check_taking_part(tx, book, folded, cleared.message)
         self._check_allowed(tx, book, folded, act, now)
-        entry = compose(cleared, parents=folded.heads, created=now)
+        # The nonce follows from the caller's key under a key of ours: a message that comes back after a restore is known by it.
+        nonce = tx.idempotency_nonce(asked.scope, asked.key) if release is None else None
+        entry = compose(cleared, parents=folded.heads, created=now, nonce=nonce)
         if len(entry.content) > MAX_CONTENT:
             raise TooLargeToSend(where="/body")
         if release is None:

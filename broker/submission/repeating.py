@@ -13,7 +13,7 @@ from broker.core.ids import MessageId
 from broker.core.messages import Header, OutboxEntry, Submission
 from broker.core.safeguards import waiting
 from broker.ports import Transaction
-from broker.rows import Accepted, DraftState, Idempotent, salted
+from broker.rows import NOT_KNOWN, Accepted, DraftState, Idempotent, salted
 
 __all__ = ["accepted", "earlier", "fingerprint", "kept", "nonce_of"]
 
@@ -61,7 +61,7 @@ def earlier(tx: Transaction, asked: Idempotent) -> Accepted | None:
         return None
     row = tx.outbox(known.message)
     if row is not None:
-        if known.body_digest != salted(asked.body_digest, row.entry.header.nonce):
+        if known.body_digest not in {NOT_KNOWN, salted(asked.body_digest, row.entry.header.nonce)}:
             raise IdempotencyConflict
         return accepted(row.entry, repeated=True)
     draft = tx.draft(known.message)

@@ -20,6 +20,7 @@ from broker.ports import Reader, Store, Transaction
 from broker.rows import Attention, AuditRow, Idempotent, Page
 from broker.testing.store_contract_at_rest import AtRestContract
 from broker.testing.store_contract_attachments import AttachmentContract
+from broker.testing.store_contract_healing import HealingContract
 from broker.testing.store_contract_held import HeldContract
 from broker.testing.store_contract_inbox import InboxContract
 from broker.testing.store_contract_outbox import OutboxContract
@@ -288,6 +289,7 @@ class StoreContract(
     OutboxContract,
     InboxContract,
     RecordContract,
+    HealingContract,
     HeldContract,
     ReaderContract,
     RetentionContract,

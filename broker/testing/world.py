@@ -157,7 +157,7 @@ class Country:
 
     async def step(self) -> int:
         """Do everything once that waits here; return how much that was."""
-        done = await self.engine.dispatch() + await self.engine.carry()
+        done = await self.engine.heal() + await self.engine.dispatch() + await self.engine.carry()
         waiting = list(self.network.waiting[self.us])
         for delivery in waiting:
             take = self.engine.take_chunk if is_chunk(delivery.raw) else self.engine.receive
@@ -268,10 +268,18 @@ class World:
         for country in self.countries.values():
             country.trust.newest = newest
 
-    async def restart(self, name: str, *more_keys: PrivateKey) -> None:
-        """End a country's node and start it again on the same store, with further private keys if given."""
+    async def restart(self, name: str, *more_keys: PrivateKey, meanwhile: Callable[[], None] | None = None) -> None:
+        """End a country's node and start it again on the same store, with further private keys if given.
+
+        Args:
+            name: the country.
+            more_keys: that its vault has from now on.
+            meanwhile: done while no node runs.
+        """
         old = self[name]
         await old.store.close()
+        if meanwhile is not None:
+            meanwhile()
         fresh = _country(
             old.us, old.url, (*old.keys, *more_keys),
             network=self.network, clock=self.clock, trust=old.trust, ids=old.ids, epochs=old.epochs,

@@ -14,6 +14,7 @@ __all__ = [
     "CertificateInvalid",
     "ClockWrong",
     "DiskFull",
+    "Healing",
     "HomeInvalid",
     "Internal",
     "IssuerUnavailable",
@@ -131,6 +132,12 @@ class NodeRunning(NodeError):
 
     code = "node-running"
     http_status = 409
+
+
+class Healing(NodeError):
+    """This node was restored from a backup and asks that country first what it misses; try again shortly."""
+
+    code = "healing"
 
 
 class DiskFull(NodeError):

@@ -44,7 +44,7 @@ def test_everything_comes_back(home: BackedHome) -> None:
 
     changed = {name for name in before if sorted(map(str, before[name])) != sorted(map(str, after[name]))}
     # the entry about it, the mark of it, and what people are found by: that is made again from the messages
-    assert changed == {"audit", "counter", "search_owed", "search_term", "sqlite_sequence"}
+    assert changed == {"audit", "counter", "healing", "search_owed", "search_term", "sqlite_sequence"}
     assert (len(before["search_term"]), after["search_term"]) == (1, [])
     assert after["search_owed"] == [(rows.procedure_id(1),)]
     assert [row[3] for row in after["audit"]] == ["restored"]

@@ -26,7 +26,7 @@ COMMANDS = (
     "trust update-member", "trust authority-key", "trust suspend", "trust resume", "trust remove-member", "trust revoke-key",
     "trust rotate-root", "trust stage", "trust renew", "trust discard", "trust show", "trust diff", "trust sign",
     "audit verify", "audit list", "audit show", "audit export", "audit witness export", "case search", "case disclosures",
-    "backup make", "backup verify", "backup key", "backup accept", "restore",
+    "backup make", "backup verify", "backup key", "backup accept", "restore", "healing show", "healing end",
     "case retention", "case hold", "case review", "case erase", "case erasures", "case confirm", "case reject",
     "trust collect", "trust publish", "trust bundle", "trust verify", "trust join",
 )  # fmt: skip

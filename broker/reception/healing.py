@@ -1,0 +1,208 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""This node was restored from a backup: take what another country says of the time since (PROTOCOL 17.4, 17.5).
+
+- A message of ours counts only with our signatures; without them it is named to people and has no effect.
+- Nothing that was erased comes back: its key is destroyed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from broker.catalogue import Catalogue
+from broker.core import canonical
+from broker.core.audit import AuditAction
+from broker.core.content import entry_of
+from broker.core.delivery import HEAL_ATTEMPTS, HEAL_PAUSE_SECONDS
+from broker.core.errors import CaseErased
+from broker.core.healing import Answer, HeldItem, Missed, MissedState
+from broker.core.ids import CountryCode, Digest
+from broker.core.messages import Header, OutboxKind, VerifiedMessage
+from broker.core.persons import terms_of
+from broker.core.procedures import NOT_OPENED
+from broker.core.receipts import Receipt, ReceiptKind
+from broker.core.record import RecordEntry
+from broker.core.roles import AuditRole
+from broker.ledger import Ledger
+from broker.participation import Participation
+from broker.ports import Clock, Transaction
+from broker.reception.peer_words import PeerWords
+from broker.reception.remembering import Memory
+from broker.returned import ReturnedMessage
+from broker.rows import AuditRow, ProcedureRow
+from broker.security.at_rest import scopes_of
+
+__all__ = ["Healing"]
+
+_PAUSE = timedelta(seconds=HEAL_PAUSE_SECONDS)
+
+
+class Healing:
+    """Takes answers; the asking is `flows/heal`'s."""
+
+    def __init__(
+        self,
+        *,
+        us: CountryCode,
+        catalogue: Catalogue,
+        ledger: Ledger,
+        participation: Participation,
+        memory: Memory,
+        words: PeerWords,
+        clock: Clock,
+    ) -> None:
+        self._us = us
+        self._catalogue = catalogue
+        self._ledger = ledger
+        self._participation = participation
+        self._memory = memory
+        self._words = words
+        self._clock = clock
+
+    def take(
+        self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, returned: ReturnedMessage | None
+    ) -> None:
+        """Take one answer; one that was not asked for, or no longer, has no effect.
+
+        Raises:
+            SenderError: it does not fit its schema.
+        """
+        self._catalogue.admit(verified)
+        answer = Answer.of(verified.body, verified.sender)
+        self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "held")
+        row = tx.healing.row(verified.sender)
+        if row is None or row.ended is not None:
+            return
+        if answer.returned is not None:
+            if returned is not None:
+                self._take_back(tx, verified.sender, returned, answer.returned.receipts)
+            return
+        if row.question != answer.question:
+            return
+        if row.listed:
+            self._promised(tx, row.peer, answer)
+            row = replace(row, next_at=self._clock.now() + _PAUSE)
+        else:
+            for item in answer.items:
+                self._compare(tx, row.peer, item)
+            row = replace(row, listed=answer.next is None, after=answer.next, next_at=self._clock.now() + _PAUSE)
+        tx.healing.save(replace(row, question=None, attempts=0))
+
+    # --- the list ---------------------------------------------------------------------------------------------------
+
+    def _compare(self, tx: Transaction, peer: CountryCode, item: HeldItem) -> None:
+        """Note what lacks here; take the receipts for what does not."""
+        if item.author not in {self._us, peer} or item.opener not in {self._us, peer}:
+            return
+        if tx.healing.is_recorded(item.procedure, item.digest):
+            self._take_receipts(tx, item.receipts)
+            return
+        missed = Missed(
+            peer=peer, author=item.author, message=item.message, digest=item.digest, procedure=item.procedure,
+            opener=item.opener, act=item.act,
+        )  # fmt: skip
+        procedure = tx.lock_procedure(item.procedure)
+        if procedure is not None and self._erased(tx, procedure):
+            missed = replace(missed, state=MissedState.LOST, code=CaseErased.code)
+        elif item.code is not None:
+            kept = procedure is not None and procedure.peer == peer
+            if kept and procedure is not None:
+                self._keep_stub(tx, procedure, item)
+            # A refused message has no effect on either side: its place in the record is all that is needed of it.
+            state = MissedState.FOUND if kept and item.author == peer else MissedState.LOST
+            missed = replace(missed, state=state, code="refused")
+        tx.healing.note_missed(missed)
+
+    def _keep_stub(self, tx: Transaction, procedure: ProcedureRow, item: HeldItem) -> None:
+        now = self._clock.now()
+        book = self._ledger.read(tx, procedure)
+        stub = RecordEntry(
+            digest=item.digest, message=item.message, author=item.author, act=item.act, parents=item.parents,
+            code=item.code,
+        )  # fmt: skip
+        book, folded = self._ledger.enter(tx, book, stub, now=now)
+        if item.author == self._us:
+            for receipt in item.receipts:
+                tx.add_receipt(receipt, issued=False)
+        else:
+            self._ledger.testify(tx, book, folded, stub, now=now)
+
+    def _erased(self, tx: Transaction, procedure: ProcedureRow) -> bool:
+        scopes = scopes_of(procedure.peer, procedure.case_ref, procedure.ref.id)
+        return procedure.erased is not None or any(tx.healing.is_destroyed(scope) for scope in scopes)
+
+    # --- what comes again -------------------------------------------------------------------------------------------
+
+    def _promised(self, tx: Transaction, peer: CountryCode, answer: Answer) -> None:
+        """Count what was promised; what the other country does not have, or promises and never sends, is lost."""
+        for digest in answer.lacking:
+            item = tx.healing.missed_one(peer, digest)
+            if item is not None and item.state is MissedState.WANTED:
+                tx.healing.save_missed(replace(item, state=MissedState.LOST, code="not-held"))
+        for digest in answer.sent:
+            item = tx.healing.missed_one(peer, digest)
+            if item is None or item.state is not MissedState.WANTED:
+                continue
+            item = replace(item, attempts=item.attempts + 1)
+            if item.attempts > HEAL_ATTEMPTS:
+                item = replace(item, state=MissedState.LOST, code="never-came")
+            tx.healing.save_missed(item)
+
+    def _take_back(
+        self, tx: Transaction, peer: CountryCode, returned: ReturnedMessage, receipts: tuple[Receipt, ...]
+    ) -> None:
+        """Put a message of ours back where it was, with the other country's receipts for it."""
+        item = tx.healing.missed_one(peer, returned.digest)
+        if item is None or item.state is not MissedState.WANTED or item.author != self._us:
+            return
+        header, now = returned.header, self._clock.now()
+        if header is None or header.procedure is None or header.id != item.message:
+            tx.healing.save_missed(replace(item, state=MissedState.LOST, code=returned.code or "header-mismatch"))
+            return
+        body = canonical.parse(returned.content)["body"]
+        entry = entry_of(header, body, OutboxKind.MESSAGE)
+        try:
+            terms = terms_of(self._catalogue.people(header, body))
+            tx.healing.add_sent(entry, published=header.created, terms=terms)
+            tx.keep_returned(header.nonce, entry.id, now)
+        except CaseErased as error:
+            tx.healing.save_missed(replace(item, state=MissedState.LOST, code=error.code))
+            return
+        row = tx.lock_procedure(header.procedure.id)
+        book = self._ledger.begin(self._opened(header, item, now)) if row is None else self._ledger.read(tx, row)
+        noted = RecordEntry(
+            digest=entry.digest, message=entry.id, author=self._us, act=header.type.act, parents=header.parents
+        )
+        book, folded = self._ledger.enter(tx, book, noted, now=now)
+        self._participation.keep(tx, book, folded, now=now)
+        lost = "attachments" if header.attachments else None
+        tx.healing.save_missed(replace(item, state=MissedState.FOUND, code=lost))
+        tx.audit(
+            AuditRow(
+                at=now, actor=peer, role=AuditRole.PEER, action=AuditAction.RETURNED, subject=entry.id,
+                authority=header.sender.authority, detail=header.type, procedure=header.procedure.id, peer=peer,
+            )
+        )  # fmt: skip
+        self._take_receipts(tx, receipts)
+
+    def _opened(self, header: Header, item: Missed, now: datetime) -> ProcedureRow:
+        if header.procedure is None:
+            raise RuntimeError("checked before")
+        return ProcedureRow(
+            ref=header.procedure,
+            peer=header.recipient.country,
+            opener=item.opener,
+            our_authority=header.sender.authority,
+            peer_authority=header.recipient.authority,
+            case_ref=header.case_ref,
+            exercise=header.exercise,
+            opened=now,
+            state=NOT_OPENED,
+        )
+
+    def _take_receipts(self, tx: Transaction, receipts: tuple[Receipt, ...]) -> None:
+        order = list(ReceiptKind)
+        for receipt in sorted(receipts, key=lambda one: order.index(one.kind)):
+            self._words.take_receipt(tx, receipt)

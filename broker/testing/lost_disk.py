@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A simulated node whose disk is lost: its rows of an earlier moment, with its newest keys, in a fresh database."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from broker.core.audit import AuditAction, AuditRow
+from broker.core.roles import AuditRole
+from broker.storage.dump import KEY_TABLES, data_tables, loading, snapshot
+from broker.storage.schema import parse_url, sqlite_path
+from broker.testing.world import World
+
+__all__ = ["Kept", "keep", "lose_disk"]
+
+Rows = Mapping[str, tuple[tuple[str, ...], bytes]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What a backup of data holds."""
+
+    made: datetime
+    schema: str
+    rows: Rows
+    numbers: Mapping[str, int]
+    position: int  # of the audit trail's head
+
+
+def keep(world: World, name: str) -> Kept:
+    """Back up the rows of a country that runs."""
+    with snapshot(world[name].url) as view:
+        rows = {table: (view.columns(table), b"".join(view.rows(table))) for table in data_tables()}
+        return Kept(
+            made=world.clock.now(),
+            schema=view.schema,
+            rows=rows,
+            numbers=view.numbers(),
+            position=view.audit_head().position,
+        )
+
+
+async def lose_disk(world: World, name: str, kept: Kept) -> None:
+    """Let a country lose its database and go on from what was kept, under the newest keys; its attachments are gone too."""
+    url = world[name].url
+    path = sqlite_path(parse_url(url))
+    if path is None:
+        raise RuntimeError("only files are lost here")
+    with snapshot(url) as view:
+        keys = {table: (view.columns(table), b"".join(view.rows(table))) for table in KEY_TABLES}
+    note = AuditRow(
+        at=world.clock.now(),
+        actor="test",
+        role=AuditRole.OPERATOR,
+        action=AuditAction.RESTORED,
+        subject="backup",
+        detail=f"made {kept.made:%Y-%m-%d} behind position-{kept.position}",
+    )
+    await world.restart(name, meanwhile=lambda: _fill(path, url, kept, keys, note))
+
+
+def _fill(path: Path, url: str, kept: Kept, keys: Rows, note: AuditRow) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    with loading(url, kept.schema) as into:
+        for table, (columns, block) in {**kept.rows, **keys}.items():
+            into.take(table, columns, block)
+        into.count_on(kept.numbers)
+        into.finish("kept", note, kept.made)

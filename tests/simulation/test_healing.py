@@ -1,0 +1,291 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A disk is lost, an older backup restored, and the other countries give back what passed since."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sqlite3
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.core.audit import GENESIS
+from broker.core.errors import Healing
+from broker.core.healing import MissedState
+from broker.core.ids import AuthorityId, CountryCode
+from broker.core.messages import Party, Uploaded
+from broker.core.roles import AuditRole
+from broker.flows.verify_audit import VerifyAudit, WitnessStatement
+from broker.rows import Accepted
+from broker.testing.crashes import Crash
+from broker.testing.lost_disk import Kept, keep, lose_disk
+from broker.testing.world import Country, World
+
+EE, FI = CountryCode("EE"), CountryCode("FI")
+BOARD = AuthorityId("social-insurance-board")
+OFFICE = AuthorityId("helsinki-wellbeing-services")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exchange:
+    """What passed before and after a backup of EE."""
+
+    world: World
+    kept: Kept
+    old: Accepted  # opened before; answered after
+    new: Accepted  # opened and answered after
+
+
+async def exchanged(folder: Path) -> Exchange:
+    """EE asks, is backed up, gets the answers, asks again and gets that answered too."""
+    world = World.create(folder, ("EE", "FI"))
+    old = await world["EE"].submit("request.json")
+    await world.settle()
+    kept = keep(world, "EE")
+    world.clock.advance(7200)
+    await world["FI"].desk.open_message(old.message, authority=OFFICE, actor="o")
+    for example in ("acknowledgement.json", "result.json"):
+        await world["FI"].submit(example, procedure=old.procedure)
+        await world.settle()
+    new = await world["EE"].submit("request.json")
+    await world.settle()
+    await world["FI"].submit("acknowledgement.json", procedure=new.procedure)
+    await world.settle()
+    return Exchange(world=world, kept=kept, old=old, new=new)
+
+
+@pytest.fixture
+async def exchange(tmp_path: Path) -> AsyncIterator[Exchange]:
+    """Before the disk is lost."""
+    made = await exchanged(tmp_path)
+    yield made
+    await made.world.__aexit__()
+
+
+async def heal(world: World, rounds: int = 12) -> None:
+    """Let some minutes pass."""
+    for _ in range(rounds):
+        await world.settle()
+        world.clock.advance(61)
+    await world.settle()
+
+
+async def records(exchange: Exchange, name: str) -> list[tuple[object, ...]]:
+    """Return what a country holds of both procedures."""
+    views = [await exchange.world[name].view(one.procedure) for one in (exchange.old, exchange.new)]
+    return [
+        (view.state, view.digest, view.gap, [(line.digest, line.mark, line.final) for line in view.entries])
+        for view in views
+    ]
+
+
+async def test_both_records_are_equal_again(exchange: Exchange) -> None:
+    """Answers that came since, an own request and its answer, receipts of both: all of it comes back, once."""
+    world = exchange.world
+    before = await records(exchange, "FI")
+    assert await records(exchange, "EE") == before
+    await lose_disk(world, "EE", exchange.kept)
+    assert [entry for entry in (await world["EE"].view(exchange.old.procedure)).entries if entry.author == FI] == []
+    await heal(world)
+
+    assert await records(exchange, "EE") == await records(exchange, "FI") == before
+    assert await world["EE"].states(exchange.old, exchange.new) == ["opened", "handed-over"]
+    assert await world["EE"].attention() == []
+    assert await world["FI"].attention() == ["peer-restored"]
+    (status,) = await world["EE"].engine.heal.status()
+    assert (status.row.ended is not None, status.wanted, status.lost) == (True, (), ())
+
+
+async def test_nothing_is_sent_before_the_other_country_has_answered(exchange: Exchange) -> None:
+    """Receipts wait, a submission is told to come again, and what asks leaves; afterwards all of it goes on."""
+    world = exchange.world
+    await lose_disk(world, "EE", exchange.kept)
+    world.network.published.clear()
+    with pytest.raises(Healing):
+        await world["EE"].submit("request.json", idempotency_key="k")
+    await world["EE"].step()
+    assert len(world.network.published) == 1  # the question
+    await heal(world)
+    again = await world["EE"].submit("request.json", idempotency_key="k")
+    await world.settle()
+    assert await world["EE"].states(again) == ["handed-over"]
+
+
+async def test_a_country_that_is_down_is_asked_on_and_told_of(exchange: Exchange) -> None:
+    """Hours later it is up again, and the node completes; until then a person sees who is silent."""
+    world = exchange.world
+    await lose_disk(world, "EE", exchange.kept)
+    for _ in range(20):
+        await world["EE"].step()
+        world.clock.advance(600)
+    assert await world["EE"].attention() == ["healing"]
+    await heal(world, rounds=20)
+    assert await records(exchange, "EE") == await records(exchange, "FI")
+    assert await world["EE"].attention() == []
+
+
+async def test_what_we_never_signed_is_refused_and_named(exchange: Exchange, tmp_path: Path) -> None:
+    """The other country changes one message of ours in its store and gives it back: it has no effect here."""
+    world = exchange.world
+    await lose_disk(world, "EE", exchange.kept)
+
+    await world["FI"].store.close()
+    with sqlite3.connect(tmp_path / "FI.db") as database:
+        other = database.execute(
+            "SELECT signatures FROM inbox_content WHERE id = ?", (exchange.old.message,)
+        ).fetchone()
+        database.execute("UPDATE inbox_content SET signatures = ? WHERE id = ?", (*other, exchange.new.message))
+    database.close()
+    await world.restart("FI")
+    await heal(world)
+    (status,) = await world["EE"].engine.heal.status()
+    (lost,) = status.lost
+    assert (lost.message, lost.state, lost.code) == (exchange.new.message, MissedState.LOST, "bad-signature")
+    assert await world["EE"].store.run(lambda tx: tx.outbox(exchange.new.message)) is None
+    assert "healing-incomplete" in await world["EE"].attention()
+
+
+async def test_what_a_national_system_repeats_is_not_sent_twice(tmp_path: Path) -> None:
+    """It never heard yes, or the yes was lost with the disk: the same key gets the message that was sent then."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        kept = keep(world, "EE")
+        world.clock.advance(60)
+        sent = await world["EE"].submit("request.json", idempotency_key="case 17")
+        await world.settle()
+        await lose_disk(world, "EE", kept)
+        await heal(world)
+        again = await world["EE"].submit("request.json", idempotency_key="case 17")
+        other = await world["EE"].submit("request.json", idempotency_key="case 18")
+
+        assert (again.message, again.digest, again.repeated) == (sent.message, sent.digest, True)
+        assert other.message != sent.message
+        await world.settle()
+        assert world["FI"].tally.counted.count(("received", "EE", "family-tracing.request")) == 2
+
+
+async def test_files_come_again_and_own_ones_are_named(tmp_path: Path) -> None:
+    """What another country sent after the backup is whole again; bytes of our own files it cannot give back."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        old = await world["EE"].submit("request.json")
+        await world.settle()
+        kept = keep(world, "EE")
+        world.clock.advance(60)
+        await world["FI"].submit("acknowledgement.json", procedure=old.procedure)
+        await world.settle()
+        theirs = await with_file(world["FI"], "result.json", procedure=old.procedure)
+        ours = await with_file(world["EE"], "request.json")
+        await world.settle()
+        assert await world["EE"].states(ours) == await world["FI"].states(theirs) == ["handed-over"]
+        await lose_disk(world, "EE", kept)
+        await heal(world, rounds=30)
+
+        row = await world["EE"].store.run(lambda tx: tx.inbox(FI, theirs.message))
+        assert row is not None
+        (held,) = await world["EE"].store.read(lambda reader: reader.attachments_of(FI, theirs.message))
+        assert held.complete is not None
+        (status,) = await world["EE"].engine.heal.status()
+        assert [(item.message, item.state, item.code) for item in status.lost] == [
+            (ours.message, MissedState.FOUND, "attachments")
+        ]
+        assert await world["EE"].states(ours) == ["handed-over"]
+
+
+async def with_file(country: Country, example: str, **changes: Any) -> Accepted:
+    """Submit an example with one small file."""
+    office = country.submission(example, **changes).sender_authority
+    row = await country.desk.upload.begin(5, authority=office, actor="test", role=AuditRole.OFFICER)
+
+    async def parts() -> AsyncIterator[bytes]:
+        yield b"plain"
+
+    await country.desk.upload.append(row.id, authority=office, offset=0, parts=parts())
+    file = Uploaded(upload=row.id, name="note.txt", kind="REPORT")
+    return await country.submit(example, attachments=(file,), **changes)
+
+
+@pytest.mark.parametrize(("name", "after"), [("EE", False), ("EE", True), ("FI", False), ("FI", True)])
+async def test_a_crash_anywhere_while_it_heals_loses_nothing(tmp_path: Path, name: str, *, after: bool) -> None:
+    """Either node dies at a call, before or after it takes effect, and starts again: both records are equal at the end."""
+    for number in itertools.count(OFFSET[name, after], STRIDE):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        exchange = await exchanged(folder)
+        world = exchange.world
+        before = await records(exchange, "FI")
+        await lose_disk(world, "EE", exchange.kept)
+        fuse = world[name].fuse
+        fuse.set(number, after=after)
+        try:
+            for _ in range(12):
+                await stepped(world, name)
+                world.clock.advance(61)
+        finally:
+            blown = fuse.blown
+            world[name].fuse.remove()
+        await heal(world, rounds=8)
+        assert await records(exchange, "EE") == await records(exchange, "FI") == before, f"call {number}"
+        assert await world["EE"].attention() == []
+        await world.__aexit__()
+        if not blown:
+            return
+
+
+STRIDE = int(os.environ.get("TRM_TEST_CRASH_STRIDE", "23"))
+OFFSET = {("EE", False): 0, ("EE", True): 5, ("FI", False): 10, ("FI", True): 15}
+
+
+async def stepped(world: World, name: str) -> None:
+    """Settle; whoever dies is started again."""
+    while True:
+        try:
+            await world.settle()
+        except Crash:
+            await world.restart(name)
+            continue
+        return
+
+
+async def test_a_restored_trail_is_told_of_and_no_tampering(tmp_path: Path) -> None:
+    """The other country holds later heads: it hears why the trail is shorter, and the check names what is missing."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        await world["EE"].submit("request.json")
+        await told(world)
+        kept = keep(world, "EE")
+        for _ in range(2):
+            await world["FI"].submit(
+                "request.json", recipient=Party(country=EE, authority=BOARD), sender_authority=OFFICE
+            )
+            await told(world)
+        held = await world["FI"].store.read(lambda reader: reader.witnesses(EE, GENESIS, 100))
+        assert held[-1].head.position > kept.position
+        await lose_disk(world, "EE", kept)
+        await heal(world)
+        await world["FI"].submit("request.json", recipient=Party(country=EE, authority=BOARD), sender_authority=OFFICE)
+        await told(world)
+
+        every = await world["FI"].store.read(lambda reader: reader.witnesses(EE, GENESIS, 100))
+        later = set(every) - set(held)
+        assert later
+        assert await world["FI"].attention() == ["peer-restored"]
+        ee = world["EE"]
+        member = ee.trust.current().members[EE]
+        verify = VerifyAudit(us=EE, store=ee.store, compute=ee.desk.compute, member_then=lambda _, __: member)
+        verdict = await verify([WitnessStatement(raw=one.raw, held_by=FI) for one in (*held, *later)])
+        assert verdict.intact
+        assert {(one.first, one.last) for one in verdict.restored} == {
+            (kept.position + 1, one.head.position) for one in held if one.head.position > kept.position
+        }
+
+
+async def told(world: World) -> None:
+    """Settle, link EE's trail, and let its head travel with receipts."""
+    await world.settle()
+    world.clock.advance(61)
+    while await world["EE"].engine.link_audit():
+        pass
+    await world.settle()
