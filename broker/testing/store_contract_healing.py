@@ -63,7 +63,7 @@ class HealingContract:
 
         def leased(tx: Transaction) -> list[str]:
             rows = tx.lease_outbox(now=later(200), until=later(201), token="t", limit=10)
-            return sorted(row.entry.recipient for row in rows)
+            return sorted(row.recipient for row in rows)
 
         await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
         await store.run(lambda tx: tx.add_outbox(outgoing(2, recipient=SE), next_at=NOW))
