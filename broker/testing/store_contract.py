@@ -28,6 +28,7 @@ from broker.testing.store_contract_reader import ReaderContract
 from broker.testing.store_contract_record import RecordContract
 from broker.testing.store_contract_retention import RetentionContract
 from broker.testing.store_contract_search import SearchContract
+from broker.testing.store_contract_trail import TrailContract
 from broker.testing.store_contract_trust import TrustContract
 from broker.testing.store_rows import (
     NOW,
@@ -294,6 +295,7 @@ class StoreContract(
     ReaderContract,
     RetentionContract,
     SearchContract,
+    TrailContract,
     TrustContract,
 ):
     """The whole suite; a subclass overrides both fixtures."""

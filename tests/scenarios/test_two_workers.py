@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from broker.core.audit import GENESIS
 from broker.core.ids import AuthorityId, CountryCode
+from broker.core.trail import TrailCheck
 from broker.testing.world import Country, World
 
 FI = CountryCode("FI")
@@ -111,3 +113,29 @@ async def test_the_same_bytes_at_both_are_one_message(pair: Pair) -> None:
         await world.settle()
         assert (await world["FI"].counts())["inbox.handed-over"] == MANY
         assert (await world["EE"].counts())["outbox.handed-over"] == MANY
+
+
+async def test_two_linkers_make_one_chain(pair: Pair) -> None:
+    """Whoever has the lease links; every entry has one place, and both sign heads of the same chain."""
+    async with pair("EE") as (world, colleague):
+        first = world["EE"]
+        for _ in range(6):
+            await asyncio.gather(first.submit("request.json"), colleague.submit("request.json"))
+            await asyncio.gather(first.engine.link_audit(), colleague.engine.link_audit())
+            world.clock.advance(60)  # the lease of who linked last is over
+        for worker in (colleague, first):
+            while await worker.engine.link_audit():
+                pass
+            world.clock.advance(120)
+        await first.engine.link_audit()
+
+        linked = await colleague.store.read(lambda reader: reader.audit_trail(0, 500))
+        check = TrailCheck(start=GENESIS)
+        check.take_all(linked)
+        assert check.findings == []
+        assert [item.position for item in linked] == list(range(1, len(linked) + 1))
+        assert sum(b'"action":"submitted"' in item.raw for item in linked) == 12
+        signed = await first.store.read(lambda reader: reader.checkpoints(0, 99))
+        chain = {item.position: item.chain for item in linked}
+        assert signed
+        assert all(chain[kept.head.position] == kept.head.chain for kept in signed)
