@@ -20,6 +20,7 @@ from broker.api.held import HeldMessages
 from broker.api.messages import Messages
 from broker.api.procedures import Procedures
 from broker.api.requests import Query
+from broker.api.retention import Retention
 from broker.api.routes import ROUTES
 from broker.api.services import ApiServices
 
@@ -49,7 +50,7 @@ def _handlers(services: ApiServices) -> dict[str, Handler]:
     messages, procedures = Messages(services), Procedures(services)
     held = HeldMessages(services)
     attention, health = AttentionList(services), Health(services)
-    attachments = Attachments(services)
+    attachments, retention = Attachments(services), Retention(services)
     return {
         "submitMessage": messages.submit,
         "listMessages": messages.list,
@@ -70,6 +71,15 @@ def _handlers(services: ApiServices) -> dict[str, Handler]:
         "listActions": procedures.actions,
         "readTimeline": procedures.timeline,
         "searchCases": Cases(services).search,
+        "listRetention": retention.list,
+        "holdCase": retention.hold,
+        "reviewCase": retention.review,
+        "proposeErasure": retention.propose,
+        "listErasures": retention.erasures,
+        "confirmErasure": retention.confirm,
+        "rejectErasure": retention.reject,
+        "passOn": retention.pass_on,
+        "reportCorrection": retention.report,
         "listAttention": attention.list,
         "resolveAttention": attention.resolve,
         "listAudit": AuditTrail(services).list,

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from broker.api.messages import STATES, Direction
+from broker.api.retention_schemas import retention_schemas
 from broker.api.services import casework_types
 from broker.catalogue import Catalogue
 from broker.core.attachments import MAX_BYTES, MEDIA_TYPES
@@ -120,6 +121,7 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
             {"live": _TRUTH, "ready": _TRUTH, "checks": _array(reference("HealthCheck"))}, optional=("checks",)
         ),
         "Description": {"type": "object", "description": "An OpenAPI 3.1 document.", "required": ["openapi"]},
+        **retention_schemas(_TIME),
     }
 
 

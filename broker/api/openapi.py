@@ -32,7 +32,12 @@ __all__ = ["describe"]
 API_VERSION = "1.0"
 _EVERYWHERE: tuple[type[BrokerError], ...] = (BadRequest, Internal, StoreUnavailable, Overloaded)
 _WITH_TOKEN: tuple[type[BrokerError], ...] = (Unauthenticated, Forbidden, IssuerUnavailable)
-_PATH_IDS: dict[str, type[MessageId | ProcedureId]] = {"/messages/{id}": MessageId, "/procedures/{id}": ProcedureId}
+_PATH_IDS: dict[str, type[MessageId | ProcedureId]] = {
+    "/messages/{id}": MessageId,
+    "/held/{id}": MessageId,
+    "/erasures/{id}": MessageId,  # of the same form
+    "/procedures/{id}": ProcedureId,
+}
 
 
 def describe(services: ApiServices) -> dict[str, Any]:
@@ -123,6 +128,7 @@ _ABOUT = {
     "type": "Messages of one type.",
     "state": "Where the message stands on the evidence ladder.",
     "open": "false: entries that were looked after, too.",
+    "due": "true: only what is to be reviewed now.",
     "cursor": "The `next` of the page before.",
     "limit": "Most items in the page.",
 }
@@ -137,6 +143,7 @@ def _queries(types: Sequence[MessageType], limits: ApiLimits) -> dict[str, Schem
         "type": types_schema(types),
         "state": {"type": "string", "enum": list(STATES)},
         "open": {"type": "boolean", "default": True},
+        "due": {"type": "boolean", "default": False},
         "cursor": {"type": "string", "pattern": "^[A-Za-z0-9_.:=~-]{1,256}$"},
         "limit": {"type": "integer", "minimum": 1, "maximum": limits.page, "default": default},
     }

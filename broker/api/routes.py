@@ -15,9 +15,15 @@ from broker.core.errors import (
     BadCursor,
     BasisNotAllowed,
     BrokerError,
+    CaseErased,
+    CaseOpen,
+    CorrectionPending,
+    ErasureChanged,
     ExerciseMismatch,
     HeaderInvalid,
     IdempotencyConflict,
+    LegalHold,
+    MessagesOwed,
     NotAllowed,
     NotArranged,
     NotFound,
@@ -42,7 +48,9 @@ __all__ = ["PREFIX", "ROUTES", "Route"]
 PREFIX = "/api/v1"
 
 _CASEWORK = frozenset({Role.OFFICER, Role.SYSTEM})
+_PERSONS = frozenset({Role.OFFICER})
 _EVERYONE = frozenset(Role)
+_OF_A_CASE = (NotFound, CaseErased, RequestTooLarge, UnsupportedMediaType)  # whatever a body names a case for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +178,53 @@ ROUTES: tuple[Route, ...] = (
         answer="CasesFound", body="CaseSearch",
         summary="Look for a person by name and birth among the procedures that the authority takes part in; it is on record.",
         errors=(RequestTooLarge, UnsupportedMediaType),
+    ),
+    Route(
+        name="listRetention", method="GET", path="/retention", roles=_PERSONS, answer="RetentionList", query=("due",),
+        summary="List until when the authority's cases are kept and what is held; the next review first.",
+    ),
+    Route(
+        name="holdCase", method="POST", path="/retention/hold", roles=_PERSONS, answer="Retained", body="Hold",
+        summary="Put a case under a legal hold, or release it.", errors=(*_OF_A_CASE, AlreadySettled),
+    ),
+    Route(
+        name="reviewCase", method="POST", path="/retention/review", roles=_PERSONS, answer="Retained", body="Review",
+        summary="Keep a case on until a day, for a reason.", errors=_OF_A_CASE,
+    ),
+    Route(
+        name="proposeErasure", method="POST", path="/erasures", roles=_PERSONS, answer="ErasureListed", body="Erasing",
+        summary="List exactly what an erasure takes away, and propose it; a second person confirms within 7 days.",
+        errors=(*_OF_A_CASE, AlreadySettled, LegalHold, CaseOpen, MessagesOwed, CorrectionPending),
+    ),
+    Route(
+        name="listErasures", method="GET", path="/erasures", roles=_PERSONS, answer="Erasures",
+        summary="List the authority's newest erasures: proposed, asked for by other countries, carried out, final.",
+    ),
+    Route(
+        name="confirmErasure", method="POST", path="/erasures/{id}/confirm", roles=_PERSONS, answer="Erasure",
+        summary="Erase for good what another person proposed.",
+        errors=(
+            NotFound, CaseErased, AlreadySettled, ErasureChanged, LegalHold, CaseOpen, MessagesOwed, CorrectionPending,
+        ),
+    ),
+    Route(
+        name="rejectErasure", method="POST", path="/erasures/{id}/reject", roles=_PERSONS, answer="Erasure",
+        body="NotErasing", summary="Say that a case is not erased; where another country asked, it is told why.",
+        errors=(NotFound, AlreadySettled, RequestTooLarge, UnsupportedMediaType),
+    ),
+    Route(
+        name="passOn", method="POST", path="/corrections", roles=_PERSONS, answer="PassedOn", body="PassOn",
+        summary="Tell every office that was sent a case what is rectified, restricted or erased here (GDPR 19).",
+        errors=_OF_A_CASE,
+    ),
+    Route(
+        name="reportCorrection", method="POST", path="/messages/{id}/report", roles=_PERSONS, answer="Accepted",
+        body="Report", status=202, summary="Report what was done with what another country corrected.",
+        errors=(
+            NotFound, SchemaInvalid, SafeguardHeld, SafeguardBlocked, NotAllowed, NotParticipant, RecipientSuspended,
+            UnknownRecipient, NotArranged, VersionNotSupported, RecordFull, IdempotencyConflict, RequestTooLarge,
+            UnsupportedMediaType, BasisNotAllowed, CaseErased,
+        ),
     ),
     Route(
         name="listAttention", method="GET", path="/attention", roles=_EVERYONE, answer="AttentionList",

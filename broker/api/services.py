@@ -17,6 +17,9 @@ from broker.flows.inspect import Inspect
 from broker.flows.open import Open
 from broker.flows.read_attachment import ReadAttachment
 from broker.flows.resend import Resend
+from broker.flows.retain.erase import Erase
+from broker.flows.retain.keep import Keep
+from broker.flows.retain.pass_on import PassOn
 from broker.flows.search import Search
 from broker.flows.submit import Submit
 from broker.flows.upload import Upload
@@ -64,6 +67,9 @@ class ApiServices:
     search: Search
     upload: Upload
     read_attachment: ReadAttachment
+    erase: Erase
+    keep: Keep
+    pass_on: PassOn
     catalogue: Catalogue
     tokens: TokenVerifier
     clock: Clock

@@ -5,6 +5,7 @@
 # ruff: noqa: D301  (a backspace keeps the lines of an example as they are written)
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -24,8 +25,9 @@ def case_commands() -> typer.Typer:
         no_args_is_help=True,
         rich_markup_mode=None,
     )
-    for command in (search, disclosures, retention, hold, review, erase, erasures, confirm, reject):
+    for command in (search, disclosures, retention, hold, review, erase, erasures, confirm, reject, answer):
         app.command()(command)
+    app.command("pass-on")(pass_on)
     return app
 
 
@@ -173,7 +175,7 @@ def erase(
 
     Refused during a legal hold, while a procedure of the case is open or a correction is not answered (a court's or
     supervisory authority's order waits for neither), and while messages are on their way. Other countries that were
-    sent the case are told by a correction.erase message, before.
+    sent the case are told before, by 'trm case pass-on'.
 
     \b
     Example:
@@ -216,7 +218,18 @@ def confirm(
     work(erasure, home, authority=authority, wait=wait, as_json=as_json)
 
 
-def reject(erasure: Proposal, home: Home, authority: AsOffice = None, as_json: AsJson = False) -> None:
+def reject(
+    erasure: Proposal,
+    home: Home,
+    why: Annotated[
+        str | None,
+        typer.Option(
+            help="case-goes-on, duty-of-law, claims-possible or child-may-ask; needed where another country asked, which is told."
+        ),
+    ] = None,
+    authority: AsOffice = None,
+    as_json: AsJson = False,
+) -> None:
     """Say that a case is not erased. Who proposed it may take it back so.
 
     \b
@@ -225,4 +238,66 @@ def reject(erasure: Proposal, home: Home, authority: AsOffice = None, as_json: A
     """
     from broker.cli.erasure import reject as work
 
-    work(erasure, home, authority=authority, as_json=as_json)
+    work(erasure, home, authority=authority, why=why, as_json=as_json)
+
+
+def pass_on(
+    case: Case,
+    home: Home,
+    kind: Annotated[str, typer.Option(help="rectify, restrict or erase.")],
+    reason: Annotated[str | None, typer.Option(help="Of an erasure, as in 'trm case erase'.")] = None,
+    details: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON file with members of the message's body: fields and rests_on to rectify, ground to restrict."
+        ),
+    ] = None,
+    message: Annotated[
+        list[str] | None, typer.Option(help="Only this message; again for more. Default: all that was sent.")
+    ] = None,
+    office_kind: Annotated[
+        str | None, typer.Option(help="What kind of office yours is, where the case does not say.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list whom it would go to.")] = False,
+    authority: AsOffice = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell every office that was sent a case what is rectified, restricted or erased here (GDPR 19).
+
+    Each gets an ordinary message that the safeguards judge; 'trm case disclosures' shows who has answered, and a person
+    is called when nobody answers in time. A case has a reference of its own towards each country: pass on for each.
+
+    \b
+    Example:
+      trm case pass-on CR-0123456789ABCDEFGHJK --home ./ee --kind erase --reason unlawful
+    """
+    from broker.cli.passing import pass_on as work
+
+    work(
+        case, home, authority=authority, kind=kind, reason=reason, details=details, messages=message or (),
+        office_kind=office_kind, dry_run=dry_run, as_json=as_json,
+    )  # fmt: skip
+
+
+def answer(
+    message: Annotated[str, typer.Argument(metavar="ID", help="The id of another country's correction message.")],
+    home: Home,
+    outcome: Annotated[str, typer.Option(help="DONE, PARTLY, KEPT or NOT_HELD.")],
+    why: Annotated[str, typer.Option(help="For its officers; needed with PARTLY and KEPT.")] = "",
+    office_kind: Annotated[
+        str | None, typer.Option(help="What kind of office yours is, where no message says.")
+    ] = None,
+    authority: AsOffice = None,
+    as_json: AsJson = False,
+) -> None:
+    """Report what was done with what another country corrected, restricted or wants erased.
+
+    An erasure that was asked for and is confirmed or rejected here is reported by itself.
+
+    \b
+    Example:
+      trm case answer 01920000-0000-7000-8000-000000000000 --home ./fi --outcome DONE
+    """
+    from broker.cli.passing import answer as work
+
+    work(message, home, authority=authority, outcome=outcome, why=why, office_kind=office_kind, as_json=as_json)

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
@@ -14,14 +14,15 @@ from broker.core.content import time_to_text
 from broker.core.erasures import Erasure, ErasureState, Listed
 from broker.core.errors import BadRequest
 from broker.core.ids import CaseRef, ErasureId, ProcedureId
-from broker.core.retention import EraseReason
+from broker.core.retention import EraseReason, KeepReason
+from broker.flows.retain import described
 from broker.settings import Settings
 
 if TYPE_CHECKING:
     from broker.flows.retain.list_case import Case
     from broker.office import Office
 
-__all__ = ["confirm", "erase", "erasures", "named_case", "reject"]
+__all__ = ["confirm", "erase", "erasures", "named_case", "reason_of", "reject"]
 
 _MOST = 200
 _WAIT_SECONDS = 180.0  # a running node begins the next epoch within a minute
@@ -36,7 +37,7 @@ def erase(case: str, home: Path, *, authority: str | None, reason: str, dry_run:
         SenderError: it cannot be erased now.
         NodeError: the store cannot be used.
     """
-    wanted, why = named_case(case), _reason(reason)
+    wanted, why = named_case(case), reason_of(reason)
 
     async def work(office: Office, settings: Settings) -> tuple[Case, Listed, Erasure | None]:
         who = operator(office_of(settings, office, authority))
@@ -53,9 +54,9 @@ def erase(case: str, home: Path, *, authority: str | None, reason: str, dry_run:
                 f"Proposed ({why.law}). Within 7 days another person confirms: trm case confirm {made.id} --home {home}"
             )
 
-    document = {"case": case, "reason": why, "law": why.law, **_listed(found, listed)}
+    document = {"reason": why, "law": why.law, "listed": described.listed(found, listed)}
     output.answer(
-        document if made is None else {**document, "erasure": _document(made)}, as_json=as_json, people=people
+        document if made is None else {**document, "erasure": described.erasure(made)}, as_json=as_json, people=people
     )
 
 
@@ -87,9 +88,7 @@ def erasures(home: Path, *, authority: str | None, as_json: bool) -> None:
         ]
         output.table(("erasure", "with", "case", "reason", "by", "state"), lines, wide=("erasure", "case"))
 
-    output.answer(
-        {"items": [{**_document(row), "to_remove": left} for row, left in found]}, as_json=as_json, people=people
-    )
+    output.answer({"items": [described.erasure(row, left) for row, left in found]}, as_json=as_json, people=people)
 
 
 def confirm(erasure: str, home: Path, *, authority: str | None, wait: bool, as_json: bool) -> None:
@@ -123,10 +122,10 @@ def confirm(erasure: str, home: Path, *, authority: str | None, wait: bool, as_j
             f"Where no node runs: trm keys rotate --which wrapping --home {home}"
         )
 
-    output.answer(_document(done), as_json=as_json, people=people)
+    output.answer(described.erasure(done), as_json=as_json, people=people)
 
 
-def reject(erasure: str, home: Path, *, authority: str | None, as_json: bool) -> None:
+def reject(erasure: str, home: Path, *, authority: str | None, why: str | None, as_json: bool) -> None:
     """Say that a case is not erased.
 
     Raises:
@@ -135,13 +134,16 @@ def reject(erasure: str, home: Path, *, authority: str | None, as_json: bool) ->
         NodeError: the store cannot be written.
     """
     wanted = parsed(ErasureId, erasure, "ID")
+    if why is not None and why not in list(KeepReason):
+        raise BadRequest(f"The reason is one of: {', '.join(KeepReason)}.", where="--why")
+    kept = None if why is None else KeepReason(why)
 
     async def work(office: Office, settings: Settings) -> Erasure:
-        return await office.erase.reject(wanted, operator(office_of(settings, office, authority)))
+        return await office.erase.reject(wanted, operator(office_of(settings, office, authority)), kept)
 
     done = with_office(home, work)
     output.answer(
-        _document(done), as_json=as_json, people=lambda: output.console().print("Rejected; nothing was erased.")
+        described.erasure(done), as_json=as_json, people=lambda: output.console().print("Rejected; nothing was erased.")
     )
 
 
@@ -165,7 +167,12 @@ async def _final(office: Office, done: Erasure) -> Erasure:
     return found or done
 
 
-def _reason(text: str) -> EraseReason:
+def reason_of(text: str) -> EraseReason:
+    """Return the reason that was typed.
+
+    Raises:
+        BadRequest: it is not in the list.
+    """
     if text not in EraseReason.of_people():
         raise BadRequest(f"The reason is one of: {', '.join(EraseReason.of_people())}.", where="--reason")
     return EraseReason(text)
@@ -191,37 +198,3 @@ def _state(row: Erasure, left: int) -> str:
     if row.final is None:
         return "erased, not final"
     return f"final, {left} copies to remove" if left else "final"
-
-
-def _listed(case: Case, listed: Listed) -> dict[str, Any]:
-    return {
-        "with": case.peer,
-        "procedures": list(listed.procedures),
-        "goes": {
-            "messages": [
-                {"message": one.id, "direction": one.direction, "type": one.type, "at": time_to_text(one.at)}
-                for one in listed.messages
-            ],
-            "held": list(listed.drafts),
-            "attachments": listed.attachments,
-            "uploads": listed.uploads,
-        },
-        "hindrances": [{"code": one.obstacle, "subjects": list(one.subjects)} for one in listed.hindrances],
-    }
-
-
-def _document(row: Erasure) -> dict[str, Any]:
-    return {
-        "erasure": row.id,
-        "with": row.peer,
-        "case": row.case_ref,
-        "procedures": list(row.procedures),
-        "reason": row.reason,
-        "state": row.state,
-        "proposed": time_to_text(row.proposed),
-        "proposed_by": row.proposed_by,
-        "asked_by": row.asked_by,
-        "decided": None if row.decided is None else time_to_text(row.decided),
-        "decided_by": row.decided_by,
-        "final": None if row.final is None else time_to_text(row.final),
-    }

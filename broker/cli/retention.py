@@ -6,15 +6,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
 from broker.cli.erasure import named_case
 from broker.cli.input import read_day
-from broker.core.content import time_to_text
 from broker.core.errors import BadRequest
 from broker.core.retention import HoldReason, KeepReason
+from broker.flows.retain import described
 from broker.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def list_kept(home: Path, *, authority: str | None, due: bool, as_json: bool) ->
         if found.truncated:
             output.console().print("There are more cases than one list shows.")
 
-    document = {"items": [_document(item) for item in found.items], "truncated": found.truncated}
+    document = {"items": [described.standing(item) for item in found.items], "truncated": found.truncated}
     output.answer(document, as_json=as_json, people=people)
 
 
@@ -109,7 +109,7 @@ def _answer(item: Standing, *, as_json: bool) -> None:
             + (f"under a legal hold ({held})." if held else "under no legal hold.")
         )
 
-    output.answer(_document(item), as_json=as_json, people=people)
+    output.answer(described.standing(item), as_json=as_json, people=people)
 
 
 def _code(kind: type[Code], text: str) -> Code:
@@ -131,27 +131,3 @@ def _why(item: Standing) -> str:
     if kept is not None and kept.keep is not None and item.review == kept.keep_until:
         return f"{kept.keep}, {kept.reviewed_by}"
     return f"{item.rule.limit.count} {item.rule.limit.unit}, {item.rule.kind}"
-
-
-def _document(item: Standing) -> dict[str, Any]:
-    kept = item.retained
-    return {
-        "case": item.case.case_ref,
-        "with": item.case.peer,
-        "procedures": list(item.case.procedures),
-        "last": time_to_text(item.last),
-        "review": item.review.isoformat(),
-        "due": item.due,
-        "rule": {
-            "count": item.rule.limit.count,
-            "unit": item.rule.limit.unit,
-            "kind": item.rule.kind,
-            "source": item.rule.source,
-        },
-        "hold": None
-        if kept is None or kept.hold is None or kept.held is None
-        else {"why": kept.hold, "since": time_to_text(kept.held), "by": kept.held_by},
-        "keep": None
-        if kept is None or kept.keep is None or kept.keep_until is None
-        else {"until": kept.keep_until.isoformat(), "why": kept.keep, "by": kept.reviewed_by},
-    }

@@ -31,6 +31,7 @@ from broker.core.content import entry_of
 from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, MessageType
 from broker.core.messages import Header, InboxEntry, LegalBasis, OutboxKind, Party, ProcedureRef, Urgency
 from broker.core.record import RecordEntry
+from broker.core.retention import parse_rules
 from broker.core.trust import Authority, Member, TrustList
 from broker.flows.approve import Approve
 from broker.flows.attend import Attend
@@ -39,6 +40,10 @@ from broker.flows.inspect import Inspect
 from broker.flows.open import Open
 from broker.flows.read_attachment import ReadAttachment
 from broker.flows.resend import Resend
+from broker.flows.retain.erase import Erase
+from broker.flows.retain.keep import Keep
+from broker.flows.retain.pass_on import PassOn
+from broker.flows.retain.standing import ReviewDates
 from broker.flows.search import Search
 from broker.flows.submit import Submit
 from broker.flows.upload import Upload
@@ -46,7 +51,7 @@ from broker.ledger import Ledger
 from broker.metrics import Metrics
 from broker.ports import Store, Transaction
 from broker.rows import Attention, AuditRow, ProcedureRow
-from broker.schema_files import load_catalogue
+from broker.schema_files import RETENTION_RULES, load_catalogue, read_schema_file
 from broker.storage import migrate, open_store
 from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.blobs import MemoryBlobs
@@ -265,6 +270,9 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
         timetable=timetable,
     )  # fmt: skip
     blobs, compute = MemoryBlobs(clock), InlineCompute()
+    pass_on = PassOn(us=EE, store=store, trust=trust, clock=clock, submit=submit)
+    rules = parse_rules(read_schema_file(RETENTION_RULES))
+    dates = ReviewDates(us=EE, rules=rules, calendar_of=calendars)
     return ApiServices(
         us=EE,
         store=store,
@@ -284,6 +292,9 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
         search=Search(store=store, catalogue=catalogue, clock=clock),
         upload=Upload(store=store, blobs=blobs, compute=compute, clock=clock, ids=SeededIds("upload", clock)),
         read_attachment=ReadAttachment(us=EE, store=store, blobs=blobs, compute=compute, clock=clock),
+        erase=Erase(us=EE, store=store, ledger=ledger, clock=clock, ids=SeededIds("erase", clock), pass_on=pass_on),
+        keep=Keep(store=store, dates=dates, clock=clock),
+        pass_on=pass_on,
         catalogue=catalogue,
         tokens=LocalIssuer.create(tmp_path / "token-key.pem", us=EE, clock=clock),
         clock=clock,

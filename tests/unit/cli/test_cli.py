@@ -28,6 +28,7 @@ COMMANDS = (
     "audit verify", "audit list", "audit show", "audit export", "audit witness export", "case search", "case disclosures",
     "backup make", "backup verify", "backup key", "backup accept", "restore", "healing show", "healing end",
     "case retention", "case hold", "case review", "case erase", "case erasures", "case confirm", "case reject",
+    "case pass-on", "case answer",
     "trust collect", "trust publish", "trust bundle", "trust verify", "trust join",
 )  # fmt: skip
 

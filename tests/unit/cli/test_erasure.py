@@ -36,8 +36,8 @@ def test_a_dry_run_lists_and_proposes_nothing(trm, home, office, case):
     assert "Goes: contents of 1 messages" in said.out
     assert "Not now: Not delivered" in said.out
     listed = _act(trm, home, office, "erase", case, "--reason", "no-longer-needed", "--dry-run").json
-    assert [one["code"] for one in listed["hindrances"]] == ["case-open", "messages-owed"]
-    assert len(listed["goes"]["messages"]) == 1
+    assert [one["code"] for one in listed["listed"]["hindrances"]] == ["case-open", "messages-owed"]
+    assert len(listed["listed"]["messages"]) == 1
     assert "No erasure" in trm("case", "erasures", "--home", home, "--authority", office).out
 
 
@@ -58,12 +58,12 @@ def test_two_persons_erase(trm, home, office, case, monkeypatch):
     proposed = trm("case", "erase", case, "--home", home, "--authority", office, "--reason", "court-order")
     assert "another person confirms: trm case confirm" in proposed.out
     (item,) = _act(trm, home, office, "erasures").json["items"]
-    assert MessageId(item["erasure"])
-    alone = _act(trm, home, office, "confirm", item["erasure"])
+    assert MessageId(item["id"])
+    alone = _act(trm, home, office, "confirm", item["id"])
     assert (alone.code, alone.json["error"]["code"]) == (1, "forbidden")
 
     monkeypatch.setattr("getpass.getuser", lambda: "another")
-    done = trm("case", "confirm", item["erasure"], "--home", home, "--authority", office)
+    done = trm("case", "confirm", item["id"], "--home", home, "--authority", office)
     assert "trm keys rotate --which wrapping" in done.out
     assert json.loads(trm("keys", "rotate", "--which", "wrapping", "--home", home, "--json").out)["epoch"] == 2
     (item,) = _act(trm, home, office, "erasures").json["items"]
@@ -75,7 +75,7 @@ def test_two_persons_erase(trm, home, office, case, monkeypatch):
 def test_a_proposal_is_taken_back(trm, home, office, case):
     """By whoever made it too; then it waits no more."""
     deliver(home)
-    made = _act(trm, home, office, "erase", case, "--reason", "authority-order").json["erasure"]["erasure"]
+    made = _act(trm, home, office, "erase", case, "--reason", "authority-order").json["erasure"]["id"]
     assert "Rejected" in trm("case", "reject", made, "--home", home, "--authority", office).out
     again = _act(trm, home, office, "reject", made)
     assert (again.code, again.json["error"]["code"]) == (1, "already-settled")

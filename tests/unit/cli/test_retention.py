@@ -23,7 +23,7 @@ def _act(trm, home, office, *words):
 def test_every_case_has_a_review_date_and_its_rule(trm, home, office, case):
     """From the product's rules; where the node has its own, from those."""
     (item,) = _act(trm, home, office, "retention").json["items"]
-    assert (item["procedures"], item["due"], item["hold"]) == ([case], False, None)
+    assert (item["procedures"], item["due"], "hold" in item) == ([case], False, False)
     assert item["rule"]["count"] == 12
     assert item["review"] in trm("case", "retention", "--home", home, "--authority", office).out
     assert "No case is due" in trm("case", "retention", "--due", "--home", home, "--authority", office).out
