@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from functools import cached_property
 from typing import Any, cast
 
@@ -53,7 +54,7 @@ class Execution:
     in transactions of their own: a function that swallowed the error would commit half of its work.
     """
 
-    __slots__ = ("_connection", "_dialect", "_driver", "cipher", "fault")
+    __slots__ = ("_asking", "_connection", "_dialect", "_driver", "_line", "_pipeline", "cipher", "fault")
 
     def __init__(self, connection: Connection, cipher: Cipher | None = None) -> None:
         """Args:
@@ -64,6 +65,11 @@ class Execution:
         self.cipher = cipher or locked()
         self._dialect = connection.dialect.name
         self._driver = cast("Driver", connection.connection.dbapi_connection)
+        # What is asked is answered before the next question: one cursor will do, and psycopg makes none for less than
+        # a statement costs on SQLite. What is written in the pipeline has cursors of its own.
+        self._asking = self._driver if self._dialect == "sqlite" else cast("Driver", self._driver.cursor())
+        self._line = ExitStack()  # PostgreSQL's pipeline, while statements are on their way that nobody has waited for
+        self._pipeline: Any = None
         self.fault: Fault | None = None
 
     def all(self, statement: Executable | PerDialect, parameters: Parameters | None = None) -> Sequence[Row[Any]]:
@@ -76,7 +82,7 @@ class Execution:
             prepared = self._prepared(statement, parameters)
             if prepared is None:
                 return self._execute(statement, parameters).all()
-            return [prepared.made(row) for row in prepared.run(self._driver, parameters or {}).fetchall()]
+            return [prepared.made(row) for row in prepared.run(self._asking, parameters or {}).fetchall()]
         except Exception as error:
             raise self._failed(error) from None
 
@@ -110,7 +116,7 @@ class Execution:
             prepared = self._prepared(statement, parameters)
             if prepared is None:
                 raise RuntimeError("the statement cannot be prepared")
-            return prepared.run(self._driver, parameters).fetchall()
+            return prepared.run(self._asking, parameters).fetchall()
         except Exception as error:
             raise self._failed(error) from None
 
@@ -124,9 +130,43 @@ class Execution:
             prepared = self._prepared(statement, parameters)
             if prepared is None:
                 return self._execute(statement, parameters).rowcount
-            return prepared.run(self._driver, parameters or {}).rowcount
+            cursor = prepared.run(self._asking, parameters or {})
+            if self._pipeline is not None:
+                self._pipeline.sync()  # no count is known before
+            return cursor.rowcount
         except Exception as error:
             raise self._failed(error) from None
+
+    def write(self, statement: Executable | PerDialect, parameters: Parameters | None = None) -> None:
+        """Write, where nobody asks how many rows were: PostgreSQL is not waited for until something is asked of it.
+
+        Raises:
+            StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost; on PostgreSQL perhaps only told later, at
+                the latest by `settle`.
+        """
+        try:
+            prepared = self._prepared(statement, parameters)
+            if prepared is None:
+                self._execute(statement, parameters)
+                return
+            if self._pipeline is None and self._dialect != "sqlite":
+                self._pipeline = self._line.enter_context(cast("Any", self._driver).pipeline())
+            prepared.run(self._driver, parameters or {})
+        except Exception as error:
+            raise self._failed(error) from None
+
+    def settle(self) -> None:
+        """Wait for all that was written.
+
+        Raises:
+            StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
+        """
+        if self._pipeline is not None:
+            self._pipeline = None
+            try:
+                self._line.close()
+            except Exception as error:
+                raise self._failed(error) from None
 
     def changed_each(self, statement: Executable, parameters: Sequence[Parameters]) -> None:
         """Run a statement once for each of several parameters.
@@ -156,6 +196,7 @@ class Execution:
             raise self.fault.error
         if isinstance(statement, PerDialect):
             statement = statement.sqlite if self._dialect == "sqlite" else statement.postgresql
+        self.settle()  # SQLAlchemy asks at once
         return self._connection.execute(statement, parameters)
 
     def _failed(self, error: Exception) -> Exception:

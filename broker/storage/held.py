@@ -106,9 +106,7 @@ def seen(db: Execution, sha256: Digest) -> SeenRaw | None:
 
 def save_seen(db: Execution, row: SeenRaw) -> None:
     """Remember a decision, or when it was answered last."""
-    db.changed(
-        _SAVE_SEEN, {"sha256": row.sha256, "sender": row.sender, "message": row.message, "answered": row.answered}
-    )
+    db.write(_SAVE_SEEN, {"sha256": row.sha256, "sender": row.sender, "message": row.message, "answered": row.answered})
 
 
 def quarantine_delivery(db: Execution, held: HeldDelivery, *, max_items: int, max_bytes: int) -> None:
@@ -128,7 +126,7 @@ def park(db: Execution, held: HeldDelivery, *, max_items: int, max_bytes: int) -
     if len(held.raw) > max_bytes:
         _drop(db, _PARKED_ROOM, 1)
         return
-    db.changed(_PARK_NEW, {**_values(db, parked, held), "next_at": held.next_at, "attempts": held.attempts})
+    db.write(_PARK_NEW, {**_values(db, parked, held), "next_at": held.next_at, "attempts": held.attempts})
     _make_room(db, _PARKED_ROOM, held.user or "", max_items, max_bytes)
 
 
@@ -146,7 +144,7 @@ def unpark(db: Execution, sha256: Digest) -> None:
 def drop_unreadable(db: Execution) -> None:
     """Forget what the keys are gone of: decided after a backup of data was made, and before the one of keys."""
     for statement in _UNREADABLE:
-        db.changed(statement)
+        db.write(statement)
 
 
 def count_abuse(db: Execution, user: str, code: str, at: datetime) -> int:
@@ -183,7 +181,7 @@ def _make_room(db: Execution, room: _Room, publisher: str, max_items: int, max_b
                 break
             gone.append(row.sha256)
             items, size = items - 1, size - row.size
-        db.changed(room.evict, {"gone": gone})
+        db.write(room.evict, {"gone": gone})
         for sha256 in gone:
             drop_key(db, _scope(room.table, sha256))
         _drop(db, room, len(gone))

@@ -166,7 +166,7 @@ def add_inbox(
         "content": content,
         "signatures": entry.signatures,
     }
-    db.changed(_INSERT_CONTENT, row)
+    db.write(_INSERT_CONTENT, row)
     add_terms(db, key.scope, entry.procedure, terms)
     return True
 
@@ -199,9 +199,9 @@ def release_inbox(
     """Offer an entry to its adapter, or note that the officers' inbox has it."""
     key = {"from_": sender, "message": message}
     if handed_over is not None:
-        db.changed(_TAKEN, {**key, "at": handed_over})
+        db.write(_TAKEN, {**key, "at": handed_over})
     else:
-        db.changed(_OFFER, {**key, "again_at": next_at})
+        db.write(_OFFER, {**key, "again_at": next_at})
 
 
 def mark_opened(db: Execution, sender: CountryCode, message: MessageId, *, at: datetime) -> bool:

@@ -55,7 +55,7 @@ def find_idempotent(db: Execution, scope: str, key: str) -> Idempotent | None:
 def add_idempotent(db: Execution, row: Idempotent, now: datetime) -> None:
     """Keep the answer of a new key."""
     key = blind(db, row.scope, row.key)
-    db.changed(
+    db.write(
         _INSERT, {"scope": row.scope, "key": key, "body_digest": row.body_digest, "message": row.message, "at": now}
     )
 

@@ -127,7 +127,7 @@ _RECEIPTED = (
 
 def add_outbox(db: Execution, entry: OutboxEntry, *, next_at: datetime, terms: frozenset[str]) -> None:
     """Owe a message, in state RECORDED."""
-    db.changed(
+    db.write(
         _INSERT,
         {
             "id": entry.id,
@@ -150,7 +150,7 @@ def add_outbox(db: Execution, entry: OutboxEntry, *, next_at: datetime, terms: f
     key = key_for_writing(db, scope, entry.procedure, entry.created)
     header = encrypted(db, key, outbox_content, "header", headers.to_bytes(entry.header), entry.id)
     content = encrypted(db, key, outbox_content, "content", entry.content, entry.id)
-    db.changed(_INSERT_CONTENT, {"id": entry.id, "scope": key.scope, "header": header, "content": content})
+    db.write(_INSERT_CONTENT, {"id": entry.id, "scope": key.scope, "header": header, "content": content})
     if entry.procedure is not None:
         add_terms(db, key.scope, entry.procedure, terms)
 

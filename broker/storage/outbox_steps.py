@@ -181,7 +181,7 @@ def save_sealed(db: Execution, envelope: SealedEnvelope, *, token: str) -> bool:
     if held is None or held.key_wrapped is None:
         return False
     key = WrappedKey(scope=Scope(held.scope), epoch=held.key_epoch, wrapped=held.key_wrapped)
-    db.changed(
+    db.write(
         _SEAL,
         {
             "id": envelope.id,
@@ -216,7 +216,7 @@ def reopen_outbox(
     if db.changed(statement, {"message": message, "now": now, "counted": int(count_resend)}) == 0:
         return False
     if reseal:
-        db.changed(_UNSEAL, {"message": message})
+        db.write(_UNSEAL, {"message": message})
     return True
 
 
@@ -237,5 +237,5 @@ def unseal_receipts(db: Execution, kids: frozenset[KeyId], *, since: datetime, l
     wanted = {"kids": sorted(kids), "done_since": since, "most": limit}
     found: tuple[MessageId, ...] = tuple(row.id for row in db.all(_RECEIPTS_SEALED_WITH, wanted))
     for message in found:
-        db.changed(_UNSEAL, {"message": message})
+        db.write(_UNSEAL, {"message": message})
     return found

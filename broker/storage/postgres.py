@@ -122,7 +122,10 @@ class PostgresStore:
             with self._writing.connect() as connection:
                 connection.begin()  # prepared statements go past SQLAlchemy, which would begin by itself
                 db = Execution(connection, self._cipher)
-                result = fn(SqlTransaction(db, self._us))
+                try:
+                    result = fn(SqlTransaction(db, self._us))
+                finally:
+                    db.settle()  # also where it failed: what is still on its way must not reach the connection's next user
                 if db.fault is not None:  # the function swallowed it
                     raise db.fault.error
                 committing = True

@@ -68,7 +68,7 @@ def find_procedure(db: Execution, procedure_id: ProcedureId) -> ProcedureRow | N
 
 def add_procedure(db: Execution, row: ProcedureRow) -> None:
     """Write a new procedure."""
-    db.changed(
+    db.write(
         _INSERT,
         {
             "id": row.ref.id,
@@ -92,15 +92,15 @@ def add_procedure(db: Execution, row: ProcedureRow) -> None:
 
 def save_procedure(db: Execution, row: ProcedureRow) -> None:
     """Write what folding gave; offices have a statement of their own, everything else is fixed for life."""
-    db.changed(_SAVE, {"procedure_": row.ref.id, "state": row.state, "alarm": row.alarm, "gap": row.gap})
+    db.write(_SAVE, {"procedure_": row.ref.id, "state": row.state, "alarm": row.alarm, "gap": row.gap})
 
 
 def save_offices(db: Execution, row: ProcedureRow, taking_part: Sequence[AuthorityId]) -> None:
     """Write which offices are the main ones now, and all of ours that take part."""
-    db.changed(_SAVE_OFFICES, {"procedure_": row.ref.id, "ours": row.our_authority, "theirs": row.peer_authority})
-    db.changed(_NOBODY, {"procedure_": row.ref.id})
+    db.write(_SAVE_OFFICES, {"procedure_": row.ref.id, "ours": row.our_authority, "theirs": row.peer_authority})
+    db.write(_NOBODY, {"procedure_": row.ref.id})
     for authority in taking_part:
-        db.changed(_SOMEBODY, {"procedure": row.ref.id, "authority": authority})
+        db.write(_SOMEBODY, {"procedure": row.ref.id, "authority": authority})
 
 
 def takes_part(db: Execution, procedure_id: ProcedureId, authority: AuthorityId) -> bool:
@@ -125,7 +125,7 @@ def record(db: Execution, procedure_id: ProcedureId) -> tuple[RecordEntry, ...]:
 
 def add_record_entry(db: Execution, procedure_id: ProcedureId, entry: RecordEntry) -> None:
     """Write a new member of the set."""
-    db.changed(
+    db.write(
         _INSERT_ENTRY,
         {
             "procedure": procedure_id,
@@ -141,7 +141,7 @@ def add_record_entry(db: Execution, procedure_id: ProcedureId, entry: RecordEntr
 
 def make_stub(db: Execution, procedure_id: ProcedureId, digest: Digest, code: str) -> None:
     """Note the refusal's code on the entry."""
-    db.changed(_STUB, {"procedure_": procedure_id, "digest_": digest, "code": code})
+    db.write(_STUB, {"procedure_": procedure_id, "digest_": digest, "code": code})
 
 
 def procedure_row(row: Row[Any]) -> ProcedureRow:

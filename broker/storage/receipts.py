@@ -153,7 +153,7 @@ def procedure_evidence(db: Execution, procedure: ProcedureId) -> tuple[Receipt, 
 def queue_receipts(db: Execution, author: CountryCode, message: MessageId, *, now: datetime) -> None:
     """Let our receipts about a message wait again, but for those that went out within the last minute."""
     before = MessageId.first_of(now - timedelta(seconds=REANSWER_SECONDS))
-    db.changed(_QUEUE, {"author_": author, "message_": message, "sent_before": before})
+    db.write(_QUEUE, {"author_": author, "message_": message, "sent_before": before})
 
 
 def waiting_receipts(db: Execution, peer: CountryCode, limit: int) -> tuple[Receipt, ...]:

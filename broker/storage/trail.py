@@ -117,7 +117,7 @@ _DROP_WITNESS = delete(audit_witness).where(
 
 def add(db: Execution, row: AuditRow) -> None:
     """Add a line; nothing of it is ever changed but that it is linked."""
-    db.changed(
+    db.write(
         _ADD,
         {
             "at": row.at,
@@ -215,7 +215,7 @@ def add_checkpoint(db: Execution, kept: KeptCheckpoint, *, instead_of: KeptCheck
     """Keep a checkpoint of ours; False where there is one of its place."""
     values = {"position": kept.head.position, "head": kept.head.chain, "at": kept.at, "cut": kept.cut, "raw": kept.raw}
     if instead_of is not None:
-        db.changed(_DROP_CHECKPOINT, {"position_": instead_of.head.position})
+        db.write(_DROP_CHECKPOINT, {"position_": instead_of.head.position})
     return db.changed(_CHECKPOINT, values) == 1
 
 
@@ -226,7 +226,7 @@ def checkpoint_for(db: Execution, country: CountryCode) -> KeptCheckpoint | None
 
 def told(db: Execution, country: CountryCode, position: int) -> None:
     """Remember up to where a country was told of our trail."""
-    db.changed(_TOLD, {"country": country, "position": position})
+    db.write(_TOLD, {"country": country, "position": position})
 
 
 def neighbours(db: Execution, country: CountryCode, position: int) -> tuple[KeptCheckpoint, ...]:
@@ -242,7 +242,7 @@ def add_witness(
     """Keep another country's checkpoint; False where it is held already."""
     if instead_of is not None:
         old = instead_of.head
-        db.changed(_DROP_WITNESS, {"country_": country, "position_": old.position, "head_": old.chain})
+        db.write(_DROP_WITNESS, {"country_": country, "position_": old.position, "head_": old.chain})
     values = {
         "country": country,
         "position": kept.head.position,

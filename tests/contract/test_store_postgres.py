@@ -12,13 +12,15 @@ import psycopg
 import pytest
 from sqlalchemy import make_url, text
 
+from broker.core.audit import AuditAction
 from broker.core.errors import DiskFull, StoreUnavailable
 from broker.ports import Reader, Store, Transaction
+from broker.rows import AuditRow
 from broker.storage import open_store
 from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.postgres import PostgresServer
 from broker.testing.store_contract import StoreContract
-from broker.testing.store_rows import EE, NOW, message_id, outgoing, procedure, procedure_id
+from broker.testing.store_rows import EE, NOW, later, message_id, outgoing, procedure, procedure_id
 
 pytestmark = pytest.mark.postgres
 
@@ -87,14 +89,47 @@ async def test_a_connection_lost_at_commit_is_not_begun_again(
     runs: list[int] = []
 
     def work(tx: Transaction) -> None:
-        tx.add_outbox(outgoing(1), next_at=NOW)
+        tx.take_lease("trust", token="a", now=NOW, until=later(60))
         runs.append(1)
         postgres_run.disconnect_all(postgres_store_url)
 
     with pytest.raises(StoreUnavailable):
         await store.run(work)
     assert len(runs) == 1
+    assert await store.run(lambda tx: tx.take_lease("trust", token="b", now=NOW, until=later(60))) is True
+
+
+async def test_what_was_on_its_way_when_the_connection_was_lost_is_begun_again(
+    store: Store, postgres_run: PostgresServer, postgres_store_url: str
+) -> None:
+    """What was written and not waited for is waited for before the commit: lost there, nothing is committed."""
+    runs: list[int] = []
+
+    def work(tx: Transaction) -> None:
+        tx.audit(AuditRow(at=NOW, actor="a", action=AuditAction.RECEIVED, subject="s"))
+        runs.append(1)
+        if len(runs) == 1:
+            postgres_run.disconnect_all(postgres_store_url)
+
+    await store.run(work)
+    assert len(runs) == 2
+    assert len(await store.read(lambda reader: reader.unlinked_audit(10))) == 1
+
+
+async def test_a_write_that_fails_unwaited_for_ends_its_transaction_alone(store: Store) -> None:
+    """A key that is taken is told at the next answer or at the end; the connection's next user meets nothing of it."""
+    await store.run(lambda tx: tx.add_procedure(procedure(1)))
+
+    def twice(tx: Transaction) -> None:
+        tx.add_outbox(outgoing(1), next_at=NOW)
+        tx.add_procedure(procedure(1))
+
+    for _ in range(5):  # every pooled connection
+        with pytest.raises(RuntimeError):
+            await store.run(twice)
     assert await store.run(lambda tx: tx.outbox(message_id(1))) is None
+    await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
+    assert await store.run(lambda tx: tx.outbox(message_id(1))) is not None
 
 
 async def test_a_deadlock_is_begun_again(store: Store, postgres_store_url: str) -> None:
