@@ -268,13 +268,20 @@ class World:
         for country in self.countries.values():
             country.trust.newest = newest
 
-    async def restart(self, name: str, *more_keys: PrivateKey, meanwhile: Callable[[], None] | None = None) -> None:
+    async def restart(
+        self,
+        name: str,
+        *more_keys: PrivateKey,
+        meanwhile: Callable[[], None] | None = None,
+        catalogue: Catalogue | None = None,
+    ) -> None:
         """End a country's node and start it again on the same store, with further private keys if given.
 
         Args:
             name: the country.
             more_keys: that its vault has from now on.
             meanwhile: done while no node runs.
+            catalogue: that it knows from now on; without one the same as before.
         """
         old = self[name]
         await old.store.close()
@@ -285,6 +292,7 @@ class World:
             network=self.network, clock=self.clock, trust=old.trust, ids=old.ids, epochs=old.epochs,
             adapters=old.adapters,
             blobs=old.blobs,
+            catalogue=catalogue or old.desk.catalogue,
         )  # fmt: skip
         old.keys, old.desk, old.engine, old.store = fresh.keys, fresh.desk, fresh.engine, fresh.store
         old.transport, old.fuse, old.tally = fresh.transport, fresh.fuse, fresh.tally
@@ -312,6 +320,7 @@ def _country(
     epochs: UnsafeEpochs | None = None,
     adapters: dict[AuthorityId, Adapter] | None = None,
     blobs: MemoryBlobs | None = None,
+    catalogue: Catalogue | None = None,
 ) -> Country:
     fuse, epochs = Fuse(), epochs or UnsafeEpochs(us)
     store = fuse.store(open_store(url, us=us, cipher=AtRest(epochs.ring)))
@@ -320,8 +329,8 @@ def _country(
     notifier, tally = SilentNotifier(), KeptTally()
     blobs = blobs or MemoryBlobs(clock)
     desk = wire_desk(
-        us, store=store, blobs=fuse.blobs(blobs), compute=InlineCompute(), catalogue=_catalogue(), trust=trust,
-        clock=clock, ids=ids, wake=_nothing,
+        us, store=store, blobs=fuse.blobs(blobs), compute=InlineCompute(), catalogue=catalogue or _catalogue(),
+        trust=trust, clock=clock, ids=ids, wake=_nothing,
     )  # fmt: skip
     engine = wire_engine(
         desk,
