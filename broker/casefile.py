@@ -14,15 +14,19 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from broker.catalogue import Catalogue
 from broker.core.elsewhere import CONSENT, LAST_STEPS, Consent, Elsewhere, looks_elsewhere, named_consent
 from broker.core.foregoing import targets_of
 from broker.core.ids import CountryCode, Digest, MessageType, ProcedureId
+from broker.core.impersonal import possible_names
 from broker.core.messages import Body, Header
+from broker.core.persons import PersonQuery
 from broker.core.reasons import Earlier
 from broker.core.record import RecordEntry
 from broker.core.safeguards import weighs, weighs_for_good
 from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
+from broker.speaking import anybody
 
 __all__ = ["CORRECTION", "Casefile", "read_casefile"]
 
@@ -44,7 +48,9 @@ class Casefile:
     elsewhere: Elsewhere = field(default_factory=Elsewhere)  # what other procedures say of this one
 
 
-def read_casefile(reader: Reader, us: CountryCode, row: ProcedureRow, header: Header, body: Body) -> Casefile:
+def read_casefile(
+    reader: Reader, us: CountryCode, row: ProcedureRow, header: Header, body: Body, catalogue: Catalogue
+) -> Casefile:
     """Return what weighs in the decision about that message of ours, which may open the procedure."""
     entries = reader.record(row.ref.id)
     found = [message for entry in _weighing(entries, row.ref.name) for message in _of_entry(reader, us, entry)]
@@ -54,6 +60,8 @@ def read_casefile(reader: Reader, us: CountryCode, row: ProcedureRow, header: He
     ordered = sorted({message.digest: message for message in found}.values(), key=lambda one: one.header.created)
     earlier = tuple(_earlier(message) for message in ordered)
     record = frozenset(entry.digest for entry in entries)
+    if header.case_ref is None:
+        return Casefile(earlier=earlier, record=record, elsewhere=Elsewhere(named=_named(reader, catalogue, body)))
     if not looks_elsewhere(header.type):
         return Casefile(earlier=earlier, record=record)
     named = named_consent(body, earlier)
@@ -72,6 +80,12 @@ def read_casefile(reader: Reader, us: CountryCode, row: ProcedureRow, header: He
 
 
 # --- other procedures ----------------------------------------------------------------------------------------------
+
+
+def _named(reader: Reader, catalogue: Catalogue, body: Body) -> tuple[str, ...]:
+    """Return the places of a message about nobody at which the name of somebody stands whom a case here speaks of."""
+    found = (where for where, words in possible_names(body) if anybody(reader, catalogue, PersonQuery.of(words, None)))
+    return tuple(dict.fromkeys(found))
 
 
 def _consents(reader: Reader, peer: CountryCode, named: Digest) -> dict[Digest, Consent]:

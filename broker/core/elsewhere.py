@@ -5,6 +5,7 @@
 - A procedure has a case reference of its own, so that procedures meet by digests alone: a plan names the placement's
   consent, a remedy and an objection name the message that they are against.
 - Judged before the plan leaves and again before each last step: what was granted may have been withdrawn since.
+- A message about nobody is held against the cases of this node: its words may name somebody whom no schema sees.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ class Elsewhere:
     consents: Mapping[Digest, Consent] = field(default_factory=dict)  # those that it names and that are at hand
     remedies: tuple[Body, ...] = ()  # against a message of this procedure, as last told of; none that is closed
     objections: tuple[Body, ...] = ()  # against a message of this procedure, and not answered
+    named: tuple[
+        str, ...
+    ] = ()  # places of a message about nobody whose words are somebody's name in a case of this node
 
 
 def looks_elsewhere(kind: MessageType) -> bool:
@@ -55,6 +59,10 @@ def named_consent(body: Body, earlier: Sequence[Earlier]) -> Digest | None:
 
 def elsewhere(message: ValidMessage, earlier: Sequence[Earlier], found: Elsewhere) -> Iterator[Reason]:
     """Yield what other procedures have against a message."""
+    for where in found.named:
+        yield hold(
+            "R-41", "names-somebody", where, "This text may name somebody of a case of this node: it must name nobody."
+        )
     kind = message.header.type
     basis = message.header.legal_basis.code if message.header.legal_basis else ""
     plan = _plan(message.body, earlier) if kind.procedure == "transfer" else None

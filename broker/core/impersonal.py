@@ -8,15 +8,44 @@ suppressed and still follow from the others; then it is not suppressed at all.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from itertools import islice, pairwise
 from typing import Any
 
 from broker.core.ids import CountryCode
 from broker.core.messages import Body
 from broker.core.reasons import Reason, Rule, block, hold
 
-__all__ = ["IMPERSONAL_RULES"]
+__all__ = ["IMPERSONAL_RULES", "possible_names"]
+
+
+_CAPITAL = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+_MOST = 50  # pairs of words in one message that are looked up: a text without names has few
+
+
+def possible_names(body: Body) -> Iterator[tuple[str, str]]:
+    """Yield each place where two words in a row begin as names do, with the two words, the first ones of the message.
+
+    R-41: no schema sees a name in a text; whether it is somebody's of this node's cases is looked up.
+    """
+    yield from islice(_pairs(body, ""), _MOST)
+
+
+def _pairs(value: Any, where: str) -> Iterator[tuple[str, str]]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield from _pairs(item, f"{where}/{name}")
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _pairs(item, f"{where}/{position}")
+    elif isinstance(value, str) and " " in value:
+        words = list(_CAPITAL.finditer(value))
+        for first, second in pairwise(words):
+            between = value[first.end() : second.start()]
+            if not between.strip(" ,") and first[0][0].isupper() and second[0][0].isupper():
+                yield where, f"{first[0]} {second[0]}"
 
 
 def _fled_from(body: Body, country: CountryCode) -> Iterator[Reason]:

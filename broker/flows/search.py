@@ -10,19 +10,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import orjson
-
 from broker.catalogue import Catalogue
 from broker.core.audit import AuditAction, AuditRow, SearchReason, Who
 from broker.core.persons import PersonQuery
 from broker.ports import Clock, Reader, Store
-from broker.rows import MessageFilter, Page, ProcedureRow
+from broker.rows import Page, ProcedureRow
+from broker.speaking import speaks_of
 
 __all__ = ["MOST_FOUND", "Found", "Search"]
 
 MOST_FOUND = 20  # procedures; whoever gets more asks more exactly: a search is for one person, not for a list of many
 _OPENED_AT_ONCE = 50  # procedures in one read: each read goes through the whole table of buckets
-_MESSAGES = 50  # in one page
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,21 +63,9 @@ class Search:
 
     def _look(self, reader: Reader, query: PersonQuery, who: Who, cursor: str | None) -> Page:
         page = reader.possible_procedures(query.terms, who.authority, cursor=cursor, limit=_OPENED_AT_ONCE)
-        return Page(items=tuple(row for row in page.items if self._speaks_of(reader, row, query)), next=page.next)
-
-    def _speaks_of(self, reader: Reader, row: ProcedureRow, query: PersonQuery) -> bool:
-        wanted, cursor = MessageFilter(procedure=row.ref.id), None
-        while True:
-            page = reader.messages(wanted, cursor=cursor, limit=_MESSAGES)
-            for brief in page.items:
-                for message in reader.messages_of(brief.id, None):
-                    if message.digest == brief.digest and message.content is not None:
-                        body = orjson.loads(message.content)["body"]
-                        if any(map(query.fits, self._catalogue.people(message.header, body))):
-                            return True
-            cursor = page.next
-            if cursor is None:
-                return False
+        return Page(
+            items=tuple(row for row in page.items if speaks_of(reader, self._catalogue, row, query)), next=page.next
+        )
 
     def _entry(self, query: PersonQuery, found: Found, who: Who, reason: SearchReason) -> AuditRow:
         ids = [row.ref.id for row in found.items]

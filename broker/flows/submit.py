@@ -156,14 +156,15 @@ class Submit:
 
     async def _casefile(self, row: ProcedureRow, message: ValidMessage) -> Casefile:
         kind = message.header.type
-        if row.state == NOT_OPENED and kind.procedure != CORRECTION and not looks_elsewhere(kind):
+        about_a_child = message.header.case_ref is not None and kind.procedure != CORRECTION
+        if row.state == NOT_OPENED and about_a_child and not looks_elsewhere(kind):
             return Casefile()  # nothing was exchanged before
         return await self._store.read(lambda reader: self._read(reader, row, message))
 
     def _read(self, reader: Reader, row: ProcedureRow, message: ValidMessage) -> Casefile:
         if message.header.type.act == EXTENSION_NOTICE:
             self._check_extension(reader, row, message.body)
-        return read_casefile(reader, self._us, row, message.header, message.body)
+        return read_casefile(reader, self._us, row, message.header, message.body, self._catalogue)
 
     def _check_extension(self, reader: Reader, row: ProcedureRow, body: Body) -> None:
         """Refuse a longer time than a source allows, a second one, one announced too late, and the other side's."""

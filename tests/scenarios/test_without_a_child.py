@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.errors import NotAllowed, SafeguardBlocked
+from broker.core.errors import NotAllowed, SafeguardBlocked, SafeguardHeld
 from broker.core.ids import CountryCode
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
@@ -41,6 +41,24 @@ async def _state(world: World, opening: Accepted) -> str:
     assert views[0].digest == views[1].digest
     assert views[0].state == views[1].state
     return str(views[0].state)
+
+
+async def test_a_name_of_a_case_in_a_text_about_nobody_waits_for_a_second_person(world: World) -> None:
+    """R-41: what no schema sees is looked up among the people of this node's cases, of whichever office; another name leaves."""
+    await world["EE"].submit("request.json")
+    said = {"question": "Q1", "text": "What can you offer? She is called Test-Maarika Näidis, and is afraid."}
+    question = _example("consultation/question-nail-studio", "EE")
+    asked = [said, *question["body"]["questions"][1:]]
+    for office in (OFFICE["EE"], "ministry-of-justice"):
+        with pytest.raises(SafeguardHeld) as held:
+            await world["EE"].submit(
+                {**question, "sender": {"authority": office}, "body": {**question["body"], "questions": asked}}
+            )
+        assert (held.value.where, "R-41" in held.value.detail) == ("/body/questions/0/text", True)
+        assert "Maarika" not in held.value.detail
+    said["text"] = "What can you offer in Test-Tartu County? She is called Somebody Else."
+    opening = await _send(world, {**question, "body": {**question["body"], "questions": asked}})
+    assert await _state(world, opening) == "REQUESTED"
 
 
 async def test_a_surge_is_registered_offered_and_allocated_without_a_case(world: World) -> None:

@@ -79,7 +79,7 @@ async def test_only_the_newest_assessments_are_read(world: World) -> None:
         world.clock.advance(seconds=1)
     view = await fi.view(request.procedure)
     draft = (await fi.store.read(lambda reader: reader.messages_of(request.message, None)))[0].header
-    known = await fi.store.read(lambda reader: read_casefile(reader, fi.us, view.row, draft, {}))
+    known = await fi.store.read(lambda reader: read_casefile(reader, fi.us, view.row, draft, {}, fi.desk.catalogue))
     assert [item.type.act for item in known.earlier] == ["request"] + ["partial-result"] * 3
     assert known.record == {line.digest for line in view.entries}
     assert len(known.record) == 5

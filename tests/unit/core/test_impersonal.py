@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, SchemaVersion
+from broker.core.impersonal import possible_names
 from broker.core.messages import Header, Party, ValidMessage
 from broker.core.reasons import Level
 from broker.core.safeguards import Cleared, decide
@@ -138,3 +139,23 @@ def test_one_hidden_number_of_each_breakdown_is_counted_by_itself() -> None:
         body["tables"][0]["rows"].extend(body["tables"][1]["rows"])
 
     assert ("R-41", "/tables/0/rows", BLOCK) in _reasons(YEAR, merge)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("She is called Test-Maarika Näidis, and is afraid.", ["Test-Maarika Näidis"]),
+        ("Kalnins, Juris Test O'Brien came", ["Kalnins Juris", "Juris Test", "Test O'Brien"]),
+        ("No. One sentence. Another one.", []),
+        ("what does it cost in Riga", []),
+        ("SERVICES", []),
+    ],
+)
+def test_two_words_that_begin_as_names_do_may_be_one(text: str, found: list[str]) -> None:
+    """R-41: they are looked up; a sentence's beginning, a single name and a code are not."""
+    assert list(possible_names({"a": [{"text": text}], "n": 7})) == [("/a/0/text", words) for words in found]
+
+
+def test_no_text_makes_the_node_look_for_ever() -> None:
+    """Of a text made of names alone the first fifty are looked up."""
+    assert len(list(possible_names({"text": "Abc Def " * 400}))) == 50

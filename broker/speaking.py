@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether a stored procedure speaks of a person: what the search's buckets say may fit is opened and compared."""
+
+from __future__ import annotations
+
+import orjson
+
+from broker.catalogue import Catalogue
+from broker.core.persons import PersonQuery
+from broker.ports import Reader
+from broker.rows import MessageFilter, ProcedureRow
+
+__all__ = ["anybody", "speaks_of"]
+
+_MESSAGES = 50  # in one page
+_PROCEDURES = 50  # in one read: each read goes through the whole table of buckets
+
+
+def speaks_of(reader: Reader, catalogue: Catalogue, row: ProcedureRow, query: PersonQuery) -> bool:
+    """Whether any message of the procedure names that person."""
+    wanted, cursor = MessageFilter(procedure=row.ref.id), None
+    while True:
+        page = reader.messages(wanted, cursor=cursor, limit=_MESSAGES)
+        for brief in page.items:
+            for message in reader.messages_of(brief.id, None):
+                if message.digest == brief.digest and message.content is not None:
+                    body = orjson.loads(message.content)["body"]
+                    if any(map(query.fits, catalogue.people(message.header, body))):
+                        return True
+        cursor = page.next
+        if cursor is None:
+            return False
+
+
+def anybody(reader: Reader, catalogue: Catalogue, query: PersonQuery) -> bool:
+    """Whether any procedure of this node, of whichever office, names that person."""
+    cursor = None
+    while True:
+        page = reader.possible_procedures(query.terms, None, cursor=cursor, limit=_PROCEDURES)
+        if any(speaks_of(reader, catalogue, row, query) for row in page.items):
+            return True
+        cursor = page.next
+        if cursor is None:
+            return False

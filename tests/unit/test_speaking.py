@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Whether this node's procedures speak of somebody."""
+
+from __future__ import annotations
+
+import pytest
+
+from broker.core.persons import PersonQuery
+from broker.speaking import anybody, speaks_of
+from broker.testing.world import World
+
+
+@pytest.mark.parametrize(
+    ("name", "known"),
+    [
+        ("Test-Maarika Näidis", True),
+        ("naidis MAARIKA", True),
+        ("Test-Maarika Somebody", False),
+        ("Somebody Else", False),
+    ],
+)
+async def test_whoever_a_message_names_is_known_by_the_whole_name_alone(world: World, name: str, known: bool) -> None:
+    """Of all words of one person, in any order and spelling; words of two people are nobody's name."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    query, row = PersonQuery.of(name, None), (await ee.view(request.procedure)).row
+
+    assert await ee.store.read(lambda reader: anybody(reader, ee.desk.catalogue, query)) is known
+    assert await ee.store.read(lambda reader: speaks_of(reader, ee.desk.catalogue, row, query)) is known
+    assert await world["SE"].store.read(lambda reader: anybody(reader, ee.desk.catalogue, query)) is False
