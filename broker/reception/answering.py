@@ -122,7 +122,8 @@ class Answering:
         for digest in question.wanted:
             one = tx.healing.passed_one(peer, digest)
             if one is not None and one.author == self._us and one.code is None:
-                done = tx.healing.send_again(one.message, now=self._clock.now())
+                readable = tx.outbox(one.message) is not None  # not erased meanwhile
+                done = readable and tx.healing.send_again(one.message, now=self._clock.now())
                 (sent if done else lacking).append(digest)
                 continue
             back = None if one is None or one.code is not None else self._returned(tx, one)

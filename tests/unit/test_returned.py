@@ -1,0 +1,97 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A message of ours that comes back counts with both our signatures, and only as what it was."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from broker.core import canonical
+from broker.core.healing import Answer, Returned
+from broker.core.ids import CountryCode, Digest
+from broker.core.messages import VerifiedMessage
+from broker.core.trust import Member, TrustList
+from broker.returned import ReturnedMessage, read_returned
+from broker.testing.store_rows import message_id
+from broker.testing.world import World
+
+EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
+
+
+async def came(world: World) -> tuple[VerifiedMessage, TrustList]:
+    """Return an answer of FI's, as EE believed it, that brings a message of EE's back."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    row = await world["FI"].store.run(lambda tx: tx.inbox(EE, request.message))
+    signatures = await world["FI"].store.run(lambda tx: tx.healing.signatures(EE, request.message))
+    assert row is not None
+    assert signatures is not None
+    signed = {"payload": canonical.b64url_encode(row.entry.content), "signatures": canonical.parse(signatures)}
+    body = Answer(
+        question=message_id(1), returned=Returned(digest=request.digest, signed=signed, receipts=())
+    ).body()  # fmt: skip
+    sent = await world["EE"].store.run(lambda tx: tx.outbox(request.message))
+    assert sent is not None
+    profile: Any = type("Profile", (), {"recipient": EE, "sender": FI, "id": message_id(2)})()
+    verified = VerifiedMessage(
+        profile=profile, content=b"", digest=request.digest, header={"type": "node.held"}, body=body, sender=FI,
+        signer_kids=row.entry.signer_kids, recipient_kid=row.entry.signer_kids[0], trust_version=1,
+        received=world.clock.now(),
+    )  # fmt: skip
+    return verified, world["EE"].trust.current()
+
+
+def read(verified: VerifiedMessage, trust: TrustList, **changes: Any) -> ReturnedMessage:
+    """Return what EE makes of it, with parts of what came back changed."""
+    back = {**verified.body["returned"], **changes}
+    found = read_returned(replace(verified, body={**verified.body, "returned": back}), trust, EE)
+    assert found is not None
+    return found
+
+
+async def test_what_we_signed_is_taken(world: World) -> None:
+    """Header and content are those that were sent."""
+    verified, trust = await came(world)
+    found = read(verified, trust)
+    assert found.header is not None
+    assert (found.code, found.header.sender.country, canonical.digest(found.content)) == ("", EE, verified.digest)
+
+
+async def test_what_we_did_not_sign_so_is_not(world: World) -> None:
+    """Other bytes, a signature less, a digest that is another's: each is a code, and nothing of the content is given."""
+    verified, trust = await came(world)
+    signed = verified.body["returned"]["signed"]
+    other = canonical.b64url_encode(canonical.b64url_decode(signed["payload"]).replace(b":false", b":true"))
+    for changes, code in (
+        ({"signed": {**signed, "payload": other}}, "bad-signature"),
+        ({"signed": {**signed, "signatures": signed["signatures"][:1]}}, "signature-shape"),
+        ({"digest": Digest("0" * 64)}, "header-mismatch"),
+    ):
+        found = read(verified, trust, **changes)
+        assert (found.code, found.header, found.content) == (code, None, b"")
+
+
+async def test_another_countrys_message_and_a_revoked_key_do_not_count(world: World) -> None:
+    """Who gives back what went to somebody else, or what a stolen key may have signed, gives nothing."""
+    verified, trust = await came(world)
+    assert read(replace(verified, sender=SE), trust).code == "header-mismatch"
+
+    def revoked(member: Member) -> Member:
+        now = world.clock.now()
+        return replace(member, keys=tuple(replace(key, revoked_at=now) for key in member.keys))
+
+    after = replace(trust, members={**trust.members, EE: revoked(trust.members[EE])})
+    assert read(verified, after).code == "key-revoked"
+    strangers = replace(trust, members={name: member for name, member in trust.members.items() if name != EE})
+    assert read(verified, strangers).code == "unknown-key"
+
+
+@pytest.mark.parametrize("header", [{"type": "node.receipts"}, {"type": "node.held"}])
+async def test_what_brings_nothing_back_is_nothing(world: World, header: dict[str, str]) -> None:
+    """Another type, or an answer without a message."""
+    verified, trust = await came(world)
+    body = verified.body if header["type"] != "node.held" else {"question": message_id(1)}
+    assert read_returned(replace(verified, header=header, body=body), trust, EE) is None
