@@ -54,12 +54,13 @@ class Execution:
     in transactions of their own: a function that swallowed the error would commit half of its work.
     """
 
-    __slots__ = ("_asking", "_connection", "_dialect", "_driver", "_line", "_pipeline", "cipher", "fault")
+    __slots__ = ("_asking", "_connection", "_dialect", "_driver", "_line", "_pipeline", "_settles", "cipher", "fault")
 
-    def __init__(self, connection: Connection, cipher: Cipher | None = None) -> None:
+    def __init__(self, connection: Connection, cipher: Cipher | None = None, *, settles: bool = False) -> None:
         """Args:
         connection: inside a transaction.
         cipher: what opens contents; None: nothing that is asked for has any.
+        settles: whether the caller calls `settle` before it commits; without that nothing is left on its way.
         """
         self._connection = connection
         self.cipher = cipher or locked()
@@ -70,6 +71,7 @@ class Execution:
         self._asking = self._driver if self._dialect == "sqlite" else cast("Driver", self._driver.cursor())
         self._line = ExitStack()  # PostgreSQL's pipeline, while statements are on their way that nobody has waited for
         self._pipeline: Any = None
+        self._settles = settles
         self.fault: Fault | None = None
 
     def all(self, statement: Executable | PerDialect, parameters: Parameters | None = None) -> Sequence[Row[Any]]:
@@ -149,7 +151,7 @@ class Execution:
             if prepared is None:
                 self._execute(statement, parameters)
                 return
-            if self._pipeline is None and self._dialect != "sqlite":
+            if self._pipeline is None and self._settles and self._dialect != "sqlite":
                 self._pipeline = self._line.enter_context(cast("Any", self._driver).pipeline())
             prepared.run(self._driver, parameters or {})
         except Exception as error:

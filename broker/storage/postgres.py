@@ -121,7 +121,7 @@ class PostgresStore:
         try:
             with self._writing.connect() as connection:
                 connection.begin()  # prepared statements go past SQLAlchemy, which would begin by itself
-                db = Execution(connection, self._cipher)
+                db = Execution(connection, self._cipher, settles=True)
                 try:
                     result = fn(SqlTransaction(db, self._us))
                 finally:

@@ -16,7 +16,9 @@ from broker.core.audit import AuditAction
 from broker.core.errors import DiskFull, StoreUnavailable
 from broker.ports import Reader, Store, Transaction
 from broker.rows import AuditRow
-from broker.storage import open_store
+from broker.storage import open_store, trail
+from broker.storage.execution import Execution
+from broker.storage.postgres import postgres_engine
 from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.postgres import PostgresServer
 from broker.testing.store_contract import StoreContract
@@ -113,6 +115,15 @@ async def test_what_was_on_its_way_when_the_connection_was_lost_is_begun_again(
 
     await store.run(work)
     assert len(runs) == 2
+    assert len(await store.read(lambda reader: reader.unlinked_audit(10))) == 1
+
+
+async def test_who_does_not_settle_waits_for_each_write(store: Store, postgres_store_url: str) -> None:
+    """A restore and other work outside of the store's own transactions commits what it wrote, all of it."""
+    engine = postgres_engine(make_url(postgres_store_url), read_only=False)
+    with engine.begin() as connection:
+        trail.add(Execution(connection), AuditRow(at=NOW, actor="a", action=AuditAction.RECEIVED, subject="s"))
+    engine.dispose()
     assert len(await store.read(lambda reader: reader.unlinked_audit(10))) == 1
 
 
