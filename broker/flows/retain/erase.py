@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from broker.core.audit import AuditAction, AuditRow, Who
-from broker.core.delivery import AttentionCode
+from broker.core.delivery import AttentionCode, message_subject
 from broker.core.erasures import Erasure, ErasureState, Listed
 from broker.core.errors import AlreadySettled, BadRequest, ErasureChanged, Forbidden, NotFound, SenderError
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, ProcedureId
@@ -195,8 +195,11 @@ class Erase:
         return settled
 
     def _close_calls(self, tx: Transaction, erasure: Erasure, who: Who) -> None:
-        for code in (AttentionCode.ERASURE_WAITS, AttentionCode.ERASURE_ASKED):
-            tx.resolve_attention(code, erasure.id, at=self._clock.now(), by=who.actor)
+        now = self._clock.now()
+        tx.resolve_attention(AttentionCode.ERASURE_WAITS, erasure.id, at=now, by=who.actor)
+        if erasure.asked_by is not None:
+            asked = message_subject(erasure.peer, erasure.asked_by)
+            tx.resolve_attention(AttentionCode.ERASURE_ASKED, asked, at=now, by=who.actor)
 
     def _note(self, tx: Transaction, erasure: Erasure, action: AuditAction, who: Who) -> None:
         tx.audit(

@@ -17,6 +17,7 @@ import orjson
 
 from broker.core import canonical
 from broker.core.audit import Who
+from broker.core.delivery import AttentionCode, message_subject
 from broker.core.errors import BadRequest, Forbidden, NotFound, SenderError
 from broker.core.foregoing import targets_of
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, MessageType, ProcedureId
@@ -143,7 +144,7 @@ class PassOn:
                 header.recipient, answer.office_kind or await self.kind_of(header.recipient.authority)
             ),
         }
-        return await self._submit(
+        accepted = await self._submit(
             Submission(
                 type=MessageType("correction.report"),
                 version=None,
@@ -162,6 +163,11 @@ class PassOn:
                 idempotency_key=f"report {message} {answer.outcome}",
             )
         )
+        subject, now = message_subject(row.peer, row.id), self._clock.now()
+        await self._store.run(
+            lambda tx: tx.resolve_attention(AttentionCode.ERASURE_ASKED, subject, at=now, by=who.actor)
+        )
+        return accepted
 
     async def kind_of(self, office: AuthorityId) -> str | None:
         """Return what kind of office it called itself in what it sent last; None: it never said."""

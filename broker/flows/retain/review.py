@@ -7,6 +7,7 @@ The one thing that this erases by itself are exercises, a fixed time after the d
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -39,6 +40,7 @@ class _Seen:
     due: tuple[Standing, ...]
     drilled: tuple[Case, ...]  # exercises that are over for long enough
     asked: tuple[tuple[MessageRow, tuple[Case, ...]], ...]  # messages that ask for an erasure, and of which cases
+    settled: tuple[str, ...]  # procedures that a person was called about, and that are due no more
     next: str | None
 
 
@@ -64,7 +66,7 @@ class Review:
         seen = await self._store.read(self._look)
         self._cursor = seen.next
         done = await self._store.run(self._lapse)
-        if seen.due or seen.asked:
+        if seen.due or seen.asked or seen.settled:
             done += await self._store.run(lambda tx: self._call(tx, seen))
         for case in seen.drilled:
             done += await self._store.run(lambda tx, case=case: self._erase(tx, case))  # type: ignore[misc]
@@ -81,8 +83,17 @@ class Review:
             due=tuple(item for item in found if item.due and self._is_to_be_called(reader, item)),
             drilled=tuple(case for case in drills if not self._held(reader, case)),
             asked=tuple(self._asked(reader)),
+            settled=tuple(self._settled(reader)),
             next=page.next,
         )
+
+    def _settled(self, reader: Reader) -> Iterator[str]:
+        """Yield what the open calls for a review are about where something new came, or it is erased."""
+        for call in reader.open_calls([AttentionCode.REVIEW_DUE]):
+            row = reader.procedure(ProcedureId(call.subject), None)
+            item = None if row is None else self._dates.of_first(reader, row, now=self._clock.now())
+            if item is None or not item.due:
+                yield call.subject
 
     def _is_to_be_called(self, reader: Reader, item: Standing) -> bool:
         """A call that a person closed without a decision is made again: a review without a date is none."""
@@ -134,7 +145,9 @@ class Review:
             )  # fmt: skip
             for case in cases:
                 tx.retention.add_erasure(self._asked_erasure(tx, case, message))
-        return len(seen.due) + len(seen.asked)
+        for subject in seen.settled:
+            tx.resolve_attention(AttentionCode.REVIEW_DUE, subject, at=now, by=_NODE.actor)
+        return len(seen.due) + len(seen.asked) + len(seen.settled)
 
     def _asked_erasure(self, tx: Transaction, case: Case, message: MessageRow) -> Erasure:
         return replace(

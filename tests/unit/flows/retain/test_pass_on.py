@@ -147,7 +147,10 @@ async def test_an_office_that_never_named_itself_is_asked_what_it_is(world: Worl
     who = replace(first, authority=HELSINKI)
     with pytest.raises(BadRequest, match="what kind of office"):
         await fi.desk.pass_on.answer(sent.message, Answer(outcome=Outcome.DONE), who)
+    await fi.engine.review()
+    assert "erasure-asked" in await fi.attention()
     answer = Answer(outcome=Outcome.NOT_HELD, office_kind="LOCAL_AUTHORITY")
     await fi.desk.pass_on.answer(sent.message, answer, who)
     await world.settle()
     assert await _pending(ee, request, first) == [False]
+    assert "erasure-asked" not in await fi.attention()

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 from broker.core.audit import Who
 from broker.core.erasures import ErasureState
@@ -30,6 +31,21 @@ async def test_a_due_review_calls_a_person_once(world: World, ended: Accepted, f
     await ee.desk.keep.review(ended.procedure, until, KeepReason.CHILD_MAY_ASK, first)
     assert await ee.attention() == []
     assert await ee.engine.review() == 0
+
+
+async def test_something_new_closes_the_call(world: World, ended: Accepted, first: Who) -> None:
+    """Its time begins anew; nobody has to say so."""
+    ee = world["EE"]
+    soon = world.clock.now().date() + timedelta(days=10)
+    await ee.desk.keep.review(ended.procedure, soon, KeepReason.CASE_GOES_ON, first)
+    world.clock.advance(11 * 86_400)
+    await ee.engine.review()
+    reopening = json.loads(read_schema_file("examples/acts/reopening-new-information.json"))
+    await world["FI"].submit(reopening, procedure=ended.procedure)
+    await world.settle()
+    assert "review-due" in await ee.attention()
+    assert await ee.engine.review() == 1
+    assert "review-due" not in await ee.attention()
 
 
 async def test_an_exercise_is_erased_after_the_drill(world: World, ended: Accepted) -> None:
@@ -89,6 +105,7 @@ async def test_an_erasure_that_is_asked_for_waits_for_two_persons(
     proposed = await fi.desk.erase.propose(ended.procedure, EraseReason.WRONG_PERSON, one)
     assert (proposed.id, proposed.asked_by) == (asked.id, sent.message)
     done = await fi.desk.erase.confirm(proposed.id, two)
+    assert not {"erasure-asked", "erasure-waits"} & set(await fi.attention())
     assert done.state is ErasureState.ERASED
     assert await fi.store.run(lambda tx: tx.inbox(world["EE"].us, ended.message)) is None
     assert await fi.store.run(lambda tx: tx.inbox(world["EE"].us, sent.message)) is not None
