@@ -17,8 +17,8 @@ async def ask(desk: Any, body: Any, **token: Any) -> Any:
     return await desk.ask("POST", SEARCH, token=desk.token(**token), json=body)
 
 
-async def test_a_case_is_found_without_its_contents(desk: Any, document: dict[str, Any]) -> None:
-    """Case reference, procedure, state and time are shown; no name, and nothing of a message."""
+async def test_a_case_is_found_without_its_contents(desk: Any, document: dict[str, Any], log_text: io.StringIO) -> None:
+    """Case reference, procedure, state and time are shown; no name, in the answer or a log, and nothing of a message."""
     accepted = (await desk.submit(document)).json
     reply = await ask(desk, {"name": "maarika NAIDIS", "born": "2014-05-03", "reason": "casework"})
     assert reply.status == 200, reply.text
@@ -27,7 +27,8 @@ async def test_a_case_is_found_without_its_contents(desk: Any, document: dict[st
         accepted["procedure"], accepted["case_ref"], "REQUESTED",
     )  # fmt: skip
     assert (reply.json["more"], reply.json["whole"]) == (False, True)
-    assert "aarika" not in reply.text
+    assert "aarika" not in reply.text + log_text.getvalue()
+    assert "/cases/search" in log_text.getvalue()
 
     nobody = await ask(desk, {"name": "Somebody else", "reason": "casework"})
     assert (nobody.status, nobody.json["items"]) == (200, [])

@@ -9,8 +9,9 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from broker.core.audit import Who
+from broker.core.audit import SearchReason, Who
 from broker.core.erasures import ErasureState, Obstacle
 from broker.core.errors import (
     AlreadySettled,
@@ -24,10 +25,12 @@ from broker.core.errors import (
     NotFound,
 )
 from broker.core.ids import AuthorityId
+from broker.core.persons import PersonQuery
 from broker.core.retention import PROPOSAL_DAYS, EraseReason, HoldReason
 from broker.core.roles import AuditRole
 from broker.rows import Accepted, MessageFilter
 from broker.schema_files import read_schema_file
+from broker.storage.schema import exclusive
 from broker.testing.world import Country, World
 
 OVER = EraseReason.NO_LONGER_NEEDED
@@ -88,6 +91,26 @@ async def test_two_persons_erase_a_case(world: World, ended: Accepted, first: Wh
     ]  # fmt: skip
     with pytest.raises(CaseErased):
         await ee.desk.erase.look(ended.procedure, OVER, authority=first.authority)
+
+
+async def test_an_erased_case_is_found_by_nobodys_name(world: World, ended: Accepted, first: Who, second: Who) -> None:
+    """Neither by the child's nor by the relative's, also after the searchable terms of everything are made anew."""
+    ee = world["EE"]
+
+    async def found() -> list[int]:
+        asked = [PersonQuery.of("Maarika", "2014-05-03"), PersonQuery.of("Leena", None)]
+        answers = [await ee.desk.search(query, first, reason=SearchReason.CASEWORK) for query in asked]
+        return [len(answer.items) for answer in answers]
+
+    assert await found() == [1, 1]
+    proposed = await ee.desk.erase.propose(ended.procedure, OVER, first)
+    await ee.desk.erase.confirm(proposed.id, second)
+    assert await found() == [0, 0]
+    with exclusive(ee.url) as connection:
+        assert connection.execute(text("SELECT count(*) FROM search_term")).scalar() == 0
+        connection.execute(text("INSERT INTO search_owed (procedure) SELECT id FROM procedure"))
+    assert await ee.engine.catch_up() == 1
+    assert await found() == [0, 0]
 
 
 async def test_nobody_confirms_alone(world: World, ended: Accepted, first: Who, second: Who) -> None:
