@@ -4,14 +4,12 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 
-from broker.catalogue import Catalogue
-from broker.core.ids import MessageType, SchemaVersion
+from broker.core.ids import SchemaVersion
 
 V1 = SchemaVersion("1.0")
 Examples = Mapping[str, dict[str, Any]]
@@ -76,12 +74,8 @@ CASES: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_changes_the_meaning_is_refused_at_its_place(catalogue: Catalogue, examples: Examples, case: str) -> None:
+def test_what_changes_the_meaning_is_refused_at_its_place(spoilt: Callable[..., list[str]], case: str) -> None:
     """The example is valid; the same with one thing missing or contradicted is not, and the place is named."""
     path, change, pointer = CASES[case]
-    kind = MessageType(examples[path]["type"])
-    body = copy.deepcopy(examples[path]["body"])
-    assert catalogue.explain(kind, V1, body) == ()
-    change(body)
 
-    assert pointer in [problem.pointer for problem in catalogue.explain(kind, V1, body)]
+    assert pointer in spoilt(path, change)

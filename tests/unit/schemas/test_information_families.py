@@ -146,15 +146,11 @@ CASES: dict[str, tuple[str, Change, str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_changes_the_meaning_is_refused_at_its_place(catalogue: Catalogue, examples: Examples, case: str) -> None:
+def test_what_changes_the_meaning_is_refused_at_its_place(spoilt: Callable[..., list[str]], case: str) -> None:
     """The example is valid; the same with one thing missing or contradicted is not, and the place is named."""
     path, change, pointer = CASES[case]
-    kind = MessageType(examples[path]["type"])
-    body = copy.deepcopy(examples[path]["body"])
-    assert catalogue.explain(kind, V1, body) == ()
-    change(body)
 
-    assert pointer in [problem.pointer for problem in catalogue.explain(kind, V1, body)]
+    assert pointer in spoilt(path, change)
 
 
 def test_the_asylum_channel_carries_the_request_itself(catalogue: Catalogue, examples: Examples) -> None:

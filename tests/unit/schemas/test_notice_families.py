@@ -12,7 +12,7 @@ import pytest
 
 from broker.catalogue import Catalogue
 from broker.core.deadlines import DeadlineKind
-from broker.core.ids import MessageType, SchemaVersion
+from broker.core.ids import SchemaVersion
 from broker.core.procedures import ActKind, Role, Silence, start, step
 
 V1 = SchemaVersion("1.0")
@@ -75,15 +75,11 @@ CASES: dict[str, tuple[str, Callable[[dict[str, Any]], Any], str]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_what_changes_the_meaning_is_refused_at_its_place(catalogue: Catalogue, examples: Examples, case: str) -> None:
+def test_what_changes_the_meaning_is_refused_at_its_place(spoilt: Callable[..., list[str]], case: str) -> None:
     """The example is valid; the same with one thing missing or contradicted is not, and the place is named."""
     path, change, pointer = CASES[case]
-    kind = MessageType(examples[path]["type"])
-    body = copy.deepcopy(examples[path]["body"])
-    assert catalogue.explain(kind, V1, body) == ()
-    change(body)
 
-    assert pointer in [problem.pointer for problem in catalogue.explain(kind, V1, body)]
+    assert pointer in spoilt(path, change)
 
 
 @pytest.mark.parametrize(
