@@ -46,6 +46,10 @@ class Clear(UnsafeClear):
     def __init__(self, ring: Callable[[], EpochRing]) -> None:
         AtRest.__init__(self, ring)
 
+    def token(self, purpose: str, *values: str) -> str:
+        """Return a true token: a message's nonce is made of one."""
+        return AtRest.token(self, purpose, *values)
+
 
 async def answered(world: World, **changes: Any) -> Accepted:
     """A request of EE with names in it that FI has read, and acknowledged."""
