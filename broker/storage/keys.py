@@ -7,18 +7,21 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, insert, literal, or_, select
+from sqlalchemy import and_, bindparam, insert, literal, or_, select
 
 from broker.core.ids import MessageId
 from broker.rows import NOT_KNOWN, Idempotent
 from broker.storage.execution import Execution, PerDialect, insert_new
 from broker.storage.tables import idempotency, lease
 
-__all__ = ["add_idempotent", "blind", "find_idempotent", "keep_returned", "take_lease"]
+__all__ = ["add_idempotent", "blind", "find_idempotent", "keep_returned", "nonce_of_key", "take_lease"]
 
 _RETURNED = "returned"  # in place of the scope, which is part of the token, for what came back after a restore
 _FIND = select(idempotency).where(
-    idempotency.c.scope.in_([bindparam("scope_"), literal(_RETURNED)]), idempotency.c.key == bindparam("key_")
+    or_(
+        and_(idempotency.c.scope == bindparam("scope_"), idempotency.c.key == bindparam("key_")),
+        and_(idempotency.c.scope == literal(_RETURNED), idempotency.c.key == bindparam("returned_")),
+    )
 )
 _INSERT = insert(idempotency)
 _INSERT_NEW = insert_new(idempotency)
@@ -46,7 +49,8 @@ _TAKE = _take()
 
 def find_idempotent(db: Execution, scope: str, key: str) -> Idempotent | None:
     """Return the answer that this key got."""
-    row = db.first(_FIND, {"scope_": scope, "key_": blind(db, scope, key)})
+    returned = _returned(db, nonce_of_key(db, scope, key))
+    row = db.first(_FIND, {"scope_": scope, "key_": blind(db, scope, key), "returned_": returned})
     if row is None:
         return None
     return Idempotent(scope=row.scope, key=key, body_digest=row.body_digest, message=row.message)
@@ -62,13 +66,26 @@ def add_idempotent(db: Execution, row: Idempotent, now: datetime) -> None:
 
 def keep_returned(db: Execution, nonce: str, message: MessageId, now: datetime) -> None:
     """Keep what a key stood for, by the nonce that followed from it; what was asked under it is not known any more."""
-    values = {"scope": _RETURNED, "key": nonce, "body_digest": NOT_KNOWN, "message": message, "at": now}
+    values = {"scope": _RETURNED, "key": _returned(db, nonce), "body_digest": NOT_KNOWN, "message": message, "at": now}
     db.changed(_INSERT_NEW, values)
 
 
 def blind(db: Execution, scope: str, key: str) -> str:
     """Return the token that stands for a key: callers choose them, a file's name or what their system calls the case."""
     return db.cipher.token("idempotency", scope, key)
+
+
+def nonce_of_key(db: Execution, scope: str, key: str) -> str:
+    """Return the nonce of the message that a key stands for.
+
+    Nothing that is stored in clear may give it: with a message's nonce, whoever holds its digest could confirm a guess of
+    what it said, also after its case was erased. So it is another token than `blind`, and never written here itself.
+    """
+    return db.cipher.token("nonce", scope, key)
+
+
+def _returned(db: Execution, nonce: str) -> str:
+    return db.cipher.token("returned", nonce)
 
 
 def take_lease(db: Execution, name: str, *, token: str, now: datetime, until: datetime) -> bool:

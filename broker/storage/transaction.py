@@ -76,7 +76,7 @@ class SqlTransaction:
         keys.add_idempotent(self._db, row, now)
 
     def idempotency_nonce(self, scope: str, key: str) -> str:
-        return keys.blind(self._db, scope, key)
+        return keys.nonce_of_key(self._db, scope, key)
 
     def keep_returned(self, nonce: str, message: MessageId, now: datetime) -> None:
         keys.keep_returned(self._db, nonce, message, now)

@@ -160,7 +160,7 @@ class HealingContract:
         assert not await store.run(lambda tx: tx.healing.send_again(message_id(2), now=NOW))
 
     async def test_a_message_that_came_back_was_sent_and_its_key_is_known(self, store: Store) -> None:
-        """It is owed nothing; the caller's key, whose token its nonce was, stands for it."""
+        """It is owed nothing; the caller's key, from which its nonce followed, stands for it."""
         nonce = await store.run(lambda tx: tx.idempotency_nonce("scope", "key"))
         await store.run(lambda tx: tx.healing.add_sent(outgoing(1), published=later(1), terms=frozenset()))
         await store.run(lambda tx: tx.keep_returned(nonce, message_id(1), NOW))

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from broker.core.canonical import b64url_decode
 from broker.core.content import entry_of
 from broker.core.ids import MessageType
 from broker.core.messages import Header, OutboxKind
@@ -85,3 +86,34 @@ async def test_no_text_of_any_message_stands_in_the_stores_files(tmp_path: Path,
 
     assert planted > 20 * len(CANARIES)
     assert [found(while_open), found(closed)] == [set() if encrypted else set(CANARIES)] * 2
+
+
+@pytest.mark.parametrize("encrypted", [True, False])
+async def test_no_nonce_stands_in_the_stores_files(tmp_path: Path, *, encrypted: bool) -> None:
+    """Digests outlive an erased case: with the nonce whoever holds the files could confirm what the messages said."""
+    url = f"sqlite:///{tmp_path / 'store.db'}"
+    migrate(url)
+    store = open_store(url, us=EE, cipher=AtRest(UnsafeEpochs().ring) if encrypted else UnsafeClear())
+
+    def sent_under_a_key(tx: Transaction) -> str:
+        nonce = tx.idempotency_nonce("scope", "key")
+        entry = entry_of(replace(outgoing(1).header, nonce=nonce), {}, OutboxKind.MESSAGE)
+        tx.add_outbox(replace(entry, procedure=procedure_id(1)), next_at=NOW, terms=frozenset())
+        tx.add_idempotent(Idempotent(scope="scope", key="key", body_digest=digest(1), message=message_id(1)), NOW)
+        return nonce
+
+    def came_back(tx: Transaction) -> str:
+        nonce = tx.idempotency_nonce("scope", "a key from before a restore")
+        tx.keep_returned(nonce, message_id(2), NOW)
+        return nonce
+
+    nonces = [await store.run(sent_under_a_key), await store.run(came_back)]
+    known = await store.run(lambda tx: tx.find_idempotent("scope", "a key from before a restore"))
+    while_open = bytes_of(tmp_path)
+    await store.close()
+
+    assert known is not None
+    assert known.message == message_id(2)
+    assert not encrypted or all(len(b64url_decode(nonce)) == 16 for nonce in nonces)
+    stood = [nonce.encode() in files for nonce in nonces for files in (while_open, bytes_of(tmp_path))]
+    assert any(stood) is not encrypted
