@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, bindparam, insert, literal, or_, select
 
+from broker.core.canonical import b64url_encode
 from broker.core.ids import MessageId
 from broker.rows import NOT_KNOWN, Idempotent
 from broker.storage.execution import Execution, PerDialect, insert_new
@@ -17,6 +19,7 @@ from broker.storage.tables import idempotency, lease
 __all__ = ["add_idempotent", "blind", "find_idempotent", "keep_returned", "nonce_of_key", "take_lease"]
 
 _RETURNED = "returned"  # in place of the scope, which is part of the token, for what came back after a restore
+_NONCE_BYTES = 16
 _FIND = select(idempotency).where(
     or_(
         and_(idempotency.c.scope == bindparam("scope_"), idempotency.c.key == bindparam("key_")),
@@ -81,7 +84,8 @@ def nonce_of_key(db: Execution, scope: str, key: str) -> str:
     Nothing that is stored in clear may give it: with a message's nonce, whoever holds its digest could confirm a guess of
     what it said, also after its case was erased. So it is another token than `blind`, and never written here itself.
     """
-    return db.cipher.token("nonce", scope, key)
+    token = db.cipher.token("nonce", scope, key)
+    return b64url_encode(hashlib.sha256(token.encode()).digest()[:_NONCE_BYTES])
 
 
 def _returned(db: Execution, nonce: str) -> str:

@@ -114,6 +114,6 @@ async def test_no_nonce_stands_in_the_stores_files(tmp_path: Path, *, encrypted:
 
     assert known is not None
     assert known.message == message_id(2)
-    assert not encrypted or all(len(b64url_decode(nonce)) == 16 for nonce in nonces)
+    assert all(len(b64url_decode(nonce)) == 16 for nonce in nonces)
     stood = [nonce.encode() in files for nonce in nonces for files in (while_open, bytes_of(tmp_path))]
     assert any(stood) is not encrypted
