@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from broker.core import canonical
 from broker.core.content import time_to_text
@@ -171,9 +172,8 @@ class Head:
 GENESIS = Head(position=0, chain=Digest("0" * 64))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Linked:
-    """An entry in its place in the chain."""
+class Linked(NamedTuple):
+    """An entry in its place in the chain; a plain tuple, because a check makes one for each entry of a whole trail."""
 
     position: int
     digest: str  # of the entry's bytes

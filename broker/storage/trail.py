@@ -48,7 +48,6 @@ _LINKED = (
     .order_by(audit.c.position)
     .limit(bindparam("most"))
 )  # fmt: skip
-_MEMBERS = ("action", "actor", "at", "authority", "detail", "id", "peer", "procedure", "reason", "role", "subject")
 _LINK = (
     update(audit)
     .where(audit.c.id == bindparam("id_"))
@@ -293,9 +292,12 @@ def _witness(row: Row[Any]) -> KeptCheckpoint:
 
 def _linked(row: tuple[Any, ...]) -> Linked:
     """Return an entry in its place with the bytes of `Entry.canonical`, without making one: whole trails are read here."""
-    position, digest, chain, action, actor, at, *others = row
-    members = dict(zip(_MEMBERS, (action, actor, _text(at), *others), strict=True))
-    return Linked(position=position, digest=digest, chain=chain, raw=dump_flat(members))
+    position, digest, chain, action, actor, at, authority, detail, id_, peer, procedure, reason, role, subject = row
+    said = {
+        "action": action, "actor": actor, "at": _text(at), "authority": authority, "detail": detail, "id": id_,
+        "peer": peer, "procedure": procedure, "reason": reason, "role": role, "subject": subject,
+    }  # fmt: skip
+    return Linked(position, digest, chain, dump_flat(said))
 
 
 def _text(milliseconds: int) -> str:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from hashlib import sha256
@@ -90,7 +89,7 @@ def rest(place: int) -> list[Linked]:
 
 def shifted(rows: Sequence[Linked], by: int) -> list[Linked]:
     """The rows with their places moved."""
-    return [replace(row, position=row.position + by) for row in rows]
+    return [row._replace(position=row.position + by) for row in rows]
 
 
 def forged(place: int) -> bytes:
@@ -104,7 +103,7 @@ def changed(place: int, column: str) -> list[Linked]:
     members = json.loads(row.raw)
     members[column] = 4711 if column == "id" else f"{members[column]}x"
     raw = json.dumps(members, separators=(",", ":"), sort_keys=True).encode()
-    return [replace(row, raw=raw), *others]
+    return [row._replace(raw=raw), *others]
 
 
 def removed(place: int) -> list[Linked]:
@@ -125,7 +124,7 @@ def inserted(place: int) -> list[Linked]:
 def swapped(place: int) -> list[Linked]:
     """Two neighbours change places, each with its own digest and link."""
     one, two, *others = [*rest(place), *trail()[-(-place // EVERY) * EVERY :][:1]]
-    return [replace(two, position=one.position), replace(one, position=two.position), *others]
+    return [two._replace(position=one.position), one._replace(position=two.position), *others]
 
 
 def overwritten(place: int) -> list[Linked]:
@@ -136,13 +135,13 @@ def overwritten(place: int) -> list[Linked]:
 def digest_only(place: int) -> list[Linked]:
     """The stored digest is another."""
     row, *others = rest(place)
-    return [replace(row, digest="0" * 64), *others]
+    return [row._replace(digest="0" * 64), *others]
 
 
 def link_only(place: int) -> list[Linked]:
     """The stored link is another."""
     row, *others = rest(place)
-    return [replace(row, chain="0" * 64), *others]
+    return [row._replace(chain="0" * 64), *others]
 
 
 def rewritten(place: int) -> list[Linked]:

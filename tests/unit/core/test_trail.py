@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from broker.core.audit import GENESIS, AuditRow, Entry, Head, chained
@@ -55,7 +54,7 @@ def test_a_trail_whose_beginning_was_cut_goes_on_from_a_trusted_head() -> None:
 
 def test_one_fault_is_told_once() -> None:
     """Behind a fault the check goes on from what is stored, so that a second fault is told too."""
-    rows = [*TRAIL[:1], replace(TRAIL[1], raw=b"{}"), *TRAIL[2:4], replace(TRAIL[4], raw=b"{}")]
+    rows = [*TRAIL[:1], TRAIL[1]._replace(raw=b"{}"), *TRAIL[2:4], TRAIL[4]._replace(raw=b"{}")]
     assert [(found.kind, found.last) for found in checked(rows).findings] == [("changed", 2), ("changed", 5)]
 
 
@@ -75,7 +74,7 @@ def test_two_countries_may_hold_different_proofs_of_one_place() -> None:
 def test_findings_are_counted_beyond_those_that_are_told() -> None:
     """A trail in ruins does not fill the memory."""
     many = chained(GENESIS, [entry(number) for number in range(1, MAX_FINDINGS + 11)])
-    check = checked([replace(row, digest="0" * 64) for row in many])
+    check = checked([row._replace(digest="0" * 64) for row in many])
     assert (len(check.findings), check.found) == (MAX_FINDINGS, MAX_FINDINGS + 10)
 
 

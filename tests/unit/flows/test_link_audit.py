@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from broker.core.audit import AuditReason, AuditRow, Entry
@@ -110,7 +108,7 @@ async def test_a_trail_that_was_rewritten_calls_a_person(world: World) -> None:
     await ee.engine.link_audit()
     (linked,) = await ee.store.read(lambda reader: reader.audit_trail(0, 10))
     row = AuditRow(at=world.clock.now(), actor="x", action="read", subject="x")
-    await ee.store.run(lambda tx: tx.link_audit([Entry(id=1, row=row)], [replace(linked, chain="f" * 64)]))
+    await ee.store.run(lambda tx: tx.link_audit([Entry(id=1, row=row)], [linked._replace(chain="f" * 64)]))
     world.clock.advance(60)
     await write(ee, "b")
     await ee.engine.link_audit()
