@@ -24,19 +24,21 @@ from typing import TYPE_CHECKING, Any
 from broker import logs, office
 from broker.cli.serve import built
 from broker.core import canonical
+from broker.core.audit import AuditRow
 from broker.core.messages import Submission, Uploaded
 from broker.core.roles import AuditRole
 from broker.ports import Reader
 from broker.rows import OutboxState
 from broker.schema_files import read_schema_file
 from broker.settings import Settings
+from broker.storage.transaction import SqlTransaction
 from broker.testing.at_rest import UnsafeClear
 from broker.vault import Unlocking
 
 if TYPE_CHECKING:
     from broker.node import Node
 
-CLEAR = "BENCH_CLEAR"  # in the environment: store everything as it is
+CLEAR = "BENCH_CLEAR"  # in the environment: store everything as it is, and keep no audit trail
 BODY_BYTES = 4096  # of the canonical JSON of the measured messages' bodies
 
 
@@ -189,11 +191,16 @@ def _clear(_: object) -> UnsafeClear:
     return UnsafeClear()
 
 
+def _unrecorded(_: SqlTransaction, row: AuditRow) -> None:
+    """Keep nothing: what the trail costs, its linking and its checkpoints, is seen beside it."""
+
+
 async def _main(home: Path) -> None:
     settings = Settings.load(home)
     logs.configure(os.environ.get("BENCH_LOG", "ERROR"))
     if CLEAR in os.environ:
         office.AtRest = _clear  # type: ignore[assignment, misc]
+        SqlTransaction.audit = _unrecorded  # type: ignore[method-assign]
     node = await built(settings, Unlocking(settings))
     ready = asyncio.Event()
     serving = asyncio.create_task(node.serve(ready=lambda _: ready.set()))
