@@ -80,17 +80,18 @@ class TrailCheck:
 
     def take(self, linked: Linked) -> None:
         """Check the next entry; behind a fault the check goes on from what is stored."""
-        expected, place = self._position + 1, linked.position
+        place, digest, chain, raw = linked
+        expected = self._position + 1
         if place > expected:
             self.note(Tampering.REMOVED, expected, place - 1)
         elif place < expected:
             self.note(Tampering.DOUBLED, place, place)
-        if sha256(linked.raw).hexdigest() != linked.digest:
+        if sha256(raw).hexdigest() != digest:
             self.note(Tampering.CHANGED, place, place)
-        elif place == expected and not self._follows(linked):
+        elif place == expected and sha256(link_bytes(self._chain, place, digest)).hexdigest() != chain:
             self.note(Tampering.BROKEN, self.proven + 1, place)
         self.count += 1
-        self._position, self._chain = place, linked.chain
+        self._position, self._chain = place, chain
         if place in self._anchors:
             self._meet()
 
@@ -111,10 +112,6 @@ class TrailCheck:
         self.found += 1
         if len(self.findings) < MAX_FINDINGS:
             self.findings.append(Finding(kind=kind, first=first, last=last, held_by=held_by))
-
-    def _follows(self, linked: Linked) -> bool:
-        said = link_bytes(self._chain, linked.position, linked.digest)
-        return sha256(said).hexdigest() == linked.chain
 
     def _meet(self) -> None:
         for anchor in self._anchors.get(self._position, ()):
