@@ -222,7 +222,7 @@ def _messages(body: Mapping[str, Any]) -> tuple[MessageId, ...]:
         if isinstance(value, list):
             return tuple(MessageId(item) for item in value)
     except ValueError:
-        pass
+        pass  # answered below like every other wrong value; the error's own text could repeat it
     raise BadRequest("This is a list of messages' ids.", where="/messages")
 
 

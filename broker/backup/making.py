@@ -52,7 +52,7 @@ ATTACHMENTS = "attachments"  # the folder of sealed bytes in a home
 _BLOCK = 1024 * 1024  # bytes of a file that stand in one frame
 _TRUST = "trust"
 _ATTEMPTS = 20  # to find vault and key table of one moment
-_PAUSE_SECONDS = 0.25
+_PAUSE_SECONDS = 0.25  # the serving node moves the keys meanwhile, in another process: nothing here could wake us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

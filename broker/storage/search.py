@@ -119,7 +119,7 @@ def settle(db: Execution, procedure_id: ProcedureId, terms: frozenset[str]) -> N
         try:
             key = key_for_writing(db, scope_of(row.peer, row.case_ref, procedure_id), procedure_id, row.opened)
         except CaseErased:
-            pass
+            pass  # nobody may find it any more: it is settled without terms
         else:
             add_terms(db, key.scope, procedure_id, terms)
     db.changed(_SETTLED, {"procedure_": procedure_id})
