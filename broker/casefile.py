@@ -16,6 +16,7 @@ import orjson
 
 from broker.catalogue import Catalogue
 from broker.core.elsewhere import CONSENT, LAST_STEPS, Consent, Elsewhere, looks_elsewhere, named_consent
+from broker.core.excluded import brought_in
 from broker.core.foregoing import targets_of
 from broker.core.ids import CountryCode, Digest, MessageType, ProcedureId
 from broker.core.impersonal import possible_names
@@ -24,6 +25,7 @@ from broker.core.persons import PersonQuery
 from broker.core.reasons import Earlier
 from broker.core.record import RecordEntry
 from broker.core.safeguards import weighs, weighs_for_good
+from broker.core.undisclosed import determines
 from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 from broker.speaking import anybody
@@ -53,7 +55,8 @@ def read_casefile(
 ) -> Casefile:
     """Return what weighs in the decision about that message of ours, which may open the procedure."""
     entries = reader.record(row.ref.id)
-    found = [message for entry in _weighing(entries, row.ref.name) for message in _of_entry(reader, us, entry)]
+    joins = any(brought_in(body))  # who joins would see what is not to be disclosed
+    found = [message for entry in _weighing(entries, row.ref.name, joins) for message in _of_entry(reader, us, entry)]
     asked = [body] if header.type.procedure == CORRECTION else []
     asked += [_body(message) for message in found if message.header.type.procedure == CORRECTION]
     found += [message for given in asked for message in _targets(reader, row, given)]
@@ -61,20 +64,20 @@ def read_casefile(
     earlier = tuple(_earlier(message) for message in ordered)
     record = frozenset(entry.digest for entry in entries)
     if header.case_ref is None:
-        return Casefile(earlier=earlier, record=record, elsewhere=Elsewhere(named=_named(reader, catalogue, body)))
+        return Casefile(earlier=earlier, record=record, elsewhere=_names(reader, catalogue, header, body))
     if not looks_elsewhere(header.type):
         return Casefile(earlier=earlier, record=record)
     named = named_consent(body, earlier)
     consents = {} if named is None else _consents(reader, row.peer, named)
     about = record | consents.keys()
-    told = header.type in LAST_STEPS
+    last = header.type in LAST_STEPS
     return Casefile(
         earlier=earlier,
         record=record,
         elsewhere=Elsewhere(
             consents=consents,
-            remedies=tuple(_remedies(reader, row.peer, about)) if told else (),
-            objections=tuple(_objections(reader, row.peer, about)) if told else (),
+            remedies=tuple(_remedies(reader, row.peer, about)) if last else (),
+            objections=tuple(_objections(reader, row.peer, about)) if last else (),
         ),
     )
 
@@ -82,10 +85,15 @@ def read_casefile(
 # --- other procedures ----------------------------------------------------------------------------------------------
 
 
-def _named(reader: Reader, catalogue: Catalogue, body: Body) -> tuple[str, ...]:
-    """Return the places of a message about nobody at which the name of somebody stands whom a case here speaks of."""
-    found = (where for where, words in possible_names(body) if anybody(reader, catalogue, PersonQuery.of(words, None)))
-    return tuple(dict.fromkeys(found))
+def _names(reader: Reader, catalogue: Catalogue, header: Header, body: Body) -> Elsewhere:
+    """Return where a message about nobody holds the name of somebody whom a case here speaks of."""
+
+    def found(text: Body | str) -> tuple[str, ...]:
+        names = possible_names(text)
+        known = (where for where, words in names if anybody(reader, catalogue, PersonQuery.of(words, None)))
+        return tuple(dict.fromkeys(known))
+
+    return Elsewhere(named=found(body), purpose_names=bool(found(header.purpose or "")))
 
 
 def _consents(reader: Reader, peer: CountryCode, named: Digest) -> dict[Digest, Consent]:
@@ -146,11 +154,12 @@ def _whole(reader: Reader, wanted: MessageFilter) -> Iterator[MessageRow]:
             return
 
 
-def _weighing(entries: Iterable[RecordEntry], procedure: str) -> Iterator[RecordEntry]:
+def _weighing(entries: Iterable[RecordEntry], procedure: str, determinations: bool) -> Iterator[RecordEntry]:
     """Yield the entries whose messages are to be read; message ids of one author rise with time."""
     typed = [(MessageType(f"{procedure}.{entry.act}"), entry) for entry in entries if entry.code is None]
-    yield from (entry for kind, entry in typed if weighs_for_good(kind))
-    assessed = [entry for kind, entry in typed if weighs(kind) and not weighs_for_good(kind)]
+    lasting = [entry for kind, entry in typed if weighs_for_good(kind) or (determinations and determines(kind))]
+    yield from lasting
+    assessed = [entry for kind, entry in typed if weighs(kind) and entry not in lasting]
     yield from sorted(assessed, key=lambda entry: entry.message)[-_ASSESSMENTS:]
 
 

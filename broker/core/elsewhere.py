@@ -40,9 +40,8 @@ class Elsewhere:
     consents: Mapping[Digest, Consent] = field(default_factory=dict)  # those that it names and that are at hand
     remedies: tuple[Body, ...] = ()  # against a message of this procedure, as last told of; none that is closed
     objections: tuple[Body, ...] = ()  # against a message of this procedure, and not answered
-    named: tuple[
-        str, ...
-    ] = ()  # places of a message about nobody whose words are somebody's name in a case of this node
+    named: tuple[str, ...] = ()  # places of a message about nobody whose words are somebody's name in a case here
+    purpose_names: bool = False  # so are words of its purpose
 
 
 def looks_elsewhere(kind: MessageType) -> bool:
@@ -63,6 +62,8 @@ def elsewhere(message: ValidMessage, earlier: Sequence[Earlier], found: Elsewher
         yield hold(
             "R-41", "names-somebody", where, "This text may name somebody of a case of this node: it must name nobody."
         )
+    if found.purpose_names:
+        yield hold("R-41", "purpose-names-somebody", "", "The purpose may name somebody of a case of this node.")
     kind = message.header.type
     basis = message.header.legal_basis.code if message.header.legal_basis else ""
     plan = _plan(message.body, earlier) if kind.procedure == "transfer" else None

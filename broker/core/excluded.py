@@ -16,7 +16,7 @@ from broker.core.messages import Body, ValidMessage
 from broker.core.reasons import Earlier, Reason, block
 from broker.core.sides import Side, Sides
 
-__all__ = ["excluded"]
+__all__ = ["brought_in", "excluded"]
 
 Office = Mapping[str, Any]
 
@@ -34,7 +34,7 @@ def excluded(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) ->
             yield block(
                 "R-44", code, "", f"The {who} office is one that is to be kept out: {_others(side, kept_out)}"
             )  # fmt: skip
-    for where, office in _named(message.body):
+    for where, office in brought_in(message.body):
         if any(_same(office, other) for other in kept_out):
             yield block("R-44", "office-excluded", where, "This office is to be kept out of the exchange.")
 
@@ -44,7 +44,7 @@ def _offices(body: Body) -> Sequence[Office]:
     return found
 
 
-def _named(body: Body) -> Iterator[tuple[str, Office]]:
+def brought_in(body: Body) -> Iterator[tuple[str, Office]]:
     """Yield the offices that a message brings into the exchange, each with its place."""
     for position, change in enumerate(body.get("changes", ()) if isinstance(body.get("changes"), list) else ()):
         if change.get("change") == "JOINS" and "office" in change:

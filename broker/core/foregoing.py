@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""What earlier messages mean for the next one: R-01, R-02 and R-03 where a message states no such facts itself.
+"""What earlier messages mean for the next one: R-01, R-02, R-03 and R-30 where a message states no such facts itself.
 
 - A status, a question, a note or a date says nothing of a claim or a danger, and may yet carry anything in its words. It
   is judged by what the exchanged messages say as they read after their corrections.
@@ -16,12 +16,14 @@ from dataclasses import replace
 from typing import Any
 
 from broker.core.corrected import Trouble, corrected
+from broker.core.enquiry import too_far
 from broker.core.ids import CountryCode, MessageType
 from broker.core.messages import Body, ValidMessage
 from broker.core.origin import no_contact_with_origin
 from broker.core.reasons import Earlier, Level, Reason, block, hold
+from broker.core.undisclosed import passed_on
 
-__all__ = ["foregoing", "is_correction", "states_danger", "states_origin", "targets_of"]
+__all__ = ["as_corrected", "foregoing", "is_correction", "states_danger", "states_origin", "targets_of"]
 
 Judge = Callable[[MessageType, Body, CountryCode], Sequence[Reason]]
 
@@ -73,10 +75,12 @@ def foregoing(message: ValidMessage, earlier: Sequence[Earlier], judge: Judge) -
     header, body = message.header, message.body
     if header.case_ref is None or _protects(header.type, body):
         return
-    now = _as_corrected(earlier)
+    now = as_corrected(earlier)
     yield from _no_contact(now, header.recipient.country)
     if not states_danger(body) and "not_applicable" not in body.get("danger_assessment", {}):
         yield from _danger(now)
+    yield from too_far(header.type, body, now, header.recipient.country)
+    yield from passed_on(body, now, header.recipient.country)
     if is_correction(header.type):
         yield from _correction(message, now, judge)
 
@@ -87,7 +91,7 @@ def _protects(kind: MessageType, body: Body) -> bool:
     return kind.act in _PROTECTING and body.keys() <= _PROTECTING[kind.act]
 
 
-def _as_corrected(earlier: Sequence[Earlier]) -> tuple[Earlier, ...]:
+def as_corrected(earlier: Sequence[Earlier]) -> tuple[Earlier, ...]:
     """Return the messages as they read now; only its own author corrects one, and its new assessment is the newest."""
     found: dict[str, Earlier] = {item.digest: item for item in earlier}
     for item in earlier:

@@ -18,14 +18,27 @@ from broker.core.ids import CountryCode
 from broker.core.messages import Body
 from broker.core.reasons import Reason, Rule, block, hold
 
-__all__ = ["IMPERSONAL_RULES", "possible_names"]
-
+__all__ = ["IMPERSONAL_RULES", "personal_purpose", "possible_names"]
 
 _CAPITAL = re.compile(r"[^\W\d_]+(?:['’-][^\W\d_]+)*")
+# What `parts/impersonal-text.json` refuses in a text: the purpose stands in the header, whose schema is every message's.
+_PERSONAL = re.compile(
+    r"[\x00-\x08\x0B\x0C\x0E-\x1F\x7F@]|[0-9]{5}|[0-9]{1,2}[./-] ?[0-9]{1,2}[./-] ?(?:19|20)[0-9]{2}"
+    r"|(?:19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}|[0-9]{6}[-+A][0-9]{3}"
+)
 _MOST = 50  # pairs of words in one message that are looked up: a text without names has few
 
 
-def possible_names(body: Body) -> Iterator[tuple[str, str]]:
+def personal_purpose(purpose: str) -> Iterator[Reason]:
+    """R-41: the purpose of a message about nobody holds no birth date, long number or address of mail either."""
+    if _PERSONAL.search(purpose):
+        text = (
+            "The purpose holds what could be a person's number, birth date or address: a message about nobody has none."
+        )
+        yield block("R-41", "purpose-personal", "", text)
+
+
+def possible_names(body: Body | str) -> Iterator[tuple[str, str]]:
     """Yield each place where two words in a row begin as names do, with the two words, the first ones of the message.
 
     R-41: no schema sees a name in a text; whether it is somebody's of this node's cases is looked up.

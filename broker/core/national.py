@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Safeguards that depend on the two countries: whose office is competent, which consents their law asks for.
 
-- R-07 and C-03, R-09, R-12, R-31, R-33, R-34, R-45, over country profiles and the trust list's competences.
+- R-07 and C-03, R-09, R-12, R-31, R-33, R-34, R-36, R-45, over country profiles and the trust list's competences.
 - A later message says less of the child than the first one: its age is taken from what was exchanged before.
 - Unknown is never read as no: where a wrong guess would make a placement void it blocks, elsewhere the message leaves and
   its author is told which question is open, so that it can be asked (`consultation.question`).
@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
+from broker.core.adulthood import majority, only_for_children
+from broker.core.elsewhere import looks_elsewhere
 from broker.core.messages import Body, Header, ValidMessage
 from broker.core.reasons import Earlier, Reason, block, hold, warn
 from broker.core.sides import Side, Sides
@@ -55,6 +57,8 @@ def national(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) ->
     if sides.opening:
         yield from _competent(header, sides)
     yield from _exempt(header, body, sides)
+    if only_for_children(header.legal_basis):
+        yield from _of_age(header, _child(body, earlier), sides)
     if header.type in _CONSENTS:
         for side in (sides.there, sides.here):
             yield from _consents(header.type, body, _child(body, earlier), side, sides.day)
@@ -191,6 +195,25 @@ def _oldest(child: Mapping[str, Any], day: date) -> int | None:
         since = date.fromisoformat(known["age_on"])
         return int(known["age_years"]) + day.year - since.year + 1  # a birthday may have passed in each year
     return None
+
+
+# --- R-36 -------------------------------------------------------------------------------------------------------------
+
+
+def _of_age(header: Header, child: Mapping[str, Any], sides: Sides) -> Iterator[Reason]:
+    """R-36; CRC 1, B2b 2(2)(6), H96 2: what only a child can be asked about ends on the day of majority.
+
+    An age that is estimated or contested is no age: whoever may be a child is treated as one (R-15).
+    """
+    day = majority(child)
+    if day is None or sides.day < day:
+        return
+    if sides.opening or looks_elsewhere(header.type):
+        text = "By the recorded birth this person is of age: this legal basis is for children only."
+        yield block("R-36", "of-age", "", f"{text} It goes on as an adult's, with own consent, on another basis.")
+    else:
+        text = "By the recorded birth this person is of age: close this procedure, or go on as an adult's with own consent."
+        yield warn("R-36", "turned-of-age", "", text)
 
 
 # --- R-45 -------------------------------------------------------------------------------------------------------------

@@ -7,8 +7,8 @@
 - A block is lifted by no one: only other facts, recorded by those who may record them, make another message. A hold is
   decided by a second person.
 - Unknown is never read as safe, and a message type without rules does not leave.
-- Rules that need more than the message (the request behind an answer: R-30; the competence of offices: R-31; a
-  determination of non-disclosure by the other side: R-03; verified relatives: R-04) are judged where that is at hand.
+- Rules that need more than the message (the request behind an answer: R-30; a determination of non-disclosure: R-03;
+  the competence of offices: R-31; verified relatives: R-04) are judged where that is at hand.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from broker.core.errors import SafeguardBlocked, SafeguardHeld
 from broker.core.excluded import excluded
 from broker.core.foregoing import foregoing, is_correction
 from broker.core.ids import CountryCode, MessageType
-from broker.core.impersonal import IMPERSONAL_RULES
+from broker.core.impersonal import IMPERSONAL_RULES, personal_purpose
 from broker.core.messages import Body, ClearedMessage, ValidMessage
 from broker.core.movement import MOVEMENT_RULES
 from broker.core.national import GIVES_CONSENT, national
@@ -90,6 +90,8 @@ def decide(
     of_sides = () if sides is None else (*national(message, earlier, sides), *excluded(message, earlier, sides))
     of_others = () if other is None else elsewhere(message, earlier, other)
     of_itself = (*_judge(kind, message.body, country), *foregoing(message, earlier, _judge))
+    if message.header.case_ref is None:
+        of_itself += tuple(personal_purpose(message.header.purpose or ""))
     reasons = tuple(dict.fromkeys((*of_itself, *of_sides, *of_others)))
     if any(reason.level is Level.BLOCK for reason in reasons):
         return Blocked(reasons=reasons)

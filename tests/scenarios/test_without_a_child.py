@@ -56,6 +56,10 @@ async def test_a_name_of_a_case_in_a_text_about_nobody_waits_for_a_second_person
             )
         assert (held.value.where, "R-41" in held.value.detail) == ("/body/questions/0/text", True)
         assert "Maarika" not in held.value.detail
+    plain = {**question, "purpose": "Help for Test-Maarika Näidis"}
+    with pytest.raises(SafeguardHeld) as held:
+        await world["EE"].submit(plain)
+    assert ("R-41" in held.value.detail, "Maarika" in held.value.detail) == (True, False)
     said["text"] = "What can you offer in Test-Tartu County? She is called Somebody Else."
     opening = await _send(world, {**question, "body": {**question["body"], "questions": asked}})
     assert await _state(world, opening) == "REQUESTED"

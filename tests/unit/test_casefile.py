@@ -94,3 +94,36 @@ async def test_a_message_is_judged_again_when_another_came_in_between(world: Wor
     )  # fmt: skip
     assert sorted(type(answer).__name__ for answer in answers) == ["Accepted", "SafeguardBlocked"]
     assert len((await ee.view(request.procedure)).entries) == 2
+
+
+async def test_an_enquiry_that_went_too_far_waits_for_a_second_person(world: World) -> None:
+    """R-30: the answer is held against the request that the other side sent, and leaves unchanged once it was released."""
+    ee, fi = world["EE"], world["FI"]
+    request = _example("demo/request.json")
+    request["body"]["persons_sought"][0]["approach"] = "RECORDS_ONLY"
+    opening = await ee.submit(request)
+    await world.settle()
+    with pytest.raises(SafeguardHeld) as held:
+        await fi.submit("result.json", procedure=opening.procedure)
+    assert ("R-30" in held.value.detail, held.value.where) == (True, "/body/answers/0/manner_used")
+    assert len((await fi.view(opening.procedure)).entries) == 1
+
+
+async def test_who_would_see_what_is_not_to_be_disclosed_waits_for_a_second_person(world: World) -> None:
+    """R-03: a determination that the other side sent holds an office of ours that would join, wherever it stands in the record."""
+    ee, fi = world["EE"], world["FI"]
+    opening = await ee.submit("request.json")
+    await world.settle()
+    partial = _example("family-tracing/partial-result-found.json")
+    partial["recipient"] = {"country": "EE", "authority": "social-insurance-board"}
+    partial["body"]["non_disclosure"] = _example("family-tracing/result-found-not-safe.json")["body"]["non_disclosure"]
+    await fi.submit(partial, procedure=opening.procedure)
+    await world.settle()
+    joins = _example("acts/participant-change-guardianship-joins.json")
+    joins["type"], joins["sender"] = "family-tracing.participant-change", {"authority": "social-insurance-board"}
+    joins["legal_basis"] = _example("demo/request.json")["legal_basis"]
+    joins["recipient"] = {"country": "FI", "authority": "helsinki-wellbeing-services"}
+    joins["body"]["changes"][0]["office"] |= {"country": "EE", "authority": "ministry-of-justice"}
+    with pytest.raises(SafeguardHeld) as held:
+        await ee.submit(joins, procedure=opening.procedure)
+    assert ("R-03" in held.value.detail, held.value.where) == (True, "/body/changes/0/office")

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import pytest
 
 from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, SchemaVersion
-from broker.core.impersonal import possible_names
+from broker.core.impersonal import personal_purpose, possible_names
 from broker.core.messages import Header, Party, ValidMessage
 from broker.core.reasons import Level
 from broker.core.safeguards import Cleared, decide
@@ -159,3 +160,25 @@ def test_two_words_that_begin_as_names_do_may_be_one(text: str, found: list[str]
 def test_no_text_makes_the_node_look_for_ever() -> None:
     """Of a text made of names alone the first fifty are looked up."""
     assert len(list(possible_names({"text": "Abc Def " * 400}))) == 50
+
+
+@pytest.mark.parametrize(
+    ("purpose", "blocked"),
+    [
+        ("Agree on places for children who arrive", False),
+        ("About who was born on 3.5.2012", True),
+        ("Call back test@example.test", True),
+        ("Person 45005120123", True),
+    ],
+)
+def test_the_purpose_of_a_message_about_nobody_is_no_way_around(purpose: str, blocked: bool) -> None:
+    """R-41: what no text of such a message may hold, its purpose may not either."""
+    found = [(one.rule, one.code, one.level) for one in personal_purpose(purpose)]
+    assert found == ([("R-41", "purpose-personal", Level.BLOCK)] if blocked else [])
+
+
+def test_the_purpose_refuses_what_the_texts_schema_refuses() -> None:
+    """R-41: one pattern in two places stays one pattern."""
+    schema = json.loads((EXAMPLES.parent / "parts" / "impersonal-text.json").read_text("utf-8"))
+    for text in ("a@b", "12345", "1.2.2012", "2012-02-01", "010212-123", "010212A123", "\x07", "1234", "12.13", "x"):
+        assert bool(list(personal_purpose(text))) == bool(re.search(schema["not"]["pattern"], text)), text

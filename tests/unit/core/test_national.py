@@ -347,3 +347,28 @@ def test_the_sides_are_those_of_the_messages_day() -> None:
     sides = sides_of(trust, _message("family-tracing.request", {}).header, opening=True)
     assert (sides.there.profile, sides.there.listed, sides.opening) == (now, office, True)
     assert (sides.here.profile, sides.here.listed, sides.here.offices) == (None, None, ())
+
+
+GROWN, YOUNG = ({"birth": {"value": {"date": born, "estimated": False}}} for born in ("2008-11-22", "2008-11-23"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "basis", "child", "opening", "expected"),
+    [
+        ("child-information.request", "B2B_80", GROWN, True, ["block of-age"]),
+        ("child-information.request", "B2B_80", YOUNG, True, []),
+        ("child-information.request", "ATD_11_4", GROWN, True, []),
+        ("child-information.status", "B2B_80", GROWN, False, ["warn turned-of-age"]),
+        ("transfer.departure", "B2B_82", GROWN, False, ["block of-age"]),
+    ],
+)
+def test_what_only_a_child_can_be_asked_about_ends_on_the_day_of_majority(
+    kind: str, basis: str, child: dict[str, Any], opening: bool, expected: list[str]
+) -> None:
+    """R-36: nothing new is opened and nobody is moved; what is under way may still be answered and closed."""
+    first = Earlier(type=MessageType("x.request"), digest=Digest("a" * 64), author=EE, body={"child": child})
+    listed = (f"{basis}:SEND",), (f"{basis}:RECEIVE",)
+    sides = _sides(ours=listed[0], theirs=listed[1], opening=opening)
+    told = [one for one in _found(_message(kind, {}, basis=basis), sides, first) if "age" in one.split()[1]]
+    assert told == expected
+    assert not any("2008" in reason.text for reason in national(_message(kind, {}, basis=basis), (first,), sides))

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""From which day a person is certainly no child any more (CRC 1), and which legal bases end then (rule R-36)."""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from broker.core.messages import LegalBasis
+
+__all__ = ["majority", "only_for_children"]
+
+_OF_AGE = 18  # years; CRC 1
+# B2b 2(2)(6) and recital 17, H96 2; AMMR 23 and IR2055 11 are about minors, CRC 22(2) and CETS197 10(4) about children.
+_CHILDREN_ONLY = ("B2B_", "H96_", "AMMR_23", "IR2055_11", "RETURN_1980", "ATD_14", "ATD_16_2", "CRC_", "CETS197_10_4")
+_LEAP = 29  # who is born on 29 February is of age on 1 March
+
+
+def only_for_children(basis: LegalBasis | None) -> bool:
+    """Whether that legal basis is about children alone."""
+    return basis is not None and basis.code.startswith(_CHILDREN_ONLY)
+
+
+def majority(child: Mapping[str, Any]) -> date | None:
+    """Return the first day on which the described person is of age at the latest; None where that is not known for certain."""
+    described = child.get("named", child.get("pseudonym", child))
+    known = described.get("birth", {}).get("value") if isinstance(described, Mapping) else None
+    if not isinstance(known, Mapping) or known.get("estimated") is not False or "age_assessment" in known:
+        return None
+    try:
+        if "date" in known:
+            return _of_age(_latest(str(known["date"])))
+        if "age_years" in known and "age_on" in known:
+            told = date.fromisoformat(str(known["age_on"]))
+            return _years_later(told, _OF_AGE - int(known["age_years"]))
+    except ValueError:
+        return None  # no day of the calendar
+    return None
+
+
+def _latest(born: str) -> date:
+    """Return the last day that a date says as far as it is known."""
+    year, month, of_month = (*(int(part) for part in born.split("-")), 0, 0)[:3]
+    month = month or 12
+    return date(year, month, of_month or monthrange(year, month)[1])
+
+
+def _of_age(born: date) -> date:
+    return _years_later(born, _OF_AGE)
+
+
+def _years_later(day: date, years: int) -> date:
+    year = day.year + years
+    leap = (day.month, day.day) == (2, _LEAP) and monthrange(year, 2)[1] < _LEAP
+    return date(year, 3, 1) if leap else day.replace(year=year)

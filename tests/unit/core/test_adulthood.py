@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""From which day somebody is certainly of age."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from broker.core.adulthood import majority, only_for_children
+from broker.core.messages import LegalBasis
+
+
+def _child(**birth: Any) -> dict[str, Any]:
+    return {"birth": {"value": {"estimated": False, **birth}}}
+
+
+@pytest.mark.parametrize(
+    ("child", "day"),
+    [
+        (_child(date="2008-11-22"), date(2026, 11, 22)),
+        (_child(date="2008-11"), date(2026, 11, 30)),
+        (_child(date="2008"), date(2026, 12, 31)),
+        (_child(date="2008-02-29"), date(2026, 3, 1)),
+        (_child(age_years=17, age_on="2026-01-10"), date(2027, 1, 10)),
+        (_child(age_years=18, age_on="2026-01-10"), date(2026, 1, 10)),
+        ({"named": _child(date="2008-11-22")}, date(2026, 11, 22)),
+        ({"pseudonym": _child(date="2008-11-22")}, date(2026, 11, 22)),
+        (_child(date="2008-11-22", estimated=True), None),
+        (_child(date="2008-11-22", age_assessment={"method": "x", "result": "y"}), None),
+        (_child(date="2008-11-31"), None),
+        ({"birth": {"unknown": True}}, None),
+        ({"named": "words"}, None),
+        ({}, None),
+    ],
+)
+def test_the_day_of_majority_is_known_only_for_certain(child: dict[str, Any], day: date | None) -> None:
+    """As much of a birth as is known, read for the child; an estimated or contested age is no age (R-15)."""
+    assert majority(child) == day
+
+
+@settings(max_examples=60)
+@given(st.dates(min_value=date(1990, 1, 1), max_value=date(2030, 12, 31)), st.integers(0, 364))
+def test_a_stated_age_never_makes_somebody_of_age_too_early(born: date, later: int) -> None:
+    """Whoever is told to be n years old on a day is called of age on no day before the birthday."""
+    told = born + timedelta(days=15 * 365 + later)
+    age = told.year - born.year - ((told.month, told.day) < (born.month, born.day))
+    day, exact = majority(_child(age_years=age, age_on=told.isoformat())), majority(_child(date=born.isoformat()))
+    assert day is not None
+    assert exact is not None
+    assert exact <= day <= exact + timedelta(days=367)
+
+
+@pytest.mark.parametrize(
+    ("code", "only"),
+    [("B2B_82", True), ("H96_33", True), ("CRC_22_2", True), ("ATD_11_4", False), ("CETS197_33", False)],
+)
+def test_which_bases_are_about_children_alone(code: str, only: bool) -> None:
+    """Parental responsibility ends with childhood; help for victims does not."""
+    assert only_for_children(LegalBasis(code=code)) is only
+    assert not only_for_children(None)
