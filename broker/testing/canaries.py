@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -13,7 +14,7 @@ from itertools import cycle
 from typing import Any
 from urllib.parse import quote
 
-__all__ = ["CANARIES", "found", "plant_everywhere", "texts"]
+__all__ = ["CANARIES", "found", "found_deep", "layers", "plant_everywhere", "texts"]
 
 # One invented name in many scripts: an escape or another encoding of any of them must be found too.
 CANARIES = (
@@ -22,6 +23,7 @@ CANARIES = (
     "ทดสอบนกคีรีบูน",
 )  # fmt: skip
 _SHORTEST = 5  # bytes of a spelling: shorter ones are met by chance
+_ENCODED = re.compile(rb"[A-Za-z0-9+/_-]{32,}")
 
 
 def texts(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
@@ -48,6 +50,19 @@ def plant_everywhere(value: Any) -> tuple[Any, int]:
 def found(content: bytes) -> set[str]:
     """Return the names that stand in the bytes in any spelling."""
     return {name for name in CANARIES if any(spelling in content for spelling in _needles(name))}
+
+
+def found_deep(content: bytes) -> set[str]:
+    """Return the names that stand in the bytes, or in any base64 within them, however often it was applied."""
+    return found(b"\n".join(layers(content)))
+
+
+def layers(content: bytes) -> Iterator[bytes]:
+    """Yield the bytes, and whatever base64 in them stands for, layer by layer: an envelope holds several."""
+    yield content
+    for run in _ENCODED.findall(content):
+        whole = run[: len(run) - (len(run) % 4 == 1)].translate(bytes.maketrans(b"-_", b"+/"))
+        yield from layers(base64.b64decode(whole + b"=" * (-len(whole) % 4)))
 
 
 @cache
