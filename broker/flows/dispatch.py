@@ -130,18 +130,15 @@ class Dispatch:
             *(self._compute.run(partial(self._seal_some, half, trust, now)) for half in halves)
         )
         outcomes = [outcome for half in sealed for outcome in half]
-        fresh = {
-            outcome.entry.id: outcome.envelope
+        fresh = [
+            outcome.envelope
             for outcome in outcomes
             if outcome.envelope is not None and outcome.envelope is not outcome.entry.envelope
-        }
+        ]
         if not fresh:
             return outcomes
-
-        def save(tx: Transaction) -> set[str]:
-            return {key for key, envelope in fresh.items() if not tx.save_sealed(envelope, token=token)}
-
-        lost = await self._store.run(save)
+        kept = await self._store.run(lambda tx: tx.save_sealed(fresh, token=token))
+        lost = {envelope.id for envelope in fresh} - kept
         return [outcome for outcome in outcomes if outcome.entry.id not in lost]
 
     def _seal_some(self, entries: tuple[OwedEntry, ...], trust: TrustList, now: datetime) -> list[Outcome]:
@@ -204,10 +201,10 @@ class Dispatch:
 
     def _settle(self, tx: Transaction, outcomes: list[Outcome], token: str) -> None:
         now = self._clock.now()
+        tx.mark_published([outcome.entry.id for outcome in outcomes if outcome.error is None], at=now, token=token)
         for outcome in outcomes:
             entry, error = outcome.entry, outcome.error
             if error is None:
-                tx.mark_published(entry.id, at=now, token=token)
                 if entry.error is not None:
                     tx.resolve_attention(AttentionCode.NOT_SENT, message_subject(self._us, entry.id), at=now, by="node")
                 continue

@@ -47,7 +47,10 @@ class Transaction(Protocol):
 
     # idempotency
     def find_idempotent(self, scope: str, key: str) -> Idempotent | None: ...
-    def add_idempotent(self, row: Idempotent, now: datetime) -> None: ...
+    def add_idempotent(self, row: Idempotent, now: datetime) -> bool:
+        """Keep the answer of a new key. False: it has one already, or its message came back after a restore."""
+        ...
+
     def idempotency_nonce(self, scope: str, key: str) -> str:
         """Return the nonce of the message that a key stands for: 16 bytes, base64url, which only our vault can tell."""
         ...
@@ -97,12 +100,12 @@ class Transaction(Protocol):
         """Lease entries in state RECORDED whose next_at has come and whose lease is free or over; oldest first."""
         ...
 
-    def save_sealed(self, envelope: SealedEnvelope, *, token: str) -> bool:
-        """Store sealed bytes before publishing. False: the lease was lost, do not publish."""
+    def save_sealed(self, envelopes: Sequence[SealedEnvelope], *, token: str) -> frozenset[MessageId]:
+        """Store sealed bytes before publishing; return whose lease still holds: the others are not published."""
         ...
 
-    def mark_published(self, message: MessageId, *, at: datetime, token: str) -> bool:
-        """RECORDED → PUBLISHED, or the step reached before (receipts: → DONE), lease released. False: it was lost."""
+    def mark_published(self, messages: Sequence[MessageId], *, at: datetime, token: str) -> int:
+        """RECORDED → PUBLISHED, or the step reached before (receipts: → DONE), leases released; return how many held."""
         ...
 
     def retry_outbox(self, message: MessageId, *, next_at: datetime, error: str, token: str) -> bool:

@@ -19,7 +19,7 @@ from sqlalchemy import ColumnElement, FromClause, Row, Table, bindparam, delete,
 from broker.core.errors import CaseErased, KeyMissing
 from broker.core.ids import ProcedureId
 from broker.security.at_rest import Scope, WrappedKey, place
-from broker.storage.execution import Execution, insert_new
+from broker.storage.execution import Execution, PerDialect, insert_new
 from broker.storage.tables import case_key, key_epoch, procedure, search_term
 
 __all__ = [
@@ -35,6 +35,20 @@ _FIND = (
     .with_for_update(read=True)  # PostgreSQL: a key in use is not destroyed before what it encrypted is committed
 )
 _ADD = insert_new(case_key)
+
+
+def _add_current() -> PerDialect:
+    """Return the insert of a key that is wrapped under the epoch which the database names; else it writes nothing."""
+    names = ("scope", "epoch", "wrapped", "created")
+    values = (
+        select(*(bindparam(f"{name}_", type_=case_key.c[name].type) for name in names))
+        .where(key_epoch.c.id == _ONE, key_epoch.c.epoch == bindparam("epoch_"))
+        .with_for_update(read=True)  # PostgreSQL: the epoch does not change before the key is committed
+    )
+    return PerDialect(case_key, lambda insert_: insert_.from_select(names, values).on_conflict_do_nothing())
+
+
+_ADD_CURRENT = _add_current()
 _EPOCH = select(key_epoch.c.epoch).where(key_epoch.c.id == _ONE).with_for_update(read=True)
 _FIRST_EPOCH = insert_new(key_epoch)
 _BEGIN = update(key_epoch).where(key_epoch.c.id == _ONE, key_epoch.c.epoch < bindparam("number")).values(
@@ -83,17 +97,26 @@ def keyed(tables: FromClause, content: Table) -> FromClause:
     return tables.outerjoin(case_key, case_key.c.scope == content.c.scope)
 
 
-def key_for_writing(db: Execution, scope: Scope, message_procedure: ProcedureId | None, at: datetime) -> WrappedKey:
+def key_for_writing(
+    db: Execution, scope: Scope, message_procedure: ProcedureId | None, at: datetime, *, first: bool = False
+) -> WrappedKey:
     """Return the key under which a message is stored now, made if it is the first of its scope.
 
     A procedure that is opened after its case was erased, under the same reference, is a new beginning: a child in new
     danger must not be refused for what was erased. Its messages get a key of their own.
 
+    Args:
+        db: the transaction.
+        scope: what covers the message.
+        message_procedure: that it belongs to.
+        at: when it was made or came.
+        first: it opens its procedure, and so mostly its case towards that country too: a key is made before one is looked for.
+
     Raises:
         CaseErased: the message belongs to what was erased.
         KeyMissing, VaultLocked: the vault gives no key.
     """
-    row = _find_or_add(db, scope, at)
+    row = (_add_first(db, scope, at) if first else None) or _find_or_add(db, scope, at)
     if row.destroyed is None:
         return _wrapped(scope, row.epoch, row.wrapped)
     found = None if message_procedure is None else db.first(_OPENED, {"procedure_": message_procedure})
@@ -198,6 +221,14 @@ class _Found(NamedTuple):
     epoch: int
     wrapped: bytes
     destroyed: datetime | None
+
+
+def _add_first(db: Execution, scope: Scope, at: datetime) -> _Found | None:
+    """Make a key without looking; None: there is one, or the newest epoch of the vault is not the database's."""
+    key = db.cipher.new_key(scope, db.cipher.newest_epoch())
+    if db.changed(_ADD_CURRENT, {"scope_": scope, "epoch_": key.epoch, "wrapped_": key.wrapped, "created_": at}) == 0:
+        return None
+    return _Found(epoch=key.epoch, wrapped=key.wrapped, destroyed=None)
 
 
 def _find_or_add(db: Execution, scope: Scope, at: datetime) -> _Found | Row[Any]:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, CursorResult, Executable, Row, Table
 from sqlalchemy.dialects import sqlite
 
 from broker.core.errors import BrokerError, StoreCorrupt
+from broker.core.ids import ProcedureId
 from broker.storage.at_rest import Cipher, locked
 from broker.storage.faults import Fault, fault_of
 from broker.storage.prepared import Driver, Prepared, prepare
@@ -54,7 +55,9 @@ class Execution:
     in transactions of their own: a function that swallowed the error would commit half of its work.
     """
 
-    __slots__ = ("_asking", "_connection", "_dialect", "_driver", "_line", "_pipeline", "_settles", "cipher", "fault")
+    __slots__ = (
+        "_asking", "_connection", "_dialect", "_driver", "_line", "_pipeline", "_settles", "begun", "cipher", "fault",
+    )  # fmt: skip
 
     def __init__(self, connection: Connection, cipher: Cipher | None = None, *, settles: bool = False) -> None:
         """Args:
@@ -73,6 +76,7 @@ class Execution:
         self._pipeline: Any = None
         self._settles = settles
         self.fault: Fault | None = None
+        self.begun: set[ProcedureId] = set()  # opened by this transaction: nothing of them needs looking up
 
     def all(self, statement: Executable | PerDialect, parameters: Parameters | None = None) -> Sequence[Row[Any]]:
         """Return every row.
@@ -170,7 +174,7 @@ class Execution:
             except Exception as error:
                 raise self._failed(error) from None
 
-    def changed_each(self, statement: Executable, parameters: Sequence[Parameters]) -> None:
+    def changed_each(self, statement: Executable | PerDialect, parameters: Sequence[Parameters]) -> None:
         """Run a statement once for each of several parameters.
 
         Raises:

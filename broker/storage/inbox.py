@@ -155,7 +155,8 @@ def add_inbox(
     if db.changed(_INSERT, values) == 0:
         return False
     scope = scope_of(entry.sender, entry.header.case_ref, entry.procedure)
-    key = key_for_writing(db, scope, entry.procedure, entry.received)
+    first = entry.procedure in db.begun
+    key = key_for_writing(db, scope, entry.procedure, entry.received, first=first)
     header = encrypted(db, key, inbox_content, "header", headers.to_bytes(entry.header), entry.sender, entry.id)
     content = encrypted(db, key, inbox_content, "content", entry.content, entry.sender, entry.id)
     row = {
@@ -167,7 +168,8 @@ def add_inbox(
         "signatures": entry.signatures,
     }
     db.write(_INSERT_CONTENT, row)
-    add_terms(db, key.scope, entry.procedure, terms)
+    add_terms(db, key.scope, entry.procedure, terms, first=first)
+    db.begun.discard(entry.procedure)
     return True
 
 

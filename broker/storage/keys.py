@@ -8,7 +8,7 @@ import hashlib
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, bindparam, insert, literal, or_, select
+from sqlalchemy import and_, bindparam, exists, literal, or_, select
 
 from broker.core.canonical import b64url_encode
 from broker.core.ids import MessageId
@@ -26,8 +26,19 @@ _FIND = select(idempotency).where(
         and_(idempotency.c.scope == literal(_RETURNED), idempotency.c.key == bindparam("returned_")),
     )
 )
-_INSERT = insert(idempotency)
 _INSERT_NEW = insert_new(idempotency)
+
+
+def _add() -> PerDialect:
+    """Return the insert of a key that neither stands for anything yet nor came back after a restore."""
+    names = ("scope", "key", "body_digest", "message", "at")
+    values = select(*(bindparam(f"{name}_", type_=idempotency.c[name].type) for name in names)).where(
+        ~exists().where(idempotency.c.scope == literal(_RETURNED), idempotency.c.key == bindparam("returned_"))
+    )
+    return PerDialect(idempotency, lambda insert_: insert_.from_select(names, values).on_conflict_do_nothing())
+
+
+_ADD = _add()
 
 
 def _take() -> PerDialect:
@@ -59,12 +70,17 @@ def find_idempotent(db: Execution, scope: str, key: str) -> Idempotent | None:
     return Idempotent(scope=row.scope, key=key, body_digest=row.body_digest, message=row.message)
 
 
-def add_idempotent(db: Execution, row: Idempotent, now: datetime) -> None:
-    """Keep the answer of a new key."""
-    key = blind(db, row.scope, row.key)
-    db.write(
-        _INSERT, {"scope": row.scope, "key": key, "body_digest": row.body_digest, "message": row.message, "at": now}
-    )
+def add_idempotent(db: Execution, row: Idempotent, now: datetime) -> bool:
+    """Keep the answer of a new key; False: it has one."""
+    values = {
+        "scope_": row.scope,
+        "key_": blind(db, row.scope, row.key),
+        "body_digest_": row.body_digest,
+        "message_": row.message,
+        "at_": now,
+        "returned_": _returned(db, nonce_of_key(db, row.scope, row.key)),
+    }
+    return db.changed(_ADD, values) == 1
 
 
 def keep_returned(db: Execution, nonce: str, message: MessageId, now: datetime) -> None:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +29,7 @@ from broker.core.messages import OutboxEntry, OutboxKind, SealedEnvelope
 from broker.rows import OutboxBrief, OutboxRow, OutboxState, OwedEntry
 from broker.security.at_rest import scope_of
 from broker.storage import headers
+from broker.storage.batches import Batched
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, key_for_writing, keyed, opened
 from broker.storage.execution import Execution
 from broker.storage.search import add_terms
@@ -62,11 +62,7 @@ _OWED = (
     .where(READABLE)
 )
 _ONE = _ROWS.where(outbox.c.id == bindparam("message"))
-_SIZES = (1, 8, 32)  # a list of ids fills the next larger statement by repeating its last: each is prepared once
-_SOME = {
-    size: _OWED.where(outbox.c.id.in_([bindparam(f"id_{n}", type_=outbox.c.id.type) for n in range(size)]))
-    for size in _SIZES
-}
+_SOME = Batched(outbox.c.id, _OWED.where)
 _OVERDUE = (
     _ROWS.where(
         outbox.c.kind == OutboxKind.MESSAGE,
@@ -147,12 +143,14 @@ def add_outbox(db: Execution, entry: OutboxEntry, *, next_at: datetime, terms: f
         },
     )
     scope = scope_of(entry.recipient, entry.header.case_ref, entry.procedure)
-    key = key_for_writing(db, scope, entry.procedure, entry.created)
+    first = entry.procedure in db.begun
+    key = key_for_writing(db, scope, entry.procedure, entry.created, first=first)
     header = encrypted(db, key, outbox_content, "header", headers.to_bytes(entry.header), entry.id)
     content = encrypted(db, key, outbox_content, "content", entry.content, entry.id)
     db.write(_INSERT_CONTENT, {"id": entry.id, "scope": key.scope, "header": header, "content": content})
     if entry.procedure is not None:
-        add_terms(db, key.scope, entry.procedure, terms)
+        add_terms(db, key.scope, entry.procedure, terms, first=first)
+        db.begun.discard(entry.procedure)
 
 
 def find_outbox(db: Execution, us: CountryCode, message: MessageId) -> OutboxRow | None:
@@ -175,7 +173,7 @@ def lease_outbox(
     """Lease what is due, oldest first, and return it with content and sealed bytes."""
     leased = db.all(_LEASE, {"now": now, "until": until, "token": token, "most": limit})
     ids = [row.id for row in leased]
-    rows = [row for start in range(0, len(ids), _SIZES[-1]) for row in _some(db, ids[start : start + _SIZES[-1]])]
+    rows = [row for statement, wanted in _SOME.parts(ids) for row in db.all(statement, wanted)]
     rows.sort(key=lambda row: (row.created, row.id))
     return tuple(_owed(db, us, row) for row in rows)
 
@@ -202,11 +200,6 @@ def newest_receipted(db: Execution, peer: CountryCode) -> datetime | None:
     """Return the publishing time of the latest entry that the peer answered."""
     row = db.first(_RECEIPTED, {"peer": peer})
     return None if row is None else row.published
-
-
-def _some(db: Execution, ids: Sequence[MessageId]) -> Sequence[Row[Any]]:
-    size = next(size for size in _SIZES if len(ids) <= size)
-    return db.all(_SOME[size], {f"id_{n}": ids[min(n, len(ids) - 1)] for n in range(size)})
 
 
 def _owed(db: Execution, us: CountryCode, row: Row[Any]) -> OwedEntry:

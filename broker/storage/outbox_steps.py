@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -15,6 +16,7 @@ from broker.core.messages import OutboxKind, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.rows import OutboxState
 from broker.security.at_rest import Scope, WrappedKey
+from broker.storage.batches import Batched
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, keyed
 from broker.storage.columns import Word, fixed
 from broker.storage.execution import Execution, PerDialect
@@ -31,21 +33,20 @@ _LADDER = (*_BELOW_REFUSAL, OutboxState.DELIVERED, OutboxState.HANDED_OVER, Outb
 _FREE = {"lease": null(), "lease_until": null()}
 _NEVER_AGAIN = {**_FREE, "next_at": null()}
 
-_HELD = and_(
-    outbox.c.id == bindparam("message"),
-    outbox.c.lease == bindparam("token"),
-    outbox.c.state == OutboxState.RECORDED,
-)
+_LEASED = and_(outbox.c.lease == bindparam("token"), outbox.c.state == OutboxState.RECORDED)
 _AT = bindparam("at", type_=outbox.c.since.type)
-_IS_HELD = (
-    select(outbox_content.c.scope, *KEY_COLUMNS)
+_HELD = Batched(
+    outbox.c.id,
+    select(outbox.c.id, outbox_content.c.scope, *KEY_COLUMNS)
     .select_from(keyed(outbox.join(outbox_content), outbox_content))
-    .where(_HELD, READABLE)
+    .where(_LEASED, READABLE)
     .with_for_update(of=outbox)
+    .where,
 )
-_PUBLISHED = (
+_PUBLISHED = Batched(
+    outbox.c.id,
     update(outbox)
-    .where(_HELD)
+    .where(_LEASED)
     .values(
         # What was delivered before and is sent again for its later receipts goes back to the step that it had reached;
         # its first publishing is the one that was answered.
@@ -62,10 +63,11 @@ _PUBLISHED = (
         error=null(),
         **_NEVER_AGAIN,
     )
+    .where,
 )
 _RETRY = (
     update(outbox)
-    .where(_HELD)
+    .where(outbox.c.id == bindparam("message"), _LEASED)
     .values(attempts=outbox.c.attempts + 1, next_at=bindparam("again_at"), error=bindparam("why"), **_FREE)
 )
 
@@ -175,32 +177,40 @@ _REFUSE = (  # a peer that signed "delivered" cannot take it back by a refusal
 )
 
 
-def save_sealed(db: Execution, envelope: SealedEnvelope, *, token: str) -> bool:
-    """Keep sealed bytes while the lease is held, under the key of their case too: an erasure reaches every copy of them."""
-    held = db.first(_IS_HELD, {"message": envelope.id, "token": token})
-    if held is None or held.key_wrapped is None:
-        return False
-    key = WrappedKey(scope=Scope(held.scope), epoch=held.key_epoch, wrapped=held.key_wrapped)
-    db.write(
+def save_sealed(db: Execution, envelopes: Sequence[SealedEnvelope], *, token: str) -> frozenset[MessageId]:
+    """Keep sealed bytes while leases are held, under the key of their case too: an erasure reaches every copy of them."""
+    ids = [envelope.id for envelope in envelopes]
+    held = [row for statement, wanted in _HELD.parts(ids) for row in db.all(statement, {**wanted, "token": token})]
+    keys = {
+        row.id: WrappedKey(scope=Scope(row.scope), epoch=row.key_epoch, wrapped=row.key_wrapped)
+        for row in held
+        if row.key_wrapped is not None
+    }
+    db.changed_each(
         _SEAL,
-        {
-            "id": envelope.id,
-            "sha256": envelope.sha256,
-            "expires": envelope.expires,
-            "recipient_kid": envelope.recipient_kid,
-            "ed25519_kid": envelope.signer_kids[0],
-            "ml_dsa_kid": envelope.signer_kids[1],
-            "trust_version": envelope.trust_version,
-            "raw": encrypted(db, key, outbox_envelope, "raw", envelope.raw, envelope.id),
-            "scope": key.scope,
-        },
+        [
+            {
+                "id": envelope.id,
+                "sha256": envelope.sha256,
+                "expires": envelope.expires,
+                "recipient_kid": envelope.recipient_kid,
+                "ed25519_kid": envelope.signer_kids[0],
+                "ml_dsa_kid": envelope.signer_kids[1],
+                "trust_version": envelope.trust_version,
+                "raw": encrypted(db, keys[envelope.id], outbox_envelope, "raw", envelope.raw, envelope.id),
+                "scope": keys[envelope.id].scope,
+            }
+            for envelope in envelopes
+            if envelope.id in keys
+        ],
     )
-    return True
+    return frozenset(keys)
 
 
-def mark_published(db: Execution, message: MessageId, *, at: datetime, token: str) -> bool:
-    """RECORDED → PUBLISHED or DONE while the lease is held."""
-    return db.changed(_PUBLISHED, {"message": message, "at": at, "token": token}) == 1
+def mark_published(db: Execution, messages: Sequence[MessageId], *, at: datetime, token: str) -> int:
+    """RECORDED → PUBLISHED or DONE while their leases are held."""
+    parts = _PUBLISHED.parts(messages)
+    return sum(db.changed(statement, {**wanted, "at": at, "token": token}) for statement, wanted in parts)
 
 
 def retry_outbox(db: Execution, message: MessageId, *, next_at: datetime, error: str, token: str) -> bool:

@@ -68,6 +68,7 @@ def find_procedure(db: Execution, procedure_id: ProcedureId) -> ProcedureRow | N
 
 def add_procedure(db: Execution, row: ProcedureRow) -> None:
     """Write a new procedure."""
+    db.begun.add(row.ref.id)
     db.write(
         _INSERT,
         {

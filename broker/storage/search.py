@@ -56,8 +56,17 @@ _OWE_ALL = insert(search_owed).from_select(["procedure"], select(procedure.c.id)
 _SETTLED = delete(search_owed).where(search_owed.c.procedure == bindparam("procedure_"))
 
 
-def add_terms(db: Execution, scope: Scope, procedure_id: ProcedureId, terms: Iterable[str]) -> None:
+def add_terms(
+    db: Execution, scope: Scope, procedure_id: ProcedureId, terms: Iterable[str], *, first: bool = False
+) -> None:
     """Let a procedure, which is locked, be found by those terms as well, as long as the key of that scope is there.
+
+    Args:
+        db: the transaction.
+        scope: whose key's end is the terms' end.
+        procedure_id: of the procedure.
+        terms: what its message says of people.
+        first: this transaction began the procedure, and nothing of it is stored yet.
 
     Raises:
         KeyMissing, VaultLocked: the vault gives no index key.
@@ -65,13 +74,13 @@ def add_terms(db: Execution, scope: Scope, procedure_id: ProcedureId, terms: Ite
     fresh = _buckets(db, terms)
     if not fresh:
         return
-    row = db.first(_KNOWN, {"procedure_": procedure_id})
+    row = None if first else db.first(_KNOWN, {"procedure_": procedure_id})
     if row is None:
-        db.changed(_ADD, {"procedure": procedure_id, "scope": scope, "buckets": _written(fresh)})
+        db.write(_ADD, {"procedure": procedure_id, "scope": scope, "buckets": _written(fresh)})
         return
     known = frozenset(map(int, row.buckets.split()))
     if not fresh <= known:
-        db.changed(_MORE, {"procedure_": procedure_id, "now_buckets": _written(fresh | known)})
+        db.write(_MORE, {"procedure_": procedure_id, "now_buckets": _written(fresh | known)})
 
 
 def possible(

@@ -72,8 +72,8 @@ class SqlTransaction:
     def find_idempotent(self, scope: str, key: str) -> Idempotent | None:
         return keys.find_idempotent(self._db, scope, key)
 
-    def add_idempotent(self, row: Idempotent, now: datetime) -> None:
-        keys.add_idempotent(self._db, row, now)
+    def add_idempotent(self, row: Idempotent, now: datetime) -> bool:
+        return keys.add_idempotent(self._db, row, now)
 
     def idempotency_nonce(self, scope: str, key: str) -> str:
         return keys.nonce_of_key(self._db, scope, key)
@@ -133,11 +133,11 @@ class SqlTransaction:
     def lease_outbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[OwedEntry, ...]:
         return outbox.lease_outbox(self._db, self._us, now=now, until=until, token=token, limit=limit)
 
-    def save_sealed(self, envelope: SealedEnvelope, *, token: str) -> bool:
-        return outbox_steps.save_sealed(self._db, envelope, token=token)
+    def save_sealed(self, envelopes: Sequence[SealedEnvelope], *, token: str) -> frozenset[MessageId]:
+        return outbox_steps.save_sealed(self._db, envelopes, token=token)
 
-    def mark_published(self, message: MessageId, *, at: datetime, token: str) -> bool:
-        return outbox_steps.mark_published(self._db, message, at=at, token=token)
+    def mark_published(self, messages: Sequence[MessageId], *, at: datetime, token: str) -> int:
+        return outbox_steps.mark_published(self._db, messages, at=at, token=token)
 
     def retry_outbox(self, message: MessageId, *, next_at: datetime, error: str, token: str) -> bool:
         return outbox_steps.retry_outbox(self._db, message, next_at=next_at, error=error, token=token)

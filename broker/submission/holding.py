@@ -39,10 +39,10 @@ class Holding:
         self, tx: Transaction, *, asked: Idempotent, message: ValidMessage, held: Held, asking: Submission
     ) -> None:
         """Keep a held message under the id that it will have, and call its office for a second person."""
-        if earlier(tx, asked) is not None:
-            return
         header, now = message.header, self._clock.now()
-        tx.add_idempotent(kept(asked, header), now)
+        if not tx.add_idempotent(kept(asked, header), now):
+            earlier(tx, asked)  # raises what it stands for, where that is no message
+            return
         tx.add_draft(
             HeldDraft(
                 id=header.id,

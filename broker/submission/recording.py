@@ -71,13 +71,15 @@ class Recording:
     ) -> Accepted | None:
         """Write entry, record, idempotency answer and audit row together, with the procedure's row locked.
 
+        Whether the key has its answer already is only told by writing it: a refusal before that says nothing of it.
+
         Returns:
             None where the record is another one than the safeguards knew; nothing was written.
         """
-        before = earlier(tx, asked) if release is None else None
-        if before is not None:
-            return before
         if tx.healing.waits(row.peer):
+            before = earlier(tx, asked) if release is None else None
+            if before is not None:
+                return before
             raise Healing  # what it would be the answer to may be missing here
         opening = asking.procedure is None  # under an id made a moment ago
         held = None if opening else tx.lock_procedure(row.ref.id)
@@ -95,10 +97,10 @@ class Recording:
         entry = compose(cleared, parents=folded.heads, created=now, nonce=nonce)
         if len(entry.content) > MAX_CONTENT:
             raise TooLargeToSend(where="/body")
-        if release is None:
-            tx.add_idempotent(kept(asked, entry.header), now)
-        else:
+        if release is not None:
             self._holding.settle(tx, release, entry.header, now)
+        elif not tx.add_idempotent(kept(asked, entry.header), now):
+            return earlier(tx, asked)
         book, folded = self._ledger.enter(tx, book, _record_entry(entry, self._us), now=now)
         people = self._catalogue.people(entry.header, cleared.message.body)
         tx.add_outbox(entry, next_at=now, terms=terms_of(people))

@@ -243,14 +243,14 @@ class WorkersContract:
 
         def submit(number: int) -> Callable[[Transaction], str]:
             def fn(tx: Transaction) -> str:
-                known = tx.find_idempotent("token/board/api", "key-1")
-                if known is not None:
-                    return known.message
                 row = Idempotent(
                     scope="token/board/api", key="key-1", body_digest=digest("body"), message=message_id(number)
                 )
-                tx.add_idempotent(row, NOW)
-                return row.message
+                if tx.add_idempotent(row, NOW):
+                    return row.message
+                known = tx.find_idempotent("token/board/api", "key-1")
+                assert known is not None
+                return known.message
 
             return fn
 

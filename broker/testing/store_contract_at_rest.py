@@ -43,10 +43,15 @@ class AtRestContract:
     """Keys are made by whoever is first, and destroyed for good."""
 
     async def test_workers_that_meet_a_case_at_once_share_its_key(self, store: Store, another: Store) -> None:
-        """Each reads what the other wrote, whoever made the key."""
+        """Each reads what the other wrote, whoever made the key, and whether or not it opened a procedure of it."""
 
         def add(number: int) -> Callable[[Transaction], None]:
-            return lambda tx: tx.add_outbox(outgoing(number), next_at=NOW)
+            def fn(tx: Transaction) -> None:
+                if number % 4 < 2:
+                    tx.add_procedure(procedure(number))
+                tx.add_outbox(replace(outgoing(number), procedure=procedure_id(number)), next_at=NOW)
+
+            return fn
 
         await asyncio.gather(*((store, another)[n % 2].run(add(n)) for n in range(20)))
         for worker in (store, another):
@@ -90,8 +95,12 @@ class AtRestContract:
         await fill(store)
         await store.run(lambda tx: tx.destroy_case(SCOPE, later(60)))
         begun = replace(procedure(7), opened=later(120))
-        await store.run(lambda tx: tx.add_procedure(begun))
-        await store.run(lambda tx: tx.add_inbox(incoming(8, in_procedure=7), next_at=NOW))
+
+        def begin(tx: Transaction) -> None:
+            tx.add_procedure(begun)
+            tx.add_inbox(incoming(8, in_procedure=7), next_at=NOW)
+
+        await store.run(begin)
         row = await store.run(lambda tx: tx.inbox(FI, message_id(8)))
         assert row is not None
         assert row.entry == incoming(8, in_procedure=7)

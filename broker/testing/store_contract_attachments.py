@@ -90,7 +90,7 @@ class AttachmentContract:
 
         assert await leaving(1) == []
         await store.run(lambda tx: tx.lease_outbox(now=later(1), until=later(60), token=_LEASE, limit=5))
-        assert await store.run(lambda tx: tx.mark_published(message_id(1), at=later(2), token=_LEASE)) is True
+        assert await store.run(lambda tx: tx.mark_published([message_id(1)], at=later(2), token=_LEASE)) == 1
         assert await leaving(3) == [message_id(1)]
         assert await leaving(4) == []
         assert await leaving(64) == [message_id(1)]

@@ -13,7 +13,7 @@ from broker.core.healing import Missed, MissedState, Place, RestoredMark
 from broker.core.receipts import ReceiptKind
 from broker.core.record import RecordEntry
 from broker.ports import Store, Transaction
-from broker.rows import OutboxState
+from broker.rows import Idempotent, OutboxState
 from broker.security.at_rest import Scope
 from broker.storage.healing import begin_healing
 from broker.testing.store_rows import (
@@ -143,8 +143,8 @@ class HealingContract:
         def opened(tx: Transaction) -> None:
             tx.add_outbox(outgoing(1), next_at=NOW)
             tx.lease_outbox(now=later(0), until=later(9), token="t", limit=1)
-            tx.save_sealed(sealed(1), token="t")
-            tx.mark_published(message_id(1), at=later(1), token="t")
+            tx.save_sealed([sealed(1)], token="t")
+            tx.mark_published([message_id(1)], at=later(1), token="t")
             for kind in (ReceiptKind.DELIVERED, ReceiptKind.HANDED_OVER, ReceiptKind.OPENED):
                 tx.settle_outbox(message_id(1), receipt(1, kind, at=5))
 
@@ -153,7 +153,7 @@ class HealingContract:
         assert await store.run(lambda tx: tx.healing.send_again(message_id(1), now=later(20)))
         (row,) = await store.run(lambda tx: tx.lease_outbox(now=later(20), until=later(29), token="u", limit=1))
         assert row.envelope is None
-        assert await store.run(lambda tx: tx.mark_published(message_id(1), at=later(21), token="u"))
+        assert await store.run(lambda tx: tx.mark_published([message_id(1)], at=later(21), token="u"))
         after = await store.run(lambda tx: tx.outbox(message_id(1)))
         assert before is not None
         assert after == replace(before, envelope=None)
@@ -170,6 +170,9 @@ class HealingContract:
         known = await store.run(lambda tx: tx.find_idempotent("scope", "key"))
         assert known is not None
         assert known.message == message_id(1)
+        again = Idempotent(scope="scope", key="key", body_digest=digest("body"), message=message_id(2))
+        assert await store.run(lambda tx: tx.add_idempotent(again, NOW)) is False
+        assert await store.run(lambda tx: tx.find_idempotent("scope", "key")) == known
         assert await store.run(lambda tx: tx.find_idempotent("another scope", "key")) is None
 
     async def test_signatures_and_statements_are_kept(self, store: Store) -> None:

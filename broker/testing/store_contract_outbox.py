@@ -38,8 +38,8 @@ async def lease(store: Store, *, now: float = 0, token: str = _TOKEN, limit: int
 
 async def publish(store: Store, number: int, *, at: float = 10) -> bool:
     """Seal and publish a leased entry."""
-    assert await store.run(lambda tx: tx.save_sealed(sealed(number), token=_TOKEN))
-    return await store.run(lambda tx: tx.mark_published(message_id(number), at=later(at), token=_TOKEN))
+    assert await store.run(lambda tx: tx.save_sealed([sealed(number)], token=_TOKEN))
+    return await store.run(lambda tx: tx.mark_published([message_id(number)], at=later(at), token=_TOKEN)) == 1
 
 
 async def row(store: Store, number: int) -> OutboxRow:
@@ -77,7 +77,7 @@ class OutboxContract:
         entry = outgoing(1)
         await store.run(lambda tx: tx.add_outbox(entry, next_at=NOW))
         await lease(store)
-        await store.run(lambda tx: tx.save_sealed(sealed(1), token=_TOKEN))
+        await store.run(lambda tx: tx.save_sealed([sealed(1)], token=_TOKEN))
         await store.run(lambda tx: tx.retry_outbox(entry.id, next_at=NOW, error="unroutable", token=_TOKEN))
         assert await lease(store) == (
             OwedEntry(
@@ -100,23 +100,38 @@ class OutboxContract:
         await lease(store, now=60, token="second")
         before = await row(store, 1)
         envelope, message = sealed(1), message_id(1)
-        assert await store.run(lambda tx: tx.save_sealed(envelope, token="first")) is False
-        assert await store.run(lambda tx: tx.mark_published(message, at=NOW, token="first")) is False
+        assert await store.run(lambda tx: tx.save_sealed([envelope], token="first")) == frozenset()
+        assert await store.run(lambda tx: tx.mark_published([message], at=NOW, token="first")) == 0
         assert (
             await store.run(lambda tx: tx.retry_outbox(message, next_at=NOW, error="unroutable", token="first"))
             is False
         )
         assert await row(store, 1) == before
-        assert await store.run(lambda tx: tx.save_sealed(envelope, token="second")) is True
+        assert await store.run(lambda tx: tx.save_sealed([envelope], token="second")) == {envelope.id}
+
+    async def test_of_a_batch_what_is_still_held_is_written(self, store: Store) -> None:
+        """Whoever lost some of its leases is told of the others, and only those are written."""
+        for number in range(1, 11):
+            await owe(store, number)
+        await lease(store, token="first")
+        await store.run(lambda tx: tx.reopen_outbox(message_id(3), now=NOW, reseal=False, count_resend=False))
+        ids = [message_id(number) for number in range(1, 11)]
+        held = frozenset(ids) - {message_id(3)}
+        batch = [sealed(number) for number in range(1, 11)]
+        assert await store.run(lambda tx: tx.save_sealed(batch, token="first")) == held
+        assert await store.run(lambda tx: tx.mark_published(ids, at=NOW, token="first")) == 9
+        rows = [await row(store, number) for number in range(1, 11)]
+        assert [item.entry.id for item in rows if item.envelope is None] == [message_id(3)]
+        assert [item.entry.id for item in rows if item.state is OutboxState.RECORDED] == [message_id(3)]
 
     async def test_sealed_bytes_are_kept_before_publishing(self, store: Store) -> None:
         """They come back identical, and newer ones take their place."""
         await owe(store, 1)
         await lease(store)
-        assert await store.run(lambda tx: tx.save_sealed(sealed(1), token=_TOKEN))
+        assert await store.run(lambda tx: tx.save_sealed([sealed(1)], token=_TOKEN))
         assert (await row(store, 1)).envelope == sealed(1)
         newer = replace(sealed(1, size=40_000), trust_version=8, recipient_kid=kid("n"))
-        assert await store.run(lambda tx: tx.save_sealed(newer, token=_TOKEN))
+        assert await store.run(lambda tx: tx.save_sealed([newer], token=_TOKEN))
         assert (await row(store, 1)).envelope == newer
         (leased,) = await lease(store, now=60)
         assert leased.envelope == newer
@@ -132,7 +147,7 @@ class OutboxContract:
         assert (message.state, message.published, message.lease) == (OutboxState.PUBLISHED, later(10), None)
         assert (receipts.state, receipts.published) == (OutboxState.DONE, later(10))
         assert await lease(store, now=1000) == ()
-        assert await store.run(lambda tx: tx.mark_published(message_id(1), at=NOW, token=_TOKEN)) is False
+        assert await store.run(lambda tx: tx.mark_published([message_id(1)], at=NOW, token=_TOKEN)) == 0
 
     async def test_a_retry_counts_and_waits(self, store: Store) -> None:
         """The attempt and its code are kept, and the entry is leased again only when its time has come."""
@@ -167,7 +182,7 @@ class OutboxContract:
         await owe(store, 1)
         await lease(store)
         await store.run(lambda tx: tx.reopen_outbox(message_id(1), now=NOW, reseal=True, count_resend=False))
-        assert await store.run(lambda tx: tx.mark_published(message_id(1), at=NOW, token=_TOKEN)) is False
+        assert await store.run(lambda tx: tx.mark_published([message_id(1)], at=NOW, token=_TOKEN)) == 0
         assert (await row(store, 1)).state is OutboxState.RECORDED
 
     async def test_what_is_final_is_not_reopened(self, store: Store) -> None:
@@ -264,8 +279,8 @@ class OutboxContract:
         await owe(store, 1)
         await lease(store)
         await store.run(lambda tx: tx.settle_outbox(message_id(1), receipt(1)))
-        assert await store.run(lambda tx: tx.save_sealed(sealed(1), token=_TOKEN)) is False
-        assert await store.run(lambda tx: tx.mark_published(message_id(1), at=NOW, token=_TOKEN)) is False
+        assert await store.run(lambda tx: tx.save_sealed([sealed(1)], token=_TOKEN)) == frozenset()
+        assert await store.run(lambda tx: tx.mark_published([message_id(1)], at=NOW, token=_TOKEN)) == 0
 
     async def test_entries_are_found_by_the_keys_of_their_seal(self, store: Store) -> None:
         """Theirs and ours alike, while undelivered."""
@@ -273,8 +288,8 @@ class OutboxContract:
         await lease(store)
         for number, to in ((1, "x"), (2, "y"), (3, "x")):
             envelope = sealed(number, to=to)
-            await store.run(lambda tx, e=envelope: tx.save_sealed(e, token=_TOKEN))  # type: ignore[misc]
-        await store.run(lambda tx: tx.mark_published(message_id(1), at=NOW, token=_TOKEN))
+            await store.run(lambda tx, e=envelope: tx.save_sealed([e], token=_TOKEN))  # type: ignore[misc]
+        await store.run(lambda tx: tx.mark_published([message_id(1)], at=NOW, token=_TOKEN))
         await store.run(lambda tx: tx.settle_outbox(message_id(3), receipt(3)))
         ids = {n: message_id(n) for n in (1, 2)}
         assert await store.run(lambda tx: tx.outbox_sealed_with(frozenset({kid("x")}))) == (ids[1],)
@@ -290,10 +305,10 @@ class OutboxContract:
         await lease(store)
         for number in (1, 2, 3, 4, 5):
             envelope = sealed(number, to="y" if number == 4 else "x")
-            await store.run(lambda tx, e=envelope: tx.save_sealed(e, token=_TOKEN))  # type: ignore[misc]
+            await store.run(lambda tx, e=envelope: tx.save_sealed([e], token=_TOKEN))  # type: ignore[misc]
         for number in (1, 2, 3, 4, 5):
             at = later(100 - 10 * number)
-            await store.run(lambda tx, n=number, at=at: tx.mark_published(message_id(n), at=at, token=_TOKEN))  # type: ignore[misc]
+            await store.run(lambda tx, n=number, at=at: tx.mark_published([message_id(n)], at=at, token=_TOKEN))  # type: ignore[misc]
 
         async def unseal(since: float, limit: int = 10) -> tuple[str, ...]:
             kids = frozenset({kid("x"), kid("q")})

@@ -46,7 +46,8 @@ class RecordContract:
     async def test_an_idempotency_key_keeps_its_answer(self, store: Store) -> None:
         """It is found by scope and key together."""
         row = Idempotent(scope="board/api", key="k", body_digest=digest("body"), message=message_id(1))
-        await store.run(lambda tx: tx.add_idempotent(row, NOW))
+        assert await store.run(lambda tx: tx.add_idempotent(row, NOW)) is True
+        assert await store.run(lambda tx: tx.add_idempotent(replace(row, message=message_id(2)), NOW)) is False
         assert await store.run(lambda tx: tx.find_idempotent("board/api", "k")) == row
         assert await store.run(lambda tx: tx.find_idempotent("court/api", "k")) is None
         assert await store.run(lambda tx: tx.find_idempotent("board/api", "l")) is None
@@ -182,7 +183,7 @@ class RecordContract:
         assert await store.run(lambda tx: tx.peers_with_waiting_receipts()) == (SE,)
         await store.run(lambda tx: tx.lease_outbox(now=NOW, until=later(60), token="t", limit=10))
         assert await store.run(lambda tx: tx.peers_with_waiting_receipts()) == (SE,)
-        await store.run(lambda tx: tx.mark_published(message_id(11), at=NOW, token="t"))
+        await store.run(lambda tx: tx.mark_published([message_id(11)], at=NOW, token="t"))
         assert await store.run(lambda tx: tx.peers_with_waiting_receipts()) == (FI, SE)
 
     async def test_receipts_are_sent_again_at_most_once_a_minute(self, store: Store) -> None:

@@ -144,7 +144,7 @@ class RetentionContract:
             await store.run(lambda tx, row=row: tx.add_attachment(row))  # type: ignore[misc]
         await store.run(lambda tx: tx.add_attachment(file_of(7, author=EE, blob="b")))
         (_,) = await store.run(lambda tx: tx.lease_outbox(now=NOW, until=later(60), token="t", limit=9))
-        assert await store.run(lambda tx: tx.save_sealed(sealed(1), token="t")) is True
+        assert await store.run(lambda tx: tx.save_sealed([sealed(1)], token="t")) == {message_id(1)}
 
         found = await store.read(lambda reader: reader.retention.case_messages([procedure_id(1)]))
         ours, theirs = sorted(found, key=lambda one: one.direction, reverse=True)

@@ -178,7 +178,7 @@ _STEPS: st.SearchStrategy[Step] = st.one_of(
     ),
     st.builds(
         lambda n, token, to, at: (
-            lambda tx, _: (tx.save_sealed(sealed(n, to=to), token=token), tx.outbox_sealed_with(frozenset({kid(to)})))
+            lambda tx, _: (tx.save_sealed([sealed(n, to=to)], token=token), tx.outbox_sealed_with(frozenset({kid(to)})))
         ),
         _NUMBER,
         _TOKEN,
@@ -186,7 +186,7 @@ _STEPS: st.SearchStrategy[Step] = st.one_of(
         _TIME,
     ),
     st.builds(
-        lambda n, token, at: lambda tx, _: tx.mark_published(message_id(n), at=later(at), token=token),
+        lambda n, token, at: lambda tx, _: tx.mark_published([message_id(n)], at=later(at), token=token),
         _NUMBER,
         _TOKEN,
         _TIME,
@@ -259,7 +259,7 @@ _BEGINNING: list[Step] = [
     lambda tx, _: tx.add_inbox(incoming(1, sender=SE, authority=COURT), next_at=NOW),
     lambda tx, _: tx.lease_outbox(now=NOW, until=later(12), token="a", limit=2),
     lambda tx, _: tx.lease_inbox(now=NOW, until=later(12), token="a", limit=1),
-    *(lambda tx, _, n=n: tx.save_sealed(sealed(n, to="x"), token="a") for n in range(2)),  # type: ignore[misc]
+    *(lambda tx, _, n=n: tx.save_sealed([sealed(n, to="x")], token="a") for n in range(2)),  # type: ignore[misc]
     *(_held(n, "FI", 30, park, 10) for n in range(3) for park in (True, False)),
     *(_in_procedure(1, n, EE, None) for n in range(3)),
 ]

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from broker.storage import AtRest, locked, migrate, open_store
 from broker.storage.schema import exclusive
 from broker.storage.tables import case_key
 from broker.testing.at_rest import UnsafeEpochs
-from broker.testing.store_rows import EE, FI, NOW, incoming, later, message_id, outgoing, procedure_id
+from broker.testing.store_rows import EE, FI, NOW, incoming, later, message_id, outgoing, procedure, procedure_id
 
 
 @pytest.fixture
@@ -108,6 +108,36 @@ async def test_the_database_says_which_epoch_wraps(store: Store, url: str, epoch
     await late.close()
     await store.run(lambda tx: tx.add_outbox(alone(3), next_at=NOW))
     assert stored(url)[own_scope(3)][0] == 2
+
+
+def opening(number: int) -> Callable[[Transaction], None]:
+    """Return what opens a procedure with its first message."""
+
+    def fn(tx: Transaction) -> None:
+        tx.add_procedure(replace(procedure(number), case_ref=None))
+        tx.add_outbox(alone(number), next_at=NOW)
+
+    return fn
+
+
+async def test_a_key_made_with_its_procedure_is_of_the_databases_epoch_too(
+    store: Store, url: str, epochs: UnsafeEpochs
+) -> None:
+    """Also without looking first: with a vault that is ahead, one that is behind, and as they are mostly."""
+    await store.run(opening(1))
+    behind = epochs.ring()
+    epochs.begin_epoch(NOW)
+    await store.run(opening(2))
+    await store.run(lambda tx: tx.begin_epoch(2))
+    late = open_store(url, us=EE, cipher=AtRest(lambda: behind))
+    with pytest.raises(KeyMissing):
+        await late.run(opening(3))
+    await late.close()
+    await store.run(opening(4))
+    kept = stored(url)
+    assert {scope: epoch for scope, (epoch, _) in kept.items()} == {own_scope(1): 1, own_scope(2): 1, own_scope(4): 2}
+    for number in (1, 2, 4):
+        assert await store.run(lambda tx, n=number: tx.outbox(message_id(n))) is not None  # type: ignore[misc]
 
 
 async def test_a_key_brought_back_from_an_old_copy_is_dead(store: Store, url: str, epochs: UnsafeEpochs) -> None:

@@ -77,7 +77,7 @@ async def seal(store: Store, number: int, raw: bytes = BYTES) -> SealedEnvelope:
     envelope = replace(sealed(number), raw=raw)
     await store.run(lambda tx: tx.add_outbox(outgoing(number), next_at=NOW))
     await store.run(lambda tx: tx.lease_outbox(now=NOW, until=later(60), token="a", limit=9))
-    assert await store.run(lambda tx: tx.save_sealed(envelope, token="a")) is True
+    assert await store.run(lambda tx: tx.save_sealed([envelope], token="a")) == {envelope.id}
     return envelope
 
 
@@ -127,7 +127,7 @@ async def test_nothing_is_sealed_for_what_is_erased(store: Store) -> None:
     await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
     await store.run(lambda tx: tx.lease_outbox(now=NOW, until=later(60), token="a", limit=9))
     await store.run(lambda tx: tx.destroy_case(Scope(f"{FI}:{CASE}"), later(30)))
-    assert await store.run(lambda tx: tx.save_sealed(sealed(1), token="a")) is False
+    assert await store.run(lambda tx: tx.save_sealed([sealed(1)], token="a")) == frozenset()
 
 
 async def test_a_key_goes_with_what_it_is_for(store: Store, url: str) -> None:
