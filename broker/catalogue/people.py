@@ -40,21 +40,27 @@ def people_in(documents: Mapping[str, Schema], path: str) -> People | None:
     return _found(documents, documents[path], (), about=bool(documents[path].get("x-trm-person")))
 
 
-def spoken_of(people: People | None, node: Any) -> Iterator[Person]:
-    """Yield everyone whom a body that fits its schema names, or tells the birth of."""
-    if people is None:
-        return
-    if isinstance(node, Mapping):
-        texts = [text for name in people.names & node.keys() for text in _parts(node[name])]
-        texts += [text for name in people.lines & node.keys() for text in _lines(node[name])]
-        births = frozenset(born for name in people.births & node.keys() for born in _births(node[name]))
-        if texts or births:
-            yield Person(words=frozenset().union(*map(name_words, texts)), births=births)
-        for name in people.members.keys() & node.keys():
-            yield from spoken_of(people.members[name], node[name])
-    elif isinstance(node, list):
+def spoken_of(people: People | None, body: Any) -> list[Person]:
+    """Return everyone whom a body that fits its schema names, or tells the birth of."""
+    found: list[Person] = []
+    if people is not None:
+        _find(people, body, found)
+    return found
+
+
+def _find(people: People, node: Any, found: list[Person]) -> None:
+    if isinstance(node, list) and people.items is not None:
         for item in node:
-            yield from spoken_of(people.items, item)
+            _find(people.items, item, found)
+    elif isinstance(node, dict):
+        texts = [text for name in people.names if name in node for text in _parts(node[name])]
+        texts += [text for name in people.lines if name in node for text in _lines(node[name])]
+        births = frozenset(born for name in people.births if name in node for born in _births(node[name]))
+        if texts or births:
+            found.append(Person(words=frozenset().union(*map(name_words, texts)), births=births))
+        for name, inner in people.members.items():
+            if name in node:
+                _find(inner, node[name], found)
 
 
 def _parts(name: Any) -> Iterator[str]:

@@ -17,7 +17,7 @@ from broker.nations import is_country, is_language, is_nationality
 __all__ = ["Places", "places_in", "unknown_language", "unknown_place"]
 
 Schema = Mapping[str, Any]
-_Trail = Any  # str | tuple[_Trail, str | int]: what leads to a node
+_Found = tuple[tuple[str, str], ...]  # places, and what to tell of each
 _LANGUAGE = "parts/language.json"
 _KEPT = 1024  # codes; there are about 250 countries and as many languages of daily work
 
@@ -55,23 +55,30 @@ def places_in(documents: Mapping[str, Schema], path: str) -> Places | None:
 
 def unknown_place(places: Places | None, node: Any, where: str) -> list[tuple[str, str]]:
     """Return the place of each code that does not exist, and what to tell of it; sorted."""
-    found: list[tuple[str, str]] = []
-    waiting: list[tuple[Places, Any, _Trail]] = [] if places is None else [(places, node, where)]
-    while waiting:
-        here, value, trail = waiting.pop()
-        if type(value) is dict:
-            names = value.keys() & here.members
-            waiting += [(here.members[name], value[name], (trail, name)) for name in names]
-        elif type(value) is str:
-            found += [(_written(trail), _ASKED[kind][0]) for kind in here.kinds if not _exists(kind, value)]
-        elif type(value) is list and here.items is not None:
-            waiting += [(here.items, item, (trail, position)) for position, item in enumerate(value)]
-    return sorted(found)
+    return [] if places is None else sorted((where + place, told) for place, told in _unknown(places, node))
 
 
-def _written(trail: _Trail) -> str:
-    """Return the place as text: only where something is wrong, for every message comes by here."""
-    return trail if isinstance(trail, str) else f"{_written(trail[0])}/{trail[1]}"
+def _unknown(places: Places, node: Any) -> _Found:
+    """Return what does not exist, with its place below the node: written on the way back, for most lead to nothing."""
+    found: _Found = ()
+    if type(node) is dict:
+        members = places.members
+        for name in node:
+            if name in members and (below := _unknown(members[name], node[name])):
+                found += _placed(name, below)
+    elif type(node) is str:
+        for kind in places.kinds:
+            if not _exists(kind, node):
+                found += (("", _ASKED[kind][0]),)
+    elif type(node) is list and places.items is not None:
+        for position, item in enumerate(node):
+            if below := _unknown(places.items, item):
+                found += _placed(position, below)
+    return found
+
+
+def _placed(step: str | int, below: _Found) -> _Found:
+    return tuple((f"/{step}{place}", told) for place, told in below)
 
 
 def unknown_language(tag: str, where: str) -> Iterator[tuple[str, str]]:

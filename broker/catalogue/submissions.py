@@ -9,7 +9,7 @@ was signed. `schemas/submission/1.0.json` decides about the form; here it only b
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from broker.core.canonical import MAX_DEPTH
@@ -21,6 +21,7 @@ from broker.core.roles import AuditRole
 __all__ = ["normalised", "to_submission"]
 
 _MAX_INTEGER = 2**53 - 1
+_TOO_DEEP = "The objects and lists are nested too deeply."  # the content object stands one level above
 
 
 def to_submission(
@@ -61,7 +62,8 @@ def normalised(data: Any) -> dict[str, Any]:
     normal: dict[str, Any] = {}
     for name, item in data.items():
         try:
-            normal[_name(name)] = _canonical(item, 1)
+            _check_names((name,))
+            normal[name] = _canonical(item, 1)
         except ValueError as error:
             raise SchemaInvalid(str(error), where=f"/{name}" if name in _MEMBERS else "/") from None
     return normal
@@ -73,27 +75,42 @@ _MEMBERS = frozenset(
 
 
 def _canonical(value: Any, depth: int) -> Any:
-    if depth >= MAX_DEPTH:  # the content object stands one level above
-        raise ValueError("The objects and lists are nested too deeply.")
+    """Return a value with texts in NFC; most are texts in ASCII, which their container takes as they stand."""
     if isinstance(value, str):
         return unicodedata.normalize("NFC", str(_whole(value)))  # an adapter gives our own identifiers back to us
-    if isinstance(value, Mapping):
-        return {_name(name): _canonical(item, depth + 1) for name, item in value.items()}
+    below = depth + 1
     if isinstance(value, list):
-        return [_canonical(item, depth + 1) for item in value]
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)  # 12.0 from a spreadsheet means 12
+        if below >= MAX_DEPTH and value:
+            raise ValueError(_TOO_DEEP)
+        return [item if type(item) is str and item.isascii() else _canonical(item, below) for item in value]
+    if isinstance(value, dict) or isinstance(value, Mapping):  # noqa: SIM101 - to ask for a dict costs a tenth
+        _check_names(value)
+        if below >= MAX_DEPTH and value:
+            raise ValueError(_TOO_DEEP)
+        normal = {}
+        for name, item in value.items():
+            normal[name] = item if type(item) is str and item.isascii() else _canonical(item, below)
+        return normal
+    return _whole_number(value) if isinstance(value, int | float) else value
+
+
+def _whole_number(value: float) -> float:
     if isinstance(value, float):
-        raise ValueError("Numbers are whole numbers.")
-    if isinstance(value, int) and not -_MAX_INTEGER <= value <= _MAX_INTEGER:
+        if not value.is_integer():
+            raise ValueError("Numbers are whole numbers.")
+        value = int(value)  # 12.0 from a spreadsheet means 12
+    if not -_MAX_INTEGER <= value <= _MAX_INTEGER:
         raise ValueError("A number is too large.")
     return value
 
 
-def _name(name: Any) -> str:
-    if not isinstance(name, str) or not name.isascii():
+def _check_names(names: Iterable[Any]) -> None:
+    try:
+        plain = "".join(names).isascii()
+    except TypeError:
+        plain = False
+    if not plain:
         raise ValueError("A member name is not ASCII.")
-    return name
 
 
 def _whole(text: str) -> str:

@@ -42,8 +42,10 @@ def name_words(text: str) -> frozenset[str]:
     if joined.isascii():
         return frozenset(_WORDS.findall(joined.lower()))
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", joined).casefold())
-    plain = "".join(sign for sign in apart if not unicodedata.combining(sign)).translate(_PLAIN)
-    return frozenset(_WORDS.findall(unicodedata.normalize("NFC", plain)))
+    plain = "".join(sign for sign in apart if not unicodedata.combining(sign))
+    if not plain.isascii():
+        plain = unicodedata.normalize("NFC", plain.translate(_PLAIN))
+    return frozenset(_WORDS.findall(plain))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

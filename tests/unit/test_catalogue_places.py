@@ -8,6 +8,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from broker.catalogue.places import places_in, unknown_place
 from broker.core.errors import HeaderInvalid, SchemaInvalid
@@ -70,26 +72,28 @@ def test_stateless_and_kosovo_exist() -> None:
     assert [where for where, _ in unknown_place(places, {"n": "XK", "c": "XXA"}, "")] == ["/c"]
 
 
+_DOCUMENTS: dict[str, Any] = {
+    "parts/country.json": {},
+    "parts/fact.json": {"properties": {"value": {}, "unknown": {}}},
+    "parts/office.json": {
+        "properties": {"country": {"$ref": "/parts/country.json"}, "above": {"$ref": "/parts/office.json"}}
+    },
+    "m.json": {
+        "properties": {
+            "note": {"type": "string"},
+            "states": {
+                "$ref": "/parts/fact.json",
+                "properties": {"value": {"items": {"$ref": "/parts/country.json"}}},
+            },
+            "office": {"$ref": "/parts/office.json"},
+        }
+    },
+}
+
+
 def test_only_what_leads_to_a_code_is_walked() -> None:
     """Facts, lists and parts of parts are followed; a part inside itself ends, and free text is left alone."""
-    documents: dict[str, Any] = {
-        "parts/country.json": {},
-        "parts/fact.json": {"properties": {"value": {}, "unknown": {}}},
-        "parts/office.json": {
-            "properties": {"country": {"$ref": "/parts/country.json"}, "above": {"$ref": "/parts/office.json"}}
-        },
-        "m.json": {
-            "properties": {
-                "note": {"type": "string"},
-                "states": {
-                    "$ref": "/parts/fact.json",
-                    "properties": {"value": {"items": {"$ref": "/parts/country.json"}}},
-                },
-                "office": {"$ref": "/parts/office.json"},
-            }
-        },
-    }
-    places = places_in(documents, "m.json")
+    places = places_in(_DOCUMENTS, "m.json")
     assert places is not None
     assert set(places.members) == {"states", "office"}
     body = {"note": "QQ", "states": {"value": ["EE", "QQ"]}, "office": {"country": "ZZ", "above": {"country": "ZZ"}}}
@@ -99,3 +103,36 @@ def test_only_what_leads_to_a_code_is_walked() -> None:
     ]
     assert places_in({"m.json": {"properties": {"note": {"type": "string"}}}}, "m.json") is None
     assert list(unknown_place(None, body, "")) == []
+
+
+def _meant(schema: Any, node: Any, where: str) -> list[str]:
+    """Return where a country does not exist, as the schema reads: every reference is followed to its part."""
+    found: list[str] = []
+    if schema.get("$ref") == "/parts/country.json":
+        return [where] if isinstance(node, str) and node not in {"EE", "FI"} else []
+    if "$ref" in schema:
+        found += _meant(_DOCUMENTS[schema["$ref"].removeprefix("/")], node, where)
+    for name, item in node.items() if isinstance(node, dict) else ():
+        found += _meant(schema.get("properties", {}).get(name, {}), item, f"{where}/{name}")
+    for position, item in enumerate(node if isinstance(node, list) else ()):
+        found += _meant(schema.get("items", {}), item, f"{where}/{position}")
+    return found
+
+
+_BODY = st.recursive(
+    st.sampled_from(["EE", "FI", "QQ", "ZZ", 1, None]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["note", "states", "value", "office", "above", "country"]), inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(body=_BODY)
+def test_every_place_that_the_schema_leads_to_is_asked_about(body: Any) -> None:
+    """And no other: the same as reading the schema along the body, one part inside itself left out."""
+    expected = [where for where in _meant(_DOCUMENTS["m.json"], body, "") if "/above" not in where]
+    found = unknown_place(places_in(_DOCUMENTS, "m.json"), body, "")
+    assert [where for where, _ in found] == sorted(expected)

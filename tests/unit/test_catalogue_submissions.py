@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broker.catalogue.submissions import normalised
 from broker.core import canonical
 from broker.core.errors import BadRequest, SchemaInvalid, UnknownType
 from broker.core.ids import MessageType, ProcedureId
@@ -180,3 +181,44 @@ def test_a_document_of_an_unknown_type_or_version_is_explained(member, value):
     found = CATALOGUE.explain_submission({**EXAMPLE, member: value})
 
     assert [item.pointer for item in found] == [f"/{member}"]
+
+
+def _meant(value, depth):
+    """Return the normal form as its definition reads, one value at a time."""
+    if depth >= canonical.MAX_DEPTH:
+        raise ValueError
+    if isinstance(value, str):
+        value.encode()
+        return unicodedata.normalize("NFC", value)
+    if isinstance(value, dict):
+        if not all(name.isascii() for name in value):
+            raise ValueError
+        return {name: _meant(item, depth + 1) for name, item in value.items()}
+    if isinstance(value, list):
+        return [_meant(item, depth + 1) for item in value]
+    if isinstance(value, float):
+        if not value.is_integer():
+            raise ValueError
+        value = int(value)
+    if isinstance(value, int) and abs(value) > 2**53 - 1:
+        raise ValueError
+    return value
+
+
+@settings(max_examples=150, deadline=None)
+@given(inner=JSON, around=st.lists(st.booleans(), max_size=26))
+def test_the_normal_form_is_that_of_each_value_in_it(inner, around):
+    """However deep it stands, and whatever stands around it; just what has no such form is refused."""
+    value = inner
+    for in_list in around:
+        value = [value, "e\u0301"] if in_list else {"name": value}
+    try:
+        expected = _meant(value, 1)
+    except ValueError:
+        with pytest.raises(SchemaInvalid):
+            normalised({"body": value})
+        return
+
+    found = normalised({"body": value})["body"]
+
+    assert json.dumps(found) == json.dumps(expected)  # 1 and True are equal, their texts are not
