@@ -333,6 +333,14 @@ class AttentionCode(StrEnum):
     HANDED_ON = (
         "handed-on", Actor.CALLER, "This office takes over a procedure: read it, and name who looks after it.",
     )  # fmt: skip
+    NOT_COMPETENT = (
+        "not-competent", Actor.CALLER,
+        "The trust list names another office for this legal basis: forward the procedure where it is of this country (forward-notice).",
+    )  # fmt: skip
+    ENQUIRY_TOO_FAR = (
+        "enquiry-too-far", Actor.CALLER,
+        "The other side enquired further than this office allowed: read its answer at once, and protect whom it may endanger.",
+    )  # fmt: skip
     ALARM = "alarm", Actor.CALLER, "Something happened that the record did not allow: both sides look and close it."
     GAP = "gap", Actor.OPERATOR, "An earlier message of a procedure is missing; later ones wait for it."
     FORKED = (

@@ -16,7 +16,7 @@ from broker.core.ids import CountryCode, MessageType
 from broker.core.messages import Body
 from broker.core.reasons import Earlier, Reason, hold
 
-__all__ = ["says_manner", "too_far", "wider_than_asked"]
+__all__ = ["ASK_FIRST", "says_manner", "too_far", "wider_than_asked"]
 
 # Which messages say how an office enquired; a test holds it against the schemas.
 _ANSWERS = frozenset(
@@ -34,6 +34,8 @@ _WIDTH: Mapping[str, int] = {
     "CONTACT_WITHOUT_CHILD_LOCATION": 3,
     "CONTACT_ALLOWED": 4,
 }
+
+ASK_FIRST: Body = {"approach": "ASK_SENDER_FIRST"}  # what holds where nobody said more
 
 
 def says_manner(kind: MessageType) -> bool:

@@ -20,7 +20,7 @@ from broker.core.messages import Body, Header, ValidMessage
 from broker.core.reasons import Earlier, Reason, block, hold, warn
 from broker.core.sides import Side, Sides
 
-__all__ = ["GIVES_CONSENT", "national"]
+__all__ = ["GIVES_CONSENT", "competence", "national"]
 
 _AMONG_MEMBERS = "NONE_FEDERATION"  # no law: any office may ask or tell another one what names nobody
 _EXEMPTION_NEEDED = "CONSENT_NOT_REQUIRED"
@@ -55,7 +55,7 @@ def national(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) ->
     """Yield what the law and the offices of the two countries have against a message, and what is not known of them."""
     header, body = message.header, message.body
     if sides.opening:
-        yield from _competent(header, sides)
+        yield from competence(header, sides)
     yield from _exempt(header, body, sides)
     if only_for_children(header.legal_basis):
         yield from _of_age(header, _child(body, earlier), sides)
@@ -82,7 +82,7 @@ def national(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) ->
 # --- R-31 -------------------------------------------------------------------------------------------------------------
 
 
-def _competent(header: Header, sides: Sides) -> Iterator[Reason]:
+def competence(header: Header, sides: Sides) -> Iterator[Reason]:
     """R-31; B2b 78-82, H96 29-34, ATD 11(4): an office may send and be asked on this basis.
 
     An office whose competences nobody has listed is believed to have them, unless another one of its country is listed.

@@ -25,6 +25,7 @@ from broker.participation import Participation
 from broker.ports import Clock, Ids, Transaction, TrustSource
 from broker.reception.admission import Admission, Case
 from broker.reception.answering import Answering
+from broker.reception.calling import Calling
 from broker.reception.healing import Healing
 from broker.reception.peer_words import PeerWords
 from broker.reception.remembering import Memory
@@ -68,6 +69,7 @@ class Reception:
         self._admission = Admission(
             us=us, catalogue=catalogue, trust=trust, ledger=ledger, participation=self._participation, clock=clock
         )
+        self._calling = Calling(us=us, trust=trust, ledger=ledger)
         self._words = PeerWords(
             us=us,
             catalogue=catalogue,
@@ -151,6 +153,7 @@ class Reception:
             served = self.served(header.recipient.authority)
             tx.add_inbox(entry, next_at=now if served else None, handed_over=None if served else now, terms=terms)
             self._answer(tx, entry, book, folded, noted, now)
+        self._calling.look(tx, book, entry, case.message.body, now=now)
         self._participation.keep(tx, book, folded, now=now)
         self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIVED, header.type, header)
         return "recorded"

@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a recorded message calls a person of its office for: rules that no node may refuse it for, but somebody must act on.
+
+- R-31: another office is asked on that legal basis; B2b 76: it forwards the procedure and tells the sender.
+- R-30: the other side enquired further than we allowed.
+- The message is in the record and confirmed whatever is found here. Each rule looks only at the messages it concerns.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from broker.core import canonical
+from broker.core.delivery import AttentionCode, message_subject
+from broker.core.enquiry import ASK_FIRST, says_manner, wider_than_asked
+from broker.core.ids import CountryCode, MessageType
+from broker.core.messages import Body, InboxEntry
+from broker.core.national import competence
+from broker.core.reasons import Level
+from broker.core.safeguards import weighs_for_good
+from broker.core.sides import sides_of
+from broker.ledger import Book, Ledger
+from broker.ports import Transaction, TrustSource
+
+__all__ = ["Calling"]
+
+
+class Calling:
+    """Opens attention entries in the transaction that records a message."""
+
+    def __init__(self, *, us: CountryCode, trust: TrustSource, ledger: Ledger) -> None:
+        self._us = us
+        self._trust = trust
+        self._ledger = ledger
+
+    def look(self, tx: Transaction, book: Book, entry: InboxEntry, body: Body, *, now: datetime) -> None:
+        """Call the procedure's office for what it must act on."""
+        kind = entry.header.type
+        act = book.table.acts.get(kind.act)
+        if act is not None and act.opens:
+            self._competence(tx, book, entry, now)
+        if says_manner(kind) and wider_than_asked(body, (ASK_FIRST,)):  # further than into own records
+            self._manner(tx, book, entry, body, now)
+
+    def _competence(self, tx: Transaction, book: Book, entry: InboxEntry, now: datetime) -> None:
+        sides = sides_of(self._trust.current(), entry.header, opening=True)
+        found = [reason.text for reason in competence(entry.header, sides) if reason.level is not Level.WARN]
+        if found:
+            code = AttentionCode.NOT_COMPETENT
+            detail = " ".join((*found, code.meaning))
+            self._ledger.call(tx, code, book.row.ref.id, peer=entry.sender, row=book.row, detail=detail, now=now)
+
+    def _manner(self, tx: Transaction, book: Book, entry: InboxEntry, body: Body, now: datetime) -> None:
+        if wider_than_asked(body, self._asked(tx, book)):
+            subject = message_subject(entry.sender, entry.id)
+            self._ledger.call(
+                tx, AttentionCode.ENQUIRY_TOO_FAR, subject, peer=entry.sender, row=book.row, now=now
+            )  # fmt: skip
+
+    def _asked(self, tx: Transaction, book: Book) -> list[Body]:
+        """Return what this side asked in the procedure, oldest first; what was erased or refused binds nobody."""
+        name, found = book.row.ref.name, list[Body]()
+        for known in sorted(book.entries, key=lambda one: one.message):
+            if known.author == self._us and known.code is None and weighs_for_good(MessageType(f"{name}.{known.act}")):
+                row = tx.outbox(known.message)
+                content: Any = None if row is None else canonical.parse(row.entry.content)
+                found += [] if content is None else [content["body"]]
+        return found
