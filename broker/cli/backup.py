@@ -11,6 +11,7 @@ from typing import Any
 from broker.backup.container import look
 from broker.backup.contents import Manifest
 from broker.backup.making import Made, back_up
+from broker.backup.noting import note
 from broker.backup.recovery import accept as accept_key
 from broker.backup.recovery import create_recovery_key, open_recovery_key, read_public
 from broker.backup.restoring import Restored, open_backup
@@ -18,7 +19,6 @@ from broker.backup.restoring import restore as restore_home
 from broker.cli import output
 from broker.cli.acting import operator
 from broker.cli.input import parsed
-from broker.core.audit import AuditAction, AuditRow
 from broker.core.content import time_to_text
 from broker.core.errors import BackupInvalid
 from broker.core.ids import CountryCode
@@ -184,14 +184,10 @@ def _print_restored(done: Restored) -> None:
     )
 
 
-async def _note(settings: Settings, made: Made) -> None:
+async def _note(settings: Settings, data: Made) -> None:
     store = open_store(settings.store_url, us=settings.country, cipher=locked())
-    who = operator()
-    row = AuditRow(
-        at=SystemClock().now(), actor=who.actor, role=who.role, action=AuditAction.BACKED_UP, subject=str(made.digest)
-    )
     try:
-        await store.run(lambda tx: tx.audit(row))
+        await store.run(lambda tx: tx.audit(note(data, operator(), SystemClock().now())))
     finally:
         await store.close()
 

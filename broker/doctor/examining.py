@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the doctor looks at: settings, trust list, keys, schemas, tokens, disk, store, clock, peers, transport."""
+"""What the doctor looks at: settings, trust list, keys, schemas, tokens, disk, store, backup, clock, peers, transport."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from broker.backup.noting import LastBackup, last_backup
+from broker.backup.recovery import accepted
 from broker.core.errors import BrokerError, StoreCorrupt, StoreNeedsMigration, StoreUnavailable, TransportUnavailable
 from broker.core.ids import CountryCode
 from broker.core.trust import TrustList
@@ -41,6 +43,7 @@ _NEXT = {
     "catalogue-invalid": "Install the program again, or mend the setting `catalogue_folder`.",
     "store-unavailable": "Start the database, or mend the setting `store_url`.",
     "store-needs-migration": "Start the node of this version once: it brings the database up to date.",
+    "backup-invalid": "Have the officers hand over the public halves of their recovery keys: trm backup accept.",
     "disk-full": "Free room on the disk.",
     "transport-unavailable": "Start the message broker, or mend the address in the settings.",
 }
@@ -52,6 +55,7 @@ class _Seen:
 
     rows: tuple[MessageTimes, ...]
     attention: int
+    backup: LastBackup | None
 
 
 async def examine(home: Path, clock: Clock) -> tuple[Finding, ...]:
@@ -85,6 +89,7 @@ class _Patient:
             self._guarded("tokens", self._tokens),
             self._guarded("disk", self._disk),
             self._guarded("store", self._store),
+            self._guarded("backup", self._backup),
             self._guarded("clock", self._clock_right),
             self._guarded("certificate", self._certificate),
             self._guarded("broker", self._transport),
@@ -166,11 +171,17 @@ class _Patient:
         try:
             rows = await store.read(lambda reader: reader.message_times(_NEWEST))
             counts = await store.read(lambda reader: reader.counts())
+            backup = await store.read(last_backup)
         finally:
             await store.close()
-        self._seen = _Seen(rows=rows, attention=counts.get("attention", 0))
+        self._seen = _Seen(rows=rows, attention=counts.get("attention", 0), backup=backup)
         waiting = sum(number for name, number in counts.items() if name in {"outbox.recorded", "inbox.recorded"})
         return ok("store", f"The database answers; {waiting} messages wait to be sent or handed over.")
+
+    async def _backup(self) -> Finding:
+        if self._seen is None:
+            return skipped("backup", "the store cannot be read")
+        return judging.judge_backup(self._seen.backup, accepted(self._settings.home), self._clock.now())
 
     async def _clock_right(self) -> Finding:
         rows = self._seen.rows if self._seen else ()
@@ -206,7 +217,8 @@ class _Patient:
 
 
 _AFTER_SETTINGS = (
-    "trust", "keys", "offices", "catalogue", "tokens", "disk", "store", "clock", "certificate", "broker", "peers", "attention",
+    "trust", "keys", "offices", "catalogue", "tokens", "disk", "store", "backup", "clock", "certificate", "broker", "peers",
+    "attention",
 )  # fmt: skip
 
 

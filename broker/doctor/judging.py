@@ -10,19 +10,22 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
+from broker.backup.noting import LastBackup
+from broker.backup.recovery import NamedKey
 from broker.certificates.folder import END_FAILURE, END_WARNING
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import WARN_DAYS, KeyUse, Member, MemberKind, MemberStatus, TrustList
 from broker.rows import MessageTimes
 
 __all__ = [
-    "Finding", "Verdict", "failed", "judge_attention", "judge_certificate", "judge_clock", "judge_disk", "judge_keys", "judge_offices", "judge_peers", "judge_trust", "ok",
+    "BACKUP_WARNING", "Finding", "Verdict", "failed", "judge_attention", "judge_backup", "judge_certificate", "judge_clock", "judge_disk", "judge_keys", "judge_offices", "judge_peers", "judge_trust", "ok",
     "skews", "skipped", "warning",
 ]  # fmt: skip
 
 KEY_WARNING = timedelta(days=14)
 SKEW_WARNING = timedelta(minutes=2)
 SKEW_FAILURE = timedelta(minutes=10)  # from then on peers park what we send (PROTOCOL 8.16)
+BACKUP_WARNING = timedelta(hours=36)  # one is made every night: that a night was missed is told before the next one
 DISK_WARNING = 1024**3  # bytes
 DISK_FAILURE = 100 * 1024**2  # bytes
 
@@ -112,6 +115,26 @@ def judge_certificate(ends: datetime, now: datetime, *, open_to_others: bool) ->
             "certificate", "Others on this machine can read the certificate's key.", "Run: chmod 600 node.pem"
         )
     return ok("certificate", sentence)
+
+
+def judge_backup(last: LastBackup | None, accepted: Sequence[NamedKey], now: datetime) -> Finding:
+    """Judge whether what was lost today could be made anew, and whether more than one officer could do it."""
+    if not accepted:
+        advice = "Two officers make one each, on a machine without network: trm backup key; here: trm backup accept."
+        return warning("backup", "There is no recovery key, and so no backup of this node.", advice)
+    again = "Run 'trm backup make', and see why its timer did not."
+    if last is None:
+        return warning("backup", "No backup of this node is on record.", again)
+    sentence = f"The last backup was read back whole {_span(now - last.at)} ago."
+    if now - last.at > BACKUP_WARNING:
+        return warning("backup", sentence, again)
+    closed = ", ".join(named.label for named in accepted if named.kid not in last.kids)
+    if closed:
+        return warning("backup", f"{sentence} It does not open for: {closed}.", "Run 'trm backup make' once more.")
+    if len(accepted) == 1:
+        advice = "Have a second officer make a recovery key: trm backup key, then trm backup accept."
+        return warning("backup", f"{sentence} One recovery key alone opens it: with it every backup is lost.", advice)
+    return ok("backup", f"{sentence} {len(accepted)} recovery keys open it.")
 
 
 def skews(rows: Iterable[MessageTimes]) -> dict[CountryCode, timedelta]:

@@ -23,11 +23,11 @@ class UnsafeNoCipher:
     def __init__(self, key: bytes) -> None:
         self._key = bytes(key)
 
-    def encrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
+    def encrypt(self, nonce: bytes, data: bytes | memoryview, associated_data: bytes | None) -> bytes:
         """Return the data as they are, and the tag."""
         return bytes(data) + self._tag(nonce, data, associated_data)
 
-    def decrypt(self, nonce: bytes, data: bytes, associated_data: bytes | None) -> bytes:
+    def decrypt(self, nonce: bytes, data: bytes | memoryview, associated_data: bytes | None) -> bytes:
         """Return the data.
 
         Raises:
@@ -38,6 +38,6 @@ class UnsafeNoCipher:
             raise InvalidTag
         return plain
 
-    def _tag(self, nonce: bytes, data: bytes, bound: bytes | None) -> bytes:
+    def _tag(self, nonce: bytes, data: bytes | memoryview, bound: bytes | None) -> bytes:
         parts = (self._key, bytes(nonce), bytes(bound or b""), bytes(data))
         return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).digest()[:_TAG_BYTES]

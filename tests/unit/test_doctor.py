@@ -11,11 +11,16 @@ from typing import Any
 import pytest
 
 from broker.api.local_issuer import LocalIssuer
+from broker.backup.noting import LastBackup
+from broker.backup.recovery import NamedKey, accept
+from broker.core.audit import AuditAction, AuditRow
 from broker.core.ids import AuthorityId, CountryCode, KeyId, MessageId, MessageType, SchemaVersion
 from broker.core.trust import Authority, KeyUse, Member, MemberKey, MemberKind, MemberStatus, TrustList
 from broker.doctor import Finding, Verdict, examine, judging
 from broker.office import open_office
 from broker.rows import MessageTimes
+from broker.security.backup_file import RecoveryKey
+from broker.security.jwk import public_of
 from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.system import SystemClock
 from broker.testing.federation import make_federation
@@ -211,6 +216,40 @@ def test_what_waits_for_people_is_a_warning():
     assert judging.judge_attention(2).verdict is Verdict.WARNING
 
 
+FIRST, SECOND = (
+    NamedKey(
+        country=EE, label=f"officer {number}", key=RecoveryKey(public=public_of(KeyUse.HPKE, bytes([number]) * 32))
+    )
+    for number in (1, 2)
+)
+
+
+@pytest.mark.parametrize(
+    ("hours", "opens", "accepted", "said", "advice"),
+    [
+        (7, [FIRST, SECOND], [FIRST, SECOND], "7 hours ago. 2 recovery keys", ""),
+        (36, [FIRST, SECOND], [FIRST, SECOND], "1 day ago. 2 recovery keys", ""),
+        (37, [FIRST, SECOND], [FIRST, SECOND], "1 day ago", "backup make"),
+        (None, [], [FIRST, SECOND], "No backup", "backup make"),
+        (None, [], [], "no recovery key", "backup accept"),
+        (7, [FIRST], [], "no recovery key", "backup accept"),
+        (7, [FIRST], [FIRST, SECOND], "does not open for: officer 2", "backup make"),
+        (7, [FIRST], [FIRST], "One recovery key alone", "backup key"),
+    ],
+)
+def test_a_backup_is_judged_by_its_age_and_its_keys(
+    hours: float | None, opens: list[NamedKey], accepted: list[NamedKey], said: str, advice: str
+):
+    """Made within a day and a half, open to every officer of now and to two at least: anything less is told."""
+    kids = frozenset(named.kid for named in opens)
+    last = None if hours is None else LastBackup(at=NOW - hours * HOUR, kids=kids)
+    found = judging.judge_backup(last, accepted, NOW)
+
+    assert found.verdict is (Verdict.WARNING if advice else Verdict.OK)
+    assert said in found.sentence
+    assert advice in found.advice
+
+
 # --- examining ------------------------------------------------------------------------------------------------------
 
 
@@ -226,12 +265,20 @@ class FixedClock(SystemClock):
 
 @pytest.fixture
 async def home(tmp_path: Path, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]) -> Path:
-    """A complete home whose node has run once."""
+    """A complete home whose node has run once, and was backed up."""
     federation = make_federation(tmp_path, ("EE", "FI"), messages=spoken, now=SystemClock().now())
     create(federation.spool_folder, [EE, FI])
     LocalIssuer.create(federation.homes[EE] / TOKEN_KEY_FILE, us=EE, clock=SystemClock())
-    await open_office(Settings.load(federation.homes[EE]), open_vault(Settings.load(federation.homes[EE]))).close()
-    return federation.homes[EE]
+    settings = Settings.load(federation.homes[EE])
+    for named in (FIRST, SECOND):
+        accept(settings.home, named)
+    office = open_office(settings, open_vault(settings))
+    backed_up = AuditRow(
+        at=SystemClock().now(), actor="uid-0", action=AuditAction.BACKED_UP, subject="0" * 64, detail=f"{FIRST.kid} {SECOND.kid}"
+    )  # fmt: skip
+    await office.store.run(lambda tx: tx.audit(backed_up))
+    await office.close()
+    return settings.home
 
 
 async def _found(home: Path, clock: SystemClock | None = None) -> dict[str, Finding]:
@@ -252,8 +299,8 @@ async def test_a_complete_home_is_well(home: Path):
     after = _files(home)
     assert {finding.verdict for finding in findings.values()} == {Verdict.OK}, findings
     assert list(findings) == [
-        "settings", "trust", "keys", "offices", "catalogue", "tokens", "disk", "store", "clock", "certificate", "broker", "peers",
-        "attention",
+        "settings", "trust", "keys", "offices", "catalogue", "tokens", "disk", "store", "backup", "clock", "certificate",
+        "broker", "peers", "attention",
     ]  # fmt: skip
     assert before == after
 
@@ -281,7 +328,7 @@ async def test_one_broken_thing_is_one_failure_with_advice(home: Path, name: str
     assert failed == {name}
     assert findings[name].sentence
     assert findings[name].advice
-    assert skipped == {"store": {"peers", "attention"}}.get(name, set())
+    assert skipped == {"store": {"backup", "peers", "attention"}}.get(name, set())
 
 
 async def test_unreadable_settings_skip_all_else(home: Path):
@@ -291,7 +338,7 @@ async def test_unreadable_settings_skip_all_else(home: Path):
 
     assert findings.pop("settings").verdict is Verdict.FAILED
     assert {finding.verdict for finding in findings.values()} == {Verdict.SKIPPED}
-    assert len(findings) == 12
+    assert len(findings) == 13
 
 
 async def test_a_home_that_is_not_there_is_a_sentence(tmp_path: Path):
@@ -325,6 +372,11 @@ async def test_a_spool_without_a_peers_folder_is_a_warning(home: Path):
     finding = (await _found(home))["broker"]
 
     assert (finding.verdict, "FI" in finding.advice) == (Verdict.WARNING, True)
+
+
+async def test_a_backup_that_is_old_is_a_warning(home: Path):
+    """Two days after the last one somebody must look at the timer."""
+    assert (await _found(home, FixedClock(2 * DAY)))["backup"].verdict is Verdict.WARNING
 
 
 async def test_a_node_that_never_ran_has_no_store_yet(home: Path):

@@ -39,6 +39,8 @@ def backed_up(trm, ready, home, request_file, tmp_path, monkeypatch):
 
 def test_a_node_is_made_anew_from_its_backups(trm, backed_up, home, office, tmp_path):
     """The message is there again, readable under the restored keys, and the trail says what happened."""
+    (told,) = [one for one in trm("doctor", "--home", home, "--json").json["checks"] if one["name"] == "backup"]
+    assert "One recovery key alone opens it" in told["sentence"]
     shutil.rmtree(home)
     anew = tmp_path / "anew"
     ran = trm(
