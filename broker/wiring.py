@@ -53,6 +53,7 @@ from broker.flows.watch import Watch
 from broker.ledger import Ledger
 from broker.ports import Blobs, Clock, Compute, Ids, Notifier, Store, Tally, Transport, TrustSource, Vault
 from broker.reception import Reception
+from broker.restraint import Restraint
 from broker.schema_files import RETENTION_RULES, read_schema_file
 from broker.security.at_rest import EpochVault
 from broker.timetable import Timetable
@@ -167,6 +168,7 @@ def wire_desk(
     )
     dates = ReviewDates(us=us, rules=retention or parse_rules(read_schema_file(RETENTION_RULES)), calendar_of=calendars)
     pass_on = PassOn(us=us, store=store, trust=trust, clock=clock, submit=submit)
+    restraint = Restraint(store=store, ledger=ledger, clock=clock)
     return Desk(
         us=us,
         store=store,
@@ -182,14 +184,16 @@ def wire_desk(
         inspect=Inspect(us=us, store=store, ledger=ledger, timetable=timetable, clock=clock),
         attend=Attend(store=store, clock=clock),
         resend=Resend(store=store, clock=clock, wake=wake),
-        consult=Consult(store=store, clock=clock),
+        consult=Consult(store=store, clock=clock, restraint=restraint),
         search=Search(store=store, catalogue=catalogue, clock=clock),
         disclosures=Disclosures(store=store, clock=clock),
         timetable=timetable,
         blobs=blobs,
         compute=compute,
         upload=Upload(store=store, blobs=blobs, compute=compute, clock=clock, ids=ids),
-        read_attachment=ReadAttachment(us=us, store=store, blobs=blobs, compute=compute, clock=clock),
+        read_attachment=ReadAttachment(
+            us=us, store=store, blobs=blobs, compute=compute, clock=clock, restraint=restraint
+        ),
         erase=Erase(us=us, store=store, ledger=ledger, clock=clock, ids=ids, pass_on=pass_on),
         pass_on=pass_on,
         keep=Keep(store=store, dates=dates, clock=clock),

@@ -361,6 +361,10 @@ class AttentionCode(StrEnum):
         "An attachment of a received message is not what the message says; it was deleted, and the message counts as not delivered.",
     )  # fmt: skip
     ID_REUSED = "id-reused", Actor.SECURITY, "A known message id came again with other content."
+    BULK_READING = (
+        "bulk-reading", Actor.SECURITY,
+        "One person opened more cases in an hour than casework needs, and is shown no further one until this is closed.",
+    )  # fmt: skip
     AUDIT_BROKEN = (
         "audit-broken", Actor.SECURITY,
         "This node's audit trail is not the one whose head was signed: somebody wrote into its database. Run trm audit verify.",

@@ -14,6 +14,7 @@ from __future__ import annotations
 from broker.core.audit import AuditAction, AuditRow, Who
 from broker.core.ids import MessageId, ProcedureId
 from broker.ports import Clock, Store
+from broker.restraint import Restraint
 from broker.rows import HeldDraft, MessageFilter, MessageRow, Page, ProcedureRow, about
 
 __all__ = ["LOOK_SECONDS", "Consult"]
@@ -27,8 +28,9 @@ _Key = tuple[object, ...]
 class Consult:
     """Writes the entry of a look."""
 
-    def __init__(self, *, store: Store, clock: Clock) -> None:
+    def __init__(self, *, store: Store, clock: Clock, restraint: Restraint) -> None:
         self._store = store
+        self._restraint = restraint
         self._clock = clock
         self._looks: dict[_Key, float] = {}  # when each was recorded last, the oldest first
 
@@ -36,8 +38,10 @@ class Consult:
         """Record that a message's content is shown.
 
         Raises:
+            TooManyCases: it must not be shown (R-38).
             StoreUnavailable, DiskFull: it is not on record; do not show it.
         """
+        await self._restraint.check(row.header.procedure.id if row.header.procedure else None, who)
         entry = about(
             row,
             at=self._clock.now(),
@@ -79,8 +83,10 @@ class Consult:
         """Record that a procedure's record is shown.
 
         Raises:
+            TooManyCases: it must not be shown (R-38).
             StoreUnavailable, DiskFull: it is not on record; do not show it.
         """
+        await self._restraint.check(row.ref.id, who)
         entry = AuditRow(
             at=self._clock.now(),
             actor=who.actor,

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from broker.core.attachments import Attachment
-from broker.core.audit import AuditAction
+from broker.core.audit import AuditAction, Who
 from broker.core.errors import AttachmentIncomplete, NotFound
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.roles import AuditRole
 from broker.finding import find_message
 from broker.ports import Blobs, Clock, Compute, Reader, Store
+from broker.restraint import Restraint
 from broker.rows import AttachmentRow, MessageRow, about
 from broker.security.chunks import handle_of, open_chunk, open_stored
 
@@ -38,12 +39,22 @@ class _Found:
 class ReadAttachment:
     """MessageRow → Attachment → plain chunks."""
 
-    def __init__(self, *, us: CountryCode, store: Store, blobs: Blobs, compute: Compute, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        us: CountryCode,
+        store: Store,
+        blobs: Blobs,
+        compute: Compute,
+        clock: Clock,
+        restraint: Restraint,
+    ) -> None:
         self._us = us
         self._store = store
         self._blobs = blobs
         self._compute = compute
         self._clock = clock
+        self._restraint = restraint
 
     async def __call__(
         self,
@@ -62,6 +73,7 @@ class ReadAttachment:
             NotFound: that office has no such message, or it no such attachment.
             AmbiguousMessage: several countries used its id, and nothing says which one is meant.
             AttachmentIncomplete: not all of it is here and verified.
+            TooManyCases: it must not be shown (R-38).
         """
 
         def look(reader: Reader) -> _Found:
@@ -76,6 +88,10 @@ class ReadAttachment:
         found = await self._store.read(look)
         if found.row.author != self._us and found.row.complete is None:
             raise AttachmentIncomplete
+        procedure = found.message.header.procedure
+        await self._restraint.check(
+            None if procedure is None else procedure.id, Who(actor=actor, role=role, authority=authority)
+        )
         noted = about(
             found.message, at=self._clock.now(), actor=actor, role=role, action=AuditAction.ATTACHMENT_READ,
             detail=str(found.row.place),

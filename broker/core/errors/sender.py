@@ -42,6 +42,7 @@ __all__ = [
     "SchemaInvalid",
     "SealedPartRefused",
     "TooLargeToSend",
+    "TooManyCases",
     "Unauthenticated",
     "UnknownRecipient",
     "UnknownType",
@@ -277,6 +278,14 @@ class Forbidden(SenderError):
     code = "forbidden"
     http_status = 403
     who = Actor.CALLER
+
+
+class TooManyCases(SenderError):
+    """This person opened more cases in an hour than casework needs: a security officer looks at it first (R-38)."""
+
+    code = "too-many-cases"
+    http_status = 403
+    who = Actor.SECURITY
 
 
 class NotFound(SenderError):

@@ -50,6 +50,7 @@ from broker.flows.upload import Upload
 from broker.ledger import Ledger
 from broker.metrics import Metrics
 from broker.ports import Store, Transaction
+from broker.restraint import Restraint
 from broker.rows import Attention, AuditRow, ProcedureRow
 from broker.schema_files import RETENTION_RULES, load_catalogue, read_schema_file
 from broker.storage import migrate, open_store
@@ -270,6 +271,7 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
         timetable=timetable,
     )  # fmt: skip
     blobs, compute = MemoryBlobs(clock), InlineCompute()
+    restraint = Restraint(store=store, ledger=ledger, clock=clock)
     pass_on = PassOn(us=EE, store=store, trust=trust, clock=clock, submit=submit)
     rules = parse_rules(read_schema_file(RETENTION_RULES))
     dates = ReviewDates(us=EE, rules=rules, calendar_of=calendars)
@@ -288,10 +290,12 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
         approve=Approve(us=EE, store=store, clock=clock, release=submit.release),
         attend=Attend(store=store, clock=clock),
         resend=Resend(store=store, clock=clock, wake=lambda: None),
-        consult=Consult(store=store, clock=clock),
+        consult=Consult(store=store, clock=clock, restraint=restraint),
         search=Search(store=store, catalogue=catalogue, clock=clock),
         upload=Upload(store=store, blobs=blobs, compute=compute, clock=clock, ids=SeededIds("upload", clock)),
-        read_attachment=ReadAttachment(us=EE, store=store, blobs=blobs, compute=compute, clock=clock),
+        read_attachment=ReadAttachment(
+            us=EE, store=store, blobs=blobs, compute=compute, clock=clock, restraint=restraint
+        ),
         erase=Erase(us=EE, store=store, ledger=ledger, clock=clock, ids=SeededIds("erase", clock), pass_on=pass_on),
         keep=Keep(store=store, dates=dates, clock=clock),
         pass_on=pass_on,

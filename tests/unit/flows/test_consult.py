@@ -14,6 +14,7 @@ from broker.core.ids import AuthorityId, CountryCode, MessageType
 from broker.core.roles import AuditRole
 from broker.finding import find_message
 from broker.flows.consult import LOOK_SECONDS, Consult
+from broker.restraint import Restraint
 from broker.rows import AuditRow, HeldDraft, MessageFilter, MessageRow, Page
 from broker.schema_files import read_schema_file
 from broker.testing.store_rows import NOW, message_id
@@ -146,7 +147,8 @@ async def test_what_cannot_be_recorded_is_not_shown(world: World) -> None:
     view = await ee.view(row.header.procedure.id) if row.header.procedure else None
     assert view is not None
     page = await listed(ee)
-    consult = Consult(store=_Full(), clock=world.clock)  # type: ignore[arg-type]
+    restraint = Restraint(store=ee.store, ledger=ee.desk.ledger, clock=world.clock)
+    consult = Consult(store=_Full(), clock=world.clock, restraint=restraint)  # type: ignore[arg-type]
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
             await consult.message(row, OFFICER)
