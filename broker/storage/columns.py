@@ -93,11 +93,12 @@ class Words(Kept[tuple[str, ...]]):
     def __init__(self, kind: Callable[[str], str] = str) -> None:
         self.kind = kind
         self.into = _to_array
+        self._one = kind if kind is str else _recalled(kind)
         self.out = self._from_array
         super().__init__()
 
     def _from_array(self, value: str) -> tuple[str, ...]:
-        return tuple(self.kind(item) for item in orjson.loads(value))
+        return tuple(map(self._one, orjson.loads(value)))
 
 
 class Raw(Kept[bytes]):

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """`make bench`: throughput, latency, cost, memory and start, beside the cryptographic floor and an AS2 pair.
 
-Everything is measured in one run on one machine; quote ratios, because machines are shared and noisy.
+Everything is measured in one run on one machine; quote ratios, because machines are shared and noisy. What is timed is
+run a few times and the best of them counts, on both sides of a comparison: what else the machine does can only add.
 
 Against AS2 two things are compared. *Protocol alone*: processor time of composing, sealing, opening, validating and
 receipting in one thread, without store, network or event loop, on both sides. *Whole path*: ours with store, RabbitMQ
@@ -44,6 +45,7 @@ from tests.bench.worker import CLEAR, measured_submission
 ROOT = Path(__file__).parents[2]
 COUNTRIES = ("EE", "FI")
 ATTACHMENT_MIB = 100
+RUNS = 3  # of each throughput, ours and AS2's: the best one counts, for what else the machine does can only take away
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,7 +123,7 @@ def _nodes(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """One throughput run."""
+    """The best of some throughput runs."""
 
     rows: list[Row]
     rate: float  # messages per second
@@ -129,19 +131,44 @@ class Measured:
     messages_per_envelope: float  # of receipts
 
 
-def _measure(workers: dict[str, Worker], label: str, count: int, envelope_ms: float) -> Measured:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What one throughput run gave."""
+
+    rate: float  # messages per second
+    cpu_ms: dict[str, float]  # per message, by country
+    share: float  # envelopes of receipts per message
+
+    @property
+    def cost_ms(self) -> float:
+        """Processor time per message of both."""
+        return sum(self.cpu_ms.values())
+
+
+def _run(workers: dict[str, Worker], count: int) -> _Run:
     sender, receiver = workers["EE"], workers["FI"]
-    sender.ask("send 50 16")  # warm up
-    latency = sender.ask(f"latency {max(count // 8, 50)}")
     before = {country: worker.ask("cpu")["cpu"] for country, worker in workers.items()}
     sent = receiver.ask("envelopes")["receipts"]
-    run = sender.ask(f"send {count} 64")
-    cpu = {country: 1000 * (worker.ask("cpu")["cpu"] - before[country]) / count for country, worker in workers.items()}
-    cost = sum(cpu.values())
-    share = (receiver.ask("envelopes")["receipts"] - sent) / count  # envelopes of receipts per message
+    rate = sender.ask(f"send {count} 64")["rate"]
+    return _Run(
+        rate=rate,
+        cpu_ms={
+            country: 1000 * (worker.ask("cpu")["cpu"] - before[country]) / count for country, worker in workers.items()
+        },
+        share=(receiver.ask("envelopes")["receipts"] - sent) / count,
+    )
+
+
+def _measure(workers: dict[str, Worker], label: str, count: int, envelope_ms: float) -> Measured:
+    sender = workers["EE"]
+    sender.ask("send 50 16")  # warm up
+    latency = min((sender.ask(f"latency {max(count // 12, 50)}") for _ in range(RUNS)), key=lambda run: run["p50_ms"])
+    runs = [_run(workers, count) for _ in range(RUNS)]
+    rate, cheapest = max(run.rate for run in runs), min(runs, key=lambda run: run.cost_ms)
+    cpu, cost, share = cheapest.cpu_ms, cheapest.cost_ms, cheapest.share
     floor = envelope_ms * (1 + share)
     rows = [
-        Row(what=f"throughput, {label}", value=f"{run['rate']:.0f} messages/s", aim="≥ 150"),
+        Row(what=f"throughput, {label}", value=f"{rate:.0f} messages/s", aim="≥ 150"),
         Row(what=f"latency one at a time, {label}",
             value=f"p50 {latency['p50_ms']:.1f} ms, p99 {latency['p99_ms']:.1f} ms", aim="p50 ≤ 40 ms"),
         Row(what=f"cost per delivered message, {label}",
@@ -150,7 +177,7 @@ def _measure(workers: dict[str, Worker], label: str, count: int, envelope_ms: fl
             value=f"{floor:.2f} ms ({2 / share:.1f} receipts per envelope)"),
         Row(what=f"cost ÷ floor, {label}", value=f"{cost / floor:.2f}", aim="≤ 3, later ≤ 2"),
     ]  # fmt: skip
-    return Measured(rows=rows, rate=run["rate"], cpu_ms=cost, messages_per_envelope=1 / share)
+    return Measured(rows=rows, rate=rate, cpu_ms=cost, messages_per_envelope=1 / share)
 
 
 def _at_rest(measured: Measured, clear: Measured) -> Row:
@@ -246,7 +273,7 @@ def _as2(folder: Path, count: int) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=int, default=1500, help="per throughput run")
+    parser.add_argument("--messages", type=int, default=750, help="per throughput run, of a few")
     parser.add_argument("--without-as2", action="store_true", help="leave the AS2 pair out")
     parser.add_argument("--only-attachment", action="store_true", help="measure nothing but a large attachment")
     chosen = parser.parse_args()
@@ -288,7 +315,7 @@ def main() -> None:
         ours = _protocol(work, measured)
         rows += ours.rows
         if not chosen.without_as2:
-            rows += _as2_rows(folder, max(chosen.messages // 10, 20), ours, measured)
+            rows += _as2_rows(folder, max(chosen.messages // 3, 20), ours, measured)
     _print(rows)
 
 

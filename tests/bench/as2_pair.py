@@ -45,7 +45,7 @@ from pyas2lib import as2  # noqa: E402
 re.search = _SEARCH  # type: ignore[assignment]
 
 PAIRS = 2  # one for each core
-RUNS = 4  # the lowest mean counts: what else the machine does can only add
+RUNS = 4  # the best one counts: what else the machine does can only add
 STOP = "/stop"
 
 
@@ -226,12 +226,12 @@ def _pair(folder: Path, count: int, body: bytes, results: Any) -> None:
 
 
 def _whole(folder: Path, count: int, body: bytes) -> dict[str, float]:
-    """Return the rate of all pairs together and the processor milliseconds of one message."""
+    """Return the rate of all pairs together and the processor milliseconds of one message, in one run."""
     results: Any = multiprocessing.Queue()
     pairs = []
     for number in range(PAIRS):
         own = folder / str(number)
-        own.mkdir()
+        own.mkdir(parents=True)
         pairs.append(multiprocessing.Process(target=_pair, args=(own, count, body, results)))
     for pair in pairs:
         pair.start()
@@ -248,7 +248,9 @@ def main() -> None:
     count, size = int(sys.argv[1]), int(sys.argv[2])
     body = b'{"x": "' + b"a" * (size - 9) + b'"}'
     with tempfile.TemporaryDirectory(prefix="trm-bench-as2-") as folder:
-        measured = {"protocol": {"cpu_ms": _protocol(count, body)}, "whole": _whole(Path(folder), count, body)}
+        runs = [_whole(Path(folder, str(run)), max(count // RUNS, 1), body) for run in range(RUNS)]
+        whole = {"rate": max(run["rate"] for run in runs), "cpu_ms": min(run["cpu_ms"] for run in runs)}
+        measured = {"protocol": {"cpu_ms": _protocol(count, body)}, "whole": whole}
     sys.stdout.write(json.dumps(measured) + "\n")
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from broker.core.audit import GENESIS, AuditAction, AuditRow, chained
 from broker.core.ids import AuthorityId, CountryCode, ProcedureId
 from broker.core.roles import AuditRole
-from broker.flows.verify_audit import VerifyAudit
+from broker.flows.verify_audit import Verdict, VerifyAudit
 from broker.ports import Store, Transaction
 from broker.storage import migrate, open_store
 from broker.system import ThreadCompute
@@ -22,6 +22,7 @@ __all__ = ["audit_speed"]
 
 _ENTRIES = 50_000
 _BATCH = 5_000
+_CHECKS = 4  # the quickest counts: what else the machine does can only add
 _ROW = AuditRow(
     at=datetime(2026, 11, 22, 3, tzinfo=UTC),
     actor="officer-7",
@@ -52,9 +53,7 @@ async def _measured(url: str) -> tuple[float, float]:
         await _linked(store)
         linking = time.perf_counter() - started
         check = VerifyAudit(us=us, store=store, compute=compute, member_then=lambda _reader, _raw: None)
-        started = time.perf_counter()
-        verdict = await check()
-        checking = time.perf_counter() - started
+        checking, verdict = min([await _checked(check) for _ in range(_CHECKS)], key=lambda one: one[0])
     finally:
         compute.close()
         await store.close()
@@ -66,6 +65,12 @@ async def _measured(url: str) -> tuple[float, float]:
 def _filled(tx: Transaction) -> None:
     for _ in range(_ENTRIES):
         tx.audit(_ROW)
+
+
+async def _checked(check: VerifyAudit) -> tuple[float, Verdict]:
+    started = time.perf_counter()
+    verdict = await check()
+    return time.perf_counter() - started, verdict
 
 
 async def _linked(store: Store) -> None:

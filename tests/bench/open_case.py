@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ _LOOKS = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """Means over some looks, the first one left out."""
+    """The quickest of some looks, the first one left out: what else the machine does can only add."""
 
     messages: int
     view_ms: float
@@ -67,17 +68,19 @@ async def _filled(world: World, messages: int) -> ProcedureId:
 async def _looked(country: Country, procedures: list[ProcedureId]) -> Opened:
     inspect = country.desk.inspect
     views = [await inspect.procedure(one, authority=None) for one in procedures]
-    began = time.perf_counter()
-    for _ in range(_LOOKS):
-        for one in procedures:
-            await inspect.procedure(one, authority=None)
-    between = time.perf_counter()
-    for _ in range(_LOOKS):
-        for one in procedures:
-            await inspect.timeline(one, authority=None)
-    ended = time.perf_counter()
     return Opened(
         messages=sum(len(view.entries) for view in views),
-        view_ms=(between - began) * 1000 / _LOOKS,
-        timeline_ms=(ended - between) * 1000 / _LOOKS,
+        view_ms=await _quickest(lambda: [inspect.procedure(one, authority=None) for one in procedures]),
+        timeline_ms=await _quickest(lambda: [inspect.timeline(one, authority=None) for one in procedures]),
     )
+
+
+async def _quickest(look: Callable[[], list[Coroutine[Any, Any, object]]]) -> float:
+    """Return the milliseconds of the quickest look at all of them, one after the other."""
+    took = []
+    for _ in range(_LOOKS):
+        began = time.perf_counter()
+        for one in look():
+            await one
+        took.append(time.perf_counter() - began)
+    return 1000 * min(took)
