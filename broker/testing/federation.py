@@ -8,8 +8,9 @@ Its vaults are cheap to guess and their passphrases lie beside them.
 from __future__ import annotations
 
 import secrets
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -19,14 +20,17 @@ from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
 from broker.core.trust import Authority, Member, TrustList
 from broker.durable import write_durably
 from broker.home import create_home
+from broker.settings import FILE_NAME
 from broker.testing.trust import TrustOffice
 from broker.trust.client import TrustClient
 from broker.trust.fetching import FolderSource
+from broker.trust.repository import Repository
 from broker.vault import UNSAFE_DEV_KDF, KdfParameters
 
 __all__ = ["DEV_PASSPHRASE_FILE", "OFFICES", "Federation", "make_federation"]
 
 DEV_PASSPHRASE_FILE = "passphrase"  # noqa: S105  a file name; it lies beside what it opens: demonstration only
+_TRUST, _SPOOL = "trust", "spool"  # folders of the federation's own
 _BACK = timedelta(hours=1)  # keys are valid a little before they are made: the nodes' clocks differ
 
 
@@ -57,6 +61,17 @@ class Federation:
     trust: TrustList
     spool_folder: Path
     office: TrustOffice  # everybody who signs the trust list
+
+    def copied(self, folder: Path) -> Federation:
+        """Return the same federation in another folder, with the same keys and signatures: founding one takes longer."""
+        here, there = str(self.folder), str(folder.absolute())
+        shutil.copytree(self.folder, there, dirs_exist_ok=True)
+        homes = {country: Path(there, country) for country in self.homes}
+        for home in homes.values():
+            file = home / FILE_NAME
+            file.write_text(file.read_text("utf-8").replace(here, there), "utf-8")
+        office = replace(self.office, repository=Repository(Path(there, _TRUST)), members={**self.office.members})
+        return replace(self, folder=Path(there), homes=homes, spool_folder=Path(there, _SPOOL), office=office)
 
 
 def make_federation(
@@ -102,14 +117,14 @@ def make_federation(
         write_durably(home / DEV_PASSPHRASE_FILE, passphrase)
         homes[country] = home
         members.append(member)
-    office = _published(folder.absolute() / "trust", members)
+    office = _published(folder.absolute() / _TRUST, members)
     for home in homes.values():
         write_durably(home / "trust" / "root.json", office.root, mode=0o644)
     return Federation(
         folder=folder.absolute(),
         homes=homes,
         trust=TrustClient(FolderSource(office.folder), office.root).fetch().trust,
-        spool_folder=folder.absolute() / "spool",
+        spool_folder=folder.absolute() / _SPOOL,
         office=office,
     )
 
@@ -128,10 +143,10 @@ def _stated(folder: Path, home: Path, transport: str, filedrop: tuple[str, ...])
         "transport": transport,
         "passphrase_file": DEV_PASSPHRASE_FILE,
         "api_port": 0,
-        "trust": {"source": str(folder.absolute() / "trust")},
+        "trust": {"source": str(folder.absolute() / _TRUST)},
     }
     if transport == "spool":
-        spool = folder.absolute() / "spool"
+        spool = folder.absolute() / _SPOOL
         spool.mkdir(mode=0o700, parents=True, exist_ok=True)
         stated["spool_folder"] = str(spool)
     if filedrop:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from broker.core.errors import TrustListInvalid
@@ -71,7 +72,7 @@ def parse_member(country: CountryCode, data: Any) -> Member:
         country=stated,
         keys=fields.take("keys", lambda value: each(value, _key)),
         authorities=fields.take("authorities", lambda value: each(value, _authority)),
-        messages=fields.take("messages", lambda value: mapping(value, MessageType, _versions, most=_MAX_TYPES)),
+        messages=fields.take("messages", lambda value: mapping(value, _message_type, _versions, most=_MAX_TYPES)),
         procedures=fields.take("procedures", lambda value: mapping(value, _procedure, _versions)),
     )
     fields.finish()
@@ -248,10 +249,22 @@ def _contact(value: Any) -> ContactPoint:
 
 
 def _versions(value: Any) -> tuple[SchemaVersion, ...]:
-    versions = each(value, SchemaVersion)
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        return _ascending(tuple(value))
+    return each(value, SchemaVersion)  # refuses it, at its place
+
+
+@lru_cache(maxsize=1024)  # a member names hundreds of types, and nearly all of them have the same few versions
+def _ascending(texts: tuple[str, ...]) -> tuple[SchemaVersion, ...]:
+    versions = each(list(texts), SchemaVersion)
     if not versions or list(versions) != sorted(set(versions), key=lambda version: version.key):
         raise ValueError("not versions in ascending order")
     return versions
+
+
+@lru_cache(maxsize=_MAX_TYPES)  # every member names the same types
+def _message_type(text: str) -> MessageType:
+    return MessageType(text)
 
 
 def _line(value: Any, longest: int) -> str:

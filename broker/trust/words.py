@@ -9,6 +9,7 @@ checksum catches a word that was misheard; every word is told from the others by
 from __future__ import annotations
 
 import hashlib
+from functools import cache
 
 from mnemonic import Mnemonic
 
@@ -27,5 +28,6 @@ def same_words(raw: bytes, heard: str) -> bool:
     return fingerprint_words(raw).split() == heard.casefold().replace(",", " ").split()
 
 
+@cache  # it reads its file each time
 def _list() -> Mnemonic:
     return Mnemonic("english")

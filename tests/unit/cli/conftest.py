@@ -48,10 +48,18 @@ def trm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return run
 
 
+@pytest.fixture(scope="session")
+def founded(
+    tmp_path_factory: pytest.TempPathFactory, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]
+) -> Federation:
+    """A federation of EE and FI over a spool, which no test touches."""
+    return make_federation(tmp_path_factory.mktemp("founded"), ("EE", "FI"), messages=spoken, now=SystemClock().now())
+
+
 @pytest.fixture
-def federation(tmp_path: Path, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]) -> Federation:
+def federation(founded: Federation, tmp_path: Path) -> Federation:
     """A federation of EE and FI over a spool."""
-    return make_federation(tmp_path, ("EE", "FI"), messages=spoken, now=SystemClock().now())
+    return founded.copied(tmp_path)
 
 
 @pytest.fixture

@@ -124,6 +124,21 @@ def test_federation_is_complete(tmp_path: Path) -> None:
     )
 
 
+def test_a_copied_federation_stands_for_itself(tmp_path: Path) -> None:
+    """It has the same keys in its own folder: what its officers publish there leaves the first one as it was."""
+    made = make_federation(tmp_path / "one", ("EE", "FI"), messages=MESSAGES, now=NOW)
+    copied = made.copied(tmp_path / "two")
+    copied.office.repository.suspend(CountryCode("FI"), "A drill.", now=datetime.now(UTC))
+    copied.office.publish(now=datetime.now(UTC))
+
+    settings, first = (Settings.load(one.homes[CountryCode("EE")]) for one in (copied, made))
+    assert settings.spool_folder == copied.spool_folder == tmp_path / "two" / "spool"
+    vaults = [FileVault.open(one.vault_file, read_passphrase(one)) for one in (settings, first)]
+    assert vaults[0].public_keys() == vaults[1].public_keys()
+    assert trust_in_force(settings).version == made.trust.version + 1
+    assert trust_in_force(first) == made.trust
+
+
 def test_federation_over_rabbitmq_takes_each_countrys_address(tmp_path: Path) -> None:
     """No spool is made, and the address stands in the settings of its country."""
     made = make_federation(

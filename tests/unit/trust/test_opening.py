@@ -36,12 +36,18 @@ PROCEDURE = "family-tracing"
 TABLE = f"procedures/{PROCEDURE}.json"
 
 
-@pytest.fixture
-def federation(tmp_path: Path) -> Federation:
-    """A federation of one country; its trust list names no catalogue yet."""
-    made = make_federation(tmp_path, (EE,), messages={}, now=datetime.now(UTC))
+@pytest.fixture(scope="module")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Federation:
+    """A federation of one country, which no test touches."""
+    made = make_federation(tmp_path_factory.mktemp("founded"), (EE,), messages={}, now=datetime.now(UTC))
     create(made.spool_folder, made.homes)
     return made
+
+
+@pytest.fixture
+def federation(founded: Federation, tmp_path: Path) -> Federation:
+    """A federation of one country; its trust list names no catalogue yet."""
+    return founded.copied(tmp_path)
 
 
 @pytest.fixture
