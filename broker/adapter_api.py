@@ -20,6 +20,8 @@ Rules
 - *Submit with a stable key.* The idempotency key of `AdapterContext.submit` must be the same for the same piece of work
   after a crash, and never the same for two. Keep offering while `NodeError` comes; on any other `BrokerError` tell the
   people of the national system its `problem`: only they can mend it.
+- *Files go first.* `AdapterContext.uploads` takes an attachment part by part; the submission names its upload. Note durably which
+  upload stands for which file before submitting: the same piece of work names the same uploads after a crash.
 - *No personal data in logs, metrics, file names, addresses, error texts.* `AdapterContext.log` takes codes, ids, digests.
 - *Wait by `AdapterContext.clock`* and by the national system, by nothing else: tests move that clock by hand.
 - *Stop promptly.* `Adapter.run` is cancelled when the node stops; whatever it was doing is done again at the next start.
@@ -44,6 +46,7 @@ from broker.core.errors import (
     BadRequest,
     BrokerError,
     NodeError,
+    NotFound,
     SenderError,
     SettingsInvalid,
     TooLargeToSend,
@@ -64,8 +67,8 @@ from broker.rows import Accepted
 
 __all__ = [
     "ENTRY_POINT_GROUP", "Accepted", "Adapter", "AdapterContext", "AdapterEvent", "AdapterFactory", "AdapterFailed",
-    "AdapterLog", "BadRequest", "BrokerError", "Clock", "ErasedMessage", "InboundAttachment", "InboundMessage", "LegalBasis", "Manifest", "NodeError", "Option", "Party",
-    "SenderError", "SettingsInvalid", "Submit", "TooLargeToSend", "Urgency", "discover", "inbound_message", "is_full", "problem",
+    "AdapterLog", "BadRequest", "BrokerError", "Clock", "ErasedMessage", "InboundAttachment", "InboundMessage", "LegalBasis", "Manifest", "NodeError", "NotFound", "Option", "Party",
+    "SenderError", "SettingsInvalid", "Submit", "TooLargeToSend", "UploadState", "Uploads", "Urgency", "discover", "inbound_message", "is_full", "problem",
     "sync_folder", "write_durably",
 ]  # fmt: skip
 
@@ -176,6 +179,45 @@ def _inbound(item: Attachment, read: Callable[[Attachment], AsyncIterator[bytes]
 # --- what goes out --------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UploadState:
+    """How far a file is at the node."""
+
+    upload: str  # what a submission's attachment names it by
+    received: int  # bytes; the next ones begin there
+    whole: bool  # and looked at: a submission may take it
+
+
+class Uploads(Protocol):
+    """Takes the files of submissions: the same limits, refusals and day of grace as `POST /api/v1/attachments`."""
+
+    async def begin(self, size: int, *, authority: str) -> UploadState:
+        """Make room for a file of that many bytes, of an office that the adapter serves.
+
+        Raises:
+            NodeError: not now.
+            BrokerError: it is empty or too large, or the office is another adapter's.
+        """
+        ...
+
+    async def find(self, upload: str, *, authority: str) -> UploadState:
+        """Return how far an upload is.
+
+        Raises:
+            NotFound: a message took it, or it was dropped after a day.
+        """
+        ...
+
+    async def append(self, upload: str, *, authority: str, offset: int, parts: AsyncIterator[bytes]) -> UploadState:
+        """Take the bytes from that offset on; what was kept stays when the parts break off.
+
+        Raises:
+            NodeError: go on later from where it is.
+            BrokerError: the file may not travel; it is gone.
+        """
+        ...
+
+
 Submit = Callable[[Mapping[str, Any], str], Awaitable[Accepted]]
 
 
@@ -210,6 +252,7 @@ class AdapterContext:
         NodeError: not decided; offer it again later with the same key.
         BrokerError: refused, and refused again if nothing changes: people of the national system must act.
     """
+    uploads: Uploads
     clock: Clock
     log: AdapterLog
 

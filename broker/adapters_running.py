@@ -5,19 +5,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from broker.adapter_api import Adapter, AdapterContext, AdapterEvent, discover
+from broker.adapter_api import Adapter, AdapterContext, AdapterEvent, UploadState, discover
 from broker.core.delivery import AttentionCode
 from broker.core.errors import AdapterFailed, BrokerError, Forbidden, SettingsInvalid
 from broker.core.ids import AuthorityId
 from broker.core.roles import AuditRole
+from broker.flows.upload import Upload
 from broker.logs import Event, Log
 from broker.metrics import Metrics
 from broker.ports import Transaction
-from broker.rows import Accepted
+from broker.rows import Accepted, UploadRow
 from broker.settings import Settings
 from broker.wiring import Desk
 
@@ -146,6 +147,7 @@ class Adapters:
             us=self._desk.us,
             authorities=place.authorities,
             submit=self._submit_for(place),
+            uploads=_Uploads(self._desk.upload, place),
             clock=self._clock,
             log=self._logger(place),
         )
@@ -173,3 +175,34 @@ class Adapters:
             self._log.info(_EVENTS[event], adapter=place.name, **fields)
 
         return log
+
+
+class _Uploads:
+    """Implements the adapter's `Uploads` for the offices of its place."""
+
+    def __init__(self, upload: Upload, place: AdapterPlace) -> None:
+        self._upload = upload
+        self._place = place
+
+    async def begin(self, size: int, *, authority: str) -> UploadState:
+        actor = f"adapter:{self._place.name}"
+        return _state(
+            await self._upload.begin(size, authority=self._served(authority), actor=actor, role=AuditRole.ADAPTER)
+        )
+
+    async def find(self, upload: str, *, authority: str) -> UploadState:
+        return _state(await self._upload.find(upload, authority=self._served(authority)))
+
+    async def append(self, upload: str, *, authority: str, offset: int, parts: AsyncIterator[bytes]) -> UploadState:
+        office = self._served(authority)
+        return _state(await self._upload.append(upload, authority=office, offset=offset, parts=parts))
+
+    def _served(self, authority: str) -> AuthorityId:
+        for office in self._place.authorities:
+            if office == authority:
+                return office
+        raise Forbidden("This adapter does not serve that office.", where="/sender/authority")
+
+
+def _state(row: UploadRow) -> UploadState:
+    return UploadState(upload=row.id, received=row.received, whole=row.digest is not None)

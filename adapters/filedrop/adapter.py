@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.filedrop.client import Folders, Offered
+from adapters.filedrop.enclosing import Enclosing
 from adapters.filedrop.manifest import MANIFEST
 from adapters.filedrop.mapping import (
     accepted_note,
@@ -65,6 +66,7 @@ class FileDrop:
 
     def __init__(self, folders: Folders, *, poll_seconds: float) -> None:
         self._folders = folders
+        self._enclosing = Enclosing(folders.enclosures)
         self._poll_seconds = poll_seconds
         self._prepared = False
         self._seen: frozenset[Offered] = frozenset()  # at the last look: a file is taken when it is the same twice
@@ -95,7 +97,7 @@ class FileDrop:
         await asyncio.to_thread(self._folders.finish, part, name)
 
     async def erased(self, message: ErasedMessage) -> None:
-        """Delete a received message and its attachments from in/, or a sent one and its note from sent/.
+        """Delete a received message and its attachments from in/, or a sent one with its files and its note from sent/.
 
         Raises:
             AdapterFailed: one of them may still be there.
@@ -126,6 +128,7 @@ class FileDrop:
             self._prepared = True
 
     async def _look(self, context: AdapterContext) -> None:
+        await asyncio.to_thread(self._folders.enclosures.follow)
         found = await asyncio.to_thread(self._folders.scan)
         settled = [offered for offered in found if offered in self._seen]
         self._seen = frozenset(found)
@@ -143,7 +146,8 @@ class FileDrop:
             if raw is None:
                 return
             tag = idempotency_key(offered.name, raw)
-            accepted = await context.submit(parse_submission(offered.name, raw), tag)
+            submission = parse_submission(offered.name, raw)
+            accepted = await self._enclosing.submit(offered.name, tag, submission, context)
         except NodeError as error:
             self._delay(offered, error, tag, context)
         except BrokerError as error:

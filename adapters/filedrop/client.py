@@ -11,7 +11,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.filedrop.mapping import ACCEPTED_SUFFIX, PROBLEM_SUFFIX, free_names, is_offered, noted_message
+from adapters.filedrop.enclosures import Enclosures, remove_files
+from adapters.filedrop.mapping import (
+    ACCEPTED_SUFFIX,
+    PROBLEM_SUFFIX,
+    files_name,
+    free_names,
+    is_offered,
+    noted_message,
+)
 from broker.adapter_api import AdapterFailed, BadRequest, TooLargeToSend, is_full, sync_folder, write_durably
 
 __all__ = ["Folders", "Offered"]
@@ -44,6 +52,7 @@ class Folders:
         self._root = root
         self._max_file_bytes = max_file_bytes
         self._file_mode, self._folder_mode = (0o640, 0o2770) if group_access else (0o600, 0o700)
+        self.enclosures = Enclosures(root, file_mode=self._file_mode)
 
     def prepare(self) -> None:
         """Make the four folders where they are missing; never the drop folder itself: its disk may not be mounted.
@@ -201,19 +210,22 @@ class Folders:
             raise _failed(error, "An erased message cannot be deleted") from None
 
     def forget_sent(self, message: str) -> None:
-        """Delete a sent file and its note; the note last, for it alone tells which file that is.
+        """Delete a sent file, its files and its note; the note last, for it alone tells which file that is.
 
         Raises:
             AdapterFailed: one of them may still be there.
         """
         place = self._root / "sent"
+        self.enclosures.follow()
         try:
             for note in list(place.glob(f"*{ACCEPTED_SUFFIX}")):
                 found = note.lstat()
                 if not stat.S_ISREG(found.st_mode) or found.st_size > _LONGEST_NOTE:
                     continue
                 if noted_message(note.read_bytes()) == message:
-                    note.with_name(note.name.removesuffix(ACCEPTED_SUFFIX)).unlink(missing_ok=True)
+                    name = note.name.removesuffix(ACCEPTED_SUFFIX)
+                    remove_files(note.with_name(files_name(name)))
+                    note.with_name(name).unlink(missing_ok=True)
                     sync_folder(place)
                     note.unlink(missing_ok=True)
             sync_folder(place)
@@ -230,7 +242,9 @@ class Folders:
             beside = target.with_name(f"{target.name}{suffix}")
             if _lstat(beside) is None:
                 write_durably(beside, note, mode=self._file_mode)
+            self.enclosures.lead(offered.name, place, target.name)
             self._move(source, target, beside, offered)
+            self.enclosures.follow()
         except OSError as error:
             raise _failed(error, "A file cannot be moved out of the outgoing folder") from None
 
@@ -254,7 +268,8 @@ class Folders:
         for candidate in free_names(name):
             target = folder / candidate
             beside = folder / f"{candidate}{suffix}"
-            if _lstat(target) is None and (_lstat(beside) is None or _holds(beside, note)):
+            files = folder / files_name(candidate)
+            if _lstat(target) is None and _lstat(files) is None and (_lstat(beside) is None or _holds(beside, note)):
                 return target
         raise AdapterFailed("Too many files of one name have been moved out of the outgoing folder.")
 

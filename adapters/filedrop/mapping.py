@@ -7,18 +7,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from broker.adapter_api import Accepted, BadRequest, BrokerError, ErasedMessage, InboundMessage, problem
 
 __all__ = [
-    "ACCEPTED_SUFFIX", "PROBLEM_SUFFIX", "accepted_note", "attachment_name", "free_names", "idempotency_key", "is_offered", "noted_message",
-    "parse_submission", "problem_note", "received_file", "received_name", "received_stem",
+    "ACCEPTED_SUFFIX", "NOTE_SUFFIX", "PROBLEM_SUFFIX", "accepted_note", "attachment_name", "enclosed_files", "files_name",
+    "free_names", "idempotency_key", "is_offered", "noted_message", "parse_submission", "problem_note", "received_file",
+    "received_name", "received_stem", "with_uploads",
 ]  # fmt: skip
 
 ACCEPTED_SUFFIX = ".accepted.json"
 PROBLEM_SUFFIX = ".problem.json"
+NOTE_SUFFIX = ".uploads"  # of the hidden note how far a submission's files are
+_FILES = ".files"
 _IN_THE_MAKING = (".tmp", ".part")
 
 
@@ -56,8 +59,41 @@ def received_file(message: InboundMessage) -> bytes:
 
 
 def is_offered(name: str) -> bool:
-    """Whether a name in out/ is meant to be submitted: neither hidden nor in the making."""
-    return not name.startswith(".") and not name.lower().endswith(_IN_THE_MAKING)
+    """Whether a name in out/ is meant to be submitted: neither hidden nor in the making, nor a folder of files."""
+    return not name.startswith(".") and not name.lower().endswith((*_IN_THE_MAKING, _FILES))
+
+
+def files_name(name: str) -> str:
+    """Return the name of the folder with the files of a submission: `request.files` beside `request.json`."""
+    return f"{name[: -len('.json')] if name.lower().endswith('.json') else name}{_FILES}"
+
+
+def enclosed_files(submission: Mapping[str, Any]) -> tuple[tuple[int, str], ...]:
+    """Return the files of its folder that a submission names, each with its place among the attachments.
+
+    Raises:
+        BadRequest: one is no plain file name.
+    """
+    items = submission.get("attachments")
+    if not isinstance(items, list):
+        return ()
+    found = []
+    for place, item in enumerate(items):
+        if isinstance(item, dict) and "file" in item:
+            file = item["file"]
+            if not isinstance(file, str) or file in {"", ".", ".."} or "/" in file or not file.isprintable():
+                raise BadRequest("A file is named as it is called in the folder.", where=f"/attachments/{place}/file")
+            found.append((place, file))
+    return tuple(found)
+
+
+def with_uploads(submission: Mapping[str, Any], uploads: Mapping[int, str]) -> dict[str, Any]:
+    """Return the submission as the node takes it: each file by its upload; its name is the file's unless it says another."""
+    items = list(submission["attachments"])
+    for place, upload in uploads.items():
+        rest = {member: value for member, value in items[place].items() if member != "file"}
+        items[place] = {"name": items[place]["file"], **rest, "upload": upload}
+    return {**submission, "attachments": items}
 
 
 def idempotency_key(name: str, raw: bytes) -> str:

@@ -11,22 +11,118 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from broker.adapter_api import Adapter, AdapterContext, AdapterEvent, InboundMessage, inbound_message
+from broker.adapter_api import (
+    Adapter,
+    AdapterContext,
+    AdapterEvent,
+    InboundMessage,
+    NotFound,
+    UploadState,
+    inbound_message,
+)
 from broker.core.canonical import digest, dump
 from broker.core.content import encode
-from broker.core.errors import BrokerError, IdempotencyConflict
+from broker.core.errors import (
+    AttachmentRefused,
+    BrokerError,
+    Forbidden,
+    IdempotencyConflict,
+    StoreUnavailable,
+    UploadConflict,
+)
 from broker.core.ids import AuthorityId, CountryCode, KeyId, MessageType, SchemaVersion
 from broker.core.messages import Header, InboxEntry, LegalBasis, Party, ProcedureRef, Urgency
 from broker.rows import Accepted
 from broker.testing.clock import HandClock
 from broker.testing.ids import SeededIds
 
-__all__ = ["CANARY", "SimulatedNode", "holds_canary", "sample_message", "sample_submission"]
+__all__ = ["CANARY", "SimulatedNode", "SimulatedUploads", "holds_canary", "sample_message", "sample_submission"]
 
 CANARY = "Test-Maarika Kanaarilind"  # a name that may be seen by the national system and nowhere else
 _OURS, _THEIRS = CountryCode("FI"), CountryCode("EE")
 _OFFICE, _THEIR_OFFICE = AuthorityId("test-office"), AuthorityId("test-sender")
 _BOUND_SECONDS = 30.0  # real ones, for what must happen; reached only when it does not
+
+
+@dataclass(slots=True, kw_only=True)
+class SimulatedUploads:
+    """Implements `Uploads`: keeps what came in whole parts of a chunk, until a message takes it."""
+
+    chunk: int = 1024  # bytes; what is less is kept only as the end of a file
+    most: int = 100 * 1024  # bytes
+    files: dict[str, bytes] = field(default_factory=dict)  # by upload: what is here of it
+    sizes: dict[str, int] = field(default_factory=dict)
+    kept: dict[str, bytes] = field(default_factory=dict)  # what messages took
+    taken: list[str] = field(default_factory=list)
+    cut_after: int | None = None  # bytes after which the next append breaks off
+
+    async def begin(self, size: int, *, authority: str) -> UploadState:
+        """Make room.
+
+        Raises:
+            BrokerError: another office's, empty or too large.
+        """
+        self._served(authority)
+        if not 1 <= size <= self.most:
+            raise AttachmentRefused("An attachment has another size.", where="/size")
+        upload = f"{len(self.sizes) + 1:032x}"
+        self.files[upload], self.sizes[upload] = b"", size
+        return self._state(upload)
+
+    async def find(self, upload: str, *, authority: str) -> UploadState:
+        """Return how far it is.
+
+        Raises:
+            NotFound: it is not here, or a message took it.
+        """
+        self._served(authority)
+        if upload not in self.files:
+            raise NotFound
+        return self._state(upload)
+
+    async def append(self, upload: str, *, authority: str, offset: int, parts: AsyncIterator[bytes]) -> UploadState:
+        """Take bytes.
+
+        Raises:
+            BrokerError: it stands elsewhere, or is a program; then it is gone.
+            NodeError: it was cut off.
+        """
+        await self.find(upload, authority=authority)
+        if offset != len(self.files[upload]):
+            raise UploadConflict
+        held = self.files[upload]
+        async for part in parts:
+            held += part
+            if self.cut_after is not None and len(held) >= self.cut_after:
+                self.files[upload], self.cut_after = held[: self.cut_after // self.chunk * self.chunk], None
+                raise StoreUnavailable
+        self.files[upload] = held
+        if held.startswith(b"MZ"):
+            del self.files[upload]
+            raise AttachmentRefused("Programs may not travel.")
+        return self._state(upload)
+
+    def take(self, submission: Mapping[str, Any]) -> None:
+        """Give a submission its files.
+
+        Raises:
+            NotFound: one is not here.
+        """
+        named = [item["upload"] for item in submission.get("attachments", ())]
+        for place, upload in enumerate(named):
+            if upload not in self.files:
+                raise NotFound(where=f"/attachments/{place}/upload")
+        for upload in named:
+            self.kept[upload] = self.files.pop(upload)
+            self.taken.append(upload)
+
+    def _state(self, upload: str) -> UploadState:
+        received = len(self.files[upload])
+        return UploadState(upload=upload, received=received, whole=received == self.sizes[upload])
+
+    def _served(self, authority: str) -> None:
+        if authority != _OFFICE:
+            raise Forbidden(where="/sender/authority")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -37,6 +133,7 @@ class SimulatedNode:
     accepted: dict[str, Accepted] = field(default_factory=dict)  # by idempotency key
     submissions: dict[str, Mapping[str, Any]] = field(default_factory=dict)  # by idempotency key
     offered: list[str] = field(default_factory=list)  # the key of every call
+    uploads: SimulatedUploads = field(default_factory=SimulatedUploads)
     lines: list[tuple[AdapterEvent, dict[str, object]]] = field(default_factory=list)  # what was logged
     error: BrokerError | None = None  # raised by every submit while set
     crash_after_accepting: bool = False  # the next submit is stored, and its caller dies before hearing so
@@ -44,7 +141,7 @@ class SimulatedNode:
     def context(self) -> AdapterContext:
         """Return what a running adapter gets."""
         return AdapterContext(
-            us=_OURS, authorities=(_OFFICE,), submit=self.submit, clock=self.clock, log=self._note
+            us=_OURS, authorities=(_OFFICE,), submit=self.submit, uploads=self.uploads, clock=self.clock, log=self._note,
         )  # fmt: skip
 
     async def submit(self, submission: Mapping[str, Any], idempotency_key: str) -> Accepted:
@@ -61,6 +158,7 @@ class SimulatedNode:
             if self.submissions[idempotency_key] != submission:
                 raise IdempotencyConflict
             return replace(known, repeated=True)
+        self.uploads.take(submission)
         ids = SeededIds(idempotency_key, self.clock)
         self.submissions[idempotency_key] = submission
         self.accepted[idempotency_key] = Accepted(

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from broker.adapter_api import Adapter, AdapterContext, AdapterEvent
+from broker.adapter_api import Adapter, AdapterContext, AdapterEvent, NotFound, UploadState
 from broker.adapters_running import AdapterPlace, Adapters, place_adapters
 from broker.core.errors import AdapterFailed, Forbidden, SettingsInvalid
 from broker.core.ids import AuthorityId, CountryCode
@@ -231,3 +231,29 @@ def test_an_adapter_that_is_not_installed_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsInvalid) as caught:
         place_adapters(settings)
     assert caught.value.where == f"{tmp_path / 'EE' / 'settings.toml'}: adapters.telex"
+
+
+async def test_an_adapter_uploads_for_the_offices_that_it_serves(world: World) -> None:
+    """By the same way as the API: on from where a file is, looked at when it is whole, on record under the adapter's name."""
+    seen: list[UploadState] = []
+    raw, done = b"%PDF-1.7 a test\n%%EOF\n", asyncio.Event()
+
+    async def upload(context: AdapterContext) -> None:
+        async def parts() -> AsyncIterator[bytes]:
+            yield raw
+
+        begun = await context.uploads.begin(len(raw), authority=BOARD)
+        seen.append(await context.uploads.append(begun.upload, authority=BOARD, offset=0, parts=parts()))
+        seen.append(await context.uploads.find(begun.upload, authority=BOARD))
+        with pytest.raises(Forbidden):
+            await context.uploads.begin(len(raw), authority=MINISTRY)
+        with pytest.raises(NotFound):
+            await context.uploads.find("0" * 32, authority=BOARD)
+        done.set()
+        await asyncio.Event().wait()
+
+    async with _running(_adapters(world, Scripted(upload))):
+        await done.wait()
+    assert [(one.received, one.whole) for one in seen] == [(len(raw), True)] * 2
+    page = await world["EE"].store.read(lambda reader: reader.audit(cursor=None, limit=5))
+    assert [(row.action, row.actor, row.authority) for row in page.items] == [("uploaded", "adapter:one", BOARD)]
