@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-__all__ = ["lint"]
+__all__ = ["END", "lint"]
 
 _ANNOTATIONS = frozenset(
     {
@@ -31,7 +31,7 @@ _ASSERTIONS = frozenset(
 )  # fmt: skip
 _TYPES = frozenset({"object", "array", "string", "integer", "boolean"})
 _DRAFT = "https://json-schema.org/draft/2020-12/schema"
-_END = r"(?![\s\S])"
+END = r"(?![\s\S])"  # of the text, in every language
 _FORBIDDEN_ESCAPE = re.compile(r"\\[dDwWbBpPZzAk]")
 _FACT = "/parts/fact.json"
 _SEALED = "/parts/sealed.json"
@@ -109,8 +109,8 @@ def _pattern(schema: Mapping[str, Any], where: str, *, whole: bool) -> Iterator[
     if _FORBIDDEN_ESCAPE.search(pattern):
         yield f"{place}: this escape means different things in different languages"
     if "$" in pattern:
-        yield f"{place}: the end anchor is {_END}"
-    if whole and not (pattern.startswith("^") and pattern.endswith(_END)):
+        yield f"{place}: the end anchor is {END}"
+    if whole and not (pattern.startswith("^") and pattern.endswith(END)):
         yield f"{place}: a pattern covers the whole text"
 
 

@@ -27,8 +27,6 @@ Json = (
 
 MAX_DEPTH = 24  # containers inside each other
 _MAX_INTEGER = 2**53 - 1
-_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/???")  # what base64url does not have becomes what base64 does not have
-_TO_URL = bytes.maketrans(b"+/", b"-_")
 _OPTIONS = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 
 
@@ -87,7 +85,8 @@ def digest(raw: bytes) -> Digest:
 
 def b64url_encode(raw: bytes) -> str:
     """Return base64url without padding (RFC 7515 section 2)."""
-    return binascii.b2a_base64(raw, newline=False).rstrip(b"=").translate(_TO_URL).decode("ascii")
+    text = binascii.b2a_base64(raw, newline=False).rstrip(b"=").decode("ascii")
+    return text.replace("+", "-").replace("/", "_")  # of a long text, half the work of a translation table
 
 
 def b64url_decode(text: str) -> bytes:
@@ -96,12 +95,15 @@ def b64url_decode(text: str) -> bytes:
     Raises:
         ValueError: other alphabet, padding, or bits left over that a second spelling could hide.
     """
+    if "+" in text or "/" in text or "=" in text:  # base64 has them, base64url does not
+        raise ValueError("not base64url")
+    spare = len(text) % 4
     try:
-        standard = text.encode("ascii").translate(_TO_STANDARD)
-        raw = binascii.a2b_base64(standard + b"=" * (-len(standard) % 4), strict_mode=True)
+        standard = text.replace("-", "+").replace("_", "/") + "=" * (-spare % 4)
+        raw = binascii.a2b_base64(standard, strict_mode=True)
     except ValueError:
         raise ValueError("not base64url") from None
-    spare = len(text) % 4  # only a group cut short has bits left over: encode that group again and compare
+    # Only a group cut short has bits left over: encode that group again and compare.
     if (
         spare and b64url_encode(raw[-(len(raw) % 3) :]) != text[-spare:]
     ):  # malleability: two spellings of the same bytes

@@ -8,13 +8,13 @@ import copy
 import json
 from pathlib import Path
 
-import jsonschema_rs
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from broker.catalogue.bundle import read_bundle, self_contained
+from broker.catalogue.compiled import validator_of
 from broker.core.ids import MessageType, SchemaVersion
 from broker.schema_files import load_catalogue, read_schema_file
 
@@ -51,7 +51,7 @@ VALUE = st.recursive(
 
 
 def _pair(schema):
-    decide = jsonschema_rs.Draft202012Validator(schema, validate_formats=True, ignore_unknown_formats=False)
+    decide = validator_of(schema)
     explain = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
     return decide.is_valid, explain.is_valid
 
