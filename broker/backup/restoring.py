@@ -34,9 +34,9 @@ from broker.plain_files import open_plain
 from broker.security.backup_file import open_head
 from broker.security.suite import Opener
 from broker.settings import FILE_NAME, Settings
-from broker.storage.dump import Loading, data_tables, loading, restored_already
+from broker.storage.dump import Loading, loading, restored_already
 from broker.storage.presence import refuse_beside
-from broker.storage.schema import parse_url, sqlite_path
+from broker.storage.schema import parse_url, refuse_newer, sqlite_path
 from broker.vault import Unlocking, VaultFile
 
 __all__ = ["Opened", "Restored", "open_backup", "restore"]
@@ -61,6 +61,11 @@ class Opened:
     def made(self) -> datetime:
         """When it was begun."""
         return time_from_text(self.outside.head.made)
+
+    @property
+    def schema(self) -> str:
+        """The revision of the tables that its rows are of."""
+        return str(self.manifest.begin.get("schema"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +138,8 @@ def restore(
         data = stack.enter_context(open_backup(data_file, opener, kind=DATA_KIND))
         keys = stack.enter_context(open_backup(keys_file, opener, kind=KEYS_KIND))
         _check_pair(data, keys)
+        for backup in (data, keys):
+            refuse_newer(backup.schema)
         _refuse_occupied(home)
         staging = home.with_name(f".{home.name}{_STAGING}")
         try:
@@ -239,9 +246,10 @@ def _fill(settings: Settings, home: Path, data: Opened, keys: Opened, opener: Op
         target.unlink(missing_ok=True)
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         url = f"sqlite:///{target}"
-    with loading(url, str(data.manifest.begin["schema"])) as into:
-        for backup, wanted in ((data, set(data_tables())), (keys, None)):
-            read_through(backup.stream, open_head(backup.outside.raw_head, opener), _Rows(into, wanted).take)
+    with loading(url, data.schema) as into:
+        for backup in (data, keys):  # each into the tables of the program that wrote it: the keys may be of a later one
+            into.bring_to(backup.schema)
+            read_through(backup.stream, open_head(backup.outside.raw_head, opener), _Rows(into).take)
         into.count_on(data.manifest.begin["numbers"])
         erased = into.finish(mark, note, data.made)
     if path is not None and target is not None:
@@ -253,9 +261,8 @@ def _fill(settings: Settings, home: Path, data: Opened, keys: Opened, opener: Op
 class _Rows:
     """Takes the rows of a backup's tables."""
 
-    def __init__(self, into: Loading, wanted: set[str] | None) -> None:
+    def __init__(self, into: Loading) -> None:
         self._into = into
-        self._wanted = wanted
         self._table: tuple[str, list[str]] | None = None
 
     def take(self, frame: Frame) -> None:

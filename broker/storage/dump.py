@@ -195,6 +195,18 @@ class Loading:
         cursor.executemany(words, rows)
         cursor.close()
 
+    def bring_to(self, schema: str) -> None:
+        """Bring the tables to the version of what comes next, where that is a later one.
+
+        Raises:
+            StoreNeedsMigration: they cannot be brought there.
+        """
+        if schema > self._schema:
+            upgrade(self._connection, schema)
+            self._schema = schema
+            self._columns.clear()
+            self._inspected = inspect(self._connection)
+
     def count_on(self, numbers: Mapping[str, int]) -> None:
         """Let no number be given a second time."""
         for table, highest in numbers.items():
@@ -214,8 +226,7 @@ class Loading:
         Raises:
             StoreNeedsMigration: they cannot be brought there.
         """
-        if self._schema != HEAD:
-            upgrade(self._connection)
+        self.bring_to(HEAD)
         db = Execution(self._connection)
         search.owe_all(db)
         held.drop_unreadable(db)

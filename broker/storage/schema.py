@@ -41,6 +41,7 @@ __all__ = [
     "migrate",
     "parse_url",
     "reading",
+    "refuse_newer",
     "rewrite_files",
     "sqlite_path",
     "upgrade",
@@ -142,6 +143,16 @@ def upgrade(connection: Connection, revision: str = "head") -> None:
         command.upgrade(config, revision)
     except CommandError:
         raise StoreNeedsMigration("The database was written by a newer version of this program.") from None
+
+
+def refuse_newer(revision: str) -> None:
+    """Return where this program has that revision of the tables.
+
+    Raises:
+        StoreNeedsMigration: it was written by a newer program.
+    """
+    if not any(MIGRATIONS.glob(f"versions/{revision}_*.py")):
+        raise StoreNeedsMigration("It was written by a newer version of this program: install that one, and try again.")
 
 
 def create_at(connection: Connection, revision: str) -> None:

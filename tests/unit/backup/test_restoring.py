@@ -199,9 +199,10 @@ def test_a_newer_schema_is_refused(home: BackedHome, monkeypatch: pytest.MonkeyP
     """An older program does not guess what a newer one wrote."""
     monkeypatch.setattr("broker.storage.dump.Snapshot.schema", "9999")
     data, keys = home.back_up()
-    with pytest.raises(StoreNeedsMigration):
+    with pytest.raises(StoreNeedsMigration, match="newer version of this program"):
         home.restore(data.file, keys.file)
     assert not (home.folder / "anew").exists()
+    assert list(home.folder.glob(".*")) == []  # nothing was unpacked
 
 
 def test_a_changed_inside_is_not_believed(home: BackedHome) -> None:
