@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -16,7 +17,7 @@ from broker.catalogue import Catalogue
 from broker.core.audit import AuditAction
 from broker.core.delivery import AttentionCode, message_subject
 from broker.core.errors import CatalogueInvalid
-from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
 from broker.core.messages import InboxEntry
 from broker.core.procedures import ProcedureTable
 from broker.core.receipts import Receipt, ReceiptKind, contradicts
@@ -26,7 +27,7 @@ from broker.rows import Attention, AuditRow, ProcedureRow
 
 __all__ = ["Book", "Ledger"]
 
-_COMPARED = 4  # newest statements of the peer that are held against our record at each change
+_COMPARED = 4  # at least so many of the peer's newest statements are held against our record at each change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,29 +103,57 @@ class Ledger:
                 book.table, row.opener, self._us, book.entries, book.receipts, folded.heads, whole=folded
             ),
         )
-        tx.add_receipt(receipt, issued=True)
+        tx.issue_receipt(receipt)
         book = replace(book, receipts=(*book.receipts, receipt))
-        self._compare(tx, book, now, whole=None)
+        self._compare(tx, book, now, whole=None, newest=_COMPARED)
         return book
 
-    def take_answer(self, tx: Transaction, book: Book, receipt: Receipt, *, now: datetime) -> bool:
-        """Store the peer's answer to one of our messages; a refusal makes it a stub. False: it was held already."""
-        if contradicts(book.receipts, receipt):
-            subject = message_subject(receipt.author, receipt.message)
-            self.call(tx, AttentionCode.CONTRADICTION, subject, peer=receipt.issuer, row=book.row, now=now)
-            return False
-        if not tx.add_receipt(receipt, issued=False):
-            return False
-        entries = book.entries
-        if receipt.kind is ReceiptKind.REFUSED:
-            code = receipt.code or "refused"
-            tx.make_stub(book.row.ref.id, receipt.digest, code)
-            entries = tuple(_stub(entry, receipt.digest, code) for entry in entries)
-            subject = message_subject(receipt.author, receipt.message)
-            self.call(tx, AttentionCode.REFUSED, subject, peer=book.row.peer, row=book.row, now=now)
-        book, folded = self._keep(tx, book, entries, (*book.receipts, receipt), now)
-        self._compare(tx, book, now, whole=folded)
-        return True
+    def take_receipts(
+        self, tx: Transaction, said: Sequence[tuple[Receipt, ProcedureId | None]], *, now: datetime
+    ) -> tuple[Receipt, ...]:
+        """Store what the peer says of our messages and return what was new; a refusal makes its message a stub.
+
+        Each record is read, folded and compared once, with all that is new about it.
+
+        Args:
+            tx: the transaction.
+            said: each receipt with the procedure of the message that it is about.
+            now: the current time.
+        """
+        answered = {procedure for receipt, procedure in said if receipt.answers and procedure is not None}
+        books = {book.row.ref.id: book for book in self._lock(tx, answered)}
+        sound: list[Receipt] = []
+        for receipt, procedure in said:
+            book = books.get(procedure) if procedure is not None else None
+            if book is not None and contradicts((*book.receipts, *sound), receipt):
+                subject = message_subject(receipt.author, receipt.message)
+                self.call(tx, AttentionCode.CONTRADICTION, subject, peer=receipt.issuer, row=book.row, now=now)
+            else:
+                sound.append(receipt)
+        new = tx.add_receipts(sound)
+        about = {receipt.message: procedure for receipt, procedure in said}
+        for procedure, book in books.items():
+            answers = tuple(one for one in new if one.answers and about[one.message] == procedure)
+            if answers:
+                self._take_answers(tx, book, answers, now)
+        return new
+
+    def _lock(self, tx: Transaction, procedures: Collection[ProcedureId]) -> list[Book]:
+        return [
+            Book(row=kept.row, table=self.table(kept.row), entries=kept.entries, receipts=kept.receipts)
+            for kept in tx.lock_records(procedures)
+        ]
+
+    def _take_answers(self, tx: Transaction, book: Book, answers: tuple[Receipt, ...], now: datetime) -> None:
+        entries, peer = book.entries, book.row.peer
+        for refusal in (answer for answer in answers if answer.kind is ReceiptKind.REFUSED):
+            code = refusal.code or "refused"
+            tx.make_stub(book.row.ref.id, refusal.digest, code)
+            entries = tuple(_stub(entry, refusal.digest, code) for entry in entries)
+            subject = message_subject(refusal.author, refusal.message)
+            self.call(tx, AttentionCode.REFUSED, subject, peer=peer, row=book.row, now=now)
+        book, folded = self._keep(tx, book, entries, (*book.receipts, *answers), now)
+        self._compare(tx, book, now, whole=folded, newest=max(_COMPARED, len(answers)))
 
     def hand_over(self, tx: Transaction, entry: InboxEntry, *, now: datetime) -> None:
         """Store our receipt that the adapter or the officers' inbox has a message, and note it in the audit trail."""
@@ -136,7 +165,7 @@ class Ledger:
             kind=ReceiptKind.HANDED_OVER,
             at=now,
         )
-        tx.add_receipt(receipt, issued=True)
+        tx.issue_receipt(receipt)
         tx.audit(
             AuditRow(
                 at=now,
@@ -211,7 +240,7 @@ class Ledger:
             tx.resolve_attention(AttentionCode.GAP, row.ref.id, at=now, by="node")
         return Book(row=row, table=book.table, entries=entries, receipts=receipts), folded
 
-    def _compare(self, tx: Transaction, book: Book, now: datetime, *, whole: Folded | None) -> None:
+    def _compare(self, tx: Transaction, book: Book, now: datetime, *, whole: Folded | None, newest: int) -> None:
         """Hold the peer's newest stated record digests against our record; a difference is an alert.
 
         What cannot be compared yet, because something is on its way, is compared at the next change.
@@ -219,7 +248,7 @@ class Ledger:
         row = book.row
         theirs = [receipt for receipt in book.receipts if receipt.issuer == row.peer and receipt.record_digest]
         theirs.sort(key=lambda receipt: receipt.at)
-        for receipt in theirs[-_COMPARED:]:
+        for receipt in theirs[-newest:]:
             if agrees(book.table, row.opener, book.entries, book.receipts, receipt, whole=whole) is False:
                 self.call(tx, AttentionCode.DIVERGENCE, row.ref.id, peer=row.peer, row=row, now=now)
 

@@ -19,6 +19,8 @@ from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId
 from broker.core.messages import Header, InboxEntry, OutboxEntry, OutboxKind, ProcedureRef, SealedEnvelope
 from broker.core.owed_chunks import OwedChunks
 from broker.core.reasons import Reason
+from broker.core.receipts import Receipt
+from broker.core.record import RecordEntry
 from broker.core.roles import AuditRole
 
 __all__ = [
@@ -36,6 +38,7 @@ __all__ = [
     "InboxBrief",
     "InboxRow",
     "InboxState",
+    "KeptRecord",
     "MessageFilter",
     "MessageRow",
     "MessageTimes",
@@ -278,6 +281,15 @@ class Idempotent:
 def salted(body_digest: Digest, nonce: str) -> Digest:
     """Return a digest of what was asked that confirms no guess once the message and its nonce are erased."""
     return canonical.digest(f"{nonce}{body_digest}".encode("ascii"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRecord:
+    """A procedure with its record and the answers to the record's messages."""
+
+    row: ProcedureRow
+    entries: tuple[RecordEntry, ...]
+    receipts: tuple[Receipt, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

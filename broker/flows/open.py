@@ -62,7 +62,7 @@ class Open:
         receipt = Receipt(
             issuer=self._us, author=row.peer, message=row.id, digest=row.digest, kind=ReceiptKind.OPENED, at=now
         )
-        tx.add_receipt(receipt, issued=True)
+        tx.issue_receipt(receipt)
         tx.resolve_attentions(
             (AttentionCode.UNREAD, AttentionCode.UNREAD_LONG), message_subject(row.peer, row.id), at=now, by="node"
         )

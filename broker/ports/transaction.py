@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -27,6 +27,7 @@ from broker.rows import (
     InboxBrief,
     InboxRow,
     InboxState,
+    KeptRecord,
     OutboxBrief,
     OutboxRow,
     OutboxState,
@@ -64,6 +65,10 @@ class Transaction(Protocol):
         """Return the row, locked until the end of the transaction."""
         ...
 
+    def lock_records(self, ids: Collection[ProcedureId]) -> tuple[KeptRecord, ...]:
+        """Return the procedures that there are, each locked as above, with their records and the answers in them."""
+        ...
+
     def add_procedure(self, row: ProcedureRow) -> None: ...
     def save_procedure(self, row: ProcedureRow) -> None:
         """Store state, alarm and gap of an existing row."""
@@ -92,8 +97,8 @@ class Transaction(Protocol):
         ...
 
     def outbox(self, message: MessageId) -> OutboxRow | None: ...
-    def outbox_brief(self, message: MessageId) -> OutboxBrief | None:
-        """Return what a receipt is held against, without content."""
+    def outbox_briefs(self, messages: Collection[MessageId]) -> Mapping[MessageId, OutboxBrief]:
+        """Return what receipts are held against, without content, of those messages that there are."""
         ...
 
     def lease_outbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[OwedEntry, ...]:
@@ -126,8 +131,8 @@ class Transaction(Protocol):
         """
         ...
 
-    def settle_outbox(self, message: MessageId, receipt: Receipt) -> bool:
-        """Move an entry up the evidence ladder, never down. False: nothing changed."""
+    def settle_outbox(self, receipts: Iterable[Receipt]) -> int:
+        """Move the entries that the receipts are for up the evidence ladder, never down; return how many changed."""
         ...
 
     def outbox_sealed_with(self, kids: frozenset[KeyId]) -> tuple[MessageId, ...]:
@@ -219,6 +224,14 @@ class Transaction(Protocol):
 
         One that supersedes the held one (`core.receipts.supersedes`) takes its place.
         """
+        ...
+
+    def add_receipts(self, receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+        """Store what a peer issued in the same way, and return what was new; of two of one key the first counts."""
+        ...
+
+    def issue_receipt(self, receipt: Receipt) -> None:
+        """Store what we issue in the same way, where it does not matter whether it was held already."""
         ...
 
     def answers(self, issuer: CountryCode, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:

@@ -22,7 +22,7 @@ from broker.core.ids import CountryCode, Digest
 from broker.core.messages import Header, OutboxKind, VerifiedMessage
 from broker.core.persons import terms_of
 from broker.core.procedures import NOT_OPENED
-from broker.core.receipts import Receipt, ReceiptKind
+from broker.core.receipts import Receipt
 from broker.core.record import RecordEntry
 from broker.core.roles import AuditRole
 from broker.ledger import Ledger
@@ -97,7 +97,7 @@ class Healing:
         if item.author not in {self._us, peer} or item.opener not in {self._us, peer}:
             return
         if tx.healing.is_recorded(item.procedure, item.digest):
-            self._take_receipts(tx, item.receipts)
+            self._words.take(tx, item.receipts)
             return
         missed = Missed(
             peer=peer, author=item.author, message=item.message, digest=item.digest, procedure=item.procedure,
@@ -185,7 +185,7 @@ class Healing:
                 authority=header.sender.authority, detail=header.type, procedure=header.procedure.id, peer=peer,
             )
         )  # fmt: skip
-        self._take_receipts(tx, receipts)
+        self._words.take(tx, receipts)
 
     def _opened(self, header: Header, item: Missed, now: datetime) -> ProcedureRow:
         if header.procedure is None:
@@ -201,8 +201,3 @@ class Healing:
             opened=now,
             state=NOT_OPENED,
         )
-
-    def _take_receipts(self, tx: Transaction, receipts: tuple[Receipt, ...]) -> None:
-        order = list(ReceiptKind)
-        for receipt in sorted(receipts, key=lambda one: order.index(one.kind)):
-            self._words.take_receipt(tx, receipt)

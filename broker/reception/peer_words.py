@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -20,7 +21,7 @@ from broker.ledger import Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Transaction
 from broker.reception.remembering import Memory
-from broker.rows import AuditRow, OutboxBrief
+from broker.rows import AuditRow
 from broker.witness import Witnessed, witness
 
 __all__ = ["PeerWords"]
@@ -55,28 +56,36 @@ class PeerWords:
             SenderError: they do not fit their schema.
         """
         self._catalogue.admit(verified)
-        now = self._clock.now()
-        for receipt in from_body(verified.body, verified.sender):
-            self.take_receipt(tx, receipt)
+        self.take(tx, from_body(verified.body, verified.sender))
         if witnessed is not None:
-            witness(tx, self._ledger, verified.sender, witnessed, now=now)
+            witness(tx, self._ledger, verified.sender, witnessed, now=self._clock.now())
         self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "")
 
-    def take_receipt(self, tx: Transaction, receipt: Receipt) -> None:
-        """Take one receipt; one for what was never sent so has no effect and calls a person."""
+    def take(self, tx: Transaction, receipts: Sequence[Receipt]) -> None:
+        """Take receipts; one for what was never sent so has no effect and calls a person."""
         now = self._clock.now()
-        brief = tx.outbox_brief(receipt.message) if receipt.author == self._us else None
-        if brief is None or brief.digest != receipt.digest or brief.recipient != receipt.issuer:
-            # One call per country for ids that it makes up: it could hide every other call behind thousands.
-            subject = receipt.issuer if brief is None else message_subject(self._us, receipt.message)
-            self._ledger.call(tx, AttentionCode.STRANGE_RECEIPT, subject, peer=receipt.issuer, now=now)
-            return
-        if self._apply(tx, brief, receipt, now):
-            # A peer's clock that is ahead must not put off the calls for what is overdue; the receipt keeps its time.
-            tx.settle_outbox(receipt.message, replace(receipt, at=min(receipt.at, now)))
-            if brief.attended:
-                ended = (*AttentionCode.overdue(), AttentionCode.NOT_SENT)
-                tx.resolve_attentions(ended, message_subject(self._us, receipt.message), at=now, by="node")
+        briefs = tx.outbox_briefs({receipt.message for receipt in receipts if receipt.author == self._us})
+        said: list[tuple[Receipt, ProcedureId | None]] = []
+        for receipt in receipts:
+            brief = briefs.get(receipt.message) if receipt.author == self._us else None
+            if brief is None or brief.digest != receipt.digest or brief.recipient != receipt.issuer:
+                # One call per country for ids that it makes up: it could hide every other call behind thousands.
+                subject = receipt.issuer if brief is None else message_subject(self._us, receipt.message)
+                self._ledger.call(tx, AttentionCode.STRANGE_RECEIPT, subject, peer=receipt.issuer, now=now)
+            else:
+                said.append((receipt, brief.procedure))
+        new = self._ledger.take_receipts(tx, said, now=now)
+        moved = [receipt for receipt in new if receipt.code not in SEALED_ANEW_CODES]
+        # A peer's clock that is ahead must not put off the calls for what is overdue; the receipt keeps its time.
+        tx.settle_outbox(replace(receipt, at=now) if receipt.at > now else receipt for receipt in moved)
+        for message in {receipt.message for receipt in moved if briefs[receipt.message].attended}:
+            ended = (*AttentionCode.overdue(), AttentionCode.NOT_SENT)
+            tx.resolve_attentions(ended, message_subject(self._us, message), at=now, by="node")
+        for refusal in (receipt for receipt in new if receipt.kind is ReceiptKind.REFUSED):
+            if refusal.answers:
+                self._reseat(tx, briefs[refusal.message].procedure, now)
+            else:
+                self._seal_anew(tx, refusal, now)
 
     def take_question(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest) -> None:
         """Owe a peer the chunks that it lacks, of what was sent to it; asking often does not make them come often.
@@ -86,8 +95,10 @@ class PeerWords:
         """
         self._catalogue.admit(verified)
         now = self._clock.now()
-        for item in missing.from_body(verified.body):
-            brief = tx.outbox_brief(item.message)
+        items = missing.from_body(verified.body)
+        briefs = tx.outbox_briefs({item.message for item in items})
+        for item in items:
+            brief = briefs.get(item.message)
             row = tx.attachment(self._us, item.message, item.handle)
             if brief is None or row is None or (brief.digest, brief.recipient) != (item.digest, verified.sender):
                 continue
@@ -109,23 +120,9 @@ class PeerWords:
             )
         self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "missing")
 
-    def _apply(self, tx: Transaction, brief: OutboxBrief, receipt: Receipt, now: datetime) -> bool:
-        """Store a receipt of the peer; return whether it moves our entry up the evidence ladder."""
-        if receipt.code in SEALED_ANEW_CODES:
-            if tx.add_receipt(receipt, issued=False):
-                self._seal_anew(tx, receipt, now)
-            return False
-        row = tx.lock_procedure(brief.procedure) if receipt.answers and brief.procedure else None
-        if row is None:
-            return tx.add_receipt(receipt, issued=False)
-        moved = self._ledger.take_answer(tx, self._ledger.read(tx, row), receipt, now=now)
-        if moved and receipt.kind is ReceiptKind.REFUSED:
-            self._reseat(tx, row.ref.id, now)
-        return moved
-
-    def _reseat(self, tx: Transaction, procedure: ProcedureId, now: datetime) -> None:
+    def _reseat(self, tx: Transaction, procedure: ProcedureId | None, now: datetime) -> None:
         """A change of participants that was refused has no effect on either side."""
-        row = tx.lock_procedure(procedure)
+        row = tx.lock_procedure(procedure) if procedure is not None else None
         if row is not None:
             book = self._ledger.read(tx, row)
             self._participation.keep(tx, book, book.fold(), now=now)

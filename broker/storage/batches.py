@@ -4,14 +4,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Executable, bindparam
+from sqlalchemy import BindParameter, Column, ColumnElement, Executable, Row, bindparam
 
-__all__ = ["Batched"]
+from broker.core.receipts import MAX_RECEIPTS, MAX_RECEIPTS_WITH_CHECKPOINT
+from broker.storage.execution import Execution, PerDialect
+
+__all__ = ["Batched", "BatchedInsert"]
+
+T = TypeVar("T")
 
 _SIZES = (1, 8, 32)  # a list fills the next larger statement by repeating its last
+_ENVELOPE = (1, MAX_RECEIPTS_WITH_CHECKPOINT, MAX_RECEIPTS)  # what an envelope of receipts brings at once
 
 
 class Batched:
@@ -26,9 +32,54 @@ class Batched:
             size: words(column.in_([bindparam(f"id_{n}", type_=column.type) for n in range(size)])) for size in _SIZES
         }
 
-    def parts(self, ids: Sequence[Any]) -> Iterator[tuple[Executable, dict[str, Any]]]:
+    def parts(self, ids: Collection[Any]) -> Iterator[tuple[Executable, dict[str, Any]]]:
         """Return the statements, with their parameters, that together are about all of the list."""
-        for start in range(0, len(ids), _SIZES[-1]):
-            part = ids[start : start + _SIZES[-1]]
-            size = next(size for size in _SIZES if len(part) <= size)
-            yield self._sized[size], {f"id_{n}": part[min(n, len(part) - 1)] for n in range(size)}
+        for part in _filled(list(ids), _SIZES):
+            yield self._sized[len(part)], {f"id_{n}": one for n, one in enumerate(part)}
+
+    def rows(self, db: Execution, ids: Collection[Any]) -> list[Row[Any]]:
+        """Return every row of all of the list, where the list is all that the statement asks for.
+
+        Raises:
+            StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
+        """
+        return [row for statement, wanted in self.parts(ids) for row in db.all(statement, wanted)]
+
+
+class BatchedInsert:
+    """An insert of several rows that writes nothing where a unique key is taken and returns the keys that it wrote."""
+
+    def __init__(self, columns: Sequence[Column[Any]], keys: Sequence[Column[Any]]) -> None:
+        """Args:
+        columns: those that are written, of one table.
+        keys: what is returned of every new row.
+        """
+        self._sized = {size: _inserting(columns, keys, size) for size in _ENVELOPE}
+
+    def rows(self, db: Execution, given: Sequence[Mapping[str, Any]]) -> list[Row[Any]]:
+        """Return the keys of the rows that were new.
+
+        Raises:
+            StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
+        """
+        found: list[Row[Any]] = []
+        for part in _filled(given, _ENVELOPE):
+            values = {f"{name}_{n}": value for n, row in enumerate(part) for name, value in row.items()}
+            found.extend(db.all(self._sized[len(part)], values))
+        return found
+
+
+def _inserting(columns: Sequence[Column[Any]], keys: Sequence[Column[Any]], size: int) -> PerDialect:
+    def value(column: Column[Any], number: int) -> BindParameter[Any]:
+        return bindparam(f"{column.name}_{number}", type_=column.type)
+
+    rows = [{column.name: value(column, number) for column in columns} for number in range(size)]
+    return PerDialect(columns[0].table, lambda insert: insert.values(rows).on_conflict_do_nothing().returning(*keys))
+
+
+def _filled(given: Sequence[T], sizes: tuple[int, ...]) -> Iterator[list[T]]:
+    """Return the parts of a list, each filled to the next of the sizes."""
+    for start in range(0, len(given), sizes[-1]):
+        part = list(given[start : start + sizes[-1]])
+        size = next(size for size in sizes if len(part) <= size)
+        yield part + [part[-1]] * (size - len(part))

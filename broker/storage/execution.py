@@ -174,19 +174,22 @@ class Execution:
             except Exception as error:
                 raise self._failed(error) from None
 
-    def changed_each(self, statement: Executable | PerDialect, parameters: Sequence[Parameters]) -> None:
-        """Run a statement once for each of several parameters.
+    def changed_each(self, statement: Executable | PerDialect, parameters: Sequence[Parameters]) -> int:
+        """Run a statement once for each of several parameters and return how many rows were written in all.
 
         Raises:
             StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
         """
         if not parameters:
-            return
+            return 0
         try:
             prepared = self._prepared(statement, parameters[0])
             if prepared is None:
                 raise RuntimeError("the statement cannot be prepared")
-            prepared.run_each(self._driver, parameters)
+            cursor = prepared.run_each(self._driver, parameters)
+            if self._pipeline is not None:
+                self._pipeline.sync()  # no count is known before
+            return cursor.rowcount
         except Exception as error:
             raise self._failed(error) from None
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -35,7 +36,7 @@ from broker.storage.execution import Execution
 from broker.storage.search import add_terms
 from broker.storage.tables import RECEIPTED, attention, healing, outbox, outbox_content, outbox_envelope
 
-__all__ = ["add_outbox", "find_outbox", "find_outbox_brief", "lease_outbox", "newest_receipted", "overdue_outbox"]
+__all__ = ["add_outbox", "find_outbox", "lease_outbox", "newest_receipted", "outbox_briefs", "overdue_outbox"]
 
 _INSERT = insert(outbox)
 _INSERT_CONTENT = insert(outbox_content)
@@ -104,14 +105,20 @@ _LEASE = (
     .returning(outbox.c.id)
 )
 
-_BRIEF = select(
-    outbox.c.digest,
-    outbox.c.recipient,
-    outbox.c.procedure,
-    exists()
-    .where(attention.c.subject.like(literal("%/") + type_coerce(outbox.c.id, Text())), attention.c.resolved.is_(None))
-    .label("attended"),
-).where(outbox.c.id == bindparam("message"))
+_BRIEFS = Batched(
+    outbox.c.id,
+    select(
+        outbox.c.id,
+        outbox.c.digest,
+        outbox.c.recipient,
+        outbox.c.procedure,
+        exists()
+        .where(
+            attention.c.subject.like(literal("%/") + type_coerce(outbox.c.id, Text())), attention.c.resolved.is_(None)
+        )
+        .label("attended"),
+    ).where,
+)
 
 _RECEIPTED = (
     select(outbox.c.published)
@@ -159,12 +166,14 @@ def find_outbox(db: Execution, us: CountryCode, message: MessageId) -> OutboxRow
     return None if row is None else _row(db, us, row)
 
 
-def find_outbox_brief(db: Execution, message: MessageId) -> OutboxBrief | None:
-    """Return what a receipt is held against."""
-    row = db.first(_BRIEF, {"message": message})
-    if row is None:
-        return None
-    return OutboxBrief(digest=row.digest, recipient=row.recipient, procedure=row.procedure, attended=bool(row.attended))
+def outbox_briefs(db: Execution, messages: Collection[MessageId]) -> dict[MessageId, OutboxBrief]:
+    """Return what receipts are held against, of those messages that there are."""
+    return {
+        row.id: OutboxBrief(
+            digest=row.digest, recipient=row.recipient, procedure=row.procedure, attended=bool(row.attended)
+        )
+        for row in _BRIEFS.rows(db, messages)
+    }
 
 
 def lease_outbox(
@@ -172,8 +181,7 @@ def lease_outbox(
 ) -> tuple[OwedEntry, ...]:
     """Lease what is due, oldest first, and return it with content and sealed bytes."""
     leased = db.all(_LEASE, {"now": now, "until": until, "token": token, "most": limit})
-    ids = [row.id for row in leased]
-    rows = [row for statement, wanted in _SOME.parts(ids) for row in db.all(statement, wanted)]
+    rows = _SOME.rows(db, [row.id for row in leased])
     rows.sort(key=lambda row: (row.created, row.id))
     return tuple(_owed(db, us, row) for row in rows)
 

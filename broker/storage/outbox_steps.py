@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -129,36 +130,34 @@ def _seal() -> PerDialect:
 _SEAL = _seal()
 
 
-def _climb(step: OutboxState, column: str) -> Update:
-    """Return the update for a receipt of that step; one that comes late fills in its time and moves nothing."""
-    lower = _LADDER[: _LADDER.index(step)]
-    rises = outbox.c.state.in_(fixed(*lower))
-    at = bindparam("at", type_=outbox.c.since.type)
-    return (
-        update(outbox)
-        .where(
-            outbox.c.id == bindparam("message"),
-            outbox.c.kind == OutboxKind.MESSAGE,
-            outbox.c.state.in_(fixed(*_LADDER)),
-            outbox.c[column].is_(None),
-        )
-        .values(
-            {
-                "state": case((rises, step), else_=outbox.c.state),
-                "since": case((rises, at), else_=outbox.c.since),
-                column: at,
-                "error": null(),
-                **_NEVER_AGAIN,
-            }
-        )
-    )
-
-
-_SETTLE = {
-    ReceiptKind.DELIVERED: _climb(OutboxState.DELIVERED, "delivered"),
-    ReceiptKind.HANDED_OVER: _climb(OutboxState.HANDED_OVER, "handed_over"),
-    ReceiptKind.OPENED: _climb(OutboxState.OPENED, "opened"),
+_STEPS = {  # highest first: of several receipts for one message the highest says its state
+    OutboxState.OPENED: outbox.c.opened,
+    OutboxState.HANDED_OVER: outbox.c.handed_over,
+    OutboxState.DELIVERED: outbox.c.delivered,
 }
+_STEP_AT = {step: bindparam(f"{column.name}_at", type_=column.type) for step, column in _STEPS.items()}
+_STEP_NEW = {step: and_(column.is_(None), _STEP_AT[step].is_not(None)) for step, column in _STEPS.items()}
+_RISES = {
+    step: and_(new, outbox.c.state.in_(fixed(*_LADDER[: _LADDER.index(step)]))) for step, new in _STEP_NEW.items()
+}
+_CLIMB = (  # a receipt that comes late fills in its time and moves nothing
+    update(outbox)
+    .where(
+        outbox.c.id == bindparam("message"),
+        outbox.c.kind == OutboxKind.MESSAGE,
+        outbox.c.state.in_(fixed(*_LADDER)),
+        or_(*_STEP_NEW.values()),
+    )
+    .values(
+        {
+            "state": case(*((rises, step) for step, rises in _RISES.items()), else_=outbox.c.state),
+            "since": case(*((rises, _STEP_AT[step]) for step, rises in _RISES.items()), else_=outbox.c.since),
+            **{column.name: func.coalesce(column, _STEP_AT[step]) for step, column in _STEPS.items()},
+            "error": null(),
+            **_NEVER_AGAIN,
+        }
+    )
+)
 _REFUSE = (  # a peer that signed "delivered" cannot take it back by a refusal
     update(outbox)
     .where(
@@ -230,11 +229,16 @@ def reopen_outbox(
     return True
 
 
-def settle_outbox(db: Execution, message: MessageId, receipt: Receipt) -> bool:
-    """Move up the ladder by a receipt; also from RECORDED, when only the broker's confirm was lost."""
-    if receipt.kind is ReceiptKind.REFUSED:
-        return db.changed(_REFUSE, {"message": message, "at": receipt.at, "code_": receipt.code}) == 1
-    return db.changed(_SETTLE[receipt.kind], {"message": message, "at": receipt.at}) == 1
+def settle_outbox(db: Execution, receipts: Iterable[Receipt]) -> int:
+    """Move up the ladder by receipts; also from RECORDED, when only the broker's confirm was lost."""
+    refused, times = 0, defaultdict[MessageId, dict[str, datetime]](dict)
+    for receipt in receipts:
+        if receipt.kind is ReceiptKind.REFUSED:
+            refused += db.changed(_REFUSE, {"message": receipt.message, "at": receipt.at, "code_": receipt.code})
+        else:
+            times[receipt.message][_STEP_AT[OutboxState(receipt.kind)].key] = receipt.at
+    nothing = dict.fromkeys(at.key for at in _STEP_AT.values())
+    return refused + db.changed_each(_CLIMB, [nothing | {"message": message} | at for message, at in times.items()])
 
 
 def outbox_sealed_with(db: Execution, kids: frozenset[KeyId]) -> tuple[MessageId, ...]:

@@ -68,11 +68,11 @@ class Prepared:
         """Execute on a connection of the driver."""
         return driver.execute(self.text, self._values(given))
 
-    def run_each(self, driver: Driver, given: Iterable[Mapping[str, Any]]) -> int:
-        """Execute once for each of several parameters and return how many rows were written in all."""
+    def run_each(self, driver: Driver, given: Iterable[Mapping[str, Any]]) -> ManyCursor:
+        """Execute once for each of several parameters."""
         cursor = driver.cursor()
         cursor.executemany(self.text, [self._values(each) for each in given])
-        return cursor.rowcount
+        return cursor
 
     def _values(self, given: Mapping[str, Any]) -> list[Any] | dict[str, Any]:
         values = []

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, delete, insert, null, select, update
@@ -13,16 +14,20 @@ from broker.core.ids import AuthorityId, Digest, ProcedureId
 from broker.core.messages import ProcedureRef
 from broker.core.record import RecordEntry
 from broker.rows import ProcedureRow
+from broker.storage.batches import Batched
 from broker.storage.execution import Execution
 from broker.storage.tables import participant, procedure, record_entry
 
 __all__ = [
-    "add_procedure", "add_record_entry", "find_procedure", "lock_procedure", "make_stub", "procedure_row", "record",
-    "save_offices", "save_procedure", "takes_part",
+    "add_procedure", "add_record_entry", "find_procedure", "lock_procedure", "lock_procedures", "make_stub", "procedure_row",
+    "record", "records", "save_offices", "save_procedure", "takes_part",
 ]  # fmt: skip
 
 _ONE = select(procedure).where(procedure.c.id == bindparam("procedure_"))
 _LOCK = _ONE.with_for_update()  # SQLite: no words for it, and none needed under BEGIN IMMEDIATE
+_LOCK_SOME = Batched(  # in one order in every worker: two that lock the same ones must not wait for each other
+    procedure.c.id, select(procedure).order_by(procedure.c.id).with_for_update().where
+)
 _INSERT = insert(procedure)
 _SAVE = (
     update(procedure)
@@ -40,6 +45,7 @@ _TAKES_PART = select(participant.c.authority).where(
     participant.c.procedure == bindparam("procedure_"), participant.c.authority == bindparam("authority_")
 )
 _RECORD = select(record_entry).where(record_entry.c.procedure == bindparam("procedure_"))
+_RECORDS = Batched(record_entry.c.procedure, select(record_entry).where)
 _INSERT_ENTRY = insert(record_entry)
 _STUB = (
     update(record_entry)
@@ -58,6 +64,11 @@ def lock_procedure(db: Execution, procedure_id: ProcedureId) -> ProcedureRow | N
     """Return the row, locked against other workers until the end of the transaction."""
     row = db.first(_LOCK, {"procedure_": procedure_id})
     return None if row is None else procedure_row(row)
+
+
+def lock_procedures(db: Execution, ids: Collection[ProcedureId]) -> tuple[ProcedureRow, ...]:
+    """Return those rows that there are, locked against other workers until the end of the transaction."""
+    return tuple(procedure_row(row) for row in _LOCK_SOME.rows(db, sorted(ids)))
 
 
 def find_procedure(db: Execution, procedure_id: ProcedureId) -> ProcedureRow | None:
@@ -111,17 +122,15 @@ def takes_part(db: Execution, procedure_id: ProcedureId, authority: AuthorityId)
 
 def record(db: Execution, procedure_id: ProcedureId) -> tuple[RecordEntry, ...]:
     """Return the whole set."""
-    return tuple(
-        RecordEntry(
-            digest=row.digest,
-            message=row.message,
-            author=row.author,
-            act=row.act,
-            parents=row.parents,
-            code=row.code,
-        )
-        for row in db.all(_RECORD, {"procedure_": procedure_id})
-    )
+    return tuple(_entry(row) for row in db.all(_RECORD, {"procedure_": procedure_id}))
+
+
+def records(db: Execution, ids: Collection[ProcedureId]) -> dict[ProcedureId, list[RecordEntry]]:
+    """Return the whole set of each of several procedures."""
+    found = defaultdict[ProcedureId, list[RecordEntry]](list)
+    for row in _RECORDS.rows(db, ids):
+        found[row.procedure].append(_entry(row))
+    return found
 
 
 def add_record_entry(db: Execution, procedure_id: ProcedureId, entry: RecordEntry) -> None:
@@ -160,4 +169,15 @@ def procedure_row(row: Row[Any]) -> ProcedureRow:
         alarm=row.alarm,
         gap=row.gap,
         erased=row.erased,
+    )
+
+
+def _entry(row: Row[Any]) -> RecordEntry:
+    return RecordEntry(
+        digest=row.digest,
+        message=row.message,
+        author=row.author,
+        act=row.act,
+        parents=row.parents,
+        code=row.code,
     )

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,20 +14,26 @@ from sqlalchemy import Row, and_, bindparam, exists, null, or_, select, true, up
 from broker.core.delivery import REANSWER_SECONDS
 from broker.core.ids import CountryCode, MessageId, ProcedureId
 from broker.core.receipts import Receipt, ReceiptKind, supersedes
+from broker.storage.batches import Batched, BatchedInsert
 from broker.storage.columns import fixed
 from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import OWED_RECEIPTS, outbox, receipt, record_entry
 
 __all__ = [
-    "add_receipt", "answers", "assign_receipts", "find_receipt", "peers_with_waiting_receipts", "procedure_evidence", "procedure_receipts",
-    "queue_receipts", "receipts_about", "waiting_receipts",
+    "add_receipt", "add_receipts", "answers", "assign_receipts", "find_receipt", "issue_receipt", "peers_with_waiting_receipts",
+    "procedure_evidence", "procedure_receipts", "queue_receipts", "receipts_about", "receipts_of_procedures", "waiting_receipts",
 ]  # fmt: skip
 
+_WRITTEN = ("author", "message", "kind", "issuer", "digest", "at", "code", "heads", "record_digest", "issued", "queued")
 _ORDER = (receipt.c.at, receipt.c.author, receipt.c.message, receipt.c.kind, receipt.c.issuer)
 _ABOUT = and_(receipt.c.author == bindparam("author_"), receipt.c.message == bindparam("message_"))
 _THIS = and_(_ABOUT, receipt.c.kind == bindparam("kind_"), receipt.c.issuer == bindparam("issuer_"))
 
+_ANSWERING = receipt.c.kind.in_(fixed(ReceiptKind.DELIVERED, ReceiptKind.REFUSED))
+_KEY = (receipt.c.author, receipt.c.message, receipt.c.kind, receipt.c.issuer)
+
 _INSERT = insert_new(receipt)
+_INSERT_SOME = BatchedInsert([receipt.c[name] for name in _WRITTEN], _KEY)
 _SUPERSEDE = (
     update(receipt)
     .where(_THIS)
@@ -44,20 +51,21 @@ _ONE = select(receipt).where(_THIS)
 _ANSWERS = select(receipt).where(
     _ABOUT,
     receipt.c.issuer == bindparam("issuer_"),
-    receipt.c.kind.in_(fixed(ReceiptKind.DELIVERED, ReceiptKind.REFUSED)),
+    _ANSWERING,
 )
 _ALL_ABOUT = select(receipt).where(_ABOUT).order_by(*_ORDER)
-_EVIDENCE = (
-    select(receipt)
+_IN_RECORDS = (
+    select(receipt, record_entry.c.procedure)
     .join_from(
         record_entry,
         receipt,
         and_(receipt.c.author == record_entry.c.author, receipt.c.message == record_entry.c.message),
     )
-    .where(record_entry.c.procedure == bindparam("procedure_"))
     .order_by(*_ORDER)
 )
-_OF_PROCEDURE = _EVIDENCE.where(receipt.c.kind.in_(fixed(ReceiptKind.DELIVERED, ReceiptKind.REFUSED)))
+_EVIDENCE = _IN_RECORDS.where(record_entry.c.procedure == bindparam("procedure_"))
+_OF_PROCEDURE = _EVIDENCE.where(_ANSWERING)
+_OF_PROCEDURES = Batched(record_entry.c.procedure, _IN_RECORDS.where(_ANSWERING).where)
 # The id of the envelope in which a receipt last travelled tells when that was: no message is answered faster than this.
 _QUEUE = (
     update(receipt)
@@ -88,21 +96,7 @@ _ASSIGN = update(receipt).where(_THIS).values(queued=null(), envelope=bindparam(
 
 def add_receipt(db: Execution, row: Receipt, *, issued: bool) -> bool:
     """Keep the first receipt of its key, or one that supersedes it; one that we issue waits for an envelope."""
-    queued = row.at if issued else None
-    values = {
-        "author": row.author,
-        "message": row.message,
-        "kind": row.kind,
-        "issuer": row.issuer,
-        "digest": row.digest,
-        "at": row.at,
-        "code": row.code,
-        "heads": row.heads,
-        "record_digest": row.record_digest,
-        "issued": issued,
-        "queued": queued,
-    }
-    if db.changed(_INSERT, values) == 1:
+    if db.changed(_INSERT, _values(row, issued=issued)) == 1:
         return True
     held = find_receipt(db, row.issuer, row.author, row.message, row.kind)
     if held is None or not supersedes(row, held):
@@ -117,9 +111,30 @@ def add_receipt(db: Execution, row: Receipt, *, issued: bool) -> bool:
         "code_": row.code,
         "heads_": row.heads,
         "record_digest_": row.record_digest,
-        "queued_": queued,
+        "queued_": row.at if issued else None,
     }
     return db.changed(_SUPERSEDE, changed) == 1
+
+
+def add_receipts(db: Execution, rows: Iterable[Receipt]) -> tuple[Receipt, ...]:
+    """Keep what a peer says as `add_receipt` does, and return what was new; of two of one key the first counts."""
+    new: list[Receipt] = []
+    others: dict[tuple[str, ...], Receipt] = {}
+    for row in rows:
+        if row.kind is not ReceiptKind.REFUSED:
+            others.setdefault((row.author, row.message, row.kind, row.issuer), row)
+        elif add_receipt(db, row, issued=False):  # nothing but a refusal gives way to another
+            new.append(row)
+    inserted = _INSERT_SOME.rows(db, [_values(row, issued=False) for row in others.values()])
+    return (*new, *(others[key.author, key.message, key.kind, key.issuer] for key in inserted))
+
+
+def issue_receipt(db: Execution, row: Receipt) -> None:
+    """Keep what we say as `add_receipt` does, where nobody asks whether it was held."""
+    if row.kind is ReceiptKind.REFUSED:  # it may take the place of another
+        add_receipt(db, row, issued=True)
+    else:
+        db.write(_INSERT, _values(row, issued=True))
 
 
 def find_receipt(
@@ -143,6 +158,14 @@ def receipts_about(db: Execution, author: CountryCode, message: MessageId) -> tu
 def procedure_receipts(db: Execution, procedure: ProcedureId) -> tuple[Receipt, ...]:
     """Return delivered and refused receipts about the record's messages, oldest first."""
     return _receipts(db.all(_OF_PROCEDURE, {"procedure_": procedure}))
+
+
+def receipts_of_procedures(db: Execution, ids: Collection[ProcedureId]) -> dict[ProcedureId, list[Receipt]]:
+    """Return the same of each of several procedures."""
+    found = defaultdict[ProcedureId, list[Receipt]](list)
+    for row in _OF_PROCEDURES.rows(db, ids):
+        found[row.procedure].append(_receipt(row))
+    return found
 
 
 def procedure_evidence(db: Execution, procedure: ProcedureId) -> tuple[Receipt, ...]:
@@ -179,6 +202,22 @@ def assign_receipts(db: Execution, receipts: Sequence[Receipt], envelope: Messag
         for row in receipts
     ]
     db.changed_each(_ASSIGN, keys)
+
+
+def _values(row: Receipt, *, issued: bool) -> dict[str, Any]:
+    return {
+        "author": row.author,
+        "message": row.message,
+        "kind": row.kind,
+        "issuer": row.issuer,
+        "digest": row.digest,
+        "at": row.at,
+        "code": row.code,
+        "heads": row.heads,
+        "record_digest": row.record_digest,
+        "issued": issued,
+        "queued": row.at if issued else None,
+    }
 
 
 def _receipts(rows: Iterable[Row[Any]]) -> tuple[Receipt, ...]:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from broker.core.audit import Entry, Head, Linked
@@ -24,6 +24,7 @@ from broker.rows import (
     InboxBrief,
     InboxRow,
     InboxState,
+    KeptRecord,
     OutboxBrief,
     OutboxRow,
     OutboxState,
@@ -86,6 +87,14 @@ class SqlTransaction:
     def lock_procedure(self, procedure: ProcedureId) -> ProcedureRow | None:
         return procedures.lock_procedure(self._db, procedure)
 
+    def lock_records(self, ids: Collection[ProcedureId]) -> tuple[KeptRecord, ...]:
+        rows = procedures.lock_procedures(self._db, ids)
+        entries, receipts = procedures.records(self._db, ids), evidence.receipts_of_procedures(self._db, ids)
+        return tuple(
+            KeptRecord(row=row, entries=tuple(entries[row.ref.id]), receipts=tuple(receipts[row.ref.id]))
+            for row in rows
+        )
+
     def add_procedure(self, row: ProcedureRow) -> None:
         procedures.add_procedure(self._db, row)
 
@@ -127,8 +136,8 @@ class SqlTransaction:
     def outbox(self, message: MessageId) -> OutboxRow | None:
         return outbox.find_outbox(self._db, self._us, message)
 
-    def outbox_brief(self, message: MessageId) -> OutboxBrief | None:
-        return outbox.find_outbox_brief(self._db, message)
+    def outbox_briefs(self, messages: Collection[MessageId]) -> Mapping[MessageId, OutboxBrief]:
+        return outbox.outbox_briefs(self._db, messages)
 
     def lease_outbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[OwedEntry, ...]:
         return outbox.lease_outbox(self._db, self._us, now=now, until=until, token=token, limit=limit)
@@ -149,8 +158,8 @@ class SqlTransaction:
             self._db, message, now=now, reseal=reseal, count_resend=count_resend, delivered_too=delivered_too
         )
 
-    def settle_outbox(self, message: MessageId, receipt: Receipt) -> bool:
-        return outbox_steps.settle_outbox(self._db, message, receipt)
+    def settle_outbox(self, receipts: Iterable[Receipt]) -> int:
+        return outbox_steps.settle_outbox(self._db, receipts)
 
     def outbox_sealed_with(self, kids: frozenset[KeyId]) -> tuple[MessageId, ...]:
         return outbox_steps.outbox_sealed_with(self._db, kids)
@@ -207,6 +216,12 @@ class SqlTransaction:
 
     def add_receipt(self, receipt: Receipt, *, issued: bool) -> bool:
         return evidence.add_receipt(self._db, receipt, issued=issued)
+
+    def add_receipts(self, receipts: Iterable[Receipt]) -> tuple[Receipt, ...]:
+        return evidence.add_receipts(self._db, receipts)
+
+    def issue_receipt(self, receipt: Receipt) -> None:
+        evidence.issue_receipt(self._db, receipt)
 
     def answers(self, issuer: CountryCode, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:
         return evidence.answers(self._db, issuer, author, message)

@@ -146,7 +146,7 @@ class HealingContract:
             tx.save_sealed([sealed(1)], token="t")
             tx.mark_published([message_id(1)], at=later(1), token="t")
             for kind in (ReceiptKind.DELIVERED, ReceiptKind.HANDED_OVER, ReceiptKind.OPENED):
-                tx.settle_outbox(message_id(1), receipt(1, kind, at=5))
+                tx.settle_outbox([receipt(1, kind, at=5)])
 
         await store.run(opened)
         before = await store.run(lambda tx: tx.outbox(message_id(1)))

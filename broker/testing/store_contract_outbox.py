@@ -191,9 +191,9 @@ class OutboxContract:
         await owe(store, 3, kind=OutboxKind.RECEIPTS)
         await lease(store)
         await publish(store, 3)
-        await store.run(lambda tx: tx.settle_outbox(message_id(1), receipt(1)))
+        await store.run(lambda tx: tx.settle_outbox([receipt(1)]))
         refusal = receipt(2, ReceiptKind.REFUSED, code="schema-invalid")
-        await store.run(lambda tx: tx.settle_outbox(message_id(2), refusal))
+        await store.run(lambda tx: tx.settle_outbox([refusal]))
         for number in (1, 2, 3, 4):
             message = message_id(number)
             assert not await store.run(
@@ -207,9 +207,9 @@ class OutboxContract:
         await lease(store)
         for number in (1, 2, 3):
             await publish(store, number)
-            await store.run(lambda tx, n=number: tx.settle_outbox(message_id(n), receipt(n)))  # type: ignore[misc]
-        await store.run(lambda tx: tx.settle_outbox(message_id(2), receipt(2, _HANDED_OVER, at=50)))
-        await store.run(lambda tx: tx.settle_outbox(message_id(3), receipt(3, _OPENED, at=50)))
+            await store.run(lambda tx, n=number: tx.settle_outbox([receipt(n)]))  # type: ignore[misc]
+        await store.run(lambda tx: tx.settle_outbox([receipt(2, _HANDED_OVER, at=50)]))
+        await store.run(lambda tx: tx.settle_outbox([receipt(3, _OPENED, at=50)]))
         before = [await row(store, number) for number in (1, 2, 3)]
 
         def again(number: int) -> Callable[[Transaction], bool]:
@@ -232,8 +232,8 @@ class OutboxContract:
             await publish(store, 1)
         for at, kind in enumerate((_DELIVERED, _HANDED_OVER, _OPENED), start=100):
             evidence = receipt(1, kind, at=at)
-            assert await store.run(lambda tx, e=evidence: tx.settle_outbox(message_id(1), e)) is True  # type: ignore[misc]
-            assert await store.run(lambda tx, e=evidence: tx.settle_outbox(message_id(1), e)) is False  # type: ignore[misc]
+            assert await store.run(lambda tx, e=evidence: tx.settle_outbox([e])) == 1  # type: ignore[misc]
+            assert await store.run(lambda tx, e=evidence: tx.settle_outbox([e])) == 0  # type: ignore[misc]
             assert (await row(store, 1)).state == OutboxState(kind.value)
         final = await row(store, 1)
         assert (final.delivered, final.handed_over, final.opened) == (later(100), later(101), later(102))
@@ -243,19 +243,41 @@ class OutboxContract:
     async def test_the_ladder_is_never_climbed_down(self, store: Store) -> None:
         """A lower step that comes late adds its time and leaves the state; a refusal after delivery is void."""
         await owe(store, 1)
-        await store.run(lambda tx: tx.settle_outbox(message_id(1), receipt(1, _OPENED, at=300)))
-        assert await store.run(lambda tx: tx.settle_outbox(message_id(1), receipt(1, _DELIVERED, at=100))) is True
+        await store.run(lambda tx: tx.settle_outbox([receipt(1, _OPENED, at=300)]))
+        assert await store.run(lambda tx: tx.settle_outbox([receipt(1, _DELIVERED, at=100)])) == 1
         settled = await row(store, 1)
         assert (settled.state, settled.delivered, settled.opened) == (OutboxState.OPENED, later(100), later(300))
         refusal = receipt(1, ReceiptKind.REFUSED, code="schema-invalid")
-        assert await store.run(lambda tx: tx.settle_outbox(message_id(1), refusal)) is False
+        assert await store.run(lambda tx: tx.settle_outbox([refusal])) == 0
         assert await row(store, 1) == settled
+
+    async def test_receipts_for_many_entries_settle_together(self, store: Store) -> None:
+        """Each entry goes as high as its highest receipt says; a time that is there, and every other entry, stays."""
+        count = 25  # more than any prepared statement takes at once
+        await owe(store, *range(1, count + 2))
+        await store.run(lambda tx: tx.settle_outbox([receipt(1, at=5)]))
+        both = [
+            receipt(n, kind, at=at) for n in range(1, count) for at, kind in ((100, _HANDED_OVER), (90, _DELIVERED))
+        ]
+        refusal = receipt(count, ReceiptKind.REFUSED, at=70, code="schema-invalid")
+        assert await store.run(lambda tx: tx.settle_outbox([*both, refusal])) == count
+        for number in range(1, count):
+            settled = await row(store, number)
+            assert (settled.state, settled.handed_over) == (OutboxState.HANDED_OVER, later(100))
+            assert settled.delivered == later(5 if number == 1 else 90)
+        assert (await row(store, count)).state is OutboxState.REFUSED
+        assert await row(store, count + 1) == OutboxRow(
+            entry=outgoing(count + 1), state=OutboxState.RECORDED, next_at=NOW
+        )
+        briefs = await store.run(lambda tx: tx.outbox_briefs([message_id(n) for n in range(1, count + 9)]))
+        assert set(briefs) == {message_id(n) for n in range(1, count + 2)}
+        assert await store.run(lambda tx: tx.settle_outbox([])) == 0
 
     async def test_a_refusal_is_terminal(self, store: Store) -> None:
         """It keeps code and time, and no other receipt changes the entry."""
         await owe(store, 1)
         refusal = receipt(1, ReceiptKind.REFUSED, at=50, code="schema-invalid")
-        assert await store.run(lambda tx: tx.settle_outbox(message_id(1), refusal)) is True
+        assert await store.run(lambda tx: tx.settle_outbox([refusal])) == 1
         refused = await row(store, 1)
         assert (refused.state, refused.refused, refused.refusal_code) == (
             OutboxState.REFUSED,
@@ -264,21 +286,21 @@ class OutboxContract:
         )
         for kind in ReceiptKind:
             evidence = receipt(1, kind, code="other" if kind is ReceiptKind.REFUSED else None)
-            assert await store.run(lambda tx, e=evidence: tx.settle_outbox(message_id(1), e)) is False  # type: ignore[misc]
+            assert await store.run(lambda tx, e=evidence: tx.settle_outbox([e])) == 0  # type: ignore[misc]
         assert await row(store, 1) == refused
 
     async def test_receipts_settle_casework_only(self, store: Store) -> None:
         """An envelope of receipts and an unknown message are not settled."""
         await owe(store, 1, kind=OutboxKind.RECEIPTS)
         for number in (1, 2):
-            assert await store.run(lambda tx, n=number: tx.settle_outbox(message_id(n), receipt(n))) is False  # type: ignore[misc]
+            assert await store.run(lambda tx, n=number: tx.settle_outbox([receipt(n)])) == 0  # type: ignore[misc]
         assert (await row(store, 1)).state is OutboxState.RECORDED
 
     async def test_a_settled_entry_is_not_published_again(self, store: Store) -> None:
         """A receipt that comes while a worker holds the lease takes the lease away."""
         await owe(store, 1)
         await lease(store)
-        await store.run(lambda tx: tx.settle_outbox(message_id(1), receipt(1)))
+        await store.run(lambda tx: tx.settle_outbox([receipt(1)]))
         assert await store.run(lambda tx: tx.save_sealed([sealed(1)], token=_TOKEN)) == frozenset()
         assert await store.run(lambda tx: tx.mark_published([message_id(1)], at=NOW, token=_TOKEN)) == 0
 
@@ -290,7 +312,7 @@ class OutboxContract:
             envelope = sealed(number, to=to)
             await store.run(lambda tx, e=envelope: tx.save_sealed([e], token=_TOKEN))  # type: ignore[misc]
         await store.run(lambda tx: tx.mark_published([message_id(1)], at=NOW, token=_TOKEN))
-        await store.run(lambda tx: tx.settle_outbox(message_id(3), receipt(3)))
+        await store.run(lambda tx: tx.settle_outbox([receipt(3)]))
         ids = {n: message_id(n) for n in (1, 2)}
         assert await store.run(lambda tx: tx.outbox_sealed_with(frozenset({kid("x")}))) == (ids[1],)
         assert await store.run(lambda tx: tx.outbox_sealed_with(frozenset({kid("m"), kid("q")}))) == (ids[1], ids[2])
@@ -341,7 +363,7 @@ class OutboxContract:
         assert await overdue(OutboxState.RECORDED, 100) == [message_id(2), message_id(3)]
         assert await overdue(OutboxState.PUBLISHED, 200) == []
         assert await overdue(OutboxState.PUBLISHED, 201) == [message_id(1)]
-        await store.run(lambda tx: tx.settle_outbox(message_id(1), receipt(1, at=300)))
+        await store.run(lambda tx: tx.settle_outbox([receipt(1, at=300)]))
         assert await overdue(OutboxState.PUBLISHED, 1000) == []
         assert await overdue(OutboxState.DELIVERED, 301) == [message_id(1)]
 
@@ -372,7 +394,7 @@ class OutboxContract:
             await publish(store, number, at=10 * number)
         assert await store.run(lambda tx: tx.newest_receipted(FI)) is None
         for number in (2, 1):
-            await store.run(lambda tx, n=number: tx.settle_outbox(message_id(n), receipt(n, at=100)))  # type: ignore[misc]
+            await store.run(lambda tx, n=number: tx.settle_outbox([receipt(n, at=100)]))  # type: ignore[misc]
         assert await store.run(lambda tx: tx.newest_receipted(FI)) == later(20)
         assert await store.run(lambda tx: tx.newest_receipted(SE)) is None
 
@@ -381,9 +403,9 @@ class OutboxContract:
         await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
 
         async def attended() -> bool:
-            brief = await store.run(lambda tx: tx.outbox_brief(message_id(1)))
-            assert brief is not None
-            return brief.attended
+            briefs = await store.run(lambda tx: tx.outbox_briefs({message_id(1), message_id(9)}))
+            assert briefs.keys() == {message_id(1)}
+            return briefs[message_id(1)].attended
 
         await store.run(lambda tx: tx.raise_attention(attention(message_subject(EE, message_id(2)))))
         assert not await attended()

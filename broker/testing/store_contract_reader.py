@@ -111,7 +111,7 @@ class ReaderContract:
         """Header, times and codes as they stand."""
         await fill(store)
         refusal = receipt(1, ReceiptKind.REFUSED, at=9, code="expired")
-        await store.run(lambda tx: tx.settle_outbox(message_id(1), refusal))
+        await store.run(lambda tx: tx.settle_outbox([refusal]))
         page = await store.read(
             lambda reader: reader.messages(MessageFilter(direction="out", state="refused"), cursor=None, limit=5)
         )

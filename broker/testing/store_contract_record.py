@@ -127,6 +127,50 @@ class RecordContract:
         assert await store.run(lambda tx: tx.receipt(SE, EE, message_id(1), ReceiptKind.DELIVERED)) is None
         assert await store.run(lambda tx: tx.receipt(FI, EE, message_id(1), ReceiptKind.OPENED)) is None
 
+    async def test_many_receipts_are_kept_at_once(self, store: Store) -> None:
+        """What was held, and the second of one key, is not new and changes nothing; a later refusal takes its place."""
+        held, expired = receipt(1, at=1), receipt(2, ReceiptKind.REFUSED, at=1, code="expired")
+        await keep(store, held, expired, issued=False)
+        answer = receipt(2, ReceiptKind.REFUSED, at=2, code="schema-invalid")
+        fresh = [receipt(n, kind) for n in range(3, 28) for kind in (ReceiptKind.DELIVERED, ReceiptKind.OPENED)]
+        second = replace(fresh[0], at=later(99))
+        given = [replace(held, at=later(9)), answer, *fresh, second]
+        assert set(await store.run(lambda tx: tx.add_receipts(given))) == {answer, *fresh}
+        assert await store.run(lambda tx: tx.add_receipts(given)) == ()
+        assert await store.run(lambda tx: tx.add_receipts([])) == ()
+        for row in (held, answer, *fresh):
+            kept = await store.run(lambda tx, r=row: tx.receipt(r.issuer, r.author, r.message, r.kind))  # type: ignore[misc]
+            assert kept == row
+        assert await store.run(lambda tx: tx.waiting_receipts(EE, 10)) == ()
+
+    async def test_what_we_issue_waits_and_is_kept_once(self, store: Store) -> None:
+        """The first of a key stands; a refusal gives way to the answer after it."""
+        first, expired = (
+            receipt(1, issuer=EE, author=FI, at=1),
+            receipt(2, ReceiptKind.REFUSED, issuer=EE, author=FI, at=2, code="expired"),
+        )
+        answer = replace(expired, at=later(3), code="schema-invalid")
+        for row in (first, replace(first, at=later(9)), expired, answer):
+            await store.run(lambda tx, row=row: tx.issue_receipt(row))  # type: ignore[misc]
+        assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (first, answer)
+
+    async def test_records_are_read_together(self, store: Store) -> None:
+        """Each as it is read alone, of those procedures that there are."""
+        for number in range(1, 24):
+            await store.run(lambda tx, n=number: tx.add_procedure(procedure(n)))  # type: ignore[misc]
+        for number, entry in ((1, record_entry(1)), (1, record_entry(2, author=FI)), (23, record_entry(3))):
+            await store.run(lambda tx, n=number, e=entry: tx.add_record_entry(procedure_id(n), e))  # type: ignore[misc]
+        await keep(store, receipt(1), receipt(1, ReceiptKind.OPENED), receipt(3), receipt(4), issued=False)
+        ids = [procedure_id(n) for n in (*range(1, 24), 99)]
+        found = await store.run(lambda tx: tx.lock_records(ids))
+        assert {kept.row.ref.id for kept in found} == set(ids[:-1])
+        for kept in found:
+            one = kept.row.ref.id
+            assert kept.row == await store.run(lambda tx, one=one: tx.lock_procedure(one))  # type: ignore[misc]
+            assert set(kept.entries) == set(await store.run(lambda tx, one=one: tx.record(one)))  # type: ignore[misc]
+            assert kept.receipts == await store.run(lambda tx, one=one: tx.procedure_receipts(one))  # type: ignore[misc]
+        assert await store.run(lambda tx: tx.lock_records([])) == ()
+
     async def test_a_refusal_of_an_envelope_gives_way_to_a_later_one(self, store: Store) -> None:
         """The later one, and the answer after it, take its place and wait for an envelope; nothing replaces an answer."""
         expired = receipt(1, ReceiptKind.REFUSED, issuer=EE, author=FI, at=1, code="expired")

@@ -86,7 +86,7 @@ def _evidence(number: int, kind: ReceiptKind, issued: bool, peer: Any, at: float
         issuer, author = (EE, peer) if issued else (peer, EE)
         code = "expired" if kind is ReceiptKind.REFUSED else None
         row = receipt(number, kind, issuer=issuer, author=author, at=at, code=code)
-        return tx.add_receipt(row, issued=issued), None if issued else tx.settle_outbox(row.message, row)
+        return tx.add_receipt(row, issued=issued), None if issued else tx.settle_outbox([row])
 
     return step
 

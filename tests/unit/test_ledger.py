@@ -14,10 +14,11 @@ from broker.core.errors import CatalogueInvalid
 from broker.core.ids import CountryCode, Digest, MessageId
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import RecordEntry
+from broker.ports import Transaction
 from broker.rows import ProcedureRow
 from broker.testing.world import World
 
-FI = CountryCode("FI")
+EE, FI = CountryCode("EE"), CountryCode("FI")
 
 
 async def _row(world: World) -> ProcedureRow:
@@ -105,8 +106,8 @@ async def test_an_answer_that_is_held_already_changes_nothing(world: World) -> N
     now = world.clock.now() + timedelta(seconds=5)
 
     async def take(receipt: Receipt) -> bool:
-        ledger = ee.desk.ledger
-        return await ee.store.run(lambda tx: ledger.take_answer(tx, ledger.read(tx, row), receipt, now=now))
+        said = [(receipt, row.ref.id)]
+        return await ee.store.run(lambda tx: ee.desk.ledger.take_receipts(tx, said, now=now)) == (receipt,)
 
     assert not await take(held)
     assert await ee.attention() == []
@@ -114,3 +115,26 @@ async def test_an_answer_that_is_held_already_changes_nothing(world: World) -> N
     assert not await take(refusal)
     assert await ee.attention() == ["contradiction"]
     assert await ee.store.read(lambda reader: reader.procedure_receipts(row.ref.id)) == (held,)
+
+
+async def test_every_new_statement_is_compared(world: World) -> None:
+    """A different record is noticed in the oldest of many statements that come together."""
+    row, ee = await _row(world), world["EE"]
+    heads, now = (await ee.view(row.ref.id)).heads, world.clock.now()
+    entries = [_entry(world, "EE", "clarification-answer", *heads)]
+    while len(entries) < 8:
+        entries.append(_entry(world, "EE", "clarification-answer", entries[-1].digest))
+
+    def take(tx: Transaction) -> int:
+        said, book = [], ee.desk.ledger.read(tx, row)
+        for place, entry in enumerate(entries):
+            book, _ = ee.desk.ledger.enter(tx, book, entry, now=now)
+            stated = Receipt(
+                issuer=FI, author=EE, message=entry.message, digest=entry.digest, kind=ReceiptKind.DELIVERED,
+                at=now + timedelta(seconds=place), heads=(Digest("0" * 64),) if place else heads, record_digest=heads[0],
+            )  # fmt: skip
+            said.append((stated, row.ref.id))
+        return len(ee.desk.ledger.take_receipts(tx, said, now=now))
+
+    assert await ee.store.run(take) == len(entries)
+    assert await ee.attention() == ["divergence"]

@@ -66,7 +66,7 @@ async def test_two_officers_erase(desk: Any, sent: dict[str, Any], case: str) ->
         issuer=CountryCode("FI"), author=CountryCode("EE"), message=message, digest=Digest(sent["digest"]),
         kind=ReceiptKind.DELIVERED, at=desk.clock.now(),
     )  # fmt: skip
-    assert await desk.store.run(lambda tx: tx.settle_outbox(message, taken))
+    assert await desk.store.run(lambda tx: tx.settle_outbox([taken]))
     asked = {"case": case, "reason": "court-order"}
     for token in ({"role": "system"}, {"role": "admin"}):
         assert (await _post(desk, "/erasures", asked, **token)).status == 403

@@ -112,3 +112,22 @@ async def test_a_handed_over_receipt_does_not_need_the_delivered_one(world: Worl
     for kind in (ReceiptKind.OPENED, ReceiptKind.DELIVERED, ReceiptKind.HANDED_OVER):
         await asked.send(asked.receipts(asked.receipt(request.message, request.digest, kind)))
         assert await world["EE"].states(request) == ["opened"]
+
+
+async def test_receipts_for_several_messages_come_in_one_envelope(world: World, asked: Hostile) -> None:
+    """Every message goes as high as its receipts say; of two answers to one message the first one counts."""
+    first = await world["EE"].submit("request.json")
+    second = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    said = [
+        asked.receipt(one.message, one.digest, kind)
+        for one in (first, second)
+        for kind in (ReceiptKind.HANDED_OVER, ReceiptKind.DELIVERED)
+    ]
+    refusal = asked.receipt(second.message, second.digest, ReceiptKind.REFUSED, code="schema-invalid")
+    assert await asked.send(asked.receipts(*said, *said, refusal)) == "receipts"
+    assert await world["EE"].states(first, second) == ["handed-over", "handed-over"]
+    assert await world["EE"].attention() == ["contradiction"]
+    assert set(await _about(world["EE"], first)) == set(said[:2])
+    assert set(await _about(world["EE"], second)) == set(said[2:])
+    assert [line.mark for line in (await world["EE"].view(second.procedure)).entries] == ["effect"]
