@@ -14,9 +14,9 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
-__all__ = ["Outcome", "Reports", "Threads"]
+__all__ = ["Line", "Outcome", "Reports", "Threads"]
 
 T = TypeVar("T")
 
@@ -58,6 +58,34 @@ class Reports:
                 future.set_result(result)
 
 
+class Line(Generic[T]):
+    """What waits for a thread: first what goes ahead, then the rest, each in the order in which it came."""
+
+    __slots__ = ("_ahead", "_rest", "_signs")
+
+    def __init__(self) -> None:
+        self._signs: SimpleQueue[None] = SimpleQueue()  # as many as items wait
+        self._ahead: deque[T] = deque()
+        self._rest: deque[T] = deque()
+
+    def put(self, item: T, *, ahead: bool = False) -> None:
+        """Let it wait, in front of all that does not go ahead itself if so wished; from any thread."""
+        (self._ahead if ahead else self._rest).append(item)
+        self._signs.put(None)
+
+    def get(self, *, block: bool = True) -> T:
+        """Take the next item, waiting for one unless told not to.
+
+        Raises:
+            Empty: nothing is here, and it was not to wait.
+        """
+        self._signs.get(block)
+        while True:  # whoever holds a sign finds an item, though others may take those that it saw
+            for line in (self._ahead, self._rest):
+                with suppress(IndexError):
+                    return line.popleft()
+
+
 class Threads:
     """A few threads with one queue; each is started when it is first needed."""
 
@@ -68,14 +96,14 @@ class Threads:
         """
         self._count = count
         self._name = name
-        self._waiting: SimpleQueue[tuple[Callable[[], Any], asyncio.Future[Any], Reports] | None] = SimpleQueue()
+        self._waiting: Line[tuple[Callable[[], Any], asyncio.Future[Any], Reports] | None] = Line()
         self._threads: list[threading.Thread] = []
         self._reports: Reports | None = None
         self._door = threading.Lock()  # nothing is queued behind the sign to stop
         self._closed = False
 
-    async def run(self, fn: Callable[[], T]) -> T:
-        """Run the function in a thread and return its result or raise its exception.
+    async def run(self, fn: Callable[[], T], *, ahead: bool = False) -> T:
+        """Run the function in a thread, before those that wait if so wished; return its result or raise its exception.
 
         A caller that is cancelled while its function runs does not know the outcome; one cancelled earlier never ran.
 
@@ -90,7 +118,7 @@ class Threads:
         with self._door:
             if self._closed:
                 raise RuntimeError("these threads were ended")
-            self._waiting.put((fn, future, reports))
+            self._waiting.put((fn, future, reports), ahead=ahead)
             if len(self._threads) < self._count:
                 thread = threading.Thread(target=self._work, name=f"{self._name}_{len(self._threads)}", daemon=True)
                 self._threads.append(thread)
@@ -111,7 +139,7 @@ class Threads:
 
     def _drop(self) -> None:
         with suppress(Empty):
-            while (job := self._waiting.get_nowait()) is not None:
+            while (job := self._waiting.get(block=False)) is not None:
                 _, future, reports = job
                 reports.tell((future, None, asyncio.CancelledError()))
 

@@ -27,6 +27,7 @@ _NODE = AuthorityId("node")
 _RECEIPTS = MessageType("node.receipts")
 _WITHOUT_CHECKPOINT = SchemaVersion("1.0")
 _WITH_CHECKPOINT = SchemaVersion("1.1")
+_RECEIPTS_BATCH = 8  # full envelopes to one country at a time: waiting fills them no further
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,13 +78,14 @@ class Dispatch:
             StoreUnavailable, DiskFull: nothing was taken, or the leases run out and the entries are taken again.
         """
         token = self._ids.token()
-        entries = await self._store.run(lambda tx: self._take(tx, token))
+        # Each transaction goes ahead: what was accepted leaves before more is taken in.
+        entries = await self._store.run(lambda tx: self._take(tx, token), ahead=True)
         if not entries:
             return 0
         sealed = await self._seal_all(entries, token)
         outcomes = await asyncio.gather(*(self._publish(outcome) for outcome in sealed))
         # Shielded: a cancelled worker must not forget that it published.
-        await asyncio.shield(self._store.run(lambda tx: self._settle(tx, outcomes, token)))
+        await asyncio.shield(self._store.run(lambda tx: self._settle(tx, outcomes, token), ahead=True))
         for outcome in outcomes:
             self._count(outcome.entry, outcome.error)
         return len(entries)
@@ -91,17 +93,27 @@ class Dispatch:
     def _take(self, tx: Transaction, token: str) -> tuple[OwedEntry, ...]:
         now = self._clock.now()
         for peer in tx.peers_with_waiting_receipts():
-            version = self._receipts_version(peer)
-            checkpoint = tx.checkpoint_for(peer) if version is not _WITHOUT_CHECKPOINT else None
-            receipts = tx.waiting_receipts(peer, MAX_RECEIPTS if checkpoint is None else MAX_RECEIPTS_WITH_CHECKPOINT)
-            body = to_body(receipts, checkpoint.raw if checkpoint else None)
-            entry = entry_of(self._receipts_header(peer, version, now), body, OutboxKind.RECEIPTS)
-            tx.add_outbox(entry, next_at=now)
-            tx.assign_receipts(receipts, entry.id)
-            if checkpoint is not None:
-                tx.told_checkpoint(peer, checkpoint.head.position)
+            for _ in range(_RECEIPTS_BATCH):
+                if not self._write_receipts(tx, peer, now):
+                    break
         until = now + timedelta(seconds=LEASE_SECONDS)
         return tx.lease_outbox(now=now, until=until, token=token, limit=DISPATCH_BATCH)
+
+    def _write_receipts(self, tx: Transaction, peer: CountryCode, now: datetime) -> bool:
+        """Write an envelope of receipts; return whether it is full, so that more may wait."""
+        version = self._receipts_version(peer)
+        checkpoint = tx.checkpoint_for(peer) if version is not _WITHOUT_CHECKPOINT else None
+        most = MAX_RECEIPTS if checkpoint is None else MAX_RECEIPTS_WITH_CHECKPOINT
+        receipts = tx.waiting_receipts(peer, most)
+        if not receipts:
+            return False
+        body = to_body(receipts, checkpoint.raw if checkpoint else None)
+        entry = entry_of(self._receipts_header(peer, version, now), body, OutboxKind.RECEIPTS)
+        tx.add_outbox(entry, next_at=now)
+        tx.assign_receipts(receipts, entry.id)
+        if checkpoint is not None:
+            tx.told_checkpoint(peer, checkpoint.head.position)
+        return len(receipts) == most
 
     def _receipts_version(self, peer: CountryCode) -> SchemaVersion:
         """Return the newest version that both countries list: an older node knows no checkpoints."""
@@ -137,7 +149,7 @@ class Dispatch:
         ]
         if not fresh:
             return outcomes
-        kept = await self._store.run(lambda tx: tx.save_sealed(fresh, token=token))
+        kept = await self._store.run(lambda tx: tx.save_sealed(fresh, token=token), ahead=True)
         lost = {envelope.id for envelope in fresh} - kept
         return [outcome for outcome in outcomes if outcome.entry.id not in lost]
 

@@ -162,8 +162,11 @@ class Reader(Protocol):
 class Store(Protocol):
     """Runs transaction functions; the only door to the database."""
 
-    async def run(self, fn: Callable[[Transaction], T]) -> T:
+    async def run(self, fn: Callable[[Transaction], T], *, ahead: bool = False) -> T:
         """Run in one transaction; commit when it returns, roll back when it raises.
+
+        Args:
+            ahead: before those that wait: for the next step of what was begun, so that much that is new does not hold it up.
 
         Raises:
             StoreUnavailable, DiskFull: nothing was committed.

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one writer of an SQLite database in this process: what waits is committed together.
 
-One fsync then serves up to 128 transactions. Each runs in a savepoint of its own, so that one that fails takes nothing
-else with it; nobody hears "done" before the commit of all.
+One fsync then serves several transactions. Each runs in a savepoint of its own, so that one that fails takes nothing
+else with it; nobody hears "done" before the commit of all. A group is short: those whose work is done wait for its commit,
+and the threads that would do the next messages' cryptography meanwhile have nothing to do.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from queue import Empty, SimpleQueue
+from queue import Empty
 from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Engine
@@ -27,12 +29,14 @@ from broker.storage.at_rest import Cipher
 from broker.storage.execution import Execution
 from broker.storage.faults import fault_of
 from broker.storage.transaction import SqlTransaction
-from broker.threads import Outcome, Reports
+from broker.threads import Line, Outcome, Reports
 
 __all__ = ["GroupCommit"]
 
 T = TypeVar("T")
 
+_GROUP_SECONDS = 0.03  # of work before a commit
+_GROUP_COMMITS = 4  # or as many times what a commit takes: on a slow disk more transactions share one
 _LARGEST_GROUP = 128
 
 
@@ -41,6 +45,7 @@ class _Job:
     fn: Callable[[Transaction], Any]
     future: asyncio.Future[Any]
     reports: Reports
+    ahead: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,16 +62,17 @@ class GroupCommit:
         self._engine = engine
         self._us = us
         self._cipher = cipher
-        self._waiting: SimpleQueue[_Job | None] = SimpleQueue()
+        self._waiting: Line[_Job | None] = Line()
         self._door = threading.Lock()  # nothing is queued behind the sign to stop
         self._closed = False
         self._reports: Reports | None = None
         self._connection: Connection | None = None
+        self._commit_seconds = 0.0  # of the last one
         self._thread = threading.Thread(target=self._serve, name="store-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, fn: Callable[[Transaction], T]) -> T:
-        """Wait until the function's work is committed and return its result.
+    async def run(self, fn: Callable[[Transaction], T], *, ahead: bool = False) -> T:
+        """Wait until the function's work is committed and return its result; see `ports.Store.run`.
 
         A caller that is cancelled while its function runs does not know the outcome; one cancelled earlier never ran.
 
@@ -76,11 +82,11 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         if self._reports is None or self._reports.loop is not loop:
             self._reports = Reports(loop)
-        job = _Job(fn=fn, future=loop.create_future(), reports=self._reports)
+        job = _Job(fn=fn, future=loop.create_future(), reports=self._reports, ahead=ahead)
         with self._door:
             if self._closed:
                 raise StoreUnavailable("The store is closed.")
-            self._waiting.put(job)
+            self._waiting.put(job, ahead=ahead)
         result: T = await job.future
         return result
 
@@ -93,38 +99,46 @@ class GroupCommit:
         self._thread.join()
 
     def _serve(self) -> None:
-        stop = False
-        while not stop:
-            group, stop = self._take()
-            if group:
-                _tell(self._commit(group))
+        while (job := self._waiting.get()) is not None:
+            _tell(self._commit(job))
         self._disconnect()
 
-    def _take(self) -> tuple[list[_Job], bool]:
-        """Wait for work; return what is there by then, and whether it is the last."""
-        group: list[_Job] = []
-        job = self._waiting.get()
-        with suppress(Empty):
-            while job is not None:
-                group.append(job)
-                if len(group) == _LARGEST_GROUP:
-                    return group, False
-                job = self._waiting.get_nowait()
-        return group, job is None
-
-    def _commit(self, group: list[_Job]) -> list[_Outcome]:
+    def _commit(self, first: _Job) -> list[_Outcome]:
         """Run a group in one database transaction."""
+        group, outcomes = [first], list[_Outcome]()
         try:
             connection, driver = self._connect()
             driver.execute("BEGIN IMMEDIATE")
-            outcomes = [self._run(job, connection, driver) for job in group if not job.future.cancelled()]
+            until = time.monotonic() + max(_GROUP_SECONDS, _GROUP_COMMITS * self._commit_seconds)
+            for job in group:  # grows meanwhile
+                if not job.future.cancelled():
+                    outcomes.append(self._run(job, connection, driver))
+                if not job.ahead and len(group) < _LARGEST_GROUP and time.monotonic() < until:
+                    group += self._more(1)
+            worked = time.monotonic()
             driver.execute("COMMIT")
+            self._commit_seconds = time.monotonic() - worked
         except Exception as error:
             self._disconnect()  # rolls back whatever is left
             fault = fault_of(error)
             lost = error if fault is None else fault.error
+            group += self._more(
+                _LARGEST_GROUP
+            )  # where another process holds the database, each would wait as long again
             return [_Outcome(job=job, error=lost) for job in group]
         return outcomes
+
+    def _more(self, most: int) -> list[_Job]:
+        """Return what waits now, but for the sign to stop."""
+        jobs: list[_Job] = []
+        with suppress(Empty):
+            while len(jobs) < most:
+                job = self._waiting.get(block=False)
+                if job is None:
+                    self._waiting.put(None)
+                    break
+                jobs.append(job)
+        return jobs
 
     def _run(self, job: _Job, connection: Connection, driver: sqlite3.Connection) -> _Outcome:
         """Run one function in its savepoint.

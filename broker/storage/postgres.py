@@ -73,14 +73,14 @@ class PostgresStore:
         self._readers = Threads(_READERS, name="store-reader")
         self._closed = False
 
-    async def run(self, fn: Callable[[Transaction], T]) -> T:
+    async def run(self, fn: Callable[[Transaction], T], *, ahead: bool = False) -> T:
         """Run in one transaction; again after a deadlock, a lost connection or another worker's equal key.
 
         Raises:
             StoreUnavailable, DiskFull, StoreCorrupt: nothing was committed, unless the connection was lost during the
                 very commit: then nobody knows, and only repeating the work by its key tells.
         """
-        return await self._in(self._writers, lambda: self._repeat(lambda: self._write(fn)))
+        return await self._in(self._writers, lambda: self._repeat(lambda: self._write(fn)), ahead=ahead)
 
     async def read(self, fn: Callable[[Reader], T]) -> T:
         """Run on one unchanging view of what is committed.
@@ -98,10 +98,10 @@ class PostgresStore:
         self._writing.dispose()
         self._reading.dispose()
 
-    async def _in(self, threads: Threads, work: Callable[[], T]) -> T:
+    async def _in(self, threads: Threads, work: Callable[[], T], *, ahead: bool = False) -> T:
         if self._closed:
             raise StoreUnavailable("The store is closed.")
-        return await threads.run(work)
+        return await threads.run(work, ahead=ahead)
 
     def _repeat(self, work: Callable[[], T]) -> T:
         # A server that restarted has killed every pooled connection: each of them may cost one run.

@@ -86,13 +86,13 @@ class SqliteStore:
         self._idle: SimpleQueue[Connection] = SimpleQueue()  # reading connections stay open between two reads
         self._closed = False
 
-    async def run(self, fn: Callable[[Transaction], T]) -> T:
+    async def run(self, fn: Callable[[Transaction], T], *, ahead: bool = False) -> T:
         """Run in one transaction, committed together with what else waits.
 
         Raises:
             StoreUnavailable, DiskFull, StoreCorrupt: nothing was committed.
         """
-        return await self._writer.run(fn)
+        return await self._writer.run(fn, ahead=ahead)
 
     async def read(self, fn: Callable[[Reader], T]) -> T:
         """Run on one unchanging view of what is committed.

@@ -105,8 +105,8 @@ class _Store:
     def __init__(self, inner: Store, fuse: Fuse) -> None:
         self._inner, self._fuse = inner, fuse
 
-    async def run(self, fn: Callable[[Transaction], T]) -> T:
-        return await self._fuse.guard("store.run", lambda: self._inner.run(fn))
+    async def run(self, fn: Callable[[Transaction], T], *, ahead: bool = False) -> T:
+        return await self._fuse.guard("store.run", lambda: self._inner.run(fn, ahead=ahead))
 
     async def read(self, fn: Callable[[Reader], T]) -> T:
         return await self._fuse.guard("store.read", lambda: self._inner.read(fn))

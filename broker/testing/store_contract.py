@@ -57,6 +57,7 @@ class RunContract:
 
         assert await store.run(work) == "done"
         assert await store.run(lambda tx: tx.outbox(message_id(1))) is not None
+        assert await store.run(lambda tx: tx.outbox(message_id(1)), ahead=True) is not None
 
     async def test_an_exception_rolls_back_and_reaches_the_caller(self, store: Store) -> None:
         """The caller gets its own exception, and nothing of the function's work is left."""

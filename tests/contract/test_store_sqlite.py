@@ -8,6 +8,7 @@ import asyncio
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import pytest
 
 from broker.core.errors import DiskFull, StoreCorrupt, StoreNeedsMigration, StoreUnavailable
 from broker.ports import Store, Transaction
-from broker.storage import check, migrate, open_store
+from broker.storage import check, group_commit, migrate, open_store
 from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.store_contract import StoreContract
 from broker.testing.store_rows import EE, NOW, later, message_id, outgoing, procedure, procedure_id, record_entry
@@ -182,8 +183,45 @@ async def test_what_waits_together_is_committed_together(store: Store, url: str)
             size = 0
     assert sum(sizes) == 500
     assert max(sizes) <= 128
-    assert commits <= 100
+    assert commits <= 250
     assert all(s == "BEGIN IMMEDIATE" for s in statements if s.startswith("BEGIN"))
+
+
+async def test_a_group_is_short(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is time to commit, what waits besides is left to the next group."""
+    writer = store._writer  # type: ignore[attr-defined]
+    statements: list[str] = []
+    await store.run(lambda tx: writer._connect()[1].set_trace_callback(statements.append))
+    statements.clear()
+    monkeypatch.setattr(group_commit, "_GROUP_SECONDS", 0)
+    monkeypatch.setattr(group_commit, "_GROUP_COMMITS", 0)
+    assert await asyncio.gather(*(store.run(lambda _, n=n: n) for n in range(5))) == [0, 1, 2, 3, 4]  # type: ignore[misc]
+    assert statements.count("COMMIT") == 5
+
+
+async def test_what_goes_ahead_waits_for_nobody(store: Store) -> None:
+    """It runs next, and is committed before those that waited longer begin."""
+    writer = store._writer  # type: ignore[attr-defined]
+    done: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(_: Transaction) -> None:
+        writer._connect()[1].set_trace_callback(
+            lambda statement: done.append(statement) if statement == "COMMIT" else None
+        )
+        begun.set()
+        go_on.wait(10)
+
+    held = asyncio.create_task(store.run(hold))
+    await asyncio.to_thread(begun.wait, 10)
+    rest = [asyncio.create_task(store.run(lambda _: done.append("rest"))) for _ in range(3)]
+    await asyncio.sleep(0)
+    ahead = asyncio.create_task(store.run(lambda _: done.append("ahead"), ahead=True))
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(held, ahead, *rest)
+    assert done[:3] == ["ahead", "COMMIT", "rest"]
+    assert done.count("rest") == 3
 
 
 async def test_the_file_is_durable_and_private(store: Store, url: str) -> None:

@@ -49,6 +49,17 @@ async def test_result_and_error_come_back(one: Threads) -> None:
     assert await one.run(lambda: 7) == 7
 
 
+async def test_what_goes_ahead_runs_first(one: Threads) -> None:
+    """Of what waits, that which goes ahead comes first; else each in the order in which it came."""
+    end, held = await _held(one)
+    ran: list[int] = []
+    waiting = [asyncio.create_task(one.run(lambda n=n: ran.append(n), ahead=n > 2)) for n in (1, 2, 3, 4)]  # type: ignore[misc]
+    await asyncio.sleep(0)
+    end.set()
+    await asyncio.gather(held, *waiting)
+    assert ran == [3, 4, 1, 2]
+
+
 async def test_cancelled_before_its_turn_never_runs(one: Threads) -> None:
     """Who gives up while others run leaves nothing behind; who comes after is served."""
     end, held = await _held(one)
