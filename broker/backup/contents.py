@@ -98,12 +98,18 @@ class Manifest:
 
     begin: Mapping[str, Any]  # country, kind, made, program, schema, and of data: audit head, highest numbers
     holds: Mapping[str, Any]  # tables, files and blobs with number, bytes and digest
-    missing_blobs: int  # that the tables name and the disk did not have: on their way in, or deleted meanwhile
+    lacking: tuple[str, ...]  # messages of whose files bytes were not on the disk that should be: lost, or just erased
 
     @property
     def rows(self) -> int:
         """How many rows there are."""
         return sum(int(one["number"]) for one in self.holds["tables"].values())
+
+    @property
+    def stored_files(self) -> tuple[int, int]:
+        """How many chunks of files there are, and how many bytes."""
+        chunks = self.holds["blobs"]
+        return int(chunks["number"]), int(chunks["bytes"])
 
     def count(self, table: str) -> int:
         """Return how many rows a table has."""
@@ -124,7 +130,8 @@ def read_through(stream: BinaryIO, cipher: FileCipher, take: Callable[[Frame], N
             end = stated(frame)
             if end.get("holds") != account.document() or next(walk, None) is not None:
                 raise BackupInvalid("The backup does not hold what it says.")
-            return Manifest(begin=begin, holds=end["holds"], missing_blobs=int(end["missing_blobs"]))
+            lacking = tuple(map(str, end.get("lacking", ())))  # an older program counted them and named none
+            return Manifest(begin=begin, holds=end["holds"], lacking=lacking)
         account.take(frame)
         if take is not None:
             take(frame)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -121,10 +121,11 @@ class _Making:
                 | {"audit": {"head": head.chain, "position": head.position}, "numbers": dict(view.numbers())}
             )
             out.tables(view, data_tables())
-            blobs = view.blobs()
+            stored = view.files(self._settings.country)
         for name, file in self._files():
             out.file(name, file)
-        out.end(sum(out.blob(name, self._settings.home / ATTACHMENTS) for name in blobs))
+        folder = self._settings.home / ATTACHMENTS
+        out.end({file.message for file in stored if out.blob(file.name, folder) < file.chunks})
 
     def keys(self, out: _Frames) -> None:
         """The keys of cases, and what else is secret in the home."""
@@ -141,7 +142,7 @@ class _Making:
             raise StoreUnavailable("The keys of cases are moving to their next epoch; try again.")
         for name, file in self._secrets():
             out.file(name, file)
-        out.end(0)
+        out.end(())
 
     def _vault_of(self, view: Snapshot) -> bytes | None:
         """Return the vault's bytes where they hold every epoch that the view needs."""
@@ -217,12 +218,12 @@ class _Frames:
         self._put(DATA, raw)
 
     def blob(self, name: str, folder: Path) -> int:
-        """Put the chunks of sealed bytes; return 1 where there are none on the disk."""
-        place = folder / name[:2] / name
+        """Put the chunks of sealed bytes, one at a time; return how many there are on the disk."""
+        place, put = folder / name[:2] / name, 0
         try:
             indices = sorted(int(entry.name) for entry in place.iterdir() if entry.name.isdecimal())
         except FileNotFoundError:
-            return 1
+            return 0
         for index in indices:
             try:
                 raw = (place / str(index)).read_bytes()
@@ -230,10 +231,16 @@ class _Frames:
                 continue
             self._put(BLOB, canonical.dump({"blob": name, "index": index}))
             self._put(DATA, raw)
-        return 0 if indices else 1
+            put += 1
+        return put
 
-    def end(self, missing: int) -> None:
-        document = {"holds": self._account.document(), "missing_blobs": missing}
+    def end(self, lacking: Collection[str]) -> None:
+        named = sorted(lacking)
+        document = {
+            "holds": self._account.document(),
+            "lacking": named,
+            "missing_blobs": len(named),
+        }  # older readers count
         self._sealing.put(END, canonical.dump(document))
 
     def _put(self, kind: bytes, payload: bytes) -> None:

@@ -77,6 +77,7 @@ class Restored:
     made: datetime  # of the backup of data: what happened since is missing
     rows: int
     erased: int  # cases whose key is destroyed: what the data holds of them opens nothing
+    lacking: tuple[str, ...]  # messages whose files were not whole on the old disk
 
 
 @contextmanager
@@ -154,7 +155,14 @@ def restore(
             _take_place(staging, home)
         except OSError as error:
             raise _said(error, home) from None
-        return Restored(home=home, country=data.country, made=data.made, rows=data.manifest.rows, erased=erased)
+        return Restored(
+            home=home,
+            country=data.country,
+            made=data.made,
+            rows=data.manifest.rows,
+            erased=erased,
+            lacking=data.manifest.lacking,
+        )
 
 
 def _check_pair(data: Opened, keys: Opened) -> None:

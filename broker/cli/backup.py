@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,14 @@ def make(home: Path, *, to: Path, keys_to: Path, as_json: bool) -> None:
 
     def people() -> None:
         manifest = data.manifest
+        chunks, size = manifest.stored_files
         output.console().print(
             f"Data: {data.file} ({data.size:,} bytes, {manifest.count('outbox'):,} messages sent, "
-            f"{manifest.count('inbox'):,} received)\n"
+            f"{manifest.count('inbox'):,} received, files in {chunks:,} chunks of {size:,} bytes)\n"
             f"Keys: {keys.file} ({keys.size:,} bytes); it took the place of the last one: keep no copy of that\n"
             f"Both were read back whole. They open under: {', '.join(_kids(data))}"
         )
+        _print_lacking(manifest.lacking)
 
     output.answer({"data": _made(data), "keys": _made(keys)}, as_json=as_json, people=people)
 
@@ -75,7 +78,7 @@ def verify(file: Path, *, recovery: Path | None, passphrase: str | None, as_json
         document |= {
             "schema": manifest.begin["schema"],
             "holds": manifest.holds,
-            "missing_blobs": manifest.missing_blobs,
+            "lacking": list(manifest.lacking),
         }
 
     def people() -> None:
@@ -172,7 +175,17 @@ def _restored(done: Restored) -> dict[str, Any]:
         "made": time_to_text(done.made),
         "rows": done.rows,
         "erased": done.erased,
+        "lacking": list(done.lacking),
     }
+
+
+def _print_lacking(messages: Sequence[str]) -> None:
+    """Name the messages whose files should be on the disk and are not."""
+    if messages:
+        output.console().print(
+            "Files of these messages are not whole on the disk, and so not in the backup; unless the case was erased just "
+            "now, ask whoever has them:\n" + "\n".join(f"  {message}" for message in messages)
+        )
 
 
 def _print_restored(done: Restored) -> None:
@@ -182,6 +195,7 @@ def _print_restored(done: Restored) -> None:
         f"What happened since is missing here: the other countries still hold their part of it.\n"
         f"Next: trm doctor --home {done.home}, then trm serve --home {done.home}; never start the old node again"
     )
+    _print_lacking(done.lacking)
 
 
 async def _note(settings: Settings, data: Made) -> None:
@@ -198,7 +212,8 @@ def _made(made: Made) -> dict[str, Any]:
         "bytes": made.size,
         "digest": made.digest,
         "rows": made.manifest.rows,
-        "missing_blobs": made.manifest.missing_blobs,
+        "chunks": made.manifest.stored_files[0],
+        "lacking": list(made.manifest.lacking),
         "recovery_keys": _kids(made),
     }
 

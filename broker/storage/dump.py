@@ -14,6 +14,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -22,6 +23,8 @@ from sqlalchemy import Boolean, Connection, Table, bindparam, func, inspect, sel
 
 from broker.core.audit import AuditRow, Head
 from broker.core.errors import BackupInvalid, HomeInvalid
+from broker.core.ids import CountryCode, MessageId
+from broker.core.owed_chunks import OwedChunks
 from broker.storage import held, search, trail
 from broker.storage.columns import Raw
 from broker.storage.encrypting import refuse_clear
@@ -34,7 +37,7 @@ from broker.storage.schema import HEAD, check, create_at, exclusive, parse_url, 
 from broker.storage.sqlite import sqlite_engine
 from broker.storage.tables import LEFT_OUT, attachment, case_key, counter, key_epoch, metadata, parked_chunk
 
-__all__ = ["KEY_TABLES", "Loading", "Snapshot", "data_tables", "loading", "restored_already", "snapshot"]
+__all__ = ["KEY_TABLES", "Loading", "Snapshot", "StoredFile", "data_tables", "loading", "restored_already", "snapshot"]
 
 KEY_TABLES = (str(case_key.name), str(key_epoch.name))
 _BATCH = 500  # rows
@@ -43,12 +46,22 @@ _MARK = "restored."  # of a row of `counter`: which backup a database was restor
 _ADD_MARK = insert_new(counter)
 _FIND_MARK = select(counter.c.value).where(counter.c.name == bindparam("name_"))
 _EPOCHS = select(case_key.c.epoch).where(case_key.c.wrapped.is_not(None)).distinct()
+_FILES = select(attachment.c.author, attachment.c.message, attachment.c.blob, attachment.c.chunks, attachment.c.owed)
 _ERASED = select(func.count()).select_from(case_key).where(case_key.c.destroyed.is_not(None))
 
 
 def data_tables() -> tuple[str, ...]:
     """Return the tables of a backup of data, in an order in which none refers to a later one."""
     return tuple(str(table.name) for table in metadata.sorted_tables if LEFT_OUT not in table.info)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFile:
+    """Sealed bytes on the disk that the tables name."""
+
+    name: str
+    message: MessageId
+    chunks: int  # that are here by what the tables say; the others are on their way in
 
 
 class Snapshot:
@@ -89,12 +102,14 @@ class Snapshot:
         """Return the highest number that was ever given to rows that are numbered, by table."""
         return {name: self._highest(name) for name in _numbered()}
 
-    def blobs(self) -> tuple[str, ...]:
-        """Return the names of the sealed bytes on the disk that the tables name, uploads aside."""
-        names: set[str] = set()
-        for table in (attachment, parked_chunk):
-            names.update(self._connection.execute(select(table.c.blob).distinct()).scalars())
-        return tuple(sorted(names))
+    def files(self, us: CountryCode) -> tuple[StoredFile, ...]:
+        """Return the files of messages, ours and others', and chunks that came before their message; no uploads."""
+        parked = self._connection.execute(select(parked_chunk.c.blob, parked_chunk.c.message))
+        found = [StoredFile(name=row.blob, message=row.message, chunks=1) for row in parked]
+        for row in self._connection.execute(_FILES):
+            owed = 0 if row.author == us else len(OwedChunks.from_text(row.owed))  # of ours: what is still to be sent
+            found.append(StoredFile(name=row.blob, message=row.message, chunks=row.chunks - owed))
+        return tuple(sorted(found, key=lambda file: file.name))
 
     def audit_head(self) -> Head:
         """Return the end of the audit trail's chain."""

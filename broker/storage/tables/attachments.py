@@ -25,7 +25,7 @@ upload = Table(
     Column("digest", Word(Digest)),
     Column("scope", Word()),  # of the key that encrypts `key`; NULL: an older program stored it in clear
     Index("ix_upload_at", "at"),
-    info={LEFT_OUT: "its bytes are not backed up either: the file is uploaded again"},
+    info={LEFT_OUT: "dropped after a day: no nightly backup would bring it back in time; the file is uploaded again"},
 )
 
 attachment = Table(

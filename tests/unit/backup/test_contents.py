@@ -33,7 +33,7 @@ def told(*parts: Frame) -> bytes:
     account = Account()
     for part in parts:
         account.take(part)
-    return canonical.dump({"holds": account.document(), "missing_blobs": 1})
+    return canonical.dump({"holds": account.document(), "lacking": ["m-1"], "missing_blobs": 1})
 
 
 def read(*parts: Frame) -> object:
@@ -55,7 +55,7 @@ DONE = Frame(kind=END, payload=told(*INSIDE))
 def test_a_whole_backup_is_accounted_for() -> None:
     """Rows, files and sealed bytes, each with number, size and digest; what lacked is said."""
     manifest = read(START, *INSIDE, DONE)
-    assert (manifest.begin, manifest.rows, manifest.count("outbox"), manifest.missing_blobs) == (HEAD, 2, 2, 1)  # type: ignore[attr-defined]
+    assert (manifest.begin, manifest.rows, manifest.count("outbox"), manifest.lacking) == (HEAD, 2, 2, ("m-1",))  # type: ignore[attr-defined]
     assert [one["bytes"] for one in manifest.holds["files"]] == [4]  # type: ignore[attr-defined]
 
 

@@ -4,14 +4,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from pathlib import Path
 
 import pytest
 
 from broker.backup import making
-from broker.backup.making import back_up
+from broker.backup.making import ATTACHMENTS, back_up
 from broker.core.errors import BackupInvalid, StoreUnavailable
+from broker.core.ids import CountryCode
+from broker.core.owed_chunks import OwedChunks
+from broker.rows import AttachmentRow
+from broker.storage.blobs import DiskBlobs
 from broker.testing import store_rows as rows
 from broker.testing.backed_home import BackedHome, fill
 
@@ -76,3 +81,31 @@ def test_vault_and_key_table_are_of_one_moment(home: BackedHome, monkeypatch: py
     with pytest.raises(StoreUnavailable, match="next epoch"):
         home.back_up(60)
     assert vault != home.settings.vault_file.read_bytes()
+
+
+def test_files_of_messages_are_in_it_and_what_lacks_is_named(home: BackedHome) -> None:
+    """Ours and others', each chunk as it lies there; one that is still to come is not missed, one that is gone is."""
+    blobs = DiskBlobs(home.settings.home / ATTACHMENTS)
+
+    def file(author: CountryCode, number: int, owed: set[int]) -> AttachmentRow:
+        return AttachmentRow(
+            author=author, message=rows.message_id(number), handle=rows.digest(f"h{number}"), peer=rows.FI, place=0,
+            blob=f"{number:032x}", size=2_100_000, chunks=3, owed=OwedChunks(owed), at=rows.NOW, moved=rows.NOW,
+            next_at=None,
+        )  # fmt: skip
+
+    for row in (file(rows.EE, 0, {0, 1, 2}), file(rows.FI, 1, {2}), file(rows.FI, 3, set())):
+        home.work(lambda tx, row=row: tx.add_attachment(row))
+    chunks = {0: (0, 1, 2), 1: (0, 1), 3: (0, 2)}  # ours, one on its way in, one that lost its middle
+    for number, indices in chunks.items():
+        for index in indices:
+            asyncio.run(blobs.put(f"{number:032x}", index, f"sealed {number} {index}".encode()))
+    data, keys = home.back_up()
+    done = home.restore(data.file, keys.file)
+
+    assert data.manifest.lacking == done.lacking == (rows.message_id(3),)
+    assert data.manifest.stored_files[0] == 1 + 3 + 2 + 2  # and the parked chunk
+    anew = DiskBlobs(home.folder / "anew" / ATTACHMENTS)
+    for number, indices in chunks.items():
+        for index in indices:
+            assert asyncio.run(anew.get(f"{number:032x}", index)) == f"sealed {number} {index}".encode()
