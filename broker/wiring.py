@@ -315,6 +315,7 @@ def wire_engine(
             ids=ids,
             ledger=ledger,
             reception=reception,
+            trust=trust,
             wake=rings.work,
             offer=rings.offer,
         ),

@@ -60,16 +60,22 @@ def seal(
 
 
 def open_(
-    file: Annotated[
-        Path,
+    files: Annotated[
+        list[Path],
         typer.Argument(
-            help="The message: as 'trm show --json' writes it, a file of the file drop's in/, a copy; - is standard input."
+            help="The message: as 'trm show --json' writes it, a file of the file drop's in/, a copy; - is standard input. "
+            "Several: each is opened into the folder --out.",
+            metavar="FILE...",
         ),
     ],
     vault: Vault,
     passphrase_file: VaultPassphrase = None,
     out: Annotated[
-        Path | None, typer.Option("--out", help="Write the message in clear here instead of to the terminal.")
+        Path | None,
+        typer.Option(
+            "--out",
+            help="Write the message in clear here instead of to the terminal. With several: a folder, made where it lacks.",
+        ),
     ] = None,
     clarify: Annotated[
         Path | None,
@@ -87,17 +93,19 @@ def open_(
 
     What is inside is held against its schema: no node could. A part that does not open, was sealed for another message
     or place, or does not fit is left sealed and must not be worked with. This is personal data of the most sensitive
-    kind: mind who looks on. Exit code 1 where a part is faulty.
+    kind: mind who looks on. Exit code 1 where a part is faulty, or one of several files did not open; the others are opened
+    all the same, and what lies in the folder already is left as it is.
 
     \b
     Examples:
       trm open message.json --vault office.vault
+      trm open drop/in/*.json --vault office.vault --out opened/
       trm show ID --home ./fi --json | trm open - --vault office.vault --passphrase-file office.pass
     """
-    from broker.cli.sealed import open_message as work
+    from broker.cli.opening import open_messages as work
 
     return work(
-        file,
+        files,
         vault=vault,
         passphrase_file=passphrase_file,
         out=out,

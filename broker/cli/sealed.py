@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""The work of `trm seal`, `open`, `attachment seal` and `attachment unseal`: at an office's own desk, by its own keys.
+"""The work of `trm seal`, `attachment seal` and `attachment unseal`: at an office's own desk, by its own keys.
 
 None of them runs inside a node, and none needs one: a node is handed what is sealed, and gives back what it cannot read.
 """
@@ -24,16 +24,11 @@ from broker.core.messages import Party
 from broker.core.rotation import PublicKey
 from broker.durable import write_durably
 from broker.office_api import (
-    OpenedMessage,
-    Surroundings,
-    clarification,
     federation,
     key_of_office,
     open_file,
-    open_parts,
     seal_file,
     seal_submission,
-    surroundings_of,
 )
 from broker.settings import Settings
 from broker.system import SystemClock
@@ -43,7 +38,7 @@ if TYPE_CHECKING:
     from broker.catalogue import Catalogue
     from broker.core.trust import TrustList
 
-__all__ = ["open_message", "seal", "seal_attachment", "unseal_attachment"]
+__all__ = ["seal", "seal_attachment", "unseal_attachment"]
 
 
 def seal(
@@ -92,57 +87,6 @@ def seal(
 
     document = {"file": str(out.absolute()), "sealed": [f"/body{place}" for place in sealed.places]}
     output.answer(document, as_json=as_json, people=people)
-
-
-def open_message(
-    file: Path,
-    *,
-    vault: Path,
-    passphrase_file: Path | None,
-    out: Path | None,
-    clarify: Path | None,
-    kind: str,
-    catalogue_folder: Path | None,
-    as_json: bool,
-) -> int:
-    """Show a message with its parts in clear, and say of each faulty one what is wrong; return the exit code.
-
-    Raises:
-        BadRequest: the file holds no message.
-        HomeInvalid, VaultLocked: the vault cannot be opened.
-    """
-    from broker.schema_files import load_catalogue
-
-    document, held = read_json(file), open_authority_vault(vault, passphrase_file)
-    around, body = surroundings_of(document)
-    opened = open_parts(around, body, opener=held.opener(), catalogue=load_catalogue(catalogue_folder))
-    if out is not None:
-        _write(out, _with_body(document, opened.body))
-    if clarify is not None and opened.faults:
-        _write(clarify, _question(document, around, opened, kind))
-    faults = [
-        {"place": f"/body{fault.place}", "where": f"/body{fault.where}", "code": fault.code, "detail": fault.detail}
-        for fault in opened.faults
-    ]
-    shown: dict[str, Any] = {"opened": [f"/body{place}" for place in opened.opened], "faults": faults}
-    if out is None:
-        shown["body"] = opened.body
-
-    def people() -> None:
-        console = output.console()
-        for fault in faults:
-            console.print(f"NOT TO BE USED: {fault['where']}: {fault['code']}: {fault['detail']}")
-        if out is None:
-            console.print(output.plain(json.dumps(opened.body, ensure_ascii=False, indent=2)))
-        else:
-            console.print(f"{len(opened.opened)} parts are in clear in {out}.")
-        if faults:
-            console.print(
-                "Ask the sender to seal it anew (--clarify writes the question); use nothing of a faulty part."
-            )
-
-    output.answer(shown, as_json=as_json, people=people)
-    return output.EXIT_REFUSED if faults else output.EXIT_OK
 
 
 def seal_attachment(
@@ -228,22 +172,6 @@ def _newest(own: Path) -> tuple[Party, PublicKey]:
     if not offered.keys:
         raise BadRequest("The file holds no key.", where="--own")
     return offered.owner, offered.keys[-1]
-
-
-def _question(document: Any, around: Surroundings, opened: OpenedMessage, kind: str) -> dict[str, Any]:
-    content = document.get("content", document)
-    header = content.get("header", content)
-    office = around.recipient
-    asked_by = {
-        "name": str(office.authority), "kind": kind, "authority": str(office.authority), "country": str(office.country),
-    }  # fmt: skip
-    return clarification(around, header, opened.faults, asked_by=asked_by, digest=document.get("digest"))
-
-
-def _with_body(document: Mapping[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
-    if isinstance(document.get("content"), Mapping):
-        return {**document, "content": {**document["content"], "body": body}}
-    return {**document, "body": body}
 
 
 def _write(path: Path, document: Mapping[str, Any]) -> None:

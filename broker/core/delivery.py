@@ -360,6 +360,10 @@ class AttentionCode(StrEnum):
         "attachment-spoiled", Actor.SECURITY,
         "An attachment of a received message is not what the message says; it was deleted, and the message counts as not delivered.",
     )  # fmt: skip
+    SEALED_TO_ANOTHER = (
+        "sealed-to-another", Actor.CALLER,
+        "This office cannot open a sealed attachment of a received message: ask its sender to seal it anew, to this office.",
+    )  # fmt: skip
     ID_REUSED = "id-reused", Actor.SECURITY, "A known message id came again with other content."
     BULK_READING = (
         "bulk-reading", Actor.SECURITY,

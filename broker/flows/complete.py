@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 
-from broker.core.attachments import Attachment
+from broker.core.attachments import SEALED_TYPE, Attachment
 from broker.core.audit import AuditAction
 from broker.core.content import entry_of
 from broker.core.delivery import (
@@ -27,10 +27,12 @@ from broker.core.messages import Header, InboxEntry, OutboxKind, Party
 from broker.core.missing import Missing, to_body
 from broker.core.owed_chunks import OwedChunks
 from broker.ledger import Ledger
-from broker.ports import Blobs, Clock, Compute, Ids, Store, Transaction
+from broker.ports import Blobs, Clock, Compute, Ids, Store, Transaction, TrustSource
 from broker.reception import MISSING_TYPE, Reception
 from broker.rows import AttachmentRow, AuditRow
+from broker.sealed.checking import file_fault
 from broker.security.chunks import open_chunk
+from broker.security.sealed_files import LONGEST_HEAD
 
 __all__ = ["Complete"]
 
@@ -54,6 +56,7 @@ class Complete:
         ids: Ids,
         ledger: Ledger,
         reception: Reception,
+        trust: TrustSource,
         wake: Callable[[], None],
         offer: Callable[[], None],
     ) -> None:
@@ -69,6 +72,7 @@ class Complete:
         self._ids = ids
         self._ledger = ledger
         self._reception = reception
+        self._trust = trust
         self._wake = wake
         self._offer = offer
 
@@ -158,30 +162,33 @@ class Complete:
         """Read it once, chunk by chunk; return those that are not here after all."""
         row, attachment, entry = described
         inspector = FileInspector()
-        lacking: set[int] = set()
+        beginning, lacking = b"", set[int]()
         for index in range(row.chunks):
             try:
                 raw = await self._blobs.get(row.blob, index)
-                await self._compute.run(lambda raw=raw: inspector.feed(open_chunk(raw, attachment)))  # type: ignore[misc]
+                plain = await self._compute.run(lambda raw=raw: _fed(inspector, open_chunk(raw, attachment)))  # type: ignore[misc]
             except (StoreCorrupt, UntrustedError):
                 lacking.add(index)
+            else:
+                beginning = beginning or plain[:LONGEST_HEAD]  # of the first chunk: one that lacks ends this below
         if lacking:
             return OwedChunks(lacking)
         if _as_described(inspector, attachment):
-            if await self._store.run(lambda tx: self._finish(tx, row, entry)):
+            if await self._store.run(lambda tx: self._finish(tx, row, entry, beginning)):
                 self._offer()
             return None
         await self._store.run(lambda tx: self._spoil(tx, row, entry))
         await self._blobs.drop(row.blob)
         return None
 
-    def _finish(self, tx: Transaction, row: AttachmentRow, entry: InboxEntry) -> bool:
+    def _finish(self, tx: Transaction, row: AttachmentRow, entry: InboxEntry, beginning: bytes) -> bool:
         """Note that it is verified; with the last one the message is delivered. Return whether it is."""
         now = self._clock.now()
         held = tx.attachment(row.author, row.message, row.handle)
         if held is None or held.complete is not None:
             return False
         tx.save_attachment(replace(held, complete=now, next_at=None, attempts=0))
+        self._check_sealed(tx, entry, row.place, beginning)
         tx.audit(
             AuditRow(
                 at=now,
@@ -199,6 +206,19 @@ class Complete:
         self._reception.deliver(tx, entry)
         return True
 
+    def _check_sealed(self, tx: Transaction, entry: InboxEntry, place: int, beginning: bytes) -> None:
+        """Tell the office of a sealed file that it will not be able to open; the node hands it over as it is."""
+        now = self._clock.now()
+        if entry.header.attachments[place].media_type != SEALED_TYPE:
+            return
+        fault = file_fault(beginning, entry.header, self._trust.current(), now=now)
+        if fault is not None:
+            code = AttentionCode.SEALED_TO_ANOTHER
+            self._ledger.call(
+                tx, code, message_subject(entry.sender, entry.id), peer=entry.sender,
+                authority=entry.header.recipient.authority, detail=f"{fault} {code.meaning}", now=now,
+            )  # fmt: skip
+
     def _spoil(self, tx: Transaction, row: AttachmentRow, entry: InboxEntry) -> None:
         now = self._clock.now()
         held = tx.attachment(row.author, row.message, row.handle)
@@ -209,6 +229,11 @@ class Complete:
             tx, AttentionCode.ATTACHMENT_SPOILED, message_subject(row.author, row.message),
             peer=row.author, authority=entry.header.recipient.authority, now=now,
         )  # fmt: skip
+
+
+def _fed(inspector: FileInspector, plain: bytes) -> bytes:
+    inspector.feed(plain)
+    return plain
 
 
 def _as_described(inspector: FileInspector, attachment: Attachment) -> bool:

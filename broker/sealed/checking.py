@@ -1,20 +1,21 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""What a node holds a sealed part to, which it cannot read: form, place, and whose key it is (PROTOCOL 16.5)."""
+"""What a node holds a sealed part or file to, which it cannot read: form, place, and whose key it is (PROTOCOL 16.5)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
 
-from broker.core.errors import AuthorityKeyEnded, AuthorityKeyMissing, SealedPartRefused, UntrustedError
+from broker.core.errors import AuthorityKeyEnded, AuthorityKeyMissing, HeaderMismatch, SealedPartRefused, UntrustedError
 from broker.core.messages import Body, Header
 from broker.core.sealed_parts import PartPlace, has_sealed_part, rest_digest, sealed_parts
 from broker.core.trust import Authority, AuthorityKey, TrustList
 from broker.security import nested
 from broker.security.nested import PART_LENGTHS
+from broker.security.sealed_files import file_profile, read_head
 
-__all__ = ["check_received", "check_sent"]
+__all__ = ["check_received", "check_sent", "file_fault"]
 
 
 def check_sent(header: Header, body: Body, trust: TrustList, *, opens: bool, now: datetime) -> None:
@@ -54,6 +55,33 @@ def check_received(header: Header, body: Body, trust: TrustList, *, now: datetim
         return now < key.accept_until and not key.revoked(now)
 
     _check(header, body, _office(header, trust), accepted, opens=not header.parents)
+
+
+def file_fault(beginning: bytes, header: Header, trust: TrustList, *, now: datetime) -> str | None:
+    """Return why the receiving office cannot open a sealed file that came with its message, in one sentence (PROTOCOL 16.7).
+
+    Its message is in the record before the file is whole, so that nothing is refused: people ask for it anew.
+
+    Args:
+        beginning: of the file, `LONGEST_HEAD` bytes or all of it.
+        header: of the message.
+        trust: the list in force.
+        now: the current time.
+    """
+    try:
+        head, _ = read_head(beginning)
+        nested.check_belongs(head.sealed, file_profile(header.sender, header.recipient))
+    except HeaderMismatch:
+        return "An attachment was sealed from or to another office than its message."
+    except UntrustedError:
+        return "An attachment only says that it is sealed."
+    office = _office(header, trust)
+    key = None if office is None else office.key(head.sealed.kid)
+    if key is None:
+        return "An attachment is sealed to a key that is not this office's."
+    if now >= key.accept_until or key.revoked(now):
+        return "An attachment is sealed to a key of this office that is revoked or accepted no more."
+    return None
 
 
 def _office(header: Header, trust: TrustList) -> Authority | None:

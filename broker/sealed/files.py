@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from broker.core.attachments import KEY_BYTES, check_name
 from broker.core.errors import AttachmentRefused, AttachmentSpoiled
@@ -20,6 +20,7 @@ from broker.security.sealed_files import (
     LARGEST,
     LONGEST_HEAD,
     Described,
+    file_profile,
     open_head,
     read_head,
     sealed_head,
@@ -62,7 +63,7 @@ def seal_file(
         key=secrets.token_bytes(KEY_BYTES),
     )
     check_name(described.name, described.media_type, where="NAME")
-    head = sealed_head(described, kid=key.kid, public=key.public, profile=_profile(sender, recipient))
+    head = sealed_head(described, kid=key.kid, public=key.public, profile=file_profile(sender, recipient))
     source.seek(0)
     target.write(head)
     target.writelines(sealed_segments(_parts(source), described, head))
@@ -84,7 +85,7 @@ def open_file(source: BinaryIO, target: BinaryIO, *, opener: Opener, sender: Par
     """
     beginning = source.read(LONGEST_HEAD)
     head, begin = read_head(beginning)
-    described = open_head(head, opener, profile=_profile(sender, recipient))
+    described = open_head(head, opener, profile=file_profile(sender, recipient))
     check_name(described.name, described.media_type, where="NAME")
     source.seek(begin)
     inspector = FileInspector()
@@ -101,11 +102,3 @@ def open_file(source: BinaryIO, target: BinaryIO, *, opener: Opener, sender: Par
 def _parts(stream: BinaryIO) -> Iterator[bytes]:
     while part := stream.read(_PART):
         yield part
-
-
-def _profile(sender: Party, recipient: Party) -> dict[str, Any]:
-    return {"from": _party(sender), "to": _party(recipient), "v": 1}
-
-
-def _party(party: Party) -> dict[str, str]:
-    return {"authority": str(party.authority), "country": str(party.country)}

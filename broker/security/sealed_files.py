@@ -22,12 +22,13 @@ from broker.core import canonical
 from broker.core.attachments import KEY_BYTES, MEDIA_TYPES, SEALED_TYPE
 from broker.core.errors import AttachmentRefused, AttachmentSpoiled, ContentShape, DecryptFailed, EnvelopeMembers
 from broker.core.ids import Digest, KeyId
+from broker.core.messages import Party
 from broker.security import nested
 from broker.security.nested import NestedKind
 from broker.security.suite import Opener
 
 __all__ = [
-    "HEAD_LENGTHS", "LARGEST", "LONGEST_HEAD", "SEGMENT", "Described", "Head", "open_head", "padded_size", "read_head", "sealed_head",
+    "HEAD_LENGTHS", "LARGEST", "LONGEST_HEAD", "SEGMENT", "Described", "Head", "file_profile", "open_head", "padded_size", "read_head", "sealed_head",
     "sealed_segments", "segments_of",
 ]  # fmt: skip
 
@@ -60,6 +61,15 @@ class Head:
 
     raw: bytes  # with magic and length: what every segment is bound to
     sealed: nested.Nested
+
+
+def file_profile(sender: Party, recipient: Party) -> dict[str, Any]:
+    """Return what the head of a file is bound to: between which offices it travels."""
+    return {"from": _party(sender), "to": _party(recipient), "v": 1}
+
+
+def _party(party: Party) -> dict[str, str]:
+    return {"authority": str(party.authority), "country": str(party.country)}
 
 
 def padded_size(size: int) -> int:

@@ -97,6 +97,31 @@ async def test_a_sealed_file_walks_as_any_other_and_only_its_office_opens_it(tmp
     assert (opened.getvalue(), what.name, what.media_type) == (THREE, "Test-Mari.txt", "text/plain")
 
 
+@pytest.mark.parametrize(
+    ("to", "key", "why"),
+    [
+        ("FI/migri", "FI/helsinki-wellbeing-services", "another office"),
+        ("FI/helsinki-wellbeing-services", "FI/migri", "not this office's"),
+    ],
+)
+async def test_an_office_is_told_of_a_file_that_it_cannot_open(tmp_path: Path, to: str, key: str, why: str) -> None:
+    """The message is delivered with the file as it is, and its office is called to ask for it anew."""
+    sender, sealed = office("EE/social-insurance-board"), io.BytesIO()
+    listed = authority_key(office(key))
+    seal_file(io.BytesIO(b"short"), sealed, name="Test-Mari.txt", sender=sender, recipient=office(to), key=listed)
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        file = await uploaded(world["EE"], sealed.getvalue(), "1.sealed")
+        accepted = await world["EE"].submit("request.json", attachments=(file,))
+        await world.settle()
+
+        assert await world["EE"].states(accepted) == ["handed-over"]
+        assert await received(world["FI"], "EE", accepted) == [sealed.getvalue()]
+        page = await world["FI"].store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+        (entry,) = page.items
+        assert (entry.code, entry.authority) == ("sealed-to-another", "helsinki-wellbeing-services")
+        assert why in entry.detail
+
+
 async def test_a_file_that_only_says_that_it_is_sealed_is_not_taken(tmp_path: Path) -> None:
     """Nothing goes past the rules on types under the name of a sealed file; what was uploaded is gone."""
     async with World.create(tmp_path, ("EE", "FI")) as world:

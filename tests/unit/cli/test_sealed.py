@@ -141,3 +141,43 @@ def test_a_file_is_sealed_and_opened(trm, desk, tmp_path):
     unsealing[-1] = tmp_path / "spoiled.txt"
     assert trm("attachment", "unseal", tmp_path / "2.sealed", *unsealing).code == 1
     assert not (tmp_path / "spoiled.txt").exists()
+
+
+def test_several_messages_are_opened_into_a_folder(trm, desk, clear, tmp_path):
+    """Each under its own name; one that is none, or is faulty, keeps no other from it, and nothing is written over."""
+    trm("seal", clear, "--out", tmp_path / "sealed.json", *desk, "--country", "EE")
+    sealed = json.loads((tmp_path / "sealed.json").read_text())
+    whole = as_received(tmp_path, sealed).rename(tmp_path / "EE.1.json")
+    faulty = as_received(tmp_path, {**sealed, "body": {**sealed["body"], "reasons": "Another."}})
+    (tmp_path / "none.json").write_text("[]")
+    files, own = [whole, faulty, tmp_path / "none.json"], opening(tmp_path, "fi")
+
+    ran = trm("open", *files, *own, "--out", tmp_path / "opened", "--json")
+
+    assert ran.code == 1
+    first, second, third = ran.json["files"]
+    assert (first["faults"], first["opened"]) == ([], ["/body/care/carer/value/contact_sealed"])
+    assert [fault["code"] for fault in second["faults"]] == ["header-mismatch"]
+    assert (third["code"], "out" in third) == ("bad-request", False)
+    assert {path.name for path in (tmp_path / "opened").iterdir()} == {"EE.1.json", "received.json"}
+    assert (tmp_path / "opened").stat().st_mode & 0o077 == 0
+    assert (
+        json.loads((tmp_path / "opened" / "EE.1.json").read_text())["content"]["body"]
+        == json.loads(clear.read_text())["body"]
+    )
+
+    (tmp_path / "opened" / "EE.1.json").write_text("as somebody left it")
+    again = trm("open", whole, faulty, *own, "--out", tmp_path / "opened")
+    assert (again.code, "2 were there before" in again.out) == (0, True)
+    assert (tmp_path / "opened" / "EE.1.json").read_text() == "as somebody left it"
+
+
+def test_several_messages_need_a_folder_and_names_of_their_own(trm, desk, clear, tmp_path):
+    """Personal data of many children are not scrolled over a terminal, and none takes another one's place."""
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "clear.json").write_text(clear.read_text())
+    own = opening(tmp_path, "fi")
+    assert trm("open", clear, tmp_path / "x.json", *own).code == 1
+    assert trm("open", clear, tmp_path / "other" / "clear.json", *own, "--out", tmp_path / "opened").code == 1
+    assert trm("open", clear, tmp_path / "x.json", *own, "--out", tmp_path / "o", "--clarify", tmp_path / "c").code == 1
+    assert not (tmp_path / "opened").exists()

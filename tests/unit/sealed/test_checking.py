@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,7 +18,8 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, Message
 from broker.core.messages import Header, Party, ProcedureRef
 from broker.core.sealed_parts import put, value_at
 from broker.core.trust import Member, RevocationReason, TrustList
-from broker.sealed.checking import check_received, check_sent
+from broker.sealed.checking import check_received, check_sent, file_fault
+from broker.sealed.files import seal_file
 from broker.sealed.sealing import seal_submission
 from broker.testing.offices import authority_key, office, with_office_keys
 from tests.unit.sealed.conftest import NOW, RECIPIENT, SENDER
@@ -157,3 +159,35 @@ def test_refusals_are_the_authors_to_mend_and_say_nothing_of_the_inside() -> Non
     for error in (SealedPartRefused(), AuthorityKeyEnded(), AuthorityKeyMissing()):
         assert isinstance(error, SenderError)
     assert office("FI/x").country == FI
+
+
+def _file(sender: Party = SENDER, recipient: Party = RECIPIENT, key: Party = RECIPIENT) -> bytes:
+    target, plain = io.BytesIO(), io.BytesIO(b"Test-photograph")
+    seal_file(plain, target, name="a.txt", sender=sender, recipient=recipient, key=authority_key(key))
+    return target.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("offices", "cut", "why"),
+    [
+        ({}, None, None),
+        ({"sender": office("EE/court")}, None, "another office"),
+        ({"recipient": office("FI/court")}, None, "another office"),
+        ({"key": office("FI/court")}, None, "not this office's"),
+        ({}, 100, "only says"),
+        ({}, 5, "only says"),
+    ],
+)
+def test_what_a_node_sees_of_a_sealed_file_is_held_against_its_message(
+    offices: dict[str, Party], cut: int | None, why: str | None, trust: TrustList
+) -> None:
+    """Between which offices it travels and whose key it needs stand in its head; the rest is the office's to judge."""
+    found = file_fault(_file(**offices)[:cut], header(), trust, now=NOW)
+    assert (found is None) if why is None else (found is not None and why in found)
+
+
+def test_a_file_sealed_to_a_key_that_is_no_longer_accepted_is_told(trust: TrustList) -> None:
+    """Its office may have destroyed the private half."""
+    later = NOW + timedelta(days=4000)
+    assert "accepted no more" in str(file_fault(_file(), header(), trust, now=later))
+    assert "not this office's" in str(file_fault(_file(), header(), TrustList(version=1, members={}), now=NOW))
