@@ -51,17 +51,17 @@ class SystemIds:
 
     def message_id(self) -> MessageId:
         """Return a new UUIDv7."""
-        return MessageId(str(uuid_utils.uuid7()))
+        return MessageId.known(str(uuid_utils.uuid7()))
 
     def procedure_id(self) -> ProcedureId:
         """Return a new UUIDv7."""
-        return ProcedureId(str(uuid_utils.uuid7()))
+        return ProcedureId.known(str(uuid_utils.uuid7()))
 
     def case_ref(self, *, exercise: bool) -> CaseRef:
         """Return a new pseudonymous reference; nothing about the case is in it."""
         number = secrets.randbits(5 * _CASE_REF_LENGTH)  # five bits choose one of 32 characters
         text = "".join(CROCKFORD[number >> 5 * place & 31] for place in range(_CASE_REF_LENGTH))
-        return CaseRef(f"EX-CR-{text}" if exercise else f"CR-{text}")
+        return CaseRef.known(f"EX-CR-{text}" if exercise else f"CR-{text}")
 
     def nonce(self) -> str:
         """Return 16 random bytes, base64url."""

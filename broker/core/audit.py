@@ -144,7 +144,7 @@ class Entry:
     def canonical(self) -> bytes:
         """Return the bytes that the digest is over (PROTOCOL 14.1)."""
         row = self.row
-        return canonical.dump_flat(
+        return canonical.dump_known(
             {
                 "action": row.action,
                 "actor": row.actor,

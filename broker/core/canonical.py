@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import binascii
 import hashlib
-from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -19,7 +18,7 @@ import orjson
 from broker.core.errors import NotCanonical
 from broker.core.ids import Digest
 
-__all__ = ["MAX_DEPTH", "Json", "b64url_decode", "b64url_encode", "digest", "dump", "dump_flat", "may_have", "parse"]
+__all__ = ["MAX_DEPTH", "Json", "b64url_decode", "b64url_encode", "digest", "dump", "dump_known", "may_have", "parse"]
 
 Json = (
     Any  # None | bool | int | str | list[Json] | dict[str, Json]; a recursive alias costs mypy more than it proves here
@@ -43,14 +42,14 @@ def dump(value: Json) -> bytes:
         raise NotCanonical from None
 
 
-def dump_flat(values: Mapping[str, str | int | None]) -> bytes:
-    """Return the canonical bytes of one object whose names and integers are our own, without looking at them again.
+def dump_known(value: Json) -> bytes:
+    """Return the canonical bytes of a value whose names and numbers are our own or were looked at before: not again.
 
     Raises:
         NotCanonical: a text holds half of a character.
     """
     try:
-        return orjson.dumps(values, option=_OPTIONS)
+        return orjson.dumps(value, option=_OPTIONS)
     except orjson.JSONEncodeError:
         raise NotCanonical from None
 
@@ -80,7 +79,7 @@ def parse(raw: bytes) -> Json:
 
 def digest(raw: bytes) -> Digest:
     """Return SHA-256 of the bytes in hex: the name of a message for both countries."""
-    return Digest(hashlib.sha256(raw).hexdigest())
+    return Digest.known(hashlib.sha256(raw).hexdigest())
 
 
 def b64url_encode(raw: bytes) -> str:

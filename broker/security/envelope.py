@@ -169,7 +169,7 @@ def parse_header(members: Members) -> Envelope:
     return Envelope(
         protected=members.protected,
         profile=_profile(profile),
-        profile_bytes=canonical.dump_flat(header["trm"]),
+        profile_bytes=canonical.dump_known(header["trm"]),
         recipient_kid=_kid(header["kid"], EnvelopeHeader),
         ek=_decode(header["ek"], EnvelopeHeader),
         encrypted_key=members.encrypted_key,
@@ -254,7 +254,7 @@ def _signature(index: int, item: Any, payload: str) -> Signature:
         kid=_kid(header["kid"], SignatureShape),
         signing_input=signing_input(protected, payload),
         value=value,
-        profile_bytes=canonical.dump_flat(header["trm"]),
+        profile_bytes=canonical.dump_known(header["trm"]),
     )
 
 
@@ -297,7 +297,7 @@ def _decode(text: Any, error: type[UntrustedError]) -> bytes:
 
 def profile_bytes(profile: ProfileHeader) -> bytes:
     """Return the canonical ``trm`` value (PROTOCOL 3.1)."""
-    return canonical.dump(
+    return canonical.dump_known(
         {
             "exercise": profile.exercise,
             "exp": profile.expires,

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Row, Select, bindparam, delete, insert, or_, select, update
 
 from broker.core.audit import GENESIS, AuditRow, Entry, Head, Linked
-from broker.core.canonical import dump_flat
+from broker.core.canonical import dump_known
 from broker.core.checkpoints import KeptCheckpoint
 from broker.core.ids import CountryCode, Digest
 from broker.rows import AuditFilter, Page
@@ -297,7 +297,7 @@ def _linked(row: tuple[Any, ...]) -> Linked:
         "action": action, "actor": actor, "at": _text(at), "authority": authority, "detail": detail, "id": id_,
         "peer": peer, "procedure": procedure, "reason": reason, "role": role, "subject": subject,
     }  # fmt: skip
-    return Linked(position, digest, chain, dump_flat(said))
+    return Linked(position, digest, chain, dump_known(said))
 
 
 def _text(milliseconds: int) -> str:

@@ -12,6 +12,7 @@ import pytest
 
 from broker.core.canonical import b64url_decode
 from broker.core.content import time_from_text, time_to_text
+from broker.core.ids import CaseRef, MessageId, ProcedureId
 from broker.system import SystemClock, SystemIds, ThreadCompute
 
 
@@ -40,11 +41,20 @@ async def test_clock_sleeps_and_never_goes_back() -> None:
 
 
 def test_identifiers_have_their_form_and_never_come_twice() -> None:
-    """A thousand of each are different, and their types prove their form."""
+    """A thousand of each are different, and each identifier would be read as what it is."""
     ids = SystemIds()
 
     for make in (ids.message_id, ids.procedure_id, ids.nonce, ids.token, lambda: ids.case_ref(exercise=False)):
         assert len({make() for _ in range(1000)}) == 1000
+    for kind, make in (
+        (MessageId, ids.message_id),
+        (ProcedureId, ids.procedure_id),
+        (CaseRef, lambda: ids.case_ref(exercise=True)),
+        (CaseRef, lambda: ids.case_ref(exercise=False)),
+    ):
+        made = make()
+        assert type(made) is kind
+        assert kind(str(made)) == made
 
 
 def test_message_ids_sort_by_time() -> None:

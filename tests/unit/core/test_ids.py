@@ -120,3 +120,10 @@ def test_ids_are_ordered_by_the_time_of_their_making() -> None:
     assert first.made == at.timestamp()
     assert MessageId.first_of(at - timedelta(milliseconds=1)) < first < first[:-1] + "1"
     assert first < MessageId.first_of(at + timedelta(milliseconds=1))
+
+
+def test_an_identifier_that_we_made_ourselves_is_of_its_kind() -> None:
+    """It is the same as one that was read, and is taken for no other."""
+    text = "0" * 64
+    assert type(Digest.known(text)) is Digest
+    assert Digest.known(text) == Digest(text)
