@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import suppress
 from functools import cached_property
-from typing import Any, cast
+from typing import Any, Protocol, cast
 
 from sqlalchemy import Connection, CursorResult, Executable, Row, Table
 from sqlalchemy.dialects import sqlite
@@ -16,7 +17,7 @@ from broker.core.errors import BrokerError, StoreCorrupt
 from broker.core.ids import ProcedureId
 from broker.storage.at_rest import Cipher, locked
 from broker.storage.faults import Fault, fault_of
-from broker.storage.prepared import Driver, Prepared, prepare
+from broker.storage.prepared import Prepared, prepare
 
 __all__ = ["Execution", "PerDialect", "insert_new"]
 
@@ -48,6 +49,61 @@ def insert_new(table: Table) -> PerDialect:
     return PerDialect(table, lambda insert: insert.on_conflict_do_nothing())
 
 
+class Driver(Protocol):
+    """A driver's connection, as far as prepared statements need it."""
+
+    def rows(self, prepared: Prepared, values: list[Any]) -> list[tuple[Any, ...]]: ...
+    def count(self, prepared: Prepared, values: list[Any]) -> int: ...
+    def count_each(self, prepared: Prepared, values: Sequence[list[Any]]) -> int: ...
+    def send(self, prepared: Prepared, values: list[Any]) -> None:
+        """Run or queue a statement that nobody asks anything of."""
+        ...
+
+    def send_each(self, prepared: Prepared, values: Sequence[list[Any]]) -> None: ...
+    def wait(self) -> object:
+        """Return when nothing is queued any more."""
+        ...
+
+
+class _Direct:
+    """Implements `Driver` on SQLite, where every statement is done when its call returns."""
+
+    __slots__ = ("_driver",)
+
+    def __init__(self, driver: sqlite3.Connection) -> None:
+        self._driver = driver
+
+    def rows(self, prepared: Prepared, values: list[Any]) -> list[tuple[Any, ...]]:
+        return self._driver.execute(prepared.text, values).fetchall()
+
+    def count(self, prepared: Prepared, values: list[Any]) -> int:
+        return self._driver.execute(prepared.text, values).rowcount
+
+    def send(self, prepared: Prepared, values: list[Any]) -> None:
+        self._driver.execute(prepared.text, values)
+
+    def count_each(self, prepared: Prepared, values: Sequence[list[Any]]) -> int:
+        return self._driver.executemany(prepared.text, values).rowcount
+
+    def send_each(self, prepared: Prepared, values: Sequence[list[Any]]) -> None:
+        self._driver.executemany(prepared.text, values)
+
+    def wait(self) -> None:
+        pass
+
+
+def _driver_of(connection: Connection) -> Driver:
+    """Return what a connection is spoken with; PostgreSQL's lasts as long as its driver's connection."""
+    pooled = connection.connection
+    if connection.dialect.name == "sqlite":
+        return _Direct(cast("sqlite3.Connection", pooled.dbapi_connection))
+    if "driver" not in pooled.info:
+        from broker.storage.pipeline import Pipeline
+
+        pooled.info["driver"] = Pipeline(cast("Any", pooled.dbapi_connection))
+    return cast("Driver", pooled.info["driver"])
+
+
 class Execution:
     """A connection inside a transaction; after its first fault every further statement meets the same fault.
 
@@ -55,26 +111,20 @@ class Execution:
     in transactions of their own: a function that swallowed the error would commit half of its work.
     """
 
-    __slots__ = (
-        "_asking", "_connection", "_dialect", "_driver", "_line", "_pipeline", "_settles", "begun", "cipher", "fault",
-    )  # fmt: skip
+    __slots__ = ("_connection", "_dialect", "_driver", "_settles", "answered", "begun", "cipher", "fault")
 
     def __init__(self, connection: Connection, cipher: Cipher | None = None, *, settles: bool = False) -> None:
         """Args:
-        connection: inside a transaction.
+        connection: inside a transaction, or on PostgreSQL about to begin one.
         cipher: what opens contents; None: nothing that is asked for has any.
-        settles: whether the caller calls `settle` before it commits; without that nothing is left on its way.
+        settles: whether the caller calls `settle`; without that nothing is left on its way.
         """
         self._connection = connection
         self.cipher = cipher or locked()
         self._dialect = connection.dialect.name
-        self._driver = cast("Driver", connection.connection.dbapi_connection)
-        # What is asked is answered before the next question: one cursor will do, and psycopg makes none for less than
-        # a statement costs on SQLite. What is written in the pipeline has cursors of its own.
-        self._asking = self._driver if self._dialect == "sqlite" else cast("Driver", self._driver.cursor())
-        self._line = ExitStack()  # PostgreSQL's pipeline, while statements are on their way that nobody has waited for
-        self._pipeline: Any = None
+        self._driver = _driver_of(connection)
         self._settles = settles
+        self.answered = False  # whether the database has answered: its connection was alive in this transaction
         self.fault: Fault | None = None
         self.begun: set[ProcedureId] = set()  # opened by this transaction: nothing of them needs looking up
 
@@ -88,7 +138,9 @@ class Execution:
             prepared = self._prepared(statement, parameters)
             if prepared is None:
                 return self._execute(statement, parameters).all()
-            return [prepared.made(row) for row in prepared.run(self._asking, parameters or {}).fetchall()]
+            rows = self._driver.rows(prepared, prepared.values(parameters or {}))
+            self.answered = True
+            return [prepared.made(row) for row in rows]
         except Exception as error:
             raise self._failed(error) from None
 
@@ -119,10 +171,8 @@ class Execution:
             StoreUnavailable, StoreCorrupt: the transaction is lost.
         """
         try:
-            prepared = self._prepared(statement, parameters)
-            if prepared is None:
-                raise RuntimeError("the statement cannot be prepared")
-            return prepared.run(self._asking, parameters).fetchall()
+            prepared = self._must_prepare(statement, parameters)
+            return self._driver.rows(prepared, prepared.values(parameters))
         except Exception as error:
             raise self._failed(error) from None
 
@@ -136,10 +186,9 @@ class Execution:
             prepared = self._prepared(statement, parameters)
             if prepared is None:
                 return self._execute(statement, parameters).rowcount
-            cursor = prepared.run(self._asking, parameters or {})
-            if self._pipeline is not None:
-                self._pipeline.sync()  # no count is known before
-            return cursor.rowcount
+            count = self._driver.count(prepared, prepared.values(parameters or {}))
+            self.answered = True
+            return count
         except Exception as error:
             raise self._failed(error) from None
 
@@ -155,24 +204,11 @@ class Execution:
             if prepared is None:
                 self._execute(statement, parameters)
                 return
-            if self._pipeline is None and self._settles and self._dialect != "sqlite":
-                self._pipeline = self._line.enter_context(cast("Any", self._driver).pipeline())
-            prepared.run(self._driver, parameters or {})
+            self._driver.send(prepared, prepared.values(parameters or {}))
+            if not self._settles:
+                self._driver.wait()
         except Exception as error:
             raise self._failed(error) from None
-
-    def settle(self) -> None:
-        """Wait for all that was written.
-
-        Raises:
-            StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
-        """
-        if self._pipeline is not None:
-            self._pipeline = None
-            try:
-                self._line.close()
-            except Exception as error:
-                raise self._failed(error) from None
 
     def changed_each(self, statement: Executable | PerDialect, parameters: Sequence[Parameters]) -> int:
         """Run a statement once for each of several parameters and return how many rows were written in all.
@@ -183,13 +219,37 @@ class Execution:
         if not parameters:
             return 0
         try:
-            prepared = self._prepared(statement, parameters[0])
-            if prepared is None:
-                raise RuntimeError("the statement cannot be prepared")
-            cursor = prepared.run_each(self._driver, parameters)
-            if self._pipeline is not None:
-                self._pipeline.sync()  # no count is known before
-            return cursor.rowcount
+            prepared = self._must_prepare(statement, parameters[0])
+            count = self._driver.count_each(prepared, [prepared.values(each) for each in parameters])
+            self.answered = True
+            return count
+        except Exception as error:
+            raise self._failed(error) from None
+
+    def write_each(self, statement: Executable | PerDialect, parameters: Sequence[Parameters]) -> None:
+        """Run a statement once for each of several parameters, as `write` does.
+
+        Raises:
+            StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost; for when see `write`.
+        """
+        if not parameters:
+            return
+        try:
+            prepared = self._must_prepare(statement, parameters[0])
+            self._driver.send_each(prepared, [prepared.values(each) for each in parameters])
+            if not self._settles:
+                self._driver.wait()
+        except Exception as error:
+            raise self._failed(error) from None
+
+    def settle(self) -> None:
+        """Wait for all that was written.
+
+        Raises:
+            StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
+        """
+        try:
+            self._driver.wait()
         except Exception as error:
             raise self._failed(error) from None
 
@@ -200,6 +260,12 @@ class Execution:
             statement = statement.sqlite if self._dialect == "sqlite" else statement.postgresql
         return prepare(statement, tuple(parameters or ()), self._connection.dialect)
 
+    def _must_prepare(self, statement: Executable | PerDialect, parameters: Parameters) -> Prepared:
+        prepared = self._prepared(statement, parameters)
+        if prepared is None:
+            raise RuntimeError("the statement cannot be prepared")
+        return prepared
+
     def _execute(self, statement: Executable | PerDialect, parameters: Parameters | None) -> CursorResult[Any]:
         if self.fault is not None:
             raise self.fault.error
@@ -209,6 +275,8 @@ class Execution:
         return self._connection.execute(statement, parameters)
 
     def _failed(self, error: Exception) -> Exception:
+        with suppress(Exception):  # what is still on its way must not reach the connection's next user
+            self._driver.wait()
         if self.fault is None:
             unreadable = isinstance(error, (ValueError, TypeError, BrokerError))  # a stored value is not of its kind
             self.fault = fault_of(error) or Fault(error=StoreCorrupt() if unreadable else error)

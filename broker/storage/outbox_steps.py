@@ -185,7 +185,7 @@ def save_sealed(db: Execution, envelopes: Sequence[SealedEnvelope], *, token: st
         for row in held
         if row.key_wrapped is not None
     }
-    db.changed_each(
+    db.write_each(
         _SEAL,
         [
             {

@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import URL, Engine, create_engine, text
 
 from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
@@ -27,12 +27,14 @@ T = TypeVar("T")
 _WRITERS = 4
 _READERS = 2
 _ATTEMPTS = 5  # runs of one transaction in all
+_COMMIT = text("COMMIT")
 _OPTIONS = {
     "synchronous_commit": "on",  # a commit is on the disk before anybody hears of it
     "lock_timeout": "10s",
     "statement_timeout": "30s",
     "idle_in_transaction_session_timeout": "60s",
 }
+_READ_ONLY = {"default_transaction_read_only": "on", "default_transaction_isolation": r"repeatable\ read"}
 
 
 class _Again(Exception):
@@ -45,10 +47,9 @@ class _Again(Exception):
 
 def postgres_engine(url: URL, *, read_only: bool, connections: int = 1) -> Engine:
     """Return an engine; writers see what is committed at each statement, readers one unchanging view."""
-    options = _OPTIONS | ({"default_transaction_read_only": "on"} if read_only else {})
+    options = _OPTIONS | (_READ_ONLY if read_only else {"default_transaction_isolation": r"read\ committed"})
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
-        isolation_level="REPEATABLE READ" if read_only else "READ COMMITTED",
         pool_size=connections,
         max_overflow=0,
         hide_parameters=True,
@@ -120,16 +121,19 @@ class PostgresStore:
         committing = False
         try:
             with self._writing.connect() as connection:
-                connection.begin()  # prepared statements go past SQLAlchemy, which would begin by itself
                 db = Execution(connection, self._cipher, settles=True)
                 try:
                     result = fn(SqlTransaction(db, self._us))
-                finally:
-                    db.settle()  # also where it failed: what is still on its way must not reach the connection's next user
+                except BaseException:
+                    db.settle()  # a fault of what is still on its way comes first: running again may not meet it
+                    raise
                 if db.fault is not None:  # the function swallowed it
                     raise db.fault.error
+                if not db.answered:
+                    db.settle()  # lost since its last use, the connection is noticed before anything can be committed
                 committing = True
-                connection.commit()
+                db.write(_COMMIT)  # together with what is still on its way: the server skips it where that fails
+                db.settle()
                 return result
         except Exception as error:
             raise _outcome(error, db, outcome_known=not committing) from None

@@ -10,10 +10,10 @@ this module cannot prepare (lists that are expanded into the text) goes the ordi
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, cast
 
 from sqlalchemy import Dialect, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -22,66 +22,28 @@ from sqlalchemy.types import TypeEngine
 
 from broker.storage.columns import Kept
 
-__all__ = ["Cursor", "Driver", "Prepared", "prepare"]
+__all__ = ["Prepared", "prepare"]
 
 Convert = Callable[[Any], Any]
 
 
-class Cursor(Protocol):
-    """What the drivers' cursors have in common."""
-
-    @property
-    def rowcount(self) -> int: ...
-
-    def fetchall(self) -> list[tuple[Any, ...]]: ...
-
-
-class ManyCursor(Protocol):
-    """A cursor that runs one statement for many parameters."""
-
-    @property
-    def rowcount(self) -> int: ...
-
-    def executemany(self, text: str, parameters: Any, /) -> object: ...
-
-
-class Driver(Protocol):
-    """What the drivers' connections have in common."""
-
-    def execute(self, text: str, parameters: Any, /) -> Cursor: ...
-
-    def cursor(self) -> ManyCursor: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Prepared:
     """A statement's text, how its parameters go in and how its rows come out."""
 
     text: str
-    positional: bool  # question marks in the text (SQLite), else names (PostgreSQL)
-    binds: tuple[tuple[str, Convert | None], ...]  # in the order of the text's question marks
+    binds: tuple[tuple[str, Convert | None], ...]  # in the order of the text's places
     fixed: Mapping[str, Any]  # values that stand in the statement itself
     row: Callable[[Any], Any] | None
     columns: tuple[Convert | None, ...]
 
-    def run(self, driver: Driver, given: Mapping[str, Any]) -> Cursor:
-        """Execute on a connection of the driver."""
-        return driver.execute(self.text, self._values(given))
-
-    def run_each(self, driver: Driver, given: Iterable[Mapping[str, Any]]) -> ManyCursor:
-        """Execute once for each of several parameters."""
-        cursor = driver.cursor()
-        cursor.executemany(self.text, [self._values(each) for each in given])
-        return cursor
-
-    def _values(self, given: Mapping[str, Any]) -> list[Any] | dict[str, Any]:
+    def values(self, given: Mapping[str, Any]) -> list[Any]:
+        """Return what goes to the driver, in the order of the text."""
         values = []
         for name, convert in self.binds:
             value = given[name] if name in given else self.fixed[name]
             values.append(value if value is None or convert is None else convert(value))
-        if self.positional:
-            return values
-        return {name: value for (name, _), value in zip(self.binds, values, strict=True)}
+        return values
 
     def made(self, raw: tuple[Any, ...]) -> Any:
         """Return a row of the driver as a tuple with names."""
@@ -101,12 +63,12 @@ def prepare(statement: Executable, names: tuple[str, ...], dialect: Dialect) -> 
     if not isinstance(statement, ClauseElement):
         return None
     inserted = sorted(names) if getattr(statement, "is_insert", False) else None
-    compiled = statement.compile(dialect=dialect, column_keys=inserted)
+    compiled = statement.compile(dialect=_numbered(dialect), column_keys=inserted)
     if not isinstance(compiled, SQLCompiler):
         return None
     if compiled.post_compile_params or compiled.literal_execute_params or compiled.insert_prefetch:
         return None
-    order = tuple(compiled.positiontup or compiled.binds)
+    order = tuple(compiled.positiontup or ())
     types = {name: bind.type for name, bind in compiled.binds.items()}
     fixed = {name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required}
     binds = tuple((name, _into(types[name], dialect)) for name in order)
@@ -115,12 +77,17 @@ def prepare(statement: Executable, names: tuple[str, ...], dialect: Dialect) -> 
     columns: tuple[ColumnElement[Any], ...] = tuple(getattr(statement, "exported_columns", ()))
     return Prepared(
         text=compiled.string,
-        positional=compiled.positional,
         binds=binds,
         fixed=fixed,
         row=_row_type(columns)._make if columns else None,
         columns=tuple(_out(column.type, dialect) for column in columns),
     )
+
+
+@lru_cache(maxsize=8)  # engines of one process
+def _numbered(dialect: Dialect) -> Dialect:
+    """Return the dialect with places in its texts: question marks (SQLite), or $1, $2 … as PostgreSQL itself has them."""
+    return dialect if dialect.positional else cast("Any", type(dialect))(paramstyle="numeric_dollar")
 
 
 def _into(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:

@@ -201,7 +201,7 @@ def assign_receipts(db: Execution, receipts: Sequence[Receipt], envelope: Messag
         }
         for row in receipts
     ]
-    db.changed_each(_ASSIGN, keys)
+    db.write_each(_ASSIGN, keys)
 
 
 def _values(row: Receipt, *, issued: bool) -> dict[str, Any]:

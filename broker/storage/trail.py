@@ -180,7 +180,7 @@ def linked(db: Execution, after: int, limit: int) -> tuple[Linked, ...]:
 
 def save_links(db: Execution, entries: Sequence[Entry], links: Sequence[Linked]) -> None:
     """Give entries their places."""
-    db.changed_each(
+    db.write_each(
         _LINK,
         [
             {"id_": entry.id, "position_": item.position, "digest_": item.digest, "chain_": item.chain}

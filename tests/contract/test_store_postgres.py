@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -220,3 +221,45 @@ async def test_texts_sort_by_their_bytes(postgres_store_url: str) -> None:
         ).fetchall()
     assert len(rows) > 80
     assert {row[2] for row in rows} == {"C"}
+
+
+async def test_a_text_is_kept_whole_or_refused(store: Store) -> None:
+    """PostgreSQL keeps no NUL: such a text is not cut there, nothing of its transaction is kept."""
+
+    def work(tx: Transaction) -> None:
+        tx.audit(AuditRow(at=NOW, actor="a", action=AuditAction.RECEIVED, subject="s"))
+        tx.audit(AuditRow(at=NOW, actor="a", action=AuditAction.RECEIVED, subject="s", detail="before\0behind"))
+
+    with pytest.raises(RuntimeError):
+        await store.run(work)
+    assert await store.read(lambda reader: reader.unlinked_audit(10)) == ()
+
+
+async def test_more_than_a_connection_takes_at_once_is_written(store: Store) -> None:
+    """What is queued in one transaction may be larger than any buffer on its way."""
+    entries = [replace(outgoing(number), content=b"x" * 100_000) for number in range(100)]
+
+    def work(tx: Transaction) -> None:
+        for entry in entries:
+            tx.add_outbox(entry, next_at=NOW)
+
+    await store.run(work)
+    row = await store.run(lambda tx: tx.outbox(message_id(99)))
+    assert row is not None
+    assert row.entry == entries[99]
+
+
+async def test_a_statement_first_met_behind_a_failed_one_is_known_the_next_time(store: Store) -> None:
+    """The server prepared nothing that stood behind the failure, and is asked to once more."""
+    row = AuditRow(at=NOW, actor="a", action=AuditAction.RECEIVED, subject="s")
+    await store.run(lambda tx: tx.add_procedure(procedure(1)))
+
+    def fails(tx: Transaction) -> None:
+        tx.add_procedure(procedure(1))
+        tx.audit(row)
+
+    for _ in range(2):
+        with pytest.raises(RuntimeError):
+            await store.run(fails)
+        await store.run(lambda tx: tx.audit(row))
+    assert len(await store.read(lambda reader: reader.unlinked_audit(10))) == 2

@@ -1,0 +1,170 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""PostgreSQL below its driver's cursors: prepared statements, sent together, waited for once.
+
+- A statement that nobody asks anything of is only queued, so is BEGIN; the next question takes them along, and COMMIT takes
+  the last. Of a transaction's time most went into waiting for the server's answers one by one, and of its processor time
+  most into the driver's cursors (measured: 60 µs a statement against 20 µs).
+- Between two calls the connection is as its driver left it unless something is queued: SQLAlchemy may use it too.
+- Text goes in binary form, with its length: as a text with an end it would be cut at a NUL.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Sequence
+from typing import Any
+
+from psycopg import Connection, DataError
+from psycopg.adapt import Transformer
+from psycopg.errors import error_from_result
+from psycopg.pq import ExecStatus, Format, TransactionStatus
+from psycopg.pq.abc import PGresult
+
+from broker.storage.prepared import Prepared
+
+__all__ = ["Pipeline"]
+
+_TEXT, _BINARY = int(Format.TEXT), int(Format.BINARY)
+_DONE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
+
+
+class Pipeline:
+    """One connection's queue; lives as long as the connection."""
+
+    def __init__(self, connection: Connection[Any]) -> None:
+        self._connection = connection
+        self._libpq = connection.pgconn
+        self._loads = Transformer(connection)
+        self._names: dict[str, bytes] = {}  # of what the server has prepared, by text
+        self._numbered = 0
+        self._queue: list[
+            str | None
+        ] = []  # what answers are on their way: to preparing a text, else to running something
+        self._poll = select.poll()
+        self._poll.register(self._libpq.socket, select.POLLIN)
+
+    def rows(self, prepared: Prepared, values: list[Any]) -> list[tuple[Any, ...]]:
+        """Return what a statement answers.
+
+        Raises:
+            psycopg.Error: it, or something queued before it, failed.
+        """
+        self.send(prepared, values)
+        (result,) = self.wait(answers=1)
+        self._loads.set_pgresult(result)
+        return self._loads.load_rows(0, result.ntuples, tuple)
+
+    def count(self, prepared: Prepared, values: list[Any]) -> int:
+        """Return how many rows a statement wrote.
+
+        Raises:
+            psycopg.Error: it, or something queued before it, failed.
+        """
+        return self.count_each(prepared, [values])
+
+    def count_each(self, prepared: Prepared, values: Sequence[list[Any]]) -> int:
+        """Return how many rows a statement wrote for all of several parameters.
+
+        Raises:
+            psycopg.Error: it, or something queued before it, failed.
+        """
+        self.send_each(prepared, values)
+        return sum(result.command_tuples or 0 for result in self.wait(answers=len(values)))
+
+    def send(self, prepared: Prepared, values: list[Any]) -> None:
+        """Queue a statement, behind a BEGIN where there is no transaction.
+
+        Raises:
+            psycopg.Error: the connection is lost.
+        """
+        encoded = _encoded(values)
+        if not self._queue:
+            outside = self._libpq.transaction_status == TransactionStatus.IDLE and not self._connection.autocommit
+            self._libpq.enter_pipeline_mode()
+            if outside:
+                self._send("BEGIN", ([], []))
+        self._send(prepared.text, encoded)
+
+    def send_each(self, prepared: Prepared, values: Sequence[list[Any]]) -> None:
+        """Queue a statement once for each of several parameters.
+
+        Raises:
+            psycopg.Error: the connection is lost.
+        """
+        for each in values:
+            self.send(prepared, each)
+
+    def wait(self, *, answers: int = 0) -> list[PGresult]:
+        """Wait for everything queued; return so many of the last answers.
+
+        Raises:
+            psycopg.Error: something failed, and all behind it was not done.
+        """
+        if not self._queue:
+            return []
+        queue, self._queue = self._queue, []
+        self._libpq.pipeline_sync()
+        self._flush()
+        wanted: list[PGresult] = []
+        failed: Exception | None = None
+        for left, preparing in zip(range(len(queue), 0, -1), queue, strict=True):
+            result = self._answer()
+            self._answer()  # nothing: the end of this statement's answers
+            if result.status not in _DONE:
+                if preparing is not None:
+                    del self._names[preparing]
+                failed = failed or error_from_result(result)  # the first: what comes behind it is said to be aborted
+            elif left <= answers:
+                wanted.append(result)
+        self._answer()  # of the synchronisation itself
+        self._libpq.exit_pipeline_mode()
+        if failed is not None:
+            raise failed
+        return wanted
+
+    def _send(self, text: str, encoded: tuple[list[bytes | None], list[int]]) -> None:
+        name = self._names.get(text)
+        if name is None:
+            self._numbered += 1
+            name = self._names[text] = b"trm_%d" % self._numbered
+            self._libpq.send_prepare(name, text.encode())
+            self._queue.append(text)
+        self._libpq.send_query_prepared(name, *encoded, _BINARY)
+        self._queue.append(None)
+
+    def _flush(self) -> None:
+        while self._libpq.flush():  # the server's answers may be what keeps it from reading on
+            socket = self._libpq.socket
+            readable, _, _ = select.select([socket], [socket], [])
+            if readable:
+                self._libpq.consume_input()
+
+    def _answer(self) -> Any:
+        libpq = self._libpq
+        while libpq.is_busy():
+            self._poll.poll()
+            libpq.consume_input()
+        return libpq.get_result()
+
+
+def _encoded(values: list[Any]) -> tuple[list[bytes | None], list[int]]:
+    """Return the parameters and the form of each."""
+    sent: list[bytes | None] = []
+    forms: list[int] = []
+    for value in values:
+        if isinstance(value, str):
+            sent.append(value.encode())
+            forms.append(_BINARY)
+        elif value is None or isinstance(value, bytes):
+            sent.append(value)
+            forms.append(_BINARY)
+        elif isinstance(value, bool):
+            sent.append(b"t" if value else b"f")
+            forms.append(_TEXT)
+        elif isinstance(value, int):
+            sent.append(b"%d" % value)
+            forms.append(_TEXT)  # of whatever width the column is
+        else:
+            raise DataError(f"no column keeps a value of type {type(value).__name__}")
+    return sent, forms
