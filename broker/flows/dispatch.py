@@ -78,14 +78,15 @@ class Dispatch:
             StoreUnavailable, DiskFull: nothing was taken, or the leases run out and the entries are taken again.
         """
         token = self._ids.token()
-        # Each transaction goes ahead: what was accepted leaves before more is taken in.
         entries = await self._store.run(lambda tx: self._take(tx, token), ahead=True)
         if not entries:
             return 0
-        sealed = await self._seal_all(entries, token)
+        # What was accepted leaves before more is taken in; receipts alone wait their turn, and the next ones fill up.
+        ahead = any(entry.kind is OutboxKind.MESSAGE for entry in entries)
+        sealed = await self._seal_all(entries, token, ahead=ahead)
         outcomes = await asyncio.gather(*(self._publish(outcome) for outcome in sealed))
         # Shielded: a cancelled worker must not forget that it published.
-        await asyncio.shield(self._store.run(lambda tx: self._settle(tx, outcomes, token), ahead=True))
+        await asyncio.shield(self._store.run(lambda tx: self._settle(tx, outcomes, token), ahead=ahead))
         for outcome in outcomes:
             self._count(outcome.entry, outcome.error)
         return len(entries)
@@ -133,7 +134,7 @@ class Dispatch:
             nonce=self._ids.nonce(),
         )
 
-    async def _seal_all(self, entries: tuple[OwedEntry, ...], token: str) -> list[Outcome]:
+    async def _seal_all(self, entries: tuple[OwedEntry, ...], token: str, *, ahead: bool) -> list[Outcome]:
         """Seal what is not sealed yet, and store the bytes before publishing: a retry sends identical bytes."""
         trust, now = self._trust.current(), self._clock.now()
         middle = (len(entries) + 1) // 2  # one job for each of the two threads: handing over costs as much as hashing
@@ -149,7 +150,7 @@ class Dispatch:
         ]
         if not fresh:
             return outcomes
-        kept = await self._store.run(lambda tx: tx.save_sealed(fresh, token=token), ahead=True)
+        kept = await self._store.run(lambda tx: tx.save_sealed(fresh, token=token), ahead=ahead)
         lost = {envelope.id for envelope in fresh} - kept
         return [outcome for outcome in outcomes if outcome.entry.id not in lost]
 

@@ -73,6 +73,25 @@ async def test_receipts_beyond_twenty_travel_in_further_envelopes(world: World) 
     assert (await world["EE"].counts())["receipts.waiting"] == 0
 
 
+async def test_messages_go_ahead_and_receipts_alone_wait_their_turn(world: World) -> None:
+    """A batch that holds a message is stored and settled before what waits; one of receipts fills up behind it."""
+    await _submit(world["EE"], 1)
+    for name, expected in (("EE", [True, True, True]), ("FI", [True, False, False])):
+        dispatch, real, asked = world[name].engine.dispatch, world[name].engine.dispatch._store, []
+
+        class Watched:
+            async def run(self, fn: Any, *, ahead: bool = False, real: Any = real, asked: list[bool] = asked) -> Any:
+                asked.append(ahead)
+                return await real.run(fn, ahead=ahead)
+
+        dispatch._store = Watched()
+        assert await dispatch() == 1
+        assert asked == expected
+        for delivery in world.network.waiting[FI]:
+            await world["FI"].engine.receive(delivery)
+        world.network.waiting[FI].clear()
+
+
 async def test_one_receipts_envelope_is_in_flight_per_peer(world: World) -> None:
     """While an envelope of receipts cannot leave, later receipts wait and travel together in the next one."""
     await _submit(world["EE"], 2)
