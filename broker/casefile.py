@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from datetime import date
 
 import orjson
 
@@ -25,16 +26,18 @@ from broker.core.persons import PersonQuery
 from broker.core.reasons import Earlier
 from broker.core.record import RecordEntry
 from broker.core.safeguards import weighs, weighs_for_good
+from broker.core.surge import REGISTRATION, in_force_until
 from broker.core.undisclosed import determines
 from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 from broker.speaking import anybody
 
-__all__ = ["CORRECTION", "Casefile", "read_casefile"]
+__all__ = ["CORRECTION", "Casefile", "read_casefile", "surge_until"]
 
 _PAGE = 200  # messages at a time
 _ORDERED = "ORDERED"
 _IN_EFFECT = frozenset({"CONSENTED", _ORDERED})  # states of a placement in which its consent holds
+_SURGE_OVER = frozenset({"CLOSED", "REFUSED", "WITHDRAWN"})  # states of a surge that is no more
 _OVER = frozenset({"CLOSED", "WITHDRAWN"})  # states of a notice that tells of nothing any more
 _REMEDY, _OBJECTION, _ANSWER = "notice.remedy", "guardian.objection", "guardian.answer"
 _ASSESSMENTS = 3  # newest messages with nothing but an assessment of danger that are read
@@ -80,6 +83,25 @@ def read_casefile(
             objections=tuple(_objections(reader, row.peer, about)) if last else (),
         ),
     )
+
+
+def surge_until(reader: Reader, us: CountryCode, header: Header) -> date | None:
+    """Return the last day of surge mode that this country declared towards the addressed one; None: there is none now.
+
+    A registration counts while its procedure is open and nobody refused it; a drill's counts for drills alone.
+    """
+    found, seen = list[date](), set[ProcedureId]()
+    wanted = MessageFilter(peer=header.recipient.country, type=REGISTRATION, direction="out")
+    for message in sorted(_whole(reader, wanted), key=lambda one: one.header.created, reverse=True):
+        if message.header.procedure is None or message.state == "refused" or message.header.exercise != header.exercise:
+            continue
+        procedure = message.header.procedure.id
+        row = None if procedure in seen else reader.procedure(procedure, None)
+        seen.add(procedure)  # its newest registration alone
+        last = None if row is None else in_force_until(_body(message), header.created.date())
+        if row is not None and last is not None and row.opener == us and row.state not in _SURGE_OVER:
+            found.append(last)
+    return max(found, default=None)
 
 
 # --- other procedures ----------------------------------------------------------------------------------------------

@@ -328,6 +328,9 @@ class AttentionCode(StrEnum):
         "Something that came cannot be decided because of a fault of this node; it is tried on, and nobody is answered.",
     )  # fmt: skip
     REFUSED = "refused", Actor.CALLER, "The other country refused a message; its author must change it or withdraw."
+    SURGE_OWED = (
+        "surge-owed", Actor.CALLER, "Surge mode let something wait that is still owed: do it, and close this.",
+    )  # fmt: skip
     HELD = "held", Actor.CALLER, "A message waits for a second person, who releases or rejects it: trm held list."
     HOLD_EXPIRED = "hold-expired", Actor.CALLER, "Nobody decided about a held message in time; it was not sent."
     HANDED_ON = (

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 from broker.core.elsewhere import Elsewhere, elsewhere
 from broker.core.errors import SafeguardBlocked, SafeguardHeld
@@ -30,6 +31,7 @@ from broker.core.placement import PLACEMENT_RULES
 from broker.core.procedures import ALARM_CLOSED
 from broker.core.reasons import Earlier, Level, Reason, Rule, block, hold
 from broker.core.sides import Sides
+from broker.core.surge import relaxed
 
 __all__ = [
     "Blocked",
@@ -80,9 +82,21 @@ Decision = Cleared | Held | Blocked
 
 
 def decide(
-    message: ValidMessage, earlier: Sequence[Earlier] = (), sides: Sides | None = None, other: Elsewhere | None = None
+    message: ValidMessage,
+    earlier: Sequence[Earlier] = (),
+    sides: Sides | None = None,
+    other: Elsewhere | None = None,
+    surge: date | None = None,
 ) -> Decision:
-    """Return what the rules of its type, the earlier messages, the two countries and other procedures say about a message."""
+    """Return what the rules of its type, the earlier messages, the two countries and other procedures say about a message.
+
+    Args:
+        message: the one to be sent.
+        earlier: what was exchanged before, oldest first.
+        sides: what is known of the two countries.
+        other: what other procedures say.
+        surge: the last day of surge mode towards that country, where it is in force.
+    """
     kind, country = message.header.type, message.header.recipient.country
     rules = _rules_of(kind)
     if rules is None:
@@ -93,6 +107,8 @@ def decide(
     if message.header.case_ref is None:
         of_itself += tuple(personal_purpose(message.header.purpose or ""))
     reasons = tuple(dict.fromkeys((*of_itself, *of_sides, *of_others)))
+    if surge is not None:
+        reasons = relaxed(reasons, surge)
     if any(reason.level is Level.BLOCK for reason in reasons):
         return Blocked(reasons=reasons)
     if any(reason.level is Level.HOLD for reason in reasons):

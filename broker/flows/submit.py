@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
-from broker.casefile import CORRECTION, Casefile, read_casefile
+from broker.casefile import CORRECTION, Casefile, read_casefile, surge_until
 from broker.catalogue import Catalogue
 from broker.core import canonical
 from broker.core.content import decode_header
@@ -21,6 +21,7 @@ from broker.core.messages import Body, ClearedMessage, Submission, ValidMessage
 from broker.core.procedures import NOT_OPENED
 from broker.core.safeguards import Cleared, Decision, Held, decide, refusal, released
 from broker.core.sides import sides_of
+from broker.core.surge import may_wait, owed
 from broker.core.trust import GRACE
 from broker.ledger import Ledger
 from broker.ports import Clock, Ids, Reader, Store, TrustSource
@@ -125,6 +126,10 @@ class Submit:
             known = await self._casefile(row, message)
             sides = sides_of(self._trust.current(), message.header, opening=row.state == NOT_OPENED)
             decision = decide(message, known.earlier, sides, known.elsewhere)
+            if isinstance(decision, Held) and may_wait(decision.reasons):
+                surge = await self._store.read(lambda reader: surge_until(reader, self._us, message.header))
+                decision = decide(message, known.earlier, sides, known.elsewhere, surge)
+            warnings = decision.warnings if isinstance(decision, Cleared) else ()
             cleared = await self._let_pass(decision, message, asked, asking, release)
             accepted = await self._store.run(
                 functools.partial(
@@ -135,10 +140,11 @@ class Submit:
                     known=known.record,
                     asking=asking,
                     release=release,
+                    owed=owed(warnings),
                 )
             )
             if accepted is not None:
-                return replace(accepted, warnings=decision.warnings if isinstance(decision, Cleared) else ())
+                return replace(accepted, warnings=warnings)
 
     async def _let_pass(
         self, decision: Decision, message: ValidMessage, asked: Idempotent, asking: Submission, release: Release | None

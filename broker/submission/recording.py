@@ -16,6 +16,7 @@ from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.clearance import clearance_hindrances
 from broker.core.content import compose
+from broker.core.delivery import AttentionCode, message_subject
 from broker.core.errors import Healing, NotAllowed, NotParticipant, RecordFull, TooLargeToSend, UnknownRecipient
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import ClearedMessage, OutboxEntry, Submission, ValidMessage
@@ -68,8 +69,19 @@ class Recording:
         known: frozenset[Digest],
         asking: Submission,
         release: Release | None,
+        owed: str = "",
     ) -> Accepted | None:
         """Write entry, record, idempotency answer and audit row together, with the procedure's row locked.
+
+        Args:
+            tx: the transaction.
+            asked: the caller's key and what it stands for.
+            row: the procedure, which this may open.
+            cleared: the message.
+            known: the record that the safeguards knew.
+            asking: what the caller asked for.
+            release: who let a held message leave.
+            owed: what a person is called for because surge mode let it wait (R-39).
 
         Whether the key has its answer already is only told by writing it: a refusal before that says nothing of it.
 
@@ -107,6 +119,11 @@ class Recording:
         self._participation.keep(tx, book, folded, now=now)
         attach(tx, entry, now=now)
         tx.audit(_audited(entry, asking, now))
+        if owed:
+            subject, office = message_subject(self._us, entry.id), entry.header.sender.authority
+            self._ledger.call(
+                tx, AttentionCode.SURGE_OWED, subject, peer=row.peer, authority=office, detail=owed, now=now
+            )  # fmt: skip
         return accepted(entry)
 
     def _check_taking_part(self, tx: Transaction, book: Book, folded: Folded, message: ValidMessage) -> None:
