@@ -19,20 +19,18 @@ __all__ = ["Places", "places_in", "unknown_language", "unknown_place"]
 Schema = Mapping[str, Any]
 _Found = tuple[tuple[str, str], ...]  # places, and what to tell of each
 _LANGUAGE = "parts/language.json"
-_KEPT = 1024  # codes; there are about 250 countries and as many languages of daily work
-
-
-@lru_cache(maxsize=_KEPT)
-def _exists(kind: str, code: str) -> bool:
-    return _ASKED[kind][1](code)
+_KEPT = lru_cache(maxsize=1024)  # codes; there are about 250 countries and as many languages of daily work
 
 
 # Part → what a person is told, and who knows.
 _ASKED: Mapping[str, tuple[str, Callable[[str], bool]]] = MappingProxyType(
     {
-        "parts/country.json": ("There is no country of that code (ISO 3166-1).", is_country),
-        "parts/nationality.json": ("There is no country of that code (ISO 3166-1; XXA: stateless).", is_nationality),
-        _LANGUAGE: ("There is no language of that tag (BCP 47).", is_language),
+        "parts/country.json": ("There is no country of that code (ISO 3166-1).", _KEPT(is_country)),
+        "parts/nationality.json": (
+            "There is no country of that code (ISO 3166-1; XXA: stateless).",
+            _KEPT(is_nationality),
+        ),
+        _LANGUAGE: ("There is no language of that tag (BCP 47).", _KEPT(is_language)),
     }
 )
 
@@ -40,10 +38,10 @@ _ASKED: Mapping[str, tuple[str, Callable[[str], bool]]] = MappingProxyType(
 class Places:
     """The members of a schema that lead to countries and languages, and nothing else of it."""
 
-    __slots__ = ("items", "kinds", "members")
+    __slots__ = ("asked", "items", "members")
 
     def __init__(self) -> None:
-        self.kinds: set[str] = set()
+        self.asked: tuple[tuple[str, Callable[[str], bool]], ...] = ()
         self.members: dict[str, Places] = {}
         self.items: Places | None = None
 
@@ -67,9 +65,9 @@ def _unknown(places: Places, node: Any) -> _Found:
             if name in members and (below := _unknown(members[name], node[name])):
                 found += _placed(name, below)
     elif type(node) is str:
-        for kind in places.kinds:
-            if not _exists(kind, node):
-                found += (("", _ASKED[kind][0]),)
+        for told, exists in places.asked:
+            if not exists(node):
+                found += (("", told),)
     elif type(node) is list and places.items is not None:
         for position, item in enumerate(node):
             if below := _unknown(places.items, item):
@@ -83,8 +81,9 @@ def _placed(step: str | int, below: _Found) -> _Found:
 
 def unknown_language(tag: str, where: str) -> Iterator[tuple[str, str]]:
     """Yield the place of a language that does not exist, and what to tell of it."""
-    if not _exists(_LANGUAGE, tag):
-        yield where, _ASKED[_LANGUAGE][0]
+    told, exists = _ASKED[_LANGUAGE]
+    if not exists(tag):
+        yield where, told
 
 
 def _found(documents: Mapping[str, Schema], schema: Any, above: tuple[str, ...]) -> Places | None:
@@ -97,10 +96,10 @@ def _found(documents: Mapping[str, Schema], schema: Any, above: tuple[str, ...])
         found.items = None if items is None else _found(documents, items, above)
         reference = str(schema.get("$ref", "")).removeprefix("/")
         if reference in _ASKED:
-            found.kinds.add(reference)
+            found.asked += (_ASKED[reference],)
         elif reference in documents and reference not in above:
             _join(found, _found(documents, documents[reference], (*above, reference)))
-    return found if found.kinds or found.members or found.items else None
+    return found if found.asked or found.members or found.items else None
 
 
 def _merge(members: dict[str, Places], name: str, more: Places | None) -> None:
@@ -111,7 +110,7 @@ def _merge(members: dict[str, Places], name: str, more: Places | None) -> None:
 def _join(into: Places, more: Places | None) -> None:
     if more is None:
         return
-    into.kinds |= more.kinds
+    into.asked = tuple(dict.fromkeys((*into.asked, *more.asked)))
     for name, places in more.members.items():
         _merge(into.members, name, places)
     into.items = into.items or more.items

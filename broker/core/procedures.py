@@ -168,19 +168,22 @@ def start(table: ProcedureTable) -> State:
 def step(table: ProcedureTable, state: State, act: str, role: Role) -> State | None:
     """Return the state after the act, or None where it is not allowed; ``alarm-closed`` goes through `close_alarms`."""
     definition = table.acts.get(act)
-    if definition is None:
-        return None
-    if state.alarms and definition.kind is ActKind.ACT and not definition.stop:
-        return None
-    target = definition.moves.get((state.name, role))
+    target = None if definition is None else _target(state, definition, role)
     if target is None:
         return None
     return state if target == state.name else State(name=target, alarms=state.alarms)
 
 
+def _target(state: State, act: Act, role: Role) -> str | None:
+    """Return the state that the act leads to; under an alarm only what stops, or what has happened, leads anywhere."""
+    if state.alarms and act.kind is ActKind.ACT and not act.stop:
+        return None
+    return act.moves.get((state.name, role))
+
+
 def allowed(table: ProcedureTable, state: State, role: Role) -> tuple[str, ...]:
     """Return the acts that side may send now, in the table's order."""
-    acts = tuple(name for name in table.acts if step(table, state, name, role) is not None)
+    acts = tuple([name for name, act in table.acts.items() if _target(state, act, role) is not None])
     closable = any(role not in alarm.closed_by for alarm in state.alarms)
     return (*acts, ALARM_CLOSED) if closable else acts
 
