@@ -53,19 +53,24 @@ def _find(people: People, node: Any, found: list[Person]) -> None:
         for item in node:
             _find(people.items, item, found)
     elif isinstance(node, dict):
-        texts = [text for name in people.names if name in node for text in _parts(node[name])]
-        texts += [text for name in people.lines if name in node for text in _lines(node[name])]
-        births = frozenset(born for name in people.births if name in node for born in _births(node[name]))
-        if texts or births:
-            found.append(Person(words=frozenset().union(*map(name_words, texts)), births=births))
+        if people.names or people.lines or people.births:
+            found += _described(people, node)
         for name, inner in people.members.items():
             if name in node:
                 _find(inner, node[name], found)
 
 
-def _parts(name: Any) -> Iterator[str]:
-    """Yield what is known of a name in its parts; each part is a fact that may be missing."""
-    return (str(fact["value"]) for fact in name.values() if "value" in fact)
+def _described(people: People, node: Mapping[str, Any]) -> Iterator[Person]:
+    texts = [text for name in people.names if name in node for text in _parts(node[name])]
+    texts += [text for name in people.lines if name in node for text in _lines(node[name])]
+    births = frozenset([born for name in people.births if name in node for born in _births(node[name])])
+    if texts or births:
+        yield Person(words=frozenset().union(*map(name_words, texts)), births=births)
+
+
+def _parts(name: Any) -> list[str]:
+    """Return what is known of a name in its parts; each part is a fact that may be missing."""
+    return [str(fact["value"]) for fact in name.values() if "value" in fact]
 
 
 def _lines(value: Any) -> list[str]:

@@ -42,7 +42,7 @@ def name_words(text: str) -> frozenset[str]:
     if joined.isascii():
         return frozenset(_WORDS.findall(joined.lower()))
     apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", joined).casefold())
-    plain = "".join(sign for sign in apart if not unicodedata.combining(sign))
+    plain = "".join([sign for sign in apart if sign.isascii() or not unicodedata.combining(sign)])
     if not plain.isascii():
         plain = unicodedata.normalize("NFC", plain.translate(_PLAIN))
     return frozenset(_WORDS.findall(plain))
