@@ -13,11 +13,12 @@ from broker.api.requests import PRINCIPAL, Query, read_json
 from broker.api.services import ApiServices
 from broker.core.audit import SearchReason
 from broker.core.errors import BadRequest
+from broker.core.ids import ProcedureId
 from broker.core.persons import PersonQuery
 
 __all__ = ["Cases"]
 
-_KNOWN = frozenset({"name", "born", "reason"})
+_KNOWN = frozenset({"name", "born", "procedure", "reason"})
 
 
 class Cases:
@@ -27,14 +28,19 @@ class Cases:
         self._services = services
 
     async def search(self, request: web.Request) -> web.Response:
-        """Return the procedures that speak of that person, without their contents.
+        """Return the procedures that speak of that person, or may be about the child of that procedure, without contents.
 
         Raises:
             BadRequest: the body is not a search, or asks for too many people at once.
+            NotFound: the office has no such procedure.
         """
         Query(request).finish()
-        query, reason = _asked(await read_json(request, self._services.limits))
-        found = await self._services.search(query, request[PRINCIPAL].who, reason=reason)
+        asked, reason = _asked(await read_json(request, self._services.limits))
+        search, who = self._services.search, request[PRINCIPAL].who
+        if isinstance(asked, PersonQuery):
+            found = await search(asked, who, reason=reason)
+        else:
+            found = await search.others(asked, who, reason=reason)
         return views.answer(
             {
                 "items": [views.procedure_item(row, self._services.us) for row in found.items],
@@ -44,12 +50,22 @@ class Cases:
         )
 
 
-def _asked(data: Any) -> tuple[PersonQuery, SearchReason]:
+def _asked(data: Any) -> tuple[PersonQuery | ProcedureId, SearchReason]:
     if not isinstance(data, dict) or not data.keys() <= _KNOWN:
-        raise BadRequest("The body gives name, born and reason, and nothing else.", where="")
+        raise BadRequest("The body gives name, born and reason, or procedure and reason, and nothing else.", where="")
     for member, value in data.items():
         if not isinstance(value, str):
             raise BadRequest("This is a text.", where=f"/{member}")
     if data.get("reason") not in set(SearchReason):
         raise BadRequest("The body gives one reason, of the list in the API's description.", where="/reason")
-    return PersonQuery.of(data.get("name"), data.get("born")), SearchReason(data["reason"])
+    reason = SearchReason(data["reason"])
+    if "procedure" not in data:
+        return PersonQuery.of(data.get("name"), data.get("born")), reason
+    if data.keys() & {"name", "born"}:
+        raise BadRequest(
+            "A procedure is asked about alone: what it says of its child is looked for.", where="/procedure"
+        )
+    try:
+        return ProcedureId(data["procedure"]), reason
+    except ValueError:
+        raise BadRequest("This is no procedure.", where="/procedure") from None

@@ -357,11 +357,16 @@ def _case_search() -> Schema:
                 "description": "As much as is known: 2014-05-03, 2014-05 or 2014. Alone it must be a whole date.",
                 "pattern": "^[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?$",
             },
+            "procedure": {
+                **identifier(ProcedureId),
+                "description": "Instead of name and born: the other procedures that may be about the child of this one.",
+            },
             "reason": {"type": "string", "enum": [reason.value for reason in SearchReason]},
         },
-        optional=("name", "born"),
+        optional=("name", "born", "procedure"),
     )
-    return {**found, "anyOf": [{"required": ["name"]}, {"required": ["born"]}]}
+    alone = {"required": ["procedure"], "properties": {"name": False, "born": False}}
+    return {**found, "anyOf": [{"required": ["name"]}, {"required": ["born"]}, alone]}
 
 
 def _participant() -> Schema:

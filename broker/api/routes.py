@@ -176,8 +176,8 @@ ROUTES: tuple[Route, ...] = (
     Route(
         name="searchCases", method="POST", path="/cases/search", roles=frozenset({Role.OFFICER}),
         answer="CasesFound", body="CaseSearch",
-        summary="Look for a person by name and birth among the procedures that the authority takes part in; it is on record.",
-        errors=(RequestTooLarge, UnsupportedMediaType),
+        summary="Look for a person, or for the other procedures of a child, where the authority takes part; it is on record.",
+        errors=(NotFound, RequestTooLarge, UnsupportedMediaType),
     ),
     Route(
         name="listRetention", method="GET", path="/retention", roles=_PERSONS, answer="RetentionList", query=("due",),

@@ -40,6 +40,12 @@ def search(
     born: Annotated[
         str | None, typer.Option("--born", help="As much as is known: 2014-05-03, 2014-05 or 2014.")
     ] = None,
+    procedure: Annotated[
+        str | None,
+        typer.Option(
+            "--procedure", help="Instead of a name: the other procedures that may be about the child of this one."
+        ),
+    ] = None,
     reason: Annotated[
         str,
         typer.Option(
@@ -54,15 +60,18 @@ def search(
 
     Case, accents and marks do not count, and neither does the order of the words; part of a word finds nothing. Without a
     name the date of birth must be whole. At most 20 procedures of your office are shown, without their contents. That you
-    searched is on record, and not for whom: but what you type may stay in your shell's history. Use '--name -' there.
+    searched is on record, and not for whom: but what you type may stay in your shell's history. Use '--name -' there, or
+    --procedure, which looks for the child of that procedure with every other country, without anybody typing it. What is
+    found may be another child of that name and birth: you decide.
 
     \b
     Example:
       trm case search --name "Test-Maarika Naidis" --born 2014 --home ./ee
+      trm case search --procedure 01920000-0000-7000-8000-000000000001 --home ./ee
     """
     from broker.cli.searching import search as work
 
-    work(home, name=name, born=born, reason=reason, authority=authority, as_json=as_json)
+    work(home, name=name, born=born, procedure=procedure, reason=reason, authority=authority, as_json=as_json)
 
 
 def disclosures(

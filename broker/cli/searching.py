@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
+from broker.cli.input import parsed
 from broker.core.audit import SearchReason
 from broker.core.content import time_to_text
 from broker.core.errors import BadRequest
+from broker.core.ids import ProcedureId
 from broker.core.persons import MAX_NAME, PersonQuery
 from broker.settings import Settings
 
@@ -25,21 +27,36 @@ __all__ = ["search"]
 
 
 def search(
-    home: Path, *, name: str | None, born: str | None, reason: str, authority: str | None, as_json: bool
+    home: Path,
+    *,
+    name: str | None,
+    born: str | None,
+    procedure: str | None,
+    reason: str,
+    authority: str | None,
+    as_json: bool,
 ) -> None:
-    """Show the procedures that speak of a person.
+    """Show the procedures that speak of a person, or may be about the child of a procedure.
 
     Raises:
         BadRequest: an option is not of its form, or asks for too many people at once.
+        NotFound: the office has no such procedure.
         NodeError: the store cannot be read, or the search not recorded.
     """
     if reason not in set(SearchReason):
         raise BadRequest(f"The reason is one of: {', '.join(SearchReason)}.", where="--reason")
-    query = PersonQuery.of(sys.stdin.readline(MAX_NAME + 2).rstrip("\r\n") if name == "-" else name, born)
+    if procedure is not None and (name is not None or born is not None):
+        raise BadRequest(
+            "A procedure is asked about alone: what it says of its child is looked for.", where="--procedure"
+        )
+    given = sys.stdin.readline(MAX_NAME + 2).rstrip("\r\n") if name == "-" else name
+    asked = PersonQuery.of(given, born) if procedure is None else parsed(ProcedureId, procedure, "--procedure")
 
     async def work(office: Office, settings: Settings) -> Found:
-        us = office_of(settings, office, authority)
-        return await office.search(query, operator(us), reason=SearchReason(reason))
+        who = operator(office_of(settings, office, authority))
+        if isinstance(asked, PersonQuery):
+            return await office.search(asked, who, reason=SearchReason(reason))
+        return await office.search.others(asked, who, reason=SearchReason(reason))
 
     found = with_office(home, work)
     output.answer(_document(found), as_json=as_json, people=lambda: _print(found))

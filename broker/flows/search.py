@@ -10,11 +10,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import orjson
+
 from broker.catalogue import Catalogue
 from broker.core.audit import AuditAction, AuditRow, SearchReason, Who
+from broker.core.errors import BadRequest, NotFound
+from broker.core.ids import ProcedureId
 from broker.core.persons import PersonQuery
+from broker.core.same_child import child_query
 from broker.ports import Clock, Reader, Store
-from broker.rows import Page, ProcedureRow
+from broker.rows import MessageFilter, Page, ProcedureRow
 from broker.speaking import speaks_of
 
 __all__ = ["MOST_FOUND", "Found", "Search"]
@@ -47,17 +52,34 @@ class Search:
             VaultLocked, KeyMissing: names are not to be had.
             StoreUnavailable, DiskFull: it is not on record, and not given.
         """
+        return await self._find(query, who, reason, of=None)
+
+    async def others(self, procedure: ProcedureId, who: Who, *, reason: SearchReason) -> Found:
+        """Return the other procedures of the office that may be about the child of this one; a person decides whether.
+
+        No name is asked for and none is given back: what the procedure's newest message says of the child is compared.
+
+        Raises:
+            NotFound: the office has no such procedure.
+            BadRequest: it names no child, or not well enough.
+            VaultLocked, KeyMissing: names are not to be had.
+            StoreUnavailable, DiskFull: it is not on record, and not given.
+        """
+        query = await self._store.read(lambda reader: _child_of(reader, procedure, who))
+        return await self._find(query, who, reason, of=procedure)
+
+    async def _find(self, query: PersonQuery, who: Who, reason: SearchReason, *, of: ProcedureId | None) -> Found:
         found: list[ProcedureRow] = []
         cursor = None
         while True:
             page = await self._store.read(lambda reader, after=cursor: self._look(reader, query, who, after))  # type: ignore[misc]
-            found.extend(page.items)
+            found.extend(row for row in page.items if row.ref.id != of)
             cursor = page.next
             if cursor is None or len(found) > MOST_FOUND:
                 break
         whole = not await self._store.read(lambda reader: reader.search_owed(1))
         answer = Found(items=tuple(found[:MOST_FOUND]), more=len(found) > MOST_FOUND, whole=whole)
-        entry = self._entry(query, answer, who, reason)
+        entry = self._entry(query, answer, who, reason, of)
         await self._store.run(lambda tx: tx.audit(entry))
         return answer
 
@@ -67,7 +89,9 @@ class Search:
             items=tuple(row for row in page.items if speaks_of(reader, self._catalogue, row, query)), next=page.next
         )
 
-    def _entry(self, query: PersonQuery, found: Found, who: Who, reason: SearchReason) -> AuditRow:
+    def _entry(
+        self, query: PersonQuery, found: Found, who: Who, reason: SearchReason, of: ProcedureId | None
+    ) -> AuditRow:
         ids = [row.ref.id for row in found.items]
         shown = [f"newest={ids[0]}", f"oldest={ids[-1]}"] if ids else []
         asked = [f"words={len(query.words)}", f"born={_PRECISION[len(query.born or '')]}"]
@@ -79,8 +103,29 @@ class Search:
             action=AuditAction.SEARCHED,
             subject="people",
             detail=" ".join([f"items={len(ids)}", *shown, *asked, *(["more"] if found.more else [])]),
+            procedure=of,
             reason=reason,
         )
+
+
+def _child_of(reader: Reader, procedure: ProcedureId, who: Who) -> PersonQuery:
+    """Return the search for the child as the newest message of the procedure that describes it does."""
+    if reader.procedure(procedure, who.authority) is None:
+        raise NotFound
+    cursor = None
+    while True:
+        page = reader.messages(MessageFilter(procedure=procedure), cursor=cursor, limit=_OPENED_AT_ONCE)
+        for brief in page.items:
+            for message in reader.messages_of(brief.id, None):
+                told = message.digest == brief.digest and message.content is not None
+                query = child_query(orjson.loads(message.content or b"")["body"]) if told else None
+                if query is not None:
+                    return query
+        cursor = page.next
+        if cursor is None:
+            raise BadRequest(
+                "The procedure names no child: it is about nobody, or under a pseudonym.", where="/procedure"
+            )
 
 
 _PRECISION = {0: "no", 4: "year", 7: "month", 10: "date"}  # by the length of the text

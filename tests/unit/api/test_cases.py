@@ -44,6 +44,8 @@ async def test_a_case_is_found_without_its_contents(desk: Any, document: dict[st
         ({"name": "Maarika", "born": "yesterday", "reason": "casework"}, "/born"),
         ({"name": ["Maarika"], "reason": "casework"}, "/name"),
         ({"name": None, "reason": "casework"}, "/name"),
+        ({"procedure": "nothing", "reason": "casework"}, "/procedure"),
+        ({"procedure": "01920000-0000-7000-8000-000000000001", "name": "Maarika", "reason": "casework"}, "/procedure"),
     ],
 )
 async def test_what_is_no_search_is_refused(desk: Any, log_text: io.StringIO, body: Any, where: str) -> None:
@@ -71,3 +73,15 @@ async def test_names_are_taken_in_no_address(desk: Any, document: dict[str, Any]
 async def test_only_an_officer_searches(desk: Any, role: str) -> None:
     """Systems, administrators and auditors look for nobody."""
     assert (await ask(desk, {"name": "Maarika", "reason": "casework"}, role=role)).status == 403
+
+
+async def test_the_other_procedures_of_a_child_are_asked_for_by_one_of_them(
+    desk: Any, document: dict[str, Any]
+) -> None:
+    """No name is in the question or the answer; one that is not the office's is not found."""
+    first, second = [(await desk.submit(document, key=key)).json for key in ("one", "two")]
+    reply = await ask(desk, {"procedure": first["procedure"], "reason": "casework"})
+    assert (reply.status, [item["id"] for item in reply.json["items"]]) == (200, [second["procedure"]])
+    assert "aarika" not in reply.text
+    unknown = {"procedure": "01920000-0000-7000-8000-000000000001", "reason": "casework"}
+    assert (await ask(desk, unknown)).status == 404

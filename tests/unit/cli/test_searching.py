@@ -32,3 +32,15 @@ def test_what_is_no_search_is_refused(trm, home, office):
     assert (too_wide.code, too_wide.json["error"]["code"]) == (1, "bad-request")
     wrong = trm(*asked, "--name", "Maarika", "--reason", "curiosity")
     assert (wrong.code, wrong.json["error"]["where"]) == (1, "--reason")
+
+
+def test_the_other_procedures_of_a_child_are_found_by_one_of_them(trm, home, request_file, office):
+    """Nobody types a name; together with one it is refused."""
+    first, second = [
+        trm("submit", request_file, "--home", home, "--idempotency-key", key, "--json").json for key in ("a", "b")
+    ]
+    asked = ("case", "search", "--home", home, "--authority", office)
+    ran = trm(*asked, "--procedure", first["procedure"], "--json")
+    assert (ran.code, [item["procedure"] for item in ran.json["items"]]) == (0, [second["procedure"]])
+    assert trm(*asked, "--procedure", first["procedure"], "--name", "Maarika").code == 1
+    assert trm(*asked, "--procedure", "nothing").code == 1

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from broker.core.audit import AuditRow, SearchReason, Who
-from broker.core.errors import StoreUnavailable
+from broker.core.errors import BadRequest, NotFound, StoreUnavailable
 from broker.core.ids import AuthorityId, ProcedureId
 from broker.core.persons import PersonQuery
 from broker.core.roles import AuditRole
@@ -147,3 +147,51 @@ class _Full:
 
     async def run(self, _: object) -> Any:
         raise StoreUnavailable
+
+
+async def _others(country: Country, procedure: ProcedureId, office: AuthorityId | None = BOARD) -> list[ProcedureId]:
+    who = Who(actor="officer-7", role=AuditRole.OFFICER, authority=office)
+    answer = await country.desk.search.others(procedure, who, reason=SearchReason.CASEWORK)
+    return [row.ref.id for row in answer.items]
+
+
+async def test_the_other_procedures_of_a_child_are_found_without_anybody_saying_its_name(world: World) -> None:
+    """Across countries and families, by the office that takes part; a child of another name or birth is not among them."""
+    ee = world["EE"]
+    first = await ee.submit("request.json")
+    sweden = {**request(), "recipient": {"country": "SE", "authority": "gender-equality-agency"}}
+    second = await ee.submit(sweden)
+    await ee.submit(request(name={"given": {"value": "Test-Tiit"}, "family": {"value": "Naide"}}, aliases=[]))
+    younger = {"value": {"date": "2015-05-03", "estimated": False}}
+    await ee.submit(request(birth=younger))
+
+    assert await _others(ee, first.procedure) == [second.procedure]
+    assert await _others(ee, second.procedure) == [first.procedure]
+    entry = (await searches(ee))[-1]
+    assert (entry.procedure, entry.reason, entry.authority) == (second.procedure, "casework", BOARD)
+    assert "aarika" not in repr(entry)
+
+
+async def test_an_office_that_takes_no_part_learns_nothing_of_the_child(world: World) -> None:
+    """It cannot ask about a procedure of another office, and is shown none of them."""
+    ee = world["EE"]
+    first = await ee.submit("request.json")
+    other = {**request(), "sender": {"authority": str(OTHER)}}
+    second = await ee.submit(other)
+    with pytest.raises(NotFound):
+        await _others(ee, first.procedure, OTHER)
+    assert await _others(ee, second.procedure, OTHER) == []
+    assert await _others(ee, second.procedure, None) == [first.procedure]
+
+
+async def test_a_procedure_that_names_nobody_is_no_search(world: World) -> None:
+    """A consultation has no child: the caller is told so, and nothing is on record as a search."""
+    ee = world["EE"]
+    question: dict[str, Any] = json.loads(read_schema_file("examples/consultation/question-nail-studio.json"))
+    question["sender"] = {"authority": str(BOARD)}
+    question["recipient"] = {"country": "FI", "authority": str(HELSINKI)}
+    accepted = await ee.submit(question)
+    with pytest.raises(BadRequest) as refused:
+        await _others(ee, accepted.procedure)
+    assert refused.value.where == "/procedure"
+    assert await searches(ee) == []
