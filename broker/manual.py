@@ -14,7 +14,14 @@ from broker.core.delivery import AttentionCode
 from broker.core.errors import BrokerError, Expired, Fate, NodeError, SenderError, UntrustedError, every_error
 from broker.schema_files import load_catalogue, load_law
 from broker.settings import settings_table
-from broker.trust.document_schemas import ARRANGEMENTS_SCHEMA, PROFILE_SCHEMA, arrangements_schema, profile_schema
+from broker.trust.document_schemas import (
+    ARRANGEMENTS_SCHEMA,
+    PROFILE_SCHEMA,
+    RETENTION_SCHEMA,
+    arrangements_schema,
+    profile_schema,
+    retention_schema,
+)
 
 __all__ = ["TABLES", "attention_table", "document_schemas", "errors_table", "rewritten", "write_reference"]
 
@@ -55,7 +62,11 @@ def attention_table() -> str:
 
 def document_schemas() -> dict[str, dict[str, Any]]:
     """Return the schemas of documents that people write by hand, by path below ``schemas/``."""
-    return {PROFILE_SCHEMA: profile_schema(), ARRANGEMENTS_SCHEMA: arrangements_schema()}
+    return {
+        PROFILE_SCHEMA: profile_schema(),
+        ARRANGEMENTS_SCHEMA: arrangements_schema(),
+        RETENTION_SCHEMA: retention_schema(),
+    }
 
 
 TABLES: Mapping[str, Callable[[], str]] = {

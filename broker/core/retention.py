@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
@@ -21,8 +22,8 @@ from broker.core.deadlines import DeadlineKind, Limit, Unit
 from broker.core.errors import CatalogueInvalid
 
 __all__ = [
-    "EXERCISE_KEPT", "LONGEST_KEEP_DAYS", "PROPOSAL_DAYS", "EraseReason", "HoldReason", "KeepReason", "RetentionRule", "RetentionRules",
-    "parse_rules",
+    "EXERCISE_KEPT", "LONGEST_KEEP_DAYS", "LONGEST_LIMITS", "PROPOSAL_DAYS", "EraseReason", "HoldReason", "KeepReason",
+    "RetentionRule", "RetentionRules", "parse_rules",
 ]  # fmt: skip
 
 PROPOSAL_DAYS = 7  # as long as a held message waits: who proposed an erasure still knows why
@@ -31,9 +32,11 @@ EXERCISE_KEPT = timedelta(
 )  # a drill is evaluated within a month; its invented data are of no use after it
 LONGEST_KEEP_DAYS = 5 * 366  # a review may put the next one off so far: a date without end would be none
 
-_UNITS = (Unit.DAYS, Unit.WEEKS, Unit.MONTHS)
+LONGEST_LIMITS: Mapping[Unit, int] = MappingProxyType(
+    {Unit.DAYS: LONGEST_KEEP_DAYS, Unit.WEEKS: 5 * 53, Unit.MONTHS: 60}
+)
 _RULE = {"limit", "kind", "source"}
-_LONGEST = {Unit.DAYS: LONGEST_KEEP_DAYS, Unit.WEEKS: 5 * 53, Unit.MONTHS: 60}
+_PROCEDURE = re.compile(r"(?=.{1,64}\Z)[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 
 
 class EraseReason(StrEnum):
@@ -154,6 +157,9 @@ def parse_rules(raw: bytes) -> RetentionRules:
     named = document["procedures"]
     if not isinstance(named, dict):
         raise CatalogueInvalid("This must be an object.", where="/procedures")
+    for name in named:
+        if _PROCEDURE.fullmatch(name) is None:
+            raise CatalogueInvalid("This is not the name of a procedure.", where=f"/procedures/{name}")
     return RetentionRules(
         default=_rule(document["default"], "/default"),
         procedures=MappingProxyType({name: _rule(item, f"/procedures/{name}") for name, item in named.items()}),
@@ -172,12 +178,12 @@ def _rule(data: Any, where: str) -> RetentionRule:
 
 
 def _limit(data: Any, where: str) -> Limit:
-    if not isinstance(data, dict) or len(data) != 1 or next(iter(data)) not in _UNITS:
-        raise CatalogueInvalid(f"This must have one of: {', '.join(_UNITS)}.", where=where)
+    if not isinstance(data, dict) or len(data) != 1 or next(iter(data)) not in LONGEST_LIMITS:
+        raise CatalogueInvalid(f"This must have one of: {', '.join(LONGEST_LIMITS)}.", where=where)
     ((name, count),) = data.items()
     unit = Unit(name)
-    if type(count) is not int or not 1 <= count <= _LONGEST[unit]:
-        raise CatalogueInvalid(f"This must be a number from 1 to {_LONGEST[unit]}.", where=f"{where}/{name}")
+    if type(count) is not int or not 1 <= count <= LONGEST_LIMITS[unit]:
+        raise CatalogueInvalid(f"This must be a number from 1 to {LONGEST_LIMITS[unit]}.", where=f"{where}/{name}")
     return Limit(count=count, unit=unit)
 
 

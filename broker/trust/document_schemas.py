@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""JSON Schemas of the documents that people write by hand: country profiles and the arrangement register.
+"""JSON Schemas of the documents that people write by hand: country profiles, the arrangement register, retention rules.
 
 They stand in ``schemas/documents/`` for editors and other programs, made from the same lists that the strict readers use.
 The readers decide; what a schema cannot say (an order, an end after its beginning) they alone know.
@@ -12,15 +12,20 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from broker.core.arrangements import ArrangementStatus
+from broker.core.deadlines import DeadlineKind
 from broker.core.ids import ArrangementId, AuthorityId, CountryCode
 from broker.core.profile_questions import QUESTIONS, SECTIONS, Kind, Question
 from broker.core.profiles import Standing
+from broker.core.retention import LONGEST_LIMITS
 from broker.trust.strict import MAX_ITEMS
 
-__all__ = ["ARRANGEMENTS_SCHEMA", "PROFILE_SCHEMA", "arrangements_schema", "profile_schema"]
+__all__ = [
+    "ARRANGEMENTS_SCHEMA", "PROFILE_SCHEMA", "RETENTION_SCHEMA", "arrangements_schema", "profile_schema", "retention_schema",
+]  # fmt: skip
 
 PROFILE_SCHEMA = "documents/profile.json"  # below schemas/
 ARRANGEMENTS_SCHEMA = "documents/arrangements.json"
+RETENTION_SCHEMA = "documents/retention.json"
 
 Schema = dict[str, Any]
 
@@ -81,6 +86,25 @@ def arrangements_schema() -> Schema:
     return _document(ARRANGEMENTS_SCHEMA, "Register of arrangements", _object(required))
 
 
+def retention_schema() -> Schema:
+    """Return the schema of a home's ``retention.json``, and of the product's own rules."""
+    limits = [_object({unit.value: _number(most)}) for unit, most in LONGEST_LIMITS.items()]
+    rule = _object(
+        {
+            "limit": {"oneOf": limits, "description": "Without anything new for so long, a person reviews the case."},
+            "kind": {"enum": [kind.value for kind in DeadlineKind]},
+            "source": {
+                "type": "string",
+                "minLength": 1,
+                "description": "The law, agreement or decision that it rests on.",
+            },
+        }
+    )
+    named = {"type": "object", "propertyNames": _PROCEDURE, "additionalProperties": {"$ref": "#/$defs/rule"}}
+    body = _object({"default": {"$ref": "#/$defs/rule"}, "procedures": named})
+    return {**_document(RETENTION_SCHEMA, "Retention rules", body), "$defs": {"rule": rule}}
+
+
 def _section(section: str, title: str) -> Schema:
     asked = {
         question.entry: {"title": question.text, "$ref": f"#/$defs/{_name(question)}"}
@@ -112,8 +136,7 @@ def _answer(question: Question) -> Schema:
 
 def _value(question: Question) -> Schema:
     office = _object({"name": _LINE}, {"found_by": _LINE, "authority": _pattern(AuthorityId)})
-    number = {"type": "integer", "minimum": 1, "maximum": MAX_ITEMS}
-    item = _object({"number": number, "text": _TEXT}, {"form": _LINE, "translated": {"type": "boolean"}})
+    item = _object({"number": _number(MAX_ITEMS), "text": _TEXT}, {"form": _LINE, "translated": {"type": "boolean"}})
     codes = {"enum": list(question.codes)}
     values: Mapping[Kind, Schema] = {
         Kind.TEXT: _TEXT,
@@ -133,6 +156,10 @@ def _value(question: Question) -> Schema:
 def _object(required: Mapping[str, Schema], optional: Mapping[str, Schema] | None = None) -> Schema:
     properties = {**required, **(optional or {})}
     return {"type": "object", "required": list(required), "properties": properties, "additionalProperties": False}
+
+
+def _number(most: int) -> Schema:
+    return {"type": "integer", "minimum": 1, "maximum": most}
 
 
 def _list(items: Schema, *, least: int = 0) -> Schema:

@@ -50,6 +50,8 @@ def test_a_procedure_has_its_own_rule_or_the_default():
         (_raw(default=RULE | {"limit": {"months": True}}), "/default/limit/months"),
         (_raw(default=RULE | {"limit": {"months": 61}}), "/default/limit/months"),
         (_raw(procedures={"transfer": {}}), "/procedures/transfer"),
+        (_raw(procedures={"Transfer": RULE}), "/procedures/Transfer"),
+        (_raw(procedures={"t" * 65: RULE}), f"/procedures/{'t' * 65}"),
     ],
 )
 def test_what_is_no_rule_is_refused_with_its_place(raw: bytes, where: str):
