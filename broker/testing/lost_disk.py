@@ -13,7 +13,7 @@ from pathlib import Path
 from broker.core.audit import AuditAction, AuditRow
 from broker.core.roles import AuditRole
 from broker.storage.dump import KEY_TABLES, data_tables, loading, snapshot
-from broker.storage.schema import parse_url, sqlite_path
+from broker.storage.schema import exclusive, parse_url, sqlite_path
 from broker.testing.world import World
 
 __all__ = ["Kept", "keep", "lose_disk"]
@@ -48,9 +48,6 @@ def keep(world: World, name: str) -> Kept:
 async def lose_disk(world: World, name: str, kept: Kept) -> None:
     """Let a country lose its database and go on from what was kept, under the newest keys; its attachments are gone too."""
     url = world[name].url
-    path = sqlite_path(parse_url(url))
-    if path is None:
-        raise RuntimeError("only files are lost here")
     with snapshot(url) as view:
         keys = {table: (view.columns(table), b"".join(view.rows(table))) for table in KEY_TABLES}
     note = AuditRow(
@@ -61,15 +58,29 @@ async def lose_disk(world: World, name: str, kept: Kept) -> None:
         subject="backup",
         detail=f"made {kept.made:%Y-%m-%d} behind position-{kept.position}",
     )
-    await world.restart(name, meanwhile=lambda: _fill(path, url, kept, keys, note))
+    await world.restart(name, meanwhile=lambda: _fill(url, kept, keys, note))
 
 
-def _fill(path: Path, url: str, kept: Kept, keys: Rows, note: AuditRow) -> None:
-    for file in path.parent.glob(f"{path.name}*"):
-        file.unlink()
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+def _fill(url: str, kept: Kept, keys: Rows, note: AuditRow) -> None:
+    path = sqlite_path(parse_url(url))
+    if path is None:
+        _empty_server(url)
+    else:
+        _empty_file(path)
     with loading(url, kept.schema) as into:
         for table, (columns, block) in {**kept.rows, **keys}.items():
             into.take(table, columns, block)
         into.count_on(kept.numbers)
         into.finish("kept", note, kept.made)
+
+
+def _empty_file(path: Path) -> None:
+    for file in path.parent.glob(f"{path.name}*"):
+        file.unlink()
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+
+
+def _empty_server(url: str) -> None:
+    with exclusive(url) as connection:
+        connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+        connection.exec_driver_sql("CREATE SCHEMA public")

@@ -213,9 +213,21 @@ class World:
 
     @classmethod
     def create(
-        cls, folder: Path, names: Sequence[str] = ("EE", "FI", "SE"), *, urls: Mapping[str, str] | None = None
+        cls,
+        folder: Path,
+        names: Sequence[str] = ("EE", "FI", "SE"),
+        *,
+        urls: Mapping[str, str] | None = None,
+        seed: str = "",
     ) -> World:
-        """Make the countries; stores are SQLite files in the folder unless migrated ones are given."""
+        """Make the countries.
+
+        Args:
+            folder: for the stores, which are SQLite files there.
+            names: of the countries.
+            urls: migrated stores of countries that have one elsewhere.
+            seed: of identifiers that no other world has given; needed where a store is the copy of another world's.
+        """
         clock, network, catalogue = HandClock(), Network(), _catalogue()
         keys = {CountryCode(name): _keys(name) for name in names}
         messages, procedures = catalogue.speaks()
@@ -238,7 +250,7 @@ class World:
                 network=network,
                 clock=clock,
                 trust=SimulatedTrust(trust, clock),
-                ids=SeededIds(name, clock),
+                ids=SeededIds(f"{name}{seed}", clock),
             )
         return cls(network, clock, countries)
 

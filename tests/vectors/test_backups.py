@@ -24,6 +24,7 @@ from broker.vault import FileVault
 
 FOLDER = Path(__file__).parent / "backups"
 REVISIONS = sorted(file.stem for file in FOLDER.glob("*.trmdata"))
+POSTGRES = (pytest.mark.postgres, pytest.mark.xdist_group("postgres"))  # one server for all of them
 PASSPHRASE = b"anybody's"
 SEED = sha256(b"trm-broker test recovery key").digest()
 OPENER = KeyRing({jwk.thumbprint(KeyUse.HPKE, jwk.public_of(KeyUse.HPKE, SEED)): SEED})
@@ -55,7 +56,7 @@ async def contents(folder: Path, url: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("revision", REVISIONS)
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=POSTGRES)])
 async def test_an_older_programs_backup_is_restored_and_migrated(
     tmp_path: Path, request: pytest.FixtureRequest, kind: str, revision: str
 ) -> None:
