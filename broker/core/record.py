@@ -213,7 +213,7 @@ def closure_digest(
         "state": {"alarms": [list(alarm) for alarm in alarms], "name": folded.state.name},
         "table": table.digest,
     }
-    return canonical.digest(canonical.dump(stated))
+    return canonical.digest(canonical.dump_known(stated))
 
 
 def statement(
