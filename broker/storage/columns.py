@@ -25,6 +25,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 _TEXT: TypeEngine[str] = Text().with_variant(TEXT(collation="C"), "postgresql")
 
 
+@lru_cache(maxsize=1024)  # a transaction's few moments stand in all that it writes
 def to_milliseconds(moment: datetime) -> int:
     """Return whole milliseconds since 1970, UTC.
 

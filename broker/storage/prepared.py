@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
 
-from sqlalchemy import Dialect, Executable
+from sqlalchemy import Boolean, Dialect, Executable
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 from sqlalchemy.types import TypeEngine
@@ -32,18 +32,19 @@ class Prepared:
     """A statement's text, how its parameters go in and how its rows come out."""
 
     text: str
-    binds: tuple[tuple[str, Convert | None], ...]  # in the order of the text's places
+    names: tuple[str, ...]  # of the parameters, in the order of the text's places
+    converts: tuple[Convert | None, ...]  # of them, in the same order
     fixed: Mapping[str, Any]  # values that stand in the statement itself
     row: Callable[[Any], Any] | None
     columns: tuple[Convert | None, ...]
 
     def values(self, given: Mapping[str, Any]) -> list[Any]:
         """Return what goes to the driver, in the order of the text."""
-        values = []
-        for name, convert in self.binds:
-            value = given[name] if name in given else self.fixed[name]
-            values.append(value if value is None or convert is None else convert(value))
-        return values
+        known = {**self.fixed, **given} if self.fixed else given
+        return [
+            value if value is None or convert is None else convert(value)
+            for convert, value in zip(self.converts, map(known.__getitem__, self.names), strict=True)
+        ]
 
     def made(self, raw: tuple[Any, ...]) -> Any:
         """Return a row of the driver as a tuple with names."""
@@ -71,13 +72,13 @@ def prepare(statement: Executable, names: tuple[str, ...], dialect: Dialect) -> 
     order = tuple(compiled.positiontup or ())
     types = {name: bind.type for name, bind in compiled.binds.items()}
     fixed = {name: bind.effective_value for name, bind in compiled.binds.items() if not bind.required}
-    binds = tuple((name, _into(types[name], dialect)) for name in order)
-    if any(name not in names and name not in fixed for name, _ in binds):
+    if any(name not in names and name not in fixed for name in order):
         return None
     columns: tuple[ColumnElement[Any], ...] = tuple(getattr(statement, "exported_columns", ()))
     return Prepared(
         text=compiled.string,
-        binds=binds,
+        names=order,
+        converts=tuple(_into(types[name], dialect) for name in order),
         fixed=fixed,
         row=_row_type(columns)._make if columns else None,
         columns=tuple(_out(column.type, dialect) for column in columns),
@@ -91,6 +92,8 @@ def _numbered(dialect: Dialect) -> Dialect:
 
 
 def _into(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
+    if isinstance(kind, Boolean):
+        return bool  # both drivers take it; SQLAlchemy's own conversion costs more than a whole row's others
     return kind.into if isinstance(kind, Kept) else kind.dialect_impl(dialect).bind_processor(dialect)
 
 

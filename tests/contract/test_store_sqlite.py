@@ -259,7 +259,7 @@ async def test_a_reading_connection_that_breaks_is_replaced(store: Store) -> Non
     """Only the reader that met it hears of it; the next one gets another connection."""
 
     def breaks(reader: Any) -> None:
-        reader._db._driver.close()
+        reader._db._connection.connection.dbapi_connection.close()
 
     for _ in range(3):
         with pytest.raises(RuntimeError):
