@@ -16,6 +16,7 @@ from datetime import date
 import orjson
 
 from broker.catalogue import Catalogue
+from broker.core.accompanied import adult_asked_about, asks_about_adult, with_another_child
 from broker.core.elsewhere import CONSENT, LAST_STEPS, Consent, Elsewhere, looks_elsewhere, named_consent
 from broker.core.excluded import brought_in
 from broker.core.foregoing import targets_of
@@ -35,6 +36,7 @@ from broker.speaking import anybody
 __all__ = ["CORRECTION", "Casefile", "read_casefile", "surge_until"]
 
 _PAGE = 200  # messages at a time
+_PROCEDURES = 50  # in one read: each goes through the whole table of buckets
 _ORDERED = "ORDERED"
 _IN_EFFECT = frozenset({"CONSENTED", _ORDERED})  # states of a placement in which its consent holds
 _SURGE_OVER = frozenset({"CLOSED", "REFUSED", "WITHDRAWN"})  # states of a surge that is no more
@@ -68,8 +70,9 @@ def read_casefile(
     record = frozenset(entry.digest for entry in entries)
     if header.case_ref is None:
         return Casefile(earlier=earlier, record=record, elsewhere=_names(reader, catalogue, header, body))
+    again = asks_about_adult(header.type, body) and _adult_again(reader, row, header, body, earlier)
     if not looks_elsewhere(header.type):
-        return Casefile(earlier=earlier, record=record)
+        return Casefile(earlier=earlier, record=record, elsewhere=Elsewhere(adult_again=again))
     named = named_consent(body, earlier)
     consents = {} if named is None else _consents(reader, row.peer, named)
     about = record | consents.keys()
@@ -105,6 +108,24 @@ def surge_until(reader: Reader, us: CountryCode, header: Header) -> date | None:
 
 
 # --- other procedures ----------------------------------------------------------------------------------------------
+
+
+def _adult_again(reader: Reader, row: ProcedureRow, header: Header, body: Body, earlier: tuple[Earlier, ...]) -> bool:
+    """Whether the adult of this message came with another child in a case of this node, of whichever office."""
+    own = (body, *(item.body for item in earlier))
+    adult = adult_asked_about(header.type, body, own[1:])
+    cursor = None
+    while adult is not None:
+        page = reader.possible_procedures(adult.terms, None, cursor=cursor, limit=_PROCEDURES)
+        for other in page.items:
+            if other.ref.id != row.ref.id and other.exercise == header.exercise:
+                told = map(_body, _whole(reader, MessageFilter(procedure=other.ref.id)))
+                if any(with_another_child(adult, own, one) for one in told):
+                    return True
+        cursor = page.next
+        if cursor is None:
+            break
+    return False
 
 
 def _names(reader: Reader, catalogue: Catalogue, header: Header, body: Body) -> Elsewhere:

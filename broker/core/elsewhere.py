@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from broker.core.accompanied import REPLY
 from broker.core.ids import Digest, MessageType
 from broker.core.messages import Body, ValidMessage
-from broker.core.reasons import Earlier, Reason, block, hold
+from broker.core.reasons import Earlier, Reason, block, hold, warn
 
 __all__ = ["CONSENT", "LAST_STEPS", "PLAN", "Consent", "Elsewhere", "elsewhere", "looks_elsewhere", "named_consent"]
 
@@ -41,6 +42,7 @@ class Elsewhere:
     remedies: tuple[Body, ...] = ()  # against a message of this procedure, as last told of; none that is closed
     objections: tuple[Body, ...] = ()  # against a message of this procedure, and not answered
     named: tuple[str, ...] = ()  # places of a message about nobody whose words are somebody's name in a case here
+    adult_again: bool = False  # who came with the child came with another one in a case here
     purpose_names: bool = False  # so are words of its purpose
 
 
@@ -65,6 +67,9 @@ def elsewhere(message: ValidMessage, earlier: Sequence[Earlier], found: Elsewher
     if found.purpose_names:
         yield hold("R-41", "purpose-names-somebody", "", "The purpose may name somebody of a case of this node.")
     kind = message.header.type
+    if found.adult_again:
+        text = "Somebody of this name came with another child in a case of this node: tell the police, who decide."
+        yield hold("R-43", "adult-again", "/answer", text) if kind == REPLY else warn("R-43", "adult-again", "", text)
     basis = message.header.legal_basis.code if message.header.legal_basis else ""
     plan = _plan(message.body, earlier) if kind.procedure == "transfer" else None
     if looks_elsewhere(kind) and plan is not None and plan["standing"] == "CONSENT_GRANTED":

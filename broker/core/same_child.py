@@ -9,12 +9,13 @@ nothing that travels. Who works on the case at this node finds the others by wha
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from broker.core.errors import BadRequest
 from broker.core.messages import Body
 from broker.core.persons import PersonQuery
 
-__all__ = ["child_query"]
+__all__ = ["child_query", "person_query"]
 
 _NAMES = ("given", "family")
 
@@ -23,8 +24,11 @@ def child_query(body: Body) -> PersonQuery | None:
     """Return the search for the child that a body describes; None where it names none well enough to look for."""
     child = body.get("child")
     described = child.get("named", child) if isinstance(child, Mapping) else None
-    if not isinstance(described, Mapping):
-        return None
+    return person_query(described) if isinstance(described, Mapping) else None
+
+
+def person_query(described: Mapping[str, Any]) -> PersonQuery | None:
+    """Return the search for a described person; None where half a name is all that is known of somebody."""
     name, birth = described.get("name"), described.get("birth", {}).get("value")
     known = (
         [name[part]["value"] for part in _NAMES if "value" in name.get(part, {})] if isinstance(name, Mapping) else []
@@ -32,7 +36,7 @@ def child_query(body: Body) -> PersonQuery | None:
     exact = isinstance(birth, Mapping) and birth.get("estimated") is False
     born = str(birth["date"]) if exact and "date" in birth else None
     if len(known) < len(_NAMES) and born is None:
-        return None  # half a name is everybody's
+        return None
     try:
         return PersonQuery.of(" ".join(map(str, known)) or None, born)
     except BadRequest:

@@ -13,6 +13,7 @@ from typing import Any
 from broker.casefile import CORRECTION, Casefile, read_casefile, surge_until
 from broker.catalogue import Catalogue
 from broker.core import canonical
+from broker.core.accompanied import asks_about_adult
 from broker.core.content import decode_header
 from broker.core.elsewhere import looks_elsewhere
 from broker.core.errors import NotAllowed, SenderError, TrustListExpired
@@ -163,7 +164,8 @@ class Submit:
     async def _casefile(self, row: ProcedureRow, message: ValidMessage) -> Casefile:
         kind = message.header.type
         about_a_child = message.header.case_ref is not None and kind.procedure != CORRECTION
-        if row.state == NOT_OPENED and about_a_child and not looks_elsewhere(kind):
+        elsewhere = looks_elsewhere(kind) or asks_about_adult(kind, message.body)
+        if row.state == NOT_OPENED and about_a_child and not elsewhere:
             return Casefile()  # nothing was exchanged before
         return await self._store.read(lambda reader: self._read(reader, row, message))
 

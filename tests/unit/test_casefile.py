@@ -191,3 +191,33 @@ async def test_surge_mode_ends_with_its_procedure(world: World) -> None:
     await fi.submit(over, procedure=declared.procedure)
     with pytest.raises(SafeguardHeld):
         await fi.submit(_placement(world))
+
+
+def _relationship(given: str) -> dict[str, Any]:
+    """Return Estonia's question about an adult with a child of that name."""
+    data = _example("relationship/request-uncle-at-the-ferry.json")
+    data["sender"] = {"authority": "social-insurance-board"}
+    data["recipient"] = {"country": "FI", "authority": "helsinki-wellbeing-services"}
+    data["body"]["child"]["named"]["name"]["given"]["value"] = given
+    return data
+
+
+async def test_one_adult_with_several_children_is_told_here_and_to_nobody_else(world: World) -> None:
+    """R-43: whoever asks is warned at the second child; the answer that would let it go waits for a second person."""
+    ee, fi = world["EE"], world["FI"]
+    first = await ee.submit(_relationship("Test-First"))
+    assert "R-43" not in {warning.rule for warning in first.warnings}
+    again = await ee.submit(_relationship("Test-First"))
+    assert "R-43" not in {warning.rule for warning in again.warnings}
+    second = await ee.submit(_relationship("Test-Second"))
+    assert [warning.code for warning in second.warnings if warning.rule == "R-43"] == ["adult-again"]
+    await world.settle()
+
+    reply = _example("relationship/reply-confirmed-without-authority.json")
+    reply["sender"] = {"authority": "helsinki-wellbeing-services"}
+    reply["recipient"] = {"country": "EE", "authority": "social-insurance-board"}
+    with pytest.raises(SafeguardHeld) as held:
+        await fi.submit(reply, procedure=second.procedure)
+    assert ("R-43" in held.value.detail, held.value.where) == (True, "/body/answer")
+    assert "Jonas" not in held.value.detail
+    assert len((await fi.view(second.procedure)).entries) == 1
