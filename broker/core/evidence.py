@@ -127,6 +127,8 @@ class Evidence:
 
     def _ignoring(self, messages: int, known: int) -> int:
         """Return those messages that do not descend from all that was known."""
+        if not known:
+            return 0
         ignoring = 0
         for position in bits(messages):
             if known & ~self.ancestry.above[position]:

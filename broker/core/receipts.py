@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import Any
 
 from broker.core import canonical
 from broker.core.content import time_from_text, time_to_text
@@ -34,8 +34,6 @@ __all__ = [
     "supersedes",
     "to_body",
 ]
-
-T = TypeVar("T")
 
 RECEIPTS_TYPE = "node.receipts"
 MAX_RECEIPTS = 20  # per envelope, so that a full one still fits the smallest padded length (16 KiB)
@@ -155,8 +153,6 @@ def _encode(receipt: Receipt) -> dict[str, Any]:
 
 
 _STATING = (ReceiptKind.DELIVERED, ReceiptKind.REFUSED)
-_REQUIRED = ("message", "author", "digest", "kind", "at")
-_OPTIONAL = ("code", "heads", "record_digest")
 
 
 def _decode(item: Any, issuer: CountryCode, where: str) -> Receipt:
@@ -165,26 +161,16 @@ def _decode(item: Any, issuer: CountryCode, where: str) -> Receipt:
     for name in _REQUIRED:
         if name not in item:
             raise SchemaInvalid("A required member is missing.", where=f"{where}/{name}")
-    if not set(item) <= {*_REQUIRED, *_OPTIONAL}:
+    if not item.keys() <= _PARSERS.keys():
         raise SchemaInvalid("An unknown member.", where=where)
-
-    def take(name: str, parse: Callable[[Any], T]) -> T:
-        try:
-            return parse(item[name])
-        except (ValueError, TypeError):
-            raise SchemaInvalid("The member does not have its form.", where=f"{where}/{name}") from None
-
-    receipt = Receipt(
-        issuer=issuer,
-        author=take("author", CountryCode),
-        message=take("message", MessageId),
-        digest=take("digest", Digest),
-        kind=take("kind", ReceiptKind),
-        at=take("at", time_from_text),
-        code=take("code", _code) if "code" in item else None,
-        heads=take("heads", _heads) if "heads" in item else (),
-        record_digest=take("record_digest", Digest) if "record_digest" in item else None,
-    )
+    parsed: dict[str, Any] = {}
+    for name, parse in _PARSERS.items():
+        if name in item:
+            try:
+                parsed[name] = parse(item[name])
+            except (ValueError, TypeError):
+                raise SchemaInvalid("The member does not have its form.", where=f"{where}/{name}") from None
+    receipt = Receipt(issuer=issuer, **parsed)
     _check(receipt, where)
     return receipt
 
@@ -214,3 +200,16 @@ def _heads(value: Any) -> tuple[Digest, ...]:
     if list(heads) != sorted(set(heads)):
         raise ValueError("not sorted or not unique")
     return heads
+
+
+_REQUIRED = ("message", "author", "digest", "kind", "at")
+_PARSERS: Mapping[str, Callable[[Any], Any]] = {
+    "message": MessageId,
+    "author": CountryCode,
+    "digest": Digest,
+    "kind": ReceiptKind,
+    "at": time_from_text,
+    "code": _code,
+    "heads": _heads,
+    "record_digest": Digest,
+}

@@ -123,10 +123,12 @@ def fold(
     held = {entry.digest: entry for entry in entries}
     if not held:
         return _nothing(table)
-    stops = frozenset(name for name, act in table.acts.items() if act.stop)
-    ancestry = build(
-        {digest: entry.parents for digest, entry in held.items()}, lambda digest: held[digest].act in stops
-    )
+
+    def stops(digest: Digest) -> bool:
+        act = table.acts.get(held[digest].act)
+        return act is not None and act.stop
+
+    ancestry = build({digest: entry.parents for digest, entry in held.items()}, stops)
     view = Evidence(opener, held, ancestry, receipts)
     forked = view.forked()
     state, marks = _effects(table, view, forked)
@@ -138,7 +140,7 @@ def fold(
         order=ancestry.order,
         marks=marks,
         heads=ancestry.maximal(view.placed & ~(forked & ~view.covered()) if forked else view.placed),
-        missing=tuple(sorted(ancestry.missing | {head for head in view.named if head not in held})),
+        missing=tuple(sorted(ancestry.missing | (view.named - held.keys()))),
         final=frozenset(ancestry.order[position] for position in bits(final)),
         unsettled={role: view.digests(view.by[role] & ~final & ~forked & ~view.stubs) for role in Role},
         confirmed=view.confirmed(forked),

@@ -15,6 +15,8 @@ class Role(StrEnum):
     REQUESTING = "REQUESTING"  # wrote the first message
     REQUESTED = "REQUESTED"
 
+    __hash__ = str.__hash__  # equal texts are equal; an enumeration's own is a Python function, in every table's step
+
 
 class AuditRole(StrEnum):
     """Under which role somebody acted, for the audit trail."""

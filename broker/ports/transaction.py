@@ -234,6 +234,10 @@ class Transaction(Protocol):
         """Store what we issue in the same way, where it does not matter whether it was held already."""
         ...
 
+    def heard_of(self, issuer: CountryCode, author: CountryCode, message: MessageId) -> bool:
+        """Return whether that issuer answered about the message, or attachments of it are known."""
+        ...
+
     def answers(self, issuer: CountryCode, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:
         """Return that issuer's delivered and refused receipts about one message."""
         ...

@@ -29,6 +29,8 @@ class Memory:
         Raises:
             IdReused: the id came again with other content.
         """
+        if not tx.heard_of(self._us, verified.sender, verified.profile.id):
+            return False
         for receipt in tx.answers(self._us, verified.sender, verified.profile.id):
             if receipt.digest != verified.digest:
                 raise IdReused

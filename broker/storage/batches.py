@@ -54,7 +54,9 @@ class BatchedInsert:
         columns: those that are written, of one table.
         keys: what is returned of every new row.
         """
+        self._columns = [column.name for column in columns]
         self._sized = {size: _inserting(columns, keys, size) for size in _ENVELOPE}
+        self._names = {size: [f"{name}_{n}" for n in range(size) for name in self._columns] for size in _ENVELOPE}
 
     def rows(self, db: Execution, given: Sequence[Mapping[str, Any]]) -> list[Row[Any]]:
         """Return the keys of the rows that were new.
@@ -64,8 +66,8 @@ class BatchedInsert:
         """
         found: list[Row[Any]] = []
         for part in _filled(given, _ENVELOPE):
-            values = {f"{name}_{n}": value for n, row in enumerate(part) for name, value in row.items()}
-            found.extend(db.all(self._sized[len(part)], values))
+            values = (row[name] for row in part for name in self._columns)
+            found.extend(db.all(self._sized[len(part)], dict(zip(self._names[len(part)], values, strict=True))))
         return found
 
 

@@ -17,10 +17,10 @@ from broker.core.receipts import Receipt, ReceiptKind, supersedes
 from broker.storage.batches import Batched, BatchedInsert
 from broker.storage.columns import fixed
 from broker.storage.execution import Execution, insert_new
-from broker.storage.tables import OWED_RECEIPTS, outbox, receipt, record_entry
+from broker.storage.tables import OWED_RECEIPTS, attachment, outbox, receipt, record_entry
 
 __all__ = [
-    "add_receipt", "add_receipts", "answers", "assign_receipts", "find_receipt", "issue_receipt", "peers_with_waiting_receipts",
+    "add_receipt", "add_receipts", "answers", "assign_receipts", "find_receipt", "heard_of", "issue_receipt", "peers_with_waiting_receipts",
     "procedure_evidence", "procedure_receipts", "queue_receipts", "receipts_about", "receipts_of_procedures", "waiting_receipts",
 ]  # fmt: skip
 
@@ -52,6 +52,12 @@ _ANSWERS = select(receipt).where(
     _ABOUT,
     receipt.c.issuer == bindparam("issuer_"),
     _ANSWERING,
+)
+_HEARD_OF = select(
+    or_(
+        exists().where(_ABOUT, receipt.c.issuer == bindparam("issuer_"), _ANSWERING),
+        exists().where(attachment.c.author == bindparam("author_"), attachment.c.message == bindparam("message_")),
+    )
 )
 _ALL_ABOUT = select(receipt).where(_ABOUT).order_by(*_ORDER)
 _IN_RECORDS = (
@@ -148,6 +154,12 @@ def find_receipt(
 def answers(db: Execution, issuer: CountryCode, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:
     """Return what an issuer answered about a message."""
     return _receipts(db.all(_ANSWERS, {"issuer_": issuer, "author_": author, "message_": message}))
+
+
+def heard_of(db: Execution, issuer: CountryCode, author: CountryCode, message: MessageId) -> bool:
+    """Return whether an issuer answered about a message, or attachments of it are known: for nearly none that comes."""
+    (row,) = db.all(_HEARD_OF, {"issuer_": issuer, "author_": author, "message_": message})
+    return bool(row[0])
 
 
 def receipts_about(db: Execution, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:

@@ -223,6 +223,9 @@ class SqlTransaction:
     def issue_receipt(self, receipt: Receipt) -> None:
         evidence.issue_receipt(self._db, receipt)
 
+    def heard_of(self, issuer: CountryCode, author: CountryCode, message: MessageId) -> bool:
+        return evidence.heard_of(self._db, issuer, author, message)
+
     def answers(self, issuer: CountryCode, author: CountryCode, message: MessageId) -> tuple[Receipt, ...]:
         return evidence.answers(self._db, issuer, author, message)
 

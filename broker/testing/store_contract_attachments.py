@@ -135,7 +135,9 @@ class AttachmentContract:
         """Not before; and not any more once it is forgotten."""
         await store.run(lambda tx: tx.park_chunk(parked(1), max_items=5))
         assert await store.read(lambda reader: reader.adoptable_chunks(5)) == ()
+        assert not await store.run(lambda tx: tx.heard_of(EE, FI, message_id(1)))
         await store.run(lambda tx: tx.add_attachment(attachment(1, author=FI)))
+        assert await store.run(lambda tx: tx.heard_of(EE, FI, message_id(1)))
         assert await store.read(lambda reader: reader.adoptable_chunks(5)) == (parked(1),)
         await store.run(lambda tx: tx.unpark_chunk(parked(1).blob))
         assert await store.read(lambda reader: reader.adoptable_chunks(5)) == ()

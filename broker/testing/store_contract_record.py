@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from broker.core.ids import AuthorityId, MessageId
+from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.messages import OutboxKind
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.ports import Store
@@ -142,6 +142,20 @@ class RecordContract:
             kept = await store.run(lambda tx, r=row: tx.receipt(r.issuer, r.author, r.message, r.kind))  # type: ignore[misc]
             assert kept == row
         assert await store.run(lambda tx: tx.waiting_receipts(EE, 10)) == ()
+
+    async def test_a_message_is_heard_of_once_it_is_answered(self, store: Store) -> None:
+        """By the issuer's answer about that author's message of that id; no other receipt is one."""
+
+        async def heard_of(number: int, issuer: CountryCode = EE, author: CountryCode = FI) -> bool:
+            return await store.run(lambda tx: tx.heard_of(issuer, author, message_id(number)))
+
+        for number, kind in ((1, ReceiptKind.DELIVERED), (2, ReceiptKind.REFUSED), (3, ReceiptKind.HANDED_OVER)):
+            code = "expired" if kind is ReceiptKind.REFUSED else None
+            assert not await heard_of(number)
+            await keep(store, receipt(number, kind, issuer=EE, author=FI, code=code), issued=True)
+            assert await heard_of(number) is (number < 3)
+        assert not await heard_of(1, author=SE)
+        assert not await heard_of(1, issuer=FI, author=EE)
 
     async def test_what_we_issue_waits_and_is_kept_once(self, store: Store) -> None:
         """The first of a key stands; a refusal gives way to the answer after it."""

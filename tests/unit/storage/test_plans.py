@@ -51,6 +51,7 @@ def plan(path: Path, statement: Any) -> str:
         (receipts._PEERS, "ix_outbox_owed_receipts"),
         (receipts._QUEUE, "PRIMARY KEY"),
         (receipts._OF_PROCEDURE, "PRIMARY KEY"),
+        (receipts._HEARD_OF, "PRIMARY KEY"),
         (receipts._OF_PROCEDURES._sized[32], "PRIMARY KEY"),
         (procedures._RECORD, "PRIMARY KEY"),
         (procedures._RECORDS._sized[32], "PRIMARY KEY"),
@@ -63,7 +64,8 @@ def test_a_statement_uses_its_index(tmp_path: Path, statement: Any, index: str) 
     """It is in the plan, and no table is read from end to end."""
     steps = plan(tmp_path, statement)
     assert index in steps
+    harmless = ("INDEX", "due", "CONSTANT ROW")
     scans = [
-        step for step in steps.splitlines() if step.startswith("SCAN") and "INDEX" not in step and "due" not in step
+        step for step in steps.splitlines() if step.startswith("SCAN") and not any(word in step for word in harmless)
     ]
     assert scans == []
