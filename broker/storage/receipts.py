@@ -197,7 +197,7 @@ def waiting_receipts(db: Execution, peer: CountryCode, limit: int) -> tuple[Rece
 
 
 def peers_with_waiting_receipts(db: Execution) -> tuple[CountryCode, ...]:
-    """Return whom to write an envelope of receipts; one at a time is on its way to each."""
+    """Return whom to write envelopes of receipts: those to whom none is on its way."""
     return tuple(row.author for row in db.all(_PEERS))
 
 
