@@ -10,17 +10,25 @@ cannot take back what another country holds.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
+from typing import Any
 
 import pytest
+from sqlalchemy import Column, Connection, Integer
 
 from broker.core.audit import GENESIS, AuditAction, AuditRow, Entry, Head, Linked, chained, link_bytes
 from broker.core.ids import AuthorityId, CountryCode, ProcedureId
 from broker.core.roles import AuditRole
 from broker.core.trail import Anchor, Finding, Tampering, TrailCheck
+from broker.storage import migrate
+from broker.storage import trail as stored
+from broker.storage.columns import Moment
+from broker.storage.execution import Execution
+from broker.storage.schema import exclusive
+from broker.storage.tables import audit
 
 COUNT, EVERY = 1_000, 100
 START = datetime(2026, 11, 22, 3, tzinfo=UTC)
@@ -127,6 +135,42 @@ def swapped(place: int) -> list[Linked]:
     return [two._replace(position=one.position), one._replace(position=two.position), *others]
 
 
+def moved_on(place: int) -> list[Linked]:
+    """The row stands some places later, and those between have moved up, each with its own digest and link."""
+    one, *others = rest(place)
+    others = others or list(trail()[place : place + 1])
+    return [*shifted(others, -1), one._replace(position=place + len(others))]
+
+
+def moved_back(place: int) -> list[Linked]:
+    """The row of the next signed head stands here, and those between have moved down."""
+    *others, one = rest(place) if place % EVERY else trail()[place - 1 : place + 1]
+    return [one._replace(position=place), *shifted(others, 1)]
+
+
+def turned_round(place: int) -> list[Linked]:
+    """All rows up to the next signed head stand in the opposite order."""
+    rows = rest(place) if place % EVERY else list(trail()[place - 1 : place + 1])
+    return [row._replace(position=place + number) for number, row in enumerate(reversed(rows))]
+
+
+def copied(place: int) -> list[Linked]:
+    """The row before it stands here once more, and the later ones have moved on."""
+    return [trail()[max(place - 2, 0)]._replace(position=place), *shifted(rest(place), 1)]
+
+
+def several_removed(place: int) -> list[Linked]:
+    """Nine rows are gone, and the later ones close the gap."""
+    return shifted(trail()[place + 8 : place + 8 + EVERY], -9)
+
+
+def emptied(place: int, column: str) -> list[Linked]:
+    """The row with nothing in one column of its entry."""
+    row, *others = rest(place)
+    raw = json.dumps(json.loads(row.raw) | {column: None}, separators=(",", ":"), sort_keys=True).encode()
+    return [row._replace(raw=raw), *others]
+
+
 def overwritten(place: int) -> list[Linked]:
     """The row is another one with its own digest and the link that belongs to it."""
     return [*relinked(place - 1, [forged(place)]), *rest(place)[1:]]
@@ -165,14 +209,22 @@ KINDS: dict[str, Callable[[int], list[Linked]]] = {
     "removed and renumbered": removed_and_renumbered,
     "inserted": inserted,
     "swapped": swapped,
+    "moved on": moved_on,
+    "moved back": moved_back,
+    "turned round": turned_round,
+    "copied": copied,
+    "nine removed and renumbered": several_removed,
     "overwritten and linked": overwritten,
     "its digest changed": digest_only,
     "its link changed": link_only,
     "linked anew from there on": rewritten,
     "cut off": cut_off,
     "cut off and grown again": cut_off_and_regrown,
-    **{f"its {column} changed": lambda place, column=column: changed(place, column) for column in COLUMNS},
+    **{f"its {column} changed": partial(changed, column=column) for column in COLUMNS},
+    **{f"its {column} emptied": partial(emptied, column=column) for column in COLUMNS},
 }
+# at the very end of the trail there is nothing to change places with: that a row lacks there is a test of its own
+SHORT_OF_THE_END = {"swapped", "moved on", "moved back", "turned round", "removed", "removed and renumbered"}
 
 
 def test_an_untouched_trail_is_proven_to_its_end() -> None:
@@ -186,7 +238,7 @@ def test_an_untouched_trail_is_proven_to_its_end() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_tampering_is_found_at_every_place(kind: str) -> None:
     """It is found at every place up to the last signed head, and the finding covers that place."""
-    last = COUNT - 1 if kind in {"swapped", "removed", "removed and renumbered"} else COUNT
+    last = COUNT - 1 if kind in SHORT_OF_THE_END else COUNT
     for place in range(1, last + 1):
         found = first_finding(place - 1, KINDS[kind](place))
         assert found is not None, f"{kind} at {place} was not found"
@@ -233,3 +285,53 @@ def test_behind_the_last_signed_head_the_chain_alone_speaks() -> None:
     check.take_all(relinked(EVERY, [forged(EVERY + 1)]))
     check.finish()
     assert (check.findings, check.proven) == ([], EVERY)
+
+
+# --- in the database ------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    """The honest trail as the node itself stores and links it."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('trail') / 'store.db'}"
+    migrate(url)
+    with exclusive(url) as connection:
+        db = Execution(connection)
+        for number in range(1, COUNT + 1):
+            stored.add(db, entry(number).row)
+        entries = stored.unlinked(db, COUNT)
+        stored.save_links(db, entries, chained(GENESIS, entries))
+        yield connection
+
+
+def found_in(connection: Connection, honest: Trail, place: int) -> list[Finding]:
+    """Check three rows as they are read, up to a head that another country holds."""
+    end = honest[min(place + 2, COUNT) - 1].head
+    check = TrailCheck([Anchor(head=end, held_by=PEER)], start=honest[place - 2].head if place > 1 else GENESIS)
+    check.take_all(stored.linked(Execution(connection), place - 1, 3))
+    check.finish()
+    return check.findings
+
+
+def other_values(column: Column[Any]) -> list[str]:
+    """What somebody with the database's password writes into a column."""
+    other = f"{column.name} + 100000" if isinstance(column.type, Integer | Moment) else f"{column.name} || 'x'"
+    return [other, "NULL"] if column.nullable else [other]
+
+
+CELLS = [(str(column.name), value) for column in audit.columns for value in other_values(column)]
+
+
+@pytest.mark.parametrize(("column", "value"), CELLS)
+def test_every_column_of_every_stored_row_is_covered(database: Connection, column: str, value: str) -> None:
+    """Whatever is written into whichever column of the table, it is found at that row; untouched it is not."""
+    honest = stored.linked(Execution(database), 0, COUNT)
+    for place in range(1, COUNT + 1):
+        database.exec_driver_sql("SAVEPOINT honest")
+        change = f"UPDATE audit SET {column} = {value} WHERE position = ? AND {column} IS NOT {value}"
+        assert database.exec_driver_sql(change, (place,)).rowcount == 1
+        found = found_in(database, honest, place)
+        database.exec_driver_sql("ROLLBACK TO honest")
+        assert found, f"{column} = {value} at {place} was not found"
+        assert found[0].first <= place <= found[0].last
+    assert all(found_in(database, honest, place) == [] for place in range(1, COUNT + 1, 37))
