@@ -11,7 +11,7 @@ from typing import Any
 
 from broker.core.messages import LegalBasis
 
-__all__ = ["majority", "only_for_children"]
+__all__ = ["majority", "of_age", "only_for_children"]
 
 _OF_AGE = 18  # years; CRC 1
 # B2b 2(2)(6) and recital 17, H96 2; AMMR 23 and IR2055 11 are about minors, CRC 22(2) and CETS197 10(4) about children.
@@ -24,11 +24,21 @@ def only_for_children(basis: LegalBasis | None) -> bool:
     return basis is not None and basis.code.startswith(_CHILDREN_ONLY)
 
 
+def of_age(child: Mapping[str, Any], day: date) -> bool | None:
+    """Return whether the described person is of age on that day; None where that is not known for certain."""
+    known = _certain(child)
+    if known is None:
+        return None
+    if str(known.get("date", ""))[:4] > str(day.year - _OF_AGE):  # nearly every child: no calendar is needed
+        return False
+    first = majority(child)
+    return None if first is None else first <= day
+
+
 def majority(child: Mapping[str, Any]) -> date | None:
     """Return the first day on which the described person is of age at the latest; None where that is not known for certain."""
-    described = child.get("named", child.get("pseudonym", child))
-    known = described.get("birth", {}).get("value") if isinstance(described, Mapping) else None
-    if not isinstance(known, Mapping) or known.get("estimated") is not False or "age_assessment" in known:
+    known = _certain(child)
+    if known is None:
         return None
     try:
         if "date" in known:
@@ -39,6 +49,15 @@ def majority(child: Mapping[str, Any]) -> date | None:
     except ValueError:
         return None  # no day of the calendar
     return None
+
+
+def _certain(child: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the birth as it is known for certain: neither estimated nor contested."""
+    described = child.get("named", child.get("pseudonym", child))
+    known = described.get("birth", {}).get("value") if isinstance(described, Mapping) else None
+    if not isinstance(known, Mapping) or known.get("estimated") is not False or "age_assessment" in known:
+        return None
+    return known
 
 
 def _latest(born: str) -> date:

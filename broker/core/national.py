@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from broker.core.adulthood import majority, only_for_children
+from broker.core.adulthood import of_age, only_for_children
 from broker.core.elsewhere import looks_elsewhere
 from broker.core.messages import Body, Header, ValidMessage
 from broker.core.reasons import Earlier, Reason, block, hold, warn
@@ -58,7 +58,7 @@ def national(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) ->
         yield from competence(header, sides)
     yield from _exempt(header, body, sides)
     if only_for_children(header.legal_basis):
-        yield from _of_age(header, _child(body, earlier), sides)
+        yield from _of_age(header, (body, *(item.body for item in reversed(earlier))), sides)
     if header.type in _CONSENTS:
         for side in (sides.there, sides.here):
             yield from _consents(header.type, body, _child(body, earlier), side, sides.day)
@@ -200,13 +200,13 @@ def _oldest(child: Mapping[str, Any], day: date) -> int | None:
 # --- R-36 -------------------------------------------------------------------------------------------------------------
 
 
-def _of_age(header: Header, child: Mapping[str, Any], sides: Sides) -> Iterator[Reason]:
+def _of_age(header: Header, bodies: Sequence[Body], sides: Sides) -> Iterator[Reason]:
     """R-36; CRC 1, B2b 2(2)(6), H96 2: what only a child can be asked about ends on the day of majority.
 
     An age that is estimated or contested is no age: whoever may be a child is treated as one (R-15).
     """
-    day = majority(child)
-    if day is None or sides.day < day:
+    children = (child for given in bodies if isinstance(child := given.get("child"), Mapping))
+    if not next((certain for child in children if (certain := of_age(child, sides.day)) is not None), False):
         return
     if sides.opening or looks_elsewhere(header.type):
         text = "By the recorded birth this person is of age: this legal basis is for children only."

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.core.adulthood import majority, only_for_children
+from broker.core.adulthood import majority, of_age, only_for_children
 from broker.core.messages import LegalBasis
 
 
@@ -41,6 +41,22 @@ def _child(**birth: Any) -> dict[str, Any]:
 def test_the_day_of_majority_is_known_only_for_certain(child: dict[str, Any], day: date | None) -> None:
     """As much of a birth as is known, read for the child; an estimated or contested age is no age (R-15)."""
     assert majority(child) == day
+
+
+@settings(max_examples=60)
+@given(
+    st.dates(min_value=date(2000, 1, 1), max_value=date(2020, 12, 31)),
+    st.sampled_from([4, 7, 10]),
+    st.integers(-800, 800),
+)
+def test_whoever_is_of_age_is_so_from_the_day_of_majority_on(born: date, known: int, around: int) -> None:
+    """However much of the birth is known; the short way for children says the same as the calendar."""
+    child = _child(date=born.isoformat()[:known])
+    first = majority(child)
+    assert first is not None
+    day = first + timedelta(days=around)
+    assert of_age(child, day) is (day >= first)
+    assert of_age({}, day) is None
 
 
 @settings(max_examples=60)
