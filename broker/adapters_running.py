@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from broker.adapter_api import Adapter, AdapterContext, AdapterEvent, UploadState, discover
-from broker.core.delivery import AttentionCode
+from broker.core.attention import AttentionCode
 from broker.core.errors import AdapterFailed, BrokerError, Forbidden, SettingsInvalid
 from broker.core.ids import AuthorityId
 from broker.core.roles import AuditRole

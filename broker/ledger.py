@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.catalogue import Catalogue
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
-from broker.core.delivery import AttentionCode, message_subject
 from broker.core.errors import CatalogueInvalid
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
 from broker.core.messages import InboxEntry

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from broker.core.delivery import AttentionCode
+from broker.core.attention import AttentionCode
 from broker.core.errors import BrokerError, Expired, Fate, NodeError, SenderError, UntrustedError, every_error
 from broker.schema_files import load_catalogue, load_law
 from broker.settings import settings_table

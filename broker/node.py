@@ -16,7 +16,8 @@ from broker.api.remote_issuer import IssuerSettings, RemoteIssuer
 from broker.api.services import ApiLimits, ApiServices
 from broker.api.serving import ApiRunner, listen
 from broker.api.tokens import TokenVerifier
-from broker.core.delivery import AttentionCode, LadderLimits, StepLimit
+from broker.core.attention import AttentionCode
+from broker.core.delivery import LadderLimits, StepLimit
 from broker.core.errors import BrokerError, Internal
 from broker.flows.announce import Announce
 from broker.logs import Event, Log

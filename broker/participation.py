@@ -14,7 +14,7 @@ from datetime import datetime
 
 import orjson
 
-from broker.core.delivery import AttentionCode
+from broker.core.attention import AttentionCode
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import Body, Header, Party
 from broker.core.participants import SEATING, Roster, roster

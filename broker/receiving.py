@@ -9,7 +9,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from broker.core import canonical
-from broker.core.delivery import ATTENTION_AFTER_ATTEMPTS, PARKED_ATTENTION_HOURS, AttentionCode
+from broker.core.attention import AttentionCode
+from broker.core.delivery import ATTENTION_AFTER_ATTEMPTS, PARKED_ATTENTION_HOURS
 from broker.core.errors import (
     BrokerError,
     DiskFull,

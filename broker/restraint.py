@@ -11,8 +11,8 @@
 
 from __future__ import annotations
 
+from broker.core.attention import AttentionCode
 from broker.core.audit import Who
-from broker.core.delivery import AttentionCode
 from broker.core.errors import TooManyCases
 from broker.core.ids import ProcedureId
 from broker.core.roles import AuditRole

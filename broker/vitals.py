@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 
-from broker.core.delivery import AttentionCode
+from broker.core.attention import AttentionCode
 from broker.core.errors import BrokerError
 from broker.ledger import Ledger
 from broker.ports import Clock, Store, Transaction

@@ -10,8 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from broker.core.attention import AttentionCode
 from broker.core.checkpoints import KeptCheckpoint, contradicts, gives_way
-from broker.core.delivery import AttentionCode
 from broker.core.errors import UntrustedError
 from broker.core.healing import lost_by_restore
 from broker.core.ids import CountryCode

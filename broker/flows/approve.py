@@ -6,8 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction, AuditRow
-from broker.core.delivery import AttentionCode, RejectReason, ReleaseReason, message_subject
+from broker.core.delivery import RejectReason, ReleaseReason
 from broker.core.errors import AlreadySettled, Forbidden, NotFound
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.roles import AuditRole

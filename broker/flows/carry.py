@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from broker.core.attachments import Attachment
-from broker.core.delivery import CARRY_BATCH, CARRY_LEASE_SECONDS, AttentionCode, message_subject, retry
+from broker.core.attention import AttentionCode, message_subject
+from broker.core.delivery import CARRY_BATCH, CARRY_LEASE_SECONDS, retry
 from broker.core.errors import BrokerError, Internal, RecipientSuspended, TrustListExpired, UnknownRecipient
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import SealedChunk

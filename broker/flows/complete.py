@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from broker.core.attachments import SEALED_TYPE, Attachment
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
 from broker.core.content import entry_of
 from broker.core.delivery import (
@@ -17,8 +18,6 @@ from broker.core.delivery import (
     CHUNK_QUIET_SECONDS,
     COMPLETE_BATCH,
     COMPLETE_LEASE_SECONDS,
-    AttentionCode,
-    message_subject,
 )
 from broker.core.errors import AttachmentRefused, AttachmentSpoiled, StoreCorrupt, UntrustedError
 from broker.core.file_types import FileInspector

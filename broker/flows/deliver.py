@@ -14,7 +14,8 @@ from datetime import timedelta
 
 from broker.adapter_api import Adapter, inbound_message
 from broker.core.attachments import CHUNK_BYTES, Attachment
-from broker.core.delivery import DELIVER_BATCH, HAND_OVER_SECONDS, LEASE_SECONDS, AttentionCode, message_subject, retry
+from broker.core.attention import AttentionCode, message_subject
+from broker.core.delivery import DELIVER_BATCH, HAND_OVER_SECONDS, LEASE_SECONDS, retry
 from broker.core.errors import AdapterFailed, BrokerError
 from broker.core.ids import AuthorityId
 from broker.core.messages import InboxEntry

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.content import entry_of
-from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, AttentionCode, message_subject, retry
+from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, retry
 from broker.core.errors import BrokerError, Internal, RecipientSuspended, TrustListExpired, UnknownRecipient
 from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
 from broker.core.messages import Header, OutboxKind, Party, ProfileHeader, SealedEnvelope

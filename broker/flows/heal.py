@@ -8,9 +8,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
+from broker.core.attention import AttentionCode
 from broker.core.audit import AuditAction, Who
 from broker.core.content import entry_of
-from broker.core.delivery import HEAL_ASK_MAX_SECONDS, HEAL_PAUSE_SECONDS, AttentionCode
+from broker.core.delivery import HEAL_ASK_MAX_SECONDS, HEAL_PAUSE_SECONDS
 from broker.core.errors import NotFound
 from broker.core.healing import MAX_WANTED, RESTORED_TYPE, HealingRow, Missed, MissedState, Question
 from broker.core.ids import CountryCode, MessageType, SchemaVersion

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from broker.core.attention import AttentionCode
 from broker.core.audit import AuditAction, AuditReason, AuditRow, Entry, Head, Linked, chained
 from broker.core.checkpoints import CHECKPOINT_SECONDS, Checkpoint, KeptCheckpoint, gives_way
-from broker.core.delivery import AttentionCode
 from broker.core.errors import NotFound, StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.ledger import Ledger

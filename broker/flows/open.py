@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
-from broker.core.delivery import AttentionCode, message_subject
 from broker.core.errors import AttachmentIncomplete
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.receipts import Receipt, ReceiptKind

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from broker.core import canonical
+from broker.core.attention import AttentionCode
 from broker.core.audit import AuditAction
 from broker.core.delivery import (
     PARKED_MAX_BYTES,
@@ -17,7 +18,6 @@ from broker.core.delivery import (
     QUARANTINE_MAX_BYTES,
     QUARANTINE_MAX_ITEMS,
     REANSWER_SECONDS,
-    AttentionCode,
 )
 from broker.core.errors import (
     BrokerError,

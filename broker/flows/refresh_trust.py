@@ -9,14 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from broker.core import canonical
+from broker.core.attention import AttentionCode
 from broker.core.audit import AuditAction
-from broker.core.delivery import (
-    PARKED_MAX_BYTES,
-    PARKED_MAX_ITEMS,
-    REANSWER_SECONDS,
-    TRUST_REFRESH_SECONDS,
-    AttentionCode,
-)
+from broker.core.delivery import PARKED_MAX_BYTES, PARKED_MAX_ITEMS, REANSWER_SECONDS, TRUST_REFRESH_SECONDS
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode, KeyId
 from broker.core.receipts import from_body

@@ -7,8 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from broker.core.attention import AttentionCode
 from broker.core.deadlines import Phase
-from broker.core.delivery import REMIND_BATCH, AttentionCode
+from broker.core.delivery import REMIND_BATCH
 from broker.core.ids import ProcedureId
 from broker.ledger import Ledger
 from broker.ports import Clock, Reader, Store, Transaction

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from broker.core.delivery import WATCH_BATCH, AttentionCode, LadderLimits, LadderStep, Overdue, message_subject
+from broker.core.attention import AttentionCode, message_subject
+from broker.core.delivery import WATCH_BATCH, LadderLimits, LadderStep, Overdue
 from broker.ledger import Ledger
 from broker.ports import Clock, Store, Transaction
 from broker.rows import InboxBrief, InboxState

@@ -7,16 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
 from broker.core.delivery import (
     HOLD_DAYS,
     SIGN_OF_LOSS_SECONDS,
     WATCH_BATCH,
-    AttentionCode,
     LadderLimits,
     Overdue,
     ResendReason,
-    message_subject,
     resend_due,
 )
 from broker.core.ids import CountryCode, MessageId

@@ -9,9 +9,10 @@ from typing import Any
 
 from broker.catalogue import Catalogue
 from broker.core import canonical
+from broker.core.attention import AttentionCode
 from broker.core.audit import AuditAction
 from broker.core.content import entry_of
-from broker.core.delivery import HEAL_MARGIN_SECONDS, HEAL_PAUSE_SECONDS, AttentionCode
+from broker.core.delivery import HEAL_MARGIN_SECONDS, HEAL_PAUSE_SECONDS
 from broker.core.healing import (
     HELD_TYPE,
     MAX_LISTED,

@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from broker.core import canonical
-from broker.core.delivery import AttentionCode, message_subject
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.enquiry import ASK_FIRST, says_manner, wider_than_asked
 from broker.core.ids import CountryCode, MessageType
 from broker.core.messages import Body, InboxEntry

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from broker.catalogue import Catalogue
+from broker.core.attention import AttentionCode
 from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.content import decode_header
-from broker.core.delivery import CHUNK_QUIET_SECONDS, AttentionCode
+from broker.core.delivery import CHUNK_QUIET_SECONDS
 from broker.core.errors import HeaderInvalid, RecordFull, SenderError
 from broker.core.healing import HELD_TYPE, RESTORED_TYPE
 from broker.core.ids import AuthorityId, CountryCode, Digest

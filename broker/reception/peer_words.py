@@ -10,8 +10,9 @@ from datetime import datetime, timedelta
 
 from broker.catalogue import Catalogue
 from broker.core import missing
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
-from broker.core.delivery import CHUNKS_ASKED_SECONDS, RESENDS_BY_ITSELF, AttentionCode, message_subject
+from broker.core.delivery import CHUNKS_ASKED_SECONDS, RESENDS_BY_ITSELF
 from broker.core.ids import CountryCode, Digest, ProcedureId
 from broker.core.messages import VerifiedMessage
 from broker.core.owed_chunks import OwedChunks

@@ -9,9 +9,10 @@ from typing import Any
 
 from broker.core import canonical
 from broker.core.attachments import Attachment
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
 from broker.core.content import decode_header, encode
-from broker.core.delivery import HOLD_DAYS, AttentionCode, message_subject
+from broker.core.delivery import HOLD_DAYS
 from broker.core.errors import AlreadySettled
 from broker.core.ids import CountryCode, ProcedureId
 from broker.core.messages import Body, Header, Submission, ValidMessage

@@ -12,11 +12,11 @@ from typing import Any
 from broker.attaching import attach
 from broker.catalogue import Catalogue
 from broker.core import canonical
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.clearance import clearance_hindrances
 from broker.core.content import compose
-from broker.core.delivery import AttentionCode, message_subject
 from broker.core.errors import Healing, NotAllowed, NotParticipant, RecordFull, TooLargeToSend, UnknownRecipient
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import ClearedMessage, OutboxEntry, Submission, ValidMessage

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 import pytest
 
-from broker.core.delivery import message_subject
+from broker.core.attention import message_subject
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
 from broker.ports import Store, Transaction

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import pytest
 
-from broker.core.delivery import AttentionCode
+from broker.core.attention import AttentionCode
 from broker.core.errors import CatalogueInvalid
 from broker.core.ids import CountryCode, Digest, MessageId
 from broker.core.receipts import Receipt, ReceiptKind

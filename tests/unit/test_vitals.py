@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from broker.core.delivery import AttentionCode
+from broker.core.attention import AttentionCode
 from broker.core.errors import StoreUnavailable
 from broker.testing.world import World
 from broker.vitals import Vitals

@@ -12,8 +12,9 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from broker.adapter_api import Adapter, ErasedMessage
+from broker.core.attention import AttentionCode
 from broker.core.audit import AuditAction, AuditRow
-from broker.core.delivery import HAND_OVER_SECONDS, LEASE_SECONDS, WATCH_BATCH, AttentionCode, retry
+from broker.core.delivery import HAND_OVER_SECONDS, LEASE_SECONDS, WATCH_BATCH, retry
 from broker.core.erasures import Duty, DutyKind
 from broker.core.errors import AdapterFailed, BrokerError
 from broker.core.ids import AuthorityId, CountryCode, MessageId

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction, AuditRow, Who
-from broker.core.delivery import AttentionCode, message_subject
 from broker.core.erasures import CaseMessage, Duty, DutyKind, Erasure, Listed
 from broker.core.ids import CountryCode
 from broker.flows.retain.list_case import Case, author_of, uploads_of

@@ -8,8 +8,8 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction, AuditRow, Who
-from broker.core.delivery import AttentionCode, message_subject
 from broker.core.erasures import Erasure, ErasureState, Listed
 from broker.core.errors import AlreadySettled, BadRequest, ErasureChanged, Forbidden, NotFound, SenderError
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, ProcedureId

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
+from broker.core.attention import AttentionCode
 from broker.core.audit import AuditAction, AuditRow, Who
-from broker.core.delivery import AttentionCode
 from broker.core.erasures import Retained
 from broker.core.errors import AlreadySettled, BadRequest, Forbidden
 from broker.core.ids import AuthorityId, CaseRef, ProcedureId

@@ -16,8 +16,8 @@ from typing import Any
 import orjson
 
 from broker.core import canonical
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import Who
-from broker.core.delivery import AttentionCode, message_subject
 from broker.core.errors import BadRequest, Forbidden, NotFound, SenderError
 from broker.core.foregoing import targets_of
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, MessageType, ProcedureId

@@ -13,8 +13,9 @@ from datetime import timedelta
 
 import orjson
 
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction, AuditRow, Who
-from broker.core.delivery import REMIND_BATCH, WATCH_BATCH, AttentionCode, message_subject
+from broker.core.delivery import REMIND_BATCH, WATCH_BATCH
 from broker.core.erasures import Erasure, ErasureState
 from broker.core.foregoing import targets_of
 from broker.core.ids import CountryCode, Digest, ErasureId, ProcedureId

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from broker.core import delivery
+from broker.core.attention import AttentionCode
 from broker.core.delivery import (
     ATTENTION_AFTER_ATTEMPTS,
     RESENDS_BY_ITSELF,
-    AttentionCode,
     LadderLimits,
     LadderStep,
     Overdue,
@@ -24,7 +24,6 @@ from broker.core.delivery import (
     retry,
 )
 from broker.core.errors import (
-    Actor,
     AdapterFailed,
     BrokerError,
     DiskFull,
@@ -134,21 +133,6 @@ def test_a_receipt_for_something_later_is_a_sign_of_loss() -> None:
     assert due == [True, True, True, False]
     assert not resend_due(published=earlier, receipted=True, resends=0, newest_receipted=NOW)
     assert not resend_due(published=None, receipted=False, resends=0, newest_receipted=NOW)
-
-
-def test_every_attention_code_says_who_must_act() -> None:
-    """Each code is stable text with an actor and a sentence."""
-    for code in AttentionCode:
-        assert code == code.value == str(code)
-        assert isinstance(code.who, Actor)
-        assert code.meaning.endswith(".")
-    assert len(AttentionCode.overdue()) == 2 * len(LadderStep)
-    assert AttentionCode("gap") is AttentionCode.GAP
-
-
-def test_the_closed_list_holds_each_text_once() -> None:
-    """No two attention codes share a text."""
-    assert len({str(code) for code in AttentionCode}) == len(AttentionCode.__members__)
 
 
 def test_the_limits_are_the_designs() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from broker.core.delivery import AttentionCode
+from broker.core.attention import AttentionCode
 from broker.flows.announce import Announce
 from broker.rows import Attention
 from broker.testing.world import Country, SilentNotifier, World

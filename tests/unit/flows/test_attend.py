@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from broker.core.delivery import AttentionCode
+from broker.core.attention import AttentionCode
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId
 from broker.rows import Attention

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from broker.core import canonical
-from broker.core.delivery import AttentionCode
+from broker.core.attention import AttentionCode
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode, Digest
 from broker.core.trust import MemberStatus
