@@ -122,9 +122,8 @@ class GroupCommit:
             self._disconnect()  # rolls back whatever is left
             fault = fault_of(error)
             lost = error if fault is None else fault.error
-            group += self._more(
-                _LARGEST_GROUP
-            )  # where another process holds the database, each would wait as long again
+            # Where another process holds the database, each of those that wait would wait as long again.
+            group += self._more(_LARGEST_GROUP)
             return [_Outcome(job=job, error=lost) for job in group]
         return outcomes
 

@@ -38,9 +38,8 @@ class Pipeline:
         self._loads = Transformer(connection)
         self._names: dict[str, bytes] = {}  # of what the server has prepared, by text
         self._numbered = 0
-        self._queue: list[
-            str | None
-        ] = []  # what answers are on their way: to preparing a text, else to running something
+        # What answers are on their way: to preparing a text, else to running something.
+        self._queue: list[str | None] = []
         self._poll = select.poll()
         self._poll.register(self._libpq.socket, select.POLLIN)
 
@@ -135,9 +134,10 @@ class Pipeline:
 
     def _flush(self) -> None:
         while self._libpq.flush():  # the server's answers may be what keeps it from reading on
-            socket = self._libpq.socket
-            readable, _, _ = select.select([socket], [socket], [])
-            if readable:
+            self._poll.modify(self._libpq.socket, select.POLLIN | select.POLLOUT)
+            ready = self._poll.poll()
+            self._poll.modify(self._libpq.socket, select.POLLIN)
+            if any(event & ~select.POLLOUT for _, event in ready):
                 self._libpq.consume_input()
 
     def _answer(self) -> Any:
