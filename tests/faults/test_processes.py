@@ -84,6 +84,15 @@ class Nodes:
 
         await until(f"{count} messages handed over", proven, seconds=BOUND_SECONDS)
 
+    async def until_nobody_is_called(self) -> None:
+        """Wait until no call is open at either node: one about a long outage closes with the next look at the node."""
+        clients = [self.client(name) for name in self.running]
+
+        async def calm() -> bool:
+            return not any([await client.attention() for client in clients])
+
+        await until("every call is closed", calm, seconds=BOUND_SECONDS)
+
     @asynccontextmanager
     async def office(self, name: str) -> AsyncIterator[Office]:
         office = open_office(Settings.load(self.homes[name]), open_vault(Settings.load(self.homes[name])))
@@ -223,6 +232,7 @@ async def test_a_message_broker_killed_under_load_loses_and_doubles_nothing(
         await asyncio.to_thread(rabbit.server.start)
         accepted = await load
         await nodes.until_handed_over(len(accepted))
+        await nodes.until_nobody_is_called()
         await _each_arrived_once(nodes, accepted)
 
 
