@@ -58,6 +58,8 @@ def postgres_engine(url: URL, *, read_only: bool, connections: int = 1) -> Engin
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
             "connect_timeout": 10,  # seconds
             "application_name": "trm-broker",
+            # What the driver prepares by itself it has the server forget behind a ROLLBACK, with all that we prepared.
+            "prepare_threshold": None,
         },
     )
 

@@ -249,6 +249,18 @@ async def test_more_than_a_connection_takes_at_once_is_written(store: Store) -> 
     assert row.entry == entries[99]
 
 
+async def test_a_rollback_leaves_prepared_what_was_prepared(store: Store) -> None:
+    """Also where a statement of another kind ran so often that the driver would prepare it, and forget all at the end."""
+
+    def look(reader: Reader) -> object:
+        for _ in range(10):
+            reader.audit(cursor=None, limit=5, wanted=None)
+        return reader.unlinked_audit(1)
+
+    for _ in range(6):  # each of the connections is used again
+        assert await store.read(look) == ()
+
+
 async def test_a_statement_first_met_behind_a_failed_one_is_known_the_next_time(store: Store) -> None:
     """The server prepared nothing that stood behind the failure, and is asked to once more."""
     row = AuditRow(at=NOW, actor="a", action=AuditAction.RECEIVED, subject="s")
