@@ -64,6 +64,10 @@ class Driver(Protocol):
         """Return when nothing is queued any more."""
         ...
 
+    def commit(self) -> None:
+        """Commit, together with what is queued."""
+        ...
+
 
 class _Direct:
     """Implements `Driver` on SQLite, where every statement is done when its call returns."""
@@ -90,6 +94,9 @@ class _Direct:
 
     def wait(self) -> None:
         pass
+
+    def commit(self) -> None:
+        self._driver.execute("COMMIT")
 
 
 def _driver_of(connection: Connection) -> Driver:
@@ -250,6 +257,17 @@ class Execution:
         """
         try:
             self._driver.wait()
+        except Exception as error:
+            raise self._failed(error) from None
+
+    def commit(self) -> None:
+        """Commit all that was written, what is still on its way as well.
+
+        Raises:
+            StoreUnavailable, DiskFull, StoreCorrupt: nothing was committed, unless the connection was lost meanwhile.
+        """
+        try:
+            self._driver.commit()
         except Exception as error:
             raise self._failed(error) from None
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from psycopg import Connection, DataError
 from psycopg.adapt import Transformer
-from psycopg.errors import error_from_result
+from psycopg.errors import InFailedSqlTransaction, error_from_result
 from psycopg.pq import ExecStatus, Format, TransactionStatus
 from psycopg.pq.abc import PGresult
 
@@ -78,11 +78,7 @@ class Pipeline:
             psycopg.Error: the connection is lost.
         """
         encoded = _encoded(values)
-        if not self._queue:
-            outside = self._libpq.transaction_status == TransactionStatus.IDLE and not self._connection.autocommit
-            self._libpq.enter_pipeline_mode()
-            if outside:
-                self._send("BEGIN", ([], []))
+        self._begin()
         self._send(prepared.text, encoded)
 
     def send_each(self, prepared: Prepared, values: Sequence[list[Any]]) -> None:
@@ -121,6 +117,27 @@ class Pipeline:
         if failed is not None:
             raise failed
         return wanted
+
+    def commit(self) -> None:
+        """Commit, together with what is still queued: the server skips it where that fails.
+
+        Raises:
+            psycopg.Error: something queued before it failed, or the transaction had failed before, whoever knew of it:
+                to the server it is no error then to answer COMMIT with ROLLBACK. Or the connection was lost.
+        """
+        self._begin()
+        self._send("COMMIT", ([], []))
+        (result,) = self.wait(answers=1)
+        if result.command_status != b"COMMIT":
+            raise InFailedSqlTransaction
+
+    def _begin(self) -> None:
+        """Open the queue, with a BEGIN where there is no transaction."""
+        if not self._queue:
+            outside = self._libpq.transaction_status == TransactionStatus.IDLE and not self._connection.autocommit
+            self._libpq.enter_pipeline_mode()
+            if outside:
+                self._send("BEGIN", ([], []))
 
     def _send(self, text: str, encoded: tuple[list[bytes | None], list[int]]) -> None:
         name = self._names.get(text)

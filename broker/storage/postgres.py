@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
-from sqlalchemy import URL, Engine, create_engine, text
+from sqlalchemy import URL, Engine, create_engine
 
 from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
@@ -27,7 +27,6 @@ T = TypeVar("T")
 _WRITERS = 4
 _READERS = 2
 _ATTEMPTS = 5  # runs of one transaction in all
-_COMMIT = text("COMMIT")
 _OPTIONS = {
     "synchronous_commit": "on",  # a commit is on the disk before anybody hears of it
     "lock_timeout": "10s",
@@ -134,8 +133,7 @@ class PostgresStore:
                 if not db.answered:
                     db.settle()  # lost since its last use, the connection is noticed before anything can be committed
                 committing = True
-                db.write(_COMMIT)  # together with what is still on its way: the server skips it where that fails
-                db.settle()
+                db.commit()
                 return result
         except Exception as error:
             raise _outcome(error, db, outcome_known=not committing) from None

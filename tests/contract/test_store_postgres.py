@@ -7,11 +7,13 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 
 import psycopg
 import pytest
 from sqlalchemy import make_url, text
+from sqlalchemy.exc import DBAPIError
 
 from broker.core.audit import AuditAction
 from broker.core.errors import DiskFull, StoreUnavailable
@@ -139,6 +141,23 @@ async def test_a_write_that_fails_unwaited_for_ends_its_transaction_alone(store:
     for _ in range(5):  # every pooled connection
         with pytest.raises(RuntimeError):
             await store.run(twice)
+    assert await store.run(lambda tx: tx.outbox(message_id(1))) is None
+    await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
+    assert await store.run(lambda tx: tx.outbox(message_id(1))) is not None
+
+
+async def test_a_transaction_that_failed_unnoticed_is_not_taken_for_committed(store: Store) -> None:
+    """PostgreSQL answers its COMMIT with ROLLBACK and no error: the caller hears that nothing was kept."""
+
+    def fails(tx: Transaction) -> str:
+        tx.add_outbox(outgoing(1), next_at=NOW)
+        tx._db.settle()  # type: ignore[attr-defined]
+        with suppress(DBAPIError):  # past everything that would remember it
+            tx._db._connection.execute(text("SELECT 1 / 0"))  # type: ignore[attr-defined]
+        return "done"
+
+    with pytest.raises(StoreUnavailable):
+        await store.run(fails)
     assert await store.run(lambda tx: tx.outbox(message_id(1))) is None
     await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
     assert await store.run(lambda tx: tx.outbox(message_id(1))) is not None
