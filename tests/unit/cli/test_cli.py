@@ -5,6 +5,7 @@
 import errno
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -142,6 +143,21 @@ def test_a_table_cuts_nothing_off_in_a_pipe(capsys):
 def test_the_application_has_exactly_the_commands(trm):
     """No command is without a test of its help."""
     assert set(_names(application.build())) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("name", ["serve", "trust"])
+def test_only_what_is_called_is_made(name):
+    """Calling one command makes it or its group and no other, and its help is the same as among all of them."""
+    alone, among = (typer.main.get_group(application.build(only)) for only in (name, ""))
+
+    assert set(alone.commands) == {name}
+    assert set(among.commands) == {command.split()[0] for command in COMMANDS}
+    assert _help(alone.commands[name]) == _help(among.commands[name])
+
+
+def _help(command: Any) -> str:
+    with command.make_context("trm", [], resilient_parsing=True) as context:
+        return str(command.get_help(context))
 
 
 def _names(app: typer.Typer, before: str = "") -> Iterator[str]:
