@@ -3,7 +3,8 @@
 """`make bench`: throughput, latency, cost, memory and start, beside the cryptographic floor and an AS2 pair.
 
 Everything is measured in one run on one machine; quote ratios, because machines are shared and noisy. What is timed is
-run a few times and the best of them counts, on both sides of a comparison: what else the machine does can only add.
+run a few times and the best of them counts, on both sides of a comparison: what else the machine does can only add. The
+cryptographic floor is taken before and after each throughput run, for the machine's speed changes from minute to minute.
 
 Against AS2 two things are compared. *Protocol alone*: processor time of composing, sealing, opening, validating and
 receipting in one thread, without store, network or event loop, on both sides. *Whole path*: ours with store, RabbitMQ
@@ -26,7 +27,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from broker.api.local_issuer import LocalIssuer
@@ -123,6 +124,11 @@ def _nodes(
         yield workers
 
 
+def _start_seconds(workers: dict[str, Worker]) -> float:
+    """Return what the slower of the nodes took, which started one after the other."""
+    return max(worker.start_seconds for worker in workers.values())
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
     """The best of some throughput runs."""
@@ -152,23 +158,23 @@ def _run(workers: dict[str, Worker], count: int) -> _Run:
     before = {country: worker.ask("cpu")["cpu"] for country, worker in workers.items()}
     sent = receiver.ask("envelopes")["receipts"]
     rate = sender.ask(f"send {count} 64")["rate"]
-    return _Run(
-        rate=rate,
-        cpu_ms={
-            country: 1000 * (worker.ask("cpu")["cpu"] - before[country]) / count for country, worker in workers.items()
-        },
-        share=(receiver.ask("envelopes")["receipts"] - sent) / count,
-    )
+    cpu = {country: 1000 * (worker.ask("cpu")["cpu"] - before[country]) / count for country, worker in workers.items()}
+    share = (receiver.ask("envelopes")["receipts"] - sent) / count
+    return _Run(rate=rate, cpu_ms=cpu, share=share)
 
 
-def _measure(workers: dict[str, Worker], label: str, count: int, envelope_ms: float) -> Measured:
+def _measure(workers: dict[str, Worker], label: str, count: int) -> Measured:
     sender = workers["EE"]
     sender.ask("send 50 16")  # warm up
     latency = min((sender.ask(f"latency {max(count // 12, 50)}") for _ in range(RUNS)), key=lambda run: run["p50_ms"])
-    runs = [_run(workers, count) for _ in range(RUNS)]
-    rate, cheapest = max(run.rate for run in runs), min(runs, key=lambda run: run.cost_ms)
-    cpu, cost, share = cheapest.cpu_ms, cheapest.cost_ms, cheapest.share
-    floor = envelope_ms * (1 + share)
+    runs, envelopes = list[_Run](), [floor_ms()["one envelope"]]
+    for _ in range(RUNS):
+        runs.append(_run(workers, count))
+        envelopes.append(floor_ms()["one envelope"])
+    cheapest = min(range(RUNS), key=lambda number: runs[number].cost_ms)
+    rate, best = max(run.rate for run in runs), runs[cheapest]
+    cpu, cost, share = best.cpu_ms, best.cost_ms, best.share
+    floor = mean(envelopes[cheapest : cheapest + 2]) * (1 + share)
     rows = [
         Row(what=f"throughput, {label}", value=f"{rate:.0f} messages/s", aim="≥ 150"),
         Row(what=f"latency one at a time, {label}",
@@ -303,22 +309,24 @@ def main() -> None:
         rows.append(Row(what="a measured message", value=f"body of 4,096 bytes, content of {work.content_bytes:,}"))
         with _nodes(folder / "sqlite", broker, {}) as workers:
             idle = workers["FI"].ask("memory")["mib"]
-            start = max(worker.start_seconds for worker in workers.values())
-            measured = _measure(workers, "RabbitMQ + SQLite", chosen.messages, costs["one envelope"])
+            starts = [_start_seconds(workers)]
+            measured = _measure(workers, "RabbitMQ + SQLite", chosen.messages)
             rows += measured.rows
             with _nodes(folder / "clear", broker, {}, clear=True) as clear:
+                starts.append(_start_seconds(clear))
                 rows.append(_at_rest(workers, clear, chosen.messages * 2 // 3))
         with _nodes(folder / "attachment", broker, {}) as workers:
+            starts.append(_start_seconds(workers))
             rows += _attachment(workers, ATTACHMENT_MIB)
         stores = {country: server.database(like=migrate) for country in COUNTRIES}
         with _nodes(folder / "postgres", broker, stores) as workers:
-            rows += _measure(workers, "RabbitMQ + PostgreSQL", chosen.messages, costs["one envelope"]).rows
+            rows += _measure(workers, "RabbitMQ + PostgreSQL", chosen.messages).rows
         rows += _opened(folder / "opened")
         linked, checked = audit_speed(folder)
         rows.append(Row(what="audit trail linked", value=f"{linked:,.0f} entries/s"))
         rows.append(Row(what="audit trail verified", value=f"{checked:,.0f} entries/s", aim="≥ 50,000"))
         rows.append(Row(what="memory of an idle node", value=f"{idle:.0f} MiB", aim="≤ 120"))
-        rows.append(Row(what="start to ready", value=f"{start:.2f} s", aim="≤ 2 s"))
+        rows.append(Row(what="start to ready", value=f"{min(starts):.2f} s", aim="≤ 2 s"))
         ours = _protocol(work, measured)
         rows += ours.rows
         if not chosen.without_as2:
