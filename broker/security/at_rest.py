@@ -14,8 +14,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import secrets
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -25,6 +23,8 @@ from typing import NewType, Protocol
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hmac import HMAC
 
 from broker.core.canonical import b64url_encode
 from broker.core.errors import KeyMissing, StoreCorrupt
@@ -127,7 +127,7 @@ class EpochRing:
         """
         self.epochs = tuple(sorted(epochs))
         self._ciphers = {number: AESGCM(key) for number, key in epochs.items()}
-        self._index = index
+        self._index = None if index is None else HMAC(index, SHA256())  # copied for each: setting up costs most
 
     def __repr__(self) -> str:
         return f"EpochRing(epochs={self.epochs})"
@@ -189,7 +189,9 @@ class EpochRing:
     def _mac(self, *values: str) -> bytes:
         if self._index is None:
             raise KeyMissing("The vault holds no index key: trm keys generate --which wrapping makes it.")
-        return hmac.digest(self._index, place(*values), hashlib.sha256)
+        mac = self._index.copy()
+        mac.update(place(*values))
+        return mac.finalize()
 
     def _cipher(self, epoch: int) -> AESGCM:
         cipher = self._ciphers.get(epoch)

@@ -58,7 +58,10 @@ class AtRest:
         Raises:
             KeyMissing, VaultLocked: that epoch's key is not to be had.
         """
-        return self._current().wrap(new_key(), scope, epoch)
+        key = new_key()
+        wrapped = self._current().wrap(key, scope, epoch)
+        self._hold(wrapped, CaseKey(key))  # what it is made for is encrypted next
+        return wrapped
 
     def rewrap(self, key: WrappedKey, epoch: int) -> WrappedKey:
         """Return the same key under another epoch.
@@ -115,11 +118,14 @@ class AtRest:
                 self._held.move_to_end(key)
                 return held
         made = CaseKey(ring.unwrap(key))
+        self._hold(key, made)
+        return made
+
+    def _hold(self, key: WrappedKey, made: CaseKey) -> None:
         with self._lock:
             self._held[key] = made
             if len(self._held) > _HELD_KEYS:
                 self._held.popitem(last=False)
-        return made
 
     def _current(self) -> EpochRing:
         """Return the vault's keys; with other ones than a moment ago, all that they unwrapped is dropped."""

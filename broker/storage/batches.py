@@ -1,23 +1,24 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""One statement about several rows: written for a few sizes of list, so that each is prepared once."""
+"""One statement about several rows: for some sizes of list, each written when it is first needed and prepared once."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeVar
 
 from sqlalchemy import BindParameter, Column, ColumnElement, Executable, Row, bindparam
 
-from broker.core.receipts import MAX_RECEIPTS, MAX_RECEIPTS_WITH_CHECKPOINT
+from broker.core.receipts import MAX_RECEIPTS
 from broker.storage.execution import Execution, PerDialect
 
 __all__ = ["Batched", "BatchedInsert"]
 
 T = TypeVar("T")
 
-_SIZES = (1, 8, 32)  # a list fills the next larger statement by repeating its last
-_ENVELOPE = (1, MAX_RECEIPTS_WITH_CHECKPOINT, MAX_RECEIPTS)  # what an envelope of receipts brings at once
+_SIZES = (1, 2, 4, 6, 8, 12, 16, 24, 32)  # a list fills the next larger statement by repeating its last
+_ENVELOPE = (1, *range(2, MAX_RECEIPTS + 1, 2))  # what receipts bring: mostly two of each message
 
 
 class Batched:
@@ -28,14 +29,14 @@ class Batched:
         column: that the list is of.
         words: makes the statement of that condition.
         """
-        self._sized = {
-            size: words(column.in_([bindparam(f"id_{n}", type_=column.type) for n in range(size)])) for size in _SIZES
-        }
+        self.sized = cache(
+            lambda size: words(column.in_([bindparam(f"id_{n}", type_=column.type) for n in range(size)]))
+        )
 
     def parts(self, ids: Collection[Any]) -> Iterator[tuple[Executable, dict[str, Any]]]:
         """Return the statements, with their parameters, that together are about all of the list."""
         for part in _filled(list(ids), _SIZES):
-            yield self._sized[len(part)], {f"id_{n}": one for n, one in enumerate(part)}
+            yield self.sized(len(part)), {f"id_{n}": one for n, one in enumerate(part)}
 
     def rows(self, db: Execution, ids: Collection[Any]) -> list[Row[Any]]:
         """Return every row of all of the list, where the list is all that the statement asks for.
@@ -55,8 +56,8 @@ class BatchedInsert:
         keys: what is returned of every new row.
         """
         self._columns = [column.name for column in columns]
-        self._sized = {size: _inserting(columns, keys, size) for size in _ENVELOPE}
-        self._names = {size: [f"{name}_{n}" for n in range(size) for name in self._columns] for size in _ENVELOPE}
+        self._sized = cache(lambda size: _inserting(columns, keys, size))
+        self._names = [f"{name}_{n}" for n in range(_ENVELOPE[-1]) for name in self._columns]
 
     def rows(self, db: Execution, given: Sequence[Mapping[str, Any]]) -> list[Row[Any]]:
         """Return the keys of the rows that were new.
@@ -67,7 +68,7 @@ class BatchedInsert:
         found: list[Row[Any]] = []
         for part in _filled(given, _ENVELOPE):
             values = (row[name] for row in part for name in self._columns)
-            found.extend(db.all(self._sized[len(part)], dict(zip(self._names[len(part)], values, strict=True))))
+            found.extend(db.all(self._sized(len(part)), dict(zip(self._names, values, strict=False))))
         return found
 
 

@@ -35,6 +35,7 @@ def to_milliseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MILLISECOND
 
 
+@lru_cache(maxsize=1024)  # and in all that it reads
 def from_milliseconds(number: int) -> datetime:
     """Return the aware moment, UTC."""
     return _EPOCH + timedelta(milliseconds=number)

@@ -72,43 +72,46 @@ class Driver(Protocol):
 class _Direct:
     """Implements `Driver` on SQLite, where every statement is done when its call returns."""
 
-    __slots__ = ("_driver",)
+    __slots__ = ("_cursor",)
 
     def __init__(self, driver: sqlite3.Connection) -> None:
-        self._driver = driver
+        self._cursor = driver.cursor()  # of its own for every statement it would cost as much as a short one's work
 
     def rows(self, prepared: Prepared, values: list[Any]) -> list[tuple[Any, ...]]:
-        return self._driver.execute(prepared.text, values).fetchall()
+        return self._cursor.execute(prepared.text, values).fetchall()
 
     def count(self, prepared: Prepared, values: list[Any]) -> int:
-        return self._driver.execute(prepared.text, values).rowcount
+        return self._cursor.execute(prepared.text, values).rowcount
 
     def send(self, prepared: Prepared, values: list[Any]) -> None:
-        self._driver.execute(prepared.text, values)
+        self._cursor.execute(prepared.text, values)
 
     def count_each(self, prepared: Prepared, values: Sequence[list[Any]]) -> int:
-        return self._driver.executemany(prepared.text, values).rowcount
+        return self._cursor.executemany(prepared.text, values).rowcount
 
     def send_each(self, prepared: Prepared, values: Sequence[list[Any]]) -> None:
-        self._driver.executemany(prepared.text, values)
+        self._cursor.executemany(prepared.text, values)
 
     def wait(self) -> None:
         pass
 
     def commit(self) -> None:
-        self._driver.execute("COMMIT")
+        self._cursor.execute("COMMIT")
 
 
 def _driver_of(connection: Connection) -> Driver:
-    """Return what a connection is spoken with; PostgreSQL's lasts as long as its driver's connection."""
+    """Return what a connection is spoken with, which lasts as long as its driver's connection."""
     pooled = connection.connection
-    if connection.dialect.name == "sqlite":
-        return _Direct(cast("sqlite3.Connection", pooled.dbapi_connection))
-    if "driver" not in pooled.info:
-        from broker.storage.pipeline import Pipeline
+    known = pooled.info.get("driver")
+    if known is None:
+        if connection.dialect.name == "sqlite":
+            known = _Direct(cast("sqlite3.Connection", pooled.dbapi_connection))
+        else:
+            from broker.storage.pipeline import Pipeline
 
-        pooled.info["driver"] = Pipeline(cast("Any", pooled.dbapi_connection))
-    return cast("Driver", pooled.info["driver"])
+            known = Pipeline(cast("Any", pooled.dbapi_connection))
+        pooled.info["driver"] = known
+    return cast("Driver", known)
 
 
 class Execution:

@@ -8,7 +8,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, case, delete, exists, func, insert, null, or_, select, update
+from sqlalchemy import (
+    Row,
+    and_,
+    bindparam,
+    case,
+    delete,
+    exists,
+    func,
+    insert,
+    literal_column,
+    null,
+    or_,
+    select,
+    update,
+)
 
 from broker.core.healing import HealingRow, Missed, MissedState, Passed, Place, RestoredMark
 from broker.core.ids import CountryCode, Digest, MessageId, ProcedureId
@@ -39,10 +53,9 @@ NOBODY_YET = ""  # the peer of the row that a restore leaves: everybody waits
 _COLUMNS = tuple(str(name) for name in healing.c.keys())  # noqa: SIM118
 _ROWS = select(healing).where(healing.c.peer != NOBODY_YET).order_by(healing.c.peer)
 _ROW = select(healing).where(healing.c.peer == bindparam("peer_"))
-_WAITS = (
-    select(healing.c.peer)
-    .where(healing.c.peer.in_([bindparam("peer_"), NOBODY_YET]), healing.c.ended.is_(None))
-    .limit(1)
+_GOES_ON = exists().where(healing.c.ended.is_(None))
+_WAITS = select(  # two questions: for an IN, and for an OR about one column, SQLite fills a table at each execution
+    or_(_GOES_ON.where(healing.c.peer == bindparam("peer_")), _GOES_ON.where(healing.c.peer == literal_column("''")))
 )
 _UNFINISHED = select(healing.c.peer).where(healing.c.ended.is_(None)).limit(1)
 _ADD = insert_new(healing)
@@ -150,7 +163,8 @@ class SqlHealing:
         return self._db.first(_UNFINISHED) is not None
 
     def waits(self, peer: CountryCode) -> bool:
-        return self._db.first(_WAITS, {"peer_": str(peer)}) is not None
+        (row,) = self._db.all(_WAITS, {"peer_": peer})
+        return bool(row[0])
 
     def begin(self, peers: Sequence[CountryCode]) -> bool:
         row = self._db.first(_ROW, {"peer_": NOBODY_YET})

@@ -157,7 +157,7 @@ def add_inbox(
     scope = scope_of(entry.sender, entry.header.case_ref, entry.procedure)
     first = entry.procedure in db.begun
     key = key_for_writing(db, scope, entry.procedure, entry.received, first=first)
-    header = encrypted(db, key, inbox_content, "header", headers.to_bytes(entry.header), entry.sender, entry.id)
+    header = encrypted(db, key, inbox_content, "header", headers.of_content(entry.content), entry.sender, entry.id)
     content = encrypted(db, key, inbox_content, "content", entry.content, entry.sender, entry.id)
     row = {
         "sender": entry.sender,

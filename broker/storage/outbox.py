@@ -79,9 +79,10 @@ _OVERDUE_AFTER = _OVERDUE.where(
 )
 
 _ASKING: list[ColumnClause[str]] = [literal_column(f"'{kind}'") for kind in HEAL_TYPES]
-_HEALING = exists().where(
-    or_(healing.c.peer == type_coerce(outbox.c.recipient, Text()), healing.c.peer == literal_column("''")),
-    healing.c.ended.is_(None),
+_GOES_ON = exists().where(healing.c.ended.is_(None))
+_HEALING = or_(
+    _GOES_ON.where(healing.c.peer == type_coerce(outbox.c.recipient, Text())),
+    _GOES_ON.where(healing.c.peer == literal_column("''")),
 )
 # Only an entry in state RECORDED has a next_at: by this alone the index of what is owed gives them in order.
 # A materialised list of ids: PostgreSQL may run a plain IN (SELECT … LIMIT …) more than once and lock too many rows.
@@ -152,7 +153,7 @@ def add_outbox(db: Execution, entry: OutboxEntry, *, next_at: datetime, terms: f
     scope = scope_of(entry.recipient, entry.header.case_ref, entry.procedure)
     first = entry.procedure in db.begun
     key = key_for_writing(db, scope, entry.procedure, entry.created, first=first)
-    header = encrypted(db, key, outbox_content, "header", headers.to_bytes(entry.header), entry.id)
+    header = encrypted(db, key, outbox_content, "header", headers.of_content(entry.content), entry.id)
     content = encrypted(db, key, outbox_content, "content", entry.content, entry.id)
     db.write(_INSERT_CONTENT, {"id": entry.id, "scope": key.scope, "header": header, "content": content})
     if entry.procedure is not None:

@@ -10,9 +10,10 @@ this module cannot prepare (lists that are expanded into the text) goes the ordi
 from __future__ import annotations
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
+from operator import itemgetter
 from typing import Any, cast
 
 from sqlalchemy import Boolean, Dialect, Executable
@@ -32,30 +33,19 @@ class Prepared:
     """A statement's text, how its parameters go in and how its rows come out."""
 
     text: str
-    names: tuple[str, ...]  # of the parameters, in the order of the text's places
-    converts: tuple[Convert | None, ...]  # of them, in the same order
+    taken: Callable[[Mapping[str, Any]], tuple[Any, ...]]  # the parameters, in the order of the text's places
+    converts: tuple[tuple[int, Convert], ...]  # of those that are not handed over as they are
     fixed: Mapping[str, Any]  # values that stand in the statement itself
     row: Callable[[Any], Any] | None
-    columns: tuple[Convert | None, ...]
+    columns: tuple[tuple[int, Convert], ...]  # in the same way
 
     def values(self, given: Mapping[str, Any]) -> list[Any]:
         """Return what goes to the driver, in the order of the text."""
-        known = {**self.fixed, **given} if self.fixed else given
-        return [
-            value if value is None or convert is None else convert(value)
-            for convert, value in zip(self.converts, map(known.__getitem__, self.names), strict=True)
-        ]
+        return _converted(self.taken({**self.fixed, **given} if self.fixed else given), self.converts)
 
     def made(self, raw: tuple[Any, ...]) -> Any:
         """Return a row of the driver as a tuple with names."""
-        if self.row is None:
-            return raw
-        return self.row(
-            [
-                value if value is None or convert is None else convert(value)
-                for convert, value in zip(self.columns, raw, strict=True)
-            ]
-        )
+        return raw if self.row is None else self.row(_converted(raw, self.columns))
 
 
 @lru_cache(maxsize=1024)  # every statement of this package, built once at import, a few parameter sets each
@@ -77,12 +67,25 @@ def prepare(statement: Executable, names: tuple[str, ...], dialect: Dialect) -> 
     columns: tuple[ColumnElement[Any], ...] = tuple(getattr(statement, "exported_columns", ()))
     return Prepared(
         text=compiled.string,
-        names=order,
-        converts=tuple(_into(types[name], dialect) for name in order),
+        taken=itemgetter(*order) if len(order) > 1 else lambda given: tuple(given[name] for name in order),
+        converts=_at_places(_into(types[name], dialect) for name in order),
         fixed=fixed,
-        row=_row_type(columns)._make if columns else None,
-        columns=tuple(_out(column.type, dialect) for column in columns),
+        row=partial(tuple.__new__, _row_type(columns)) if columns else None,
+        columns=_at_places(_out(column.type, dialect) for column in columns),
     )
+
+
+def _converted(raw: tuple[Any, ...], converts: tuple[tuple[int, Convert], ...]) -> list[Any]:
+    values = list(raw)
+    for place, convert in converts:
+        value = values[place]
+        if value is not None:
+            values[place] = convert(value)
+    return values
+
+
+def _at_places(converts: Iterable[Convert | None]) -> tuple[tuple[int, Convert], ...]:
+    return tuple((place, convert) for place, convert in enumerate(converts) if convert is not None)
 
 
 @lru_cache(maxsize=8)  # engines of one process
@@ -92,8 +95,8 @@ def _numbered(dialect: Dialect) -> Dialect:
 
 
 def _into(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:
-    if isinstance(kind, Boolean):
-        return bool  # both drivers take it; SQLAlchemy's own conversion costs more than a whole row's others
+    if isinstance(kind, Boolean):  # SQLAlchemy's own conversion costs more than a whole row's others
+        return int if dialect.name == "sqlite" else bool  # its driver looks for an adapter of all but texts and numbers
     return kind.into if isinstance(kind, Kept) else kind.dialect_impl(dialect).bind_processor(dialect)
 
 

@@ -24,16 +24,19 @@ __all__ = [
     "procedure_evidence", "procedure_receipts", "queue_receipts", "receipts_about", "receipts_of_procedures", "waiting_receipts",
 ]  # fmt: skip
 
-_WRITTEN = ("author", "message", "kind", "issuer", "digest", "at", "code", "heads", "record_digest", "issued", "queued")
+_SAID = ("author", "message", "kind", "issuer", "digest", "at", "code", "heads", "record_digest")
+_SAID_BY_PEER = (*(name for name in _SAID if name != "code"), "issued")  # of what is no refusal; it waits for nothing
 _ORDER = (receipt.c.at, receipt.c.author, receipt.c.message, receipt.c.kind, receipt.c.issuer)
 _ABOUT = and_(receipt.c.author == bindparam("author_"), receipt.c.message == bindparam("message_"))
-_THIS = and_(_ABOUT, receipt.c.kind == bindparam("kind_"), receipt.c.issuer == bindparam("issuer_"))
+_BY = and_(_ABOUT, receipt.c.issuer == bindparam("issuer_"))
+_THIS = and_(_BY, receipt.c.kind == bindparam("kind_"))
 
-_ANSWERING = receipt.c.kind.in_(fixed(ReceiptKind.DELIVERED, ReceiptKind.REFUSED))
+_ANSWERS_ARE = fixed(ReceiptKind.DELIVERED, ReceiptKind.REFUSED)
+_ANSWERING = receipt.c.kind.in_(_ANSWERS_ARE)
 _KEY = (receipt.c.author, receipt.c.message, receipt.c.kind, receipt.c.issuer)
 
 _INSERT = insert_new(receipt)
-_INSERT_SOME = BatchedInsert([receipt.c[name] for name in _WRITTEN], _KEY)
+_INSERT_SOME = BatchedInsert([receipt.c[name] for name in _SAID_BY_PEER], _KEY)
 _SUPERSEDE = (
     update(receipt)
     .where(_THIS)
@@ -47,21 +50,19 @@ _SUPERSEDE = (
         envelope=null(),
     )
 )
-_ONE = select(receipt).where(_THIS)
-_ANSWERS = select(receipt).where(
-    _ABOUT,
-    receipt.c.issuer == bindparam("issuer_"),
-    _ANSWERING,
-)
+_ROWS = select(*(receipt.c[name] for name in _SAID))
+_ONE = _ROWS.where(_THIS)
+_ANSWERS = _ROWS.where(_BY, _ANSWERING)
 _HEARD_OF = select(
     or_(
-        exists().where(_ABOUT, receipt.c.issuer == bindparam("issuer_"), _ANSWERING),
+        # One by one: for an IN over a key SQLite fills a table at each execution.
+        *(exists().where(_BY, receipt.c.kind == kind) for kind in _ANSWERS_ARE),
         exists().where(attachment.c.author == bindparam("author_"), attachment.c.message == bindparam("message_")),
     )
 )
-_ALL_ABOUT = select(receipt).where(_ABOUT).order_by(*_ORDER)
+_ALL_ABOUT = _ROWS.where(_ABOUT).order_by(*_ORDER)
 _IN_RECORDS = (
-    select(receipt, record_entry.c.procedure)
+    _ROWS.add_columns(record_entry.c.procedure)
     .join_from(
         record_entry,
         receipt,
@@ -83,8 +84,7 @@ _QUEUE = (
     .values(queued=receipt.c.at)
 )
 _WAITING = (
-    select(receipt)
-    .where(receipt.c.author == bindparam("author_"), receipt.c.queued.is_not(None))
+    _ROWS.where(receipt.c.author == bindparam("author_"), receipt.c.queued.is_not(None))
     .order_by(receipt.c.queued, receipt.c.message, receipt.c.kind)
     .limit(bindparam("most"))
 )

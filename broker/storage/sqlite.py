@@ -30,6 +30,7 @@ __all__ = ["SqliteStore", "sqlite_engine"]
 T = TypeVar("T")
 
 _READERS = 2
+_STATEMENTS = 256  # that a connection keeps prepared: all that messages need, and the sizes of their lists
 _BUSY_MS = 10_000  # how long another process may hold the database before we give up
 _WRITER_PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -52,7 +53,12 @@ def sqlite_engine(path: Path, *, read_only: bool, connections: int = 1) -> Engin
 
     def connect() -> sqlite3.Connection:
         return sqlite3.connect(
-            address, uri=True, isolation_level=None, timeout=_BUSY_MS / 1000, check_same_thread=False
+            address,
+            uri=True,
+            isolation_level=None,
+            timeout=_BUSY_MS / 1000,
+            check_same_thread=False,
+            cached_statements=_STATEMENTS,
         )
 
     engine = create_engine(

@@ -114,12 +114,13 @@ def outgoing(
     recipient: CountryCode = FI,
     authority: AuthorityId = BOARD,
     kind: OutboxKind = OutboxKind.MESSAGE,
+    said: str = "Test-Maarika Näidis",
     **about: Any,
 ) -> OutboxEntry:
     """Return an entry that we owe to a country."""
     ours = Party(country=EE, authority=authority)
     theirs = Party(country=recipient, authority=AuthorityId("wellbeing-county"))
-    return entry_of(header(number, sender=ours, recipient=theirs, **about), {"child": "Test-Maarika Näidis"}, kind)
+    return entry_of(header(number, sender=ours, recipient=theirs, **about), {"child": said}, kind)
 
 
 def incoming(number: int, *, sender: CountryCode = FI, authority: AuthorityId = BOARD, **about: Any) -> InboxEntry:

@@ -8,7 +8,6 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import replace
 
 import psycopg
 import pytest
@@ -256,7 +255,7 @@ async def test_a_text_is_kept_whole_or_refused(store: Store) -> None:
 
 async def test_more_than_a_connection_takes_at_once_is_written(store: Store) -> None:
     """What is queued in one transaction may be larger than any buffer on its way."""
-    entries = [replace(outgoing(number), content=b"x" * 100_000) for number in range(100)]
+    entries = [outgoing(number, said="x" * 100_000) for number in range(100)]
 
     def work(tx: Transaction) -> None:
         for entry in entries:

@@ -112,9 +112,7 @@ async def test_a_full_disk_commits_nothing_and_is_survived(store: Store, url: st
     def work(number: int) -> object:
         def fn(tx: Transaction) -> None:
             tx.add_outbox(outgoing(number), next_at=NOW)
-            entry = outgoing(number + 1000)
-            object.__setattr__(entry, "content", b"x" * 20_000)
-            tx.add_outbox(entry, next_at=NOW)
+            tx.add_outbox(outgoing(number + 1000, said="x" * 20_000), next_at=NOW)
 
         return fn
 

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
+from broker.core.content import entry_of
 from broker.core.errors import KeyMissing, StoreCorrupt, VaultLocked
-from broker.core.messages import OutboxEntry
+from broker.core.messages import OutboxEntry, OutboxKind
 from broker.ports import Store, Transaction
 from broker.security.at_rest import NO_EPOCHS, EpochRing, Scope
 from broker.storage import AtRest, locked, migrate, open_store
@@ -46,8 +47,8 @@ async def store(url: str, epochs: UnsafeEpochs) -> AsyncIterator[Store]:
 
 def alone(number: int) -> OutboxEntry:
     """Return an entry in a procedure without a case: each has a key of its own."""
-    entry = outgoing(number)
-    return replace(entry, header=replace(entry.header, case_ref=None), procedure=procedure_id(number))
+    header = replace(outgoing(number, in_procedure=number).header, case_ref=None)
+    return entry_of(header, {}, OutboxKind.MESSAGE)
 
 
 def own_scope(number: int) -> Scope:

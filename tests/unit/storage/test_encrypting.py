@@ -34,7 +34,7 @@ async def url(tmp_path: Path) -> str:
     with exclusive(url) as connection:
         for number in (1, 2, 3):
             for table, entry in ((outbox_content, outgoing(number)), (inbox_content, incoming(number))):
-                clear = {"scope": None, "header": headers.to_bytes(entry.header), "content": entry.content}
+                clear = {"scope": None, "header": headers.of_content(entry.content), "content": entry.content}
                 connection.execute(update(table).where(table.c.id == message_id(number)).values(clear))
         asked = {"scope": "s", "key": KEY.decode(), "body_digest": digest("body"), "message": message_id(2), "at": NOW}
         connection.execute(idempotency.insert(), asked)

@@ -13,7 +13,7 @@ from broker.testing.store_rows import outgoing
 def test_a_header_comes_back_as_it_was() -> None:
     """And its bytes are those inside the message's content."""
     entry = outgoing(1)
-    raw = headers.to_bytes(entry.header)
+    raw = headers.of_content(entry.content)
     assert headers.from_bytes(raw) == entry.header
     assert orjson.loads(raw) == orjson.loads(entry.content)["header"]
 
