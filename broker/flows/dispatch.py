@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
+from functools import cache, partial
 
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.content import entry_of
@@ -21,6 +22,7 @@ from broker.ledger import Ledger
 from broker.ports import Clock, Compute, Ids, Store, Tally, Transaction, Transport, TrustSource, Vault
 from broker.rows import OwedEntry
 from broker.security.sealing import seal
+from broker.security.suite import Signer
 
 __all__ = ["Dispatch", "Outcome"]
 
@@ -156,22 +158,25 @@ class Dispatch:
         return [outcome for outcome in outcomes if outcome.entry.id not in lost]
 
     def _seal_some(self, entries: tuple[OwedEntry, ...], trust: TrustList, now: datetime) -> list[Outcome]:
-        return [self._seal(entry, trust, now) for entry in entries]
+        signer = cache(partial(self._vault.signer, trust, now))  # asked for once, and only if something is sealed
+        return [self._seal(entry, trust, now, signer) for entry in entries]
 
-    def _seal(self, entry: OwedEntry, trust: TrustList, now: datetime) -> Outcome:
+    def _seal(self, entry: OwedEntry, trust: TrustList, now: datetime, signer: Callable[[], Signer]) -> Outcome:
         if not all(trust.sendable_to(country, now, self._grace) for country in (self._us, entry.recipient)):
             return Outcome(entry=entry, error=TrustListExpired())
         if entry.envelope is not None and self._still_good(entry.envelope, trust, now):
             return Outcome(entry=entry, envelope=entry.envelope)
         try:
-            envelope = self._sealed(entry, trust, now)
+            envelope = self._sealed(entry, trust, now, signer)
         except BrokerError as error:
             return Outcome(entry=entry, error=error)
         except Exception as error:  # an unforeseen fault in one must not hold up the rest of its batch for ever
             return Outcome(entry=entry, error=Internal(f"Sealing raised {type(error).__name__}."))
         return Outcome(entry=entry, envelope=envelope)
 
-    def _sealed(self, entry: OwedEntry, trust: TrustList, now: datetime) -> SealedEnvelope:
+    def _sealed(
+        self, entry: OwedEntry, trust: TrustList, now: datetime, signer: Callable[[], Signer]
+    ) -> SealedEnvelope:
         member = trust.members.get(entry.recipient)
         if member is None:
             raise UnknownRecipient
@@ -187,8 +192,7 @@ class Dispatch:
             expires=int((now + self._life).timestamp()),
             exercise=entry.exercise,
         )
-        signer = self._vault.signer(trust, now)
-        return seal(entry.content, profile=profile, signer=signer, recipient=key, trust_version=trust.version)
+        return seal(entry.content, profile=profile, signer=signer(), recipient=key, trust_version=trust.version)
 
     def _still_good(self, envelope: SealedEnvelope, trust: TrustList, now: datetime) -> bool:
         """Whether stored bytes may go out again: not expired, and every key they used is still acceptable."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -42,11 +42,23 @@ from broker.returned import ReturnedMessage, read_returned
 from broker.rows import AuditRow, HeldDelivery, SeenRaw, arrival
 from broker.security.envelope import MAX_ENVELOPE, parse
 from broker.security.sealing import open_envelope, verify
+from broker.security.suite import Opener
+from broker.together import Together
 from broker.witness import Witnessed, read_witnessed
 
 __all__ = ["PARKED", "Receive"]
 
+_ROUNDS = 2  # of looking: one may be read from the store while the other is opened and verified
+_MOST = 8  # deliveries in a round: their recording need not wait for many others to be verified
 PARKED = "parked"  # the queue of a delivery that is offered again from the store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Arrived:
+    """A delivery and the digest of its bytes."""
+
+    delivery: Delivery
+    raw_sha256: Digest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +107,7 @@ class Receive:
         self._offer = offer
         self._unknown = unknown
         self._tally = tally
+        self._look: Together[_Arrived, SeenRaw | _Believed] = Together(self._look_at, rounds=_ROUNDS, most=_MOST)
 
     async def __call__(self, delivery: Delivery) -> str:
         """Decide about one delivery; when this returns, the transport may forget it.
@@ -105,23 +118,23 @@ class Receive:
         Raises:
             NodeError: nothing was decided; the transport offers it again.
         """
-        raw_sha256 = canonical.digest(delivery.raw)
+        arrived = _Arrived(delivery=delivery, raw_sha256=canonical.digest(delivery.raw))
         if delivery.abuse:
             await self._store.run(lambda tx: self._count_abuse(tx, delivery))
-        seen = await self._store.read(lambda reader: reader.seen(raw_sha256))
-        if seen is None:
-            outcome = await self._decide(delivery, raw_sha256)
-        else:
-            outcome = await self._answer_again(seen)
-            await self._unpark(delivery, raw_sha256)
+        outcome = await self._decide(arrived)
         self._wake()
         return outcome
 
-    async def _decide(self, delivery: Delivery, raw_sha256: Digest) -> str:
+    async def _decide(self, arrived: _Arrived) -> str:
+        delivery, raw_sha256 = arrived.delivery, arrived.raw_sha256
         try:
-            believed = await self._compute.run(lambda: self._believe(delivery))
-            verified = believed.message
-            outcome = await self._record(believed, raw_sha256, delivery.arrived or verified.received)
+            found = await self._look(arrived)
+            if isinstance(found, SeenRaw):
+                outcome = await self._answer_again(found)
+                await self._unpark(delivery, raw_sha256)
+                return outcome
+            verified = found.message
+            outcome = await self._record(found, raw_sha256, delivery.arrived or verified.received)
             await self._unpark(delivery, raw_sha256, opened_by=verified.recipient_kid)
             self._count(verified, outcome)
             if outcome == "recorded":
@@ -135,6 +148,13 @@ class Receive:
         if held.fate is Fate.PARK:
             self._unknown()
         return held.code
+
+    async def _look_at(self, some: Sequence[_Arrived]) -> list[SeenRaw | _Believed | Exception]:
+        """Return of each delivery what was decided before, or what it says where it is believed."""
+        seen = await self._store.read(lambda reader: [reader.seen(arrived.raw_sha256) for arrived in some])
+        new = [arrived.delivery for arrived, before in zip(some, seen, strict=True) if before is None]
+        believed = iter(await self._compute.run(lambda: self._believe_some(new)) if new else ())
+        return [next(believed) if before is None else before for before in seen]
 
     async def _announce(self, verified: VerifiedMessage) -> None:
         """Let the office's adapter have it, or tell its officers that their inbox does."""
@@ -201,12 +221,22 @@ class Receive:
                 waited = self._clock.now().timestamp() - MessageId(receipt["message"]).made
                 self._tally.delivered(peer, max(waited, 0.0))
 
-    def _believe(self, delivery: Delivery) -> _Believed:
+    def _believe_some(self, deliveries: Sequence[Delivery]) -> list[_Believed | Exception]:
+        trust, now, opener = self._trust.current(), self._clock.now(), self._vault.opener()
+        believed: list[_Believed | Exception] = []
+        for delivery in deliveries:
+            try:
+                believed.append(self._believe(delivery, trust, now, opener))
+            except Exception as error:  # of this one alone
+                believed.append(error)
+        return believed
+
+    def _believe(self, delivery: Delivery, trust: TrustList, now: datetime, opener: Opener) -> _Believed:
         if len(delivery.raw) > MAX_ENVELOPE:
             raise TooLarge
-        envelope, trust, now = parse(delivery.raw), self._trust.current(), self._clock.now()
+        envelope = parse(delivery.raw)
         try:
-            opened = open_envelope(envelope, self._vault.opener(), us=self._us)
+            opened = open_envelope(envelope, opener, us=self._us)
         except UnknownRecipientKey:
             if self._should_hold(envelope.recipient_kid, trust, now):
                 raise OwnKeyMissing(where=envelope.recipient_kid) from None

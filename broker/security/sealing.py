@@ -97,10 +97,10 @@ def seal(
     """
     trm = wire.profile_bytes(profile)
     padded = wire.pad(_sign(content, trm, signer))
-    content_key = secrets.token_bytes(suite.CONTENT_KEY_LENGTH)
+    drawn = secrets.token_bytes(suite.CONTENT_KEY_LENGTH + suite.IV_LENGTH)  # at once: each drawing is a system call
+    content_key, iv = drawn[: suite.CONTENT_KEY_LENGTH], drawn[suite.CONTENT_KEY_LENGTH :]
     ek, encrypted_key = _encapsulate(content_key, recipient)
     protected = wire.protected_jwe(recipient.kid, ek, trm)
-    iv = secrets.token_bytes(suite.IV_LENGTH)
     encrypted = AESGCM(content_key).encrypt(iv, padded, protected.encode("ascii"))
     ciphertext, tag = encrypted[: -suite.TAG_LENGTH], encrypted[-suite.TAG_LENGTH :]
     raw = wire.write_jwe(protected, encrypted_key=encrypted_key, iv=iv, ciphertext=ciphertext, tag=tag)

@@ -138,8 +138,10 @@ def test_an_error_does_not_carry_the_document() -> None:
 
 
 def test_a_digest_is_sha_256_in_hex() -> None:
-    """The name of a message for both countries."""
-    assert canonical.digest(b"{}") == hashlib.sha256(b"{}").hexdigest()
+    """The name of a message for both countries, however long it is."""
+    for length in (0, 1, 1983, 1984, 1985, 5000, 64 * 1024, 64 * 1024 + 1):
+        raw = bytes(number % 251 for number in range(length))
+        assert canonical.digest(raw) == hashlib.sha256(raw).hexdigest()
 
 
 @settings(max_examples=100, deadline=None)

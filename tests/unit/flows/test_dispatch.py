@@ -92,6 +92,26 @@ async def test_messages_go_ahead_and_receipts_alone_wait_their_turn(world: World
         world.network.waiting[FI].clear()
 
 
+async def test_the_vault_is_asked_once_for_what_a_thread_seals(world: World) -> None:
+    """Of four messages each thread seals two with one signer; what is sealed already needs none."""
+    dispatch, asked = world["EE"].engine.dispatch, 0
+
+    class Watched:
+        def signer(self, *given: Any, real: Any = dispatch._vault) -> Any:
+            nonlocal asked
+            asked += 1
+            return real.signer(*given)
+
+    dispatch._vault = Watched()  # type: ignore[assignment]
+    await _submit(world["EE"], 4)
+    world.network.fault = PublishRefused()
+    assert (await dispatch(), asked) == (4, 2)
+    world.network.fault = None
+    world.clock.advance(3600)
+    assert (await dispatch(), asked) == (4, 2)
+    assert len(world.network.published) == 4
+
+
 async def test_one_receipts_envelope_is_in_flight_per_peer(world: World) -> None:
     """While an envelope of receipts cannot leave, later receipts wait and travel together in the next one."""
     await _submit(world["EE"], 2)

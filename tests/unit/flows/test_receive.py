@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -127,6 +129,32 @@ async def test_a_failing_store_decides_nothing(world: World, hostile: Hostile) -
         await fi.engine.receive(delivery)
     fi.engine.receive._store = real
     assert await fi.engine.receive(delivery) == "recorded"
+
+
+async def test_what_arrives_together_is_read_and_opened_together_and_decided_one_by_one(
+    world: World, hostile: Hostile
+) -> None:
+    """Eight deliveries take one look into the store and one at the vault; a bad one among them is its own affair."""
+    receive, looks = world["FI"].engine.receive, 0
+
+    class Watched:
+        def opener(self, real: Any = receive._vault) -> Any:
+            nonlocal looks
+            looks += 1
+            return real.opener()
+
+    for _ in range(6):
+        await world["EE"].submit("request.json")
+    await world["EE"].step()
+    good = list(world.network.waiting[FI])
+    assert await receive(good[0]) == "recorded"
+    bad = Delivery(raw=b"{}", queue="in", user="EE")
+    elses = hostile.seal(hostile.message("request.json"), to=SE)
+    receive._vault = Watched()  # type: ignore[assignment]
+    outcomes = await asyncio.gather(*(receive(delivery) for delivery in (bad, *good, elses)))
+    assert outcomes == ["envelope-members", "repeat", *["recorded"] * 5, "not-for-us"]
+    assert looks == 1
+    assert (await world["FI"].counts())["quarantine"] == 2
 
 
 async def test_what_was_set_aside_is_not_decided_again(world: World, hostile: Hostile) -> None:

@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Work of which several cost little more than one: what is asked for meanwhile is done together, and none waits for more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Generic, TypeVar
+
+__all__ = ["Together"]
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+
+class Together(Generic[A, B]):
+    """Answers single questions in rounds, each of which takes those that wait."""
+
+    def __init__(
+        self, work: Callable[[Sequence[A]], Awaitable[Sequence[B | Exception]]], *, rounds: int, most: int
+    ) -> None:
+        """Args:
+        work: returns an answer, or the error instead, for each question; what it raises is every asker's error.
+        rounds: how many go on at a time.
+        most: how many questions one round takes.
+        """
+        self._work = work
+        self._rounds = rounds
+        self._most = most
+        self._waiting: deque[tuple[A, asyncio.Future[B]]] = deque()
+        self._going: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, question: A) -> B:
+        """Return the answer.
+
+        Raises:
+            Exception: what stands in the answer's place.
+        """
+        future: asyncio.Future[B] = asyncio.get_running_loop().create_future()
+        self._waiting.append((question, future))
+        if len(self._going) < self._rounds:
+            going = asyncio.create_task(self._go(), name="together")
+            self._going.add(going)
+            going.add_done_callback(self._going.discard)
+        return await future
+
+    async def _go(self) -> None:
+        while self._waiting:
+            some = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+            try:
+                answers: Sequence[B | Exception | BaseException] = await self._work([asked for asked, _ in some])
+            except BaseException as error:
+                answers = [error] * len(some)
+            for (_, future), answer in zip(some, answers, strict=True):
+                if future.done():  # cancelled
+                    continue
+                if isinstance(answer, BaseException):
+                    future.set_exception(answer)
+                else:
+                    future.set_result(answer)
