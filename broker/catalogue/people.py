@@ -49,32 +49,29 @@ def spoken_of(people: People | None, body: Any) -> list[Person]:
 
 
 def _find(people: People, node: Any, found: list[Person]) -> None:
-    if isinstance(node, list) and people.items is not None:
-        for item in node:
-            _find(people.items, item, found)
-    elif isinstance(node, dict):
+    if isinstance(node, dict):
         if people.names or people.lines or people.births:
-            found += _described(people, node)
+            _describe(people, node, found)
         for name, inner in people.members.items():
             if name in node:
                 _find(inner, node[name], found)
+    elif isinstance(node, list) and people.items is not None:
+        for item in node:
+            _find(people.items, item, found)
 
 
-def _described(people: People, node: Mapping[str, Any]) -> Iterator[Person]:
-    texts = [text for name in people.names if name in node for text in _parts(node[name])]
-    texts += [text for name in people.lines if name in node for text in _lines(node[name])]
+def _describe(people: People, node: Mapping[str, Any], found: list[Person]) -> None:
+    texts: list[str] = []
+    for name in people.names:
+        if name in node:  # each part of a name is a fact that may be missing
+            texts += [fact["value"] for fact in node[name].values() if "value" in fact]
+    for name in people.lines:
+        if name in node:
+            line = node[name]
+            texts += line if isinstance(line, list) else (line,)
     births = frozenset([born for name in people.births if name in node for born in _births(node[name])])
     if texts or births:
-        yield Person(words=frozenset().union(*map(name_words, texts)), births=births)
-
-
-def _parts(name: Any) -> list[str]:
-    """Return what is known of a name in its parts; each part is a fact that may be missing."""
-    return [str(fact["value"]) for fact in name.values() if "value" in fact]
-
-
-def _lines(value: Any) -> list[str]:
-    return [str(item) for item in value] if isinstance(value, list) else [str(value)]
+        found.append(Person(words=name_words(" ".join(texts)), births=births))
 
 
 def _births(fact: Any) -> Iterator[str]:

@@ -81,7 +81,7 @@ def build(named: Mapping[Digest, tuple[Digest, ...]], first: Callable[[Digest], 
     above: list[int] = []
     while ready:
         digest = heapq.heappop(ready)[1]
-        positions = tuple(index[parent] for parent in named[digest])
+        positions = tuple([index[parent] for parent in named[digest]])
         ancestors = 0
         for position in positions:
             ancestors |= above[position] | 1 << position
@@ -93,7 +93,7 @@ def build(named: Mapping[Digest, tuple[Digest, ...]], first: Callable[[Digest], 
             open_parents[child] -= 1
             if not open_parents[child]:
                 heapq.heappush(ready, (not first(child), child))
-    missing = frozenset(parent for parent in children if parent not in named)
+    missing = frozenset(children.keys() - named.keys())
     return Ancestry(order=tuple(order), index=index, parents=named_by, above=above, missing=missing)
 
 

@@ -9,10 +9,10 @@ and other implementations, and a test holds the two together.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from broker.core import canonical
 from broker.core.attachments import decode_attachments, encode_attachment
@@ -39,8 +39,6 @@ from broker.core.messages import (
 )
 
 __all__ = ["compose", "decode_header", "encode", "encode_header", "time_from_text", "time_to_text"]
-
-T = TypeVar("T")
 
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z", re.ASCII)
 
@@ -149,54 +147,28 @@ def decode_header(data: Any) -> Header:
     Raises:
         HeaderInvalid: a member is missing, unknown or not of its form; ``where`` points at it.
     """
-    fields = _Fields(data, "/header")
-    header = Header(
-        id=fields.take("id", MessageId),
-        type=fields.take("type", MessageType),
-        version=fields.take("version", SchemaVersion),
-        sender=fields.take("sender", _party),
-        recipient=fields.take("recipient", _party),
-        created=fields.take("created", time_from_text),
-        exercise=fields.take("exercise", _boolean),
-        nonce=fields.take("nonce", _nonce),
-        parents=fields.take("parents", _parents),
-        language=fields.take_optional("language", _text),
-        urgency=fields.take_optional("urgency", Urgency),
-        purpose=fields.take_optional("purpose", _text),
-        legal_basis=fields.take_optional("legal_basis", _legal_basis),
-        case_ref=fields.take_optional("case_ref", CaseRef),
-        procedure=fields.take_optional("procedure", _procedure),
-        attachments=fields.take_optional("attachments", decode_attachments) or (),
-    )
-    fields.finish()
-    return header
+    return Header(**_members(data, _HEADER, _NEEDED, "/header"))
 
 
-class _Fields:
-    """Takes members out of an object one by one, so that what is left over is unknown."""
-
-    def __init__(self, data: Any, where: str) -> None:
-        if type(data) is not dict and not isinstance(data, Mapping):
-            raise HeaderInvalid("This must be an object.", where=where)
-        self._left = dict(data)
-        self._where = where
-
-    def take(self, name: str, parse: Callable[[Any], T]) -> T:
-        if name not in self._left:
-            raise HeaderInvalid("A required member is missing.", where=f"{self._where}/{name}")
+def _members(data: Any, parsers: _Parsers, needed: Collection[str], where: str = "") -> dict[str, Any]:
+    """Return the members of an object, each as its parser reads it."""
+    if type(data) is not dict and not isinstance(data, Mapping):
+        raise HeaderInvalid("This must be an object.", where=where or None)
+    for name in needed:
+        if name not in data:
+            raise HeaderInvalid("A required member is missing.", where=f"{where}/{name}")
+    members = {}
+    for name, value in data.items():
+        parse = parsers.get(name)
+        if parse is None:  # not named: a name could stand in the place of a member name
+            raise HeaderInvalid("An unknown member.", where=where or None)
         try:
-            return parse(self._left.pop(name))
+            members[name] = parse(value)
         except HeaderInvalid as error:
-            raise HeaderInvalid(error.detail, where=f"{self._where}/{name}{error.where or ''}") from None
+            raise HeaderInvalid(error.detail, where=f"{where}/{name}{error.where or ''}") from None
         except (ValueError, TypeError):  # their texts quote the value
-            raise HeaderInvalid("The member does not have its form.", where=f"{self._where}/{name}") from None
-
-    def take_optional(self, name: str, parse: Callable[[Any], T]) -> T | None:
-        return self.take(name, parse) if name in self._left else None
-
-    def finish(self) -> None:
-        if self._left:  # not named: a name could stand in the place of a member name
-            raise HeaderInvalid("An unknown member.", where=self._where or None)
+            raise HeaderInvalid("The member does not have its form.", where=f"{where}/{name}") from None
+    return members
 
 
 def _text(value: Any) -> str:
@@ -227,26 +199,39 @@ def _parents(value: Any) -> tuple[Digest, ...]:
 
 
 def _party(value: Any) -> Party:
-    fields = _Fields(value, "")
-    party = Party(country=fields.take("country", CountryCode), authority=fields.take("authority", AuthorityId))
-    fields.finish()
-    return party
+    return Party(**_members(value, _PARTY, _PARTY))
 
 
 def _legal_basis(value: Any) -> LegalBasis:
-    fields = _Fields(value, "")
-    basis = LegalBasis(code=fields.take("code", _text), citation=fields.take_optional("citation", _text))
-    fields.finish()
-    return basis
+    return LegalBasis(**_members(value, _BASIS, ("code",)))
 
 
 def _procedure(value: Any) -> ProcedureRef:
-    fields = _Fields(value, "")
-    ref = ProcedureRef(
-        id=fields.take("id", ProcedureId),
-        name=fields.take("name", _text),
-        version=fields.take("version", SchemaVersion),
-        digest=fields.take("digest", Digest),
-    )
-    fields.finish()
-    return ref
+    return ProcedureRef(**_members(value, _PROCEDURE, _PROCEDURE))
+
+
+_Parsers = Mapping[str, Callable[[Any], Any]]
+_PARTY: _Parsers = {"country": CountryCode, "authority": AuthorityId}
+_BASIS: _Parsers = {"code": _text, "citation": _text}
+_PROCEDURE: _Parsers = {"id": ProcedureId, "name": _text, "version": SchemaVersion, "digest": Digest}
+_NEEDED: _Parsers = {
+    "id": MessageId,
+    "type": MessageType,
+    "version": SchemaVersion,
+    "sender": _party,
+    "recipient": _party,
+    "created": time_from_text,
+    "exercise": _boolean,
+    "nonce": _nonce,
+    "parents": _parents,
+}
+_HEADER: _Parsers = {
+    **_NEEDED,
+    "language": _text,
+    "urgency": Urgency,
+    "purpose": _text,
+    "legal_basis": _legal_basis,
+    "case_ref": CaseRef,
+    "procedure": _procedure,
+    "attachments": decode_attachments,
+}

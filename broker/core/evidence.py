@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Evidence"]
 
+_ASKING, _ASKED = Role.REQUESTING, Role.REQUESTED
+
 
 class Evidence:
     """The placed messages as sets of bits, with the answers' closures: what the rules about forks and finality read."""
@@ -35,14 +37,17 @@ class Evidence:
         self.held = held
         self.ancestry = ancestry
         self.placed = (1 << len(ancestry.order)) - 1
-        self.roles = [Role.REQUESTING if held[digest].author == opener else Role.REQUESTED for digest in ancestry.order]
-        self.sent: dict[Role, list[int]] = {role: [] for role in Role}  # positions by author, in the record's order
-        self.by = dict.fromkeys(Role, 0)  # the same as sets
+        self.roles: list[Role] = []
+        self.sent: dict[Role, list[int]] = {_ASKING: [], _ASKED: []}  # positions by author, in the record's order
+        self.by = {_ASKING: 0, _ASKED: 0}  # the same as sets
         self.stubs = 0
-        for position, role in enumerate(self.roles):
+        for position, digest in enumerate(ancestry.order):
+            entry = held[digest]
+            role = _ASKING if entry.author == opener else _ASKED
+            self.roles.append(role)
             self.sent[role].append(position)
             self.by[role] |= 1 << position
-            if held[ancestry.order[position]].stub:
+            if entry.code is not None:
                 self.stubs |= 1 << position
         self.named: set[Digest] = set()  # heads that answers name
         self.answers = self._read(receipts)
@@ -85,15 +90,17 @@ class Evidence:
 
     def forked(self) -> int:
         """Return the messages that deny what their author had answered, or break their own chain (rules 3 and 4)."""
-        denied = self._denied(Role.REQUESTING) | self._denied(Role.REQUESTED)
-        opening = self.by[Role.REQUESTING]
-        for position in self.sent[Role.REQUESTED]:
+        denied = self._denied(_ASKING) | self._denied(_ASKED)
+        opening = self.by[_ASKING]
+        for position in self.sent[_ASKED]:
             if not self.ancestry.above[position] & opening:
                 denied |= 1 << position
-        return denied | self._broken_chain(Role.REQUESTING, denied) | self._broken_chain(Role.REQUESTED, denied)
+        return denied | self._broken_chain(_ASKING, denied) | self._broken_chain(_ASKED, denied)
 
     def _broken_chain(self, role: Role, denied: int) -> int:
         own, sent, above = self.by[role], self.sent[role], self.ancestry.above
+        if len(sent) < 2:
+            return 0
         sizes = sorted((above[position] & own).bit_count() for position in sent)
         if sizes == list(range(len(sizes))):
             return 0  # each one contains all before it: one chain, the normal case
@@ -119,6 +126,8 @@ class Evidence:
     def _denied(self, role: Role) -> int:
         """Return the messages of one side that ignore what its own answers had covered."""
         own, others = self.by[role], self.by[_other(role)]
+        if not own or not others:
+            return 0  # one side alone has nothing to deny
         conceded, denied = 0, 0
         for _, inside in self._walk(_other(role)):
             denied |= self._ignoring(inside & ~conceded & own, conceded & others)
@@ -152,16 +161,19 @@ class Evidence:
             final |= common
         return final & ~self.stubs & ~forked
 
-    def confirmed(self, forked: int) -> dict[Role, datetime]:
-        """Return for each author the time of the newest answer whose heads cover all that he sent."""
-        idle = forked | self.stubs
-        counting = {role: sent & ~idle for role, sent in self.by.items()}
-        newest: dict[Role, datetime] = {}
-        for position, (receipt, inside) in self.answers.items():
-            role = self.roles[position]
-            if inside is not None and not counting[role] & ~inside:
-                newest[role] = max(receipt.at, newest.get(role, receipt.at))
-        return newest
+    def unsettled(self, role: Role, forked: int) -> int:
+        """Return an author's messages that are neither final nor refused nor forked."""
+        return self.by[role] & ~self.final(forked) & ~forked & ~self.stubs
+
+    def confirmed(self, role: Role, forked: int) -> datetime | None:
+        """Return the time of the newest answer whose heads cover all that an author sent."""
+        counting = self.by[role] & ~forked & ~self.stubs
+        covering = [
+            receipt.at
+            for position, (receipt, inside) in self.answers.items()
+            if inside is not None and self.roles[position] is role and not counting & ~inside
+        ]
+        return max(covering, default=None)
 
 
 def _loses(position: int, rivals: int, answers: list[int], sound: int) -> bool:
@@ -180,4 +192,4 @@ def _rank(receipt: Receipt) -> tuple[str, datetime, tuple[Digest, ...]]:
 
 
 def _other(role: Role) -> Role:
-    return Role.REQUESTED if role is Role.REQUESTING else Role.REQUESTING
+    return _ASKED if role is _ASKING else _ASKING

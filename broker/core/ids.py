@@ -29,7 +29,7 @@ class _Id(str):
     def __new__(cls, text: str) -> Self:
         if not isinstance(text, str) or cls.pattern.fullmatch(text) is None:
             raise ValueError(f"not a {cls.__name__}")
-        return super().__new__(cls, text)
+        return str.__new__(cls, text)
 
     @classmethod
     def known(cls, text: str) -> Self:

@@ -28,21 +28,24 @@ MAX_WORDS = 12
 _BORN = re.compile(r"[0-9]{4}(-[0-9]{2}(-[0-9]{2})?)?", re.ASCII)
 _WORDS = re.compile(r"[^\W_]+")
 _WHOLE_DATE = 10  # characters
+_NAME, _BORN_ON = "name ", "born "  # what a term begins with
 # Letters that Unicode does not take apart, as a clerk without them writes them.
 _PLAIN = str.maketrans(
     {"ø": "o", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "ħ": "h", "ŧ": "t", "ŋ": "n", "ı": "i", "æ": "ae", "œ": "oe"}
 )
-_INSIDE = dict.fromkeys(map(ord, "'`´ʹʼʾʿ‘’‛′·"), None)  # marks inside one word: they come and go between registers
+_INSIDE = re.compile("['`´ʹʼʾʿ‘’‛′·]")  # marks inside one word: they come and go between registers
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]")
 
 
 def name_words(text: str) -> frozenset[str]:
     """Return the words of a name in the form in which they are compared."""
-    # Two passes in C where most names have no other mark: a translation table asks for every letter.
-    joined = text.replace("'", "").replace("`", "") if text.isascii() else text.translate(_INSIDE)
+    joined = _INSIDE.sub("", text)
     if joined.isascii():
         return frozenset(_WORDS.findall(joined.lower()))
-    apart = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", joined).casefold())
-    plain = "".join([sign for sign in apart if sign.isascii() or not unicodedata.combining(sign)])
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKC", joined).casefold())
+    for sign in set(_BEYOND_ASCII.findall(plain)):
+        if unicodedata.combining(sign):
+            plain = plain.replace(sign, "")
     if not plain.isascii():
         plain = unicodedata.normalize("NFC", plain.translate(_PLAIN))
     return frozenset(_WORDS.findall(plain))
@@ -86,7 +89,7 @@ class PersonQuery:
     @property
     def terms(self) -> frozenset[str]:
         """What everything that is looked for has in common."""
-        return frozenset(map(_word, self.words)) or frozenset({_day(self.born or "")})
+        return frozenset([_NAME + word for word in self.words]) or frozenset({_BORN_ON + (self.born or "")})
 
     def fits(self, person: Person) -> bool:
         """Whether it may be that person."""
@@ -99,8 +102,8 @@ def terms_of(people: Iterable[Person]) -> frozenset[str]:
     """Return all that the people of a message are found by."""
     found: set[str] = set()
     for person in people:
-        found.update(map(_word, person.words))
-        found.update(_day(born) for born in person.births if len(born) == _WHOLE_DATE)
+        found.update([_NAME + word for word in person.words])
+        found.update([_BORN_ON + born for born in person.births if len(born) == _WHOLE_DATE])
     return frozenset(found)
 
 
@@ -116,11 +119,3 @@ def _is_date(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _word(word: str) -> str:
-    return f"name {word}"
-
-
-def _day(born: str) -> str:
-    return f"born {born}"

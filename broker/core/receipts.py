@@ -87,9 +87,10 @@ def contradicts(held: Iterable[Receipt], new: Receipt) -> bool:
     otherwise a peer could take back what is final.
     """
     return new.answers and any(
-        receipt.answers
+        receipt.message == new.message
         and receipt.kind is not new.kind
-        and (receipt.issuer, receipt.author, receipt.message) == (new.issuer, new.author, new.message)
+        and receipt.answers
+        and (receipt.issuer, receipt.author) == (new.issuer, new.author)
         for receipt in held
     )
 

@@ -34,12 +34,12 @@ stores no second answer about one message (`receipts.contradicts`), and names it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from broker.core import canonical
-from broker.core.ancestry import bits, build
+from broker.core.ancestry import build
 from broker.core.evidence import Evidence
 from broker.core.ids import CountryCode, Digest, MessageId
 from broker.core.procedures import (
@@ -66,7 +66,6 @@ __all__ = [
     "closure_digest",
     "fold",
     "hindrances",
-    "is_final",
     "may_submit",
     "statement",
 ]
@@ -111,9 +110,25 @@ class Folded:
     marks: Mapping[Digest, Mark]  # of all held messages
     heads: tuple[Digest, ...]  # sorted; the parents of the next message
     missing: tuple[Digest, ...]  # sorted; named by a message or an answer, but not held
-    final: frozenset[Digest]  # messages that can no longer change
-    unsettled: Mapping[Role, tuple[Digest, ...]]  # by author: neither final nor refused nor forked
-    confirmed: Mapping[Role, datetime]  # by author: newest answer of the other side that covers all of its messages
+    forked: int = 0  # the forked messages as a set of the evidence
+    evidence: Evidence | None = field(default=None, compare=False, repr=False)  # None: nothing is held
+
+    # What follows is worked out when it is asked for: few transactions do.
+
+    @property
+    def final(self) -> frozenset[Digest]:
+        """The messages that can no longer change (rule 7)."""
+        view = self.evidence
+        return frozenset() if view is None else frozenset(view.digests(view.final(self.forked)))
+
+    def unsettled(self, role: Role) -> tuple[Digest, ...]:
+        """Return that side's messages that are neither final nor refused nor forked."""
+        view = self.evidence
+        return () if view is None else view.digests(view.unsettled(role, self.forked))
+
+    def confirmed(self, role: Role) -> datetime | None:
+        """Return when the other side gave its newest answer that covers all of that side's messages."""
+        return None if self.evidence is None else self.evidence.confirmed(role, self.forked)
 
 
 def fold(
@@ -122,7 +137,7 @@ def fold(
     """Return what the set adds up to; the order in which its members are given does not matter."""
     held = {entry.digest: entry for entry in entries}
     if not held:
-        return _nothing(table)
+        return Folded(state=start(table), order=(), marks={}, heads=(), missing=())
 
     def stops(digest: Digest) -> bool:
         act = table.acts.get(held[digest].act)
@@ -132,7 +147,6 @@ def fold(
     view = Evidence(opener, held, ancestry, receipts)
     forked = view.forked()
     state, marks = _effects(table, view, forked)
-    final = view.final(forked)
     for digest in held:
         marks.setdefault(digest, Mark.WAITING)
     return Folded(
@@ -141,23 +155,9 @@ def fold(
         marks=marks,
         heads=ancestry.maximal(view.placed & ~(forked & ~view.covered()) if forked else view.placed),
         missing=tuple(sorted(ancestry.missing | (view.named - held.keys()))),
-        final=frozenset(ancestry.order[position] for position in bits(final)),
-        unsettled={role: view.digests(view.by[role] & ~final & ~forked & ~view.stubs) for role in Role},
-        confirmed=view.confirmed(forked),
+        forked=forked,
+        evidence=view,
     )
-
-
-def _nothing(table: ProcedureTable) -> Folded:
-    """Return what the empty record adds up to: what every opening message is held against."""
-    return Folded(
-        state=start(table), order=(), marks={}, heads=(), missing=(),
-        final=frozenset(), unsettled=dict.fromkeys(Role, ()), confirmed={},
-    )  # fmt: skip
-
-
-def is_final(folded: Folded, digest: Digest) -> bool:
-    """Whether a message's mark can no longer change (rule 7)."""
-    return digest in folded.final
 
 
 def closure(entries: Iterable[RecordEntry], heads: Iterable[Digest]) -> frozenset[Digest] | None:
@@ -268,9 +268,9 @@ def hindrances(table: ProcedureTable, folded: Folded, act: str, role: Role, *, n
     definition = table.acts.get(act)
     if definition is None or not definition.irreversible:
         return ()
-    confirmed = folded.confirmed.get(role)
+    confirmed = folded.confirmed(role)
     reasons = {
-        "own-message-not-final": bool(folded.unsettled[role]),
+        "own-message-not-final": bool(folded.unsettled(role)),
         "gap": bool(folded.missing),
         "alarm": folded.state.alarmed,
         "confirmation-missing": confirmed is None,

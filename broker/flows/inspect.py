@@ -13,7 +13,7 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, Message
 from broker.core.ladder import in_order
 from broker.core.participants import Participant
 from broker.core.procedures import Role, allowed
-from broker.core.record import Folded, RecordEntry, closure_digest, is_final
+from broker.core.record import Folded, RecordEntry, closure_digest
 from broker.ledger import Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Reader, Store
@@ -158,7 +158,7 @@ def _line(
 
 def _lines(entries: tuple[RecordEntry, ...], folded: Folded) -> tuple[RecordLine, ...]:
     by_digest = {entry.digest: entry for entry in entries}
-    ordered = set(folded.order)
+    ordered, final = set(folded.order), folded.final
     waiting = tuple(digest for digest in by_digest if digest not in ordered)
     return tuple(
         RecordLine(
@@ -167,7 +167,7 @@ def _lines(entries: tuple[RecordEntry, ...], folded: Folded) -> tuple[RecordLine
             author=by_digest[digest].author,
             act=by_digest[digest].act,
             mark=folded.marks[digest],
-            final=is_final(folded, digest),
+            final=digest in final,
             code=by_digest[digest].code,
         )
         for digest in folded.order + waiting

@@ -244,10 +244,11 @@ def _check_state(node: Node, folded: Folded) -> None:
 
 def _check_finals(node: Node, folded: Folded) -> None:
     """What was final stays: the message's mark, and everything that took effect before it."""
+    final = folded.final
     for digest, before in node.finals.items():
-        assert digest in folded.final, "a final message is no longer final"
+        assert digest in final, "a final message is no longer final"
         assert _history(folded, digest) == before, "a final effect changed"
-    for digest in folded.final:
+    for digest in final:
         node.finals.setdefault(digest, _history(folded, digest))
 
 
@@ -267,15 +268,15 @@ def test_honest_nodes_end_with_the_same_record(steps: list[Step]) -> None:
     ee, fi = run(steps)
     drain(ee, fi)
     ours, theirs = ee.folded(), fi.folded()
-    assert ours == theirs
+    assert (ours, ours.final) == (theirs, theirs.final)
     assert not ours.missing
     digests = [
         closure_digest(TABLE, EE, node.entries.values(), node.receipts.values(), ours.heads) for node in (ee, fi)
     ]
     assert digests[0] is not None
     assert digests[0] == digests[1]
-    assert not ours.unsettled[Role.REQUESTING]
-    assert not ours.unsettled[Role.REQUESTED]
+    assert not ours.unsettled(Role.REQUESTING)
+    assert not ours.unsettled(Role.REQUESTED)
 
 
 @settings(max_examples=200, deadline=None)

@@ -26,7 +26,6 @@ from broker.core.record import (
     closure_digest,
     fold,
     hindrances,
-    is_final,
     may_submit,
     statement,
 )
@@ -136,8 +135,12 @@ def test_the_order_of_the_input_does_not_matter(history: _History) -> None:
     first = history.say(EE, "ask")
     history.say(EE, "plan", first)
     history.say(FI, "plan", first)
-    backwards = fold(TABLE, EE, reversed(history.entries.values()), history.receipts)
-    assert backwards == history.fold()
+    backwards, folded = fold(TABLE, EE, reversed(history.entries.values()), history.receipts), history.fold()
+    assert backwards == folded
+    assert backwards.final == folded.final
+    for role in Role:
+        assert backwards.unsettled(role) == folded.unsettled(role)
+        assert backwards.confirmed(role) == folded.confirmed(role)
 
 
 def test_of_two_crossing_acts_one_is_crossed(history: _History) -> None:
@@ -336,12 +339,11 @@ def test_a_message_is_final_when_it_and_all_before_it_are_answered(history: _His
     second = history.say(EE, "found", first)
     history.answer(second, second)
     assert history.fold().final == frozenset()
-    assert history.fold().unsettled[Role.REQUESTING] == (first, second)
+    assert history.fold().unsettled(Role.REQUESTING) == (first, second)
     history.answer(first, first)
     folded = history.fold()
     assert folded.final == {first, second}
-    assert is_final(folded, second)
-    assert not folded.unsettled[Role.REQUESTING]
+    assert not folded.unsettled(Role.REQUESTING)
 
 
 def test_an_answer_from_behind_a_gap_does_not_make_final(history: _History) -> None:
