@@ -19,7 +19,7 @@ from broker.storage.at_rest import Cipher, locked
 from broker.storage.faults import Fault, fault_of
 from broker.storage.prepared import Prepared, prepare
 
-__all__ = ["Execution", "PerDialect", "insert_new"]
+__all__ = ["Driver", "Execution", "PerDialect", "driver_of", "insert_new"]
 
 Parameters = Mapping[str, Any]
 
@@ -68,6 +68,10 @@ class Driver(Protocol):
         """Commit, together with what is queued."""
         ...
 
+    def rollback(self) -> None:
+        """End the transaction without its changes, if there is one."""
+        ...
+
 
 class _Direct:
     """Implements `Driver` on SQLite, where every statement is done when its call returns."""
@@ -98,8 +102,12 @@ class _Direct:
     def commit(self) -> None:
         self._cursor.execute("COMMIT")
 
+    def rollback(self) -> None:
+        if self._cursor.connection.in_transaction:
+            self._cursor.execute("ROLLBACK")
 
-def _driver_of(connection: Connection) -> Driver:
+
+def driver_of(connection: Connection) -> Driver:
     """Return what a connection is spoken with, which lasts as long as its driver's connection."""
     pooled = connection.connection
     known = pooled.info.get("driver")
@@ -132,7 +140,7 @@ class Execution:
         self._connection = connection
         self.cipher = cipher or locked()
         self._dialect = connection.dialect.name
-        self._driver = _driver_of(connection)
+        self._driver = driver_of(connection)
         self._settles = settles
         self.answered = False  # whether the database has answered: its connection was alive in this transaction
         self.fault: Fault | None = None

@@ -40,6 +40,7 @@ class Pipeline:
         self._numbered = 0
         # What answers are on their way: to preparing a text, else to running something.
         self._queue: list[str | None] = []
+        self._sent = False  # all of the queue, with its end: only the answers have not been read
         self._poll = select.poll()
         self._poll.register(self._libpq.socket, select.POLLIN)
 
@@ -98,9 +99,9 @@ class Pipeline:
         """
         if not self._queue:
             return []
-        queue, self._queue = self._queue, []
-        self._libpq.pipeline_sync()
-        self._flush()
+        queue, sent, self._queue, self._sent = self._queue, self._sent, [], False
+        if not sent:
+            self._end()
         wanted: list[PGresult] = []
         failed: Exception | None = None
         for left, preparing in zip(range(len(queue), 0, -1), queue, strict=True):
@@ -131,8 +132,27 @@ class Pipeline:
         if result.command_status != b"COMMIT":
             raise InFailedSqlTransaction
 
+    def rollback(self) -> None:
+        """End the transaction without its changes; the answer is read when the connection is used again.
+
+        Raises:
+            psycopg.Error: the connection is lost.
+        """
+        self.wait()
+        if self._libpq.transaction_status != TransactionStatus.IDLE:
+            self._begin()
+            self._send("ROLLBACK", ([], []))
+            self._end()
+            self._sent = True
+
+    def _end(self) -> None:
+        self._libpq.pipeline_sync()
+        self._flush()
+
     def _begin(self) -> None:
         """Open the queue, with a BEGIN where there is no transaction."""
+        if self._sent:
+            self.wait()
         if not self._queue:
             outside = self._libpq.transaction_status == TransactionStatus.IDLE and not self._connection.autocommit
             self._libpq.enter_pipeline_mode()

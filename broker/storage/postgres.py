@@ -5,16 +5,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from queue import Empty, SimpleQueue
 from typing import TypeVar
 
-from sqlalchemy import URL, Engine, create_engine
+from sqlalchemy import URL, Connection, Engine, create_engine
 
 from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.ports import Reader, Transaction
 from broker.storage.at_rest import Cipher
-from broker.storage.execution import Execution
+from broker.storage.execution import Execution, driver_of
 from broker.storage.faults import Fault, fault_of
 from broker.storage.reader import SqlReader
 from broker.storage.transaction import SqlTransaction
@@ -63,14 +65,46 @@ def postgres_engine(url: URL, *, read_only: bool, connections: int = 1) -> Engin
     )
 
 
+class _Connections:
+    """Connections that stay open between two transactions: the engine's pool costs half as much as a short transaction."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._idle: SimpleQueue[Connection] = SimpleQueue()
+
+    @contextmanager
+    def one(self) -> Iterator[Connection]:
+        """Lend a connection outside of any transaction; what is not committed in the end is rolled back."""
+        try:
+            connection = self._idle.get_nowait()
+        except Empty:
+            connection = self._engine.connect()
+        try:
+            yield connection
+        finally:
+            try:
+                _end(connection)
+            except Exception:  # whatever state it is in must not reach its next user
+                _throw_away(connection)
+            else:
+                self._idle.put(connection)
+
+    def close(self) -> None:
+        """Close those that nobody uses."""
+        with suppress(Empty):
+            while True:
+                _throw_away(self._idle.get_nowait())
+        self._engine.dispose()
+
+
 class PostgresStore:
     """Implements `ports.Store`."""
 
     def __init__(self, url: URL, us: CountryCode, cipher: Cipher) -> None:
         self._us = us
         self._cipher = cipher
-        self._writing = postgres_engine(url, read_only=False, connections=_WRITERS)
-        self._reading = postgres_engine(url, read_only=True, connections=_READERS)
+        self._writing = _Connections(postgres_engine(url, read_only=False, connections=_WRITERS))
+        self._reading = _Connections(postgres_engine(url, read_only=True, connections=_READERS))
         self._writers = Threads(_WRITERS, name="store-writer")
         self._readers = Threads(_READERS, name="store-reader")
         self._closed = False
@@ -97,8 +131,8 @@ class PostgresStore:
         self._closed = True
         await asyncio.to_thread(self._writers.close)
         await asyncio.to_thread(self._readers.close)
-        self._writing.dispose()
-        self._reading.dispose()
+        self._writing.close()
+        self._reading.close()
 
     async def _in(self, threads: Threads, work: Callable[[], T], *, ahead: bool = False) -> T:
         if self._closed:
@@ -121,7 +155,7 @@ class PostgresStore:
         db: Execution | None = None
         committing = False
         try:
-            with self._writing.connect() as connection:
+            with self._writing.one() as connection:
                 db = Execution(connection, self._cipher, settles=True)
                 try:
                     result = fn(SqlTransaction(db, self._us))
@@ -141,11 +175,27 @@ class PostgresStore:
     def _read(self, fn: Callable[[Reader], T]) -> T:
         db: Execution | None = None
         try:
-            with self._reading.connect() as connection:
+            with self._reading.one() as connection:
                 db = Execution(connection, self._cipher)
                 return fn(SqlReader(db))
         except Exception as error:
             raise _outcome(error, db, outcome_known=True) from None
+
+
+def _end(connection: Connection) -> None:
+    """End what transaction there still is; nobody waits for that but who uses the connection next."""
+    driver = driver_of(connection)
+    driver.wait()
+    if connection.in_transaction():  # SQLAlchemy began it
+        connection.rollback()
+    driver.rollback()
+
+
+def _throw_away(connection: Connection) -> None:
+    with suppress(Exception):
+        connection.invalidate()
+    with suppress(Exception):
+        connection.close()
 
 
 def _outcome(error: Exception, db: Execution | None, *, outcome_known: bool) -> Exception:
