@@ -8,13 +8,14 @@ A message submitted here while no node runs is stored all the same, and sent by 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import fields
 from datetime import timedelta
 
 from broker.api.local_issuer import LocalIssuer
 from broker.core.errors import CatalogueInvalid, HomeInvalid
 from broker.core.ids import Digest
 from broker.core.retention import RetentionRules, parse_rules
+from broker.core.values import frozen
 from broker.settings import Settings
 from broker.storage import AtRest, encrypt_clear, locked, migrate, open_store
 from broker.storage.blobs import DiskBlobs
@@ -32,7 +33,7 @@ RETENTION_FILE = (
 ATTACHMENTS_FOLDER = "attachments"  # in the node's home: sealed bytes; part of a backup like the database
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Office(Desk):
     """A desk with the settings it was opened from."""
 
@@ -79,7 +80,9 @@ def open_office(settings: Settings, vault: FileVault | None, *, wake: Callable[[
         soon=timedelta(hours=settings.ladder.deadline_soon_hours),
         retention=_retention_rules(settings),
     )
-    return Office(settings=settings, signed_catalogue=signed, **{name: getattr(desk, name) for name in Desk.__slots__})
+    return Office(
+        settings=settings, signed_catalogue=signed, **{item.name: getattr(desk, item.name) for item in fields(Desk)}
+    )
 
 
 def _cipher(settings: Settings, vault: FileVault | None) -> AtRest:

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -22,6 +22,7 @@ from broker.core.reasons import Reason
 from broker.core.receipts import Receipt
 from broker.core.record import RecordEntry
 from broker.core.roles import AuditRole
+from broker.core.values import frozen
 
 __all__ = [
     "ARRIVED",
@@ -61,7 +62,7 @@ __all__ = [
 ARRIVED = "message-arrived"  # what a notifier is told of a handed-over message; nothing that calls for attention
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Accepted:
     """What a caller is told: the message is stored and will be delivered, or a person will be told why not."""
 
@@ -103,7 +104,7 @@ class DraftState(StrEnum):
     EXPIRED = "expired"  # nobody decided in time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HeldDraft:
     """A message that a safeguard held: it waits for a second person."""
 
@@ -123,7 +124,7 @@ class HeldDraft:
     decision: str | None = None  # a code of the two lists
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Release:
     """A second person's decision that a held message may leave."""
 
@@ -133,7 +134,7 @@ class Release:
     reason: str  # of `ReleaseReason`
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ProcedureRow:
     """A procedure as this node holds it."""
 
@@ -151,7 +152,7 @@ class ProcedureRow:
     erased: datetime | None = None  # since when nothing of its contents is here
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OutboxRow:
     """An entry with its life so far."""
 
@@ -171,7 +172,7 @@ class OutboxRow:
     refusal_code: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OwedEntry:
     """A leased entry with what sending it takes; its header, encrypted beside the content, stays closed."""
 
@@ -186,7 +187,7 @@ class OwedEntry:
     envelope: SealedEnvelope | None  # as it was sealed before
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InboxRow:
     """An entry with its life so far."""
 
@@ -200,7 +201,7 @@ class InboxRow:
     opened: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InboxBrief:
     """What is needed to call people for an inbox entry that waits."""
 
@@ -210,7 +211,7 @@ class InboxBrief:
     since: datetime  # when it stepped into its state
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SeenRaw:
     """Raw bytes that were decided before: a repeat is answered from here without cryptography."""
 
@@ -220,7 +221,7 @@ class SeenRaw:
     answered: datetime  # when the stored receipt was last queued; again at most once a minute
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class HeldDelivery:
     """A quarantined or parked delivery: sealed bytes and why."""
 
@@ -233,7 +234,7 @@ class HeldDelivery:
     attempts: int = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Attention:
     """Something a person must look at (promise P7). No personal data: codes, ids and countries."""
 
@@ -254,7 +255,7 @@ def arrival(message: MessageId, *, sender: CountryCode, authority: AuthorityId, 
     return Attention(code=ARRIVED, subject=message, who="officer", at=at, peer=sender, authority=authority)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AuditFilter:
     """What a look at the audit trail is limited to. None: not limited."""
 
@@ -268,7 +269,7 @@ class AuditFilter:
 NOT_KNOWN = Digest("0" * 64)  # of what was asked: the message came back after a restore
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Idempotent:
     """The answer that an idempotency key got before."""
 
@@ -283,7 +284,7 @@ def salted(body_digest: Digest, nonce: str) -> Digest:
     return canonical.digest(f"{nonce}{body_digest}".encode("ascii"))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class KeptRecord:
     """A procedure with its record and the answers to the record's messages."""
 
@@ -292,7 +293,7 @@ class KeptRecord:
     receipts: tuple[Receipt, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OutboxBrief:
     """What a receipt is held against."""
 
@@ -302,7 +303,7 @@ class OutboxBrief:
     attended: bool  # an attention entry about it is open, which a receipt may resolve
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Page:
     """One page of a list; `next` is the cursor of the following one."""
 
@@ -310,7 +311,7 @@ class Page:
     next: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MessageFilter:
     """What a list of messages is limited to. None: not limited."""
 
@@ -323,7 +324,7 @@ class MessageFilter:
     authority: AuthorityId | None = None  # our office; None only for the system itself, never from a token
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MessageRow:
     """A message in a list or alone, either direction."""
 
@@ -363,7 +364,7 @@ def about(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MessageTimes:
     """How far a message of either direction got and when; needs no key, for nothing of its content is in it."""
 
@@ -378,7 +379,7 @@ class MessageTimes:
     refused: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TrustRow:
     """A verified trust list as it was taken; none is ever changed, so that an old message is verified as of its day."""
 
@@ -390,7 +391,7 @@ class TrustRow:
     looked: datetime | None = None  # when a look that gave it last began; None: when it was accepted
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class UploadRow:
     """A file that an office is uploading, until a message takes it; after a day it is dropped with its key."""
 
@@ -404,7 +405,7 @@ class UploadRow:
     digest: Digest | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AttachmentRow:
     """How far the bytes of an attachment are: ours on their way out, another country's on their way in.
 
@@ -429,7 +430,7 @@ class AttachmentRow:
     asked: datetime | None = None  # ours: when the other country last asked for chunks again
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ParkedChunk:
     """A chunk whose message is not recorded yet."""
 

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from broker.api.tokens import TokenVerifier
 from broker.catalogue import Catalogue
 from broker.core.ids import CountryCode, MessageType
+from broker.core.values import frozen
 from broker.flows.approve import Approve
 from broker.flows.attend import Attend
 from broker.flows.consult import Consult
@@ -38,7 +39,7 @@ def casework_types(catalogue: Catalogue) -> tuple[MessageType, ...]:
     return tuple(known for known in catalogue.types() if known.procedure != _NODE)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ApiLimits:
     """What one caller may ask of this node."""
 
@@ -51,7 +52,7 @@ class ApiLimits:
     metrics_on_loopback: bool = False  # serve metrics without a token to this machine; never behind a local proxy
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ApiServices:
     """All collaborators of the API."""
 

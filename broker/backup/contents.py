@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 from broker.backup.container import Frame, frames
 from broker.core import canonical
 from broker.core.errors import BackupInvalid, NotCanonical
+from broker.core.values import frozen
 from broker.security.backup_file import FileCipher
 
 __all__ = [
@@ -92,7 +93,7 @@ class Account:
         return known.setdefault(name, _Sum())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Manifest:
     """What a backup says about itself, behind everything that it holds."""
 

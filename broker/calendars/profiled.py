@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import date
 
 from broker.calendars.computation import CountryCalendar
@@ -15,13 +14,14 @@ from broker.core.ids import CountryCode
 from broker.core.profile_questions import QUESTIONS
 from broker.core.profiles import ProfileVersion
 from broker.core.trust import TrustList
+from broker.core.values import frozen
 
 __all__ = ["ProfiledCalendars"]
 
 _HOLIDAYS, _ZONE = "calendar.holidays", "calendar.time_zone"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ProfiledCalendars:
     """Gives calendars and open questions; without a profile the libraries' own answer is taken, and the question is open."""
 

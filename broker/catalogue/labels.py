@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -21,6 +21,7 @@ import orjson
 from broker.catalogue.bundle import Bundle
 from broker.core.errors import CatalogueInvalid
 from broker.core.procedures import ProcedureTable
+from broker.core.values import frozen
 
 __all__ = [
     "LANGUAGES",
@@ -55,7 +56,7 @@ class ReviewStatus(StrEnum):
     UNREVIEWED = "unreviewed"  # made by machine; shown to the user
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Label:
     """A text for people, with the language it is really in and how far it can be trusted."""
 
@@ -64,7 +65,7 @@ class Label:
     status: ReviewStatus
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Translation:
     """One language's labels as its file holds them."""
 
@@ -74,7 +75,7 @@ class Translation:
     labels: Mapping[str, tuple[str, str]]  # key → (the English that was translated, the text)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Gaps:
     """What a translation lacks, each a sorted list of keys."""
 

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -20,6 +19,7 @@ from broker.core import canonical
 from broker.core.content import time_to_text
 from broker.core.ids import AuthorityId, CountryCode, Digest, ProcedureId
 from broker.core.roles import AuditRole
+from broker.core.values import frozen
 
 __all__ = [
     "GENESIS",
@@ -108,7 +108,7 @@ class SearchReason(StrEnum):
     SUPERVISORY_AUTHORITY = "supervisory-authority"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Who:
     """Somebody who acts at this node."""
 
@@ -117,7 +117,7 @@ class Who:
     authority: AuthorityId | None = None  # for which office; None: for the whole node
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AuditRow:
     """Who did what, when, why and under which role, to which thing; written in the business transaction."""
 
@@ -134,7 +134,7 @@ class AuditRow:
     position: int | None = None  # in the chain, given when it is linked; no part of what the row says
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Entry:
     """A row as it is stored; the chain is over all of it."""
 
@@ -161,7 +161,7 @@ class Entry:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Head:
     """The end of a chain, or of its part up to a position."""
 

@@ -14,13 +14,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any, Protocol
 
 from broker.core.errors import CatalogueInvalid
 from broker.core.roles import Role
+from broker.core.values import frozen
 
 __all__ = [
     "Calendar",
@@ -76,7 +77,7 @@ class Phase(StrEnum):
     ENDED = "ENDED"  # the procedure ended before anything settled it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Limit:
     """How long."""
 
@@ -84,7 +85,7 @@ class Limit:
     count: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Extension:
     """The act that lengthens a deadline and by how much; only where the source allows it."""
 
@@ -92,7 +93,7 @@ class Extension:
     limit: Limit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Deadline:
     """One deadline of a procedure table. Built by `parse_deadline`."""
 
@@ -145,7 +146,7 @@ class Calendar(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Event:
     """A message that took effect, in the record's order, with what can start or settle a deadline."""
 
@@ -157,7 +158,7 @@ class Event:
     extends: str | None = None  # id of the deadline that the message extends
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Running:
     """A deadline in a procedure."""
 

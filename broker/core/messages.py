@@ -12,7 +12,7 @@ A function's signature therefore proves what has already been checked; a half-ch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -30,6 +30,7 @@ from broker.core.ids import (
     SchemaVersion,
 )
 from broker.core.roles import AuditRole
+from broker.core.values import frozen
 
 __all__ = [
     "Body",
@@ -66,7 +67,7 @@ class Urgency(StrEnum):
     ROUTINE = "ROUTINE"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Party:
     """One side of a message: the member country and the office inside it."""
 
@@ -74,7 +75,7 @@ class Party:
     authority: AuthorityId
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class LegalBasis:
     """The one primary legal basis (DOMAIN 7.7 as corrected by CASEWORK C-02, C-18)."""
 
@@ -82,7 +83,7 @@ class LegalBasis:
     citation: str | None = None  # required by the schema for NATIONAL_LAW and AGREEMENT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ProcedureRef:
     """Which procedure, and the table that governs it for its whole life."""
 
@@ -92,7 +93,7 @@ class ProcedureRef:
     digest: Digest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Header:
     """The content header: what both nodes know about every message (PROTOCOL section 4)."""
 
@@ -114,7 +115,7 @@ class Header:
     attachments: tuple[Attachment, ...] = ()  # with their keys: a header is as secret as its body
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Uploaded:
     """An uploaded file that a submission attaches, and what it is called there."""
 
@@ -123,7 +124,7 @@ class Uploaded:
     kind: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Submission:
     """What a caller (API, console, adapter) asks to be sent; nothing is checked yet but the identifiers' form."""
 
@@ -145,7 +146,7 @@ class Submission:
     attachments: tuple[Uploaded, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Draft:
     """A message with identifier, time and nonce, not checked yet. Built by `submission/placing`."""
 
@@ -153,7 +154,7 @@ class Draft:
     body: Body
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ValidMessage:
     """Header and body fit their schemas. Built by `catalogue`, for both directions."""
 
@@ -161,7 +162,7 @@ class ValidMessage:
     body: Body
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ClearedMessage:
     """A safeguard decision let it pass. Built by `core/safeguards`."""
 
@@ -169,7 +170,7 @@ class ClearedMessage:
     reasons: tuple[str, ...]  # codes of the rules that were looked at
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ProfileHeader:
     """The ``trm`` member, byte-equal in the encryption header and both signature headers (PROTOCOL section 3)."""
 
@@ -188,7 +189,7 @@ class OutboxKind(StrEnum):
     RECEIPTS = "receipts"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OutboxEntry:
     """A message we accepted and owe to a country. Built by `core/composing`."""
 
@@ -203,7 +204,7 @@ class OutboxEntry:
     procedure: ProcedureId | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SealedEnvelope:
     """Bytes ready for any transport, and what they were made with. Built by `security/sealing`."""
 
@@ -218,7 +219,7 @@ class SealedEnvelope:
     trust_version: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SealedChunk:
     """A part of an attachment, ready for any transport. Built by `security/chunks`."""
 
@@ -233,7 +234,7 @@ class SealedChunk:
 Sealed = SealedEnvelope | SealedChunk  # what a transport carries
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Delivery:
     """Bytes that a transport handed over, with its hints; nothing of it is believed. Built by `transport`."""
 
@@ -246,7 +247,7 @@ class Delivery:
     tag: Any = None  # the transport's own handle for settling
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class VerifiedMessage:
     """Both signatures are the stated member's and the headers agree. Built by `security/sealing`."""
 
@@ -263,7 +264,7 @@ class VerifiedMessage:
     signatures: bytes = b""  # the member of the signed object, as it came: with the content the proof
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class InboxEntry:
     """A believed and valid message, recorded here. Built by `flows/receive`."""
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import Body, Header, Party
 from broker.core.procedures import Act, ParticipantRole, Role
+from broker.core.values import frozen
 
 __all__ = ["SEATING", "Participant", "Roster", "may_send", "named_offices", "roster"]
 
@@ -36,7 +37,7 @@ class Participant:
     role: ParticipantRole
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Roster:
     """Who takes part now, in the order of joining, and who ever did."""
 

@@ -15,11 +15,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import date
 from typing import Self
 
 from broker.core.errors import BadRequest
+from broker.core.values import frozen
 
 __all__ = ["MAX_NAME", "MAX_WORDS", "Person", "PersonQuery", "name_words", "terms_of"]
 
@@ -51,7 +52,7 @@ def name_words(text: str) -> frozenset[str]:
     return frozenset(_WORDS.findall(plain))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Person:
     """One person as one message describes them."""
 
@@ -59,7 +60,7 @@ class Person:
     births: frozenset[str] = field(default=frozenset(), repr=False)  # an age gives two years
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class PersonQuery:
     """Who is looked for. Built by `of`."""
 

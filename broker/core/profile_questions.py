@@ -10,8 +10,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+from broker.core.values import frozen
 
 __all__ = [
     "BOUND", "CARE_ARRANGEMENTS", "FORMS_OF_EXPLOITATION", "NEEDS", "NOT_BOUND", "QUESTIONS", "SECTIONS", "Kind", "Question",
@@ -33,7 +34,7 @@ class Kind(StrEnum):
     ITEMS = "numbered items"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Question:
     """What is asked, and in which form it is answered."""
 

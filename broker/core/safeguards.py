@@ -14,7 +14,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date
 
 from broker.core.elsewhere import Elsewhere, elsewhere
@@ -32,6 +31,7 @@ from broker.core.procedures import ALARM_CLOSED
 from broker.core.reasons import Earlier, Level, Reason, Rule, block, hold
 from broker.core.sides import Sides
 from broker.core.surge import relaxed
+from broker.core.values import frozen
 
 __all__ = [
     "Blocked",
@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Cleared:
     """It may leave."""
 
@@ -59,7 +59,7 @@ class Cleared:
     warnings: tuple[Reason, ...] = ()  # for its author
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Held:
     """A second person decides."""
 
@@ -71,7 +71,7 @@ class Held:
         return seen >= {(one.rule, one.code, one.where) for one in self.reasons if one.level is Level.HOLD}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Blocked:
     """It must not leave."""
 

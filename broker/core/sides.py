@@ -8,7 +8,6 @@ What nobody has said stays unknown: a rule that needs it names the question that
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
 
 from broker.core.ids import AuthorityId, CountryCode
@@ -16,11 +15,12 @@ from broker.core.messages import Header
 from broker.core.profile_questions import QUESTIONS
 from broker.core.profiles import ProfileVersion
 from broker.core.trust import Authority, TrustList
+from broker.core.values import frozen
 
 __all__ = ["Side", "Sides", "sides_of"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Side:
     """One country on that day."""
 
@@ -56,7 +56,7 @@ class Side:
         return next((office for office in self.offices if office.id == self.office), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sides:
     """Who writes and who is written to."""
 

@@ -12,13 +12,14 @@ sending stops some days later, because a key that was revoked since would still 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from broker.core.arrangements import ArrangementRegister
 from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageType, SchemaVersion
 from broker.core.profiles import CountryProfile
+from broker.core.values import frozen
 
 __all__ = [
     "GRACE", "LONGEST_ENVELOPE_LIFE", "WARN_DAYS", "Authority", "AuthorityKey", "ContactKind", "ContactPoint", "KeyUse", "Member", "MemberKey",
@@ -101,7 +102,7 @@ class ContactKind(StrEnum):
     WEB = "web"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class MemberKey:
     """A public key with its validity; all times aware UTC."""
 
@@ -119,7 +120,7 @@ class MemberKey:
         return self.not_before <= now < self.sign_until and (self.revoked_at is None or now < self.revoked_at)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class AuthorityKey:
     """A public encryption key of one office, for what no node may read (PROTOCOL 16); all times aware UTC."""
 
@@ -140,7 +141,7 @@ class AuthorityKey:
         return self.revoked_at is not None and now >= self.revoked_at
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class OpeningHours:
     """When an office is open, in its own time zone; ``24:00`` is the end of the day."""
 
@@ -149,7 +150,7 @@ class OpeningHours:
     closes: str  # HH:MM, later than it opens
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class ContactPoint:
     """One way to reach an office; an office's, never a person's own."""
 
@@ -158,7 +159,7 @@ class ContactPoint:
     languages: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Authority:
     """An office of a member that messages can be addressed to."""
 
@@ -180,7 +181,7 @@ class Authority:
         return next((key for key in self.keys if key.kid == kid), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Member:
     """A country in the trust list."""
 
@@ -208,7 +209,7 @@ class Member:
         return (*(key.kid for key in self.keys), *(key.kid for office in self.authorities for key in office.keys))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class TrustList:
     """One immutable, verified state of the federation."""
 

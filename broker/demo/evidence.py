@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from broker.core.values import frozen
 
 __all__ = ["Evidence", "Landed", "Line", "Onlooker", "Sent", "Side"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Line:
     """One line of a procedure's timeline, as a node's API tells it."""
 
@@ -22,7 +23,7 @@ class Line:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Sent:
     """A message that one country's system submitted, as the API accepted it."""
 
@@ -33,7 +34,7 @@ class Sent:
     digest: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Side:
     """One of the two countries: its record of the procedure."""
 
@@ -47,7 +48,7 @@ class Side:
     attention: tuple[str, ...]  # codes of what its people are asked to look at
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Landed:
     """A file that the file-drop adapter put into the national system's folder."""
 
@@ -55,7 +56,7 @@ class Landed:
     digest: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Onlooker:
     """The third country, which must have seen nothing and must not be able to read anything."""
 
@@ -69,7 +70,7 @@ class Onlooker:
     reading: str  # its broker account at the others' queues: "refused" or "read"; "not-applicable" without a broker
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Evidence:
     """Everything that the checks look at."""
 

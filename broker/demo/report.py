@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from broker.core.ladder import in_order
+from broker.core.values import frozen
 from broker.demo.checks import Outcome
 from broker.demo.evidence import Evidence, Line
 
@@ -17,7 +18,7 @@ __all__ = ["Report", "country_name", "document", "told"]
 _NAMES = {"EE": "Estonia", "FI": "Finland", "SE": "Sweden"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Report:
     """Everything that is told."""
 

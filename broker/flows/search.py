@@ -8,8 +8,6 @@ office and what for is on record with what was found, and never for whom; what c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import orjson
 
 from broker.catalogue import Catalogue
@@ -18,6 +16,7 @@ from broker.core.errors import BadRequest, NotFound
 from broker.core.ids import ProcedureId
 from broker.core.persons import PersonQuery
 from broker.core.same_child import child_query
+from broker.core.values import frozen
 from broker.ports import Clock, Reader, Store
 from broker.rows import MessageFilter, Page, ProcedureRow
 from broker.speaking import speaks_of
@@ -28,7 +27,7 @@ MOST_FOUND = 20  # procedures; whoever gets more asks more exactly: a search is 
 _OPENED_AT_ONCE = 50  # procedures in one read: each read goes through the whole table of buckets
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Found:
     """The answer."""
 

@@ -16,6 +16,7 @@ from broker.core.errors import BrokerError, UnknownKey
 from broker.core.ids import CountryCode
 from broker.core.trail import Anchor, Finding, Tampering, TrailCheck, outside
 from broker.core.trust import Member
+from broker.core.values import frozen
 from broker.ports import Compute, Reader, Store
 from broker.rows import AuditFilter
 from broker.security.checkpoints import read_checkpoint
@@ -31,7 +32,7 @@ _WAITING = 10_000  # entries that are not linked yet, and are looked at
 MemberThen = Callable[[Reader, bytes], Member | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class WitnessStatement:
     """A checkpoint of our trail that another country holds."""
 
@@ -39,7 +40,7 @@ class WitnessStatement:
     held_by: CountryCode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Verdict:
     """What became of a check."""
 
@@ -60,7 +61,7 @@ class Verdict:
         return self.found == 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Missing:
     """Entries that were lost with a disk: the node was restored, and its trail says so."""
 

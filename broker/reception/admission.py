@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from broker.catalogue import Catalogue
@@ -30,6 +30,7 @@ from broker.core.ids import CountryCode
 from broker.core.messages import Header, ProcedureRef, ValidMessage, VerifiedMessage
 from broker.core.participants import may_send
 from broker.core.procedures import NOT_OPENED, ProcedureTable
+from broker.core.values import frozen
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Transaction, TrustSource
@@ -39,7 +40,7 @@ from broker.sealed.checking import check_received
 __all__ = ["Admission", "Case"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Case:
     """What is known about a casework message once its header is believed."""
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -32,6 +31,7 @@ from broker.core.errors import (
 )
 from broker.core.ids import KeyId
 from broker.core.sealed_parts import is_sealed_part
+from broker.core.values import frozen
 from broker.security import envelope, primitives, suite
 from broker.security.suite import Opener
 
@@ -50,7 +50,7 @@ class NestedKind(StrEnum):
     FILE = "trm+file"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Nested:
     """A parsed encryption to an office; nothing in it is believed."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
 from broker.core.trust import Authority, Member, TrustList
+from broker.core.values import frozen
 from broker.durable import write_durably
 from broker.home import create_home
 from broker.settings import FILE_NAME
@@ -52,7 +53,7 @@ OFFICES: Mapping[str, tuple[Authority, ...]] = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Federation:
     """Where everything of it stands."""
 

@@ -10,8 +10,9 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+
+from broker.core.values import frozen
 
 __all__ = ["SoftHsm", "SoftHsmMissing", "softhsm"]
 
@@ -29,7 +30,7 @@ class SoftHsmMissing(Exception):
     """SoftHSM is not installed and cannot be."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class SoftHsm:
     """One token; ``SOFTHSM2_CONF`` in the environment names its folder."""
 

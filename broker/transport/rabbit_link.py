@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Generic, Protocol, TypeVar
 
 import aio_pika
@@ -26,6 +26,7 @@ from yarl import URL
 
 from broker.core.errors import BrokerError, SettingsInvalid
 from broker.core.ids import CountryCode
+from broker.core.values import frozen
 from broker.ports import Clock
 from broker.transport.rabbit_tls import ClientTls, tls_sentence
 
@@ -47,7 +48,7 @@ _SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class RabbitOptions:
     """Where the message broker is, who we are there, and how long anything may take."""
 
@@ -89,7 +90,7 @@ class Session(Protocol):
 S = TypeVar("S", bound=Session)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Opened(Generic[S]):
     """A connection with its session, and the state of the certificate's files that it was made from."""
 

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import MemberKind, MemberStatus
+from broker.core.values import frozen
 from broker.trust.strict import Fields, mapping, placed, read_json, write_json
 
 __all__ = ["FORMAT", "FederationDocument", "Membership", "read_federation", "write_federation"]
@@ -19,7 +20,7 @@ FORMAT = "trm-federation/1"
 _MAX_TEXT = 500  # characters
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Membership:
     """What the federation says of one country."""
 
@@ -28,7 +29,7 @@ class Membership:
     reason: str | None = None  # why it is suspended
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class FederationDocument:
     """The federation's name and its members."""
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from broker.core import canonical
 from broker.core.errors import VaultLocked
+from broker.core.values import frozen
 from broker.vault.passphrase import checked
 
 __all__ = [
@@ -62,7 +62,7 @@ class Wrapper(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class KdfParameters:
     """The cost of trying one passphrase."""
 

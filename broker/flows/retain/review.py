@@ -8,7 +8,7 @@ The one thing that this erases by itself are exercises, a fixed time after the d
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import timedelta
 
 import orjson
@@ -21,6 +21,7 @@ from broker.core.foregoing import targets_of
 from broker.core.ids import CountryCode, Digest, ErasureId, ProcedureId
 from broker.core.retention import EXERCISE_KEPT, PROPOSAL_DAYS, EraseReason
 from broker.core.roles import AuditRole
+from broker.core.values import frozen
 from broker.flows.retain.destroy import destroy
 from broker.flows.retain.list_case import Case, case_of, hindrances, list_case
 from broker.flows.retain.standing import ReviewDates, Standing
@@ -34,7 +35,7 @@ _NODE = Who(actor="node", role=AuditRole.NODE)
 _ASKS = "correction.erase"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class _Seen:
     """What one look found."""
 
