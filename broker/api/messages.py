@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 from enum import StrEnum
+from functools import cached_property
 from typing import Any
 
 from aiohttp import web
@@ -57,9 +58,12 @@ class Messages:
 
     def __init__(self, services: ApiServices) -> None:
         self._services = services
-        self._places = Places.of(services.catalogue)
         self._log = Log("api")
         self._types = frozenset(casework_types(services.catalogue))
+
+    @cached_property
+    def _places(self) -> Places:  # only a refusal asks for them
+        return Places.of(self._services.catalogue)
 
     async def submit(self, request: web.Request) -> web.Response:
         """Take a message; 202 says that it is stored, whether now or when the same key came before.

@@ -29,10 +29,10 @@ class Contents:
         self._bundle = bundle
         self._earlier = earlier
         self._english: Mapping[str, str] | None = None  # made when first asked for
-        self._versions: dict[MessageType, tuple[SchemaVersion, ...]] = {}
-        for kind, _ in bundle.messages:
-            versions = (version for known, version in bundle.messages if known == kind)
-            self._versions[kind] = tuple(sorted(versions, key=lambda version: version.key))
+        versions: dict[MessageType, list[SchemaVersion]] = {}
+        for kind, version in bundle.messages:
+            versions.setdefault(kind, []).append(version)
+        self._versions = {kind: tuple(sorted(own, key=lambda version: version.key)) for kind, own in versions.items()}
 
     def types(self) -> tuple[MessageType, ...]:
         """Return every message type, sorted."""

@@ -153,27 +153,44 @@ def _check_sealed(path: str, documents: Mapping[str, Schema]) -> None:
     """DESIGN 6: special categories and places of shelter travel sealed to one office, never in the open body (R-18)."""
     if documents[path].get("x-trm-special"):
         raise CatalogueInvalid("This part may be reached as what a sealed part holds alone.", where=path)
-    for where, node in _nodes(documents[path], ""):
+    for node in _nodes(documents[path]):
         if "x-trm-sealed" in node and str(node["x-trm-sealed"]).removeprefix("/") not in documents:
-            raise CatalogueInvalid("There is no schema of what the sealed part holds.", where=f"{path}#{where}")
+            where = f"{path}#{_place(documents[path], node)}"
+            raise CatalogueInvalid("There is no schema of what the sealed part holds.", where=where)
 
 
 def _check_impersonal(path: str, data: Schema) -> None:
     if data.get("x-trm-person"):
         raise CatalogueInvalid("A procedure without a subject reaches a part about a person.", where=path)
-    for where, node in _nodes(data, ""):
+    for node in _nodes(data):
         if "x-trm-sealed" in node:
-            raise CatalogueInvalid("A procedure without a subject reaches a sealed part.", where=f"{path}#{where}")
+            where = f"{path}#{_place(data, node)}"
+            raise CatalogueInvalid("A procedure without a subject reaches a sealed part.", where=where)
         length = node.get("maxLength", 0)
         if node.get("type") == "string" and "pattern" not in node and length > MAX_TEXT_WITHOUT_SUBJECT:
-            raise CatalogueInvalid("A text is too long for a procedure without a subject.", where=f"{path}#{where}")
+            where = f"{path}#{_place(data, node)}"
+            raise CatalogueInvalid("A text is too long for a procedure without a subject.", where=where)
 
 
-def _nodes(schema: Any, where: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    if isinstance(schema, dict):  # what was read is one; asking for any mapping takes ten times as long
-        yield where, schema
-        for name, item in schema.items():
-            yield from _nodes(item, f"{where}/{name}")
-    elif isinstance(schema, list):
-        for position, item in enumerate(schema):
-            yield from _nodes(item, f"{where}/{position}")
+def _nodes(schema: Any) -> Iterator[Mapping[str, Any]]:
+    waiting = [schema]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, dict):  # what was read is one; asking for any mapping takes ten times as long
+            yield node
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+
+
+def _place(schema: Any, wanted: Mapping[str, Any]) -> str | None:
+    """Return where in the schema that node stands: asked for only when it is refused."""
+    if schema is wanted:
+        return ""
+    if not isinstance(schema, (dict, list)):
+        return None
+    for name, item in schema.items() if isinstance(schema, dict) else enumerate(schema):
+        below = _place(item, wanted)
+        if below is not None:
+            return f"/{name}{below}"
+    return None

@@ -40,9 +40,10 @@ from broker.testing.postgres import postgres_server
 from broker.testing.rabbitmq import RabbitServer, rabbitmq
 from tests.bench.audit_speed import audit_speed
 from tests.bench.crypto_floor import floor_ms
+from tests.bench.driving import measured_submission
 from tests.bench.open_case import open_case
 from tests.bench.protocol_work import ProtocolWork
-from tests.bench.worker import CLEAR, measured_submission
+from tests.bench.worker import CLEAR
 
 ROOT = Path(__file__).parents[2]
 COUNTRIES = ("EE", "FI")
