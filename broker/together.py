@@ -27,7 +27,7 @@ class Together(Generic[A, B]):
         most: how many questions one round takes.
         """
         self._work = work
-        self._rounds = rounds
+        self._free = rounds
         self._most = most
         self._waiting: deque[tuple[A, asyncio.Future[B]]] = deque()
         self._going: set[asyncio.Task[None]] = set()
@@ -40,7 +40,8 @@ class Together(Generic[A, B]):
         """
         future: asyncio.Future[B] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, future))
-        if len(self._going) < self._rounds:
+        if self._free:
+            self._free -= 1
             going = asyncio.create_task(self._go(), name="together")
             self._going.add(going)
             going.add_done_callback(self._going.discard)
@@ -60,3 +61,4 @@ class Together(Generic[A, B]):
                     future.set_exception(answer)
                 else:
                     future.set_result(answer)
+        self._free += 1  # here, not when the task is seen to be done: who asks in between would wait for ever

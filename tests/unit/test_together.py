@@ -51,6 +51,17 @@ async def test_what_is_asked_at_once_or_meanwhile_is_answered_together() -> None
     assert await together(9) == 18
 
 
+async def test_who_asks_again_at_once_is_answered() -> None:
+    """A question that comes while the last round is just over is not left lying."""
+    together = Together(Clerk().answer, rounds=1, most=2)
+
+    async def ask() -> list[int]:
+        return [await together(number) for number in range(1, 6)]
+
+    async with asyncio.timeout(10):
+        assert await asyncio.gather(ask(), ask()) == [[2, 4, 6, 8, 10]] * 2
+
+
 async def test_an_error_is_one_askers_or_the_whole_rounds() -> None:
     """An error in an answer's place is that asker's alone; what stops the round is heard by all in it, and no other."""
     together = Together(Clerk().answer, rounds=1, most=2)
