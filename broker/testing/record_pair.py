@@ -42,10 +42,11 @@ class Side:
     def folded(self) -> Folded:
         """Return what the record adds up to, held against what was final before."""
         folded = self.fold(self.table, EE, self.entries.values(), self.receipts.values())
+        final = folded.final
         for digest, before in self.finals.items():
-            assert digest in folded.final, "a final message is no longer final"
+            assert digest in final, "a final message is no longer final"
             assert _history(folded, digest) == before, "a final effect changed"
-        for digest in folded.final - self.finals.keys():
+        for digest in final - self.finals.keys():
             self.finals[digest] = _history(folded, digest)
         return folded
 
