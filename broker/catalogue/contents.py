@@ -33,6 +33,8 @@ class Contents:
         for kind, version in bundle.messages:
             versions.setdefault(kind, []).append(version)
         self._versions = {kind: tuple(sorted(own, key=lambda version: version.key)) for kind, own in versions.items()}
+        self._tables = _by_name(bundle.tables.values())
+        self._known_tables = _by_name((*bundle.tables.values(), *earlier.values()))
 
     def types(self) -> tuple[MessageType, ...]:
         """Return every message type, sorted."""
@@ -119,22 +121,18 @@ class Contents:
         Raises:
             UnknownType: there is no such procedure or version.
         """
-        named = [table for table in self._bundle.tables.values() if table.procedure == name]
-        wanted = [table for table in named if version is None or table.version == version]
-        if not wanted:
-            raise UnknownType("This node does not know a procedure of that name and version.", where="/type")
-        return max(wanted, key=lambda table: table.version.key)
+        for table in self._tables.get(name, ()):
+            if version is None or table.version == version:
+                return table
+        raise UnknownType("This node does not know a procedure of that name and version.", where="/type")
 
     def tables(self) -> tuple[ProcedureTable, ...]:
         """Return the newest table of each procedure, sorted by name."""
-        names = sorted({table.procedure for table in self._bundle.tables.values()})
-        return tuple(self.table(name) for name in names)
+        return tuple(self._tables[name][0] for name in sorted(self._tables))
 
     def known_tables(self, name: str) -> tuple[ProcedureTable, ...]:
         """Return every known table of a procedure, newest version first; of one version the catalogue's own stands first."""
-        known = [table for tables in (self._bundle.tables, self._earlier) for table in tables.values()]
-        named = [table for table in known if table.procedure == name]
-        return tuple(sorted(named, key=lambda table: table.version.key, reverse=True))
+        return self._known_tables.get(name, ())
 
     def speaks(self) -> tuple[Mapping[MessageType, tuple[SchemaVersion, ...]], Mapping[str, tuple[SchemaVersion, ...]]]:
         """Return the versions of message types and of procedures that a node of this catalogue takes, as a member lists them."""
@@ -154,3 +152,11 @@ class Contents:
             raise UnknownType(where="/type")
         if version not in self._versions[kind]:
             raise VersionNotSupported(where="/version")
+
+
+def _by_name(tables: Iterable[ProcedureTable]) -> Mapping[str, tuple[ProcedureTable, ...]]:
+    """Return the tables of each procedure, newest version first; of one version the first one stands first."""
+    found: dict[str, list[ProcedureTable]] = {}
+    for table in sorted(tables, key=lambda table: table.version.key, reverse=True):
+        found.setdefault(table.procedure, []).append(table)
+    return {name: tuple(named) for name, named in found.items()}

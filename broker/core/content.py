@@ -40,12 +40,15 @@ from broker.core.messages import (
 
 __all__ = ["compose", "decode_header", "encode", "encode_header", "time_from_text", "time_to_text"]
 
+_UP_TO_ZONE = len("2026-11-22T03:00:00.000")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z", re.ASCII)
 
 
 def time_to_text(moment: datetime) -> str:
     """Return RFC 3339 UTC with milliseconds, the one spelling used in messages: ``2026-11-22T03:00:00.000Z``."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    if moment.tzinfo is not UTC:
+        moment = moment.astimezone(UTC)
+    return moment.isoformat(timespec="milliseconds")[:_UP_TO_ZONE] + "Z"
 
 
 def time_from_text(text: str) -> datetime:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import date
+from functools import lru_cache
 
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import Header
@@ -48,7 +49,7 @@ class Side:
     def competent(self, basis: str, use: str) -> Iterator[Authority]:
         """Yield the offices that the trust list names for that use on that legal basis."""
         wanted = f"{basis}:{use}"
-        yield from (office for office in self.offices if wanted in _spelled(office))
+        yield from (office for office in self.offices if office.competences and wanted in _spelled(office.competences))
 
     @property
     def listed(self) -> Authority | None:
@@ -87,6 +88,7 @@ def sides_of(trust: TrustList, header: Header, *, opening: bool) -> Sides:
     )
 
 
-def _spelled(office: Authority) -> frozenset[str]:
-    """Return its competences as ``<legal basis>:<SEND, RECEIVE or DECIDE>``; older documents write B2B-82 for B2B_82."""
-    return frozenset(competence.replace("-", "_") for competence in office.competences)
+@lru_cache(maxsize=1024)  # offices of a trust list, which are asked about by every opening message
+def _spelled(competences: tuple[str, ...]) -> frozenset[str]:
+    """Return competences as ``<legal basis>:<SEND, RECEIVE or DECIDE>``; older documents write B2B-82 for B2B_82."""
+    return frozenset(competence.replace("-", "_") for competence in competences)

@@ -33,7 +33,7 @@ from broker.core.procedures import NOT_OPENED, ProcedureTable
 from broker.core.values import frozen
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
-from broker.ports import Clock, Transaction, TrustSource
+from broker.ports import Transaction, TrustSource
 from broker.rows import ProcedureRow
 from broker.sealed.checking import check_received
 
@@ -61,16 +61,14 @@ class Admission:
         trust: TrustSource,
         ledger: Ledger,
         participation: Participation,
-        clock: Clock,
     ) -> None:
         self._us = us
         self._catalogue = catalogue
         self._trust = trust
         self._ledger = ledger
         self._participation = participation
-        self._clock = clock
 
-    def judge(self, tx: Transaction, verified: VerifiedMessage, arrived: datetime) -> Case:
+    def judge(self, tx: Transaction, verified: VerifiedMessage, arrived: datetime, *, now: datetime) -> Case:
         """Return the message with the procedure that it names, which is locked.
 
         Raises:
@@ -79,19 +77,19 @@ class Admission:
         """
         message = self._catalogue.admit(verified)
         header = message.header
-        with self._by_a_fresh_list(arrived, ProcedureMismatch):
+        with self._by_a_fresh_list(arrived, now, ProcedureMismatch):
             self._check_addressed(header)
         self._check_sender(header)
         ref, table = self._governed(header)
         row = tx.lock_procedure(ref.id)
         known = row.opened if row is not None and row.ref == ref else arrived
-        with self._by_a_fresh_list(arrived, NotArranged):
+        with self._by_a_fresh_list(arrived, now, NotArranged):
             check_message(self._trust.current().arrangements, table, header, arrived=arrived, known=known)
-        with self._by_a_fresh_list(arrived, SealedPartRefused):  # its office's newest key may be in a list to come
-            check_received(header, message.body, self._trust.current(), now=self._clock.now())
+        with self._by_a_fresh_list(arrived, now, SealedPartRefused):  # its office's newest key may be in a list to come
+            check_received(header, message.body, self._trust.current(), now=now, content=verified.content)
         return Case(message=message, ref=ref, table=table, row=row)
 
-    def book(self, tx: Transaction, case: Case) -> Book:
+    def book(self, tx: Transaction, case: Case, *, now: datetime) -> Book:
         """Return the locked procedure that the message belongs to; the first message of a procedure makes it.
 
         Raises:
@@ -99,7 +97,7 @@ class Admission:
         """
         header, row = case.message.header, case.row
         if row is None:
-            row = self._opened_by(header, case.ref)
+            row = self._opened_by(header, case.ref, now)
             # After a restore the opening may be ours, and not back yet.
             return self._ledger.begin(replace(row, opener=tx.healing.opener(case.ref.id) or row.opener))
         if row.peer != header.sender.country or row.ref != case.ref:
@@ -112,7 +110,7 @@ class Admission:
         self._check_taking_part(tx, book, header)
         return book
 
-    def book_of_refused(self, tx: Transaction, header: Header) -> Book | None:
+    def book_of_refused(self, tx: Transaction, header: Header, *, now: datetime) -> Book | None:
         """Return the locked procedure that keeps the stub of a refused message; None where it fits none.
 
         A refused opening makes the procedure too, if there is an office to own it: what its author sends next descends
@@ -126,10 +124,10 @@ class Admission:
             ref, _ = self._governed(header)
         except BrokerError:
             return None
-        return self._ledger.begin(self._opened_by(header, ref))
+        return self._ledger.begin(self._opened_by(header, ref, now))
 
     @contextmanager
-    def _by_a_fresh_list(self, arrived: datetime, refusal: type[SenderError]) -> Iterator[None]:
+    def _by_a_fresh_list(self, arrived: datetime, now: datetime, refusal: type[SenderError]) -> Iterator[None]:
         """Let that refusal pass only under a trust list that was asked for after the message came.
 
         The refusal is final, and our list may only be late: the author's was signed by the same federation. After a
@@ -138,7 +136,7 @@ class Admission:
         try:
             yield
         except refusal:
-            asked, waited = self._trust.looked(), self._clock.now() - arrived
+            asked, waited = self._trust.looked(), now - arrived
             if asked < arrived and waited < timedelta(hours=STALE_LIST_HOURS):
                 raise TrustListStale from None
             raise
@@ -185,7 +183,7 @@ class Admission:
         if not found.took_part(self._us, header.recipient.authority):
             raise NotParticipant(where="/header/recipient/authority")
 
-    def _opened_by(self, header: Header, ref: ProcedureRef) -> ProcedureRow:
+    def _opened_by(self, header: Header, ref: ProcedureRef, now: datetime) -> ProcedureRow:
         # A later message of the peer may overtake its opening one; one author wrote both, so the opener is known.
         return ProcedureRow(
             ref=ref,
@@ -195,6 +193,6 @@ class Admission:
             peer_authority=header.sender.authority,
             case_ref=header.case_ref,
             exercise=header.exercise,
-            opened=self._clock.now(),
+            opened=now,
             state=NOT_OPENED,
         )

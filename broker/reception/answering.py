@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from broker.catalogue import Catalogue
@@ -65,19 +65,19 @@ class Answering:
         self._clock = clock
         self._ids = ids
 
-    def take(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest) -> None:
+    def take(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, *, now: datetime) -> None:
         """Note that the sender was restored, and owe it an answer; asking often does not make answers come often.
 
         Raises:
             SenderError: the question does not fit its schema.
         """
         self._catalogue.admit(verified)
-        question, peer, now = Question.of(verified.body), verified.sender, self._clock.now()
+        question, peer = Question.of(verified.body), verified.sender
         mark = RestoredMark(country=peer, at=question.restored, position=question.position, head=question.head)
         if question.restored <= now + timedelta(seconds=HEAL_MARGIN_SECONDS) and tx.healing.note_mark(mark):
             detail = f"Made {question.since:%Y-%m-%d %H:%M} UTC; its trail goes on behind place {question.position}."
             self._ledger.call(tx, AttentionCode.PEER_RESTORED, peer, peer=peer, now=now, detail=detail)
-        self._memory.remember(tx, verified, raw_sha256, AuditAction.PEER_RESTORED, "")
+        self._memory.remember(tx, verified, raw_sha256, AuditAction.PEER_RESTORED, now=now)
         pause = timedelta(seconds=HEAL_PAUSE_SECONDS)
         if not tx.take_lease(f"healing-{peer}", token=self._ids.token(), now=now, until=now + pause):
             return

@@ -66,9 +66,9 @@ class Reception:
         self._clock = clock
         self._ids = ids
         self._participation = Participation(us=us, ledger=ledger)
-        self._memory = Memory(us=us, clock=clock)
+        self._memory = Memory(us=us)
         self._admission = Admission(
-            us=us, catalogue=catalogue, trust=trust, ledger=ledger, participation=self._participation, clock=clock
+            us=us, catalogue=catalogue, trust=trust, ledger=ledger, participation=self._participation
         )
         self._calling = Calling(us=us, trust=trust, ledger=ledger)
         self._words = PeerWords(
@@ -77,7 +77,6 @@ class Reception:
             ledger=ledger,
             participation=self._participation,
             memory=self._memory,
-            clock=clock,
         )
         self._answering = Answering(
             us=us, catalogue=catalogue, ledger=ledger, memory=self._memory, clock=clock, ids=ids
@@ -89,7 +88,6 @@ class Reception:
             participation=self._participation,
             memory=self._memory,
             words=self._words,
-            clock=clock,
         )
 
     def record(
@@ -119,27 +117,28 @@ class Reception:
             SenderError: it is to be refused.
             UntrustedError: it cannot be believed after all, or not yet.
         """
-        if verified.header.get("type") == RECEIPTS_TYPE:
+        kind, now = verified.header.get("type"), self._clock.now()
+        if kind == RECEIPTS_TYPE:
             # Expired or not: receipts are evidence about something past, and taking them twice changes nothing.
-            self._words.take_receipts(tx, verified, raw_sha256, witnessed)
+            self._words.take_receipts(tx, verified, raw_sha256, witnessed, now=now)
             return "receipts"
-        if verified.header.get("type") == MISSING_TYPE:
-            self._words.take_question(tx, verified, raw_sha256)
+        if kind == MISSING_TYPE:
+            self._words.take_question(tx, verified, raw_sha256, now=now)
             return "missing"
-        if verified.header.get("type") == RESTORED_TYPE:
-            self._answering.take(tx, verified, raw_sha256)
+        if kind == RESTORED_TYPE:
+            self._answering.take(tx, verified, raw_sha256, now=now)
             return "restored"
-        if verified.header.get("type") == HELD_TYPE:
-            self._healing.take(tx, verified, raw_sha256, returned)
+        if kind == HELD_TYPE:
+            self._healing.take(tx, verified, raw_sha256, returned, now=now)
             return "held"
-        if self._memory.known(tx, verified, raw_sha256):
+        if self._memory.known(tx, verified, raw_sha256, now):
             return "repeat"
-        check_times(Content(header=verified.header, body=verified.body), verified.profile, now=self._clock.now())
-        case = self._admission.judge(tx, verified, arrived)
-        book = self._admission.book(tx, case)
+        check_times(Content(header=verified.header, body=verified.body), verified.profile, now=now)
+        case = self._admission.judge(tx, verified, arrived, now=now)
+        book = self._admission.book(tx, case, now=now)
         if book.holds(verified.sender, verified.profile.id):  # the procedure is locked now: another worker was first
             return "repeat"
-        now, header = self._clock.now(), case.message.header
+        header = case.message.header
         if not has_room(book.table, book.entries, header.sender.country, header.type.act):
             raise RecordFull(where="/header/procedure")
         noted = _record_entry(header, verified.digest, code=None)
@@ -156,7 +155,7 @@ class Reception:
             self._answer(tx, entry, book, folded, noted, now)
         self._calling.look(tx, book, entry, case.message.body, now=now)
         self._participation.keep(tx, book, folded, now=now)
-        self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIVED, header.type, header)
+        self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIVED, header.type, header, now=now)
         return "recorded"
 
     def deliver(self, tx: Transaction, entry: InboxEntry) -> None:
@@ -199,23 +198,23 @@ class Reception:
 
     def refuse(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, error: SenderError) -> str:
         """Keep a stub of a believed message that is not taken, and sign why."""
+        now = self._clock.now()
         if verified.header.get("type") in _OWN_TYPES:
             # Receipts get no receipts: their sender answers again when our message comes again.
-            self._memory.remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code)
+            self._memory.remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code, now=now)
             return error.code
-        if self._memory.known(tx, verified, raw_sha256):
+        if self._memory.known(tx, verified, raw_sha256, now):
             return "repeat"  # another worker was first
-        now = self._clock.now()
         # A message refused for its envelope is no part of the record yet: its sender seals the same message anew.
         header = None if error.code in SEALED_ANEW_CODES else _readable(verified)
-        book = self._admission.book_of_refused(tx, header) if header is not None else None
+        book = self._admission.book_of_refused(tx, header, now=now) if header is not None else None
         if header is not None and book is not None and _fits(book, header):
             stub = _record_entry(header, verified.digest, code=error.code)
             book, folded = self._ledger.enter(tx, book, stub, now=now)
             self._ledger.testify(tx, book, folded, stub, now=now)
         else:
             self._refuse_alone(tx, verified, error, now)
-        self._memory.remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code)
+        self._memory.remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code, now=now)
         return error.code
 
     def _refuse_alone(self, tx: Transaction, verified: VerifiedMessage, error: SenderError, now: datetime) -> None:

@@ -27,7 +27,7 @@ from broker.core.record import RecordEntry
 from broker.core.roles import AuditRole
 from broker.ledger import Ledger
 from broker.participation import Participation
-from broker.ports import Clock, Transaction
+from broker.ports import Transaction
 from broker.reception.peer_words import PeerWords
 from broker.reception.remembering import Memory
 from broker.returned import ReturnedMessage
@@ -51,7 +51,6 @@ class Healing:
         participation: Participation,
         memory: Memory,
         words: PeerWords,
-        clock: Clock,
     ) -> None:
         self._us = us
         self._catalogue = catalogue
@@ -59,10 +58,15 @@ class Healing:
         self._participation = participation
         self._memory = memory
         self._words = words
-        self._clock = clock
 
     def take(
-        self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, returned: ReturnedMessage | None
+        self,
+        tx: Transaction,
+        verified: VerifiedMessage,
+        raw_sha256: Digest,
+        returned: ReturnedMessage | None,
+        *,
+        now: datetime,
     ) -> None:
         """Take one answer; one that was not asked for, or no longer, has no effect.
 
@@ -71,33 +75,33 @@ class Healing:
         """
         self._catalogue.admit(verified)
         answer = Answer.of(verified.body, verified.sender)
-        self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "held")
+        self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "held", now=now)
         row = tx.healing.row(verified.sender)
         if row is None or row.ended is not None:
             return
         if answer.returned is not None:
             if returned is not None:
-                self._take_back(tx, verified.sender, returned, answer.returned.receipts)
+                self._take_back(tx, verified.sender, returned, answer.returned.receipts, now)
             return
         if row.question != answer.question:
             return
         if row.listed:
             self._promised(tx, row.peer, answer)
-            row = replace(row, next_at=self._clock.now() + _PAUSE)
+            row = replace(row, next_at=now + _PAUSE)
         else:
             for item in answer.items:
-                self._compare(tx, row.peer, item)
-            row = replace(row, listed=answer.next is None, after=answer.next, next_at=self._clock.now() + _PAUSE)
+                self._compare(tx, row.peer, item, now)
+            row = replace(row, listed=answer.next is None, after=answer.next, next_at=now + _PAUSE)
         tx.healing.save(replace(row, question=None, attempts=0))
 
     # --- the list ---------------------------------------------------------------------------------------------------
 
-    def _compare(self, tx: Transaction, peer: CountryCode, item: HeldItem) -> None:
+    def _compare(self, tx: Transaction, peer: CountryCode, item: HeldItem, now: datetime) -> None:
         """Note what lacks here; take the receipts for what does not."""
         if item.author not in {self._us, peer} or item.opener not in {self._us, peer}:
             return
         if tx.healing.is_recorded(item.procedure, item.digest):
-            self._words.take(tx, item.receipts)
+            self._words.take(tx, item.receipts, now=now)
             return
         missed = Missed(
             peer=peer, author=item.author, message=item.message, digest=item.digest, procedure=item.procedure,
@@ -109,14 +113,13 @@ class Healing:
         elif item.code is not None:
             kept = procedure is not None and procedure.peer == peer
             if kept and procedure is not None:
-                self._keep_stub(tx, procedure, item)
+                self._keep_stub(tx, procedure, item, now)
             # A refused message has no effect on either side: its place in the record is all that is needed of it.
             state = MissedState.FOUND if kept and item.author == peer else MissedState.LOST
             missed = replace(missed, state=state, code="refused")
         tx.healing.note_missed(missed)
 
-    def _keep_stub(self, tx: Transaction, procedure: ProcedureRow, item: HeldItem) -> None:
-        now = self._clock.now()
+    def _keep_stub(self, tx: Transaction, procedure: ProcedureRow, item: HeldItem, now: datetime) -> None:
         book = self._ledger.read(tx, procedure)
         stub = RecordEntry(
             digest=item.digest, message=item.message, author=item.author, act=item.act, parents=item.parents,
@@ -151,13 +154,18 @@ class Healing:
             tx.healing.save_missed(item)
 
     def _take_back(
-        self, tx: Transaction, peer: CountryCode, returned: ReturnedMessage, receipts: tuple[Receipt, ...]
+        self,
+        tx: Transaction,
+        peer: CountryCode,
+        returned: ReturnedMessage,
+        receipts: tuple[Receipt, ...],
+        now: datetime,
     ) -> None:
         """Put a message of ours back where it was, with the other country's receipts for it."""
         item = tx.healing.missed_one(peer, returned.digest)
         if item is None or item.state is not MissedState.WANTED or item.author != self._us:
             return
-        header, now = returned.header, self._clock.now()
+        header = returned.header
         if header is None or header.procedure is None or header.id != item.message:
             tx.healing.save_missed(replace(item, state=MissedState.LOST, code=returned.code or "header-mismatch"))
             return
@@ -185,7 +193,7 @@ class Healing:
                 authority=header.sender.authority, detail=header.type, procedure=header.procedure.id, peer=peer,
             )
         )  # fmt: skip
-        self._words.take(tx, receipts)
+        self._words.take(tx, receipts, now=now)
 
     def _opened(self, header: Header, item: Missed, now: datetime) -> ProcedureRow:
         if header.procedure is None:

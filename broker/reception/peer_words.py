@@ -20,7 +20,7 @@ from broker.core.receipts import SEALED_ANEW_CODES, Receipt, ReceiptKind, from_b
 from broker.core.roles import AuditRole
 from broker.ledger import Ledger
 from broker.participation import Participation
-from broker.ports import Clock, Transaction
+from broker.ports import Transaction
 from broker.reception.remembering import Memory
 from broker.rows import AuditRow
 from broker.witness import Witnessed, witness
@@ -39,17 +39,21 @@ class PeerWords:
         ledger: Ledger,
         participation: Participation,
         memory: Memory,
-        clock: Clock,
     ) -> None:
         self._us = us
         self._catalogue = catalogue
         self._ledger = ledger
         self._participation = participation
         self._memory = memory
-        self._clock = clock
 
     def take_receipts(
-        self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, witnessed: Witnessed | None
+        self,
+        tx: Transaction,
+        verified: VerifiedMessage,
+        raw_sha256: Digest,
+        witnessed: Witnessed | None,
+        *,
+        now: datetime,
     ) -> None:
         """Take receipts, and the head of their signer's audit trail.
 
@@ -57,14 +61,13 @@ class PeerWords:
             SenderError: they do not fit their schema.
         """
         self._catalogue.admit(verified)
-        self.take(tx, from_body(verified.body, verified.sender))
+        self.take(tx, from_body(verified.body, verified.sender), now=now)
         if witnessed is not None:
-            witness(tx, self._ledger, verified.sender, witnessed, now=self._clock.now())
-        self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "")
+            witness(tx, self._ledger, verified.sender, witnessed, now=now)
+        self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, now=now)
 
-    def take(self, tx: Transaction, receipts: Sequence[Receipt]) -> None:
+    def take(self, tx: Transaction, receipts: Sequence[Receipt], *, now: datetime) -> None:
         """Take receipts; one for what was never sent so has no effect and calls a person."""
-        now = self._clock.now()
         briefs = tx.outbox_briefs({receipt.message for receipt in receipts if receipt.author == self._us})
         said: list[tuple[Receipt, ProcedureId | None]] = []
         for receipt in receipts:
@@ -88,14 +91,13 @@ class PeerWords:
             else:
                 self._seal_anew(tx, refusal, now)
 
-    def take_question(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest) -> None:
+    def take_question(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, *, now: datetime) -> None:
         """Owe a peer the chunks that it lacks, of what was sent to it; asking often does not make them come often.
 
         Raises:
             SenderError: the question does not fit its schema.
         """
         self._catalogue.admit(verified)
-        now = self._clock.now()
         items = missing.from_body(verified.body)
         briefs = tx.outbox_briefs({item.message for item in items})
         for item in items:
@@ -119,7 +121,7 @@ class PeerWords:
                     peer=verified.sender,
                 )
             )
-        self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "missing")
+        self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "missing", now=now)
 
     def _reseat(self, tx: Transaction, procedure: ProcedureId | None, now: datetime) -> None:
         """A change of participants that was refused has no effect on either side."""

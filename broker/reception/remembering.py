@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from broker.core.audit import AuditAction
 from broker.core.errors import IdReused
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import Header, VerifiedMessage
 from broker.core.receipts import SEALED_ANEW_CODES
 from broker.core.roles import AuditRole
-from broker.ports import Clock, Transaction
+from broker.ports import Transaction
 from broker.rows import AuditRow, SeenRaw
 
 __all__ = ["Memory"]
@@ -19,11 +21,10 @@ __all__ = ["Memory"]
 class Memory:
     """What came before, by message and by envelope."""
 
-    def __init__(self, *, us: CountryCode, clock: Clock) -> None:
+    def __init__(self, *, us: CountryCode) -> None:
         self._us = us
-        self._clock = clock
 
-    def known(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest) -> bool:
+    def known(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, now: datetime) -> bool:
         """Answer a message whose id we hold: same content gets the stored receipt, other content is an attack.
 
         Raises:
@@ -36,15 +37,15 @@ class Memory:
                 raise IdReused
             if receipt.code in SEALED_ANEW_CODES:
                 continue  # sealed anew by its sender: the same message may now be taken
-            tx.queue_receipts(verified.sender, verified.profile.id, now=self._clock.now())
-            self.remember(tx, verified, raw_sha256, AuditAction.REPEATED, "")
+            tx.queue_receipts(verified.sender, verified.profile.id, now=now)
+            self.remember(tx, verified, raw_sha256, AuditAction.REPEATED, now=now)
             return True
         if not tx.attachments_of(verified.sender, verified.profile.id):
             return False
         held = tx.inbox(verified.sender, verified.profile.id)  # recorded, and answered when its attachments are here
         if held is not None and held.entry.digest != verified.digest:
             raise IdReused
-        self.remember(tx, verified, raw_sha256, AuditAction.REPEATED, "")
+        self.remember(tx, verified, raw_sha256, AuditAction.REPEATED, now=now)
         return True
 
     def remember(
@@ -53,11 +54,12 @@ class Memory:
         verified: VerifiedMessage,
         raw_sha256: Digest,
         action: AuditAction,
-        detail: str,
+        detail: str = "",
         header: Header | None = None,
+        *,
+        now: datetime,
     ) -> None:
         """Note an envelope as decided about, with its audit row."""
-        now = self._clock.now()
         tx.save_seen(SeenRaw(sha256=raw_sha256, sender=verified.sender, message=verified.profile.id, answered=now))
         tx.audit(
             AuditRow(

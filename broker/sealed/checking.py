@@ -41,14 +41,23 @@ def check_sent(header: Header, body: Body, trust: TrustList, *, opens: bool, now
     _check(header, body, office, lambda key: key.usable(now), opens=opens)
 
 
-def check_received(header: Header, body: Body, trust: TrustList, *, now: datetime) -> None:
+def check_received(
+    header: Header, body: Body, trust: TrustList, *, now: datetime, content: bytes | None = None
+) -> None:
     """Refuse what our office cannot open, or what was sealed for another place.
+
+    Args:
+        header: of the message.
+        body: fits its schema.
+        trust: the list in force.
+        now: the current time.
+        content: the message's bytes, where they are at hand.
 
     Raises:
         AuthorityKeyEnded: a part is sealed to a key of the office that is revoked or accepted no more.
         SealedPartRefused: a part is not of its form, sealed to a key that is not the office's, or for another place.
     """
-    if not has_sealed_part(body):
+    if not has_sealed_part(body, content):
         return
 
     def accepted(key: AuthorityKey) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from broker.core import canonical
 from broker.core.sealed_parts import has_sealed_part, is_sealed_part, put, rest_digest, sealed_parts, value_at
 
 PART = {"kid": "k", "jwe": {}}
@@ -19,9 +20,11 @@ def test_parts_are_found_by_their_form_wherever_they_stand() -> None:
     """In objects, lists and facts; an object with one member more or fewer is none."""
     assert [place for place, _ in sealed_parts(BODY)] == PLACES
     assert has_sealed_part(BODY)
+    assert has_sealed_part(BODY, canonical.dump({"body": BODY}))
     for other in ({"kid": "k"}, {"kid": "k", "jwe": {}, "more": 1}, [], "kid", None):
         assert not is_sealed_part(other)
         assert not has_sealed_part({"a": [other]})
+        assert not has_sealed_part({"a": [other]}, canonical.dump({"a": [other]}))
 
 
 def test_putting_changes_one_place_and_not_the_given_body() -> None:
