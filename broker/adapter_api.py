@@ -33,7 +33,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from importlib.metadata import EntryPoint, entry_points
@@ -61,7 +61,6 @@ from broker.core.ids import (
     SchemaVersion,
 )
 from broker.core.messages import Header, InboxEntry, LegalBasis, Party, ProcedureRef, Urgency
-from broker.core.values import frozen
 from broker.durable import is_full, sync_folder, write_durably
 from broker.ports import Clock
 from broker.rows import Accepted
@@ -79,7 +78,7 @@ ENTRY_POINT_GROUP = "trm.adapters"
 # --- what comes in --------------------------------------------------------------------------------------------------
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InboundAttachment:
     """A file that came with a message."""
 
@@ -91,7 +90,7 @@ class InboundAttachment:
     read: Callable[[], AsyncIterator[bytes]] = field(repr=False)  # the bytes in parts of at most a MiB, from the start
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InboundMessage:
     """A believed, valid and recorded message for an office that the adapter serves."""
 
@@ -123,7 +122,7 @@ class InboundMessage:
         return {**shown, **added, "body": dict(self.body)}
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ErasedMessage:
     """A message whose case was erased at this node; nothing of what it said is known here any more."""
 
@@ -180,7 +179,7 @@ def _inbound(item: Attachment, read: Callable[[Attachment], AsyncIterator[bytes]
 # --- what goes out --------------------------------------------------------------------------------------------------
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UploadState:
     """How far a file is at the node."""
 
@@ -240,7 +239,7 @@ class AdapterLog(Protocol):
     def __call__(self, event: AdapterEvent, /, **fields: object) -> None: ...
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterContext:
     """What the node gives to a running adapter."""
 
@@ -267,7 +266,7 @@ def problem(error: BrokerError) -> dict[str, str]:
 # --- the adapter itself ---------------------------------------------------------------------------------------------
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
     """One option of an adapter's settings table."""
 
@@ -278,7 +277,7 @@ class Option:
     minimum: int | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What an adapter is and what it does with data; shown by ``trm doctor`` and read by data protection officers."""
 

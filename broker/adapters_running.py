@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from broker.adapter_api import Adapter, AdapterContext, AdapterEvent, UploadState, discover
@@ -13,7 +14,6 @@ from broker.core.attention import AttentionCode
 from broker.core.errors import AdapterFailed, BrokerError, Forbidden, SettingsInvalid
 from broker.core.ids import AuthorityId
 from broker.core.roles import AuditRole
-from broker.core.values import frozen
 from broker.flows.upload import Upload
 from broker.logs import Event, Log
 from broker.metrics import Metrics
@@ -35,7 +35,7 @@ _EVENTS = {
 }
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AdapterPlace:
     """An adapter and the offices it serves."""
 

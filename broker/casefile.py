@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date
 
 import orjson
@@ -29,7 +29,6 @@ from broker.core.record import RecordEntry
 from broker.core.safeguards import weighs, weighs_for_good
 from broker.core.surge import REGISTRATION, in_force_until
 from broker.core.undisclosed import determines
-from broker.core.values import frozen
 from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 from broker.speaking import anybody
@@ -47,7 +46,7 @@ _ASSESSMENTS = 3  # newest messages with nothing but an assessment of danger tha
 CORRECTION = "correction"  # the procedure whose messages name those of other procedures
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Casefile:
     """The earlier messages, oldest first, and the record that they were read from."""
 

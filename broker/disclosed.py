@@ -8,6 +8,7 @@ A correction names messages by their digests and is a procedure of its own (GDPR
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 import orjson
@@ -15,7 +16,6 @@ import orjson
 from broker.core.foregoing import targets_of
 from broker.core.ids import AuthorityId, Digest, MessageId, ProcedureId
 from broker.core.messages import Header
-from broker.core.values import frozen
 from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 
@@ -28,7 +28,7 @@ _REPORT = "report"
 _ENDED = frozenset({"DONE", "REFUSED", "WITHDRAWN"})  # states of the procedure: the other side has answered
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Disclosure:
     """One message of the case: sent, or received and so a source of what is held."""
 
@@ -46,7 +46,7 @@ class Disclosure:
         return (self.header.sender if self.direction == "out" else self.header.recipient).authority
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Correction:
     """A correction, restriction, erasure or claim about messages of the case (GDPR 16-19)."""
 

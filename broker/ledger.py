@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from broker.catalogue import Catalogue
@@ -22,7 +22,6 @@ from broker.core.messages import InboxEntry
 from broker.core.procedures import ProcedureTable
 from broker.core.receipts import Receipt, ReceiptKind, contradicts
 from broker.core.record import Folded, Mark, RecordEntry, agrees, fold, statement
-from broker.core.values import frozen
 from broker.ports import Reader, Transaction
 from broker.rows import Attention, AuditRow, ProcedureRow
 
@@ -31,7 +30,7 @@ __all__ = ["Book", "Ledger"]
 _COMPARED = 4  # at least so many of the peer's newest statements are held against our record at each change
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Book:
     """One procedure's record inside a transaction."""
 

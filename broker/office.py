@@ -8,14 +8,13 @@ A message submitted here while no node runs is stored all the same, and sent by 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
+from dataclasses import dataclass
 from datetime import timedelta
 
 from broker.api.local_issuer import LocalIssuer
 from broker.core.errors import CatalogueInvalid, HomeInvalid
 from broker.core.ids import Digest
 from broker.core.retention import RetentionRules, parse_rules
-from broker.core.values import frozen
 from broker.settings import Settings
 from broker.storage import AtRest, encrypt_clear, locked, migrate, open_store
 from broker.storage.blobs import DiskBlobs
@@ -33,7 +32,7 @@ RETENTION_FILE = (
 ATTACHMENTS_FOLDER = "attachments"  # in the node's home: sealed bytes; part of a backup like the database
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Office(Desk):
     """A desk with the settings it was opened from."""
 
@@ -80,9 +79,7 @@ def open_office(settings: Settings, vault: FileVault | None, *, wake: Callable[[
         soon=timedelta(hours=settings.ladder.deadline_soon_hours),
         retention=_retention_rules(settings),
     )
-    return Office(
-        settings=settings, signed_catalogue=signed, **{item.name: getattr(desk, item.name) for item in fields(Desk)}
-    )
+    return Office(settings=settings, signed_catalogue=signed, **{name: getattr(desk, name) for name in Desk.__slots__})
 
 
 def _cipher(settings: Settings, vault: FileVault | None) -> AtRest:

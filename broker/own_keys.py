@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from broker.core.authority_keys import keeping_authority_keys
@@ -18,7 +18,6 @@ from broker.core.errors import BadRequest
 from broker.core.ids import KeyId
 from broker.core.rotation import KeyPlace, KeyStep, PublicKey, may_destroy, next_step, rotated
 from broker.core.trust import LONGEST_ENVELOPE_LIFE, KeyUse, Member, MemberKey
-from broker.core.values import frozen
 from broker.home import new_key, read_own_member, write_own_member
 from broker.settings import Settings
 from broker.vault import AT_REST, Entry, VaultFile, Wrapper
@@ -29,7 +28,7 @@ SIGNING = (KeyUse.ED25519, KeyUse.ML_DSA_65)  # rotated together: every message 
 ENCRYPTION = (KeyUse.HPKE,)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """Everything that is known about one key."""
 

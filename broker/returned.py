@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from broker.core import canonical
@@ -14,14 +15,13 @@ from broker.core.healing import HELD_TYPE, Answer
 from broker.core.ids import CountryCode, Digest, KeyId
 from broker.core.messages import Header, VerifiedMessage
 from broker.core.trust import KeyUse, MemberKey, TrustList
-from broker.core.values import frozen
 from broker.security import envelope as wire
 from broker.security.sealing import SignedBy, check_signatures, read_content
 
 __all__ = ["ReturnedMessage", "read_returned"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReturnedMessage:
     """What came back; without content it is not ours, and the code says why."""
 

@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -22,7 +22,6 @@ from broker.core.reasons import Reason
 from broker.core.receipts import Receipt
 from broker.core.record import RecordEntry
 from broker.core.roles import AuditRole
-from broker.core.values import frozen
 
 __all__ = [
     "ARRIVED",
@@ -62,7 +61,7 @@ __all__ = [
 ARRIVED = "message-arrived"  # what a notifier is told of a handed-over message; nothing that calls for attention
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """What a caller is told: the message is stored and will be delivered, or a person will be told why not."""
 
@@ -104,7 +103,7 @@ class DraftState(StrEnum):
     EXPIRED = "expired"  # nobody decided in time
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldDraft:
     """A message that a safeguard held: it waits for a second person."""
 
@@ -124,7 +123,7 @@ class HeldDraft:
     decision: str | None = None  # a code of the two lists
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Release:
     """A second person's decision that a held message may leave."""
 
@@ -134,7 +133,7 @@ class Release:
     reason: str  # of `ReleaseReason`
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcedureRow:
     """A procedure as this node holds it."""
 
@@ -152,7 +151,7 @@ class ProcedureRow:
     erased: datetime | None = None  # since when nothing of its contents is here
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxRow:
     """An entry with its life so far."""
 
@@ -172,7 +171,7 @@ class OutboxRow:
     refusal_code: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OwedEntry:
     """A leased entry with what sending it takes; its header, encrypted beside the content, stays closed."""
 
@@ -187,7 +186,7 @@ class OwedEntry:
     envelope: SealedEnvelope | None  # as it was sealed before
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InboxRow:
     """An entry with its life so far."""
 
@@ -201,7 +200,7 @@ class InboxRow:
     opened: datetime | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InboxBrief:
     """What is needed to call people for an inbox entry that waits."""
 
@@ -211,7 +210,7 @@ class InboxBrief:
     since: datetime  # when it stepped into its state
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SeenRaw:
     """Raw bytes that were decided before: a repeat is answered from here without cryptography."""
 
@@ -221,7 +220,7 @@ class SeenRaw:
     answered: datetime  # when the stored receipt was last queued; again at most once a minute
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldDelivery:
     """A quarantined or parked delivery: sealed bytes and why."""
 
@@ -234,7 +233,7 @@ class HeldDelivery:
     attempts: int = 0
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attention:
     """Something a person must look at (promise P7). No personal data: codes, ids and countries."""
 
@@ -255,7 +254,7 @@ def arrival(message: MessageId, *, sender: CountryCode, authority: AuthorityId, 
     return Attention(code=ARRIVED, subject=message, who="officer", at=at, peer=sender, authority=authority)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditFilter:
     """What a look at the audit trail is limited to. None: not limited."""
 
@@ -269,7 +268,7 @@ class AuditFilter:
 NOT_KNOWN = Digest("0" * 64)  # of what was asked: the message came back after a restore
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Idempotent:
     """The answer that an idempotency key got before."""
 
@@ -284,7 +283,7 @@ def salted(body_digest: Digest, nonce: str) -> Digest:
     return canonical.digest(f"{nonce}{body_digest}".encode("ascii"))
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeptRecord:
     """A procedure with its record and the answers to the record's messages."""
 
@@ -293,7 +292,7 @@ class KeptRecord:
     receipts: tuple[Receipt, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxBrief:
     """What a receipt is held against."""
 
@@ -303,7 +302,7 @@ class OutboxBrief:
     attended: bool  # an attention entry about it is open, which a receipt may resolve
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
     """One page of a list; `next` is the cursor of the following one."""
 
@@ -311,7 +310,7 @@ class Page:
     next: str | None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageFilter:
     """What a list of messages is limited to. None: not limited."""
 
@@ -324,7 +323,7 @@ class MessageFilter:
     authority: AuthorityId | None = None  # our office; None only for the system itself, never from a token
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageRow:
     """A message in a list or alone, either direction."""
 
@@ -364,7 +363,7 @@ def about(
     )
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MessageTimes:
     """How far a message of either direction got and when; needs no key, for nothing of its content is in it."""
 
@@ -379,7 +378,7 @@ class MessageTimes:
     refused: datetime | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrustRow:
     """A verified trust list as it was taken; none is ever changed, so that an old message is verified as of its day."""
 
@@ -391,7 +390,7 @@ class TrustRow:
     looked: datetime | None = None  # when a look that gave it last began; None: when it was accepted
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class UploadRow:
     """A file that an office is uploading, until a message takes it; after a day it is dropped with its key."""
 
@@ -405,7 +404,7 @@ class UploadRow:
     digest: Digest | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttachmentRow:
     """How far the bytes of an attachment are: ours on their way out, another country's on their way in.
 
@@ -430,7 +429,7 @@ class AttachmentRow:
     asked: datetime | None = None  # ours: when the other country last asked for chunks again
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedChunk:
     """A chunk whose message is not recorded yet."""
 

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol
 
@@ -20,7 +21,6 @@ from broker.core.ids import CountryCode, Digest
 from broker.core.procedures import ActKind, ProcedureTable, Role
 from broker.core.receipts import ReceiptKind
 from broker.core.record import Folded, Mark, RecordEntry
-from broker.core.values import frozen
 from broker.ledger import Book
 from broker.ports import Reader
 from broker.rows import MessageRow
@@ -35,7 +35,7 @@ class UsesCalendar(Protocol):
     def open_questions(self, country: str, /) -> tuple[str, ...]: ...
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """One deadline for people."""
 

@@ -9,6 +9,7 @@ alone; the signed head at the end; and a signature over all lines before it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -21,7 +22,6 @@ from broker.core.errors import BadRequest, BrokerError
 from broker.core.ids import CountryCode, Digest, KeyId
 from broker.core.trail import MAX_FINDINGS, Finding, Tampering
 from broker.core.trust import KeyUse, Member, MemberKey
-from broker.core.values import frozen
 from broker.rows import AuditFilter
 from broker.security.checkpoints import EXPORT, check_statement, read_checkpoint, read_statement, sign_statement
 from broker.security.jwk import thumbprint
@@ -34,7 +34,7 @@ MAX_LINE = 256 * 1024  # bytes; an entry has a few hundred, the first line a cou
 _CLOSING = 2  # lines: the head and the signature
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
     """What a file is to hold: entries from behind one head to a signed one."""
 
@@ -48,7 +48,7 @@ class Part:
     keys: tuple[MemberKey, ...]  # by which start, end and file are signed, as the trust list has them
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FileVerdict:
     """What became of checking a file."""
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from broker.adapter_api import Adapter
@@ -17,7 +18,6 @@ from broker.core.messages import InboxEntry
 from broker.core.retention import RetentionRules, parse_rules
 from broker.core.roles import AuditRole
 from broker.core.trust import GRACE
-from broker.core.values import frozen
 from broker.flows.approve import Approve
 from broker.flows.attend import Attend
 from broker.flows.carry import Carry
@@ -61,7 +61,7 @@ from broker.timetable import Timetable
 __all__ = ["Desk", "Engine", "Keys", "Rings", "wire_desk", "wire_engine"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
     """The use cases that need no key and no transport."""
 
@@ -93,7 +93,7 @@ class Desk:
     review_dates: ReviewDates
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
     """What sealing and opening needs."""
 
@@ -102,7 +102,7 @@ class Keys:
     compute: Compute
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Rings:
     """Who is woken when something happened; polling finds it all the same."""
 
@@ -113,7 +113,7 @@ class Rings:
     whole: Callable[[], None]  # an attachment may be complete
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
     """The use cases that a running node repeats."""
 

@@ -7,6 +7,7 @@ A checkpoint comes with receipts. Whatever is wrong with it, the receipts count:
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from broker.core.attention import AttentionCode
@@ -17,7 +18,6 @@ from broker.core.ids import CountryCode
 from broker.core.messages import VerifiedMessage
 from broker.core.receipts import RECEIPTS_TYPE, checkpoint_of
 from broker.core.trust import TrustList
-from broker.core.values import frozen
 from broker.ledger import Ledger
 from broker.ports import Transaction
 from broker.security.checkpoints import read_checkpoint
@@ -25,7 +25,7 @@ from broker.security.checkpoints import read_checkpoint
 __all__ = ["Witnessed", "read_witnessed", "witness"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Witnessed:
     """A checkpoint that came with receipts; None: it is not the sender's."""
 

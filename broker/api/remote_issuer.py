@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -20,7 +21,6 @@ import orjson
 
 from broker.api.tokens import Principal, PublicKey, TokenRules, algorithms_of, key_id_of, verified
 from broker.core.errors import IssuerUnavailable, SettingsInvalid, Unauthenticated
-from broker.core.values import frozen
 from broker.logs import Event, Log
 from broker.ports import Clock
 
@@ -31,7 +31,7 @@ MAX_KEYS = 64
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class IssuerSettings:
     """Which issuer is believed, and for which audience."""
 
@@ -45,7 +45,7 @@ class IssuerSettings:
     stale_seconds: float = 6 * 3600.0
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Key:
     key: PublicKey
     algorithms: tuple[str, ...]

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from broker.api.tokens import Role
 from broker.core.errors import (
     AlreadySettled,
@@ -40,7 +42,6 @@ from broker.core.errors import (
     UploadConflict,
     VersionNotSupported,
 )
-from broker.core.values import frozen
 
 __all__ = ["PREFIX", "ROUTES", "Route"]
 
@@ -52,7 +53,7 @@ _EVERYONE = frozenset(Role)
 _OF_A_CASE = (NotFound, CaseErased, RequestTooLarge, UnsupportedMediaType)  # whatever a body names a case for
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """One endpoint."""
 

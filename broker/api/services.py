@@ -5,12 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from broker.api.tokens import TokenVerifier
 from broker.catalogue import Catalogue
 from broker.core.ids import CountryCode, MessageType
-from broker.core.values import frozen
 from broker.flows.approve import Approve
 from broker.flows.attend import Attend
 from broker.flows.consult import Consult
@@ -39,7 +38,7 @@ def casework_types(catalogue: Catalogue) -> tuple[MessageType, ...]:
     return tuple(known for known in catalogue.types() if known.procedure != _NODE)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiLimits:
     """What one caller may ask of this node."""
 
@@ -52,7 +51,7 @@ class ApiLimits:
     metrics_on_loopback: bool = False  # serve metrics without a token to this machine; never behind a local proxy
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiServices:
     """All collaborators of the API."""
 

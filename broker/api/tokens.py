@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -27,7 +28,6 @@ from broker.core.audit import Who
 from broker.core.errors import Unauthenticated
 from broker.core.ids import AuthorityId
 from broker.core.roles import AuditRole
-from broker.core.values import frozen
 from broker.ports import Clock
 
 __all__ = [
@@ -61,7 +61,7 @@ class Role(StrEnum):
     ADMIN = "admin"  # attention, health, metrics, never content
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
     """A verified caller. Built by `verified` alone."""
 
@@ -97,7 +97,7 @@ class TokenVerifier(Protocol):
         ...
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TokenRules:
     """What tokens of one issuer must say."""
 

@@ -14,12 +14,12 @@ Lengths are four bytes, big-endian. A frame is a byte for its kind, a length, an
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import BinaryIO
 
 from broker.core.errors import BackupInvalid
 from broker.core.ids import Digest
-from broker.core.values import frozen
 from broker.security.backup_file import (
     CHUNK_BYTES,
     TAG_BYTES,
@@ -39,7 +39,7 @@ _MAX_END = 64 * 1024
 _MAX_FRAME = 8 * 1024 * 1024
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """A piece of what a backup holds."""
 
@@ -85,7 +85,7 @@ class Sealing:
         self._stream.write(raw)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outside:
     """What can be said of a whole file without a recovery key."""
 

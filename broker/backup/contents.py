@@ -12,7 +12,6 @@ from typing import Any, BinaryIO
 from broker.backup.container import Frame, frames
 from broker.core import canonical
 from broker.core.errors import BackupInvalid, NotCanonical
-from broker.core.values import frozen
 from broker.security.backup_file import FileCipher
 
 __all__ = [
@@ -93,7 +92,7 @@ class Account:
         return known.setdefault(name, _Sum())
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What a backup says about itself, behind everything that it holds."""
 

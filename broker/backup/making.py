@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -37,7 +38,6 @@ from broker.core import canonical
 from broker.core.content import time_to_text
 from broker.core.errors import BackupInvalid, DiskFull, HomeInvalid, StoreUnavailable
 from broker.core.ids import Digest, KeyId
-from broker.core.values import frozen
 from broker.durable import is_full, overwrite, writing_durably
 from broker.home import MEMBER_FILE
 from broker.plain_files import open_plain
@@ -55,7 +55,7 @@ _ATTEMPTS = 20  # to find vault and key table of one moment
 _PAUSE_SECONDS = 0.25  # the serving node moves the keys meanwhile, in another process: nothing here could wake us
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Made:
     """A backup file that was written and read back."""
 

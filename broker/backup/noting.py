@@ -7,12 +7,12 @@ It is the one mark of a backup in the node: no file can be older or newer than w
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from broker.backup.making import Made
 from broker.core.audit import AuditAction, AuditRow, Who
 from broker.core.ids import KeyId
-from broker.core.values import frozen
 from broker.ports import Reader
 from broker.rows import AuditFilter
 
@@ -21,7 +21,7 @@ __all__ = ["LastBackup", "last_backup", "note"]
 _WRITTEN = AuditFilter(action=AuditAction.BACKED_UP)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LastBackup:
     """What the trail says of the newest backup."""
 

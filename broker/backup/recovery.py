@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,6 @@ from broker.core import canonical
 from broker.core.errors import BackupInvalid, DiskFull, HomeInvalid
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import KeyUse
-from broker.core.values import frozen
 from broker.durable import is_full, write_durably
 from broker.plain_files import read_plain
 from broker.security import jwk
@@ -33,7 +33,7 @@ _MAX_KEYS = 16
 _MAX_LABEL = 100  # characters
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NamedKey:
     """A public half and who keeps the private one."""
 

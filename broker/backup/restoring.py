@@ -15,6 +15,7 @@ import shutil
 import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -27,7 +28,6 @@ from broker.core.content import time_from_text
 from broker.core.errors import BackupInvalid, DiskFull, HomeInvalid, SettingsInvalid
 from broker.core.ids import CountryCode
 from broker.core.roles import AuditRole
-from broker.core.values import frozen
 from broker.durable import is_full, sync_folder, write_durably
 from broker.home import write_toml
 from broker.plain_files import open_plain
@@ -44,7 +44,7 @@ __all__ = ["Opened", "Restored", "open_backup", "restore"]
 _STAGING = ".restoring"  # behind a dot and the name of the home
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """A backup that was read to its end and holds what it says."""
 
@@ -68,7 +68,7 @@ class Opened:
         return str(self.manifest.begin.get("schema"))
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Restored:
     """What a restore left."""
 

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from itertools import islice
 
 from broker.core.deadlines import Limit, Unit
-from broker.core.values import frozen
 
 __all__ = ["CountryCalendar"]
 
@@ -18,7 +18,7 @@ _SATURDAY = 5
 _TWO = 2  # article 3(5): working days in a period of two days or more
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CountryCalendar:
     """The calendar of one country, or of a part of it that has holidays of its own."""
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 
 from broker.calendars.computation import CountryCalendar
@@ -14,14 +15,13 @@ from broker.core.ids import CountryCode
 from broker.core.profile_questions import QUESTIONS
 from broker.core.profiles import ProfileVersion
 from broker.core.trust import TrustList
-from broker.core.values import frozen
 
 __all__ = ["ProfiledCalendars"]
 
 _HOLIDAYS, _ZONE = "calendar.holidays", "calendar.time_zone"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProfiledCalendars:
     """Gives calendars and open questions; without a profile the libraries' own answer is taken, and the question is open."""
 

@@ -10,6 +10,7 @@ need one document and no registry.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -21,7 +22,6 @@ from broker.core.errors import CatalogueInvalid
 from broker.core.ids import Digest, MessageType, SchemaVersion
 from broker.core.procedures import ProcedureTable
 from broker.core.tables import parse_table
-from broker.core.values import frozen
 
 __all__ = [
     "DEFINITIONS",
@@ -45,7 +45,7 @@ _FOLDERS = ("messages/", "parts/", "codes/", "procedures/", "submission/")
 Schema = Mapping[str, Any]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CodeList:
     """One code list: its codes in order, each with title, source and marks."""
 
@@ -56,7 +56,7 @@ class CodeList:
     codes: Mapping[str, Mapping[str, Any]]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Bundle:
     """What the files say, checked to be in the dialect and to refer to nothing missing."""
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -17,7 +18,6 @@ from broker.catalogue.explaining import Problem, problems
 from broker.catalogue.places import Places, places_in, unknown_place
 from broker.core.errors import CatalogueInvalid
 from broker.core.messages import LegalBasis
-from broker.core.values import frozen
 
 __all__ = ["CompiledSchema", "validator_of"]
 
@@ -38,7 +38,7 @@ def validator_of(schema: Mapping[str, Any]) -> jsonschema_rs.Draft202012Validato
     return jsonschema_rs.Draft202012Validator(written, validate_formats=True, ignore_unknown_formats=False)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledSchema:
     """A schema with all that is made of it once. Built by `of`."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
@@ -21,7 +21,6 @@ import orjson
 from broker.catalogue.bundle import Bundle
 from broker.core.errors import CatalogueInvalid
 from broker.core.procedures import ProcedureTable
-from broker.core.values import frozen
 
 __all__ = [
     "LANGUAGES",
@@ -56,7 +55,7 @@ class ReviewStatus(StrEnum):
     UNREVIEWED = "unreviewed"  # made by machine; shown to the user
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
     """A text for people, with the language it is really in and how far it can be trusted."""
 
@@ -65,7 +64,7 @@ class Label:
     status: ReviewStatus
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Translation:
     """One language's labels as its file holds them."""
 
@@ -75,7 +74,7 @@ class Translation:
     labels: Mapping[str, tuple[str, str]]  # key → (the English that was translated, the text)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Gaps:
     """What a translation lacks, each a sorted list of keys."""
 

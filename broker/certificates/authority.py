@@ -12,6 +12,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -24,7 +25,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 from broker.certificates.identity import Identity, check_key, new_key
 from broker.core.errors import BadRequest, CertificateInvalid, HomeInvalid, VaultLocked
 from broker.core.ids import CountryCode
-from broker.core.values import frozen
 from broker.durable import write_durably
 from broker.plain_files import read_plain
 
@@ -46,7 +46,7 @@ _USES = ("digital_signature", "content_commitment", "key_encipherment", "data_en
          "key_cert_sign", "crl_sign", "encipher_only", "decipher_only")  # fmt: skip
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Issued:
     """One line of the register."""
 

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 import stat
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -30,7 +31,6 @@ from broker.certificates.identity import (
 )  # fmt: skip
 from broker.core.errors import CertificateInvalid
 from broker.core.ids import CountryCode
-from broker.core.values import frozen
 from broker.durable import write_durably
 from broker.plain_files import read_plain
 
@@ -54,7 +54,7 @@ _MAX_BYTES = 256 * 1024
 Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
     """What a folder holds, judged."""
 

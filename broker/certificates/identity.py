@@ -8,7 +8,7 @@ The TLS libraries on both sides judge again; here a person is told in words, and
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from cryptography import x509
@@ -19,7 +19,6 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from broker.core.errors import CertificateInvalid
 from broker.core.ids import CountryCode
-from broker.core.values import frozen
 
 __all__ = [
     "Identity", "IdentityKey", "check_key", "common_name", "fingerprint", "key_bytes", "new_key", "parse_certificates",
@@ -32,7 +31,7 @@ _MIN_RSA_BITS = 3072
 IdentityKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
     """What a node shows to the message broker."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -25,7 +26,6 @@ from broker.core.canonical import b64url_decode, b64url_encode
 from broker.core.errors import CertificateInvalid, NotCanonical
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import KeyUse, MemberKind, MemberStatus, TrustList
-from broker.core.values import frozen
 from broker.security.primitives import ed25519_public, ml_dsa_public
 from broker.security.suite import Signer
 
@@ -36,7 +36,7 @@ _VERSION = 1
 _MAX_BYTES = 64 * 1024
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CertificateRequest:
     """A request whose signatures were found good."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,6 @@ from broker.cli import output
 from broker.cli.authority_vault import open_authority_vault
 from broker.cli.input import read_json
 from broker.core.errors import BadRequest, BrokerError
-from broker.core.values import frozen
 from broker.durable import write_durably
 from broker.office_api import OpenedMessage, Surroundings, clarification, open_parts, surroundings_of
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["open_message", "open_messages"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Read:
     """One file's message, opened."""
 

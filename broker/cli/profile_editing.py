@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from broker.cli.input import read_bytes, read_day
 from broker.core.errors import BadRequest
 from broker.core.profile_questions import QUESTIONS, Kind
 from broker.core.profiles import CountryProfile, Entry, ProfileVersion
-from broker.core.values import frozen
 from broker.durable import write_durably
 from broker.system import SystemClock
 from broker.trust.document_schemas import PROFILE_SCHEMA
@@ -29,7 +28,7 @@ _LISTS = frozenset({Kind.CODES, Kind.COUNTRIES, Kind.LANGUAGES})
 _WORDS = {"yes": True, "no": False}
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What a person states about one question; exactly one of value, unknown and not_applicable."""
 

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 from broker.core.ids import Digest
-from broker.core.values import frozen
 
 __all__ = ["Ancestry", "bits", "build"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ancestry:
     """The placed messages of a record and their ancestors."""
 

@@ -17,6 +17,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 
@@ -24,7 +25,6 @@ from broker.core.errors import NotArranged
 from broker.core.ids import ArrangementId, CountryCode
 from broker.core.messages import Header
 from broker.core.procedures import ALARM_CLOSED, ActKind, ProcedureTable
-from broker.core.values import frozen
 
 __all__ = [
     "ALWAYS", "BACKDATING", "Arrangement", "ArrangementRegister", "ArrangementStatus", "Cover", "Judgement", "check_message", "exchangeable",
@@ -43,7 +43,7 @@ class ArrangementStatus(StrEnum):
     SUSPENDED = "SUSPENDED"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Arrangement:
     """What some members agreed to exchange.
 
@@ -83,7 +83,7 @@ class Arrangement:
         return Cover.COVERED
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ArrangementRegister:
     """Every arrangement of the federation.
 
@@ -118,7 +118,7 @@ _ALLOWED = frozenset({Cover.COVERED, Cover.ALWAYS, Cover.NO_REGISTER})
 _NEAREST = (Cover.COVERED, Cover.SUSPENDED, Cover.NOT_YET, Cover.ENDED)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Judgement:
     """Whether a procedure may be exchanged, why, and the arrangements that say so or come nearest."""
 

@@ -10,13 +10,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from broker.core import canonical
 from broker.core.errors import AttachmentRefused
 from broker.core.ids import Digest
-from broker.core.values import frozen
 
 __all__ = [
     "CHUNK_BYTES", "KEY_BYTES", "MAX_ATTACHMENTS", "MAX_BYTES", "MAX_CHUNKS", "MEDIA_TYPES", "SEALED_TYPE", "Attachment",
@@ -52,7 +51,7 @@ _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])", re.
 _MEMBERS = frozenset({"name", "kind", "media_type", "size", "digest", "key", "chunks"})
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Attachment:
     """What a message says about one attachment; its bytes travel beside it."""
 

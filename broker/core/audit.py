@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
@@ -19,7 +20,6 @@ from broker.core import canonical
 from broker.core.content import time_to_text
 from broker.core.ids import AuthorityId, CountryCode, Digest, ProcedureId
 from broker.core.roles import AuditRole
-from broker.core.values import frozen
 
 __all__ = [
     "GENESIS",
@@ -108,7 +108,7 @@ class SearchReason(StrEnum):
     SUPERVISORY_AUTHORITY = "supervisory-authority"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Who:
     """Somebody who acts at this node."""
 
@@ -117,7 +117,7 @@ class Who:
     authority: AuthorityId | None = None  # for which office; None: for the whole node
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuditRow:
     """Who did what, when, why and under which role, to which thing; written in the business transaction."""
 
@@ -134,7 +134,7 @@ class AuditRow:
     position: int | None = None  # in the chain, given when it is linked; no part of what the row says
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """A row as it is stored; the chain is over all of it."""
 
@@ -161,7 +161,7 @@ class Entry:
         )
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """The end of a chain, or of its part up to a position."""
 

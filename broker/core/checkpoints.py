@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +13,6 @@ from broker.core.audit import Head
 from broker.core.content import time_from_text, time_to_text
 from broker.core.errors import SignatureShape
 from broker.core.ids import CountryCode, Digest
-from broker.core.values import frozen
 
 __all__ = ["CHECKPOINT_SECONDS", "Checkpoint", "KeptCheckpoint", "contradicts", "gives_way"]
 
@@ -21,7 +21,7 @@ _MEMBERS = {"at", "country", "cut", "head", "position", "trust", "v"}
 _VERSION = 1
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Checkpoint:
     """The head of a country's chain at a time."""
 
@@ -70,7 +70,7 @@ class Checkpoint:
             raise SignatureShape from None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KeptCheckpoint:
     """A checkpoint as it is stored, with the bytes that prove it."""
 

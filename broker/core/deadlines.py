@@ -14,14 +14,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Any, Protocol
 
 from broker.core.errors import CatalogueInvalid
 from broker.core.roles import Role
-from broker.core.values import frozen
 
 __all__ = [
     "Calendar",
@@ -77,7 +76,7 @@ class Phase(StrEnum):
     ENDED = "ENDED"  # the procedure ended before anything settled it
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Limit:
     """How long."""
 
@@ -85,7 +84,7 @@ class Limit:
     count: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Extension:
     """The act that lengthens a deadline and by how much; only where the source allows it."""
 
@@ -93,7 +92,7 @@ class Extension:
     limit: Limit
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Deadline:
     """One deadline of a procedure table. Built by `parse_deadline`."""
 
@@ -146,7 +145,7 @@ class Calendar(Protocol):
         ...
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """A message that took effect, in the record's order, with what can start or settle a deadline."""
 
@@ -158,7 +157,7 @@ class Event:
     extends: str | None = None  # id of the deadline that the message extends
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
     """A deadline in a procedure."""
 

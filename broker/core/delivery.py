@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -27,7 +27,6 @@ from broker.core.errors import (
     Unroutable,
     VaultLocked,
 )
-from broker.core.values import frozen
 
 __all__ = [
     "ASK_MAX_SECONDS",
@@ -137,7 +136,7 @@ _CALL_AT_ONCE = (
 # --- trying again ---------------------------------------------------------------------------------------------------
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetryDecision:
     """When the next attempt is made, and whether a person is told now."""
 
@@ -198,7 +197,7 @@ class Overdue(StrEnum):
     FAIL = "fail"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StepLimit:
     """After how long one step is late, and after how long it counts as failed.
 
@@ -218,7 +217,7 @@ def _hours(warn: int, fail: int) -> StepLimit:
     return StepLimit(warn=timedelta(hours=warn), fail=timedelta(hours=fail))
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LadderLimits:
     """When each step of the evidence ladder is overdue."""
 

@@ -11,13 +11,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import field
+from dataclasses import dataclass, field
 
 from broker.core.accompanied import REPLY
 from broker.core.ids import Digest, MessageType
 from broker.core.messages import Body, ValidMessage
 from broker.core.reasons import Earlier, Reason, block, hold, warn
-from broker.core.values import frozen
 
 __all__ = ["CONSENT", "LAST_STEPS", "PLAN", "Consent", "Elsewhere", "elsewhere", "looks_elsewhere", "named_consent"]
 
@@ -26,7 +25,7 @@ LAST_STEPS = frozenset({"transfer.pre-departure", "transfer.departure", "placeme
 _NEED_CONSENT = frozenset({"B2B_82", "H96_33"})  # legal bases on which a placement is void without it
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Consent:
     """A consent to a placement, as it stands in its own procedure."""
 
@@ -35,7 +34,7 @@ class Consent:
     ordered: bool  # a placement was ordered on it: its last day to order one is past history
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Elsewhere:
     """What other procedures say of this one."""
 

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
 
@@ -27,7 +28,6 @@ from broker.core.ids import (
 )
 from broker.core.retention import EraseReason, HoldReason, KeepReason
 from broker.core.roles import AuditRole
-from broker.core.values import frozen
 
 __all__ = [
     "OWED_DAYS", "CaseMessage", "Duty", "DutyKind", "Erasure", "ErasureState", "Hindrance", "Listed", "Obstacle", "Retained",
@@ -63,7 +63,7 @@ class Obstacle(StrEnum):
     CORRECTION_PENDING = "correction-pending"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseMessage:
     """A message of a case as its row says it: no key is needed, nothing of its content is here."""
 
@@ -83,7 +83,7 @@ class CaseMessage:
         return f"{self.direction}/{self.peer}/{self.id}"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hindrance:
     """One thing that speaks against erasing now."""
 
@@ -105,7 +105,7 @@ class Hindrance:
                 return CorrectionPending(f"Not answered yet: correction {named}.")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Listed:
     """Exactly what an erasure takes away, and what stays."""
 
@@ -129,7 +129,7 @@ def owed(messages: Iterable[CaseMessage], now: datetime) -> tuple[CaseMessage, .
     return tuple(message for message in messages if not message.settled and message.at > since)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Erasure:
     """A proposal to erase a case towards one country, and what became of it."""
 
@@ -151,7 +151,7 @@ class Erasure:
     final: datetime | None = None  # since when no older copy of any key opens it either
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retained:
     """What persons decided about keeping a case; a case without it has the review date of its rule alone."""
 
@@ -165,7 +165,7 @@ class Retained:
     reviewed_by: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
     """Something to be removed outside of the database; kept until whoever holds it has confirmed."""
 

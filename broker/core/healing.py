@@ -9,6 +9,7 @@ between the two since, by ids and digests; one's own messages come back as they 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -20,7 +21,6 @@ from broker.core.ids import CountryCode, Digest, MessageId, ProcedureId
 from broker.core.receipts import Receipt
 from broker.core.receipts import from_body as receipts_from
 from broker.core.receipts import to_body as receipts_to
-from broker.core.values import frozen
 
 __all__ = [
     "HEAL_TYPES",
@@ -49,7 +49,7 @@ MAX_LISTED = 100  # messages in one answer
 MAX_WANTED = 20  # in one question: each may come back as an envelope of its own
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
     """Where a list goes on: behind this message."""
 
@@ -57,7 +57,7 @@ class Place:
     author: CountryCode
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What a restored node asks of one other."""
 
@@ -99,7 +99,7 @@ class Question:
         )
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HealingRow:
     """How far a restored node is with one other country; until it has ended, nothing is sent there."""
 
@@ -124,7 +124,7 @@ class MissedState(StrEnum):
     LOST = "lost"  # it cannot be had; a person looks at it
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Missed:
     """A message that passed after the backup."""
 
@@ -140,7 +140,7 @@ class Missed:
     attempts: int = 0  # how often it was promised
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Passed:
     """A message of either side, as the store of the other country has it."""
 
@@ -154,7 +154,7 @@ class Passed:
     parents: tuple[Digest, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RestoredMark:
     """Another country's statement that its trail goes on behind an earlier place."""
 
@@ -164,7 +164,7 @@ class RestoredMark:
     head: Digest
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HeldItem:
     """A message that passed between the two, as the other country has it."""
 
@@ -179,7 +179,7 @@ class HeldItem:
     receipts: tuple[Receipt, ...] = ()  # the answering country's own about it, where its author is the asking one
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
     """A message of the asking country, as it once signed it."""
 
@@ -188,7 +188,7 @@ class Returned:
     receipts: tuple[Receipt, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What the other country says."""
 

@@ -12,7 +12,7 @@ A function's signature therefore proves what has already been checked; a half-ch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -30,7 +30,6 @@ from broker.core.ids import (
     SchemaVersion,
 )
 from broker.core.roles import AuditRole
-from broker.core.values import frozen
 
 __all__ = [
     "Body",
@@ -67,7 +66,7 @@ class Urgency(StrEnum):
     ROUTINE = "ROUTINE"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Party:
     """One side of a message: the member country and the office inside it."""
 
@@ -75,7 +74,7 @@ class Party:
     authority: AuthorityId
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LegalBasis:
     """The one primary legal basis (DOMAIN 7.7 as corrected by CASEWORK C-02, C-18)."""
 
@@ -83,7 +82,7 @@ class LegalBasis:
     citation: str | None = None  # required by the schema for NATIONAL_LAW and AGREEMENT
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcedureRef:
     """Which procedure, and the table that governs it for its whole life."""
 
@@ -93,7 +92,7 @@ class ProcedureRef:
     digest: Digest
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """The content header: what both nodes know about every message (PROTOCOL section 4)."""
 
@@ -115,7 +114,7 @@ class Header:
     attachments: tuple[Attachment, ...] = ()  # with their keys: a header is as secret as its body
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Uploaded:
     """An uploaded file that a submission attaches, and what it is called there."""
 
@@ -124,7 +123,7 @@ class Uploaded:
     kind: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """What a caller (API, console, adapter) asks to be sent; nothing is checked yet but the identifiers' form."""
 
@@ -146,7 +145,7 @@ class Submission:
     attachments: tuple[Uploaded, ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Draft:
     """A message with identifier, time and nonce, not checked yet. Built by `submission/placing`."""
 
@@ -154,7 +153,7 @@ class Draft:
     body: Body
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ValidMessage:
     """Header and body fit their schemas. Built by `catalogue`, for both directions."""
 
@@ -162,7 +161,7 @@ class ValidMessage:
     body: Body
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClearedMessage:
     """A safeguard decision let it pass. Built by `core/safeguards`."""
 
@@ -170,7 +169,7 @@ class ClearedMessage:
     reasons: tuple[str, ...]  # codes of the rules that were looked at
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileHeader:
     """The ``trm`` member, byte-equal in the encryption header and both signature headers (PROTOCOL section 3)."""
 
@@ -189,7 +188,7 @@ class OutboxKind(StrEnum):
     RECEIPTS = "receipts"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxEntry:
     """A message we accepted and owe to a country. Built by `core/composing`."""
 
@@ -204,7 +203,7 @@ class OutboxEntry:
     procedure: ProcedureId | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SealedEnvelope:
     """Bytes ready for any transport, and what they were made with. Built by `security/sealing`."""
 
@@ -219,7 +218,7 @@ class SealedEnvelope:
     trust_version: int
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SealedChunk:
     """A part of an attachment, ready for any transport. Built by `security/chunks`."""
 
@@ -234,7 +233,7 @@ class SealedChunk:
 Sealed = SealedEnvelope | SealedChunk  # what a transport carries
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
     """Bytes that a transport handed over, with its hints; nothing of it is believed. Built by `transport`."""
 
@@ -247,7 +246,7 @@ class Delivery:
     tag: Any = None  # the transport's own handle for settling
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VerifiedMessage:
     """Both signatures are the stated member's and the headers agree. Built by `security/sealing`."""
 
@@ -264,7 +263,7 @@ class VerifiedMessage:
     signatures: bytes = b""  # the member of the signed object, as it came: with the content the proof
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InboxEntry:
     """A believed and valid message, recorded here. Built by `flows/receive`."""
 

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from broker.core.errors import SchemaInvalid
 from broker.core.ids import Digest, MessageId
 from broker.core.owed_chunks import OwedChunks
-from broker.core.values import frozen
 
 __all__ = ["MAX_MISSING", "Missing", "from_body", "to_body"]
 
@@ -18,7 +18,7 @@ MAX_MISSING = 20  # in one question
 _MEMBERS = {"message", "digest", "handle", "chunks"}
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
     """What lacks of one attachment."""
 

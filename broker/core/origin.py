@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from broker.core.ids import CountryCode
 from broker.core.messages import Body
 from broker.core.reasons import Reason, block, hold
-from broker.core.values import frozen
 
 __all__ = ["no_contact_with_origin"]
 
@@ -20,7 +20,7 @@ _NO_CLAIM = frozenset({"NONE", "NOT_RECORDED"})
 _STATELESS = "XXA"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Origins:
     """The States that a person may have fled from."""
 
@@ -34,7 +34,7 @@ class _Origins:
 _NOWHERE_KNOWN = _Origins(states=frozenset(), known=False)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Claim:
     """A recorded or missing claim to protection and the States that it may be directed against."""
 

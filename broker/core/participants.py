@@ -18,7 +18,6 @@ from dataclasses import dataclass, field
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import Body, Header, Party
 from broker.core.procedures import Act, ParticipantRole, Role
-from broker.core.values import frozen
 
 __all__ = ["SEATING", "Participant", "Roster", "may_send", "named_offices", "roster"]
 
@@ -37,7 +36,7 @@ class Participant:
     role: ParticipantRole
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Roster:
     """Who takes part now, in the order of joining, and who ever did."""
 

@@ -15,12 +15,11 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Self
 
 from broker.core.errors import BadRequest
-from broker.core.values import frozen
 
 __all__ = ["MAX_NAME", "MAX_WORDS", "Person", "PersonQuery", "name_words", "terms_of"]
 
@@ -52,7 +51,7 @@ def name_words(text: str) -> frozenset[str]:
     return frozenset(_WORDS.findall(plain))
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
     """One person as one message describes them."""
 
@@ -60,7 +59,7 @@ class Person:
     births: frozenset[str] = field(default=frozenset(), repr=False)  # an age gives two years
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PersonQuery:
     """Who is looked for. Built by `of`."""
 

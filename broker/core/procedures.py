@@ -20,13 +20,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from broker.core.deadlines import Deadline
 from broker.core.ids import Digest, SchemaVersion
 from broker.core.roles import Role
-from broker.core.values import frozen
 
 __all__ = [
     "ALARM_CLOSED",
@@ -77,7 +76,7 @@ class ActKind(StrEnum):
     FACT = "fact"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Clearance:
     """What an irreversible act needs: an act of the other side in effect that names what it covers, and until when."""
 
@@ -85,7 +84,7 @@ class Clearance:
     covers: str  # the act whose newest message must be the one that is covered
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Basis:
     """What holds for a procedure on one legal basis."""
 
@@ -96,7 +95,7 @@ class Basis:
     verified: bool | str = True  # False: not read in the source itself; "PRODUCT_DEFAULT": no law
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Act:
     """One kind of message of a procedure and the moves it makes."""
 
@@ -113,7 +112,7 @@ class Act:
     source: str = ""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcedureTable:
     """A procedure's states and acts, checked for consistency. Built by `broker.core.tables.parse_table`."""
 
@@ -139,7 +138,7 @@ class ProcedureTable:
         return self.subject == "child"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Alarm:
     """Something that happened although the record did not allow it; a person of each side closes it."""
 
@@ -148,7 +147,7 @@ class Alarm:
     closed_by: frozenset[Role] = frozenset()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """Where a procedure stands: a state of its table and the open alarms over it."""
 

@@ -10,9 +10,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
-
-from broker.core.values import frozen
 
 __all__ = [
     "BOUND", "CARE_ARRANGEMENTS", "FORMS_OF_EXPLOITATION", "NEEDS", "NOT_BOUND", "QUESTIONS", "SECTIONS", "Kind", "Question",
@@ -34,7 +33,7 @@ class Kind(StrEnum):
     ITEMS = "numbered items"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """What is asked, and in which form it is answered."""
 

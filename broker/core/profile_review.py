@@ -9,12 +9,12 @@ nobody has answered. Only errors keep a profile from being signed: much of what 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 
 from broker.core.profile_questions import BOUND, NOT_BOUND, QUESTIONS
 from broker.core.profiles import Entry, ProfileVersion, Standing, is_older, ordered
-from broker.core.values import frozen
 
 __all__ = ["Change", "Finding", "Level", "compare", "review"]
 
@@ -27,7 +27,7 @@ class Level(StrEnum):
     OPEN = "open"  # nobody has answered
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing to look at."""
 
@@ -37,7 +37,7 @@ class Finding:
     sentence: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One question that two versions answer differently."""
 

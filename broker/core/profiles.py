@@ -12,13 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
 
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.profile_questions import QUESTIONS, SECTIONS
-from broker.core.values import frozen
 
 __all__ = [
     "PROFILE_AGE_MONTHS", "UNKNOWN", "CountryProfile", "Entry", "Item", "Office", "ProfileVersion", "Source", "Standing",
@@ -39,7 +38,7 @@ class Standing(StrEnum):
     UNKNOWN = "UNKNOWN"  # nobody has said
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where an answer was read.
 
@@ -64,7 +63,7 @@ class Source:
         return date.fromisoformat(self.read if len(self.read) > len("2026-11") else f"{self.read}-01")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Office:
     """An office as the source names it, with the country's own rule how to find the right one."""
 
@@ -73,7 +72,7 @@ class Office:
     authority: AuthorityId | None = None  # where the member lists it
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Item:
     """One numbered thing that a request must hold."""
 
@@ -86,7 +85,7 @@ class Item:
 Value = str | bool | int | date | tuple[str, ...] | tuple[Office, ...] | tuple[Item, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """The answer to one question: known, not applicable, or unknown; the three are never read as one another.
 
@@ -118,7 +117,7 @@ class Entry:
 UNKNOWN = Entry()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileVersion:
     """The answers that hold from a day on, who wrote them down, when and why."""
 
@@ -181,7 +180,7 @@ class ProfileVersion:
         return value if isinstance(value, tuple) else ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CountryProfile:
     """What is known about a country's rules, now and before.
 

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from enum import StrEnum
 
 from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.messages import Body
-from broker.core.values import frozen
 
 __all__ = ["Earlier", "Level", "Reason", "Rule", "block", "hold", "warn"]
 
@@ -22,7 +22,7 @@ class Level(StrEnum):
     BLOCK = "block"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reason:
     """Why a rule holds or blocks, and where; without any value of the message."""
 
@@ -33,7 +33,7 @@ class Reason:
     text: str  # one sentence for officers of this node
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Earlier:
     """A message that was exchanged before, of either side, which a rule reads beside the one that it judges."""
 

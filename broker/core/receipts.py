@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -17,7 +18,6 @@ from broker.core import canonical
 from broker.core.content import time_from_text, time_to_text
 from broker.core.errors import Expired, ExpiryTooFar, SchemaInvalid
 from broker.core.ids import CountryCode, Digest, MessageId
-from broker.core.values import frozen
 
 __all__ = [
     "MAX_HEADS",
@@ -53,7 +53,7 @@ class ReceiptKind(StrEnum):
     OPENED = "opened"  # an officer saw it
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """One piece of evidence by `issuer` about a message of `author`."""
 

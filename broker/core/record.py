@@ -34,7 +34,7 @@ stores no second answer about one message (`receipts.contradicts`), and names it
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -55,7 +55,6 @@ from broker.core.procedures import (
     step,
 )
 from broker.core.receipts import Receipt
-from broker.core.values import frozen
 
 __all__ = [
     "CONFIRMATION_MAX_AGE",
@@ -74,7 +73,7 @@ __all__ = [
 CONFIRMATION_MAX_AGE = timedelta(hours=2)  # before an irreversible act: the peer was there, a stop would have come
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordEntry:
     """A message in the set; a stub where the recipient signed a refusal."""
 
@@ -102,7 +101,7 @@ class Mark(StrEnum):
     WAITING = "waiting"  # an ancestor is missing
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Folded:
     """What a record adds up to."""
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
@@ -19,7 +20,6 @@ from typing import Any
 
 from broker.core.deadlines import DeadlineKind, Limit, Unit
 from broker.core.errors import CatalogueInvalid
-from broker.core.values import frozen
 
 __all__ = [
     "EXERCISE_KEPT", "LONGEST_KEEP_DAYS", "LONGEST_LIMITS", "PROPOSAL_DAYS", "EraseReason", "HoldReason", "KeepReason",
@@ -122,7 +122,7 @@ _GROUNDS = {
 }
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRule:
     """After how long without anything new a person reviews whether a case is still needed."""
 
@@ -131,7 +131,7 @@ class RetentionRule:
     source: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionRules:
     """A node's rules: one for each procedure that differs, and one for all others."""
 

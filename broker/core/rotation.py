@@ -15,21 +15,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from broker.core.errors import BadRequest
 from broker.core.ids import KeyId
 from broker.core.trust import KeyUse, Member, MemberKey
-from broker.core.values import frozen
 
 __all__ = ["SIGN_DAYS", "KeyPlace", "KeyStep", "PublicKey", "may_destroy", "next_step", "rotated"]
 
 SIGN_DAYS = 365  # a key is meant to be rotated once a year
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PublicKey:
     """A public key that is not listed yet."""
 

@@ -14,6 +14,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from broker.core.elsewhere import Elsewhere, elsewhere
@@ -31,7 +32,6 @@ from broker.core.procedures import ALARM_CLOSED
 from broker.core.reasons import Earlier, Level, Reason, Rule, block, hold
 from broker.core.sides import Sides
 from broker.core.surge import relaxed
-from broker.core.values import frozen
 
 __all__ = [
     "Blocked",
@@ -51,7 +51,7 @@ __all__ = [
 ]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cleared:
     """It may leave."""
 
@@ -59,7 +59,7 @@ class Cleared:
     warnings: tuple[Reason, ...] = ()  # for its author
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
     """A second person decides."""
 
@@ -71,7 +71,7 @@ class Held:
         return seen >= {(one.rule, one.code, one.where) for one in self.reasons if one.level is Level.HOLD}
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Blocked:
     """It must not leave."""
 

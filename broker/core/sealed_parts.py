@@ -8,19 +8,19 @@ A part is recognised by its form alone, an object of exactly ``kid`` and ``jwe``
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from broker.core import canonical
 from broker.core.ids import Digest, MessageType, ProcedureId, SchemaVersion
 from broker.core.messages import Header, Party
-from broker.core.values import frozen
 
 __all__ = ["PartPlace", "has_sealed_part", "is_sealed_part", "put", "rest_digest", "sealed_parts", "value_at"]
 
 _FORM = {"kid", "jwe"}
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PartPlace:
     """Where a sealed part belongs: in one place of one text, from one office to one office, and nowhere else."""
 

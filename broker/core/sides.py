@@ -8,6 +8,7 @@ What nobody has said stays unknown: a rule that needs it names the question that
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 
@@ -16,12 +17,11 @@ from broker.core.messages import Header
 from broker.core.profile_questions import QUESTIONS
 from broker.core.profiles import ProfileVersion
 from broker.core.trust import Authority, TrustList
-from broker.core.values import frozen
 
 __all__ = ["Side", "Sides", "sides_of"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
     """One country on that day."""
 
@@ -57,7 +57,7 @@ class Side:
         return next((office for office in self.offices if office.id == self.office), None)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sides:
     """Who writes and who is written to."""
 

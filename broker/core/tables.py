@@ -12,6 +12,7 @@ Short forms in moves, so that a table stays readable:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, TypeVar
@@ -32,7 +33,6 @@ from broker.core.procedures import (
     Role,
     Silence,
 )
-from broker.core.values import frozen
 
 __all__ = ["parse_table"]
 
@@ -49,7 +49,7 @@ _PRODUCT_DEFAULT = "PRODUCT_DEFAULT"
 _SAME = "@same"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _States:
     """The names that moves refer to."""
 

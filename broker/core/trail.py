@@ -11,13 +11,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from hashlib import sha256
 
 from broker.core.audit import GENESIS, Entry, Head, Linked, link_bytes
 from broker.core.ids import CountryCode, Digest
-from broker.core.values import frozen
 
 __all__ = ["MAX_FINDINGS", "Anchor", "Finding", "Tampering", "TrailCheck", "outside"]
 
@@ -38,7 +38,7 @@ class Tampering(StrEnum):
     OUTSIDE = "outside"  # an entry is in no chain although a later time is signed
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Anchor:
     """A head that was signed, and who holds the proof."""
 
@@ -46,7 +46,7 @@ class Anchor:
     held_by: CountryCode
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One thing that is wrong: the earliest place that it may concern and the place where it shows."""
 

@@ -12,14 +12,13 @@ sending stops some days later, because a key that was revoked since would still 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from broker.core.arrangements import ArrangementRegister
 from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageType, SchemaVersion
 from broker.core.profiles import CountryProfile
-from broker.core.values import frozen
 
 __all__ = [
     "GRACE", "LONGEST_ENVELOPE_LIFE", "WARN_DAYS", "Authority", "AuthorityKey", "ContactKind", "ContactPoint", "KeyUse", "Member", "MemberKey",
@@ -102,7 +101,7 @@ class ContactKind(StrEnum):
     WEB = "web"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemberKey:
     """A public key with its validity; all times aware UTC."""
 
@@ -120,7 +119,7 @@ class MemberKey:
         return self.not_before <= now < self.sign_until and (self.revoked_at is None or now < self.revoked_at)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorityKey:
     """A public encryption key of one office, for what no node may read (PROTOCOL 16); all times aware UTC."""
 
@@ -141,7 +140,7 @@ class AuthorityKey:
         return self.revoked_at is not None and now >= self.revoked_at
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpeningHours:
     """When an office is open, in its own time zone; ``24:00`` is the end of the day."""
 
@@ -150,7 +149,7 @@ class OpeningHours:
     closes: str  # HH:MM, later than it opens
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ContactPoint:
     """One way to reach an office; an office's, never a person's own."""
 
@@ -159,7 +158,7 @@ class ContactPoint:
     languages: tuple[str, ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Authority:
     """An office of a member that messages can be addressed to."""
 
@@ -181,7 +180,7 @@ class Authority:
         return next((key for key in self.keys if key.kid == kid), None)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
     """A country in the trust list."""
 
@@ -209,7 +208,7 @@ class Member:
         return (*(key.kid for key in self.keys), *(key.kid for office in self.authorities for key in office.keys))
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrustList:
     """One immutable, verified state of the federation."""
 

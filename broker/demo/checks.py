@@ -8,8 +8,8 @@ A check that has nothing to look at fails: silence proves nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
-from broker.core.values import frozen
 from broker.demo.evidence import Evidence, Line, Sent, Side
 
 __all__ = ["ACTS", "AUTHOR_STEPS", "CHECKS", "RECIPIENT_STEPS", "Outcome", "judge"]
@@ -21,7 +21,7 @@ _BY_AUTHOR = frozenset({"recorded", "published"})
 _REFUSALS = ("not-for-us", "unknown-recipient-key", "decrypt-failed")  # as addressed, by key id, and by force
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """One check: what was claimed, and what is wrong with it (None: nothing)."""
 

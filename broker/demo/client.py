@@ -7,12 +7,12 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
 from broker.core.errors import NodeError
-from broker.core.values import frozen
 from broker.demo.evidence import Line
 
 __all__ = ["DemoFailed", "OfficeClient", "until"]
@@ -26,7 +26,7 @@ class DemoFailed(NodeError):
     code = "demo-failed"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OfficeClient:
     """Calls one node as one office; `system` is its system's token, `officer` a person's."""
 

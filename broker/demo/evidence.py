@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-
-from broker.core.values import frozen
+from dataclasses import dataclass
 
 __all__ = ["Evidence", "Landed", "Line", "Onlooker", "Sent", "Side"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
     """One line of a procedure's timeline, as a node's API tells it."""
 
@@ -23,7 +22,7 @@ class Line:
     message: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
     """A message that one country's system submitted, as the API accepted it."""
 
@@ -34,7 +33,7 @@ class Sent:
     digest: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
     """One of the two countries: its record of the procedure."""
 
@@ -48,7 +47,7 @@ class Side:
     attention: tuple[str, ...]  # codes of what its people are asked to look at
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Landed:
     """A file that the file-drop adapter put into the national system's folder."""
 
@@ -56,7 +55,7 @@ class Landed:
     digest: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Onlooker:
     """The third country, which must have seen nothing and must not be able to read anything."""
 
@@ -70,7 +69,7 @@ class Onlooker:
     reading: str  # its broker account at the others' queues: "refused" or "read"; "not-applicable" without a broker
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """Everything that the checks look at."""
 

@@ -5,11 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from broker.core.ladder import in_order
-from broker.core.values import frozen
 from broker.demo.checks import Outcome
 from broker.demo.evidence import Evidence, Line
 
@@ -18,7 +17,7 @@ __all__ = ["Report", "country_name", "document", "told"]
 _NAMES = {"EE": "Estonia", "FI": "Finland", "SE": "Sweden"}
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """Everything that is told."""
 

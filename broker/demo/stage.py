@@ -8,12 +8,12 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from broker.core.errors import HomeInvalid, NodeError
 from broker.core.ids import CountryCode
-from broker.core.values import frozen
 from broker.schema_files import load_catalogue
 from broker.system import SystemClock
 from broker.testing.federation import make_federation
@@ -29,7 +29,7 @@ Log = Callable[[str], None]
 Transport = Literal["rabbitmq", "spool"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """Where everything is."""
 

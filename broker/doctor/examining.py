@@ -10,6 +10,7 @@ import random
 import shutil
 import stat
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +20,6 @@ from broker.backup.recovery import accepted
 from broker.core.errors import BrokerError, StoreCorrupt, StoreNeedsMigration, StoreUnavailable, TransportUnavailable
 from broker.core.ids import CountryCode
 from broker.core.trust import TrustList
-from broker.core.values import frozen
 from broker.doctor import judging
 from broker.doctor.judging import Finding, failed, ok, skipped, warning
 from broker.ports import Clock
@@ -49,7 +49,7 @@ _NEXT = {
 }
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
     """What one look at the store showed."""
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -14,7 +15,6 @@ from broker.backup.recovery import NamedKey
 from broker.certificates.folder import END_FAILURE, END_WARNING
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import WARN_DAYS, KeyUse, Member, MemberKind, MemberStatus, TrustList
-from broker.core.values import frozen
 from broker.rows import MessageTimes
 
 __all__ = [
@@ -39,7 +39,7 @@ class Verdict(StrEnum):
     SKIPPED = "skipped"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """One check: what was found, and what to do about it."""
 

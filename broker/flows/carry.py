@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from broker.core.attachments import Attachment
@@ -15,7 +15,6 @@ from broker.core.errors import BrokerError, Internal, RecipientSuspended, TrustL
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import SealedChunk
 from broker.core.trust import MemberStatus
-from broker.core.values import frozen
 from broker.ledger import Ledger
 from broker.ports import Blobs, Clock, Compute, Ids, Store, Transaction, Transport, TrustSource
 from broker.rows import AttachmentRow
@@ -24,7 +23,7 @@ from broker.security.chunks import open_stored, seal_chunk
 __all__ = ["Carry"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Load:
     """An attachment with chunks to send, and what its message says of it."""
 

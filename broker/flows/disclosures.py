@@ -8,10 +8,11 @@ content is read. The answer is given only when it is on record that it was given
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from broker.core.audit import AuditAction, AuditReason, AuditRow, Who
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CaseRef, ProcedureId
-from broker.core.values import frozen
 from broker.disclosed import Correction, Disclosure, corrections_of, disclosures_of
 from broker.ports import Clock, Reader, Store, Transaction
 from broker.rows import ProcedureRow
@@ -19,7 +20,7 @@ from broker.rows import ProcedureRow
 __all__ = ["CaseDisclosures", "Disclosures"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseDisclosures:
     """Everything that is known about the exchanges of a case, oldest first."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache, partial
 
@@ -17,7 +18,6 @@ from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
 from broker.core.messages import Header, OutboxKind, Party, ProfileHeader, SealedEnvelope
 from broker.core.receipts import MAX_RECEIPTS, MAX_RECEIPTS_WITH_CHECKPOINT, ReceiptKind, to_body
 from broker.core.trust import KeyUse, MemberStatus, TrustList
-from broker.core.values import frozen
 from broker.ledger import Ledger
 from broker.ports import Clock, Compute, Ids, Store, Tally, Transaction, Transport, TrustSource, Vault
 from broker.rows import OwedEntry
@@ -33,7 +33,7 @@ _WITH_CHECKPOINT = SchemaVersion("1.1")
 _RECEIPTS_BATCH = 8  # full envelopes to one country at a time: waiting fills them no further
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of one leased entry: sealed and published, or the error that prevented it."""
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 
 from broker.core.audit import AuditAction, AuditReason, AuditRow, Linked, Who
 from broker.core.checkpoints import KeptCheckpoint
@@ -12,7 +13,6 @@ from broker.core.content import time_to_text
 from broker.core.ids import CountryCode
 from broker.core.trail import LATE
 from broker.core.trust import KeyUse, Member, MemberKey
-from broker.core.values import frozen
 from broker.ports import Clock, Reader, Store, TrustSource, Vault
 from broker.rows import AuditFilter
 from broker.trail_file import Part, TrailWriter
@@ -23,7 +23,7 @@ _CHUNK = 5_000  # entries
 _CHECKPOINTS = 200
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """What was given out."""
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from broker.core.errors import NotFound
@@ -13,7 +14,6 @@ from broker.core.ladder import in_order
 from broker.core.participants import Participant
 from broker.core.procedures import Role, allowed
 from broker.core.record import Folded, RecordEntry, closure_digest
-from broker.core.values import frozen
 from broker.ledger import Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Reader, Store
@@ -23,7 +23,7 @@ from broker.timetable import Standing, Timetable
 __all__ = ["Inspect", "ProcedureView", "RecordLine", "TimelineLine"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordLine:
     """One message of the record, in the record's order."""
 
@@ -36,7 +36,7 @@ class RecordLine:
     code: str | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ProcedureView:
     """A procedure as its officers see it."""
 
@@ -53,7 +53,7 @@ class ProcedureView:
     deadlines: tuple[Standing, ...]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineLine:
     """One step, for people: when, whose, what, where it left the message, and what proves it."""
 

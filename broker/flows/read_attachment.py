@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 
 from broker.core.attachments import Attachment
 from broker.core.audit import AuditAction, Who
 from broker.core.errors import AttachmentIncomplete, NotFound
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.roles import AuditRole
-from broker.core.values import frozen
 from broker.finding import find_message
 from broker.ports import Blobs, Clock, Compute, Reader, Store
 from broker.restraint import Restraint
@@ -21,7 +21,7 @@ from broker.security.chunks import handle_of, open_chunk, open_stored
 __all__ = ["ReadAttachment", "Reading"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
     """An attachment that may be read now."""
 
@@ -29,7 +29,7 @@ class Reading:
     parts: AsyncIterator[bytes]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
     message: MessageRow
     row: AttachmentRow

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from broker.core import canonical
@@ -35,7 +36,6 @@ from broker.core.messages import Delivery, VerifiedMessage
 from broker.core.receipts import ReceiptKind
 from broker.core.rotation import may_destroy
 from broker.core.trust import TrustList
-from broker.core.values import frozen
 from broker.ports import Clock, Compute, Notifier, Store, Tally, Transaction, TrustSource, Vault
 from broker.reception import Reception
 from broker.returned import ReturnedMessage, read_returned
@@ -53,7 +53,7 @@ _MOST = 8  # deliveries in a round: their recording need not wait for many other
 PARKED = "parked"  # the queue of a delivery that is offered again from the store
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Arrived:
     """A delivery and the digest of its bytes."""
 
@@ -61,7 +61,7 @@ class _Arrived:
     raw_sha256: Digest
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Believed:
     """A believed message, with what of it needed cryptography of its own."""
 

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from broker.core import canonical
@@ -16,7 +16,6 @@ from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode, KeyId
 from broker.core.receipts import from_body
 from broker.core.trust import LONGEST_ENVELOPE_LIFE, WARN_DAYS, TrustList, TrustRule
-from broker.core.values import frozen
 from broker.ledger import Ledger
 from broker.ports import Clock, Store, Transaction, TrustSource
 from broker.rows import AuditRow
@@ -29,7 +28,7 @@ _NAMED = 20  # messages in one call
 _SILENCE = timedelta(days=1)  # a night without a connection is no news; expiry is told apart from it
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Revoked:
     """A key that counts no longer, and since when."""
 

@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from broker.core.attention import AttentionCode
 from broker.core.deadlines import Phase
 from broker.core.delivery import REMIND_BATCH
 from broker.core.ids import ProcedureId
-from broker.core.values import frozen
 from broker.ledger import Ledger
 from broker.ports import Clock, Reader, Store, Transaction
 from broker.rows import Attention, ProcedureRow
@@ -21,7 +21,7 @@ __all__ = ["Remind"]
 _CODES = frozenset({AttentionCode.DEADLINE_SOON, AttentionCode.DEADLINE_OVERDUE, AttentionCode.ANSWER_OVERDUE})
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
     """What one look found."""
 

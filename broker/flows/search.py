@@ -8,6 +8,8 @@ office and what for is on record with what was found, and never for whom; what c
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import orjson
 
 from broker.catalogue import Catalogue
@@ -16,7 +18,6 @@ from broker.core.errors import BadRequest, NotFound
 from broker.core.ids import ProcedureId
 from broker.core.persons import PersonQuery
 from broker.core.same_child import child_query
-from broker.core.values import frozen
 from broker.ports import Clock, Reader, Store
 from broker.rows import MessageFilter, Page, ProcedureRow
 from broker.speaking import speaks_of
@@ -27,7 +28,7 @@ MOST_FOUND = 20  # procedures; whoever gets more asks more exactly: a search is 
 _OPENED_AT_ONCE = 50  # procedures in one read: each read goes through the whole table of buckets
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
     """The answer."""
 

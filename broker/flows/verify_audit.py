@@ -16,7 +16,6 @@ from broker.core.errors import BrokerError, UnknownKey
 from broker.core.ids import CountryCode
 from broker.core.trail import Anchor, Finding, Tampering, TrailCheck, outside
 from broker.core.trust import Member
-from broker.core.values import frozen
 from broker.ports import Compute, Reader, Store
 from broker.rows import AuditFilter
 from broker.security.checkpoints import read_checkpoint
@@ -32,7 +31,7 @@ _WAITING = 10_000  # entries that are not linked yet, and are looked at
 MemberThen = Callable[[Reader, bytes], Member | None]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WitnessStatement:
     """A checkpoint of our trail that another country holds."""
 
@@ -40,7 +39,7 @@ class WitnessStatement:
     held_by: CountryCode
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What became of a check."""
 
@@ -61,7 +60,7 @@ class Verdict:
         return self.found == 0
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Missing:
     """Entries that were lost with a disk: the node was restored, and its trail says so."""
 

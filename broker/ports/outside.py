@@ -5,14 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol, TypeVar
 
 from broker.core.ids import CaseRef, CountryCode, MessageId, ProcedureId
 from broker.core.messages import Delivery, Sealed
 from broker.core.trust import TrustList
-from broker.core.values import frozen
 from broker.rows import (
     Attention,
 )
@@ -98,7 +97,7 @@ class Vault(Protocol):
         ...
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrustLook:
     """What a look for a newer trust list gave."""
 

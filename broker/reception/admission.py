@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from broker.catalogue import Catalogue
@@ -30,7 +30,6 @@ from broker.core.ids import CountryCode
 from broker.core.messages import Header, ProcedureRef, ValidMessage, VerifiedMessage
 from broker.core.participants import may_send
 from broker.core.procedures import NOT_OPENED, ProcedureTable
-from broker.core.values import frozen
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
 from broker.ports import Transaction, TrustSource
@@ -40,7 +39,7 @@ from broker.sealed.checking import check_received
 __all__ = ["Admission", "Case"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """What is known about a casework message once its header is believed."""
 

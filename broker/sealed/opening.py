@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from broker.catalogue import Catalogue
@@ -12,7 +13,6 @@ from broker.core.errors import BadRequest, BrokerError, HeaderInvalid, SchemaInv
 from broker.core.ids import AuthorityId, CountryCode, MessageType, ProcedureId, SchemaVersion
 from broker.core.messages import Party
 from broker.core.sealed_parts import PartPlace, put, rest_digest, sealed_parts
-from broker.core.values import frozen
 from broker.security import nested
 from broker.security.nested import PART_LENGTHS, Nested
 from broker.security.suite import Opener
@@ -20,7 +20,7 @@ from broker.security.suite import Opener
 __all__ = ["Fault", "OpenedMessage", "Surroundings", "open_parts", "surroundings_of"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What the message says around its sealed parts."""
 
@@ -32,7 +32,7 @@ class Surroundings:
     exercise: bool
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """A part that must not be worked with: it does not open, does not belong here, or does not fit."""
 
@@ -42,7 +42,7 @@ class Fault:
     detail: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedMessage:
     """A body with its parts in clear; a faulty one is left sealed."""
 

@@ -9,6 +9,7 @@ able to show later what it was (GDPR 15), and neither node can.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -20,13 +21,12 @@ from broker.core.messages import Party, Submission
 from broker.core.rotation import PublicKey
 from broker.core.sealed_parts import PartPlace, is_sealed_part, put, rest_digest, value_at
 from broker.core.trust import KeyUse, TrustList
-from broker.core.values import frozen
 from broker.security.nested import PART_LENGTHS, NestedKind, seal_to_office
 
 __all__ = ["SealedSubmission", "key_of_office", "seal_submission"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SealedSubmission:
     """A submission that a node may see."""
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
 from typing import NewType, Protocol
@@ -29,7 +29,6 @@ from cryptography.hazmat.primitives.hmac import HMAC
 from broker.core.canonical import b64url_encode
 from broker.core.errors import KeyMissing, StoreCorrupt
 from broker.core.ids import CaseRef, CountryCode, ProcedureId
-from broker.core.values import frozen
 
 __all__ = [
     "BUCKETS", "KEY_BYTES", "NO_EPOCHS", "NO_PROCEDURE", "CaseKey", "EpochRing", "EpochVault", "Scope", "WrappedKey", "new_key", "place", "scope_of",
@@ -85,7 +84,7 @@ def new_key() -> bytes:
     return secrets.token_bytes(KEY_BYTES)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WrappedKey:
     """A case key as it is stored."""
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
@@ -25,7 +26,6 @@ from broker.core.content import time_from_text, time_to_text
 from broker.core.errors import BackupInvalid, BrokerError, DecryptFailed, NotCanonical
 from broker.core.ids import CountryCode, Digest, KeyId
 from broker.core.trust import KeyUse
-from broker.core.values import frozen
 from broker.security import jwk, primitives, suite
 from broker.security.checkpoints import read_statement, sign_statement
 from broker.security.suite import Opener, Signer
@@ -44,7 +44,7 @@ _SIGNED = "trm-backup+jws"
 _HEAD = {"country", "format", "kind", "made", "recipients"}
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecoveryKey:
     """The public half of a key that opens backups."""
 
@@ -56,7 +56,7 @@ class RecoveryKey:
         return jwk.thumbprint(KeyUse.HPKE, self.public)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BackupHead:
     """What a backup file says in clear about itself; believed when a chunk opens under it."""
 
@@ -149,7 +149,7 @@ def open_head(raw: bytes, opener: Opener) -> FileCipher:
     return FileCipher(key, raw)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignedBackup:
     """The signed end of a backup file: whose it is, and the digest of everything before."""
 

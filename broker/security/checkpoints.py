@@ -7,6 +7,7 @@ The type in the protected headers keeps a statement apart from everything else t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from cryptography.exceptions import InvalidSignature
@@ -25,7 +26,6 @@ from broker.core.errors import (
 )
 from broker.core.ids import KeyId
 from broker.core.trust import KeyUse, Member, MemberKey
-from broker.core.values import frozen
 from broker.security import envelope as wire
 from broker.security import primitives, suite
 from broker.security.suite import Signer
@@ -46,7 +46,7 @@ CHECKPOINT = "trm-checkpoint+jws"
 EXPORT = "trm-audit-export+jws"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
     """A parsed statement; its signatures are not verified."""
 

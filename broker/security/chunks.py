@@ -13,6 +13,7 @@ from __future__ import annotations
 import hmac
 import secrets
 import struct
+from dataclasses import dataclass
 from uuid import UUID
 
 from cryptography.exceptions import InvalidTag
@@ -23,7 +24,6 @@ from broker.core.attachments import CHUNK_BYTES, MAX_CHUNKS, Attachment, chunk_s
 from broker.core.errors import ChunkShape, ChunkUnknown, DecryptFailed, Padding, TooLarge
 from broker.core.ids import CountryCode, Digest, MessageId
 from broker.core.messages import SealedChunk
-from broker.core.values import frozen
 
 __all__ = [
     "MAX_CHUNK", "ChunkName", "blob_of", "handle_of", "is_chunk", "open_chunk", "open_stored", "parse_chunk", "seal_chunk",
@@ -41,7 +41,7 @@ _HANDLE, _WAY = b"trm-attachment/1 handle\x00", b"trm-attachment/1 chunk\x00"
 _REST, _BLOB = b"trm-attachment/1 rest\x00", b"trm-attachment/1 blob\x00"  # our own disk's affair
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChunkName:
     """What a chunk says in clear about itself: hints until it opens under its attachment's key."""
 

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from broker.core import canonical
@@ -29,7 +30,6 @@ from broker.core.errors import (
 from broker.core.ids import CountryCode, KeyId, MessageId
 from broker.core.messages import ProfileHeader
 from broker.core.trust import KeyUse
-from broker.core.values import frozen
 from broker.security import suite
 
 __all__ = [
@@ -52,7 +52,7 @@ _CRIT = ["trm"]
 _VERSION = 1
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Members:
     """The five members of an envelope, decoded; the protected header also as received."""
 
@@ -64,7 +64,7 @@ class Members:
     tag: bytes
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Envelope:
     """A parsed envelope of version 1; nothing in it is believed."""
 
@@ -84,7 +84,7 @@ class Envelope:
         return self.protected.encode("ascii")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signature:
     """One of the two signatures and the exact bytes it is over."""
 
@@ -94,7 +94,7 @@ class Signature:
     profile_bytes: bytes
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signed:
     """The parsed signed object: content and its two signatures, not verified."""
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -31,7 +32,6 @@ from broker.core.errors import (
 )
 from broker.core.ids import KeyId
 from broker.core.sealed_parts import is_sealed_part
-from broker.core.values import frozen
 from broker.security import envelope, primitives, suite
 from broker.security.suite import Opener
 
@@ -50,7 +50,7 @@ class NestedKind(StrEnum):
     FILE = "trm+file"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Nested:
     """A parsed encryption to an office; nothing in it is believed."""
 

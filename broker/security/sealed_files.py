@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -23,7 +23,6 @@ from broker.core.attachments import KEY_BYTES, MEDIA_TYPES, SEALED_TYPE
 from broker.core.errors import AttachmentRefused, AttachmentSpoiled, ContentShape, DecryptFailed, EnvelopeMembers
 from broker.core.ids import Digest, KeyId
 from broker.core.messages import Party
-from broker.core.values import frozen
 from broker.security import nested
 from broker.security.nested import NestedKind
 from broker.security.suite import Opener
@@ -45,7 +44,7 @@ _SMALLEST, _STEP = 16 * 1024, 1024 * 1024  # bytes of a padded file
 _MEMBERS = {"digest", "key", "media_type", "name", "size"}
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Described:
     """What the head says of the file, to the office alone."""
 
@@ -56,7 +55,7 @@ class Described:
     key: bytes = field(repr=False)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Head:
     """The head of a sealed file, parsed; nothing in it is believed."""
 

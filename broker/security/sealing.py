@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -41,7 +42,6 @@ from broker.core.errors import (
 from broker.core.ids import CountryCode, KeyId
 from broker.core.messages import ProfileHeader, SealedEnvelope, VerifiedMessage
 from broker.core.trust import KeyUse, Member, MemberKey, MemberStatus, TrustList
-from broker.core.values import frozen
 from broker.security import envelope as wire
 from broker.security import primitives, suite
 from broker.security.envelope import Envelope, Signed
@@ -57,7 +57,7 @@ LONGEST_LIFE = timedelta(days=60)  # of an envelope, whatever the sender's setti
 CLOCK_TOLERANCE = timedelta(minutes=10)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedMessage:
     """What was inside an envelope to us: the signed object's bytes, without padding, and nothing of it believed."""
 
@@ -67,7 +67,7 @@ class OpenedMessage:
     signed: bytes
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SignedBy:
     """The stated sender's two keys, each acceptable now."""
 
@@ -75,7 +75,7 @@ class SignedBy:
     ml_dsa: MemberKey
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Content:
     """The signed content as JSON values; the header is not yet held against its schema."""
 

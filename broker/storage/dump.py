@@ -14,6 +14,7 @@ from __future__ import annotations
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -24,7 +25,6 @@ from broker.core.audit import AuditRow, Head
 from broker.core.errors import BackupInvalid, HomeInvalid
 from broker.core.ids import CountryCode, MessageId
 from broker.core.owed_chunks import OwedChunks
-from broker.core.values import frozen
 from broker.storage import held, search, trail
 from broker.storage.columns import Raw
 from broker.storage.encrypting import refuse_clear
@@ -55,7 +55,7 @@ def data_tables() -> tuple[str, ...]:
     return tuple(str(table.name) for table in metadata.sorted_tables if LEFT_OUT not in table.info)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StoredFile:
     """Sealed bytes on the disk that the tables name."""
 

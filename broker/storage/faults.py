@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import errno
 import sqlite3
+from dataclasses import dataclass
 
 from sqlalchemy.exc import DataError, DBAPIError, NotSupportedError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from broker.core.errors import DiskFull, StoreCorrupt, StoreUnavailable
-from broker.core.values import frozen
 
 __all__ = ["Fault", "fault_of"]
 
@@ -28,7 +28,7 @@ _POSTGRES_CORRUPT = {"XX001", "XX002"}
 _POSTGRES_MISUSE = {"0A", "21", "22", "23", "26", "34", "42"}  # classes: what a program did wrong
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """The error that our caller gets, and what may be tried before it does."""
 

@@ -16,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from queue import Empty
 from typing import Any, TypeVar, cast
 
@@ -23,7 +24,6 @@ from sqlalchemy import Connection, Engine
 
 from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
-from broker.core.values import frozen
 from broker.ports import Transaction
 from broker.storage.at_rest import Cipher
 from broker.storage.execution import Execution
@@ -40,7 +40,7 @@ _GROUP_COMMITS = 4  # or as many times what a commit takes: on a slow disk more 
 _LARGEST_GROUP = 128
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Job:
     fn: Callable[[Transaction], Any]
     future: asyncio.Future[Any]
@@ -48,7 +48,7 @@ class _Job:
     ahead: bool
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome:
     job: _Job
     result: Any = None

@@ -16,6 +16,7 @@ import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import pytest
@@ -23,7 +24,6 @@ import pytest
 from broker.adapter_api import Adapter, AdapterFailed, ErasedMessage, problem
 from broker.core.errors import SchemaInvalid, StoreUnavailable
 from broker.core.ids import MessageId
-from broker.core.values import frozen
 from broker.testing.adapter_node import SimulatedNode, holds_canary, sample_message, sample_submission
 
 __all__ = ["AdapterContract", "AdapterHarness", "Outcome"]
@@ -32,7 +32,7 @@ _LOOKS = 12  # wakings of a polling adapter within which everything must have ha
 _BOUND_SECONDS = 5.0  # real ones: how long a stop may take
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What the people of the national system are told about a piece of outgoing work; one of the two is set."""
 

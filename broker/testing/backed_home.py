@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -15,7 +15,6 @@ from broker.backup.recovery import accept, create_recovery_key, open_recovery_ke
 from broker.backup.restoring import Restored, restore
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.trust import Authority
-from broker.core.values import frozen
 from broker.home import create_home
 from broker.ports import Transaction
 from broker.rows import InboxRow, OutboxRow, ParkedChunk
@@ -32,7 +31,7 @@ _PASSPHRASE = b"anybody's"
 _BLOB = "0123456789abcdef" * 2
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BackedHome:
     """Where it stands, and what opens its backups."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import secrets
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -18,7 +18,6 @@ from typing import Any, Literal
 
 from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
 from broker.core.trust import Authority, Member, TrustList
-from broker.core.values import frozen
 from broker.durable import write_durably
 from broker.home import create_home
 from broker.settings import FILE_NAME
@@ -53,7 +52,7 @@ OFFICES: Mapping[str, tuple[Authority, ...]] = {
 }
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Federation:
     """Where everything of it stands."""
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
 from broker.core.audit import AuditAction, AuditRow
 from broker.core.roles import AuditRole
-from broker.core.values import frozen
 from broker.storage.dump import KEY_TABLES, data_tables, loading, snapshot
 from broker.storage.schema import exclusive, parse_url, sqlite_path
 from broker.testing.world import World
@@ -21,7 +21,7 @@ __all__ = ["Kept", "keep", "lose_disk"]
 Rows = Mapping[str, tuple[tuple[str, ...], bytes]]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Kept:
     """What a backup of data holds."""
 

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import pytest
 
 from broker.core.ids import CountryCode
-from broker.core.values import frozen
 from broker.testing.rabbitmq import RabbitServer, rabbitmq
 from broker.transport.topology import QueueLimits
 
@@ -19,7 +19,7 @@ __all__ = ["RabbitFederation", "rabbit", "rabbit_server"]
 _MEMBERS = (CountryCode("EE"), CountryCode("FI"), CountryCode("SE"))
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RabbitFederation:
     """Three countries on a virtual host of their own."""
 

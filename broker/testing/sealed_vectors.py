@@ -9,6 +9,7 @@ agree.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,6 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, Message
 from broker.core.messages import Header, Party, ProcedureRef
 from broker.core.sealed_parts import PartPlace, put, rest_digest, sealed_parts, value_at
 from broker.core.trust import Authority, AuthorityKey, KeyUse, Member, TrustList
-from broker.core.values import frozen
 from broker.schema_files import load_catalogue
 from broker.sealed.checking import check_received
 from broker.sealed.opening import Surroundings, open_parts
@@ -40,7 +40,7 @@ _OK = "ok"
 _SEALED = "parts/sealed.json"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Vector:
     name: str
     expect: str

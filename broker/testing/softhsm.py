@@ -10,9 +10,8 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-
-from broker.core.values import frozen
 
 __all__ = ["SoftHsm", "SoftHsmMissing", "softhsm"]
 
@@ -30,7 +29,7 @@ class SoftHsmMissing(Exception):
     """SoftHSM is not installed and cannot be."""
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SoftHsm:
     """One token; ``SOFTHSM2_CONF`` in the environment names its folder."""
 

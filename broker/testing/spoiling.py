@@ -7,10 +7,9 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from broker.core.values import frozen
 
 __all__ = ["Mutation", "examples", "mutations"]
 
@@ -26,7 +25,7 @@ def examples() -> dict[str, dict[str, Any]]:
     }
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Mutation:
     """One spoilt copy of a valid body and the place that an explanation must name."""
 

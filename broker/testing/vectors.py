@@ -8,6 +8,7 @@ Each envelope is read twice: check by check, to see which layer refuses, and as 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +20,6 @@ from broker.core.content import time_from_text
 from broker.core.errors import BrokerError
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import KeyUse, Member, MemberKey, MemberStatus, TrustList
-from broker.core.values import frozen
 from broker.security import envelope as wire
 from broker.security import jwk, sealing
 from broker.security.suite import KeyRing
@@ -35,7 +35,7 @@ _OK = "ok"
 T = TypeVar("T")
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Vector:
     """One vector file."""
 
@@ -50,7 +50,7 @@ class Vector:
     content: bytes | None  # canonical bytes of the message, where the file has one
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class VectorResult:
     """What a vector asked for and what came out."""
 

@@ -10,14 +10,13 @@ import ipaddress
 import json
 import ssl
 from collections.abc import Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from broker.core.errors import BadRequest, SettingsInvalid, TransportUnavailable
-from broker.core.values import frozen
 from broker.transport.rights import Membership, Plan, plan
 from broker.transport.topology import definitions
 
@@ -29,7 +28,7 @@ _MAX_BYTES = 64 * 1024 * 1024
 Call = Callable[[str, str, object], Any]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ManagementAddress:
     """Where the API is and who we are there."""
 

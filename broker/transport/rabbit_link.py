@@ -15,7 +15,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Awaitable, Callable
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import aio_pika
@@ -26,7 +26,6 @@ from yarl import URL
 
 from broker.core.errors import BrokerError, SettingsInvalid
 from broker.core.ids import CountryCode
-from broker.core.values import frozen
 from broker.ports import Clock
 from broker.transport.rabbit_tls import ClientTls, tls_sentence
 
@@ -48,7 +47,7 @@ _SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
 )  # fmt: skip
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RabbitOptions:
     """Where the message broker is, who we are there, and how long anything may take."""
 
@@ -90,7 +89,7 @@ class Session(Protocol):
 S = TypeVar("S", bound=Session)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Opened(Generic[S]):
     """A connection with its session, and the state of the certificate's files that it was made from."""
 

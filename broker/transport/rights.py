@@ -10,17 +10,17 @@ what waits in them stay: a suspended country that comes back finds its messages.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from broker.core.ids import CountryCode
 from broker.core.trust import MemberKind, MemberStatus, TrustList
-from broker.core.values import frozen
 from broker.transport.topology import permissions
 
 __all__ = ["Membership", "Plan", "membership", "plan"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
     """The countries with queues, by whether they may connect; sorted."""
 
@@ -28,7 +28,7 @@ class Membership:
     suspended: tuple[CountryCode, ...] = ()
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What has to change on a running broker."""
 

@@ -18,12 +18,12 @@ import os
 import re
 import secrets
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from broker.core.errors import DiskFull, NodeError, PublishRefused, TransportUnavailable, Unroutable
 from broker.core.ids import CountryCode
 from broker.core.messages import Sealed, SealedChunk
-from broker.core.values import frozen
 from broker.transport.topology import MAX_MESSAGE_BYTES
 
 __all__ = ["Claim", "SpoolFolder", "create", "file_name"]
@@ -34,7 +34,7 @@ _PARTS = ("tmp", "new", "claimed")
 _LEFTOVER_SECONDS = 86_400  # an unfinished file of that age has no writer any more
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
     """A file that this process has taken."""
 

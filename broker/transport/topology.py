@@ -20,10 +20,10 @@ import re
 import secrets
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from broker.core.ids import CountryCode
-from broker.core.values import frozen
 
 __all__ = [
     "DEAD_EXCHANGE",
@@ -54,7 +54,7 @@ _NEVER = 1_000_000_000
 Salt = Callable[[int], bytes]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Permissions:
     """The three anchored patterns of a broker user."""
 
@@ -63,7 +63,7 @@ class Permissions:
     read: str
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class QueueLimits:
     """How much one country's queue holds before it refuses, and how often it offers a message."""
 

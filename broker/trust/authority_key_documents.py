@@ -8,6 +8,7 @@ They believe nothing in it because it says so: they compare its words with what 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from broker.core.errors import TrustListInvalid
@@ -15,7 +16,6 @@ from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import Party
 from broker.core.rotation import PublicKey
 from broker.core.trust import KeyUse
-from broker.core.values import frozen
 from broker.security import jwk
 from broker.trust.strict import Fields, each, placed, read_json, write_json
 
@@ -24,7 +24,7 @@ __all__ = ["FORMAT", "OfferedKeys", "read_offered", "write_offered"]
 FORMAT = "trm-authority-keys/1"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OfferedKeys:
     """Public keys that an office says are its own."""
 

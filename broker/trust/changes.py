@@ -12,11 +12,11 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from tuf.api.metadata import Role, Root, Targets
 
-from broker.core.values import frozen
 from broker.security import jwk
 from broker.trust.layout import ONLINE_ROLES
 from broker.trust.officer_keys import officer_of
@@ -31,7 +31,7 @@ _MAX_SHOWN = 300  # characters of one value; a file of the catalogue is shown by
 Layout = Mapping[str, str]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """One difference; before or after is None where there is nothing."""
 

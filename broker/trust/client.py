@@ -9,6 +9,7 @@ force: nobody's mistake silences a country, and nobody's silence forges one.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -16,7 +17,6 @@ from tuf.ngclient import Updater, UpdaterConfig
 
 from broker.core.errors import TrustListInvalid
 from broker.core.trust import TrustList, TrustRule
-from broker.core.values import frozen
 from broker.trust import layout
 from broker.trust.fetching import Source
 from broker.trust.list_documents import ListDocument, trust_list_of
@@ -37,7 +37,7 @@ _LIMITS = UpdaterConfig(
 )
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Fetched:
     """What one look at a source gave."""
 

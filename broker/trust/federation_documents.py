@@ -5,13 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import Any
 
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import MemberKind, MemberStatus
-from broker.core.values import frozen
 from broker.trust.strict import Fields, mapping, placed, read_json, write_json
 
 __all__ = ["FORMAT", "FederationDocument", "Membership", "read_federation", "write_federation"]
@@ -20,7 +19,7 @@ FORMAT = "trm-federation/1"
 _MAX_TEXT = 500  # characters
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Membership:
     """What the federation says of one country."""
 
@@ -29,7 +28,7 @@ class Membership:
     reason: str | None = None  # why it is suspended
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FederationDocument:
     """The federation's name and its members."""
 

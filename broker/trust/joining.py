@@ -9,6 +9,7 @@ what the country's officers read to them over a telephone number that they alrea
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +20,6 @@ from broker.core import canonical
 from broker.core.errors import CeremonyRefused, TrustListInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import Member
-from broker.core.values import frozen
 from broker.trust import layout
 from broker.trust.believing import verified_by
 from broker.trust.checking import check_document
@@ -33,7 +33,7 @@ __all__ = ["FORMAT", "JoiningRequest", "admit", "prepare_joining", "read_joining
 FORMAT = "trm-joining/1"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JoiningRequest:
     """What a country hands to the federation's officers."""
 

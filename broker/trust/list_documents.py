@@ -9,7 +9,7 @@ for years stays readable by whoever can read the documents.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,6 @@ from broker.core.errors import NotCanonical, TrustListInvalid
 from broker.core.ids import CountryCode, Digest
 from broker.core.profiles import CountryProfile
 from broker.core.trust import Member, TrustList
-from broker.core.values import frozen
 from broker.trust import layout
 from broker.trust.arrangement_documents import read_arrangements
 from broker.trust.federation_documents import Membership, read_federation
@@ -31,7 +30,7 @@ __all__ = ["ListDocument", "MemberTexts", "read_list", "read_profile_of", "trust
 FORMAT = "trm-trust-list/1"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MemberTexts:
     """What a member's own officers signed; None: nothing yet."""
 
@@ -40,7 +39,7 @@ class MemberTexts:
     expires: datetime | None = None
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ListDocument:
     """One verified state of the federation, as texts."""
 

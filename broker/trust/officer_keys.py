@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,6 @@ from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 from broker.core.errors import DiskFull, HomeInvalid, TrustListInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import KeyUse, TrustRule
-from broker.core.values import frozen
 from broker.durable import is_full, write_durably
 from broker.security import jwk
 from broker.trust.strict import Fields, placed, read_json, write_json
@@ -37,7 +37,7 @@ _MAX_LABEL = 100  # characters
 _PUBLIC_SUFFIX = ".public.json"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Officer:
     """The public part: who it is, and what is verified with."""
 

@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from tuf.api.metadata import Metadata, Root, Snapshot, Targets, Timestamp
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import TrustRule
-from broker.core.values import frozen
 from broker.trust import layout
 from broker.trust.officer_keys import officer_of
 from broker.trust.strict import read_json
@@ -28,7 +28,7 @@ from broker.trust.strict import read_json
 __all__ = ["Lists", "member_list", "read_lists"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lists:
     """The four lists of the federation, verified by TUF and judged here."""
 

@@ -9,13 +9,13 @@ the new one whole. Interrupted and run again, it writes the same once more.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Timestamp
 
 from broker.core.errors import CeremonyRefused
-from broker.core.values import frozen
 from broker.trust import layout
 from broker.trust.believing import believed_roots, follows, verified_by
 from broker.trust.folder import Signed, TrustFolder
@@ -24,7 +24,7 @@ from broker.trust.officer_keys import OfficerKey
 __all__ = ["publish"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Version:
     """The version of a role that will be in force."""
 

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 from tuf.api.metadata import TargetFile
@@ -19,7 +20,6 @@ from tuf.ngclient import Updater
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode, Digest
 from broker.core.trust import TrustRule
-from broker.core.values import frozen
 from broker.trust import layout
 from broker.trust.arrangement_documents import read_arrangements
 from broker.trust.catalogue_documents import load_bundle
@@ -33,7 +33,7 @@ from broker.trust.tuf_faults import translated
 __all__ = ["Reading", "Trouble"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
     """A document that could not be taken; its previous one, if there was any, stays in force."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from broker.core.authority_keys import revoked
 from broker.core.errors import CeremonyRefused
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import MemberKind, MemberStatus, RevocationReason
-from broker.core.values import frozen
 from broker.trust import layout
 from broker.trust.believing import believed_roots, verified_by
 from broker.trust.checking import check_document
@@ -36,7 +35,7 @@ from broker.trust.staging import StagedRole, digest_of, signed_by, staged_role
 __all__ = ["Repository", "Signers"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Signers:
     """Officers, and how many of them must sign.
 

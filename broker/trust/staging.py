@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from broker.core.errors import CeremonyRefused
-from broker.core.values import frozen
 from broker.trust import layout
 from broker.trust.believing import believed
 from broker.trust.changes import Change, compare, lay_out_document, lay_out_root, lay_out_targets
@@ -23,7 +23,7 @@ from broker.trust.strict import read_json
 __all__ = ["StagedRole", "digest_of", "signed_by", "staged_role"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StagedRole:
     """The next version of a role as an officer must see it before signing."""
 

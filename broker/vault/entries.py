@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import field, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -13,7 +13,6 @@ from typing import Any
 from broker.core import canonical
 from broker.core.ids import KeyId
 from broker.core.trust import KeyUse
-from broker.core.values import frozen
 from broker.security import at_rest, jwk
 from broker.security.at_rest import EpochRing
 
@@ -42,7 +41,7 @@ class EntryState(StrEnum):
     DESTROYED = "destroyed"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PrivateKey:
     """A private key on its way into or out of the file; its text form shows nothing of it."""
 
@@ -55,7 +54,7 @@ class PrivateKey:
         return jwk.public_of(self.use, self.seed)
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """One thing in the vault; its text form shows nothing of its material."""
 

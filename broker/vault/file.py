@@ -10,6 +10,7 @@ import os
 import secrets
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from broker.core import canonical
 from broker.core.errors import DiskFull, HomeInvalid, NotCanonical, VaultLocked
 from broker.core.ids import AuthorityId, CountryCode
-from broker.core.values import frozen
 from broker.durable import is_full, write_durably
 from broker.security import jwk
 from broker.security.at_rest import EpochRing
@@ -38,7 +38,7 @@ Stamp = tuple[int, int, int]
 _DAMAGED = "The vault file is damaged, not a vault, or made by a newer program."
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
     """What stands in a vault."""
 

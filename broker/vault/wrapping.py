@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from cryptography.exceptions import InvalidTag
@@ -18,7 +19,6 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from broker.core import canonical
 from broker.core.errors import VaultLocked
-from broker.core.values import frozen
 from broker.vault.passphrase import checked
 
 __all__ = [
@@ -62,7 +62,7 @@ class Wrapper(Protocol):
         ...
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class KdfParameters:
     """The cost of trying one passphrase."""
 

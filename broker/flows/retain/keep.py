@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
 from broker.core.attention import AttentionCode
@@ -15,7 +15,6 @@ from broker.core.errors import AlreadySettled, BadRequest, Forbidden
 from broker.core.ids import AuthorityId, CaseRef, ProcedureId
 from broker.core.retention import LONGEST_KEEP_DAYS, HoldReason, KeepReason
 from broker.core.roles import AuditRole
-from broker.core.values import frozen
 from broker.flows.retain.list_case import Case, case_named
 from broker.flows.retain.standing import ReviewDates, Standing
 from broker.ports import Clock, Reader, Store, Transaction
@@ -28,7 +27,7 @@ _PEOPLE = frozenset({AuditRole.OFFICER, AuditRole.OPERATOR})
 _PAGE = 200
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetentionList:
     """How long an office's cases are kept, the next review first."""
 

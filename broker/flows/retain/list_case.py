@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,6 @@ from broker.core.erasures import CaseMessage, Hindrance, Listed, Obstacle, owed
 from broker.core.errors import BadRequest, CaseErased, Forbidden, NotFound
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, MessageId, ProcedureId
 from broker.core.retention import EraseReason
-from broker.core.values import frozen
 from broker.disclosed import corrections_of
 from broker.ledger import Ledger
 from broker.ports import Reader, Transaction
@@ -28,7 +28,7 @@ __all__ = ["Case", "author_of", "case_named", "case_of", "corrections_pending", 
 _ERASE = "erase"  # another country's: erasing is its answer
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
     """The procedures that are erased together."""
 

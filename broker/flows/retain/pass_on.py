@@ -9,6 +9,7 @@ where no answer comes. What was told and what is confirmed stands in one place: 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -23,7 +24,6 @@ from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId
 from broker.core.messages import LegalBasis, Party, Submission, Urgency
 from broker.core.retention import EraseReason
 from broker.core.roles import AuditRole
-from broker.core.values import frozen
 from broker.disclosed import Disclosure, corrections_of, disclosures_of
 from broker.flows.retain.list_case import Case, case_named
 from broker.ports import Clock, Reader, Store, TrustSource
@@ -56,7 +56,7 @@ class Outcome(StrEnum):
     NOT_HELD = "NOT_HELD"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Passing:
     """What is decided here and passed on."""
 
@@ -67,7 +67,7 @@ class Passing:
     office_kind: str | None = None  # code list ``actor-kind``; None: as this office called itself in the case
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Told:
     """One office that had the data, and the message that tells it."""
 
@@ -77,7 +77,7 @@ class Told:
     code: str | None  # why not: a code of the errors; ``safeguard-held`` waits for a second person
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What was done here, in answer to another country's correction."""
 

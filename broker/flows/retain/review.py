@@ -8,7 +8,7 @@ The one thing that this erases by itself are exercises, a fixed time after the d
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import orjson
@@ -21,7 +21,6 @@ from broker.core.foregoing import targets_of
 from broker.core.ids import CountryCode, Digest, ErasureId, ProcedureId
 from broker.core.retention import EXERCISE_KEPT, PROPOSAL_DAYS, EraseReason
 from broker.core.roles import AuditRole
-from broker.core.values import frozen
 from broker.flows.retain.destroy import destroy
 from broker.flows.retain.list_case import Case, case_of, hindrances, list_case
 from broker.flows.retain.standing import ReviewDates, Standing
@@ -35,7 +34,7 @@ _NODE = Who(actor="node", role=AuditRole.NODE)
 _ASKS = "correction.erase"
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
     """What one look found."""
 

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date, datetime
 
 from broker.core.deadlines import Calendar
 from broker.core.erasures import Retained
 from broker.core.ids import CountryCode
 from broker.core.retention import RetentionRule, RetentionRules
-from broker.core.values import frozen
 from broker.flows.retain.list_case import Case, case_of
 from broker.ports import Reader
 from broker.rows import ProcedureRow
@@ -19,7 +19,7 @@ from broker.rows import ProcedureRow
 __all__ = ["ReviewDates", "Standing"]
 
 
-@frozen
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
     """How long one case is kept."""
 
