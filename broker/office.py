@@ -63,14 +63,14 @@ def open_office(settings: Settings, vault: FileVault | None, *, wake: Callable[[
     migrate(settings.store_url)
     cipher = _cipher(settings, vault)
     store = open_store(settings.store_url, us=settings.country, cipher=cipher)
-    catalogue, signed = begin_trust(settings, clock)
-    trust = open_trust(settings, store=store, clock=clock, ids=ids)
+    begun = begin_trust(settings, clock)
+    trust = open_trust(begun, settings, store=store, clock=clock, ids=ids)
     desk = wire_desk(
         settings.country,
         store=store,
         blobs=DiskBlobs(settings.home / ATTACHMENTS_FOLDER),
         compute=ThreadCompute(settings.compute_threads),
-        catalogue=catalogue,
+        catalogue=begun.catalogue,
         trust=trust,
         trust_grace=timedelta(days=settings.trust.grace_days),
         clock=clock,
@@ -79,7 +79,9 @@ def open_office(settings: Settings, vault: FileVault | None, *, wake: Callable[[
         soon=timedelta(hours=settings.ladder.deadline_soon_hours),
         retention=_retention_rules(settings),
     )
-    return Office(settings=settings, signed_catalogue=signed, **{name: getattr(desk, name) for name in Desk.__slots__})
+    return Office(
+        settings=settings, signed_catalogue=begun.signed, **{name: getattr(desk, name) for name in Desk.__slots__}
+    )
 
 
 def _cipher(settings: Settings, vault: FileVault | None) -> AtRest:

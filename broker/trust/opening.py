@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from broker.catalogue import Catalogue
@@ -31,7 +32,7 @@ from broker.trust.source import StoredTrust, row_of
 if TYPE_CHECKING:
     from broker.trust.client import TrustClient
 
-__all__ = ["begin_trust", "client_for", "open_catalogue", "open_trust", "trust_in_force"]
+__all__ = ["Begun", "begin_trust", "client_for", "open_catalogue", "open_trust", "trust_in_force"]
 
 _RESTARTED = frozenset(layout.ONLINE_ROLES)  # a new root may begin their versions anew
 
@@ -55,8 +56,18 @@ def client_for(settings: Settings) -> TrustClient:
     return TrustClient(source_of(settings.trust_source), root)
 
 
-def begin_trust(settings: Settings, clock: Clock) -> tuple[Catalogue, Digest | None]:
-    """Make sure that a trust list is kept which this program can use, and return the catalogue it names; blocks.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """The trust list that a node starts by, read once, and the message catalogue that it names."""
+
+    row: TrustRow
+    trust: TrustList
+    catalogue: Catalogue
+    signed: Digest | None  # what the list calls the catalogue; None: it is not the list's
+
+
+def begin_trust(settings: Settings, clock: Clock) -> Begun:
+    """Make sure that a trust list is kept which this program can use, and return it with its catalogue; blocks.
 
     What is kept may be damaged, or written by another version of this program: then the source is asked again.
 
@@ -65,19 +76,17 @@ def begin_trust(settings: Settings, clock: Clock) -> tuple[Catalogue, Digest | N
         CatalogueInvalid: the catalogue of the settings cannot be used.
         StoreUnavailable, DiskFull, StoreNeedsMigration, StoreCorrupt: it cannot be kept.
     """
-    row = kept_trust(settings.store_url)
-    if row is None:
-        _fetch_anew(settings, clock)
-        return open_catalogue(settings)
+    row, memory = kept_trust_memory(settings.store_url)
     try:
-        trust_list_of(read_list(row.raw))
-        return open_catalogue(settings)
+        return _begun(settings, row, memory)
     except TrustListInvalid as error:
         unusable = error
     try:
-        _fetch_anew(settings, clock)
-        return open_catalogue(settings)
+        _fetch_anew(settings, clock, row, memory)
+        return _begun(settings, *kept_trust_memory(settings.store_url))
     except TrustListInvalid as error:
+        if row is None:
+            raise
         sentence = (
             f"The trust list that is kept here cannot be used ({unusable.detail}), and the source gives no other "
             f"({error.detail}). This node's operator must act: mend the connection to the source, or install the version "
@@ -86,9 +95,17 @@ def begin_trust(settings: Settings, clock: Clock) -> tuple[Catalogue, Digest | N
         raise TrustListInvalid(sentence, where=unusable.where, rule=unusable.rule) from None
 
 
-def _fetch_anew(settings: Settings, clock: Clock) -> None:
+def _begun(settings: Settings, row: TrustRow | None, memory: Mapping[str, bytes]) -> Begun:
+    if row is None:
+        raise TrustListInvalid("No trust list is kept here yet.", rule=TrustRule.MISSING)
+    document = read_list(row.raw)
+    trust = trust_list_of(document)
+    catalogue = _catalogue_of(settings, document.catalogue, memory)
+    return Begun(row=row, trust=trust, catalogue=catalogue, signed=document.catalogue)
+
+
+def _fetch_anew(settings: Settings, clock: Clock, row: TrustRow | None, memory: Mapping[str, bytes]) -> None:
     """Fetch a list as if none were in force, and keep it; what was seen before is remembered all the same."""
-    row, memory = kept_trust_memory(settings.store_url)
     before = None if row is None else _readable(row)
     raw = memory.get(CATALOGUE_FILE)
     if before is not None and before.catalogue is not None and raw is not None:
@@ -114,16 +131,9 @@ def _check_newer(row: TrustRow, before: ListDocument | None, fresh: ListDocument
         raise TrustListInvalid("The list is older than the one in force.", rule=TrustRule.GOES_BACK)
 
 
-def open_trust(settings: Settings, *, store: Store, clock: Clock, ids: Ids) -> StoredTrust:
-    """Return the node's trust list, the one that is kept; blocks for one short query.
-
-    Raises:
-        TrustListInvalid: none that can be used is kept: `begin_trust` was not called.
-    """
-    row = kept_trust(settings.store_url)
-    if row is None:
-        raise TrustListInvalid("No trust list is kept here yet.", rule=TrustRule.MISSING)
-    return StoredTrust(row, store=store, client=lambda: client_for(settings), clock=clock, ids=ids)
+def open_trust(begun: Begun, settings: Settings, *, store: Store, clock: Clock, ids: Ids) -> StoredTrust:
+    """Return the node's trust list, which begins with the one that is kept."""
+    return StoredTrust(begun.row, begun.trust, store=store, client=lambda: client_for(settings), clock=clock, ids=ids)
 
 
 def open_catalogue(settings: Settings) -> tuple[Catalogue, Digest | None]:
@@ -138,14 +148,18 @@ def open_catalogue(settings: Settings) -> tuple[Catalogue, Digest | None]:
     """
     row, memory = kept_trust_memory(settings.store_url)
     signed = None if row is None else read_list(row.raw).catalogue
+    return _catalogue_of(settings, signed, memory), signed
+
+
+def _catalogue_of(settings: Settings, signed: Digest | None, memory: Mapping[str, bytes]) -> Catalogue:
     if signed is None:
-        return load_catalogue(settings.catalogue_folder, _earlier(memory)), None
+        return load_catalogue(settings.catalogue_folder, _earlier(memory))
     raw = memory.get(CATALOGUE_FILE)
     if raw is None or canonical.digest(raw) != signed:
         sentence = "The message catalogue that is kept is not the one that the trust list names."
         raise TrustListInvalid(sentence, where=CATALOGUE_FILE, rule=TrustRule.HASH)
     own = tables_of(read_schema_files(settings.catalogue_folder))
-    return load_bundle(raw, {**own, **_earlier(memory)}), signed
+    return load_bundle(raw, {**own, **_earlier(memory)})
 
 
 def _earlier(memory: Mapping[str, bytes]) -> dict[str, bytes]:

@@ -36,17 +36,24 @@ class StoredTrust:
     """Implements `ports.TrustSource`."""
 
     def __init__(
-        self, first: TrustRow, *, store: Store, client: Callable[[], TrustClient], clock: Clock, ids: Ids
+        self,
+        first: TrustRow,
+        in_force: TrustList,
+        *,
+        store: Store,
+        client: Callable[[], TrustClient],
+        clock: Clock,
+        ids: Ids,
     ) -> None:
         """Args:
-        first: the list in force.
+        first, in_force: the list in force, as it is kept and as it is read.
         store: keeps the lists.
         client: opens the source; called by whoever looks.
         clock: the node's.
         ids: for the lease.
         """
         self._row = first
-        self._current = trust_list_of(read_list(first.raw))
+        self._current = in_force
         self._store = store
         self._client = client
         self._clock = clock

@@ -23,6 +23,7 @@ from broker.testing.ids import SeededIds
 from broker.testing.trust import TrustOffice
 from broker.trust.client import Fetched, TrustClient
 from broker.trust.fetching import FolderSource
+from broker.trust.list_documents import read_list, trust_list_of
 from broker.trust.source import LOOK_SECONDS, StoredTrust, row_of
 
 EE = CountryCode("EE")
@@ -78,7 +79,8 @@ def worker(name: str, store: Store, looked: Looked, clock: HandClock, tmp_path: 
     """Return one worker's view, as it would start now."""
     row = kept_trust(f"sqlite:///{tmp_path / 'trm.db'}")
     assert row is not None
-    return StoredTrust(row, store=store, client=looked, clock=clock, ids=SeededIds(name, clock))
+    in_force = trust_list_of(read_list(row.raw))
+    return StoredTrust(row, in_force, store=store, client=looked, clock=clock, ids=SeededIds(name, clock))
 
 
 async def test_a_newer_list_comes_into_force_and_is_kept(
@@ -203,8 +205,10 @@ async def test_a_slow_look_does_not_undo_a_newer_one(
             keep_trust(url, row_of(newer, clock), newer.memory)
             return fetched
 
+    first = looked().fetch()
     slow = StoredTrust(
-        row_of(looked().fetch(), clock),
+        row_of(first, clock),
+        first.trust,
         store=store,
         client=lambda: Overtaken(FolderSource(old), office.root),
         clock=clock,
