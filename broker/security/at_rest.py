@@ -66,7 +66,7 @@ def scopes_of(peer: CountryCode, case_ref: CaseRef | None, procedure: ProcedureI
 
 def place(table: str, column: str, *row: str) -> bytes:
     """Return where something encrypted stands; lengths keep two places from having the same bytes."""
-    return _column(table, column) + b"".join(map(_measured, row))
+    return b"".join((_column(table, column), *map(_measured, row)))
 
 
 @lru_cache(maxsize=256)  # every column that is encrypted
@@ -176,7 +176,7 @@ class EpochRing:
         Raises:
             KeyMissing: there is no index key.
         """
-        return b64url_encode(self._mac("token", purpose, *values)[:_TOKEN_BYTES])
+        return b64url_encode(self._begun("token", purpose, *values).finalize()[:_TOKEN_BYTES])
 
     def buckets(self, purpose: str, values: Iterable[str]) -> frozenset[int]:
         """Return the numbers by which values are looked for; many values share one, so that it confirms none.
@@ -184,14 +184,15 @@ class EpochRing:
         Raises:
             KeyMissing: there is no index key.
         """
-        return frozenset(int.from_bytes(self._mac("bucket", purpose, value)[:4]) % BUCKETS for value in values)
+        begun = self._begun("bucket", purpose)
+        return frozenset(int.from_bytes(_mac(begun, _measured(value))[:4]) % BUCKETS for value in values)
 
-    def _mac(self, *values: str) -> bytes:
+    def _begun(self, *values: str) -> HMAC:
         if self._index is None:
             raise KeyMissing("The vault holds no index key: trm keys generate --which wrapping makes it.")
-        mac = self._index.copy()
-        mac.update(place(*values))
-        return mac.finalize()
+        begun = self._index.copy()
+        begun.update(place(*values))
+        return begun
 
     def _cipher(self, epoch: int) -> AESGCM:
         cipher = self._ciphers.get(epoch)
@@ -225,6 +226,12 @@ class EpochVault(Protocol):
             NodeError: the vault cannot be written; nothing has changed.
         """
         ...
+
+
+def _mac(begun: HMAC, rest: bytes) -> bytes:
+    mac = begun.copy()
+    mac.update(rest)
+    return mac.finalize()
 
 
 def _bound(scope: Scope, epoch: int) -> bytes:

@@ -54,7 +54,7 @@ class Driver(Protocol):
 
     def rows(self, prepared: Prepared, values: list[Any]) -> list[tuple[Any, ...]]: ...
     def count(self, prepared: Prepared, values: list[Any]) -> int: ...
-    def count_each(self, prepared: Prepared, values: Sequence[list[Any]]) -> int: ...
+    def counts(self, prepared: Prepared, values: Sequence[list[Any]]) -> list[int]: ...
     def send(self, prepared: Prepared, values: list[Any]) -> None:
         """Run or queue a statement that nobody asks anything of."""
         ...
@@ -90,8 +90,8 @@ class _Direct:
     def send(self, prepared: Prepared, values: list[Any]) -> None:
         self._cursor.execute(prepared.text, values)
 
-    def count_each(self, prepared: Prepared, values: Sequence[list[Any]]) -> int:
-        return self._cursor.executemany(prepared.text, values).rowcount
+    def counts(self, prepared: Prepared, values: Sequence[list[Any]]) -> list[int]:
+        return [self._cursor.execute(prepared.text, each).rowcount for each in values]
 
     def send_each(self, prepared: Prepared, values: Sequence[list[Any]]) -> None:
         self._cursor.executemany(prepared.text, values)
@@ -228,19 +228,19 @@ class Execution:
         except Exception as error:
             raise self._failed(error) from None
 
-    def changed_each(self, statement: Executable | PerDialect, parameters: Sequence[Parameters]) -> int:
-        """Run a statement once for each of several parameters and return how many rows were written in all.
+    def changed_each(self, statement: Executable | PerDialect, parameters: Sequence[Parameters]) -> list[int]:
+        """Run a statement once for each of several parameters and return how many rows each wrote.
 
         Raises:
             StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
         """
         if not parameters:
-            return 0
+            return []
         try:
             prepared = self._must_prepare(statement, parameters[0])
-            count = self._driver.count_each(prepared, [prepared.values(each) for each in parameters])
+            counts = self._driver.counts(prepared, [prepared.values(each) for each in parameters])
             self.answered = True
-            return count
+            return counts
         except Exception as error:
             raise self._failed(error) from None
 

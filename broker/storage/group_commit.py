@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one writer of an SQLite database in this process: what waits is committed together.
 
-One fsync then serves several transactions. Each runs in a savepoint of its own, so that one that fails takes nothing
-else with it; nobody hears "done" before the commit of all. A group is short: those whose work is done wait for its commit,
+One fsync then serves several transactions. One that fails takes nothing else with it: each behind the first runs in a
+savepoint of its own, while the first is taken back whole. Nobody hears "done" before the commit of all. A group is short: those whose work is done wait for its commit,
 and the threads that would do the next messages' cryptography meanwhile have nothing to do.
 """
 
@@ -112,7 +112,7 @@ class GroupCommit:
             until = time.monotonic() + max(_GROUP_SECONDS, _GROUP_COMMITS * self._commit_seconds)
             for job in group:  # grows meanwhile
                 if not job.future.cancelled():
-                    outcomes.append(self._run(job, connection, driver))
+                    outcomes.append(self._run(job, connection, driver, first=not outcomes))
                 if not job.ahead and len(group) < _LARGEST_GROUP and time.monotonic() < until:
                     group += self._more(1)
             worked = time.monotonic()
@@ -139,14 +139,15 @@ class GroupCommit:
                 jobs.append(job)
         return jobs
 
-    def _run(self, job: _Job, connection: Connection, driver: sqlite3.Connection) -> _Outcome:
-        """Run one function in its savepoint.
+    def _run(self, job: _Job, connection: Connection, driver: sqlite3.Connection, *, first: bool) -> _Outcome:
+        """Run one function; the first needs no savepoint, for which SQLite would copy every page that it changes.
 
         Raises:
             Exception: SQLite gave up the whole transaction; nobody's work in this group is left.
         """
         db = Execution(connection, self._cipher)
-        driver.execute("SAVEPOINT job")
+        if not first:
+            driver.execute("SAVEPOINT job")
         result: Any = None
         failed: BaseException | None = None
         try:
@@ -158,8 +159,11 @@ class GroupCommit:
         if failed is not None:
             if not driver.in_transaction:
                 raise StoreUnavailable if db.fault is None else db.fault.error
-            driver.execute("ROLLBACK TO job")
-        driver.execute("RELEASE job")
+            driver.execute("ROLLBACK" if first else "ROLLBACK TO job")
+            if first:
+                driver.execute("BEGIN IMMEDIATE")
+        if not first:
+            driver.execute("RELEASE job")
         return _Outcome(job=job, result=result, error=failed)
 
     def _connect(self) -> tuple[Connection, sqlite3.Connection]:

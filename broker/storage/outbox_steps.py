@@ -238,7 +238,8 @@ def settle_outbox(db: Execution, receipts: Iterable[Receipt]) -> int:
         else:
             times[receipt.message][_STEP_AT[OutboxState(receipt.kind)].key] = receipt.at
     nothing = dict.fromkeys(at.key for at in _STEP_AT.values())
-    return refused + db.changed_each(_CLIMB, [nothing | {"message": message} | at for message, at in times.items()])
+    climbed = db.changed_each(_CLIMB, [nothing | {"message": message} | at for message, at in times.items()])
+    return refused + sum(climbed)
 
 
 def outbox_sealed_with(db: Execution, kids: frozenset[KeyId]) -> tuple[MessageId, ...]:

@@ -61,16 +61,16 @@ class Pipeline:
         Raises:
             psycopg.Error: it, or something queued before it, failed.
         """
-        return self.count_each(prepared, [values])
+        return self.counts(prepared, [values])[0]
 
-    def count_each(self, prepared: Prepared, values: Sequence[list[Any]]) -> int:
-        """Return how many rows a statement wrote for all of several parameters.
+    def counts(self, prepared: Prepared, values: Sequence[list[Any]]) -> list[int]:
+        """Return how many rows a statement wrote for each of several parameters.
 
         Raises:
             psycopg.Error: it, or something queued before it, failed.
         """
         self.send_each(prepared, values)
-        return sum(result.command_tuples or 0 for result in self.wait(answers=len(values)))
+        return [result.command_tuples or 0 for result in self.wait(answers=len(values))]
 
     def send(self, prepared: Prepared, values: list[Any]) -> None:
         """Queue a statement, behind a BEGIN where there is no transaction.

@@ -14,7 +14,7 @@ from sqlalchemy import Row, and_, bindparam, exists, null, or_, select, true, up
 from broker.core.delivery import REANSWER_SECONDS
 from broker.core.ids import CountryCode, MessageId, ProcedureId
 from broker.core.receipts import Receipt, ReceiptKind, supersedes
-from broker.storage.batches import Batched, BatchedInsert
+from broker.storage.batches import Batched
 from broker.storage.columns import fixed
 from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import OWED_RECEIPTS, attachment, outbox, receipt, record_entry
@@ -25,7 +25,6 @@ __all__ = [
 ]  # fmt: skip
 
 _SAID = ("author", "message", "kind", "issuer", "digest", "at", "code", "heads", "record_digest")
-_SAID_BY_PEER = (*(name for name in _SAID if name != "code"), "issued")  # of what is no refusal; it waits for nothing
 _ORDER = (receipt.c.at, receipt.c.author, receipt.c.message, receipt.c.kind, receipt.c.issuer)
 _ABOUT = and_(receipt.c.author == bindparam("author_"), receipt.c.message == bindparam("message_"))
 _BY = and_(_ABOUT, receipt.c.issuer == bindparam("issuer_"))
@@ -33,10 +32,8 @@ _THIS = and_(_BY, receipt.c.kind == bindparam("kind_"))
 
 _ANSWERS_ARE = fixed(ReceiptKind.DELIVERED, ReceiptKind.REFUSED)
 _ANSWERING = receipt.c.kind.in_(_ANSWERS_ARE)
-_KEY = (receipt.c.author, receipt.c.message, receipt.c.kind, receipt.c.issuer)
 
 _INSERT = insert_new(receipt)
-_INSERT_SOME = BatchedInsert([receipt.c[name] for name in _SAID_BY_PEER], _KEY)
 _SUPERSEDE = (
     update(receipt)
     .where(_THIS)
@@ -131,8 +128,8 @@ def add_receipts(db: Execution, rows: Iterable[Receipt]) -> tuple[Receipt, ...]:
             others.setdefault((row.author, row.message, row.kind, row.issuer), row)
         elif add_receipt(db, row, issued=False):  # nothing but a refusal gives way to another
             new.append(row)
-    inserted = _INSERT_SOME.rows(db, [_values(row, issued=False) for row in others.values()])
-    return (*new, *(others[key.author, key.message, key.kind, key.issuer] for key in inserted))
+    written = db.changed_each(_INSERT, [_values(row, issued=False) for row in others.values()])
+    return (*new, *(row for row, count in zip(others.values(), written, strict=True) if count))
 
 
 def issue_receipt(db: Execution, row: Receipt) -> None:
@@ -217,19 +214,22 @@ def assign_receipts(db: Execution, receipts: Sequence[Receipt], envelope: Messag
 
 
 def _values(row: Receipt, *, issued: bool) -> dict[str, Any]:
-    return {
+    values = {
         "author": row.author,
         "message": row.message,
         "kind": row.kind,
         "issuer": row.issuer,
         "digest": row.digest,
         "at": row.at,
-        "code": row.code,
         "heads": row.heads,
         "record_digest": row.record_digest,
         "issued": issued,
-        "queued": row.at if issued else None,
     }
+    if issued:
+        values["queued"] = row.at
+    if row.kind is ReceiptKind.REFUSED:
+        values["code"] = row.code
+    return values
 
 
 def _receipts(rows: Iterable[Row[Any]]) -> tuple[Receipt, ...]:
