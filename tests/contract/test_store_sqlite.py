@@ -174,7 +174,7 @@ async def test_what_waits_together_is_committed_together(store: Store, url: str)
     )
     commits, size, sizes = statements.count("COMMIT"), 0, []
     for statement in statements:
-        if statement.startswith("SAVEPOINT"):
+        if statement.startswith("INSERT INTO outbox ("):
             size += 1
         elif statement == "COMMIT":
             sizes.append(size)
