@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-import copy
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -100,12 +99,11 @@ def _resolved(root: Any, schema: Any) -> Iterator[Any]:
             yield from _resolved(root, part)
 
 
-def _replaced(body: Any, path: tuple[str | int, ...], new: Any) -> Any:
+def _replaced(body: Any, path: Sequence[str | int], new: Any) -> Any:
+    """Return the body with another value at one place; what does not lead there is the body's own."""
     if not path:
         return new
-    changed = copy.deepcopy(body)
-    place = changed
-    for step in path[:-1]:
-        place = place[step]
-    place[path[-1]] = new
+    step, *rest = path
+    changed = body.copy()
+    changed[step] = _replaced(body[step], rest, new)
     return changed

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,6 @@ from broker.core.ids import MessageType, SchemaVersion
 from broker.schema_files import load_catalogue, read_schema_file
 
 V1 = SchemaVersion("1.0")
-CATALOGUE = load_catalogue()
 # Not drawn: lone surrogates and fractions of more than one spelling, which canonical JSON cannot carry.
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
 TELLING = st.sampled_from(
@@ -56,15 +56,33 @@ def _pair(schema):
     return decide.is_valid, explain.is_valid
 
 
-def _bundle():
+# What is compared is made when a test first needs it: all of it takes seconds, for each worker that collects tests.
+
+
+@cache
+def _files():
     folder = Path(__file__).parents[3] / "schemas"
-    files = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.json")}
-    return read_bundle(files), {name: json.loads(raw) for name, raw in files.items() if name.startswith("examples/")}
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.json")}
 
 
-BUNDLE, EXAMPLES = _bundle()
-PARTS = {path: _pair(self_contained(BUNDLE, path)) for path in BUNDLE.documents}
-BODIES = {kind: _pair(CATALOGUE.schema(kind, V1)) for kind in CATALOGUE.types()}
+@cache
+def _examples():
+    return {name: json.loads(raw) for name, raw in _files().items() if name.startswith("examples/")}
+
+
+@cache
+def _bundle():
+    return read_bundle(_files())
+
+
+@cache
+def _by_part(path):
+    return _pair(self_contained(_bundle(), path))
+
+
+@cache
+def _by_type(kind):
+    return _pair(self_contained(_bundle(), f"messages/{kind.replace('.', '/')}/{V1}.json"))
 
 
 def _places(value, path=()):
@@ -74,15 +92,21 @@ def _places(value, path=()):
         yield from _places(item, (*path, step))
 
 
-PLACES = [(name, path) for name, data in EXAMPLES.items() for path in _places(data["body"]) if path]
+@cache
+def _all_places():
+    return [(name, path) for name, data in _examples().items() for path in _places(data["body"]) if path]
 
 
 @settings(max_examples=120, deadline=None)
-@given(place=st.sampled_from(PLACES), how=st.sampled_from(["put", "put", "drop", "twice"]), new=VALUE)
+@given(
+    place=st.deferred(lambda: st.sampled_from(_all_places())),
+    how=st.sampled_from(["put", "put", "drop", "twice"]),
+    new=VALUE,
+)
 def test_both_judge_a_mutated_example_alike(place, how, new):
     """Whatever is put in, dropped from or doubled in an example, the two libraries agree about it."""
     name, path = place
-    data = EXAMPLES[name]
+    data = _examples()[name]
     body = copy.deepcopy(data["body"])
     parent = body
     for step in path[:-1]:
@@ -93,21 +117,21 @@ def test_both_judge_a_mutated_example_alike(place, how, new):
         parent.append(copy.deepcopy(parent[path[-1]]))
     else:
         parent[path[-1]] = new
-    decide, explain = BODIES[MessageType(data["type"])]
+    decide, explain = _by_type(data["type"])
 
     assert decide(body) is explain(body)
 
 
 @settings(max_examples=150, deadline=None)
-@given(path=st.sampled_from(sorted(BUNDLE.documents)), value=VALUE)
+@given(path=st.deferred(lambda: st.sampled_from(sorted(_bundle().documents))), value=VALUE)
 def test_both_judge_any_value_alike_by_any_part(path, value):
     """For each part and code list, the two libraries agree about an arbitrary value."""
-    decide, explain = PARTS[path]
+    decide, explain = _by_part(path)
 
     assert decide(value) is explain(value)
 
 
-PATTERNS = sorted(path for path, data in BUNDLE.documents.items() if path.startswith("parts/") and "pattern" in data)
+PATTERNS = sorted(path for path, raw in _files().items() if path.startswith("parts/") and "pattern" in json.loads(raw))
 
 
 @pytest.mark.parametrize("path", PATTERNS)
@@ -115,7 +139,7 @@ PATTERNS = sorted(path for path, data in BUNDLE.documents.items() if path.starts
 @given(data=st.data())
 def test_both_judge_near_misses_of_each_pattern_alike(path, data):
     """A text of the pattern's form, with one character put in, replaced or cut, is judged alike."""
-    pattern = BUNDLE.documents[path]["pattern"].removesuffix("(?![\\s\\S])")
+    pattern = _bundle().documents[path]["pattern"].removesuffix("(?![\\s\\S])")
     text = data.draw(st.from_regex(pattern, fullmatch=True))
     position = data.draw(st.integers(0, len(text)))
     near = (
@@ -123,7 +147,7 @@ def test_both_judge_near_misses_of_each_pattern_alike(path, data):
         + data.draw(st.one_of(TEXT, st.just(""), st.just("\n")))
         + text[position + data.draw(st.integers(0, 1)) :]
     )
-    decide, explain = PARTS[path]
+    decide, explain = _by_part(path)
 
     assert decide(text) is explain(text)
     assert decide(near) is explain(near)
@@ -132,6 +156,6 @@ def test_both_judge_near_misses_of_each_pattern_alike(path, data):
 def test_the_packaged_reader_gives_the_files_compared_here():
     """The catalogue compared above is the one that the program loads."""
     assert read_schema_file("examples/demo/request.json")
-    assert CATALOGUE.schema(MessageType("node.receipts"), V1) == self_contained(
-        BUNDLE, "messages/node/receipts/1.0.json"
+    assert load_catalogue().schema(MessageType("node.receipts"), V1) == self_contained(
+        _bundle(), "messages/node/receipts/1.0.json"
     )
