@@ -160,13 +160,14 @@ def _members(data: Any, parsers: _Parsers, needed: Collection[str], where: str =
     for name in needed:
         if name not in data:
             raise HeaderInvalid("A required member is missing.", where=f"{where}/{name}")
+    if not data.keys() <= parsers.keys():  # not named: a name could stand in the place of a member name
+        raise HeaderInvalid("An unknown member.", where=where or None)
     members = {}
-    for name, value in data.items():
-        parse = parsers.get(name)
-        if parse is None:  # not named: a name could stand in the place of a member name
-            raise HeaderInvalid("An unknown member.", where=where or None)
+    for name, parse in parsers.items():  # names of ours: a constructor knows them by their place in memory
+        if name not in data:
+            continue
         try:
-            members[name] = parse(value)
+            members[name] = parse(data[name])
         except HeaderInvalid as error:
             raise HeaderInvalid(error.detail, where=f"{where}/{name}{error.where or ''}") from None
         except (ValueError, TypeError):  # their texts quote the value

@@ -157,7 +157,7 @@ _STATING = (ReceiptKind.DELIVERED, ReceiptKind.REFUSED)
 
 
 def _decode(item: Any, issuer: CountryCode, where: str) -> Receipt:
-    if not isinstance(item, Mapping):
+    if type(item) is not dict and not isinstance(item, Mapping):
         raise SchemaInvalid("This must be an object.", where=where)
     for name in _REQUIRED:
         if name not in item:
@@ -197,7 +197,7 @@ def _code(value: Any) -> str:
 def _heads(value: Any) -> tuple[Digest, ...]:
     if not isinstance(value, list) or not 1 <= len(value) <= MAX_HEADS:
         raise ValueError("not a list of heads")
-    heads = tuple(Digest(item) for item in value)
+    heads = tuple([Digest(item) for item in value])
     if list(heads) != sorted(set(heads)):
         raise ValueError("not sorted or not unique")
     return heads

@@ -116,7 +116,7 @@ class Submit:
     async def _take(self, submission: Submission, asked: Idempotent, release: Release | None) -> Accepted:
         row, draft = await self._place(submission, release.draft if release else None)
         message, opens = self._catalogue.validate(draft), submission.procedure is None
-        check_sent(message.header, message.body, self._trust.current(), opens=opens, now=self._clock.now())
+        check_sent(message.header, message.body, self._trust.current(), opens=opens, now=message.header.created)
         return await self._decide(asked, row, message, submission, release)
 
     async def _decide(

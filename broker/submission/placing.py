@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from broker.attaching import described
 from broker.catalogue import Catalogue
@@ -66,10 +66,11 @@ class Placing:
             SenderError: it belongs nowhere, or not to the one named.
             TrustListExpired: the list is too old to send anything by it.
         """
-        row = await self._procedure(submission)
-        member = self._recipient(submission)
+        now = self._clock.now()
+        row = await self._procedure(submission, now)
+        member = self._recipient(submission, now)
         attachments = await self._attachments(submission) if held is None else attachments_of(held)
-        draft = self._compose(submission, row, self._version(submission, member), attachments)
+        draft = self._compose(submission, row, self._version(submission, member), attachments, now)
         if held is not None:
             nonce = nonce_of(held.content or b"{}")  # the key's answer is salted with it
             draft = replace(draft, header=replace(draft.header, id=held.id, nonce=nonce))
@@ -81,10 +82,10 @@ class Placing:
             return ()
         return await self._store.read(lambda reader: described(reader, submission))
 
-    async def _procedure(self, submission: Submission) -> ProcedureRow:
+    async def _procedure(self, submission: Submission, now: datetime) -> ProcedureRow:
         """Return the row of the procedure that the message belongs to, or a new one that it opens."""
         if submission.procedure is None:
-            return self._new_procedure(submission)
+            return self._new_procedure(submission, now)
         wanted, authority = submission.procedure, submission.sender_authority
         row = await self._store.read(lambda reader: reader.procedure(wanted, authority))
         if row is None:
@@ -97,7 +98,7 @@ class Placing:
             raise ExerciseMismatch(where="/exercise")
         return row
 
-    def _recipient(self, submission: Submission) -> Member:
+    def _recipient(self, submission: Submission, now: datetime) -> Member:
         trust = self._trust.current()
         us, member = trust.members.get(self._us), trust.members.get(submission.recipient.country)
         if us is None or us.authority(submission.sender_authority) is None:
@@ -106,7 +107,6 @@ class Placing:
             raise UnknownRecipient(where="/recipient/country")
         if member.status is not MemberStatus.ACTIVE:
             raise RecipientSuspended(where="/recipient/country")
-        now = self._clock.now()
         if not all(trust.sendable_to(country, now, self._grace) for country in (self._us, member.country)):
             raise TrustListExpired
         if member.authority(submission.recipient.authority) is None:
@@ -125,7 +125,12 @@ class Placing:
         return max(common, key=lambda version: version.key)
 
     def _compose(
-        self, submission: Submission, row: ProcedureRow, version: SchemaVersion, attachments: tuple[Attachment, ...]
+        self,
+        submission: Submission,
+        row: ProcedureRow,
+        version: SchemaVersion,
+        attachments: tuple[Attachment, ...],
+        now: datetime,
     ) -> Draft:
         header = Header(
             id=self._ids.message_id(),
@@ -133,7 +138,7 @@ class Placing:
             version=version,
             sender=Party(country=self._us, authority=submission.sender_authority),
             recipient=submission.recipient,
-            created=self._clock.now(),
+            created=now,
             exercise=submission.exercise,
             nonce=self._ids.nonce(),
             language=submission.language,
@@ -152,7 +157,7 @@ class Placing:
             raise UnknownType("The procedure's table is not in this node's catalogue.", where="/procedure")
         check_message(self._trust.current().arrangements, table, header)
 
-    def _new_procedure(self, submission: Submission) -> ProcedureRow:
+    def _new_procedure(self, submission: Submission, now: datetime) -> ProcedureRow:
         table = self._opening_table(submission)
         ref = ProcedureRef(
             id=self._ids.procedure_id(), name=table.procedure, version=table.version, digest=table.digest
@@ -165,7 +170,7 @@ class Placing:
             peer_authority=submission.recipient.authority,
             case_ref=self._ids.case_ref(exercise=submission.exercise) if table.has_subject else None,
             exercise=submission.exercise,
-            opened=self._clock.now(),
+            opened=now,
             state=NOT_OPENED,
         )
 
