@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Select, text
 from sqlalchemy.dialects import sqlite
 
-from broker.storage import inbox, keys, migrate, outbox, procedures, receipts, search
+from broker.storage import inbox, keys, migrate, outbox, outbox_steps, procedures, receipts, search
 from broker.storage.execution import PerDialect
 from broker.storage.schema import exclusively, parse_url, writing_engine
 
@@ -43,6 +43,8 @@ def plan(path: Path, statement: Any) -> str:
     [
         (outbox._LEASE, "ix_outbox_owed"),
         (outbox._OVERDUE, "ix_outbox_state"),
+        (outbox_steps._HELD.sized(32), "PRIMARY KEY"),
+        (outbox_steps._PUBLISHED.sized(32), "PRIMARY KEY"),
         (outbox._RECEIPTED, "ix_outbox_receipted"),
         (inbox._LEASE, "ix_inbox_owed"),
         (inbox._OVERDUE, "ix_inbox_state"),
