@@ -151,10 +151,10 @@ class Receive:
 
     async def _look_at(self, some: Sequence[_Arrived]) -> list[SeenRaw | _Believed | Exception]:
         """Return of each delivery what was decided before, or what it says where it is believed."""
-        seen = await self._store.read(lambda reader: [reader.seen(arrived.raw_sha256) for arrived in some])
-        new = [arrived.delivery for arrived, before in zip(some, seen, strict=True) if before is None]
+        seen = await self._store.read(lambda reader: reader.seen([arrived.raw_sha256 for arrived in some]))
+        new = [arrived.delivery for arrived in some if arrived.raw_sha256 not in seen]
         believed = iter(await self._compute.run(lambda: self._believe_some(new)) if new else ())
-        return [next(believed) if before is None else before for before in seen]
+        return [seen.get(arrived.raw_sha256) or next(believed) for arrived in some]
 
     async def _announce(self, verified: VerifiedMessage) -> None:
         """Let the office's adapter have it, or tell its officers that their inbox does."""

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
@@ -40,7 +40,10 @@ T = TypeVar("T")
 class Reader(Protocol):
     """Read-only views on a connection of their own; synchronous like a transaction."""
 
-    def seen(self, sha256: Digest) -> SeenRaw | None: ...
+    def seen(self, digests: Collection[Digest]) -> Mapping[Digest, SeenRaw]:
+        """Return what was decided about those of these raw bytes that came before."""
+        ...
+
     def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page: ...
     def messages_of(self, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
         """Return every message of that id with its content, ours first; several countries may have used one id."""

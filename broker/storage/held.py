@@ -8,6 +8,7 @@ stands under one more key of its own, which goes when it was decided, or when it
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +17,7 @@ from sqlalchemy import Row, Table, bindparam, delete, func, insert, select, upda
 from broker.core.ids import Digest
 from broker.rows import HeldDelivery, SeenRaw
 from broker.security.at_rest import Scope
+from broker.storage.batches import Batched
 from broker.storage.case_keys import KEY_COLUMNS, drop_key, encrypted, keyed, opened, own_key
 from broker.storage.execution import Execution, PerDialect, insert_new
 from broker.storage.tables import abuse, case_key, counter, parked, quarantine, seen_raw
@@ -24,7 +26,7 @@ __all__ = ["count_abuse", "drop_unreadable", "due_parked", "park", "quarantine_d
 
 _EVICTED_AT_ONCE = 64  # oldest rows looked at together when room is made
 
-_SEEN = select(seen_raw).where(seen_raw.c.sha256 == bindparam("sha256_"))
+_SEEN = Batched(seen_raw.c.sha256, select(seen_raw).where)
 
 
 def _save_seen() -> PerDialect:
@@ -96,12 +98,12 @@ _QUARANTINE_ROOM = _Room(quarantine)
 _PARKED_ROOM = _Room(parked)
 
 
-def seen(db: Execution, sha256: Digest) -> SeenRaw | None:
-    """Return what was decided about these raw bytes."""
-    row = db.first(_SEEN, {"sha256_": sha256})
-    if row is None:
-        return None
-    return SeenRaw(sha256=row.sha256, sender=row.sender, message=row.message, answered=row.answered)
+def seen(db: Execution, digests: Collection[Digest]) -> dict[Digest, SeenRaw]:
+    """Return what was decided about those of these raw bytes that came before."""
+    return {
+        row.sha256: SeenRaw(sha256=row.sha256, sender=row.sender, message=row.message, answered=row.answered)
+        for row in _SEEN.rows(db, digests)
+    }
 
 
 def save_seen(db: Execution, row: SeenRaw) -> None:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -88,8 +88,8 @@ class SqlReader:
     def __init__(self, db: Execution) -> None:
         self._db = db
 
-    def seen(self, sha256: Digest) -> SeenRaw | None:
-        return held.seen(self._db, sha256)
+    def seen(self, digests: Collection[Digest]) -> Mapping[Digest, SeenRaw]:
+        return held.seen(self._db, digests)
 
     def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page:
         whole = wanted.procedure is not None and self.procedure(wanted.procedure, wanted.authority) is not None

@@ -248,9 +248,6 @@ class SqlTransaction:
 
     # raw bytes, quarantine, parking
 
-    def seen(self, sha256: Digest) -> SeenRaw | None:
-        return raw.seen(self._db, sha256)
-
     def save_seen(self, row: SeenRaw) -> None:
         raw.save_seen(self._db, row)
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from broker.core.ids import Digest
@@ -36,21 +37,27 @@ async def count(store: Store, gauge: str) -> int:
     return (await store.read(lambda reader: reader.counts()))[gauge]
 
 
+async def _seen(store: Store, *digests: Digest) -> Mapping[Digest, SeenRaw]:
+    return await store.read(lambda reader: reader.seen(digests))
+
+
 class HeldContract:
     """What we could not believe, and what people must see."""
 
     async def test_seen_bytes_are_remembered(self, store: Store) -> None:
         """With what they were, and when they were answered last."""
         row = SeenRaw(sha256=digest("raw"), sender=FI, message=message_id(1), answered=NOW)
-        assert await store.run(lambda tx: tx.seen(row.sha256)) is None
+        assert await _seen(store, row.sha256) == {}
         await store.run(lambda tx: tx.save_seen(row))
-        assert await store.run(lambda tx: tx.seen(row.sha256)) == row
+        assert await _seen(store, row.sha256) == {row.sha256: row}
         answered = replace(row, answered=later(60))
         await store.run(lambda tx: tx.save_seen(answered))
-        assert await store.run(lambda tx: tx.seen(row.sha256)) == answered
+        assert await _seen(store, row.sha256) == {row.sha256: answered}
         bare = SeenRaw(sha256=digest("other"), sender=None, message=None, answered=NOW)
         await store.run(lambda tx: tx.save_seen(bare))
-        assert await store.run(lambda tx: tx.seen(bare.sha256)) == bare
+        both = {row.sha256: answered, bare.sha256: bare}
+        assert await _seen(store, row.sha256, digest("third"), bare.sha256, row.sha256) == both
+        assert await _seen(store, *(digest(f"new-{n}") for n in range(40)), bare.sha256) == {bare.sha256: bare}
 
     async def test_quarantine_keeps_the_newest_items_of_each_user(self, store: Store) -> None:
         """One user's flood drops that user's oldest, is counted, and takes nobody else's space."""

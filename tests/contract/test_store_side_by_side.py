@@ -270,7 +270,7 @@ def _ending(tx: Transaction, reader: SqlReader) -> list[Any]:
     answers: list[Any] = [dict(reader.counts())]
     for number in range(4):
         message = message_id(number)
-        answers += [tx.outbox(message), *(tx.inbox(peer, message) for peer in (FI, SE)), tx.seen(digest(number))]
+        answers += [tx.outbox(message), *(tx.inbox(peer, message) for peer in (FI, SE)), reader.seen([digest(number)])]
         answers += [reader.receipts_about(author, message) for author in (EE, FI, SE)]
         answers += [tx.procedure_receipts(procedure_id(number)), reader.procedure(procedure_id(number), BOARD)]
     answers += [tx.overdue_outbox(state=state, before=later(15), limit=3) for state in OutboxState]
