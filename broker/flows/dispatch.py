@@ -95,6 +95,13 @@ class Dispatch:
         return len(entries)
 
     def _take(self, tx: Transaction, token: str) -> tuple[OwedEntry, ...]:
+        """Write envelopes of the receipts that wait; lease what is to be sent, those too.
+
+        Undone by a crash, the receipts wait as before and the leases are free. Nothing written here has left by then: what is
+        sealed now leaves after its sealed bytes were committed, and these lastingly, which takes this along; what was sealed
+        before leaves as the same bytes again.
+        """
+        tx.may_be_lost()
         now = self._clock.now()
         for peer in tx.peers_with_waiting_receipts():
             for _ in range(_RECEIPTS_BATCH):

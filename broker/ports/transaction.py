@@ -428,6 +428,16 @@ class Transaction(Protocol):
 
     def unpark_chunk(self, blob: str) -> None: ...
 
+    # how long it takes to be sure
+
+    def may_be_lost(self) -> None:
+        """Say that a crash of the database may undo this transaction, but none that a later transaction waited for.
+
+        For what is merely done again then, and of which nothing leaves before a transaction behind it, without this word,
+        has been committed: a database writes in order, so what that one waits for takes this one along to the disk.
+        """
+        ...
+
     # one worker at a time
     def take_lease(self, name: str, *, token: str, now: datetime, until: datetime) -> bool:
         """Take or renew a named lease. False: another worker holds it."""

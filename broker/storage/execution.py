@@ -64,8 +64,8 @@ class Driver(Protocol):
         """Return when nothing is queued any more."""
         ...
 
-    def commit(self) -> None:
-        """Commit, together with what is queued."""
+    def commit(self, *, lasting: bool = True) -> None:
+        """Commit, together with what is queued; wait for the disk unless a crash may undo it."""
         ...
 
     def rollback(self) -> None:
@@ -99,7 +99,7 @@ class _Direct:
     def wait(self) -> None:
         pass
 
-    def commit(self) -> None:
+    def commit(self, *, lasting: bool = True) -> None:
         self._cursor.execute("COMMIT")
 
     def rollback(self) -> None:
@@ -129,7 +129,7 @@ class Execution:
     in transactions of their own: a function that swallowed the error would commit half of its work.
     """
 
-    __slots__ = ("_connection", "_dialect", "_driver", "_settles", "answered", "begun", "cipher", "fault")
+    __slots__ = ("_connection", "_dialect", "_driver", "_settles", "answered", "begun", "cipher", "fault", "lasting")
 
     def __init__(self, connection: Connection, cipher: Cipher | None = None, *, settles: bool = False) -> None:
         """Args:
@@ -144,6 +144,7 @@ class Execution:
         self._settles = settles
         self.answered = False  # whether the database has answered: its connection was alive in this transaction
         self.fault: Fault | None = None
+        self.lasting = True  # its commit waits for the disk
         self.begun: set[ProcedureId] = set()  # opened by this transaction: nothing of them needs looking up
 
     def all(self, statement: Executable | PerDialect, parameters: Parameters | None = None) -> Sequence[Row[Any]]:
@@ -278,7 +279,7 @@ class Execution:
             StoreUnavailable, DiskFull, StoreCorrupt: nothing was committed, unless the connection was lost meanwhile.
         """
         try:
-            self._driver.commit()
+            self._driver.commit(lasting=self.lasting)
         except Exception as error:
             raise self._failed(error) from None
 

@@ -119,14 +119,19 @@ class Pipeline:
             raise failed
         return wanted
 
-    def commit(self) -> None:
+    def commit(self, *, lasting: bool = True) -> None:
         """Commit, together with what is still queued: the server skips it where that fails.
+
+        Args:
+            lasting: it is on the disk before this returns; else within a second, or with the next commit that lasts.
 
         Raises:
             psycopg.Error: something queued before it failed, or the transaction had failed before, whoever knew of it:
                 to the server it is no error then to answer COMMIT with ROLLBACK. Or the connection was lost.
         """
         self._begin()
+        if not lasting:
+            self._send("SET LOCAL synchronous_commit = off", ([], []))
         self._send("COMMIT", ([], []))
         (result,) = self.wait(answers=1)
         if result.command_status != b"COMMIT":

@@ -407,6 +407,11 @@ class SqlTransaction:
     def unpark_chunk(self, blob: str) -> None:
         attachments.unpark_chunk(self._db, blob)
 
+    # how long it takes to be sure
+
+    def may_be_lost(self) -> None:  # heeded on PostgreSQL; on SQLite several transactions share one wait anyway
+        self._db.lasting = False
+
     # one worker at a time
 
     def take_lease(self, name: str, *, token: str, now: datetime, until: datetime) -> bool:

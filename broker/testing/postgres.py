@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private PostgreSQL for tests: the one that is named, else one that is started from what this machine has.
 
-In this order: ``TRM_TEST_POSTGRES_URL`` (its user may create databases); installed binaries; Debian packages when we are
+In this order: ``TRM_TEST_POSTGRES_URL`` (its user may create databases, and let the server crash); installed binaries; Debian packages when we are
 root; Docker. One printed line says which. What was started is ended with the block, and also when this process dies.
 """
 
@@ -37,9 +37,12 @@ _STOP_SECONDS = 20
 # At once, without writing out what is thrown away a moment later.
 _WATCHED = '"$@" & server=$!; cat > /dev/null; kill -QUIT "$server"; wait "$server"; rm -rf "$HOME"'
 _FILLED = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+_WAL_WRITER = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'"  # writes what no commit waits for
+_SIGNAL = sql.SQL("COPY (SELECT) TO PROGRAM 'cat > /dev/null; kill -{signal} {pid}'")  # what it is given it reads
 _SETTINGS = {
     "listen_addresses": "",  # a socket in a private directory only
     "fsync": "on",
+    "recovery_init_sync_method": "syncfs",  # after a crash: one call instead of one for each file of each database
     "max_wal_size": "4GB",  # no checkpoint within a run: each new database writes seven megabytes
     "checkpoint_timeout": "1h",
     "max_connections": "60",
@@ -99,6 +102,20 @@ class PostgresServer:
                 "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s", (name,)
             )
             return len(cut.fetchall())
+
+    @contextmanager
+    def crashing(self) -> Iterator[None]:
+        """Crash at the block's end and recover: of what was committed in it, only what a commit waited for is left."""
+        with psycopg.connect(_plain(self.url), autocommit=True) as connection:
+            (writer,) = connection.execute(_WAL_WRITER).fetchone() or (None,)
+            connection.execute(_SIGNAL.format(signal=sql.SQL("STOP"), pid=sql.SQL(str(int(writer)))))
+            try:
+                yield
+            finally:
+                with suppress(psycopg.OperationalError):  # a server that loses one of its processes ends them all
+                    connection.execute(_SIGNAL.format(signal=sql.SQL("KILL"), pid=sql.SQL(str(int(writer)))))
+                    connection.execute("SELECT pg_sleep(60)")
+        _ready(self.url, None)
 
     def drop_all(self) -> None:
         """Remove every database made here; a server that was named by its user is left as it was found."""

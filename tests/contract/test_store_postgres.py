@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 
 from broker.core.audit import AuditAction
 from broker.core.errors import DiskFull, StoreUnavailable
+from broker.core.ids import MessageId
 from broker.ports import Reader, Store, Transaction
 from broker.rows import AuditRow
 from broker.storage import open_store, trail
@@ -293,3 +294,20 @@ async def test_a_statement_first_met_behind_a_failed_one_is_known_the_next_time(
             await store.run(fails)
         await store.run(lambda tx: tx.audit(row))
     assert len(await store.read(lambda reader: reader.unlinked_audit(10))) == 2
+
+
+async def test_a_crash_undoes_what_may_be_lost_and_nothing_else(store: Store, postgres_run: PostgresServer) -> None:
+    """What a later commit that waited for the disk took along stays; a lease behind that is free for the next who asks."""
+    await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
+    with postgres_run.crashing():
+        assert await store.run(lambda tx: _leased(tx, "a")) == [message_id(1)]
+        await store.run(lambda tx: tx.add_outbox(outgoing(2), next_at=NOW))
+        assert await store.run(lambda tx: _leased(tx, "b")) == [message_id(2)]
+    assert await store.run(lambda tx: tx.mark_published([message_id(1)], at=NOW, token="a")) == 1
+    assert await store.run(lambda tx: tx.mark_published([message_id(2)], at=NOW, token="b")) == 0
+    assert await store.run(lambda tx: _leased(tx, "c")) == [message_id(2)]
+
+
+def _leased(tx: Transaction, token: str) -> list[MessageId]:
+    tx.may_be_lost()
+    return [entry.id for entry in tx.lease_outbox(now=NOW, until=later(60), token=token, limit=10)]
