@@ -2,13 +2,24 @@
 # SPDX-License-Identifier: Apache-2.0
 """What keeps the daily check short."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
+from importlib.resources.abc import Traversable
+from pathlib import Path
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 import pytest
 
+from broker import schema_files
 from broker.catalogue import Catalogue
+from broker.core.ids import MessageType, SchemaVersion
+from broker.system import SystemClock
+
+if TYPE_CHECKING:
+    from broker.testing.federation import Federation
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -29,3 +40,36 @@ def _each_catalogue_is_read_once() -> Iterator[None]:
     Catalogue.from_files = classmethod(from_files)  # type: ignore[assignment, method-assign]
     yield
     Catalogue.from_files = reading
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shipped_schemas_are_read_once() -> Iterator[None]:
+    """Read the program's own schemas from the disk once per worker; a folder of a test's own is read each time."""
+    walk, shipped = schema_files._walk, schema_files._root(None)
+
+    @cache
+    def whole() -> list[tuple[str, bytes]]:
+        return walk(shipped, "")
+
+    def read(folder: Traversable, below: str) -> list[tuple[str, bytes]]:
+        return whole() if folder == shipped else walk(folder, below)
+
+    schema_files._walk = read
+    yield
+    schema_files._walk = walk
+
+
+@pytest.fixture(scope="session")
+def founded(
+    tmp_path_factory: pytest.TempPathFactory, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]
+) -> Federation:
+    """A federation of EE and FI over a spool, which no test touches."""
+    from broker.testing.federation import make_federation  # loads the trust repository; most tests found nothing
+
+    return make_federation(tmp_path_factory.mktemp("founded"), ("EE", "FI"), messages=spoken, now=SystemClock().now())
+
+
+@pytest.fixture
+def federation(founded: Federation, tmp_path: Path) -> Federation:
+    """A federation of EE and FI over a spool."""
+    return founded.copied(tmp_path)

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the doctor sees and what it makes of it."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +13,7 @@ from broker.api.local_issuer import LocalIssuer
 from broker.backup.noting import LastBackup
 from broker.backup.recovery import NamedKey, accept
 from broker.core.audit import AuditAction, AuditRow
-from broker.core.ids import AuthorityId, CountryCode, KeyId, MessageId, MessageType, SchemaVersion
+from broker.core.ids import AuthorityId, CountryCode, KeyId, MessageId
 from broker.core.trust import Authority, KeyUse, Member, MemberKey, MemberKind, MemberStatus, TrustList
 from broker.doctor import Finding, Verdict, examine, judging
 from broker.office import open_office
@@ -23,7 +22,7 @@ from broker.security.backup_file import RecoveryKey
 from broker.security.jwk import public_of
 from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.system import SystemClock
-from broker.testing.federation import make_federation
+from broker.testing.federation import Federation
 from broker.testing.offices import with_office_keys
 from broker.transport.spool import create
 from broker.vault import open_vault
@@ -264,9 +263,8 @@ class FixedClock(SystemClock):
 
 
 @pytest.fixture
-async def home(tmp_path: Path, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]) -> Path:
+async def home(federation: Federation) -> Path:
     """A complete home whose node has run once, and was backed up."""
-    federation = make_federation(tmp_path, ("EE", "FI"), messages=spoken, now=SystemClock().now())
     create(federation.spool_folder, [EE, FI])
     LocalIssuer.create(federation.homes[EE] / TOKEN_KEY_FILE, us=EE, clock=SystemClock())
     settings = Settings.load(federation.homes[EE])

@@ -8,16 +8,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from broker.api.local_issuer import LocalIssuer
-from broker.core.ids import CountryCode, MessageType, SchemaVersion
+from broker.core.ids import CountryCode
 from broker.settings import TOKEN_KEY_FILE
 from broker.system import SystemClock
-from broker.testing.federation import make_federation
+from broker.testing.federation import Federation
 from broker.transport.spool import create
 
 NOT_IN_A_NODE = {  # on SQLite and the spool
@@ -48,12 +47,11 @@ def loaded_by(statement: str) -> set[str]:
 
 
 @pytest.fixture
-def home(tmp_path: Path, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]) -> Path:
+def home(federation: Federation) -> Path:
     """A home of Estonia's node, over the spool."""
     clock = SystemClock()
-    made = make_federation(tmp_path, ("EE", "FI"), messages=spoken, now=clock.now())
-    create(made.spool_folder, made.homes)
-    home = made.homes[CountryCode("EE")]
+    create(federation.spool_folder, federation.homes)
+    home = federation.homes[CountryCode("EE")]
     LocalIssuer.create(home / TOKEN_KEY_FILE, us=CountryCode("EE"), clock=clock)
     return home
 

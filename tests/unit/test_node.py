@@ -8,7 +8,6 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,12 @@ import pytest
 
 from broker.api.local_issuer import LocalIssuer
 from broker.core.errors import Internal, StoreUnavailable, TransportUnavailable
-from broker.core.ids import CountryCode, MessageType, SchemaVersion
+from broker.core.ids import CountryCode
 from broker.node import LOOPS, Node, build
 from broker.schema_files import read_schema_file
 from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.system import SystemClock
-from broker.testing.federation import make_federation
+from broker.testing.federation import Federation
 from broker.transport.spool import create
 from broker.vault import FileVault, read_passphrase
 
@@ -42,14 +41,8 @@ BOUND_SECONDS = 30  # reached only when something hangs
 
 
 @pytest.fixture
-def homes(tmp_path: Path, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]) -> Mapping[CountryCode, Path]:
+def homes(federation: Federation) -> Mapping[CountryCode, Path]:
     """Two homes over one spool."""
-    federation = make_federation(
-        tmp_path,
-        ("EE", "FI"),
-        messages=spoken,
-        now=datetime.now(UTC),
-    )
     create(federation.spool_folder, federation.homes)
     for name, home in federation.homes.items():
         LocalIssuer.create(home / TOKEN_KEY_FILE, us=name, clock=SystemClock())

@@ -7,20 +7,19 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from broker.core.errors import KeyMissing, TrustListInvalid
-from broker.core.ids import AuthorityId, MessageType, SchemaVersion
+from broker.core.ids import AuthorityId
 from broker.core.messages import Submission
 from broker.office import Office, local_issuer, open_office
 from broker.schema_files import read_schema_file
 from broker.settings import Settings
 from broker.storage import kept_trust
-from broker.testing.federation import make_federation
+from broker.testing.federation import Federation
 from broker.transport.spool import create
 from broker.vault import open_vault
 
@@ -29,14 +28,8 @@ OFFICE = AuthorityId("social-insurance-board")
 
 
 @pytest.fixture
-def home(tmp_path: Path, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]) -> Path:
+def home(federation: Federation) -> Path:
     """Estonia's home in a federation of two over a spool."""
-    federation = make_federation(
-        tmp_path,
-        ("EE", "FI"),
-        messages=spoken,
-        now=datetime.now(UTC),
-    )
     create(federation.spool_folder, federation.homes)
     return next(iter(federation.homes.values()))
 

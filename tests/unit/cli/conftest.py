@@ -3,7 +3,7 @@
 """A small federation on the disk, and the command run in this process."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,11 +12,11 @@ import pytest
 
 from broker.api.local_issuer import LocalIssuer
 from broker.cli import main
-from broker.core.ids import CountryCode, MessageType, SchemaVersion
+from broker.core.ids import CountryCode
 from broker.schema_files import read_schema_file
 from broker.settings import TOKEN_KEY_FILE
 from broker.system import SystemClock
-from broker.testing.federation import Federation, make_federation
+from broker.testing.federation import Federation
 from broker.transport.spool import create
 
 
@@ -46,20 +46,6 @@ def trm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
         return Ran(code=code, out=said.out, err=said.err)
 
     return run
-
-
-@pytest.fixture(scope="session")
-def founded(
-    tmp_path_factory: pytest.TempPathFactory, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]
-) -> Federation:
-    """A federation of EE and FI over a spool, which no test touches."""
-    return make_federation(tmp_path_factory.mktemp("founded"), ("EE", "FI"), messages=spoken, now=SystemClock().now())
-
-
-@pytest.fixture
-def federation(founded: Federation, tmp_path: Path) -> Federation:
-    """A federation of EE and FI over a spool."""
-    return founded.copied(tmp_path)
 
 
 @pytest.fixture
