@@ -17,6 +17,7 @@ __all__ = ["Batched"]
 T = TypeVar("T")
 
 _SIZES = (1, 2, 4, 6, 8, 12, 16, 24, 32)  # a list fills the next larger statement by repeating its last
+_NAMES = [f"id_{n}" for n in range(_SIZES[-1])]  # of its parameters
 
 
 class Batched:
@@ -28,13 +29,13 @@ class Batched:
         words: makes the statement of that condition.
         """
         self.sized = cache(
-            lambda size: words(column.in_([bindparam(f"id_{n}", type_=column.type) for n in range(size)]))
+            lambda size: words(column.in_([bindparam(name, type_=column.type) for name in _NAMES[:size]]))
         )
 
     def parts(self, ids: Collection[Any]) -> Iterator[tuple[Executable, dict[str, Any]]]:
         """Return the statements, with their parameters, that together are about all of the list."""
         for part in _filled(list(ids)):
-            yield self.sized(len(part)), {f"id_{n}": one for n, one in enumerate(part)}
+            yield self.sized(len(part)), dict(zip(_NAMES, part, strict=False))
 
     def rows(self, db: Execution, ids: Collection[Any]) -> list[Row[Any]]:
         """Return every row of all of the list, where the list is all that the statement asks for.
