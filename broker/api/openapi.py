@@ -9,10 +9,11 @@ from typing import Any
 
 from broker.api import problems
 from broker.api.attachments import BYTES_TYPE
-from broker.api.components import Schema, components, identifier, reference, types_schema
+from broker.api.components import components
 from broker.api.messages import STATES, Direction
 from broker.api.requests import DEFAULT_PAGE, IDEMPOTENCY_KEY
 from broker.api.routes import ROUTES, Route
+from broker.api.schema_forms import Schema, identifier, reference, types_schema
 from broker.api.services import ApiLimits, ApiServices, casework_types
 from broker.core.attachments import MAX_BYTES, MEDIA_TYPES
 from broker.core.errors import (

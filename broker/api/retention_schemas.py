@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any
 
+from broker.api.schema_forms import TEXT, TIME, TRUTH, Schema, array_of, object_of
 from broker.core.deadlines import DeadlineKind, Unit
 from broker.core.erasures import ErasureState, Obstacle
 from broker.core.retention import EraseReason, HoldReason, KeepReason
@@ -15,10 +15,6 @@ from broker.flows.retain.pass_on import Outcome, PassingKind
 
 __all__ = ["retention_schemas"]
 
-Schema = dict[str, Any]
-
-_TEXT: Schema = {"type": "string"}
-_TRUTH: Schema = {"type": "boolean"}
 _COUNT: Schema = {"type": "integer", "minimum": 0}
 _DAY: Schema = {"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", "examples": ["2027-06-30"]}
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}"
@@ -30,118 +26,104 @@ _CASE: Schema = {
 }
 
 
-def retention_schemas(time: Schema) -> dict[str, Schema]:
-    """Return the schemas by name; `time` is the schema of a moment."""
-    erasure = _erasure(time)
+def retention_schemas() -> dict[str, Schema]:
+    """Return the schemas by name."""
+    erasure = _erasure()
     return {
-        "Erasing": _object(
-            {"case": _CASE, "reason": _one_of(EraseReason.of_people()), "dry_run": _TRUTH}, optional=("dry_run",)
+        "Erasing": object_of(
+            {"case": _CASE, "reason": _one_of(EraseReason.of_people()), "dry_run": TRUTH}, optional=("dry_run",)
         ),
-        "ErasureListed": _object(
-            {"reason": _one_of(EraseReason), "law": _TEXT, "listed": _listed(time), "erasure": erasure},
+        "ErasureListed": object_of(
+            {"reason": _one_of(EraseReason), "law": TEXT, "listed": _listed(), "erasure": erasure},
             optional=("erasure",),
         ),
         "Erasure": erasure,
-        "Erasures": _object({"items": _array(erasure)}),
-        "NotErasing": _object({"why": _one_of(KeepReason)}, optional=("why",)),
-        "Retained": _standing(time),
-        "RetentionList": _object({"items": _array(_standing(time)), "truncated": _TRUTH}),
-        "Hold": _object(
+        "Erasures": object_of({"items": array_of(erasure)}),
+        "NotErasing": object_of({"why": _one_of(KeepReason)}, optional=("why",)),
+        "Retained": _standing(),
+        "RetentionList": object_of({"items": array_of(_standing()), "truncated": TRUTH}),
+        "Hold": object_of(
             {"case": _CASE, "why": _one_of(HoldReason), "release": {"const": True}}, optional=("why", "release")
         ),
-        "Review": _object({"case": _CASE, "keep_until": _DAY, "why": _one_of(KeepReason)}),
-        "PassOn": _object(
+        "Review": object_of({"case": _CASE, "keep_until": _DAY, "why": _one_of(KeepReason)}),
+        "PassOn": object_of(
             {
                 "case": _CASE,
                 "kind": _one_of(PassingKind),
                 "reason": _one_of(EraseReason),
                 "details": {"type": "object", "description": "Further members of the message's body."},
-                "messages": _array({"type": "string", "pattern": f"^{_UUID}$"}),
+                "messages": array_of({"type": "string", "pattern": f"^{_UUID}$"}),
                 "office_kind": {"type": "string", "description": "Code of the list actor-kind."},
-                "dry_run": _TRUTH,
+                "dry_run": TRUTH,
             },
             optional=("reason", "details", "messages", "office_kind", "dry_run"),
         ),
-        "PassedOn": _object({"items": _array(_told())}),
-        "Report": _object(
-            {"outcome": _one_of(Outcome), "why": _TEXT, "office_kind": _TEXT}, optional=("why", "office_kind")
+        "PassedOn": object_of({"items": array_of(_told())}),
+        "Report": object_of(
+            {"outcome": _one_of(Outcome), "why": TEXT, "office_kind": TEXT}, optional=("why", "office_kind")
         ),
     }
 
 
-def _erasure(time: Schema) -> Schema:
+def _erasure() -> Schema:
     properties = {
         "id": {"type": "string", "pattern": f"^{_UUID}$"},
-        "peer": _TEXT,
-        "case": _TEXT,
-        "procedures": _array(_TEXT),
+        "peer": TEXT,
+        "case": TEXT,
+        "procedures": array_of(TEXT),
         "reason": _one_of(EraseReason),
-        "law": _TEXT,
+        "law": TEXT,
         "state": _one_of(ErasureState),
-        "proposed": time,
+        "proposed": TIME,
         "proposed_by": {"type": "string", "description": "Another person confirms."},
         "asked_by": {"type": "string", "description": "The other country's message that asks for it."},
-        "decided": time,
-        "decided_by": _TEXT,
-        "final": {**time, "description": "Since when no older copy of the database opens it either."},
+        "decided": TIME,
+        "decided_by": TEXT,
+        "final": {**TIME, "description": "Since when no older copy of the database opens it either."},
         "to_remove": {**_COUNT, "description": "Copies outside of the database that are still to go."},
     }
-    return _object(properties, optional=("case", "asked_by", "decided", "decided_by", "final", "to_remove"))
+    return object_of(properties, optional=("case", "asked_by", "decided", "decided_by", "final", "to_remove"))
 
 
-def _listed(time: Schema) -> Schema:
-    message = _object({"id": _TEXT, "direction": {"enum": ["in", "out"]}, "type": _TEXT, "at": time})
-    hindrance = _object({"code": _one_of(Obstacle), "subjects": _array(_TEXT), "detail": _TEXT})
+def _listed() -> Schema:
+    message = object_of({"id": TEXT, "direction": {"enum": ["in", "out"]}, "type": TEXT, "at": TIME})
+    hindrance = object_of({"code": _one_of(Obstacle), "subjects": array_of(TEXT), "detail": TEXT})
     properties = {
-        "case": _TEXT,
-        "peer": _TEXT,
-        "procedures": _array(_TEXT),
-        "messages": _array(message),
-        "held": _array(_TEXT),
+        "case": TEXT,
+        "peer": TEXT,
+        "procedures": array_of(TEXT),
+        "messages": array_of(message),
+        "held": array_of(TEXT),
         "attachments": _COUNT,
         "uploads": _COUNT,
-        "hindrances": _array(hindrance),
+        "hindrances": array_of(hindrance),
     }
-    return _object(properties, optional=("case",))
+    return object_of(properties, optional=("case",))
 
 
-def _standing(time: Schema) -> Schema:
-    rule = _object({"count": _COUNT, "unit": _one_of(Unit), "kind": _one_of(DeadlineKind), "source": _TEXT})
+def _standing() -> Schema:
+    rule = object_of({"count": _COUNT, "unit": _one_of(Unit), "kind": _one_of(DeadlineKind), "source": TEXT})
     properties = {
-        "case": _TEXT,
-        "peer": _TEXT,
-        "procedures": _array(_TEXT),
-        "last": time,
+        "case": TEXT,
+        "peer": TEXT,
+        "procedures": array_of(TEXT),
+        "last": TIME,
         "review": _DAY,
-        "due": _TRUTH,
+        "due": TRUTH,
         "rule": rule,
-        "hold": _object({"why": _one_of(HoldReason), "by": _TEXT, "since": time}),
-        "keep": _object({"why": _one_of(KeepReason), "by": _TEXT, "until": _DAY}),
+        "hold": object_of({"why": _one_of(HoldReason), "by": TEXT, "since": TIME}),
+        "keep": object_of({"why": _one_of(KeepReason), "by": TEXT, "until": _DAY}),
     }
-    return _object(properties, optional=("case", "hold", "keep"))
+    return object_of(properties, optional=("case", "hold", "keep"))
 
 
 def _told() -> Schema:
-    recipient = _object({"country": _TEXT, "authority": _TEXT})
-    return _object(
-        {"recipient": recipient, "targets": _array(_TEXT), "message": _TEXT, "code": _TEXT},
+    recipient = object_of({"country": TEXT, "authority": TEXT})
+    return object_of(
+        {"recipient": recipient, "targets": array_of(TEXT), "message": TEXT, "code": TEXT},
         optional=("message", "code"),
     )
 
 
 def _one_of(codes: Iterable[StrEnum]) -> Schema:
     return {"type": "string", "enum": [code.value for code in codes]}
-
-
-def _array(items: Schema) -> Schema:
-    return {"type": "array", "items": items}
-
-
-def _object(properties: dict[str, Schema], *, optional: Iterable[str] = ()) -> Schema:
-    absent = set(optional)
-    return {
-        "type": "object",
-        "properties": properties,
-        "required": [name for name in properties if name not in absent],
-        "additionalProperties": False,
-    }
