@@ -60,9 +60,8 @@ def _unknown(places: Places, node: Any) -> _Found:
     """Return what does not exist, with its place below the node: written on the way back, for most lead to nothing."""
     found: _Found = ()
     if type(node) is dict:
-        members = places.members
-        for name in node:
-            if name in members and (below := _unknown(members[name], node[name])):
+        for name, inner in places.members.items():
+            if name in node and (below := _unknown(inner, node[name])):
                 found += _placed(name, below)
     elif type(node) is str:
         for told, exists in places.asked:

@@ -53,7 +53,8 @@ def too_far(kind: MessageType, body: Body, earlier: Sequence[Earlier], asked_by:
 
 def wider_than_asked(body: Body, asked: Sequence[Body]) -> tuple[str, ...]:
     """Return each place at which an answer says a manner that the requests, oldest first, did not allow."""
-    bound, persons = None, dict[str, int]()
+    bound: int | None = None
+    persons: dict[str, int] = {}
     for request in asked:
         if "approach" in request:
             bound, persons = _WIDTH.get(str(request["approach"]), 1), dict(_persons(request))

@@ -19,6 +19,7 @@ from broker.core.elsewhere import looks_elsewhere
 from broker.core.messages import Body, Header, ValidMessage
 from broker.core.reasons import Earlier, Reason, block, hold, warn
 from broker.core.sides import Side, Sides
+from broker.core.trust import Authority
 
 __all__ = ["GIVES_CONSENT", "competence", "national"]
 
@@ -94,22 +95,25 @@ def competence(header: Header, sides: Sides) -> Iterator[Reason]:
         office, right = side.listed, tuple(side.competent(basis, use))
         if office is None or office in right:
             continue
-        names = ", ".join(one.name for one in right)
         if office.competences:
             yield block(
                 "R-31", "office-not-competent", "",
                 f"On this legal basis another office of {side.country} {words}"
-                + (f": {names}." if right else "; the trust list names none."),
+                + (f": {_names(right)}." if right else "; the trust list names none."),
             )  # fmt: skip
         elif right:
             yield hold(
-                "R-31", "other-office-competent", "", f"On this legal basis the trust list names for {side.country}: {names}."
+                "R-31", "other-office-competent", "", f"On this legal basis the trust list names for {side.country}: {_names(right)}."
             )  # fmt: skip
         elif use == "RECEIVE":
             yield warn(
                 "R-31", "competence-not-known", "",
                 f"Nobody has said which office of {side.country} is asked on this legal basis.",
             )  # fmt: skip
+
+
+def _names(offices: Sequence[Authority]) -> str:
+    return ", ".join(one.name for one in offices)
 
 
 # --- R-07 and C-03 ----------------------------------------------------------------------------------------------------

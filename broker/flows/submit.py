@@ -145,7 +145,7 @@ class Submit:
                 )
             )
             if accepted is not None:
-                return replace(accepted, warnings=warnings)
+                return replace(accepted, warnings=warnings) if warnings else accepted
 
     async def _let_pass(
         self, decision: Decision, message: ValidMessage, asked: Idempotent, asking: Submission, release: Release | None

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from broker.core import canonical
@@ -74,7 +73,8 @@ def earlier(tx: Transaction, asked: Idempotent) -> Accepted | None:
 
 def kept(asked: Idempotent, header: Header) -> Idempotent:
     """Return what is stored of a key: without the message's nonce nobody confirms a guess of what was asked."""
-    return replace(asked, body_digest=salted(asked.body_digest, header.nonce), message=header.id)
+    digest = salted(asked.body_digest, header.nonce)
+    return Idempotent(scope=asked.scope, key=asked.key, body_digest=digest, message=header.id)
 
 
 def nonce_of(content: bytes) -> str:
