@@ -30,7 +30,7 @@ _WRITERS = 4
 _READERS = 2
 _ATTEMPTS = 5  # runs of one transaction in all
 _OPTIONS = {
-    "synchronous_commit": "on",  # a commit is on the disk before anybody hears of it
+    "synchronous_commit": "on",  # a commit is on the disk before anybody hears of it, but for what may be lost
     "lock_timeout": "10s",
     "statement_timeout": "30s",
     "idle_in_transaction_session_timeout": "60s",
