@@ -167,7 +167,7 @@ def _run(workers: dict[str, Worker], count: int) -> _Run:
 def _measure(workers: dict[str, Worker], label: str, count: int) -> Measured:
     sender = workers["EE"]
     sender.ask("send 50 16")  # warm up
-    latency = min((sender.ask(f"latency {max(count // 12, 50)}") for _ in range(RUNS)), key=lambda run: run["p50_ms"])
+    latency = min((sender.ask(f"latency {max(count // 24, 50)}") for _ in range(RUNS)), key=lambda run: run["p50_ms"])
     runs, envelopes = list[_Run](), [floor_ms()["one envelope"]]
     for _ in range(RUNS):
         runs.append(_run(workers, count))
@@ -290,7 +290,7 @@ def _as2(folder: Path, count: int) -> dict[str, dict[str, float]]:
 def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--messages", type=int, default=750, help="per throughput run, of a few")
+    parser.add_argument("--messages", type=int, default=1500, help="per throughput run, of a few")
     parser.add_argument("--without-as2", action="store_true", help="leave the AS2 pair out")
     parser.add_argument("--only-attachment", action="store_true", help="measure nothing but a large attachment")
     chosen = parser.parse_args()
@@ -315,7 +315,7 @@ def main() -> None:
             rows += measured.rows
             with _nodes(folder / "clear", broker, {}, clear=True) as clear:
                 starts.append(_start_seconds(clear))
-                rows.append(_at_rest(workers, clear, chosen.messages * 2 // 3))
+                rows.append(_at_rest(workers, clear, chosen.messages // 3))
         with _nodes(folder / "attachment", broker, {}) as workers:
             starts.append(_start_seconds(workers))
             rows += _attachment(workers, ATTACHMENT_MIB)
@@ -331,7 +331,7 @@ def main() -> None:
         ours = _protocol(work, measured)
         rows += ours.rows
         if not chosen.without_as2:
-            rows += _as2_rows(folder, max(chosen.messages // 3, 20), ours, measured)
+            rows += _as2_rows(folder, max(chosen.messages // 6, 20), ours, measured)
     _print(rows)
 
 
