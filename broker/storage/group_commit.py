@@ -3,8 +3,9 @@
 """The one writer of an SQLite database in this process: what waits is committed together.
 
 One fsync then serves several transactions. One that fails takes nothing else with it: each behind the first runs in a
-savepoint of its own, while the first is taken back whole. Nobody hears "done" before the commit of all. A group is short: those whose work is done wait for its commit,
-and the threads that would do the next messages' cryptography meanwhile have nothing to do.
+savepoint of its own, while the first is taken back whole. Nobody hears "done" before the commit of all. A group is
+short: those whose work is done wait for its commit, and the threads that would do the next messages' cryptography
+meanwhile have nothing to do.
 """
 
 from __future__ import annotations

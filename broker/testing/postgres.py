@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A private PostgreSQL for tests: the one that is named, else one that is started from what this machine has.
 
-In this order: ``TRM_TEST_POSTGRES_URL`` (its user may create databases, and let the server crash); installed binaries; Debian packages when we are
+In this order: ``TRM_TEST_POSTGRES_URL`` (its user may create databases); installed binaries; Debian packages when we are
 root; Docker. One printed line says which. What was started is ended with the block, and also when this process dies.
+A test that lets a server crash takes one of our own, whatever is named.
 """
 
 from __future__ import annotations
@@ -105,7 +106,13 @@ class PostgresServer:
 
     @contextmanager
     def crashing(self) -> Iterator[None]:
-        """Crash at the block's end and recover: of what was committed in it, only what a commit waited for is left."""
+        """Crash at the block's end and recover: of what was committed in it, only what a commit waited for is left.
+
+        Raises:
+            RuntimeError: the server is not ours alone.
+        """
+        if self.url == os.environ.get(URL_VARIABLE):
+            raise RuntimeError(f"the server that {URL_VARIABLE} names is others' too: it is not made to crash")
         with psycopg.connect(_plain(self.url), autocommit=True) as connection:
             (writer,) = connection.execute(_WAL_WRITER).fetchone() or (None,)
             connection.execute(_SIGNAL.format(signal=sql.SQL("STOP"), pid=sql.SQL(str(int(writer)))))
@@ -144,24 +151,28 @@ def postgres(say: Callable[[str], None] = print) -> Iterator[str]:
 
 
 @contextmanager
-def postgres_server(say: Callable[[str], None] = print) -> Iterator[PostgresServer]:
+def postgres_server(say: Callable[[str], None] = print, *, ours: bool = False) -> Iterator[PostgresServer]:
     """Give a server, by the first way of the module's list that this machine offers; `say` gets one line about it.
+
+    Args:
+        say: is told which.
+        ours: never the one that is named, for what is done to it would harm others.
 
     Raises:
         RuntimeError: it offers none; the message says what would help.
     """
-    with _found(say) as url:
+    named = None if ours else os.environ.get(URL_VARIABLE)
+    with _found(say, named) as url:
         server = PostgresServer(url)
         try:
             yield server
         finally:
-            if URL_VARIABLE in os.environ:  # what we started ends with all its databases
+            if named:  # what we started ends with all its databases
                 server.drop_all()
 
 
 @contextmanager
-def _found(say: Callable[[str], None]) -> Iterator[str]:
-    named = os.environ.get(URL_VARIABLE)
+def _found(say: Callable[[str], None], named: str | None) -> Iterator[str]:
     if named:
         say(f"PostgreSQL: using the server that {URL_VARIABLE} names")
         yield named

@@ -19,11 +19,11 @@ from broker.core.errors import DiskFull, StoreUnavailable
 from broker.core.ids import MessageId
 from broker.ports import Reader, Store, Transaction
 from broker.rows import AuditRow
-from broker.storage import open_store, trail
+from broker.storage import migrate, open_store, trail
 from broker.storage.execution import Execution
 from broker.storage.postgres import postgres_engine
 from broker.testing.at_rest import unsafe_at_rest
-from broker.testing.postgres import PostgresServer
+from broker.testing.postgres import URL_VARIABLE, PostgresServer, postgres_server
 from broker.testing.store_contract import StoreContract
 from broker.testing.store_rows import EE, NOW, later, message_id, outgoing, procedure, procedure_id
 
@@ -296,16 +296,26 @@ async def test_a_statement_first_met_behind_a_failed_one_is_known_the_next_time(
     assert len(await store.read(lambda reader: reader.unlinked_audit(10))) == 2
 
 
-async def test_a_crash_undoes_what_may_be_lost_and_nothing_else(store: Store, postgres_run: PostgresServer) -> None:
+async def test_a_crash_undoes_what_may_be_lost_and_nothing_else() -> None:
     """What a later commit that waited for the disk took along stays; a lease behind that is free for the next who asks."""
-    await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
-    with postgres_run.crashing():
-        assert await store.run(lambda tx: _leased(tx, "a")) == [message_id(1)]
-        await store.run(lambda tx: tx.add_outbox(outgoing(2), next_at=NOW))
-        assert await store.run(lambda tx: _leased(tx, "b")) == [message_id(2)]
-    assert await store.run(lambda tx: tx.mark_published([message_id(1)], at=NOW, token="a")) == 1
-    assert await store.run(lambda tx: tx.mark_published([message_id(2)], at=NOW, token="b")) == 0
-    assert await store.run(lambda tx: _leased(tx, "c")) == [message_id(2)]
+    with postgres_server(lambda _: None, ours=True) as server:
+        store = open_store(server.database(like=migrate), us=EE, cipher=unsafe_at_rest())
+        await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
+        with server.crashing():
+            assert await store.run(lambda tx: _leased(tx, "a")) == [message_id(1)]
+            await store.run(lambda tx: tx.add_outbox(outgoing(2), next_at=NOW))
+            assert await store.run(lambda tx: _leased(tx, "b")) == [message_id(2)]
+        assert await store.run(lambda tx: tx.mark_published([message_id(1)], at=NOW, token="a")) == 1
+        assert await store.run(lambda tx: tx.mark_published([message_id(2)], at=NOW, token="b")) == 0
+        assert await store.run(lambda tx: _leased(tx, "c")) == [message_id(2)]
+        await store.close()
+
+
+def test_a_server_that_others_use_is_not_made_to_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The one that the settings name is left as it was found."""
+    monkeypatch.setenv(URL_VARIABLE, "postgresql://test@localhost/none")
+    with pytest.raises(RuntimeError), PostgresServer("postgresql://test@localhost/none").crashing():
+        pass
 
 
 def _leased(tx: Transaction, token: str) -> list[MessageId]:
