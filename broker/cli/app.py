@@ -11,6 +11,7 @@ import typer
 
 from broker.cli.app_arrangement import arrangement_commands
 from broker.cli.app_attachment import attachment_commands
+from broker.cli.app_attention import attention_commands
 from broker.cli.app_audit import audit_commands
 from broker.cli.app_backup import backup_commands, restore
 from broker.cli.app_broker import broker_commands
@@ -47,6 +48,7 @@ _COMMANDS: dict[str, Callable[..., int | None]] = {
 }
 _GROUPS: dict[str, Callable[[], typer.Typer]] = {
     "keys": key_commands,
+    "attention": attention_commands,
     "held": held_commands,
     "broker": broker_commands,
     "attachment": attachment_commands,
@@ -72,6 +74,7 @@ of the work as the other side. The usual way:
   trm serve --home ./ee           run it
   trm submit FILE --home ./ee     send a message from a file
   trm inbox --home ./ee           see what has come in and what went out
+  trm attention list --home ./ee  see what waits for a person
 
 Set TRM_HOME to leave out --home. Exit codes: 0 done, 1 refused or a check failed, 2 wrongly typed, 3 the node or its
 surroundings failed."""

@@ -203,7 +203,7 @@ def judge_peers(
 def judge_attention(number: int) -> Finding:
     """Judge whether people are up to date with what they were called for."""
     if number:
-        return warning("attention", f"{number} entries wait for a person.", "See them in the API's attention list.")
+        return warning("attention", f"{number} entries wait for a person.", "See them: trm attention list.")
     return ok("attention", "Nothing waits for a person.")
 
 

@@ -16,7 +16,7 @@ from broker.cli import output
 COMMANDS = (
     "keys list", "keys generate", "keys rotate", "keys export-public", "keys retire", "keys rewrap",
     "init", "serve", "demo", "submit", "inbox", "show", "resend", "timeline", "validate", "doctor", "token", "vectors",
-    "held list", "held show", "held release", "held reject",
+    "attention list", "attention resolve", "held list", "held show", "held release", "held reject",
     "broker definitions", "profile show", "profile diff", "profile check", "profile set", "arrangement list", "arrangement show",
     "arrangement check", "arrangement add", "arrangement end", "arrangement suspend", "labels check", "labels export",
     "labels import", "attachment add", "attachment save", "attachment seal", "attachment unseal", "seal", "open",

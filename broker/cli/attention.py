@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""`trm attention`: what people are called for, and that somebody has looked after it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from broker.api import views
+from broker.cli import output
+from broker.cli.acting import operator, with_office
+from broker.cli.input import parsed
+from broker.core.attention import AttentionCode
+from broker.core.errors import NotFound
+from broker.core.ids import AuthorityId
+from broker.core.roles import AuditRole
+from broker.office import Office
+from broker.rows import Attention
+from broker.settings import Settings
+
+__all__ = ["list_entries", "resolve"]
+
+_MEANING = {code.value: code.meaning for code in AttentionCode}
+
+
+def list_entries(home: Path, *, authority: str | None, closed: bool, limit: int, as_json: bool) -> None:
+    """List entries, newest first.
+
+    Raises:
+        BadRequest: that is no office's id.
+        NodeError: the store cannot be read.
+    """
+    wanted = _office(authority)
+
+    async def work(office: Office, _: Settings) -> Any:
+        return await office.store.read(
+            lambda reader: reader.attention(wanted, open_only=not closed, cursor=None, limit=limit)
+        )
+
+    rows: tuple[Attention, ...] = with_office(home, work, without_vault=True).items
+
+    def people() -> None:
+        if not rows:
+            output.console().print("Nothing waits for a person.")
+            return
+        headings = ("entry", "since (UTC)", "code", "who must act", "office", "country", "about", "what")
+        lines = [
+            (row.id, f"{row.at:%Y-%m-%d %H:%M}", row.code, row.who, row.authority, row.peer, row.subject, _what(row))
+            for row in rows
+        ]
+        output.table(headings, lines, wide=("about", "what"))
+        output.console().print(f"Looked after one? trm attention resolve ENTRY --home {home}")
+
+    document = {"items": [{**views.attention(row), "meaning": _MEANING.get(row.code, "")} for row in rows]}
+    output.answer(document, as_json=as_json, people=people)
+
+
+def resolve(entry: int, home: Path, *, authority: str | None, as_json: bool) -> None:
+    """State that a person has looked after an entry.
+
+    Raises:
+        BadRequest: that is no office's id.
+        NotFound: there is no such open entry, or it calls another office.
+        NodeError: the store cannot be written.
+    """
+    wanted = _office(authority)
+
+    async def work(office: Office, _: Settings) -> Attention:
+        try:
+            return await office.attend.resolve(entry, actor=operator().actor, authority=wanted, role=AuditRole.OPERATOR)
+        except NotFound:
+            raise NotFound(f"There is no open entry {entry}: see trm attention list.", where="ENTRY") from None
+
+    row = with_office(home, work, without_vault=True)
+    output.answer(
+        {"resolved": row.id, "code": row.code},
+        as_json=as_json,
+        people=lambda: output.console().print(f"Entry {row.id} ({row.code}) is closed; that is on record."),
+    )
+
+
+def _office(named: str | None) -> AuthorityId | None:
+    return None if named is None else parsed(AuthorityId, named, "--authority")
+
+
+def _what(row: Attention) -> str:
+    what = " ".join(filter(None, (row.detail, _MEANING.get(row.code))))
+    if row.resolved is None:
+        return what
+    return f"closed {row.resolved:%Y-%m-%d %H:%M} by {row.resolved_by}: {what}"
