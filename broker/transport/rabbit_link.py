@@ -27,6 +27,7 @@ from yarl import URL
 from broker.core.errors import BrokerError, SettingsInvalid
 from broker.core.ids import CountryCode
 from broker.ports import Clock
+from broker.transport.rabbit_reading import read_whatever_comes
 from broker.transport.rabbit_tls import ClientTls, tls_sentence
 
 __all__ = ["RabbitLink", "RabbitOptions", "Session", "cancelled"]
@@ -190,6 +191,7 @@ class RabbitLink(Generic[S]):
         tls = self._options.tls
         stamp = None if tls is None else tls.stamp()
         context = None if tls is None else tls.context()
+        read_whatever_comes()
         # Not `aio_pika.connect`: what failed to connect must be closed too, or its finalizer closes it from any thread.
         connection = aio_pika.Connection(self._url, ssl_context=context)
         try:
