@@ -7,7 +7,7 @@
 - An exception is logged as its class, our code and the place in the source; its text never, because database drivers and
   validators put values into it.
 - A record of another library keeps its logger's name, level and place; its text is dropped for the same reason.
-- One canonical line per request and per message and hop.
+- One canonical line per request; of a message, that it was submitted, handed over, opened or sent again, and what went wrong.
 """
 
 from __future__ import annotations
@@ -49,7 +49,6 @@ with _without("rich"):
 class Event(StrEnum):
     """Every event name that this product logs."""
 
-    NODE_STARTING = "node.starting"
     NODE_READY = "node.ready"
     NODE_STOPPING = "node.stopping"
     NODE_STOPPED = "node.stopped"
@@ -61,36 +60,17 @@ class Event(StrEnum):
     ISSUER_KEYS_FETCHED = "issuer.keys-fetched"
     ISSUER_KEYS_FAILED = "issuer.keys-failed"
     MESSAGE_SUBMITTED = "message.submitted"
-    MESSAGE_SEALED = "message.sealed"
-    MESSAGE_PUBLISHED = "message.published"
-    MESSAGE_PUBLISH_FAILED = "message.publish-failed"
-    MESSAGE_SETTLED = "message.settled"
-    MESSAGE_RECEIVED = "message.received"
-    MESSAGE_REPEATED = "message.repeated"
     MESSAGE_REFUSED = "message.refused"
     MESSAGE_QUARANTINED = "message.quarantined"
     MESSAGE_PARKED = "message.parked"
     CHUNK_DROPPED = "chunk.dropped"
     MESSAGE_UNDECIDED = "message.undecided"
     MESSAGE_HANDED_OVER = "message.handed-over"
-    MESSAGE_HANDOVER_FAILED = "message.handover-failed"
     MESSAGE_OPENED = "message.opened"
     MESSAGE_RESENT = "message.resent"
-    RECEIPTS_SENT = "receipts.sent"
-    RECEIPT_RECEIVED = "receipt.received"
-    PROCEDURE_ALARM = "procedure.alarm"
-    PROCEDURE_GAP = "procedure.gap"
-    PROCEDURE_DIVERGED = "procedure.diverged"
     ATTENTION_RAISED = "attention.raised"
-    ATTENTION_RESOLVED = "attention.resolved"
-    TRUST_REFRESHED = "trust.refreshed"
-    TRUST_FAILED = "trust.failed"
-    TRANSPORT_CONNECTED = "transport.connected"
-    TRANSPORT_LOST = "transport.lost"
-    TRANSPORT_ABUSE = "transport.abuse"
     STORE_FAILED = "store.failed"
     ADAPTER_STARTED = "adapter.started"
-    ADAPTER_STOPPED = "adapter.stopped"
     ADAPTER_FAILED = "adapter.failed"
     ADAPTER_DELAYED = "adapter.delayed"
     LIBRARY = "library.record"  # another library's record, without its text
@@ -180,10 +160,6 @@ class Log:
             context_class=dict,
             cache_logger_on_first_use=False,
         )
-
-    def debug(self, event: Event, /, **fields: object) -> None:
-        """Log what helps while looking for a fault."""
-        self._write(self._logger.debug, event, fields)
 
     def info(self, event: Event, /, **fields: object) -> None:
         """Log what is as it should be."""

@@ -42,17 +42,17 @@ def lines(stream: io.StringIO) -> list[dict[str, Any]]:
 
 def test_event_is_one_json_line(stream: io.StringIO) -> None:
     """An event with its fields is one JSON line with time, level and room."""
-    Log("flows").info(Event.MESSAGE_PUBLISHED, message=UUID, peer="FI", attempts=2, ms=1.5)
+    Log("flows").info(Event.MESSAGE_SUBMITTED, message=UUID, peer="FI", attempts=2, ms=1.5)
 
     (line,) = lines(stream)
     assert line.pop("timestamp").endswith("Z")
     assert line == {
-        "event": "message.published", "level": "info", "room": "flows", "message": UUID, "peer": "FI", "attempts": 2,
+        "event": "message.submitted", "level": "info", "room": "flows", "message": UUID, "peer": "FI", "attempts": 2,
         "ms": 1.5,
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("event", ["message.published", "anything", None])
+@pytest.mark.parametrize("event", ["message.submitted", "anything", None])
 def test_unknown_event_is_a_programming_fault(stream: io.StringIO, event: Any) -> None:
     """Only a member of the closed list is taken as an event, not even its text."""
     with pytest.raises(RuntimeError, match="closed list"):
@@ -64,15 +64,15 @@ def test_unknown_event_is_a_programming_fault(stream: io.StringIO, event: Any) -
 @pytest.mark.parametrize("name", [*sorted(FIELDS), "name", "body", "exc_info", "stack_info", "event_text"])
 def test_no_field_carries_a_name(stream: io.StringIO, name: str) -> None:
     """A child's name in any field, allowed or not, is dropped and the line stays."""
-    Log("flows").info(Event.MESSAGE_RECEIVED, **{name: CANARY})
+    Log("flows").info(Event.MESSAGE_OPENED, **{name: CANARY})
 
-    assert [line["event"] for line in lines(stream)] == ["message.received"]
+    assert [line["event"] for line in lines(stream)] == ["message.opened"]
     assert "Maarika" not in stream.getvalue()
 
 
 def test_values_of_another_kind_are_dropped(stream: io.StringIO) -> None:
     """Containers, long texts, truth values and texts in number fields never reach the log."""
-    Log("flows").info(Event.MESSAGE_RECEIVED, code=["a"], type="a" * 500, count=True, ms="12", message="not-an-id")
+    Log("flows").info(Event.MESSAGE_OPENED, code=["a"], type="a" * 500, count=True, ms="12", message="not-an-id")
 
     (line,) = lines(stream)
     assert set(line) == {"event", "level", "room", "timestamp"}
@@ -140,14 +140,14 @@ def test_level_is_respected() -> None:
     try:
         logs.configure("warning", text)
         Log("flows").info(Event.NODE_READY)
-        Log("flows").warning(Event.TRUST_FAILED)
+        Log("flows").warning(Event.STORE_FAILED)
     finally:
         logging.captureWarnings(False)
         root.handlers[:] = kept
         root.setLevel(level)
         trm.setLevel(logging.NOTSET)
 
-    assert [line["event"] for line in lines(text)] == ["trust.failed"]
+    assert [line["event"] for line in lines(text)] == ["store.failed"]
 
 
 def test_unknown_level_is_refused() -> None:
