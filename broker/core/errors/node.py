@@ -19,7 +19,6 @@ __all__ = [
     "Internal",
     "IssuerUnavailable",
     "KeyMissing",
-    "LeaseLost",
     "NodeRunning",
     "Overloaded",
     "PublishRefused",
@@ -144,12 +143,6 @@ class DiskFull(NodeError):
     """There is no room left on the disk."""
 
     code = "disk-full"
-
-
-class LeaseLost(NodeError):
-    """Another worker took over this item."""
-
-    code = "lease-lost"
 
 
 class TransportUnavailable(NodeError):
