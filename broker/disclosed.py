@@ -14,7 +14,7 @@ from datetime import datetime
 import orjson
 
 from broker.core.foregoing import targets_of
-from broker.core.ids import AuthorityId, Digest, MessageId, ProcedureId
+from broker.core.ids import Digest, MessageId, ProcedureId
 from broker.core.messages import Header
 from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
@@ -39,11 +39,6 @@ class Disclosure:
     at: datetime  # accepted (out) or received (in)
     reached: datetime | None  # since when the other side has it; None for what is on its way, or was refused
     refusal_code: str | None
-
-    @property
-    def ours(self) -> AuthorityId:
-        """Our office."""
-        return (self.header.sender if self.direction == "out" else self.header.recipient).authority
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

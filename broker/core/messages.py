@@ -242,7 +242,6 @@ class Delivery:
     user: str | None = None  # broker user that published: whose parking and quarantine space it uses
     abuse: tuple[str, ...] = ()  # codes of broken publishing rules, counted against that user
     arrived: datetime | None = None  # of what was parked: when it came first; None: now
-    redelivered: bool = False
     tag: Any = None  # the transport's own handle for settling
 
 

@@ -137,14 +137,6 @@ class ProfileVersion:
         """Return the questions without an answer, in the order of the list."""
         return tuple(name for name in ordered() if not self.entry(name).known)
 
-    def offices(self, name: str) -> tuple[Office, ...]:
-        """Return the offices that a question names; none where it is unknown."""
-        return tuple(item for item in self._items(name) if isinstance(item, Office))
-
-    def items(self, name: str) -> tuple[Item, ...]:
-        """Return the numbered items that a question names; none where it is unknown."""
-        return tuple(item for item in self._items(name) if isinstance(item, Item))
-
     def codes(self, name: str) -> frozenset[str] | None:
         """Return the codes of an answer; None where it is unknown or does not arise."""
         value = self.entry(name).value
@@ -174,10 +166,6 @@ class ProfileVersion:
         if basis != "B2B_82" or exempt.standing is not Standing.VERIFIED or self.says("placement.consent_for_all"):
             return True
         return care not in (self.codes("placement.relative_categories") or ())
-
-    def _items(self, name: str) -> tuple[object, ...]:
-        value = self.entry(name).value
-        return value if isinstance(value, tuple) else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

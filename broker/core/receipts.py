@@ -27,7 +27,6 @@ __all__ = [
     "SEALED_ANEW_CODES",
     "Receipt",
     "ReceiptKind",
-    "applies",
     "checkpoint_of",
     "contradicts",
     "from_body",
@@ -73,11 +72,6 @@ class Receipt:
         return self.kind is ReceiptKind.DELIVERED or (
             self.kind is ReceiptKind.REFUSED and self.code not in SEALED_ANEW_CODES
         )
-
-
-def applies(receipt: Receipt, digest: Digest) -> bool:
-    """Whether a receipt is about these bytes; the same id with another digest is a security alert."""
-    return receipt.digest == digest
 
 
 def contradicts(held: Iterable[Receipt], new: Receipt) -> bool:

@@ -48,7 +48,6 @@ from broker.core.procedures import (
     ProcedureTable,
     Role,
     State,
-    allowed,
     close_alarms,
     raise_alarm,
     start,
@@ -66,7 +65,6 @@ __all__ = [
     "closure_digest",
     "fold",
     "hindrances",
-    "may_submit",
     "statement",
 ]
 
@@ -278,11 +276,6 @@ def hindrances(table: ProcedureTable, folded: Folded, act: str, role: Role, *, n
         "confirmation-too-old": confirmed is not None and abs(now - confirmed) > CONFIRMATION_MAX_AGE,
     }
     return tuple(reason for reason, holds in reasons.items() if holds)
-
-
-def may_submit(table: ProcedureTable, folded: Folded, act: str, role: Role, *, now: datetime) -> bool:
-    """Whether that side may send the act now."""
-    return act in allowed(table, folded.state, role) and not hindrances(table, folded, act, role, now=now)
 
 
 def _answered(

@@ -40,7 +40,6 @@ __all__ = [
     "Held",
     "Level",
     "Reason",
-    "clear",
     "decide",
     "judged_types",
     "refusal",
@@ -142,19 +141,6 @@ def _rules_of(kind: MessageType) -> Mapping[str, Rule] | None:
 
 def _judge(kind: MessageType, body: Body, country: CountryCode) -> tuple[Reason, ...]:
     return tuple(reason for rule in (_rules_of(kind) or {}).values() for reason in rule(body, country))
-
-
-def clear(message: ValidMessage, earlier: Sequence[Earlier] = ()) -> ClearedMessage:
-    """Return the message cleared.
-
-    Raises:
-        SafeguardBlocked: a rule forbids sending it.
-        SafeguardHeld: a second person would have to decide.
-    """
-    decision = decide(message, earlier)
-    if isinstance(decision, Cleared):
-        return decision.message
-    raise refusal(decision)
 
 
 def refusal(decision: Held | Blocked) -> SafeguardHeld | SafeguardBlocked:

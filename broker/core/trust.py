@@ -187,7 +187,6 @@ class Member:
     country: CountryCode
     status: MemberStatus = MemberStatus.ACTIVE
     kind: MemberKind = MemberKind.STATE
-    suspended_because: str | None = None  # the federation's sentence
     expires: datetime | None = None  # when its own officers must have renewed its document; None: not signed by any
     keys: tuple[MemberKey, ...] = ()
     authorities: tuple[Authority, ...] = ()
@@ -216,7 +215,6 @@ class TrustList:
     members: Mapping[CountryCode, Member]
     profiles: Mapping[CountryCode, CountryProfile] = field(default_factory=dict)  # what nobody wrote is unknown
     arrangements: ArrangementRegister | None = None  # None: the federation keeps no register
-    root_version: int = 1
     expires: datetime | None = None  # the earliest end of what the federation signs; None: nothing of it ends
     catalogue: Digest | None = None  # of the signed bundle of message schemas
 

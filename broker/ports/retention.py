@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from broker.core.erasures import CaseMessage, Duty, Erasure, ErasureState, Retained
-from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, MessageId, ProcedureId
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, ProcedureId
 from broker.rows import HeldDraft, ProcedureRow
 from broker.security.at_rest import Scope
 
@@ -46,10 +46,6 @@ class RetentionReader(Protocol):
 
     def erasures(self, authority: AuthorityId | None, *, limit: int) -> tuple[Erasure, ...]:
         """Return an office's erasures, newest first."""
-        ...
-
-    def asked_for(self, peer: CountryCode, message: MessageId) -> Erasure | None:
-        """Return the erasure that a message of another country asked for."""
         ...
 
     def duties_of(self, erasure: ErasureId) -> int:

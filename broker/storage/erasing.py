@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
 
 from broker.core.erasures import CaseMessage, Duty, Erasure, ErasureState, Retained
-from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, MessageId, ProcedureId
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, ProcedureId
 from broker.core.messages import OutboxKind
 from broker.rows import HeldDraft, OutboxState, ProcedureRow
 from broker.security.at_rest import Scope
@@ -68,7 +68,6 @@ _LOCKED = _ERASURE.with_for_update()
 _UNDECIDED = select(erasure).where(erasure.c.scope == bindparam("scope_"), erasure.c.decided.is_(None))
 _ERASURES = select(erasure).order_by(erasure.c.proposed.desc(), erasure.c.id.desc()).limit(bindparam("most"))
 _ERASURES_OF = _ERASURES.where(erasure.c.authority == bindparam("office"))
-_ASKED = select(erasure).where(erasure.c.peer == bindparam("peer_"), erasure.c.asked_by == bindparam("message"))
 _ADD_ERASURE = insert_new(erasure)
 _SETTLE = (
     update(erasure)
@@ -214,9 +213,6 @@ class SqlRetention:
 
     def open_erasure(self, scope: Scope) -> Erasure | None:
         return _erasure(self._db.first(_UNDECIDED, {"scope_": scope}))
-
-    def asked_for(self, peer: CountryCode, message: MessageId) -> Erasure | None:
-        return _erasure(self._db.first(_ASKED, {"peer_": peer, "message": message}))
 
     def erasures(self, authority: AuthorityId | None, *, limit: int) -> tuple[Erasure, ...]:
         statement, more = (_ERASURES, {}) if authority is None else (_ERASURES_OF, {"office": authority})

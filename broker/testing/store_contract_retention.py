@@ -115,13 +115,6 @@ class RetentionContract:
         late = await store.run(lambda tx: tx.retention.lapsed_erasures(before=later(3), limit=9))
         assert late == (two,)
 
-    async def test_an_erasure_that_was_asked_for_is_found_by_its_message(self, store: Store) -> None:
-        """By country and message together: two countries may use one id."""
-        asked = erasure(1, state=ErasureState.ASKED, asked_by=message_id(5))
-        await store.run(lambda tx: tx.retention.add_erasure(asked))
-        assert await store.read(lambda reader: reader.retention.asked_for(FI, message_id(5))) == asked
-        assert await store.read(lambda reader: reader.retention.asked_for(SE, message_id(5))) is None
-
     async def test_an_erasure_is_final_when_its_epoch_is_over(self, store: Store) -> None:
         """Not before: keys that were destroyed in the epoch that goes on may still stand in a copy."""
         await store.run(lambda tx: tx.add_procedure(procedure(1)))

@@ -94,7 +94,6 @@ def delivery_of(message: DeliveredMessage, *, queue: str, lost: asyncio.Event, u
         queue=queue,
         user=properties.user_id or None,
         abuse=_abuse(properties),
-        redelivered=bool(message.redelivered),
         tag=RabbitTag(
             channel=message.channel,
             number=message.delivery_tag or 0,

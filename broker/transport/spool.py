@@ -95,7 +95,7 @@ class SpoolTransport:
                 continue
             claim = self._waiting.popleft()
             if (raw := await self._read(claim)) is not None:
-                yield Delivery(raw=raw, queue="in", redelivered=self._returns[claim.name] > 0, tag=claim)
+                yield Delivery(raw=raw, queue="in", tag=claim)
 
     async def done(self, delivery: Delivery) -> None:
         """Remove the file; when that fails it comes again."""

@@ -19,11 +19,9 @@ from tuf.api.metadata import DelegatedRole, Delegations, Metadata, TargetFile, T
 from broker.core import canonical
 from broker.core.errors import CeremonyRefused, TrustListInvalid
 from broker.core.ids import CountryCode
-from broker.core.trust import Member
 from broker.trust import layout
 from broker.trust.believing import verified_by
 from broker.trust.checking import check_document
-from broker.trust.member_documents import read_member
 from broker.trust.officer_keys import Officer, OfficerKey, read_officer, tuf_key, write_officer
 from broker.trust.repository import Repository, Signers
 from broker.trust.strict import Fields, each, mapping, placed, read_json, write_json
@@ -41,12 +39,6 @@ class JoiningRequest:
     signers: Signers
     documents: Mapping[str, bytes]  # by path in the trust list
     signed: bytes  # the country's list, as TUF metadata with its officers' signatures
-
-    @property
-    def member(self) -> Member:
-        """The country's keys and offices."""
-        path = layout.member_path(self.country)
-        return read_member(self.documents[path], self.country, where=path)
 
 
 def prepare_joining(

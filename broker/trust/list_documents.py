@@ -67,7 +67,6 @@ def trust_list_of(document: ListDocument) -> TrustList:
     federation = read_federation(document.federation.encode("utf-8"), where=layout.FEDERATION)
     return TrustList(
         version=document.version,
-        root_version=document.root_version,
         expires=document.expires,
         catalogue=document.catalogue,
         profiles={
@@ -149,7 +148,6 @@ def _member(country: CountryCode, membership: Membership, texts: MemberTexts) ->
         member,
         status=membership.status,
         kind=membership.kind,
-        suspended_because=membership.reason,
         expires=texts.expires,
     )
 

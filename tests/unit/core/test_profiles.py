@@ -15,8 +15,6 @@ from broker.core.profiles import (
     UNKNOWN,
     CountryProfile,
     Entry,
-    Item,
-    Office,
     ProfileVersion,
     Source,
     Standing,
@@ -59,8 +57,6 @@ def test_an_empty_profile_answers_nothing() -> None:
     assert empty.says("placement.guardian_consent") is None
     assert empty.age("placement.child_consent_age") is None
     assert empty.codes("placement.relative_categories") is None
-    assert empty.offices("placement.decider") == ()
-    assert empty.items("placement.requires") == ()
 
 
 def test_answers_are_read_in_their_form() -> None:
@@ -70,17 +66,12 @@ def test_answers_are_read_in_their_form() -> None:
         placement__child_consent_age=entry(15),
         placement__relative_categories=entry(()),
         placement__on_change=entry("NEW_CONSENT"),
-        placement__decider=entry((Office(name="Test Board", found_by="municipality of the place"),)),
-        placement__requires=entry((Item(number=1, text="the child's name"),)),
     )
     assert full.says("placement.guardian_consent") is False
     assert full.age("placement.child_consent_age") == 15
     assert full.age("placement.guardian_consent") is None
     assert full.codes("placement.relative_categories") == frozenset()
     assert full.codes("placement.on_change") == {"NEW_CONSENT"}
-    assert [office.name for office in full.offices("placement.decider")] == ["Test Board"]
-    assert [item.number for item in full.items("placement.requires")] == [1]
-    assert full.offices("placement.requires") == ()
 
 
 def test_a_question_that_does_not_exist_is_a_mistake_of_the_program() -> None:

@@ -21,7 +21,6 @@ from broker.core.receipts import (
     MAX_RECEIPTS,
     Receipt,
     ReceiptKind,
-    applies,
     contradicts,
     from_body,
     supersedes,
@@ -142,12 +141,6 @@ def test_reading_accepts_or_raises_its_documented_error(body: Any) -> None:
     """No other exception escapes, whatever the value."""
     with contextlib.suppress(SchemaInvalid):
         assert from_body(body, FI)
-
-
-def test_a_receipt_is_about_one_digest() -> None:
-    """The same id with other content is not what was receipted."""
-    assert applies(DELIVERED, A)
-    assert not applies(DELIVERED, B)
 
 
 def test_only_taking_or_refusing_for_good_answers() -> None:

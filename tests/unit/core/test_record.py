@@ -26,7 +26,6 @@ from broker.core.record import (
     closure_digest,
     fold,
     hindrances,
-    may_submit,
     statement,
 )
 from broker.core.tables import parse_table
@@ -446,24 +445,15 @@ def test_a_departure_needs_a_settled_confirmed_record(history: _History) -> None
     plan, limit = _ready(history), timedelta(hours=2)
     folded = history.fold()
     assert hindrances(TABLE, folded, "depart", Role.REQUESTING, now=NOW + limit) == ()
-    assert may_submit(TABLE, folded, "depart", Role.REQUESTING, now=NOW)
     late = NOW + limit + timedelta(milliseconds=1)
     assert hindrances(TABLE, folded, "depart", Role.REQUESTING, now=late) == ("confirmation-too-old",)
     ahead = NOW - limit - timedelta(milliseconds=1)  # signed by a clock that is ahead of ours
     assert hindrances(TABLE, folded, "depart", Role.REQUESTING, now=ahead) == ("confirmation-too-old",)
-    assert may_submit(TABLE, folded, "cancel", Role.REQUESTING, now=late)
+    assert hindrances(TABLE, folded, "cancel", Role.REQUESTING, now=late) == ()
     history.say(EE, "found", plan)
     history.say(FI, "found", plan, Digest("9" * 64))
     open_ended = hindrances(TABLE, history.fold(), "depart", Role.REQUESTING, now=NOW)
     assert open_ended == ("own-message-not-final", "gap", "alarm", "confirmation-missing")
-    assert not may_submit(TABLE, history.fold(), "depart", Role.REQUESTING, now=NOW)
-
-
-def test_only_what_the_state_allows_may_be_submitted(history: _History) -> None:
-    """The other side's act and an act of another state may not."""
-    _ready(history)
-    assert not may_submit(TABLE, history.fold(), "depart", Role.REQUESTED, now=NOW)
-    assert not may_submit(TABLE, history.fold(), "ask", Role.REQUESTING, now=NOW)
 
 
 def test_a_thousand_messages_fold_in_no_more_than_linear_time(history: _History) -> None:

@@ -36,7 +36,7 @@ async def test_both_directions_are_listed_with_basis_and_purpose(world: World) -
     assert (out.direction, out.message, out.header.recipient.country) == ("out", request.message, "FI")
     assert (out.header.legal_basis and out.header.legal_basis.code, out.header.purpose is None) == ("B2B_80_1_B", False)
     assert out.reached == out.at
-    assert (back.direction, back.header.sender.country, back.ours) == ("in", "FI", BOARD)
+    assert (back.direction, back.header.sender.country, back.header.recipient.authority) == ("in", "FI", BOARD)
     assert found.corrections == ()
     assert await ee.desk.disclosures(request.procedure, OPERATOR, reason=ACCESS) == found
 

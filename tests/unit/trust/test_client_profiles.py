@@ -53,7 +53,7 @@ def test_what_was_signed_is_what_the_node_works_with(office: TrustOffice) -> Non
     fetched = _client(office).fetch()
     for trust in (fetched.trust, trust_list_of(read_list(write_list(fetched.document)))):
         assert set(trust.profiles) == {EE}
-        assert len(trust.profiles[EE].newest.items("placement.requires")) == 13
+        assert len(trust.profiles[EE].newest.entry("placement.requires").value) == 13
         assert judge(trust.arrangements, "family-tracing", EE, FI, datetime(2026, 11, 22, tzinfo=UTC).date()).allowed
         assert not judge(trust.arrangements, "placement", EE, FI, datetime(2026, 11, 22, tzinfo=UTC).date()).allowed
 

@@ -42,11 +42,10 @@ def request_of_fi(fi: Member, now: datetime) -> JoiningRequest:
     return prepare_joining(FI, signers(keys, 2), keys[:2], {PATH: write_member(fi)}, now=now)
 
 
-def test_a_request_reads_back_as_it_was_written(request_of_fi: JoiningRequest, fi: Member) -> None:
+def test_a_request_reads_back_as_it_was_written(request_of_fi: JoiningRequest) -> None:
     """The file holds everything, byte for byte."""
     again = read_joining(write_joining(request_of_fi), where="fi.json")
     assert again == request_of_fi
-    assert again.member == fi
 
 
 def test_a_country_is_admitted_with_what_it_signed(

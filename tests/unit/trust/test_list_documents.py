@@ -48,12 +48,10 @@ def test_a_list_reads_back(document: ListDocument) -> None:
 def test_the_federation_says_who_is_a_member_and_the_member_the_rest(
     document: ListDocument, ee: Member, now: datetime
 ) -> None:
-    """Status, kind and reason come from one document, keys and offices from the other."""
+    """Status and kind come from one document, keys and offices from the other."""
     trust = trust_list_of(document)
-    assert (trust.version, trust.root_version, trust.expires, trust.catalogue) == (7, 2, now, "0" * 64)
-    assert trust.members[EE] == replace(
-        ee, status=MemberStatus.SUSPENDED, suspended_because="A drill.", expires=now
-    )  # fmt: skip
+    assert (trust.version, trust.expires, trust.catalogue) == (7, now, "0" * 64)
+    assert trust.members[EE] == replace(ee, status=MemberStatus.SUSPENDED, expires=now)
     assert trust.members[FI] == Member(country=FI, kind=MemberKind.PAPER)
 
 
