@@ -13,21 +13,11 @@ from pathlib import Path
 from broker.core.errors import SettingsInvalid, VaultLocked
 from broker.settings import Settings
 
-__all__ = ["MAX_PASSPHRASE_BYTES", "checked", "read_passphrase", "read_source", "source_of", "stays"]
+__all__ = ["MAX_PASSPHRASE_BYTES", "checked", "read_source", "source_of", "stays"]
 
 MAX_PASSPHRASE_BYTES = 4096
 _CREDENTIAL = "trm-passphrase"
 _PROMPT = "prompt"
-
-
-def read_passphrase(settings: Settings) -> bytes:
-    """Return the vault's passphrase from where the settings say it comes from.
-
-    Raises:
-        VaultLocked: that place gives none.
-        SettingsInvalid: it is not a place.
-    """
-    return read_source(source_of(settings), home=settings.home)
 
 
 def source_of(settings: Settings) -> str:

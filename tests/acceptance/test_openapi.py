@@ -27,7 +27,7 @@ from broker.settings import Settings
 from broker.system import SystemClock
 from broker.testing.federation import OFFICES, make_federation
 from broker.transport.spool import create as create_spool
-from broker.vault import FileVault, read_passphrase
+from broker.vault import open_vault
 
 CONFIG = Path(__file__).with_name("schemathesis.toml")
 HOOKS = Path(__file__).with_name("schemathesis_hooks.py")
@@ -54,7 +54,7 @@ async def node(tmp_path: Path) -> AsyncIterator[Running]:
     if not key.exists():
         LocalIssuer.create(key, us=settings.country, clock=clock)
     issuer = LocalIssuer.load(key, us=settings.country, clock=clock, audience=settings.token_audience)
-    running = build(settings, FileVault.open(settings.vault_file, read_passphrase(settings)))
+    running = build(settings, open_vault(settings))
     address: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     task = asyncio.create_task(running.serve(address.set_result))
     await asyncio.wait({task, address}, return_when=asyncio.FIRST_COMPLETED)

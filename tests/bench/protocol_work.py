@@ -31,7 +31,7 @@ from broker.core.messages import (
 from broker.core.procedures import Role, allowed, start
 from broker.core.receipts import Receipt, ReceiptKind, from_body, to_body
 from broker.core.record import RecordEntry, fold
-from broker.core.safeguards import clear
+from broker.core.safeguards import Cleared, decide
 from broker.core.trust import KeyUse
 from broker.schema_files import load_catalogue
 from broker.security.envelope import parse
@@ -39,7 +39,7 @@ from broker.security.sealing import Content, check_times, open_envelope, seal, v
 from broker.settings import Settings
 from broker.system import SystemIds
 from broker.testing.federation import make_federation
-from broker.vault import FileVault, read_passphrase
+from broker.vault import FileVault, open_vault
 
 __all__ = ["ProtocolWork"]
 
@@ -77,7 +77,7 @@ class ProtocolWork:
         self._sides = {}
         for country, home in federation.homes.items():
             settings = Settings.load(home)
-            vault = FileVault.open(settings.vault_file, read_passphrase(settings))
+            vault = open_vault(settings)
             self._sides[country] = _Side(us=country, vault=vault)
         self._asked = self._catalogue.parse_submission(submission, actor="bench", route="bench", idempotency_key="0")
         self._table = self._catalogue.table(self._asked.type.procedure)
@@ -134,8 +134,10 @@ class ProtocolWork:
         return Draft(header=header, body=asked.body)
 
     def _composed(self) -> OutboxEntry:
-        cleared = clear(self._catalogue.validate(self._draft()))
-        return compose(cleared, parents=(), created=self._now)
+        decision = decide(self._catalogue.validate(self._draft()))
+        if not isinstance(decision, Cleared):
+            raise RuntimeError("the safeguards keep back the request that is measured")
+        return compose(decision.message, parents=(), created=self._now)
 
     def _written(self, receipts: tuple[Receipt, ...]) -> OutboxEntry:
         header = Header(

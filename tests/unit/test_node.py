@@ -23,7 +23,7 @@ from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.system import SystemClock
 from broker.testing.federation import Federation
 from broker.transport.spool import create
-from broker.vault import FileVault, read_passphrase
+from broker.vault import open_vault
 
 REQUEST: Mapping[str, Any] = json.loads(read_schema_file("examples/demo/request.json"))
 _SENT = (
@@ -51,7 +51,7 @@ def homes(federation: Federation) -> Mapping[CountryCode, Path]:
 
 def _built(home: Path) -> Node:
     settings = Settings.load(home)
-    return build(settings, FileVault.open(settings.vault_file, read_passphrase(settings)))
+    return build(settings, open_vault(settings))
 
 
 @asynccontextmanager

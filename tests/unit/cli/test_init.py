@@ -11,7 +11,7 @@ import pytest
 from broker.core.ids import CountryCode
 from broker.settings import Settings
 from broker.trust.member_documents import parse_member
-from broker.vault import FileVault, read_passphrase
+from broker.vault import open_vault
 
 OFFICE = ("--authority", "desk=Desk of Tests")
 
@@ -31,7 +31,7 @@ def test_a_home_is_complete(make, tmp_path):
     ran = make(*OFFICE)
 
     settings = Settings.load(tmp_path / "ee")
-    vault = FileVault.open(settings.vault_file, read_passphrase(settings))
+    vault = open_vault(settings)
     assert ran.code == 0
     assert settings.default_authority == "desk"
     assert len(vault.public_keys()) == 3

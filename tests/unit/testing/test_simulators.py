@@ -17,7 +17,7 @@ from broker.testing.compute import InlineCompute
 from broker.testing.federation import OFFICES, make_federation
 from broker.testing.ids import SeededIds
 from broker.trust.opening import trust_in_force
-from broker.vault import FileVault, read_passphrase
+from broker.vault import open_vault
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 MESSAGES = {MessageType("family-tracing.request"): (SchemaVersion("1.0"),)}
@@ -111,7 +111,7 @@ def test_federation_is_complete(tmp_path: Path) -> None:
     assert set(made.homes) == set(made.trust.members) == {"EE", "FI", "NO"}
     for country, home in made.homes.items():
         settings = Settings.load(home)
-        vault = FileVault.open(settings.vault_file, read_passphrase(settings))
+        vault = open_vault(settings)
         trust = trust_in_force(settings)
         assert (settings.country, settings.spool_folder, trust) == (country, made.spool_folder, made.trust)
         assert vault.signer(trust, NOW).ed25519_kid in {key.kid for key in trust.members[country].keys}
@@ -133,7 +133,7 @@ def test_a_copied_federation_stands_for_itself(tmp_path: Path) -> None:
 
     settings, first = (Settings.load(one.homes[CountryCode("EE")]) for one in (copied, made))
     assert settings.spool_folder == copied.spool_folder == tmp_path / "two" / "spool"
-    vaults = [FileVault.open(one.vault_file, read_passphrase(one)) for one in (settings, first)]
+    vaults = [open_vault(one) for one in (settings, first)]
     assert vaults[0].public_keys() == vaults[1].public_keys()
     assert trust_in_force(settings).version == made.trust.version + 1
     assert trust_in_force(first) == made.trust
