@@ -98,7 +98,7 @@ class Manifest:
 
     begin: Mapping[str, Any]  # country, kind, made, program, schema, and of data: audit head, highest numbers
     holds: Mapping[str, Any]  # tables, files and blobs with number, bytes and digest
-    lacking: tuple[str, ...]  # messages of whose files bytes were not on the disk that should be: lost, or just erased
+    lacking: tuple[str, ...]  # messages and uploads of whose files bytes were not on the disk: lost, or just erased
 
     @property
     def rows(self) -> int:

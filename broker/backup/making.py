@@ -125,7 +125,7 @@ class _Making:
         for name, file in self._files():
             out.file(name, file)
         folder = self._settings.home / ATTACHMENTS
-        out.end({file.message for file in stored if out.blob(file.name, folder) < file.chunks})
+        out.end({file.owner for file in stored if out.blob(file.name, folder) < file.chunks})
 
     def keys(self, out: _Frames) -> None:
         """The keys of cases, and what else is secret in the home."""

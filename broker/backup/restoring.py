@@ -77,7 +77,7 @@ class Restored:
     made: datetime  # of the backup of data: what happened since is missing
     rows: int
     erased: int  # cases whose key is destroyed: what the data holds of them opens nothing
-    lacking: tuple[str, ...]  # messages whose files were not whole on the old disk
+    lacking: tuple[str, ...]  # messages and uploads whose files were not whole on the old disk
 
 
 @contextmanager
@@ -259,7 +259,7 @@ def _fill(settings: Settings, home: Path, data: Opened, keys: Opened, opener: Op
             into.bring_to(backup.schema)
             read_through(backup.stream, open_head(backup.outside.raw_head, opener), _Rows(into).take)
         into.count_on(data.manifest.begin["numbers"])
-        erased = into.finish(mark, note, data.made)
+        erased = into.finish(mark, note, data.made, us=data.country, lacking=data.manifest.lacking)
     if path is not None and target is not None:
         target.replace(path)
         sync_folder(path.parent)

@@ -180,11 +180,12 @@ def _restored(done: Restored) -> dict[str, Any]:
 
 
 def _print_lacking(messages: Sequence[str]) -> None:
-    """Name the messages whose files should be on the disk and are not."""
+    """Name the messages and uploads whose files should be on the disk and are not."""
     if messages:
         output.console().print(
-            "Files of these messages are not whole on the disk, and so not in the backup; unless the case was erased just "
-            "now, ask whoever has them:\n" + "\n".join(f"  {message}" for message in messages)
+            "Files of these messages, or of uploads for none yet, are not whole on the disk, and so not in the backup. After "
+            "a restore the node asks for received ones again; one's own are to be uploaded again:\n"
+            + "\n".join(f"  {message}" for message in messages)
         )
 
 

@@ -25,6 +25,7 @@ from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
 from broker.core.messages import Header, InboxEntry, OutboxKind, Party
 from broker.core.missing import Missing, to_body
 from broker.core.owed_chunks import OwedChunks
+from broker.core.receipts import ReceiptKind
 from broker.ledger import Ledger
 from broker.ports import Blobs, Clock, Compute, Ids, Store, Transaction, TrustSource
 from broker.reception import MISSING_TYPE, Reception
@@ -202,6 +203,8 @@ class Complete:
         if any(other.complete is None for other in tx.attachments_of(row.author, row.message)):
             return False
         tx.resolve_attention(AttentionCode.ATTACHMENT_LATE, message_subject(row.author, row.message), at=now, by="node")
+        if tx.receipt(self._us, row.author, row.message, ReceiptKind.DELIVERED) is not None:
+            return False  # its file was lost here after that, and has come again
         self._reception.deliver(tx, entry)
         return True
 

@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from broker.core.attachments import Attachment
 from broker.core.audit import AuditAction, Who
-from broker.core.errors import AttachmentIncomplete, NotFound
+from broker.core.errors import AttachmentIncomplete, NotFound, StoreCorrupt, UntrustedError
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.roles import AuditRole
 from broker.finding import find_message
-from broker.ports import Blobs, Clock, Compute, Reader, Store
+from broker.ports import Blobs, Clock, Compute, Reader, Store, Transaction
 from broker.restraint import Restraint
 from broker.rows import AttachmentRow, MessageRow, about
 from broker.security.chunks import handle_of, open_chunk, open_stored
@@ -102,8 +102,19 @@ class ReadAttachment:
     async def _parts(self, found: _Found) -> AsyncIterator[bytes]:
         row, attachment = found.row, found.attachment
         for index in range(row.chunks):
-            raw = await self._blobs.get(row.blob, index)
-            if row.author == self._us:
-                yield await self._compute.run(lambda: open_stored(raw, attachment.key_bytes, index))  # noqa: B023
-            else:
-                yield await self._compute.run(lambda: open_chunk(raw, attachment))  # noqa: B023  awaited at once
+            try:
+                raw = await self._blobs.get(row.blob, index)
+                if row.author == self._us:
+                    plain = await self._compute.run(lambda: open_stored(raw, attachment.key_bytes, index))  # noqa: B023
+                else:
+                    plain = await self._compute.run(lambda: open_chunk(raw, attachment))  # noqa: B023  awaited at once
+            except (StoreCorrupt, UntrustedError):
+                await self._store.run(lambda tx: self._doubt(tx, row))
+                raise StoreCorrupt("A part of an attachment is damaged or missing on the disk.") from None
+            yield plain
+
+    def _doubt(self, tx: Transaction, row: AttachmentRow) -> None:
+        """Have a received file verified anew: what lacks of it is asked for, and until it is whole nobody is shown it."""
+        held = tx.attachment(row.author, row.message, row.handle)
+        if held is not None and held.author != self._us and held.complete is not None:
+            tx.save_attachment(replace(held, complete=None, next_at=self._clock.now(), attempts=0))

@@ -19,7 +19,7 @@ from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import attachment, outbox, parked_chunk, upload
 
 __all__ = [
-    "add_attachment", "add_upload", "adoptable_chunks", "attachments_of", "count_uploads", "drop_upload", "find_attachment",
+    "add_attachment", "add_upload", "adoptable_chunks", "attachments_of", "count_uploads", "doubt", "drop_upload", "find_attachment",
     "find_upload", "keep_upload", "known_blobs", "lease_arriving", "lease_leaving", "old_uploads", "park_chunk", "save_attachment",
     "save_upload", "unpark_chunk",
 ]  # fmt: skip
@@ -52,6 +52,13 @@ _SAVE = (
         attempts=bindparam("tried"), complete=bindparam("completed"), code=bindparam("why"), asked=bindparam("asked_at"),
     )
 )  # fmt: skip
+
+_DOUBT = (
+    update(attachment)
+    .where(attachment.c.message == bindparam("message_"), attachment.c.author != bindparam("us_"))
+    .where(attachment.c.complete.is_not(None))
+    .values(complete=None, next_at=bindparam("at_"), attempts=0)
+)
 
 _NOW: Any = bindparam("now", type_=attachment.c.next_at.type)
 _DUE = (attachment.c.next_at <= _NOW, attachment.c.next_at.is_not(None))
@@ -183,6 +190,12 @@ def save_attachment(db: Execution, row: AttachmentRow) -> None:
             "why": row.code, "asked_at": row.asked,
         },
     )  # fmt: skip
+
+
+def doubt(db: Execution, us: CountryCode, messages: Sequence[str], *, at: datetime) -> None:
+    """Have the received files of these messages verified anew: what lacks of them is then asked for."""
+    for message in messages:
+        db.changed(_DOUBT, {"message_": message, "us_": us, "at_": at})
 
 
 def lease_leaving(

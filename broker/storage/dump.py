@@ -21,11 +21,12 @@ from typing import Any
 import orjson
 from sqlalchemy import Boolean, Connection, Table, bindparam, func, inspect, select, text
 
+from broker.core.attachments import chunk_count
 from broker.core.audit import AuditRow, Head
 from broker.core.errors import BackupInvalid, HomeInvalid
-from broker.core.ids import CountryCode, MessageId
+from broker.core.ids import CountryCode
 from broker.core.owed_chunks import OwedChunks
-from broker.storage import held, search, trail
+from broker.storage import attachments, held, search, trail
 from broker.storage.columns import Raw
 from broker.storage.encrypting import refuse_clear
 from broker.storage.execution import Execution, insert_new
@@ -35,7 +36,7 @@ from broker.storage.postgres import postgres_engine
 from broker.storage.presence import refuse_beside_server
 from broker.storage.schema import HEAD, check, create_at, exclusive, parse_url, sqlite_path, upgrade
 from broker.storage.sqlite import sqlite_engine
-from broker.storage.tables import LEFT_OUT, attachment, case_key, counter, key_epoch, metadata, parked_chunk
+from broker.storage.tables import LEFT_OUT, attachment, case_key, counter, key_epoch, metadata, parked_chunk, upload
 
 __all__ = ["KEY_TABLES", "Loading", "Snapshot", "StoredFile", "data_tables", "loading", "restored_already", "snapshot"]
 
@@ -46,7 +47,10 @@ _MARK = "restored."  # of a row of `counter`: which backup a database was restor
 _ADD_MARK = insert_new(counter)
 _FIND_MARK = select(counter.c.value).where(counter.c.name == bindparam("name_"))
 _EPOCHS = select(case_key.c.epoch).where(case_key.c.wrapped.is_not(None)).distinct()
-_FILES = select(attachment.c.author, attachment.c.message, attachment.c.blob, attachment.c.chunks, attachment.c.owed)
+_FILES = select(
+    attachment.c.author, attachment.c.message, attachment.c.blob, attachment.c.chunks, attachment.c.owed
+).where(attachment.c.code.is_(None))  # what was not what its message says was deleted, and a person called
+
 _ERASED = select(func.count()).select_from(case_key).where(case_key.c.destroyed.is_not(None))
 
 
@@ -60,7 +64,7 @@ class StoredFile:
     """Sealed bytes on the disk that the tables name."""
 
     name: str
-    message: MessageId
+    owner: str  # the message that it is of, or the upload that no message took yet
     chunks: int  # that are here by what the tables say; the others are on their way in
 
 
@@ -103,12 +107,17 @@ class Snapshot:
         return {name: self._highest(name) for name in _numbered()}
 
     def files(self, us: CountryCode) -> tuple[StoredFile, ...]:
-        """Return the files of messages, ours and others', and chunks that came before their message; no uploads."""
+        """Return the files of messages, ours and others', chunks that came before their message, and uploads.
+
+        A message that waits for a second person names uploads, for a week: without them it could not be released.
+        """
         parked = self._connection.execute(select(parked_chunk.c.blob, parked_chunk.c.message))
-        found = [StoredFile(name=row.blob, message=row.message, chunks=1) for row in parked]
+        found = [StoredFile(name=row.blob, owner=row.message, chunks=1) for row in parked]
         for row in self._connection.execute(_FILES):
             owed = 0 if row.author == us else len(OwedChunks.from_text(row.owed))  # of ours: what is still to be sent
-            found.append(StoredFile(name=row.blob, message=row.message, chunks=row.chunks - owed))
+            found.append(StoredFile(name=row.blob, owner=row.message, chunks=row.chunks - owed))
+        uploads = self._connection.execute(select(upload.c.id, upload.c.received))
+        found += [StoredFile(name=one.id, owner=one.id, chunks=chunk_count(one.received)) for one in uploads]
         return tuple(sorted(found, key=lambda file: file.name))
 
     def audit_head(self) -> Head:
@@ -235,8 +244,15 @@ class Loading:
                 self._driver.execute("DELETE FROM sqlite_sequence WHERE name = ?", (table,))
                 self._driver.execute("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (table, int(highest)))
 
-    def finish(self, mark: str, note: AuditRow, since: datetime) -> int:
+    def finish(self, mark: str, note: AuditRow, since: datetime, *, us: CountryCode, lacking: Sequence[str]) -> int:
         """Bring the tables to this program's version, note which backup it was; return how many cases are erased.
+
+        Args:
+            mark: of the backup.
+            note: for the audit trail.
+            since: when the backup was begun.
+            us: whose node it is.
+            lacking: messages of whose files the backup lacks bytes.
 
         Raises:
             StoreNeedsMigration: they cannot be brought there.
@@ -245,6 +261,7 @@ class Loading:
         db = Execution(self._connection)
         search.owe_all(db)
         held.drop_unreadable(db)
+        attachments.doubt(db, us, lacking, at=note.at)
         last = trail.head(db)
         trail.add(db, note)
         begin_healing(db, since=since, restored=note.at, position=last.position, head=last.chain)

@@ -20,7 +20,7 @@ from broker.security.at_rest import Scope
 from broker.storage.batches import Batched
 from broker.storage.case_keys import KEY_COLUMNS, drop_key, encrypted, keyed, opened, own_key
 from broker.storage.execution import Execution, PerDialect, insert_new
-from broker.storage.tables import abuse, case_key, counter, parked, quarantine, seen_raw
+from broker.storage.tables import abuse, case_key, counter, parked, quarantine, seen_raw, upload
 
 __all__ = ["count_abuse", "drop_unreadable", "due_parked", "park", "quarantine_delivery", "save_seen", "seen", "unpark"]
 
@@ -70,7 +70,8 @@ _DUE = (
 )
 _KEYS = select(case_key.c.scope)
 _UNREADABLE = tuple(
-    delete(table).where(table.c.scope.is_not(None), table.c.scope.not_in(_KEYS)) for table in (parked, quarantine)
+    delete(table).where(table.c.scope.is_not(None), table.c.scope.not_in(_KEYS))
+    for table in (parked, quarantine, upload)
 )
 _UNPARK = delete(parked).where(parked.c.sha256 == bindparam("sha256_"))
 
@@ -144,7 +145,7 @@ def unpark(db: Execution, sha256: Digest) -> None:
 
 
 def drop_unreadable(db: Execution) -> None:
-    """Forget what the keys are gone of: decided after a backup of data was made, and before the one of keys."""
+    """Forget what the keys are gone of: decided, or attached, after a backup of data was made and before the one of keys."""
     for statement in _UNREADABLE:
         db.write(statement)
 

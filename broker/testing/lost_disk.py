@@ -11,6 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from broker.core.audit import AuditAction, AuditRow
+from broker.core.ids import CountryCode
 from broker.core.roles import AuditRole
 from broker.storage.dump import KEY_TABLES, data_tables, loading, snapshot
 from broker.storage.schema import exclusive, parse_url, sqlite_path
@@ -58,10 +59,10 @@ async def lose_disk(world: World, name: str, kept: Kept) -> None:
         subject="backup",
         detail=f"made {kept.made:%Y-%m-%d} behind position-{kept.position}",
     )
-    await world.restart(name, meanwhile=lambda: _fill(url, kept, keys, note))
+    await world.restart(name, meanwhile=lambda: _fill(url, kept, keys, note, CountryCode(name)))
 
 
-def _fill(url: str, kept: Kept, keys: Rows, note: AuditRow) -> None:
+def _fill(url: str, kept: Kept, keys: Rows, note: AuditRow, us: CountryCode) -> None:
     path = sqlite_path(parse_url(url))
     if path is None:
         _empty_server(url)
@@ -71,7 +72,7 @@ def _fill(url: str, kept: Kept, keys: Rows, note: AuditRow) -> None:
         for table, (columns, block) in {**kept.rows, **keys}.items():
             into.take(table, columns, block)
         into.count_on(kept.numbers)
-        into.finish("kept", note, kept.made)
+        into.finish("kept", note, kept.made, us=us, lacking=())
 
 
 def _empty_file(path: Path) -> None:

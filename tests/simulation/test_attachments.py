@@ -11,7 +11,7 @@ import pytest
 
 from broker.core.attachments import CHUNK_BYTES
 from broker.core.delivery import PARKED_MAX_CHUNKS
-from broker.core.errors import AttachmentIncomplete, AttachmentRefused, DiskFull, PublishRefused
+from broker.core.errors import AttachmentIncomplete, AttachmentRefused, DiskFull, PublishRefused, StoreCorrupt
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.messages import Delivery, SealedChunk, Uploaded
 from broker.core.roles import AuditRole
@@ -268,6 +268,29 @@ async def test_a_file_that_is_not_what_its_message_says_is_never_delivered(tmp_p
         assert fi.blobs.held == {}
         with pytest.raises(AttachmentIncomplete):
             await received(fi, "EE", accepted)
+
+
+async def test_a_file_that_was_lost_here_is_asked_for_again_when_somebody_reads_it(tmp_path: Path) -> None:
+    """A delivered file whose chunk is gone or damaged is shown to nobody before it is whole again; no receipt is doubled."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        ee, fi = world["EE"], world["FI"]
+        accepted = await send(ee, THREE, b"short")
+        await world.settle()
+        about = (CountryCode("EE"), accepted.message)
+        receipts = await fi.store.read(lambda reader: reader.receipts_about(*about))
+        row = (await fi.store.read(lambda reader: reader.attachments_of(*about)))[0]
+        await fi.blobs.put(row.blob, 1, b"damaged")
+        with pytest.raises(StoreCorrupt):
+            await received(fi, "EE", accepted)
+        with pytest.raises(AttachmentIncomplete):
+            await received(fi, "EE", accepted)
+        await world.settle()
+
+        assert await received(fi, "EE", accepted) == [THREE, b"short"]
+        assert [sealed.index for sealed in world.network.published if isinstance(sealed, SealedChunk)][4:] == [1]
+        assert await fi.store.read(lambda reader: reader.receipts_about(*about)) == receipts
+        assert await ee.states(accepted) == ["handed-over"]
+        assert await ee.attention() == await fi.attention() == []
 
 
 async def test_a_full_disk_keeps_the_chunk_with_its_sender(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from sqlalchemy import BigInteger, Column, Index, Integer, Table, text
 
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.storage.columns import Moment, Raw, Word
-from broker.storage.tables.metadata import LEFT_OUT, metadata
+from broker.storage.tables.metadata import metadata
 
 __all__ = ["attachment", "parked_chunk", "upload"]
 
@@ -25,7 +25,6 @@ upload = Table(
     Column("digest", Word(Digest)),
     Column("scope", Word()),  # of the key that encrypts `key`; NULL: an older program stored it in clear
     Index("ix_upload_at", "at"),
-    info={LEFT_OUT: "dropped after a day: no nightly backup would bring it back in time; the file is uploaded again"},
 )
 
 attachment = Table(

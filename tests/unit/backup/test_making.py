@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,9 +14,9 @@ import pytest
 from broker.backup import making
 from broker.backup.making import ATTACHMENTS, back_up
 from broker.core.errors import BackupInvalid, StoreUnavailable
-from broker.core.ids import CountryCode
+from broker.core.ids import AuthorityId, CountryCode
 from broker.core.owed_chunks import OwedChunks
-from broker.rows import AttachmentRow
+from broker.rows import AttachmentRow, UploadRow
 from broker.storage.blobs import DiskBlobs
 from broker.testing import store_rows as rows
 from broker.testing.backed_home import BackedHome, fill
@@ -109,3 +110,60 @@ def test_files_of_messages_are_in_it_and_what_lacks_is_named(home: BackedHome) -
     for number, indices in chunks.items():
         for index in indices:
             assert asyncio.run(anew.get(f"{number:032x}", index)) == f"sealed {number} {index}".encode()
+
+
+def test_uploads_are_in_it_for_messages_that_wait_for_a_second_person(home: BackedHome) -> None:
+    """Row, key and bytes come back, so that what is held can still be released; one whose bytes lack is named."""
+    blobs = DiskBlobs(home.settings.home / ATTACHMENTS)
+    for number in (1, 2):
+        row = UploadRow(
+            id=f"{number:032x}", authority=AuthorityId("social-insurance-board"), size=5, key=b"k" * 32, at=rows.NOW
+        )
+        home.work(lambda tx, row=row: (tx.add_upload(row), tx.save_upload(replace(row, received=5))))
+    asyncio.run(blobs.put(f"{1:032x}", 0, b"sealed"))
+    data, keys = home.back_up()
+    done = home.restore(data.file, keys.file)
+
+    assert data.manifest.lacking == done.lacking == (f"{2:032x}",)
+    found = home.anew().work(lambda tx: tx.upload(f"{1:032x}"))
+    assert isinstance(found, UploadRow)
+    assert (found.key, found.received) == (b"k" * 32, 5)
+    assert asyncio.run(DiskBlobs(home.folder / "anew" / ATTACHMENTS).get(f"{1:032x}", 0)) == b"sealed"
+
+
+def test_an_upload_that_was_taken_meanwhile_is_not_brought_back(home: BackedHome) -> None:
+    """Its key is gone when the keys are read: nobody is shown a row that opens nothing, nor stopped by it."""
+    row = UploadRow(id=f"{1:032x}", authority=AuthorityId("social-insurance-board"), size=5, key=b"k" * 32, at=rows.NOW)
+    home.work(lambda tx: tx.add_upload(row))
+    data, _ = home.back_up()
+    home.work(lambda tx: tx.drop_upload(row.id))
+    _, keys = home.back_up(60)
+    home.restore(data.file, keys.file)
+
+    anew = home.anew()
+    assert anew.work(lambda tx: tx.upload(row.id)) is None
+    assert anew.work(lambda tx: tx.old_uploads(before=rows.later(9999), limit=9)) == ()
+    assert anew.work(lambda tx: tx.count_uploads(row.authority)) == 0
+
+
+def test_a_received_file_that_lacks_is_verified_anew_after_the_restore(home: BackedHome) -> None:
+    """So it is asked for again by the means that there are; whole ones, spoiled ones and our own stay as they are."""
+    blobs = DiskBlobs(home.settings.home / ATTACHMENTS)
+
+    def file(author: CountryCode, number: int, code: str | None = None) -> AttachmentRow:
+        return AttachmentRow(
+            author=author, message=rows.message_id(number), handle=rows.digest(f"h{number}"), peer=rows.FI, place=0,
+            blob=f"{number:032x}", size=3, chunks=1, owed=OwedChunks(), at=rows.NOW, moved=rows.NOW, next_at=None,
+            complete=None if code else rows.NOW, code=code,
+        )  # fmt: skip
+
+    stored = [file(rows.EE, 0), file(rows.FI, 1), file(rows.FI, 3), file(rows.FI, 5, "attachment-spoiled")]
+    for row in stored:
+        home.work(lambda tx, row=row: (tx.add_attachment(row), tx.save_attachment(row)))
+    asyncio.run(blobs.put(f"{3:032x}", 0, b"sealed"))
+    data, keys = home.back_up()
+    done = home.restore(data.file, keys.file)
+
+    found = [home.anew().work(lambda tx, row=row: tx.attachment(row.author, row.message, row.handle)) for row in stored]
+    assert done.lacking == (rows.message_id(0), rows.message_id(1))
+    assert found == [stored[0], replace(stored[1], complete=None, next_at=rows.later(1000)), *stored[2:]]

@@ -182,7 +182,7 @@ def test_an_interrupted_restore_is_begun_anew(home: BackedHome, monkeypatch: pyt
     data, keys = home.back_up()
     whole = getattr(Loading, call)
 
-    def die(*_: object) -> None:
+    def die(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Loading, call, die)
@@ -211,4 +211,4 @@ def test_a_changed_inside_is_not_believed(home: BackedHome) -> None:
     with open_backup(data.file, home.opener) as opened:
         assert (opened.country, opened.manifest.count("outbox")) == ("EE", 2)
         assert "case_key" not in opened.manifest.holds["tables"]
-        assert "upload" not in opened.manifest.holds["tables"]
+        assert "outbox_envelope" not in opened.manifest.holds["tables"]
