@@ -10,8 +10,9 @@ from __future__ import annotations
 from aiohttp import web
 
 from broker.api import views
-from broker.api.requests import PRINCIPAL, WHOLE_NODE, Query, number, path_id, scope
+from broker.api.requests import PRINCIPAL, Query, number, path_id, scope
 from broker.api.services import ApiServices
+from broker.api.tokens import WHOLE_NODE
 from broker.core.audit import AuditReason
 from broker.core.errors import Forbidden
 

@@ -20,7 +20,7 @@ import orjson
 from aiohttp import hdrs, web
 
 from broker.api.services import ApiLimits
-from broker.api.tokens import Principal, Role
+from broker.api.tokens import NODE_ROLES, WHOLE_NODE, Principal
 from broker.core.canonical import MAX_DEPTH
 from broker.core.errors import BadRequest, NotFound, RequestTooLarge, UnsupportedMediaType
 from broker.core.ids import AuthorityId
@@ -29,7 +29,6 @@ __all__ = [
     "DEFAULT_PAGE",
     "IDEMPOTENCY_KEY",
     "PRINCIPAL",
-    "WHOLE_NODE",
     "Query",
     "idempotency_key",
     "number",
@@ -43,7 +42,6 @@ T = TypeVar("T")
 DEFAULT_PAGE = 50
 IDEMPOTENCY_KEY = "Idempotency-Key"
 PRINCIPAL = web.RequestKey("principal", Principal)
-WHOLE_NODE = "node"  # the authority of a token that speaks for the installation itself
 
 _KEY = re.compile(r"[\x21-\x7e]{1,128}", re.ASCII)
 _CURSOR = re.compile(r"[A-Za-z0-9_.:=~-]{1,256}", re.ASCII)
@@ -100,7 +98,7 @@ def idempotency_key(request: web.Request) -> str:
 
 def scope(principal: Principal) -> AuthorityId | None:
     """Return the office that a request is limited to; None is the whole node."""
-    whole = principal.authority == WHOLE_NODE and principal.role in {Role.ADMIN, Role.AUDITOR}
+    whole = principal.authority == WHOLE_NODE and principal.role in NODE_ROLES
     return None if whole else principal.authority
 
 

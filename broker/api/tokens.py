@@ -32,6 +32,8 @@ from broker.ports import Clock
 
 __all__ = [
     "ALGORITHMS",
+    "NODE_ROLES",
+    "WHOLE_NODE",
     "Principal",
     "PublicKey",
     "Role",
@@ -59,6 +61,10 @@ class Role(StrEnum):
     SYSTEM = "system"  # an authority's own system: the same, and metrics
     AUDITOR = "auditor"  # audit and attention lists, never content
     ADMIN = "admin"  # attention, health, metrics, never content
+
+
+WHOLE_NODE = AuthorityId("node")  # the authority of a token that speaks for the installation itself
+NODE_ROLES = frozenset({Role.ADMIN, Role.AUDITOR})  # whose tokens may: neither reads any content
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -127,16 +127,25 @@ def token(
     role: Annotated[str, typer.Option("--role", help="officer, system, auditor or admin.")] = "officer",
     authority: AsOffice = None,
     subject: Annotated[str, typer.Option("--subject", help="Who will use it; stands in the audit trail.")] = "cli",
-    minutes: Annotated[int, typer.Option("--minutes", min=1, max=1440, help="How long it is valid.")] = 60,
+    minutes: Annotated[
+        int,
+        typer.Option(
+            "--minutes", min=1, max=90 * 1440, help="How long it is valid: 12 hours at most; for system, 90 days."
+        ),
+    ] = 60,
     as_json: AsJson = False,
 ) -> None:
     """Issue an access token for the node's API.
 
-    The node's own issuer signs it. A token is a secret: whoever holds it acts for that office until it ends.
+    The node's own issuer signs it. A token is a secret: whoever holds it acts for that office until it ends. Others on
+    the machine see what programs are called with, so give it to curl by a file, as below. An admin or auditor of the
+    authority 'node' speaks for the whole installation.
 
     \b
-    Example:
-      curl -H "Authorization: Bearer $(trm token --home ./ee --role officer)" http://127.0.0.1:8080/api/v1/messages
+    Examples:
+      curl -H @<(echo "Authorization: Bearer $(trm token --home ./ee --role officer)") http://127.0.0.1:8350/api/v1/messages
+      trm token --home ./ee --role admin --authority node
+      trm token --home ./ee --role system --subject case-system --minutes 129600 > case-system.token
     """
     from broker.cli.token import token as work
 

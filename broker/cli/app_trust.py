@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from broker.cli.app_trust_country import authority_key, join, officer_key, request, versions
+from broker.cli.app_trust_country import authority_key, join, officer_key, refresh, request, versions
 from broker.cli.app_trust_staging import (
     add_member,
     add_paper_member,
@@ -49,7 +49,7 @@ def trust_commands() -> typer.Typer:
     app = typer.Typer(help=_ABOUT, no_args_is_help=True, rich_markup_mode=None)
     for command in (
         officer_key, init, request, versions, add_member, add_paper_member, update_member, authority_key, suspend, resume, remove_member, revoke_key,
-        rotate_root, stage, renew, discard, show, diff, sign, collect, publish, bundle, verify, join,
+        rotate_root, stage, renew, discard, show, diff, sign, collect, publish, bundle, verify, join, refresh,
     ):  # fmt: skip
         app.command(command.__name__.replace("_", "-"))(command)
     return app

@@ -13,7 +13,7 @@ import typer
 from broker.cli.options import AsJson, Home
 from broker.cli.trust_options import Country, KeyFiles, Officers, PassphraseFile, Threshold
 
-__all__ = ["authority_key", "join", "officer_key", "request", "versions"]
+__all__ = ["authority_key", "join", "officer_key", "refresh", "request", "versions"]
 
 
 def officer_key(
@@ -91,6 +91,20 @@ def versions(
       trm trust versions --home ./ee
     """
     from broker.cli.ceremony.joining import versions as work
+
+    work(home, as_json=as_json)
+
+
+def refresh(home: Home, as_json: AsJson = False) -> None:
+    """Take the federation's newest list now: after a revocation, say, or a new key of an office.
+
+    A running node looks by itself within 15 minutes; it works by what this takes within one. Asks for no passphrase.
+
+    \b
+    Example:
+      trm trust refresh --home ./ee
+    """
+    from broker.cli.ceremony.joining import refresh as work
 
     work(home, as_json=as_json)
 

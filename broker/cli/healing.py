@@ -101,7 +101,7 @@ def _print(found: tuple[HealingStatus, ...]) -> None:
         output.console().print("This node was never restored, or has not looked whom to ask yet: start it.")
         return
     output.table(
-        ("country", "missing since", "state", "still wanted", "lost"),
+        ("country", "missing since (UTC)", "state", "still wanted", "lost"),
         [
             (one.row.peer, f"{one.row.since:%Y-%m-%d %H:%M}", _state(one), len(one.wanted), len(one.lost))
             for one in found

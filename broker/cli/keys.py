@@ -257,7 +257,7 @@ def _document(item: Standing) -> dict[str, Any]:
 
 def _table(found: Sequence[Standing]) -> None:
     output.table(
-        ("use", "id", "where", "from", "used until", "accepted until", "next"),
+        ("use", "id", "where", "from (UTC)", "used until", "accepted until", "next"),
         [
             (
                 item.use.value, item.kid, " ".join(sorted(place.value for place in item.places)) or "nowhere",
@@ -284,7 +284,7 @@ def _at_rest_document(entry: Entry) -> dict[str, Any]:
 
 def _at_rest_table(found: Sequence[Entry]) -> None:
     output.table(
-        ("at rest", "number", "state", "created", "destroyed"),
+        ("at rest", "number", "state", "created (UTC)", "destroyed (UTC)"),
         [
             (item.kind.value, item.id, item.state.value, _day(item.created), _day(item.destroyed))
             for item in found

@@ -19,7 +19,7 @@ from broker.cli.input import parsed, read_json
 from broker.core.attachments import hide_keys
 from broker.core.content import time_to_text
 from broker.core.delivery import ResendReason
-from broker.core.errors import BadRequest, NotFound
+from broker.core.errors import BadRequest, NotFound, SchemaInvalid
 from broker.core.ids import AuthorityId, CountryCode, MessageId, ProcedureId
 from broker.core.roles import AuditRole
 from broker.finding import find_message
@@ -66,13 +66,17 @@ def submit(
             us = office_of(settings, office, data["sender"]["authority"] if "sender" in data else authority)
             data["attachments"] = [*data.get("attachments", []), *await upload_all(office, us, attach)]
         digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
-        submission = office.catalogue.parse_submission(
-            data,
-            actor=operator().actor,
-            role=AuditRole.OPERATOR,
-            route=ROUTE,
-            idempotency_key=key or f"file:{digest}",
-        )
+        try:
+            submission = office.catalogue.parse_submission(
+                data,
+                actor=operator().actor,
+                role=AuditRole.OPERATOR,
+                route=ROUTE,
+                idempotency_key=key or f"file:{digest}",
+            )
+        except SchemaInvalid as error:
+            detail = f"{error.detail} See all that is wrong: trm validate {file}"
+            raise SchemaInvalid(detail, where=error.where) from None
         return await office.submit(submission)
 
     accepted = with_office(home, work)
@@ -167,7 +171,8 @@ def show(
 
     def people() -> None:
         for name, value in _item(row).items():
-            output.console().print(f"{name:<12}{output.plain(str(value))}")
+            said = ("no", "yes")[value] if isinstance(value, bool) else str(value)
+            output.console().print(f"{name:<12}{output.plain(said)}")
         output.console().print(output.plain(json.dumps(content, ensure_ascii=False, indent=2)))
 
     output.answer({**_item(row), "content": content}, as_json=as_json, people=people)
@@ -229,6 +234,8 @@ def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, 
         _print_deadlines(view)
         output.console().print(f"record digest  {view.digest or 'none: something is missing'}")
         output.console().print(f"you may next   {', '.join(view.actions) or 'nothing'}")
+        if view.actions:
+            output.console().print(f"Next: trm submit FILE --home {home} --procedure {view.row.ref.id}")
 
     output.answer(_timeline_document(view, lines), as_json=as_json, people=people)
 

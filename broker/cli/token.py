@@ -26,7 +26,7 @@ def token(home: Path, *, role: str, authority: str | None, subject: str, minutes
         NodeError: settings or issuer's key cannot be read, or tokens come from elsewhere.
     """
     from broker.api.local_issuer import LONGEST
-    from broker.api.tokens import Role
+    from broker.api.tokens import NODE_ROLES, WHOLE_NODE, Role
     from broker.office import local_issuer
 
     settings = Settings.load(home)
@@ -37,7 +37,7 @@ def token(home: Path, *, role: str, authority: str | None, subject: str, minutes
     if lifetime > LONGEST[wanted]:
         longest = int(LONGEST[wanted].total_seconds() // 60)
         raise BadRequest(f"A token of this role lives {longest} minutes at most.", where="--minutes")
-    office = _office(settings, authority)
+    office = WHOLE_NODE if authority == WHOLE_NODE and wanted in NODE_ROLES else _office(settings, authority)
     text = local_issuer(settings).issue(subject, wanted, office, lifetime)
     document = {"token": text, "role": wanted, "authority": office, "minutes": minutes}
     output.answer(document, as_json=as_json, people=lambda: print(text, file=sys.stdout))  # bare, for a shell

@@ -13,6 +13,7 @@ from broker.core.arrangements import check_message
 from broker.core.attachments import Attachment
 from broker.core.errors import (
     ExerciseMismatch,
+    NotAllowed,
     NotFound,
     ProcedureMismatch,
     RecipientSuspended,
@@ -159,6 +160,11 @@ class Placing:
 
     def _new_procedure(self, submission: Submission, now: datetime) -> ProcedureRow:
         table = self._opening_table(submission)
+        act = table.acts.get(submission.type.act)
+        if act is not None and not act.opens:  # no second person is asked about what can never leave
+            raise NotAllowed(
+                "A message of this type opens no procedure: name the open one that it belongs to.", where="/procedure"
+            )
         ref = ProcedureRef(
             id=self._ids.procedure_id(), name=table.procedure, version=table.version, digest=table.digest
         )

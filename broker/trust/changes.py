@@ -12,7 +12,8 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import groupby
 from typing import Any
 
 from tuf.api.metadata import Role, Root, Targets
@@ -22,10 +23,11 @@ from broker.trust.layout import ONLINE_ROLES
 from broker.trust.officer_keys import officer_of
 from broker.trust.words import fingerprint_words
 
-__all__ = ["Change", "compare", "lay_out_document", "lay_out_root", "lay_out_targets"]
+__all__ = ["Change", "compare", "lay_out_document", "lay_out_root", "lay_out_targets", "sentences"]
 
 _NAMED_BY = ("id", "kid", "country", "kind", "name")  # members that tell the items of a list apart
 _AMBIGUOUS = re.compile(r'^$|^none$|^\s|\s$|[,"]')
+_VERSIONS = re.compile(r"(members/[A-Z]{2}\.json: (?:messages [a-z-]+\.|procedures ))[a-z-]+", re.ASCII)
 _MAX_SHOWN = 300  # characters of one value; a file of the catalogue is shown by its hash
 
 Layout = Mapping[str, str]
@@ -47,6 +49,25 @@ class Change:
         if self.after is None:
             return f"gone: {self.place} (was {self.before})"
         return f"changed: {self.place} is {self.after} (was {self.before})"
+
+
+def sentences(changes: Iterable[Change]) -> Iterator[str]:
+    """Yield every change in words; the hundreds of message versions of a country in a sentence for each procedure.
+
+    Who signs must find a new key among them. Nothing is left out, and only names of one plain form are joined.
+    """
+    for alike, group in groupby(changes, _alike):
+        several = tuple(group)
+        if alike is None or len(several) == 1:
+            yield from (change.sentence for change in several)
+            continue
+        names = ", ".join(change.place.removeprefix(alike[0]) for change in several)
+        yield replace(several[0], place=f"{alike[0].rstrip('. ')}: {names}").sentence.replace(" is ", " each is ", 1)
+
+
+def _alike(change: Change) -> tuple[str, str | None, str | None] | None:
+    found = _VERSIONS.fullmatch(change.place)
+    return None if found is None else (found[1], change.before, change.after)
 
 
 def compare(before: Layout, after: Layout) -> tuple[Change, ...]:

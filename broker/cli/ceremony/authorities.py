@@ -46,7 +46,7 @@ def list_authority_key(
 
     def people() -> None:
         rows = ((str(key.kid), f"{key.not_before:%Y-%m-%d %H:%M}", _until(key)) for key in keys)
-        output.table(("key", "from", "sealed to until"), rows, wide=("key",))
+        output.table(("key", "from (UTC)", "sealed to until (UTC)"), rows, wide=("key",))
         output.console().print(
             f"Nothing changes for other countries yet. Next: trm trust update-member FOLDER {owner.country} --member "
             f"{member_file}; {owner.country}'s officers sign, and it is published."

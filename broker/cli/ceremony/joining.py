@@ -8,8 +8,10 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from broker.cli import output
+from broker.cli.acting import with_office
 from broker.cli.ceremony.comparing import compare
 from broker.cli.ceremony.officers import opened, signers_of, words_of
 from broker.cli.input import MAX_BYTES, read_bytes
@@ -26,7 +28,12 @@ from broker.trust.joining import prepare_joining, write_joining
 from broker.trust.opening import open_catalogue
 from broker.trust.words import fingerprint_words
 
-__all__ = ["join", "request", "versions"]
+if TYPE_CHECKING:
+    from broker.core.trust import TrustList
+    from broker.office import Office
+    from broker.ports import TrustLook
+
+__all__ = ["join", "refresh", "request", "versions"]
 
 
 def request(
@@ -103,6 +110,33 @@ def versions(home: Path, *, as_json: bool) -> None:
         "messages": {str(kind): [str(item) for item in listed] for kind, listed in messages.items()},
         "procedures": {name: [str(item) for item in listed] for name, listed in procedures.items()},
     }
+    output.answer(document, as_json=as_json, people=people)
+
+
+def refresh(home: Path, *, as_json: bool) -> None:
+    """Take the newest list that the home's source has.
+
+    Raises:
+        TrustListInvalid: the source does not answer, or what it gave breaks a rule; the previous list stays in force.
+        NodeError: the store cannot be used.
+    """
+
+    async def work(office: Office, _: Settings) -> tuple[int, TrustLook, TrustList]:
+        before = office.trust.current().version
+        return before, await office.trust.refresh(asked=True), office.trust.current()
+
+    before, look, trust = with_office(home, work, without_vault=True)
+    troubles = {str(what): why for found in (look.troubles or {}, look.unread) for what, why in found.items()}
+
+    def people() -> None:
+        say = output.console().print
+        say(f"Version {trust.version} is in force: {', '.join(sorted(trust.members))}. Before: {before}.")
+        if look.troubles is None:
+            say("The source was asked a moment ago; ask again in a minute for what is newer.")
+        for what, why in sorted(troubles.items()):
+            say(output.plain(f"Not taken: {what}: {why}"))
+
+    document = {"version": trust.version, "before": before, "asked": look.troubles is not None, "not_taken": troubles}
     output.answer(document, as_json=as_json, people=people)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from broker.cli import output
 from broker.cli.ceremony.officers import words_of
 from broker.cli.input import MAX_BYTES, read_bytes
+from broker.trust.changes import sentences
 from broker.trust.client import Fetched, TrustClient
 from broker.trust.fetching import source_of
 from broker.trust.officer_keys import Officer
@@ -115,8 +116,8 @@ def tell_staged(item: StagedRole) -> None:
     """Write everything that a signature would be put under."""
     console = output.console()
     _tell_state(item)
-    for change in item.changes:
-        console.print(output.plain(f"    {change.sentence}"))
+    for sentence in sentences(item.changes):
+        console.print(output.plain(f"    {sentence}"))
     if not item.changes:
         console.print("    the same as before, with a new lifetime")
     console.print(f"    what is signed, in words: {digest_words(item)}")

@@ -23,7 +23,7 @@ COMMANDS = (
     "broker apply", "broker ca init", "broker ca show", "broker certificate request",
     "broker certificate issue", "broker certificate host", "broker certificate install", "broker certificate show",
     "broker certificate revoke",
-    "trust officer-key", "trust init", "trust request", "trust versions", "trust add-member", "trust add-paper-member",
+    "trust officer-key", "trust init", "trust request", "trust refresh", "trust versions", "trust add-member", "trust add-paper-member",
     "trust update-member", "trust authority-key", "trust suspend", "trust resume", "trust remove-member", "trust revoke-key",
     "trust rotate-root", "trust stage", "trust renew", "trust discard", "trust show", "trust diff", "trust sign",
     "audit verify", "audit list", "audit show", "audit export", "audit witness export", "case search", "case disclosures",

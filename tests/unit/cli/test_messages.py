@@ -68,6 +68,32 @@ def test_an_answer_needs_its_procedure(trm, home, request_file, office):
     assert (ran.code, ran.json["error"]["code"]) == (1, "not-allowed")
 
 
+def test_an_answer_without_its_procedure_is_refused_at_once(trm, home, request_file, office):
+    """It opens nothing: no second person is asked to release what could never leave."""
+    file = request_file.with_name("acknowledgement.json")
+    file.write_bytes(read_schema_file("examples/demo/acknowledgement.json"))
+    ran = trm("submit", file, "--home", home, "--authority", office, "--to", "FI/helsinki-wellbeing-services", "--json")
+
+    assert (ran.code, ran.json["error"]["code"], ran.json["error"]["where"]) == (1, "not-allowed", "/procedure")
+    assert trm("held", "list", "--home", home, "--authority", office, "--json").json == {"items": []}
+
+
+def test_a_faulty_file_is_refused_with_how_to_see_all_that_is_wrong(trm, home, request_file):
+    """The first fault is named by its place, and the command that lists the rest; nothing is stored."""
+    request_file.write_text('{"type": "family-tracing.request", "version": "1.0", "body": {}}')
+    ran = trm("submit", request_file, "--home", home, "--json").json["error"]
+
+    assert (ran["code"], ran["where"]) == ("schema-invalid", "/language")
+    assert ran["detail"].endswith(f"trm validate {request_file}")
+
+
+def test_the_timeline_teaches_the_next_step(trm, home, request_file, office):
+    """What may come next stands there with the command that sends it."""
+    procedure = trm("submit", request_file, "--home", home, "--json").json["procedure"]
+    said = trm("timeline", procedure, "--home", home, "--authority", office).out
+    assert f"trm submit FILE --home {home} --procedure {procedure}" in said
+
+
 def test_the_inbox_shows_no_content(trm, home, request_file, office):
     """A list names type, country and state; nothing of the body is in it, for people or for scripts."""
     trm("submit", request_file, "--home", home)

@@ -24,6 +24,21 @@ def test_json_tells_for_whom_it_is(trm, home, office):
     assert ran.json.keys() == {"token", "role", "authority", "minutes"}
 
 
+def test_a_token_may_speak_for_the_whole_installation(trm, home):
+    """An admin's or auditor's, of the authority `node`; an officer's never does, for it would read content."""
+    for role, code in (("admin", 0), ("auditor", 0), ("officer", 1), ("system", 1)):
+        ran = trm("token", "--home", home, "--role", role, "--authority", "node", "--json")
+        assert ran.code == code, role
+        assert ran.json.get("authority") == (None if code else "node")
+
+
+def test_another_systems_token_lives_a_quarter(trm, home, office):
+    """What a person puts into another system's settings need not be renewed each day; no longer than 90 days, though."""
+    asked = ("token", "--home", home, "--role", "system", "--authority", office, "--minutes")
+    assert trm(*asked, 90 * 1440, "--json").json["minutes"] == 90 * 1440
+    assert trm(*asked, 90 * 1440 + 1).code == 2
+
+
 def test_what_would_open_nothing_is_refused(trm, home, office):
     """No such role, no office of ours, several offices, a time too long for the role: no token."""
     for more, where in (

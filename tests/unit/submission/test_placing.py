@@ -14,6 +14,7 @@ from broker.catalogue import Catalogue
 from broker.core.arrangements import Arrangement, ArrangementRegister
 from broker.core.errors import (
     ExerciseMismatch,
+    NotAllowed,
     NotArranged,
     ProcedureMismatch,
     RecipientSuspended,
@@ -31,6 +32,14 @@ async def _nothing_stored(country: Country) -> None:
     assert not [name for name, number in (await country.counts()).items() if number]
     trail = await country.store.read(lambda reader: reader.audit(cursor=None, limit=5))
     assert trail.items == ()
+
+
+async def test_what_opens_nothing_is_refused_before_a_safeguard_holds_it(world: World) -> None:
+    """An answer that names no procedure is refused with the place that lacks: nothing waits for a second person."""
+    with pytest.raises(NotAllowed) as caught:
+        await world["FI"].submit("acknowledgement.json")
+    assert caught.value.where == "/procedure"
+    await _nothing_stored(world["FI"])
 
 
 async def test_a_procedure_keeps_its_exercise_mark(world: World) -> None:

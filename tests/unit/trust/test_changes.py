@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from broker.core.authority_keys import revoked
 from broker.core.messages import Party
 from broker.core.trust import Member, RevocationReason
+from broker.schema_files import load_catalogue
 from broker.testing.offices import authority_key, with_office_keys
-from broker.trust.changes import Change, compare, lay_out_document
+from broker.trust.changes import Change, compare, lay_out_document, sentences
 from broker.trust.member_documents import encode_member
 
 TEXT = st.text(st.characters(codec="ascii", categories=("L",)), min_size=1, max_size=3)
@@ -29,6 +31,40 @@ def test_a_change_is_a_sentence() -> None:
     changes = compare({"a": "1", "b": "2", "c": "3"}, {"b": "3", "c": "3", "d": "4"})
     assert [change.sentence for change in changes] == ["gone: a (was 1)", "changed: b is 3 (was 2)", "new: d is 4"]
     assert changes[0] == Change(place="a", before="1", after=None)
+
+
+def test_hundreds_of_versions_do_not_hide_a_new_key(ee: Member) -> None:
+    """What a joining country takes is told by procedure and version, every type by its name; all else place by place."""
+    messages, procedures = load_catalogue().speaks()
+    ee = replace(ee, messages=messages, procedures=procedures)
+    data = encode_member(ee)
+    changes = compare({}, lay_out_document("members/EE.json", data))
+    said = tuple(sentences(changes))
+
+    listed = [change for change in changes if ": messages " in change.place]
+    families = {kind.procedure for kind in ee.messages}
+    assert len(listed) == len(ee.messages) > len(families)
+    assert len(families) <= sum(": messages " in sentence for sentence in said) < 2 * len(families)
+    words = " ".join(said).replace(",", " ").replace(".", " ").split()
+    assert all(kind.act in words for kind in ee.messages)
+    others = [change.sentence for change in changes if change not in listed and ": procedures " not in change.place]
+    assert [sentence for sentence in said if sentence in others] == others
+
+
+def test_only_equal_versions_of_one_procedure_are_told_together() -> None:
+    """Another version, another procedure and another document stand apart, and a strange name is told alone."""
+    before = {"members/EE.json: messages a.x": "1.0", "members/EE.json: messages a.y": "1.0"}
+    after = dict.fromkeys(before, "1.1") | {
+        "members/EE.json: messages a.z": "1.1",
+        "members/FI.json: messages a.x": "1.1",
+        "members/EE.json: messages z.x, keys K is": "1.1",
+    }
+    assert set(sentences(compare(before, after))) == {
+        "changed: members/EE.json: messages a: x, y each is 1.1 (was 1.0)",
+        "new: members/EE.json: messages a.z is 1.1",
+        "new: members/EE.json: messages z.x, keys K is is 1.1",
+        "new: members/FI.json: messages a.x is 1.1",
+    }
 
 
 def test_the_order_of_a_list_of_keys_is_no_change(ee: Member) -> None:
