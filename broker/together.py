@@ -45,19 +45,26 @@ class Together(Generic[A, B]):
             going = asyncio.create_task(self._go(), name="together")
             self._going.add(going)
             going.add_done_callback(self._going.discard)
-        return await future
+        try:
+            return await future
+        finally:
+            del future  # its error holds this frame: in a circle, what was asked would stay until garbage is looked for
 
     async def _go(self) -> None:
         while self._waiting:
             some = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
             try:
                 answers: Sequence[B | Exception | BaseException] = await self._work([asked for asked, _ in some])
+                if len(answers) != len(some):
+                    raise RuntimeError("not one answer for each question")
             except BaseException as error:
                 answers = [error] * len(some)
             for (_, future), answer in zip(some, answers, strict=True):
                 if future.done():  # cancelled
                     continue
-                if isinstance(answer, BaseException):
+                if isinstance(answer, StopIteration):  # a future refuses it
+                    future.set_exception(RuntimeError("a function raised StopIteration"))
+                elif isinstance(answer, BaseException):
                     future.set_exception(answer)
                 else:
                     future.set_result(answer)

@@ -143,11 +143,8 @@ class Receive:
         except BrokerError as error:
             if error.fate is Fate.RETRY or isinstance(error, NodeError):
                 raise
-            held = error
-        await self._store.run(lambda tx: self._hold(tx, delivery, raw_sha256, held))
-        if held.fate is Fate.PARK:
-            self._unknown()
-        return held.code
+            await self._keep(delivery, raw_sha256, error)
+            return error.code
 
     async def _look_at(self, some: Sequence[_Arrived]) -> list[SeenRaw | _Believed | Exception]:
         """Return of each delivery what was decided before, or what it says where it is believed."""
@@ -183,8 +180,12 @@ class Receive:
         Raises:
             NodeError: it could not be kept; the transport offers it again.
         """
-        raw_sha256 = canonical.digest(delivery.raw)
-        await self._store.run(lambda tx: self._hold(tx, delivery, raw_sha256, Internal()))
+        await self._keep(delivery, canonical.digest(delivery.raw), Internal())
+
+    async def _keep(self, delivery: Delivery, raw_sha256: Digest, error: BrokerError) -> None:
+        await self._store.run(lambda tx: self._hold(tx, delivery, raw_sha256, error))
+        if error.fate is Fate.PARK:
+            self._unknown()
 
     async def _unpark(self, delivery: Delivery, raw_sha256: Digest, *, opened_by: KeyId | None = None) -> None:
         if delivery.queue != PARKED:
@@ -223,13 +224,15 @@ class Receive:
 
     def _believe_some(self, deliveries: Sequence[Delivery]) -> list[_Believed | Exception]:
         trust, now, opener = self._trust.current(), self._clock.now(), self._vault.opener()
-        believed: list[_Believed | Exception] = []
-        for delivery in deliveries:
-            try:
-                believed.append(self._believe(delivery, trust, now, opener))
-            except Exception as error:  # of this one alone
-                believed.append(error)
-        return believed
+        return [self._believe_or_not(delivery, trust, now, opener) for delivery in deliveries]
+
+    def _believe_or_not(
+        self, delivery: Delivery, trust: TrustList, now: datetime, opener: Opener
+    ) -> _Believed | Exception:
+        try:
+            return self._believe(delivery, trust, now, opener)
+        except Exception as error:  # of this one alone
+            return error
 
     def _believe(self, delivery: Delivery, trust: TrustList, now: datetime, opener: Opener) -> _Believed:
         if len(delivery.raw) > MAX_ENVELOPE:

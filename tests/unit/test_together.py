@@ -85,3 +85,18 @@ async def test_who_gives_up_takes_no_answer_from_others() -> None:
     assert all(isinstance(answer, asyncio.CancelledError) for answer in answers[::2])
     with pytest.raises(LookupError):
         await together(-1)
+
+
+async def test_no_fault_of_the_work_leaves_anybody_waiting() -> None:
+    """Too few answers, or an error that no future takes, is an error of its askers; who asks next is answered."""
+
+    async def work(numbers: Sequence[int]) -> list[int | Exception]:
+        if 0 in numbers:
+            return []
+        return [StopIteration() if number < 0 else 2 * number for number in numbers]
+
+    together = Together(work, rounds=1, most=3)
+    async with asyncio.timeout(10):
+        answers = await asyncio.gather(*await _asked(together, 0, 1, 2, 3, -1), return_exceptions=True)
+        assert [type(answer) for answer in answers] == [RuntimeError, RuntimeError, RuntimeError, int, RuntimeError]
+        assert await together(4) == 8

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -155,6 +157,27 @@ async def test_what_arrives_together_is_read_and_opened_together_and_decided_one
     assert outcomes == ["envelope-members", "repeat", *["recorded"] * 5, "not-for-us"]
     assert looks == 1
     assert (await world["FI"].counts())["quarantine"] == 2
+
+
+async def test_nothing_stays_of_what_nobody_believes(world: World) -> None:
+    """The bytes of such deliveries are free at once: a flood of them must not wait until garbage is looked for."""
+
+    class Tag:
+        pass
+
+    tags = [Tag() for _ in range(8)]
+    held = [weakref.ref(tag) for tag in tags]
+    flood = [Delivery(raw=b"{%d" % number, queue="in", tag=tag) for number, tag in enumerate(tags)]
+    gc.collect()
+    gc.disable()
+    try:
+        outcomes = await asyncio.gather(*map(world["FI"].engine.receive, flood))
+        del flood, tags
+        await world["FI"].store.run(lambda tx: None)  # the store's thread holds its last work until the next
+        assert outcomes == ["not-canonical"] * 8
+        assert [one() for one in held] == [None] * 8
+    finally:
+        gc.enable()
 
 
 async def test_what_was_set_aside_is_not_decided_again(world: World, hostile: Hostile) -> None:
