@@ -15,7 +15,7 @@ import select
 from collections.abc import Sequence
 from typing import Any
 
-from psycopg import Connection, DataError
+from psycopg import Connection, DataError, OperationalError
 from psycopg.adapt import Transformer
 from psycopg.errors import InFailedSqlTransaction, error_from_result
 from psycopg.pq import ExecStatus, Format, TransactionStatus
@@ -25,6 +25,7 @@ from broker.storage.prepared import Prepared
 
 __all__ = ["Pipeline"]
 
+_PATIENCE = 60_000  # milliseconds; a server that is there gives up each statement after half of that
 _TEXT, _BINARY = int(Format.TEXT), int(Format.BINARY)
 _DONE = {ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK}
 
@@ -99,22 +100,11 @@ class Pipeline:
         """
         if not self._queue:
             return []
-        queue, sent, self._queue, self._sent = self._queue, self._sent, [], False
-        if not sent:
-            self._end()
-        wanted: list[PGresult] = []
-        failed: Exception | None = None
-        for left, preparing in zip(range(len(queue), 0, -1), queue, strict=True):
-            result = self._answer()
-            self._answer()  # nothing: the end of this statement's answers
-            if result.status not in _DONE:
-                if preparing is not None:
-                    del self._names[preparing]
-                failed = failed or error_from_result(result)  # the first: what comes behind it is said to be aborted
-            elif left <= answers:
-                wanted.append(result)
-        self._answer()  # of the synchronisation itself
-        self._libpq.exit_pipeline_mode()
+        try:
+            wanted, failed = self._answers(answers)
+        except BaseException:
+            self._libpq.finish()  # half read, its next user would take the rest for answers of its own
+            raise
         if failed is not None:
             raise failed
         return wanted
@@ -150,6 +140,26 @@ class Pipeline:
             self._end()
             self._sent = True
 
+    def _answers(self, last: int) -> tuple[list[PGresult], Exception | None]:
+        """Read all that are on their way; return so many of the last, and the first error."""
+        queue, sent, self._queue, self._sent = self._queue, self._sent, [], False
+        if not sent:
+            self._end()
+        wanted: list[PGresult] = []
+        failed: Exception | None = None
+        for left, preparing in zip(range(len(queue), 0, -1), queue, strict=True):
+            result = self._answer()
+            self._answer()  # nothing: the end of this statement's answers
+            if result.status not in _DONE:
+                if preparing is not None:
+                    del self._names[preparing]
+                failed = failed or error_from_result(result)  # the first: what comes behind it is said to be aborted
+            elif left <= last:
+                wanted.append(result)
+        self._answer()  # of the synchronisation itself
+        self._libpq.exit_pipeline_mode()
+        return wanted, failed
+
     def _end(self) -> None:
         self._libpq.pipeline_sync()
         self._flush()
@@ -168,8 +178,9 @@ class Pipeline:
         name = self._names.get(text)
         if name is None:
             self._numbered += 1
-            name = self._names[text] = b"trm_%d" % self._numbered
+            name = b"trm_%d" % self._numbered
             self._libpq.send_prepare(name, text.encode())
+            self._names[text] = name
             self._queue.append(text)
         self._libpq.send_query_prepared(name, *encoded, _BINARY)
         self._queue.append(None)
@@ -177,7 +188,7 @@ class Pipeline:
     def _flush(self) -> None:
         while self._libpq.flush():  # the server's answers may be what keeps it from reading on
             self._poll.modify(self._libpq.socket, select.POLLIN | select.POLLOUT)
-            ready = self._poll.poll()
+            ready = self._ready()
             self._poll.modify(self._libpq.socket, select.POLLIN)
             if any(event & ~select.POLLOUT for _, event in ready):
                 self._libpq.consume_input()
@@ -185,9 +196,20 @@ class Pipeline:
     def _answer(self) -> Any:
         libpq = self._libpq
         while libpq.is_busy():
-            self._poll.poll()
+            self._ready()
             libpq.consume_input()
         return libpq.get_result()
+
+    def _ready(self) -> list[tuple[int, int]]:
+        """Wait until there is something to read, or to write where that is waited for.
+
+        Raises:
+            psycopg.OperationalError: the server says nothing: it, or the way to it, is gone.
+        """
+        ready = self._poll.poll(_PATIENCE)
+        if not ready:
+            raise OperationalError("the server says nothing")
+        return ready
 
 
 def _encoded(values: list[Any]) -> tuple[list[bytes | None], list[int]]:

@@ -58,6 +58,12 @@ def postgres_engine(url: URL, *, read_only: bool, connections: int = 1) -> Engin
         connect_args={
             "options": " ".join(f"-c {name}={value}" for name, value in options.items()),
             "connect_timeout": 10,  # seconds
+            # A server that vanished without a word, or a firewall that forgot the connection, is noticed within a minute
+            # or so; the system's own limits are a quarter of an hour for a question and two hours for its answer.
+            "keepalives_idle": 30,  # seconds
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "tcp_user_timeout": 60_000,  # milliseconds
             "application_name": "trm-broker",
             # What the driver prepares by itself it has the server forget behind a ROLLBACK, with all that we prepared.
             "prepare_threshold": None,

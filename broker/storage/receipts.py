@@ -80,10 +80,12 @@ _QUEUE = (
     )
     .values(queued=receipt.c.at)
 )
+# Locked: what takes a receipt's place before it is assigned would be taken for sent. What another worker is at is passed by.
 _WAITING = (
     _ROWS.where(receipt.c.author == bindparam("author_"), receipt.c.queued.is_not(None))
     .order_by(receipt.c.queued, receipt.c.message, receipt.c.kind)
     .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
 )
 _PEERS = (
     select(receipt.c.author)

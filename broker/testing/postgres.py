@@ -105,22 +105,36 @@ class PostgresServer:
             return len(cut.fetchall())
 
     @contextmanager
+    def silent(self, backend: int) -> Iterator[None]:
+        """Let one connection's process say nothing for the block, as a machine that is cut off does.
+
+        Raises:
+            RuntimeError: the server is not ours alone.
+        """
+        self._check_ours()
+        with psycopg.connect(_plain(self.url), autocommit=True) as connection:
+            connection.execute(_signal("STOP", backend))
+            try:
+                yield
+            finally:
+                connection.execute(_signal("CONT", backend))
+
+    @contextmanager
     def crashing(self) -> Iterator[None]:
         """Crash at the block's end and recover: of what was committed in it, only what a commit waited for is left.
 
         Raises:
             RuntimeError: the server is not ours alone.
         """
-        if self.url == os.environ.get(URL_VARIABLE):
-            raise RuntimeError(f"the server that {URL_VARIABLE} names is others' too: it is not made to crash")
+        self._check_ours()
         with psycopg.connect(_plain(self.url), autocommit=True) as connection:
             (writer,) = connection.execute(_WAL_WRITER).fetchone() or (None,)
-            connection.execute(_SIGNAL.format(signal=sql.SQL("STOP"), pid=sql.SQL(str(int(writer)))))
+            connection.execute(_signal("STOP", writer))
             try:
                 yield
             finally:
                 with suppress(psycopg.OperationalError):  # a server that loses one of its processes ends them all
-                    connection.execute(_SIGNAL.format(signal=sql.SQL("KILL"), pid=sql.SQL(str(int(writer)))))
+                    connection.execute(_signal("KILL", writer))
                     connection.execute("SELECT pg_sleep(60)")
         _ready(self.url, None)
 
@@ -134,6 +148,10 @@ class PostgresServer:
         self._execute(sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template)))
         self._made.append(name)
         return name
+
+    def _check_ours(self) -> None:
+        if self.url == os.environ.get(URL_VARIABLE):
+            raise RuntimeError(f"the server that {URL_VARIABLE} names is others' too: it is left in peace")
 
     def _execute(self, statement: sql.Composed) -> None:
         with psycopg.connect(_plain(self.url), autocommit=True) as connection:
@@ -294,6 +312,10 @@ def _end(server: subprocess.Popen[bytes]) -> None:
     except subprocess.TimeoutExpired:
         os.killpg(server.pid, signal.SIGKILL)  # its session is its own
         server.wait()
+
+
+def _signal(name: str, pid: int) -> sql.Composed:
+    return _SIGNAL.format(signal=sql.SQL(name), pid=sql.SQL(str(int(pid))))
 
 
 def _name(like: Callable[[str], None]) -> str:

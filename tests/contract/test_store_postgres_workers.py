@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What several transactions at once, and a server that falls silent, must not do to each other on PostgreSQL."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+
+import pytest
+
+from broker.core.receipts import ReceiptKind
+from broker.ports import Store, Transaction
+from broker.storage import migrate, open_store, pipeline
+from broker.testing.at_rest import unsafe_at_rest
+from broker.testing.postgres import postgres_server
+from broker.testing.store_rows import EE, FI, NOW, later, message_id, outgoing, receipt
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+async def store(postgres_store_url: str) -> AsyncIterator[Store]:
+    """A store on a database of its own."""
+    store = open_store(postgres_store_url, us=EE, cipher=unsafe_at_rest())
+    yield store
+    await store.close()
+
+
+async def test_a_receipt_that_changes_while_it_is_put_into_an_envelope_waits_for_the_next(store: Store) -> None:
+    """The answer that takes a refusal's place meanwhile is not taken for the one that travels."""
+    expired = receipt(1, ReceiptKind.REFUSED, issuer=EE, author=FI, at=1, code="expired")
+    answer = replace(expired, at=later(2), code="schema-invalid")
+    await store.run(lambda tx: tx.issue_receipt(expired))
+    loop = asyncio.get_running_loop()
+    answering: list[asyncio.Future[bool]] = []
+
+    async def answer_now() -> None:
+        answering.append(asyncio.ensure_future(store.run(lambda tx: tx.add_receipt(answer, issued=True))))
+        with suppress(TimeoutError):  # it may have to wait for the envelope
+            await asyncio.wait_for(asyncio.shield(answering[0]), 0.3)
+
+    def write(tx: Transaction) -> None:
+        waiting = tx.waiting_receipts(FI, 10)
+        assert waiting == (expired,)
+        asyncio.run_coroutine_threadsafe(answer_now(), loop).result()
+        tx.assign_receipts(waiting, message_id(50))
+
+    await store.run(write)
+    assert await answering[0]
+    assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (answer,)
+
+
+async def test_two_workers_put_no_receipt_into_two_envelopes(store: Store) -> None:
+    """What one writes an envelope of, the other passes by."""
+    first, second = (receipt(number, issuer=EE, author=FI, at=number) for number in (1, 2))
+    for row in (first, second):
+        await store.run(lambda tx, row=row: tx.issue_receipt(row))  # type: ignore[misc]
+    loop = asyncio.get_running_loop()
+
+    def write(tx: Transaction) -> None:
+        assert tx.waiting_receipts(FI, 1) == (first,)
+        seen = asyncio.run_coroutine_threadsafe(store.run(lambda other: other.waiting_receipts(FI, 10)), loop)
+        assert seen.result() == (second,)
+        tx.assign_receipts([first], message_id(50))
+
+    await store.run(write)
+    assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (second,)
+
+
+async def test_a_server_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it for ever: the work is begun again on another connection, and nobody reads the old one's answers."""
+    monkeypatch.setattr(pipeline, "_PATIENCE", 300)
+    with postgres_server(lambda _: None, ours=True) as server, ExitStack() as silence:
+        store = open_store(server.database(like=migrate), us=EE, cipher=unsafe_at_rest())
+        backends: list[int] = []
+
+        def work(tx: Transaction) -> bool:
+            backends.append(tx._db._driver._libpq.backend_pid)  # type: ignore[attr-defined]
+            if len(backends) == 1:
+                silence.enter_context(server.silent(backends[0]))
+            tx.add_outbox(outgoing(len(backends)), next_at=NOW)
+            return tx.take_lease("trust", token="a", now=NOW, until=later(60))
+
+        for _ in range(5):
+            assert await store.run(work)
+        assert len(set(backends)) == 2
+        assert len(backends) == 6
+        assert (await store.read(lambda reader: reader.counts()))["outbox.recorded"] == 5
+        await store.close()
