@@ -24,6 +24,7 @@ from pathlib import Path
 from broker.core.errors import DiskFull, NodeError, PublishRefused, TransportUnavailable, Unroutable
 from broker.core.ids import CountryCode
 from broker.core.messages import Sealed, SealedChunk
+from broker.plain_files import read_plain
 from broker.transport.topology import MAX_MESSAGE_BYTES
 
 __all__ = ["Claim", "SpoolFolder", "create", "file_name"]
@@ -111,6 +112,7 @@ class SpoolFolder:
             self._hold_lock()
             waiting = sorted((entry.name for entry in _entries(self._own / "new") if _readable(entry)), key=_turn)
             claims: list[Claim] = []
+            fault: OSError | None = None
             for name in waiting:
                 if len(claims) == most:
                     break
@@ -119,11 +121,12 @@ class SpoolFolder:
                     (self._own / "new" / name).rename(path)
                 except FileNotFoundError:
                     continue  # another process was faster
-                except OSError:
-                    if claims:
-                        break  # what is claimed must be worked off; the next look meets the fault again
-                    raise
+                except OSError as error:
+                    fault = error  # perhaps of this file alone, which must not hold up those behind it
+                    continue
                 claims.append(Claim(name=name, path=path))
+            if fault is not None and not claims:
+                raise fault
             return claims
 
     def read(self, claim: Claim) -> bytes | None:
@@ -132,8 +135,8 @@ class SpoolFolder:
         Raises:
             TransportUnavailable: the spool is not there or fails.
         """
-        with _as_ours(), contextlib.suppress(FileNotFoundError), claim.path.open("rb") as file:
-            return file.read(MAX_MESSAGE_BYTES + 1)
+        with _as_ours(), contextlib.suppress(FileNotFoundError):
+            return read_plain(claim.path, MAX_MESSAGE_BYTES)  # a pipe may have been put there since it was claimed
         return None
 
     def remove(self, claim: Claim) -> None:

@@ -202,6 +202,32 @@ async def test_only_whole_envelope_files_are_read(spool: Path) -> None:
     await reader.close()
 
 
+def test_a_file_that_cannot_be_taken_holds_up_no_other(spool: Path) -> None:
+    """Those behind it are claimed; alone, it is a fault that health and log tell of."""
+    folder = SpoolFolder(spool, FI, "a" * 16)
+    first, *others = sorted((sealed() for _ in range(3)), key=file_name)
+    for envelope in (first, *others):
+        folder.put(envelope)
+    (spool / "FI" / "claimed" / f"{file_name(first)}.{'a' * 16}.900").mkdir()
+    assert [claim.name for claim in folder.claim(10, 900)] == [file_name(envelope) for envelope in others]
+    with pytest.raises(TransportUnavailable):
+        folder.claim(10, 900)
+    assert names(spool, "new") == [file_name(first)]
+    folder.close()
+
+
+def test_nobody_waits_for_what_was_put_in_the_place_of_a_claimed_file(spool: Path) -> None:
+    """A pipe without a writer is a fault, which the reader meets again after a pause."""
+    folder = SpoolFolder(spool, FI, "a" * 16)
+    folder.put(sealed())
+    (claim,) = folder.claim(10, 900)
+    claim.path.unlink()
+    os.mkfifo(claim.path)
+    with pytest.raises(TransportUnavailable):
+        folder.read(claim)
+    folder.close()
+
+
 async def test_an_oversized_file_is_cut_one_byte_above_the_limit(spool: Path) -> None:
     """The reader never takes more into memory than the size check needs to refuse it."""
     envelope = sealed(size=MAX_MESSAGE_BYTES + 5_000)
