@@ -6,11 +6,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from broker.core import canonical
 from broker.core.attention import AttentionCode
-from broker.core.delivery import ATTENTION_AFTER_ATTEMPTS, PARKED_ATTENTION_HOURS
+from broker.core.delivery import (
+    ATTENTION_AFTER_ATTEMPTS,
+    PARKED_ATTENTION_HOURS,
+    PARKED_MAX_BYTES,
+    PARKED_MAX_ITEMS,
+    PARKED_RETRY_SECONDS,
+)
 from broker.core.errors import (
     BrokerError,
     DiskFull,
@@ -33,7 +40,9 @@ from broker.security.chunks import is_chunk
 
 __all__ = ["Receiving"]
 
-_PARKED_BATCH = 50
+_PARKED_BATCH = (
+    8  # in memory at a time, each up to a megabyte and a half; as long as some are due, the next follow at once
+)
 _TROUBLED_MAX = 1_000  # deliveries
 _EVENTS = {
     Fate.REFUSE: Event.MESSAGE_REFUSED,
@@ -99,8 +108,9 @@ class Receiving:
             outcome = await self._receive(delivery)
         except (StoreUnavailable, DiskFull):
             raise
-        except BrokerError as error:  # about this one alone: it stays due, and the others are offered all the same
+        except BrokerError as error:  # about this one alone: it waits again, and the others are offered all the same
             self._undecided(error, error)
+            await self._store.run(lambda tx: self._postpone(tx, held))
             return True
         except Exception as error:  # an unforeseen fault in one must not keep the others waiting for ever
             self._undecided(Internal(), error)
@@ -109,6 +119,10 @@ class Receiving:
         self._count(outcome)
         error_class = by_code().get(outcome)
         return error_class is not None and error_class.fate is Fate.PARK
+
+    def _postpone(self, tx: Transaction, held: HeldDelivery) -> None:
+        next_at = self._clock.now() + timedelta(seconds=PARKED_RETRY_SECONDS)
+        tx.park(replace(held, next_at=next_at), max_items=PARKED_MAX_ITEMS, max_bytes=PARKED_MAX_BYTES)
 
     def _call(self, tx: Transaction, old: list[HeldDelivery]) -> None:
         for held in old:

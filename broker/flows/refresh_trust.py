@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from broker.core import canonical
 from broker.core.attention import AttentionCode
 from broker.core.audit import AuditAction
-from broker.core.delivery import PARKED_MAX_BYTES, PARKED_MAX_ITEMS, REANSWER_SECONDS, TRUST_REFRESH_SECONDS
+from broker.core.delivery import REANSWER_SECONDS, TRUST_REFRESH_SECONDS
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode, KeyId
 from broker.core.receipts import from_body
@@ -52,6 +52,7 @@ class RefreshTrust:
         self._answered = clock.now()  # when the source last gave something
         self._asked = False
         self._known = trust.current()
+        self._late = False  # something verified by the list before may be recorded only now
         self._dead: frozenset[KeyId] | None = None  # None: the list may have changed while no node ran
 
     def ask(self) -> None:
@@ -67,6 +68,9 @@ class RefreshTrust:
             await self._look()
             changed = self._trust.current() is not self._known  # also where an earlier pass failed half way
             await self._store.run(lambda tx: self._warn(tx, self._trust.current()))
+            if self._late:
+                await self._tell_believed(self._trust.current())
+            self._late = changed
         await self._follow(self._trust.current(), changed=changed)
         return changed
 
@@ -79,8 +83,7 @@ class RefreshTrust:
         await self._store.run(lambda tx: self._apply(tx, trust, gone, changed=changed))
         while await self._store.run(lambda tx: self._queue_receipts(tx, gone)):
             pass  # each batch is a transaction of its own
-        for key in _revoked(trust, self._clock.now()):
-            await self._tell_believed(key)
+        await self._tell_believed(trust)
         self._known, self._dead = trust, dead
         self._wake()
 
@@ -142,9 +145,7 @@ class RefreshTrust:
                 tx.audit(AuditRow(at=now, actor="node", action=AuditAction.RESEALED, subject=message))
         if not changed:
             return
-        # Parked messages may be believable now: offer them all again at once, inside the parking limits.
-        for held in tx.due_parked(now=now + timedelta(days=3650), limit=PARKED_MAX_ITEMS):
-            tx.park(replace(held, next_at=now), max_items=PARKED_MAX_ITEMS, max_bytes=PARKED_MAX_BYTES)
+        tx.hasten_parked(now=now)  # it may be believable now
         tx.audit(
             AuditRow(at=now, actor="node", action=AuditAction.TRUST_LIST_CHANGED, subject=f"version-{trust.version}")
         )
@@ -164,8 +165,12 @@ class RefreshTrust:
             tx.audit(AuditRow(at=now, actor="node", action=AuditAction.RECEIPTS_QUEUED, subject=envelope))
         return len(envelopes) == _RECEIPTS_BATCH
 
-    async def _tell_believed(self, key: _Revoked) -> None:
-        """Call a person for what was believed from a key after its time; once, or again where another worker added some."""
+    async def _tell_believed(self, trust: TrustList) -> None:
+        for key in _revoked(trust, self._clock.now()):
+            await self._tell_believed_from(key)
+
+    async def _tell_believed_from(self, key: _Revoked) -> None:
+        """Call a person for what was believed from a key after its time; once, or again where some came to it: from another worker, or by the list before."""
         found = await self._store.run(lambda tx: tx.inbox_signed_with(key.kid, since=key.at))
         if not found:
             return

@@ -22,7 +22,17 @@ from broker.storage.case_keys import KEY_COLUMNS, drop_key, encrypted, keyed, op
 from broker.storage.execution import Execution, PerDialect, insert_new
 from broker.storage.tables import abuse, case_key, counter, parked, quarantine, seen_raw, upload
 
-__all__ = ["count_abuse", "drop_unreadable", "due_parked", "park", "quarantine_delivery", "save_seen", "seen", "unpark"]
+__all__ = [
+    "count_abuse",
+    "drop_unreadable",
+    "due_parked",
+    "hasten_parked",
+    "park",
+    "quarantine_delivery",
+    "save_seen",
+    "seen",
+    "unpark",
+]
 
 _EVICTED_AT_ONCE = 64  # oldest rows looked at together when room is made
 
@@ -68,6 +78,7 @@ _DUE = (
     .order_by(parked.c.next_at, parked.c.sha256)
     .limit(bindparam("most"))
 )
+_HASTEN = update(parked).where(parked.c.next_at > bindparam("now")).values(next_at=bindparam("now"))
 _KEYS = select(case_key.c.scope)
 _UNREADABLE = tuple(
     delete(table).where(table.c.scope.is_not(None), table.c.scope.not_in(_KEYS))
@@ -136,6 +147,11 @@ def park(db: Execution, held: HeldDelivery, *, max_items: int, max_bytes: int) -
 def due_parked(db: Execution, *, now: datetime, limit: int) -> tuple[HeldDelivery, ...]:
     """Return what is to be offered again, longest due first."""
     return tuple(_parked(db, row) for row in db.all(_DUE, {"now": now, "most": limit}))
+
+
+def hasten_parked(db: Execution, *, now: datetime) -> None:
+    """Let all of it be due, without its bytes being read."""
+    db.write(_HASTEN, {"now": now})
 
 
 def unpark(db: Execution, sha256: Digest) -> None:

@@ -260,6 +260,9 @@ class SqlTransaction:
     def due_parked(self, *, now: datetime, limit: int) -> tuple[HeldDelivery, ...]:
         return raw.due_parked(self._db, now=now, limit=limit)
 
+    def hasten_parked(self, *, now: datetime) -> None:
+        raw.hasten_parked(self._db, now=now)
+
     def unpark(self, sha256: Digest) -> None:
         raw.unpark(self._db, sha256)
 

@@ -99,6 +99,15 @@ class HeldContract:
         assert await parked(store) == [rows[2].sha256, rows[0].sha256]
         assert await count(store, "parked") == 2
 
+    async def test_all_that_is_parked_can_be_made_due(self, store: Store) -> None:
+        """What was due before keeps its place in front; nothing else of it changes."""
+        rows = [held(1, due=30), held(2, due=10), held(3, due=40)]
+        await park(store, *rows)
+        await store.run(lambda tx: tx.hasten_parked(now=later(20)))
+        due = await store.run(lambda tx: tx.due_parked(now=later(20), limit=10))
+        assert due[0] == rows[1]
+        assert set(due[1:]) == {replace(rows[0], next_at=later(20)), replace(rows[2], next_at=later(20))}
+
     async def test_parking_again_counts_and_keeps_the_first_reception(self, store: Store) -> None:
         """Code and next time are the new ones; nothing is dropped for it."""
         await park(store, held(1, due=10), items=1)

@@ -193,7 +193,7 @@ async def test_parked_deliveries_wait_for_the_store(world: World) -> None:
 
 
 async def test_one_that_cannot_be_decided_does_not_hold_up_the_others(world: World) -> None:
-    """A fault of ours over one parked delivery leaves it parked; the next is offered all the same."""
+    """A fault of ours over one parked delivery leaves it parked for another minute; the next is offered all the same."""
     hostile = Hostile(world["EE"], world["FI"])
     for _ in range(2):
         await hostile.send(hostile.message("request.json", created=world.clock.now() + timedelta(minutes=11)))
@@ -202,6 +202,10 @@ async def test_one_that_cannot_be_decided_does_not_hold_up_the_others(world: Wor
     assert await receiving.offer_parked() == 2
     counts = await world["FI"].counts()
     assert (counts["quarantine"], counts["parked"], counts["inbox.handed-over"]) == (0, 1, 1)
+    assert await receiving.offer_parked() == 0  # else its loop would come back to it at once, and to it alone
+    world.clock.advance(60)
+    assert await receiving.offer_parked() == 1
+    assert (await world["FI"].counts())["inbox.handed-over"] == 2
 
 
 async def test_what_stays_undecided_calls_a_person_until_it_is_decided(world: World) -> None:

@@ -10,9 +10,11 @@ from typing import ClassVar
 
 import pytest
 
+from broker.core.canonical import digest
 from broker.core.errors import TrustListExpired, TrustListInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import KeyUse, Member, TrustRule
+from broker.flows.receive import _Arrived, _Believed
 from broker.home import generate_keys, member_of
 from broker.ports import TrustLook
 from broker.testing.world import World
@@ -364,3 +366,26 @@ async def test_what_was_believed_after_its_keys_time_calls_security_once(world: 
     world.clock.advance(61)
     assert await fi.engine.refresh_trust()
     assert await fi.attention() == []
+
+
+async def test_what_is_recorded_by_the_list_before_is_told_too(world: World) -> None:
+    """A message that was verified when a list with a revocation came, and recorded after, is named a minute later."""
+    ee, fi = world["EE"], world["FI"]
+    world.clock.advance(600)
+    revoked = world.clock.now()
+    world.clock.advance(1)
+    sent = await ee.submit("request.json")
+    await ee.engine.dispatch()
+    (delivery,) = world.network.waiting[FI]
+    arrived = _Arrived(delivery=delivery, raw_sha256=digest(delivery.raw))
+    (found,) = await fi.engine.receive._look_at([arrived])
+    await _revoke(world, "EE", KeyUse.ML_DSA_65, revoked)
+    await fi.engine.refresh_trust()
+    assert isinstance(found, _Believed)
+    assert await fi.engine.receive._record(found, arrived.raw_sha256, world.clock.now()) == "recorded"
+    assert "believed-revoked" not in await fi.attention()
+    world.clock.advance(60)
+    await fi.engine.refresh_trust()
+    page = await fi.store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+    (call,) = (entry for entry in page.items if entry.code == "believed-revoked")
+    assert sent.message in call.detail
