@@ -30,7 +30,7 @@ from broker.receiving import Receiving
 from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.storage.presence import Presence, announce_presence
 from broker.vault import FileVault
-from broker.vitals import Vitals
+from broker.vitals import Vitals, room_on_disk
 from broker.wiring import Engine, Keys, Rings, wire_engine
 
 __all__ = ["TOKEN_KEY_FILE", "Node", "Office", "build", "local_issuer", "open_office"]
@@ -103,6 +103,7 @@ class Node:
             "store": self._store_health,
             "loops": self._loops_health,
             "vault": self._vault_health,
+            "disk": self._disk_health,
         }
 
     async def serve(self, ready: Callable[[str], None]) -> None:
@@ -263,6 +264,9 @@ class Node:
 
     async def _vault_health(self) -> str | None:
         return await self._compute.run(self._vault.look)
+
+    async def _disk_health(self) -> str | None:
+        return room_on_disk(self.settings.home)
 
     async def _loops_health(self) -> str | None:
         for loop in self._loops:

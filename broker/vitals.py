@@ -4,15 +4,18 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 
 from broker.core.attention import AttentionCode
 from broker.core.errors import BrokerError
 from broker.ledger import Ledger
 from broker.ports import Clock, Store, Transaction
 
-__all__ = ["Vitals"]
+__all__ = ["DISK_FAILURE", "Vitals", "room_on_disk"]
 
+DISK_FAILURE = 100 * 1024**2  # bytes: a person is called while the call itself still finds room
 PATIENCE = 2  # checks in a row that must fail: a broker that restarts is no reason to call anybody
 
 
@@ -73,3 +76,9 @@ class Vitals:
                 tx.resolve_attention(code, code.value, at=now, by="node")
             else:
                 self._ledger.call(tx, code, code.value, now=now, detail=warning)
+
+
+def room_on_disk(home: Path) -> str | None:
+    """Return what is wrong with the room left on the disk of the home; None: there is enough."""
+    free = shutil.disk_usage(home).free
+    return None if free >= DISK_FAILURE else f"Only {free // 1024**2} MiB are free on the disk of the home folder."

@@ -79,7 +79,9 @@ class LocalIssuer:
             mode = stat.S_IMODE(path.stat().st_mode)
             pem = path.read_bytes()
         except FileNotFoundError:
-            raise KeyMissing("The token key file is missing; `trm init` makes it.", where=path.name) from None
+            raise KeyMissing(
+                "The token key file is missing: copy it out of a restored backup (trm restore).", where=path.name
+            ) from None
         except OSError:
             raise HomeInvalid("The token key file cannot be read.", where=path.name) from None
         if mode & 0o077:

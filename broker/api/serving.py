@@ -7,6 +7,8 @@ aiohttp answers a request that it cannot parse below every middleware, with the 
 
 from __future__ import annotations
 
+import os
+
 from aiohttp import web
 
 from broker.api import problems
@@ -70,7 +72,8 @@ async def listen(runner: web.AppRunner, host: str, port: int) -> str:
     try:
         await site.start()
     except OSError as error:
-        detail = f"The API cannot listen there ({type(error).__name__}): another program may use the port."
+        said = os.strerror(error.errno).lower() if error.errno else type(error).__name__
+        detail = f"The API cannot listen there: {said}."
         raise SettingsInvalid(detail, where="api_host, api_port") from None
     bound = runner.addresses[0]
     name = f"[{bound[0]}]" if ":" in bound[0] else bound[0]

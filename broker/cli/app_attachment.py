@@ -16,7 +16,10 @@ from broker.cli.options import AsJson
 __all__ = ["attachment_commands"]
 
 Home = Annotated[
-    Path, typer.Option("--home", envvar="TRM_HOME", help="The node's home folder (settings, vault, database).")
+    Path,
+    typer.Option(
+        "--home", envvar="TRM_HOME", readable=False, help="The node's home folder (settings, vault, database)."
+    ),
 ]
 AsOffice = Annotated[
     str | None, typer.Option("--authority", help="Act for this office; not needed where the node has only one.")

@@ -14,7 +14,7 @@ from broker.cli.options import AsJson
 
 __all__ = ["audit_commands"]
 
-_Home = Annotated[Path, typer.Option("--home", envvar="TRM_HOME", help="The node's home folder.")]
+_Home = Annotated[Path, typer.Option("--home", envvar="TRM_HOME", readable=False, help="The node's home folder.")]
 _Reason = Annotated[
     str,
     typer.Option(
@@ -61,7 +61,12 @@ def audit_commands() -> typer.Typer:
 def verify(
     home: Annotated[
         Path | None,
-        typer.Option("--home", envvar="TRM_HOME", help="The node's home folder; with --file only for its trust list."),
+        typer.Option(
+            "--home",
+            envvar="TRM_HOME",
+            readable=False,
+            help="The node's home folder; with --file only for its trust list.",
+        ),
     ] = None,
     witness: Annotated[
         list[Path] | None,

@@ -14,9 +14,12 @@ from broker.cli.options import AsJson
 
 __all__ = ["broker_commands"]
 
-Home = Annotated[Path, typer.Option("--home", envvar="TRM_HOME", help="The node's home folder.")]
+Home = Annotated[Path, typer.Option("--home", envvar="TRM_HOME", readable=False, help="The node's home folder.")]
 ListHome = Annotated[
-    Path, typer.Option("--home", envvar="TRM_HOME", help="The home folder whose trust list says who is a member.")
+    Path,
+    typer.Option(
+        "--home", envvar="TRM_HOME", readable=False, help="The home folder whose trust list says who is a member."
+    ),
 ]
 Ca = Annotated[Path, typer.Option("--ca", help="The certificate authority's folder.")]
 Passphrase = Annotated[
@@ -49,7 +52,8 @@ def definitions(
         list[str] | None, typer.Argument(help="The member countries. Default: those in the home's trust list.")
     ] = None,
     home: Annotated[
-        Path | None, typer.Option("--home", envvar="TRM_HOME", help="Take the members from this home's trust list.")
+        Path | None,
+        typer.Option("--home", envvar="TRM_HOME", readable=False, help="Take the members from this home's trust list."),
     ] = None,
     out: Annotated[
         Path | None,

@@ -14,9 +14,12 @@ from broker.cli.options import AsJson
 
 __all__ = ["key_commands"]
 
-_Home = Annotated[Path, typer.Option("--home", envvar="TRM_HOME", help="The node's home folder, or a copy of it.")]
+_Home = Annotated[
+    Path, typer.Option("--home", envvar="TRM_HOME", readable=False, help="The node's home folder, or a copy of it.")
+]
 _HomeOrNone = Annotated[
-    Path | None, typer.Option("--home", envvar="TRM_HOME", help="The node's home folder, or a copy of it.")
+    Path | None,
+    typer.Option("--home", envvar="TRM_HOME", readable=False, help="The node's home folder, or a copy of it."),
 ]
 _Vault = Annotated[
     Path | None,

@@ -20,7 +20,9 @@ TrustSource = Annotated[
 Root = Annotated[Path | None, typer.Option("--root", help="With --trust: the federation's root, its words compared.")]
 HomeBeside = Annotated[
     Path | None,
-    typer.Option("--home", envvar="TRM_HOME", help="Instead of --trust: a node's home on this machine."),
+    typer.Option(
+        "--home", envvar="TRM_HOME", readable=False, help="Instead of --trust: a node's home on this machine."
+    ),
 ]
 Vault = Annotated[Path, typer.Option("--vault", help="The office's own vault ('trm keys generate --authority').")]
 VaultPassphrase = Annotated[

@@ -14,7 +14,13 @@ __all__ = ["AsJson", "AsOffice", "Home", "OnDay"]
 AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on standard output.")]
 OnDay = Annotated[str | None, typer.Option("--on", help="As of this day, like 2026-06-30. Default: today.")]
 Home = Annotated[
-    Path, typer.Option("--home", envvar="TRM_HOME", help="The node's home folder (settings, vault, database).")
+    Path,
+    typer.Option(
+        "--home",
+        envvar="TRM_HOME",
+        readable=False,  # a home of somebody else is told as every other fault: what, where, who must act
+        help="The node's home folder (settings, vault, database).",
+    ),
 ]
 AsOffice = Annotated[
     str | None, typer.Option("--authority", help="Act for this office; not needed where the node has only one.")

@@ -16,6 +16,7 @@ from broker.certificates.folder import END_FAILURE, END_WARNING
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import WARN_DAYS, KeyUse, Member, MemberKind, MemberStatus, TrustList
 from broker.rows import MessageTimes
+from broker.vitals import DISK_FAILURE
 
 __all__ = [
     "BACKUP_WARNING", "Finding", "Verdict", "failed", "judge_attention", "judge_backup", "judge_certificate", "judge_clock", "judge_disk", "judge_keys", "judge_offices", "judge_peers", "judge_trust", "ok",
@@ -27,7 +28,6 @@ SKEW_WARNING = timedelta(minutes=2)
 SKEW_FAILURE = timedelta(minutes=10)  # from then on peers park what we send (PROTOCOL 8.16)
 BACKUP_WARNING = timedelta(hours=36)  # one is made every night: that a night was missed is told before the next one
 DISK_WARNING = 1024**3  # bytes
-DISK_FAILURE = 100 * 1024**2  # bytes
 
 
 class Verdict(StrEnum):

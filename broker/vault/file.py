@@ -154,7 +154,10 @@ class VaultFile:
             with self.path.open("rb") as stream:
                 raw = stream.read(_MAX_BYTES + 1)
         except FileNotFoundError:
-            raise HomeInvalid("There is no vault; `trm init` makes one.", where=str(self.path)) from None
+            raise HomeInvalid(
+                "There is no vault: copy it out of a restored backup (trm restore), or make a new home (trm init).",
+                where=str(self.path),
+            ) from None
         except OSError as error:
             raise HomeInvalid(f"The vault cannot be read ({type(error).__name__}).", where=str(self.path)) from None
         if len(raw) > _MAX_BYTES:

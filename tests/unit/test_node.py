@@ -100,11 +100,21 @@ async def test_a_healthy_node_says_so(homes: Mapping[CountryCode, Path]) -> None
     node = _built(homes[CountryCode("EE")])
     async with _serving(node) as address, aiohttp.ClientSession() as http:
         assert {name: await check() for name, check in node.checks.items()} == {
-            "transport": None, "store": None, "loops": None, "vault": None,
+            "transport": None, "store": None, "loops": None, "vault": None, "disk": None,
         }  # fmt: skip
         async with http.get(f"{address}/api/v1/health") as response:
             assert response.status == 200
         assert {loop.name for loop in node._loops} == set(LOOPS)
+
+
+async def test_a_disk_that_fills_up_shows_in_health(
+    homes: Mapping[CountryCode, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person is called before there is no room left to call one."""
+    node = _built(homes[CountryCode("EE")])
+    monkeypatch.setattr("broker.vitals.DISK_FAILURE", 2**62)
+    assert (await node.checks["disk"]() or "").endswith("MiB are free on the disk of the home folder.")
+    await node._close()
 
 
 async def test_a_failing_loop_shows_in_health(homes: Mapping[CountryCode, Path]) -> None:

@@ -181,3 +181,16 @@ def test_a_home_in_the_environment_is_taken(trm, monkeypatch, tmp_path: Path):
     ran = trm("inbox", "--json")
 
     assert ran.json["error"]["where"] == str(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["inbox", "doctor", "keys list", "audit verify", "broker certificate show", "backup make"],
+)
+def test_a_home_of_somebody_else_is_no_typing_error(trm, tmp_path, monkeypatch, command):
+    """No option looks into a home before its command does: what is forbidden there is told with who must act, as JSON too."""
+    monkeypatch.setattr("os.access", lambda *_, **__: False)
+    more = ("--to", tmp_path / "data", "--keys-to", tmp_path / "keys") if command == "backup make" else ()
+    ran = trm(*command.split(), *more, "--home", tmp_path, "--json")
+    assert ran.code in {1, 3}
+    assert ran.json
