@@ -21,6 +21,7 @@ from broker.core.receipts import (
     MAX_RECEIPTS,
     Receipt,
     ReceiptKind,
+    checkpoint_of,
     contradicts,
     from_body,
     supersedes,
@@ -30,6 +31,7 @@ from broker.core.receipts import (
 EE, FI = CountryCode("EE"), CountryCode("FI")
 A, B, C = (Digest(character * 64) for character in "abc")
 ID = MessageId("01890000-0000-7000-8000-000000000001")
+OTHER = MessageId("01890000-0000-7000-8000-000000000002")
 DELIVERED = Receipt(
     issuer=FI,
     author=EE,
@@ -44,11 +46,29 @@ REFUSED = replace(DELIVERED, kind=ReceiptKind.REFUSED, code="schema-invalid")
 OPENED = replace(DELIVERED, kind=ReceiptKind.OPENED, heads=(), record_digest=None)
 
 
-@pytest.mark.parametrize("receipt", [DELIVERED, REFUSED, OPENED, replace(DELIVERED, heads=(), record_digest=None)])
+@pytest.mark.parametrize(
+    "receipt",
+    [
+        DELIVERED,
+        REFUSED,
+        OPENED,
+        replace(DELIVERED, heads=(), record_digest=None),
+        replace(REFUSED, code="a" * 64),
+    ],
+)
 def test_a_receipt_survives_the_codec(receipt: Receipt) -> None:
     """What is written is read again, through canonical bytes."""
     body = canonical.parse(canonical.dump(to_body([receipt, OPENED])))
     assert from_body(body, FI) == (receipt, OPENED)
+
+
+def test_a_checkpoint_travels_beside_the_receipts_as_it_was_signed() -> None:
+    """Byte for byte; a body without one brings none."""
+    signed = canonical.dump({"b": 1, "a": "x"})
+    body = to_body([OPENED], signed)
+    assert checkpoint_of(body) == signed
+    assert from_body(body, FI) == (OPENED,)
+    assert checkpoint_of(to_body([OPENED])) is None
 
 
 def test_members_that_do_not_apply_are_absent() -> None:
@@ -97,7 +117,9 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "heads are not sorted": (_item(heads=[B, A]), "/heads"),
     "heads repeat": (_item(heads=[A, A]), "/heads"),
     "heads are too many": (_item(heads=[f"{number:064x}" for number in range(65)]), "/heads"),
-    "opening states heads": (_item(kind="opened"), "/heads"),
+    "heads are an object": (_item(heads={A: 1}), "/heads"),
+    "opening states heads": (_item(kind="opened", record_digest=None), "/heads"),
+    "opening states a record digest": (_item(kind="opened", heads=None), "/heads"),
     "a record digest has no heads": (_item(heads=None), "/record_digest"),
 }
 
@@ -160,6 +182,7 @@ def test_a_second_opposite_answer_contradicts() -> None:
     assert not contradicts([DELIVERED], OPENED)
     assert not contradicts([replace(REFUSED, code="expired")], DELIVERED)
     assert not contradicts([replace(DELIVERED, issuer=CountryCode("SE"))], REFUSED)
+    assert not contradicts([replace(DELIVERED, message=OTHER)], REFUSED)
 
 
 def test_only_a_refusal_of_an_envelope_gives_way() -> None:
