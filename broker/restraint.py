@@ -6,74 +6,63 @@
   record, an attachment. Lists say nothing of a child, and an office's own system reads for many people: neither counts.
 - Beyond the limit a security officer is called, and no further procedure is shown until he or she closes that call;
   what the person had open stays open, so that the case at hand is not left alone.
-- Each worker counts by itself and a restart begins anew; the call stands in the store and holds everywhere.
+- The audit trail is the count: in the transaction that records a look it is asked what that person was shown. So all
+  workers count together, and a restart forgets nothing.
 """
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
+
 from broker.core.attention import AttentionCode
-from broker.core.audit import Who
 from broker.core.errors import TooManyCases
 from broker.core.ids import ProcedureId
 from broker.core.roles import AuditRole
 from broker.ledger import Ledger
-from broker.ports import Clock, Store
+from broker.ports import Store, Transaction
+from broker.rows import AuditRow
 
 __all__ = ["MOST_AN_HOUR", "Restraint"]
 
 MOST_AN_HOUR = 60  # procedures: one in a minute for an hour is nobody's casework
-_HOUR = 3600.0  # seconds
+_HOUR = timedelta(hours=1)
 _PERSONS = frozenset({AuditRole.OFFICER, AuditRole.OPERATOR})
 
 
 class Restraint:
-    """Counts what one person was shown; whoever shows content asks here first."""
+    """Puts on record that somebody is shown content, and counts it; whoever shows content asks here first."""
 
-    def __init__(self, *, store: Store, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, *, store: Store, ledger: Ledger) -> None:
         self._store = store
         self._ledger = ledger
-        self._clock = clock
-        self._shown: dict[str, dict[ProcedureId, float]] = {}  # by person: when each was shown last, the oldest first
-        self._held: set[str] = set()
 
-    async def check(self, procedure: ProcedureId | None, who: Who) -> None:
-        """Count that somebody is about to be shown something of that procedure.
+    async def record(self, look: AuditRow) -> None:
+        """Record a look at something of a case; it may be shown when this returns.
 
         Raises:
             TooManyCases: it must not be shown.
-            StoreUnavailable, DiskFull: nobody could be called; do not show it.
+            StoreUnavailable, DiskFull: it is not on record; do not show it.
         """
-        if procedure is None or who.role not in _PERSONS:
-            return
-        shown, now = self._lately(who.actor), self._clock.monotonic()
-        if shown is None or (procedure not in shown and who.actor in self._held):
-            shown = await self._begin(who.actor)
-        if procedure not in shown and len(shown) >= MOST_AN_HOUR:
-            await self._call(who.actor)
+        if not await self._store.run(lambda tx: self._record(tx, look)):
             raise TooManyCases
-        shown.pop(procedure, None)
-        shown[procedure] = now
 
-    def _lately(self, actor: str) -> dict[ProcedureId, float] | None:
-        """Return what that person was shown within the hour; None: nothing is known of the person here."""
-        shown, since = self._shown.get(actor), self._clock.monotonic() - _HOUR
-        while shown and next(iter(shown.values())) < since:
-            del shown[next(iter(shown))]
-        return shown
+    def _record(self, tx: Transaction, look: AuditRow) -> bool:
+        procedure = look.procedure if look.role in _PERSONS else None
+        if procedure is not None and self._too_many(tx, look.actor, procedure, look.at):
+            self._ledger.call(tx, AttentionCode.BULK_READING, look.actor, now=look.at)
+            return False  # not an exception: the call is to stay
+        tx.audit(look)
+        return True
 
-    async def _begin(self, actor: str) -> dict[ProcedureId, float]:
-        """Count from nothing: a new person, or one whose call was closed."""
-        calls = await self._store.read(lambda reader: reader.open_calls([AttentionCode.BULK_READING]))
-        if any(call.subject == actor for call in calls):
-            self._held.add(actor)
-            self._shown.setdefault(actor, {})
-            raise TooManyCases
-        self._held.discard(actor)
-        shown: dict[ProcedureId, float] = {}
-        self._shown[actor] = shown
-        return shown
-
-    async def _call(self, actor: str) -> None:
-        now = self._clock.now()
-        await self._store.run(lambda tx: self._ledger.call(tx, AttentionCode.BULK_READING, actor, now=now))
-        self._held.add(actor)
+    def _too_many(self, tx: Transaction, actor: str, procedure: ProcedureId, now: datetime) -> bool:
+        since = now - _HOUR
+        shown = tx.shown(actor, since=since)
+        if procedure in shown:
+            return False
+        call = tx.last_call(AttentionCode.BULK_READING, actor)
+        if call is not None:
+            if call.resolved is None:
+                return True
+            if call.resolved > since:
+                shown = tx.shown(actor, since=call.resolved)  # what was looked into before counts no more
+        return len(shown) >= MOST_AN_HOUR

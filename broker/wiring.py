@@ -168,7 +168,7 @@ def wire_desk(
     )
     dates = ReviewDates(us=us, rules=retention or parse_rules(read_schema_file(RETENTION_RULES)), calendar_of=calendars)
     pass_on = PassOn(us=us, store=store, trust=trust, clock=clock, submit=submit)
-    restraint = Restraint(store=store, ledger=ledger, clock=clock)
+    restraint = Restraint(store=store, ledger=ledger)
     return Desk(
         us=us,
         store=store,

@@ -11,6 +11,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
 from broker.core.audit import AuditAction, AuditRow, Who
 from broker.core.ids import MessageId, ProcedureId
 from broker.ports import Clock, Store
@@ -41,7 +43,6 @@ class Consult:
             TooManyCases: it must not be shown (R-38).
             StoreUnavailable, DiskFull: it is not on record; do not show it.
         """
-        await self._restraint.check(row.header.procedure.id if row.header.procedure else None, who)
         entry = about(
             row,
             at=self._clock.now(),
@@ -51,7 +52,7 @@ class Consult:
             detail=row.header.type,
             reason=row.header.legal_basis.code if row.header.legal_basis else "",
         )
-        await self._store.run(lambda tx: tx.audit(entry))
+        await self._restraint.record(entry)
 
     async def draft(self, row: HeldDraft, who: Who) -> None:
         """Record that a held message is shown, or what became of it.
@@ -86,7 +87,6 @@ class Consult:
             TooManyCases: it must not be shown (R-38).
             StoreUnavailable, DiskFull: it is not on record; do not show it.
         """
-        await self._restraint.check(row.ref.id, who)
         entry = AuditRow(
             at=self._clock.now(),
             actor=who.actor,
@@ -98,7 +98,7 @@ class Consult:
             procedure=row.ref.id,
             peer=row.peer,
         )
-        await self._once(entry, (row.ref.id, row.state))
+        await self._once(entry, (row.ref.id, row.state), self._restraint.record)
 
     async def messages(self, page: Page, wanted: MessageFilter, who: Who) -> None:
         """Record that a page of messages is shown.
@@ -165,12 +165,17 @@ class Consult:
         )
         await self._once(entry, (entry.detail, entry.procedure, entry.peer))
 
-    async def _once(self, entry: AuditRow, shown: _Key) -> None:
+    async def _once(
+        self, entry: AuditRow, shown: _Key, record: Callable[[AuditRow], Awaitable[None]] | None = None
+    ) -> None:
         key = (entry.actor, entry.role, entry.authority, entry.action, entry.subject, *shown)
         now = self._clock.monotonic()
         if now - self._looks.get(key, -LOOK_SECONDS) < LOOK_SECONDS:
             return
-        await self._store.run(lambda tx: tx.audit(entry))
+        if record is None:
+            await self._store.run(lambda tx: tx.audit(entry))
+        else:
+            await record(entry)
         self._looks.pop(key, None)
         self._looks[key] = now
         if len(self._looks) > _REMEMBERED:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from broker.core.attachments import Attachment
-from broker.core.audit import AuditAction, Who
+from broker.core.audit import AuditAction
 from broker.core.errors import AttachmentIncomplete, NotFound, StoreCorrupt, UntrustedError
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.roles import AuditRole
@@ -88,15 +88,11 @@ class ReadAttachment:
         found = await self._store.read(look)
         if found.row.author != self._us and found.row.complete is None:
             raise AttachmentIncomplete
-        procedure = found.message.header.procedure
-        await self._restraint.check(
-            None if procedure is None else procedure.id, Who(actor=actor, role=role, authority=authority)
-        )
         noted = about(
             found.message, at=self._clock.now(), actor=actor, role=role, action=AuditAction.ATTACHMENT_READ,
             detail=str(found.row.place),
         )  # fmt: skip
-        await self._store.run(lambda tx: tx.audit(noted))
+        await self._restraint.record(noted)
         return Reading(attachment=found.attachment, parts=self._parts(found))
 
     async def _parts(self, found: _Found) -> AsyncIterator[bytes]:

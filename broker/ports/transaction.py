@@ -285,6 +285,14 @@ class Transaction(Protocol):
         """Close every open entry of these codes about one subject; return how many those were."""
         ...
 
+    def last_call(self, code: str, subject: str) -> Attention | None:
+        """Return the newest entry of that code and subject, open or closed."""
+        ...
+
+    def shown(self, actor: str, *, since: datetime) -> frozenset[ProcedureId]:
+        """Return the procedures of which that person was shown something since, by the audit trail."""
+        ...
+
     def audit(self, row: AuditRow) -> None:
         """Add a row to the audit trail; it is linked into the chain afterwards."""
         ...

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, update
+from sqlalchemy import Row, bindparam, select, update
 
 from broker.rows import Attention
 from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import attention
 
-__all__ = ["attention_row", "raise_attention", "resolve_attention", "resolve_attentions"]
+__all__ = ["attention_row", "last_call", "raise_attention", "resolve_attention", "resolve_attentions"]
 
 _RAISE = insert_new(attention)
 _RESOLVE = (
@@ -34,6 +34,12 @@ _RESOLVE_ALL = (
         attention.c.resolved.is_(None),
     )
     .values(resolved=bindparam("at_"), resolved_by=bindparam("by"))
+)
+_LAST = (
+    select(attention)
+    .where(attention.c.code == bindparam("code_"), attention.c.subject == bindparam("subject_"))
+    .order_by(attention.c.id.desc())
+    .limit(1)
 )
 
 
@@ -61,6 +67,12 @@ def resolve_attention(db: Execution, code: str, subject: str, *, at: datetime, b
 def resolve_attentions(db: Execution, codes: Sequence[str], subject: str, *, at: datetime, by: str) -> int:
     """Close every open entry of these codes and that subject."""
     return db.changed(_RESOLVE_ALL, {"codes": list(codes), "subject_": subject, "at_": at, "by": by})
+
+
+def last_call(db: Execution, code: str, subject: str) -> Attention | None:
+    """Return the newest entry of that code and subject, open or closed."""
+    row = db.first(_LAST, {"code_": code, "subject_": subject})
+    return None if row is None else attention_row(row)
 
 
 def attention_row(row: Row[Any]) -> Attention:

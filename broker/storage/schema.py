@@ -48,7 +48,7 @@ __all__ = [
     "writing_engine",
 ]
 
-HEAD = "0012"  # the newest revision in migrations/versions
+HEAD = "0013"  # the newest revision in migrations/versions
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 _ALEMBIC = Table(  # as Alembic itself makes it

@@ -14,15 +14,16 @@ from sqlalchemy import Row, Select, bindparam, delete, insert, or_, select, upda
 from broker.core.audit import GENESIS, AuditRow, Entry, Head, Linked
 from broker.core.canonical import dump_known
 from broker.core.checkpoints import KeptCheckpoint
-from broker.core.ids import CountryCode, Digest
+from broker.core.ids import CountryCode, Digest, ProcedureId
 from broker.rows import AuditFilter, Page
 from broker.storage.cursors import from_cursor, to_cursor
 from broker.storage.execution import Execution, PerDialect, insert_new
 from broker.storage.tables import audit, audit_checkpoint, audit_told, audit_witness
+from broker.storage.tables.trail import SHOWN
 
 __all__ = [
     "add", "add_checkpoint", "add_witness", "checkpoint_for", "checkpoints", "cut", "entry", "head", "link_at", "linked", "neighbours",
-    "newest_checkpoint", "page", "save_links", "told", "unlinked", "witnesses",
+    "newest_checkpoint", "page", "save_links", "shown", "told", "unlinked", "witnesses",
 ]  # fmt: skip
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -54,6 +55,11 @@ _LINK = (
     .values(position=bindparam("position_"), digest=bindparam("digest_"), chain=bindparam("chain_"))
 )
 _LINK_AT = select(audit.c.chain).where(audit.c.position == bindparam("position_"))
+_SHOWN = (
+    select(audit.c.procedure)
+    .where(audit.c.actor == bindparam("actor_"), audit.c.at > bindparam("since_"), SHOWN)
+    .distinct()
+)
 _CUT = delete(audit).where(audit.c.position <= bindparam("position_"))
 
 _CHECKPOINT = insert_new(audit_checkpoint)
@@ -160,6 +166,11 @@ def _limited(statement: Select[Any], wanted: AuditFilter) -> Select[Any]:
     if wanted.procedures is not None:
         statement = statement.where(audit.c.procedure.in_(wanted.procedures))
     return statement
+
+
+def shown(db: Execution, actor: str, since: datetime) -> frozenset[ProcedureId]:
+    """Return the procedures of which that person was shown something since."""
+    return frozenset(row.procedure for row in db.all(_SHOWN, {"actor_": actor, "since_": since}))
 
 
 def unlinked(db: Execution, limit: int) -> tuple[Entry, ...]:

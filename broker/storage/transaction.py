@@ -280,6 +280,12 @@ class SqlTransaction:
     def resolve_attentions(self, codes: Sequence[str], subject: str, *, at: datetime, by: str) -> int:
         return people.resolve_attentions(self._db, codes, subject, at=at, by=by)
 
+    def last_call(self, code: str, subject: str) -> Attention | None:
+        return people.last_call(self._db, code, subject)
+
+    def shown(self, actor: str, *, since: datetime) -> frozenset[ProcedureId]:
+        return trail.shown(self._db, actor, since)
+
     def audit(self, row: AuditRow) -> None:
         trail.add(self._db, row)
 

@@ -274,6 +274,7 @@ class ReaderContract:
     async def test_whether_a_person_was_called_about_something(self, store: Store) -> None:
         """A closed call counts as called and is no longer open; another code or subject is another call."""
         row = attention()
+        assert await store.run(lambda tx: tx.last_call(row.code, row.subject)) is None
         await store.run(lambda tx: tx.raise_attention(row))
         assert await store.read(lambda reader: reader.called(row.code, row.subject))
         assert not await store.read(lambda reader: reader.called(row.code, "something else"))
@@ -285,3 +286,10 @@ class ReaderContract:
         await store.run(lambda tx: tx.resolve_attention(row.code, row.subject, at=NOW, by="officer"))
         assert await store.read(lambda reader: reader.called(row.code, row.subject))
         assert await store.read(lambda reader: reader.open_calls([row.code])) == ()
+        last = await store.run(lambda tx: tx.last_call(row.code, row.subject))
+        assert last is not None
+        assert (last.resolved, last.resolved_by) == (NOW, "officer")
+        await store.run(lambda tx: tx.raise_attention(row))
+        last = await store.run(lambda tx: tx.last_call(row.code, row.subject))
+        assert last is not None
+        assert last.resolved is None

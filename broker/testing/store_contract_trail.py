@@ -56,6 +56,23 @@ def kept(position: int, *, of: str = "", seconds: float = 0, cut: bool = False) 
 class TrailContract:
     """Entries keep what they say and their place; what was signed of them is kept once."""
 
+    async def test_what_one_person_was_shown_since_a_time_is_found(self, store: Store, another: Store) -> None:
+        """Contents and attachments, each procedure once, whichever worker showed them; no list, nobody else, nothing earlier."""
+        shown = said("a")
+        rows = [
+            shown,
+            replace(shown, action="attachment-read", procedure=procedure_id(2), at=later(1)),
+            replace(shown, action="attachment-read", at=later(2)),
+            replace(shown, action="listed", procedure=procedure_id(3)),
+            replace(shown, actor="officer-2", procedure=procedure_id(4)),
+            replace(shown, procedure=None),
+            replace(shown, procedure=procedure_id(5), at=NOW),
+        ]
+        for number, row in enumerate(rows):
+            await (store, another)[number % 2].run(lambda tx, one=row: tx.audit(one))  # type: ignore[misc]
+        since = await store.run(lambda tx: [tx.shown(shown.actor, since=at) for at in (NOW, later(1), later(2))])
+        assert since == [{procedure_id(1), procedure_id(2)}, {procedure_id(1)}, set()]
+
     async def test_a_chain_is_over_the_bytes_that_are_stored(self, store: Store, another: Store) -> None:
         """Whatever worker wrote and linked them; what is read back has the digests that were linked."""
         await write(store, "a", "b")

@@ -35,6 +35,7 @@ attention = Table(
     Column("resolved_by", Word()),
     Index("ix_attention_at", "at", "id"),
     Index("ix_attention_authority", "authority", "at", "id"),
+    Index("ix_attention_called", "code", "subject", "id"),
 )
 _OPEN = text("resolved IS NULL")
 Index(

@@ -11,7 +11,7 @@ from broker.core.roles import AuditRole
 from broker.storage.columns import Moment, Raw, Word
 from broker.storage.tables.metadata import SERIAL, metadata
 
-__all__ = ["audit", "audit_checkpoint", "audit_told", "audit_witness"]
+__all__ = ["SHOWN", "audit", "audit_checkpoint", "audit_told", "audit_witness"]
 
 audit = Table(
     "audit",
@@ -34,6 +34,8 @@ audit = Table(
 )
 _UNLINKED = text("position IS NULL")
 Index("ix_audit_unlinked", audit.c.id, sqlite_where=_UNLINKED)  # rows commit in another order than they are numbered
+SHOWN = text("procedure IS NOT NULL AND action IN ('read', 'attachment-read')")  # statements say it in the same words
+Index("ix_audit_shown", audit.c.actor, audit.c.at, audit.c.procedure, sqlite_where=SHOWN)
 _LINKED = text("position IS NOT NULL")
 Index("ux_audit_position", audit.c.position, unique=True, sqlite_where=_LINKED)
 

@@ -271,7 +271,7 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
         timetable=timetable,
     )  # fmt: skip
     blobs, compute = MemoryBlobs(clock), InlineCompute()
-    restraint = Restraint(store=store, ledger=ledger, clock=clock)
+    restraint = Restraint(store=store, ledger=ledger)
     pass_on = PassOn(us=EE, store=store, trust=trust, clock=clock, submit=submit)
     rules = parse_rules(read_schema_file(RETENTION_RULES))
     dates = ReviewDates(us=EE, rules=rules, calendar_of=calendars)
