@@ -45,6 +45,7 @@ __all__ = [
     "OutboxBrief",
     "OutboxRow",
     "OutboxState",
+    "OverdueEntry",
     "OwedEntry",
     "Page",
     "ParkedChunk",
@@ -184,6 +185,19 @@ class OwedEntry:
     attempts: int
     error: str | None  # code of the last failure
     envelope: SealedEnvelope | None  # as it was sealed before
+    damaged: bool = False  # what is stored of it does not open
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverdueEntry:
+    """What is needed to call people for an outbox entry that waits, and to send it again."""
+
+    id: MessageId
+    recipient: CountryCode
+    authority: AuthorityId  # ours
+    procedure: ProcedureId | None
+    since: datetime  # when it stepped into its state
+    resends: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

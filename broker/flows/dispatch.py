@@ -13,7 +13,14 @@ from functools import cache, partial
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.content import entry_of
 from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, retry
-from broker.core.errors import BrokerError, Internal, RecipientSuspended, TrustListExpired, UnknownRecipient
+from broker.core.errors import (
+    BrokerError,
+    Internal,
+    RecipientSuspended,
+    StoreCorrupt,
+    TrustListExpired,
+    UnknownRecipient,
+)
 from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
 from broker.core.messages import Header, OutboxKind, Party, ProfileHeader, SealedEnvelope
 from broker.core.receipts import MAX_RECEIPTS, MAX_RECEIPTS_WITH_CHECKPOINT, ReceiptKind, to_body
@@ -169,6 +176,8 @@ class Dispatch:
         return [self._seal(entry, trust, now, signer) for entry in entries]
 
     def _seal(self, entry: OwedEntry, trust: TrustList, now: datetime, signer: Callable[[], Signer]) -> Outcome:
+        if entry.damaged:
+            return Outcome(entry=entry, error=StoreCorrupt())
         if not all(trust.sendable_to(country, now, self._grace) for country in (self._us, entry.recipient)):
             return Outcome(entry=entry, error=TrustListExpired())
         if entry.envelope is not None and self._still_good(entry.envelope, trust, now):

@@ -18,23 +18,16 @@ from broker.core.delivery import (
     ResendReason,
     resend_due,
 )
-from broker.core.ids import CountryCode, MessageId
+from broker.core.ids import CountryCode
 from broker.ledger import Ledger
 from broker.ports import Clock, Store, Transaction
-from broker.rows import AuditRow, DraftState, OutboxRow, OutboxState
+from broker.rows import AuditRow, DraftState, OutboxState, OverdueEntry
 
 __all__ = ["Watch"]
 
-Place = tuple[datetime, MessageId]  # of an entry: when it stepped into its state, and its id
-
 _SETTLED = timedelta(seconds=SIGN_OF_LOSS_SECONDS)
 
-# Which step an entry waits in, and since when.
-_WAITING: tuple[tuple[OutboxState, Callable[[OutboxRow], datetime | None]], ...] = (
-    (OutboxState.PUBLISHED, lambda row: row.published),
-    (OutboxState.DELIVERED, lambda row: row.delivered),
-    (OutboxState.HANDED_OVER, lambda row: row.handed_over),
-)
+_WAITING = (OutboxState.PUBLISHED, OutboxState.DELIVERED, OutboxState.HANDED_OVER)
 
 
 class Watch:
@@ -60,7 +53,9 @@ class Watch:
         self._clock = clock
         self._limits = limits
         self._wake = wake
-        self._places: Mapping[OutboxState, Place] = {}  # where the last look of each step ended; absent: begin anew
+        self._places: Mapping[
+            OutboxState, OverdueEntry
+        ] = {}  # where the last look of each step ended; absent: begin anew
 
     async def __call__(self) -> int:
         """Look once; return how many entries were sent again."""
@@ -69,22 +64,22 @@ class Watch:
             self._wake()
         return resent
 
-    def _look(self, tx: Transaction) -> tuple[int, Mapping[OutboxState, Place]]:
+    def _look(self, tx: Transaction) -> tuple[int, Mapping[OutboxState, OverdueEntry]]:
         now, resent = self._clock.now(), 0
         self._expire(tx, now)
-        places: dict[OutboxState, Place] = {}
-        for state, since in _WAITING:
+        places: dict[OutboxState, OverdueEntry] = {}
+        for state in _WAITING:
             wait = self._limits.warn(state)
             if state is OutboxState.PUBLISHED:
                 wait = min(wait, _SETTLED)
-            after = self._places.get(state)
-            rows = tx.overdue_outbox(state=state, before=now - wait, limit=WATCH_BATCH, after=after)
+            before, after = now - wait, self._places.get(state)
+            rows = tx.overdue_outbox(state=state, before=before, limit=WATCH_BATCH, after=after)
             for row in rows:
-                self._call_overdue(tx, row, state, since(row) or now, now)
+                self._call_overdue(tx, row, state, now)
                 if state is OutboxState.PUBLISHED:
                     resent += self._resend_lost(tx, row, now)
             if len(rows) == WATCH_BATCH:
-                places[state] = (since(rows[-1]) or now, rows[-1].entry.id)
+                places[state] = rows[-1]
         return resent, places
 
     def _expire(self, tx: Transaction, now: datetime) -> None:
@@ -104,33 +99,30 @@ class Watch:
                 tx, AttentionCode.HOLD_EXPIRED, subject, peer=draft.peer, authority=draft.authority, now=now
             )
 
-    def _call_overdue(
-        self, tx: Transaction, row: OutboxRow, state: OutboxState, since: datetime, now: datetime
-    ) -> None:
-        overdue = self._limits.judge(state, since, now)
+    def _call_overdue(self, tx: Transaction, row: OverdueEntry, state: OutboxState, now: datetime) -> None:
+        overdue = self._limits.judge(state, row.since, now)
         if overdue is None:
             return
-        entry, code = row.entry, AttentionCode.for_overdue(state, failed=overdue is Overdue.FAIL)
-        office = entry.header.sender.authority
-        subject = message_subject(entry.header.sender.country, entry.id)
-        self._ledger.call(tx, code, subject, peer=entry.recipient, authority=office, now=now)
+        code = AttentionCode.for_overdue(state, failed=overdue is Overdue.FAIL)
+        subject = message_subject(self._us, row.id)
+        self._ledger.call(tx, code, subject, peer=row.recipient, authority=row.authority, now=now)
 
-    def _resend_lost(self, tx: Transaction, row: OutboxRow, now: datetime) -> bool:
+    def _resend_lost(self, tx: Transaction, row: OverdueEntry, now: datetime) -> bool:
         """A receipt for something published well after an entry, while that one has none, is a sign of loss."""
-        newest = tx.newest_receipted(row.entry.recipient)
-        if not resend_due(published=row.published, receipted=False, resends=row.resends, newest_receipted=newest):
+        newest = tx.newest_receipted(row.recipient)
+        if not resend_due(published=row.since, receipted=False, resends=row.resends, newest_receipted=newest):
             return False
-        if not tx.reopen_outbox(row.entry.id, now=now, reseal=False, count_resend=True):
+        if not tx.reopen_outbox(row.id, now=now, reseal=False, count_resend=True):
             return False
         tx.audit(
             AuditRow(
                 at=now,
                 actor="node",
                 action=AuditAction.RESENT,
-                subject=row.entry.id,
-                authority=row.entry.header.sender.authority,
-                procedure=row.entry.procedure,
-                peer=row.entry.recipient,
+                subject=row.id,
+                authority=row.authority,
+                procedure=row.procedure,
+                peer=row.recipient,
                 reason=ResendReason.SIGN_OF_LOSS,
             )
         )

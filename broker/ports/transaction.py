@@ -31,6 +31,7 @@ from broker.rows import (
     OutboxBrief,
     OutboxRow,
     OutboxState,
+    OverdueEntry,
     OwedEntry,
     ParkedChunk,
     ProcedureRow,
@@ -148,13 +149,9 @@ class Transaction(Protocol):
         ...
 
     def overdue_outbox(
-        self, *, state: OutboxState, before: datetime, limit: int, after: tuple[datetime, MessageId] | None = None
-    ) -> tuple[OutboxRow, ...]:
-        """Return casework entries in that state whose step into it was before that time, longest first.
-
-        Args:
-            after: step time and id of the entry behind which to go on.
-        """
+        self, *, state: OutboxState, before: datetime, limit: int, after: OverdueEntry | None = None
+    ) -> tuple[OverdueEntry, ...]:
+        """Return casework entries in that state whose step into it was before that time, longest first, behind one."""
         ...
 
     def newest_receipted(self, peer: CountryCode) -> datetime | None:

@@ -24,10 +24,11 @@ from sqlalchemy import (
     update,
 )
 
+from broker.core.errors import StoreCorrupt
 from broker.core.healing import HEAL_TYPES
 from broker.core.ids import CountryCode, MessageId
 from broker.core.messages import OutboxEntry, OutboxKind, SealedEnvelope
-from broker.rows import OutboxBrief, OutboxRow, OutboxState, OwedEntry
+from broker.rows import OutboxBrief, OutboxRow, OutboxState, OverdueEntry, OwedEntry
 from broker.security.at_rest import scope_of
 from broker.storage import headers
 from broker.storage.batches import Batched
@@ -65,7 +66,10 @@ _OWED = (
 _ONE = _ROWS.where(outbox.c.id == bindparam("message"))
 _SOME = Batched(outbox.c.id, _OWED.where)
 _OVERDUE = (
-    _ROWS.where(
+    select(*(outbox.c[name] for name in ("id", "recipient", "authority", "procedure", "since", "resends")))
+    .select_from(keyed(outbox.join(outbox_content), outbox_content))
+    .where(
+        READABLE,
         outbox.c.kind == OutboxKind.MESSAGE,
         outbox.c.state == bindparam("in_state"),
         outbox.c.since < bindparam("before"),
@@ -188,21 +192,25 @@ def lease_outbox(
 
 
 def overdue_outbox(
-    db: Execution,
-    us: CountryCode,
-    *,
-    state: OutboxState,
-    before: datetime,
-    limit: int,
-    after: tuple[datetime, MessageId] | None,
-) -> tuple[OutboxRow, ...]:
+    db: Execution, *, state: OutboxState, before: datetime, limit: int, after: OverdueEntry | None
+) -> tuple[OverdueEntry, ...]:
     """Return casework that has been in the state for too long, longest first, behind an entry if one is named."""
     wanted = {"in_state": state, "before": before, "most": limit}
     if after is None:
         rows = db.all(_OVERDUE, wanted)
     else:
-        rows = db.all(_OVERDUE_AFTER, {**wanted, "after_at": after[0], "after_id": after[1]})
-    return tuple(_row(db, us, row) for row in rows)
+        rows = db.all(_OVERDUE_AFTER, {**wanted, "after_at": after.since, "after_id": after.id})
+    return tuple(
+        OverdueEntry(
+            id=row.id,
+            recipient=row.recipient,
+            authority=row.authority,
+            procedure=row.procedure,
+            since=row.since,
+            resends=row.resends,
+        )
+        for row in rows
+    )
 
 
 def newest_receipted(db: Execution, peer: CountryCode) -> datetime | None:
@@ -212,16 +220,23 @@ def newest_receipted(db: Execution, peer: CountryCode) -> datetime | None:
 
 
 def _owed(db: Execution, us: CountryCode, row: Row[Any]) -> OwedEntry:
+    content, envelope, damaged = b"", None, False
+    try:
+        content = opened(db, row, outbox_content, "content", row.id)
+        envelope = None if row.sealed_raw is None else _envelope(db, us, row)
+    except StoreCorrupt:  # by the disk or by somebody's hand: what else is owed leaves all the same
+        damaged = True
     return OwedEntry(
         id=row.id,
         kind=row.kind,
         recipient=row.recipient,
         exercise=row.exercise,
         authority=row.authority,
-        content=opened(db, row, outbox_content, "content", row.id),
+        content=content,
         attempts=row.attempts,
         error=row.error,
-        envelope=None if row.sealed_raw is None else _envelope(db, us, row),
+        envelope=envelope,
+        damaged=damaged,
     )
 
 

@@ -28,6 +28,7 @@ from broker.rows import (
     OutboxBrief,
     OutboxRow,
     OutboxState,
+    OverdueEntry,
     OwedEntry,
     ParkedChunk,
     ProcedureRow,
@@ -168,9 +169,9 @@ class SqlTransaction:
         return outbox_steps.unseal_receipts(self._db, kids, since=since, limit=limit)
 
     def overdue_outbox(
-        self, *, state: OutboxState, before: datetime, limit: int, after: tuple[datetime, MessageId] | None = None
-    ) -> tuple[OutboxRow, ...]:
-        return outbox.overdue_outbox(self._db, self._us, state=state, before=before, limit=limit, after=after)
+        self, *, state: OutboxState, before: datetime, limit: int, after: OverdueEntry | None = None
+    ) -> tuple[OverdueEntry, ...]:
+        return outbox.overdue_outbox(self._db, state=state, before=before, limit=limit, after=after)
 
     def newest_receipted(self, peer: CountryCode) -> datetime | None:
         return outbox.newest_receipted(self._db, peer)

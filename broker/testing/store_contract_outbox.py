@@ -15,7 +15,7 @@ from broker.core.attention import message_subject
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
 from broker.ports import Store, Transaction
-from broker.rows import OutboxRow, OutboxState, OwedEntry
+from broker.rows import OutboxRow, OutboxState, OverdueEntry, OwedEntry
 from broker.testing.store_rows import EE, FI, NOW, SE, attention, kid, later, message_id, outgoing, receipt, sealed
 
 __all__ = ["OutboxContract"]
@@ -353,7 +353,7 @@ class OutboxContract:
 
         async def overdue(state: OutboxState, before: float, limit: int = 10) -> list[str]:
             rows = await store.run(lambda tx: tx.overdue_outbox(state=state, before=later(before), limit=limit))
-            return [r.entry.id for r in rows]
+            return [r.id for r in rows]
 
         assert await overdue(OutboxState.RECORDED, 1) == []
         assert await overdue(OutboxState.RECORDED, 2.5) == [message_id(1), message_id(2)]
@@ -374,17 +374,17 @@ class OutboxContract:
         for number, at in ((3, 200), (1, 300), (2, 300)):
             await publish(store, number, at=at)
 
-        async def page(*, at: float, number: int) -> list[str]:
-            rows = await store.run(
-                lambda tx: tx.overdue_outbox(
-                    state=OutboxState.PUBLISHED, before=later(999), limit=2, after=(later(at), message_id(number))
-                )
+        async def page(after: OverdueEntry | None) -> tuple[OverdueEntry, ...]:
+            return await store.run(
+                lambda tx: tx.overdue_outbox(state=OutboxState.PUBLISHED, before=later(999), limit=2, after=after)
             )
-            return [r.entry.id for r in rows]
 
-        assert await page(at=100, number=9) == [message_id(3), message_id(1)]
-        assert await page(at=300, number=1) == [message_id(2)]
-        assert await page(at=300, number=2) == []
+        first = await page(None)
+        assert [row.id for row in first] == [message_id(3), message_id(1)]
+        assert [row.id for row in await page(first[0])] == [message_id(1), message_id(2)]
+        (last,) = await page(first[1])
+        assert (last.id, last.since, last.resends) == (message_id(2), later(300), 0)
+        assert await page(last) == ()
 
     async def test_the_newest_answered_entry_of_a_peer_is_known(self, store: Store) -> None:
         """Only what was published and answered counts, and only of that peer."""

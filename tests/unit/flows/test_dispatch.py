@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import sqlite3
 from collections.abc import AsyncIterator, Callable
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -308,3 +310,23 @@ async def test_an_unforeseen_fault_over_one_entry_does_not_hold_up_its_batch(wor
     assert [(entry.code, entry.detail) for entry in page.items] == [
         ("not-sent", "Publishing raised ZeroDivisionError."),
     ]
+
+
+async def test_what_is_damaged_holds_up_nothing_else(world: World) -> None:
+    """The others leave; of that one a person hears at once, and it leaves when it is whole again."""
+    first, second, third = await _submit(world["EE"], 3)
+    path = world["EE"].url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as db, db:
+        ((whole,),) = db.execute("SELECT content FROM outbox_content WHERE id = ?", (first,))
+        db.execute("UPDATE outbox_content SET content = zeroblob(100) WHERE id = ?", (first,))
+    assert await world["EE"].engine.dispatch() == 3
+    assert sorted(_to(world, FI)) == sorted([second, third])
+    assert await world["EE"].attention() == ["not-sent"]
+    assert (await world["EE"].counts())["outbox.recorded"] == 1
+
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE outbox_content SET content = ? WHERE id = ?", (whole, first))
+    world.clock.advance(400)
+    await world.settle()
+    assert sorted(_to(world, FI)) == sorted([first, second, third])
+    assert await world["EE"].attention() == []

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 from typing import Any
 
@@ -131,3 +133,13 @@ async def test_a_peers_clock_that_is_ahead_does_not_put_off_the_call(world: Worl
     assert await _looked(world, 12.1) == ["overdue-handed-over"]
     held = await world["EE"].store.read(lambda reader: reader.receipts_about(CountryCode("EE"), request.message))
     assert [item.at for item in held] == [ahead]
+
+
+async def test_what_is_damaged_is_overdue_like_any_other(world: World) -> None:
+    """Nothing of a message is opened to see that its answer is missing, and none hides the next one."""
+    damaged, whole = (await world["EE"].submit("request.json"), await world["EE"].submit("request.json"))
+    await world["EE"].engine.dispatch()
+    with closing(sqlite3.connect(world["EE"].url.removeprefix("sqlite:///"))) as db, db:
+        db.execute("UPDATE outbox_content SET content = x'00', header = x'00' WHERE id = ?", (damaged.message,))
+    assert await _looked(world, 1.1) == ["overdue-delivered", "overdue-delivered"]
+    assert await world["EE"].states(whole) == ["published"]
