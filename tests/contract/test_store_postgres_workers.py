@@ -70,6 +70,35 @@ async def test_two_workers_put_no_receipt_into_two_envelopes(store: Store) -> No
     assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (second,)
 
 
+async def test_receipts_settle_messages_in_one_order(store: Store) -> None:
+    """However a country orders them: two workers never wait for each other, and none begins anew."""
+    for number in (1, 2):
+        await store.run(lambda tx, n=number: tx.add_outbox(outgoing(n), next_at=NOW))  # type: ignore[misc]
+    loop = asyncio.get_running_loop()
+    runs: list[str] = []
+    settling: list[asyncio.Future[int]] = []
+
+    def settle(tx: Transaction) -> int:
+        runs.append("settle")
+        return tx.settle_outbox([receipt(2), receipt(1)])
+
+    async def settle_now() -> None:
+        settling.append(asyncio.ensure_future(store.run(settle)))
+        with suppress(TimeoutError):  # it waits for the first
+            await asyncio.wait_for(asyncio.shield(settling[0]), 0.3)
+
+    def reopen(tx: Transaction) -> None:
+        runs.append("reopen")
+        for number in (1, 2):
+            assert tx.reopen_outbox(message_id(number), now=NOW, reseal=False, count_resend=False)
+            if number == 1:
+                asyncio.run_coroutine_threadsafe(settle_now(), loop).result()
+
+    await store.run(reopen)
+    assert await settling[0] == 2
+    assert runs == ["reopen", "settle"]
+
+
 async def test_a_server_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for it for ever: the work is begun again on another connection, and nobody reads the old one's answers."""
     monkeypatch.setattr(pipeline, "_PATIENCE", 300)
