@@ -39,7 +39,7 @@ from broker.witness import Witnessed
 __all__ = ["MISSING_TYPE", "Reception"]
 
 MISSING_TYPE = "node.missing"
-_OWN_TYPES = frozenset({RECEIPTS_TYPE, MISSING_TYPE, RESTORED_TYPE, HELD_TYPE})
+_OWN_TYPES = (RECEIPTS_TYPE, MISSING_TYPE, RESTORED_TYPE, HELD_TYPE)  # no set: what is looked for in it may be anything
 
 
 class Reception:

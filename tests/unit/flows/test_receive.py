@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from broker.core.canonical import dump, parse
 from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.core.messages import Delivery
@@ -255,3 +256,15 @@ async def test_a_key_that_was_rightly_destroyed_calls_security(world: World, hos
     fi.engine.receive._vault = FileVault(FI, [key for key in fi.keys if key.use is not KeyUse.HPKE])
     assert await fi.engine.receive(late) == "unknown-recipient-key"
     assert await fi.attention() == ["quarantined"]
+
+
+@pytest.mark.parametrize("kind", [["node.receipts"], {"node": "held"}, 7, None, "node.receipts\n"])
+async def test_a_type_that_is_no_type_is_refused_and_answered(world: World, hostile: Hostile, kind: Any) -> None:
+    """Whatever stands in its place: the author hears that its header has not its form, and nobody here is called."""
+    entry = hostile.message("request.json")
+    content = parse(entry.content)
+    content["header"]["type"] = kind
+    assert await hostile.send(replace(entry, content=dump(content))) == "header-invalid"
+    (receipt,) = await world["FI"].store.read(lambda reader: reader.receipts_about(EE, entry.id))
+    assert (receipt.kind, receipt.code) == ("refused", "header-invalid")
+    assert await world["FI"].attention() == []
