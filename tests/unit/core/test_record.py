@@ -406,15 +406,56 @@ def test_the_record_digest_ignores_what_lies_outside_the_closure(history: _Histo
     assert history.digest(second) != before
 
 
+@pytest.mark.parametrize("heads", [(), ("good", "beyond")])
+def test_an_answer_that_is_not_over_the_closure_decides_no_fork_in_it(
+    history: _History, heads: tuple[str, ...]
+) -> None:
+    """It has no heads, or heads beyond: the other country, which may lack it, must come to the same digest."""
+    first = history.say(EE, "ask")
+    good, fork = history.say(FI, "plan", first, rank="f"), history.say(FI, "reply", first, rank="0")
+    before = history.digest(good, fork)
+    named = {"good": good, "beyond": Digest("9" * 64)}
+    history.answer(good, *(named[head] for head in heads))
+    assert history.digest(good, fork) == before
+    history.answer(good, good)
+    assert history.digest(good, fork) != before
+
+
+def test_the_fold_of_the_whole_serves_only_where_the_closure_is_the_whole(history: _History) -> None:
+    """With messages or answers outside of it, the closure is folded by itself."""
+    first = history.say(EE, "ask")
+    good, fork = history.say(FI, "plan", first, rank="f"), history.say(FI, "reply", first, rank="0")
+
+    def with_whole(*heads: Digest) -> Digest | None:
+        entries, receipts = history.entries.values(), history.receipts
+        return closure_digest(TABLE, EE, entries, receipts, heads, whole=history.fold())
+
+    assert with_whole(first) == history.digest(first)
+    assert with_whole(good, fork) == history.digest(good, fork)
+    history.answer(good, good, Digest("9" * 64))
+    history.answer(good, good)
+    assert with_whole(good, fork) == history.digest(good, fork)
+
+
 def test_a_record_is_stated_only_when_the_peer_can_compare_it(history: _History) -> None:
-    """While one of our own messages is unanswered it may have been refused: nothing is stated."""
+    """While one of our own messages in it is unanswered it may have been refused: nothing is stated."""
     first = history.say(EE, "ask")
     reply = history.say(FI, "reply", first)
-    entries = tuple(history.entries.values())
-    assert statement(TABLE, EE, EE, entries, history.receipts, (reply,)) is None
-    history.answer(first, first)
-    assert statement(TABLE, EE, EE, entries, history.receipts, (reply,)) == history.digest(reply)
-    assert statement(TABLE, EE, EE, entries, history.receipts, (Digest("9" * 64),)) is None
+
+    def stated(*heads: Digest) -> Digest | None:
+        return statement(TABLE, EE, EE, history.entries.values(), history.receipts, heads)
+
+    assert stated(reply) is None
+    answer = history.answer(first, first)
+    assert stated(reply) == history.digest(reply)
+    assert stated(Digest("9" * 64)) is None
+    assert stated() is None
+    unanswered = history.say(EE, "cancel", reply)
+    assert stated(unanswered) is None
+    assert stated(reply) == history.digest(reply)
+    for none in (replace(answer, kind=ReceiptKind.OPENED), replace(answer, issuer=EE, author=FI)):
+        history.receipts[:] = [none]
+        assert stated(reply) is None
 
 
 def test_records_agree_differ_or_cannot_be_compared(history: _History) -> None:
