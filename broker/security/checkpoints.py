@@ -10,25 +10,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from cryptography.exceptions import InvalidSignature
-
 from broker.core import canonical
 from broker.core.checkpoints import Checkpoint, KeptCheckpoint
 from broker.core.errors import (
-    BadSignature,
-    KeyExpired,
-    KeyNotYetValid,
-    KeyRevoked,
     SignatureShape,
-    TrustListInvalid,
     UnknownKey,
     WrongMemberKey,
 )
 from broker.core.ids import KeyId
 from broker.core.trust import KeyUse, Member, MemberKey
 from broker.security import envelope as wire
-from broker.security import primitives, suite
+from broker.security import suite
 from broker.security.suite import Signer
+from broker.security.verifying import check_both, check_key
 
 __all__ = [
     "CHECKPOINT",
@@ -96,17 +90,8 @@ def check_statement(statement: Statement, member: Member, *, at: datetime) -> No
         BadSignature: one does not verify.
         TrustListInvalid: a listed key is not a public key of its algorithm.
     """
-    keys = [_key(kid, use, member, at) for kid, use in zip(statement.kids, suite.SIGNATURES, strict=True)]
-    try:
-        ed25519 = primitives.ed25519_public(keys[0].public)
-        ml_dsa = primitives.ml_dsa_public(keys[1].public)
-    except ValueError:
-        raise TrustListInvalid("A member's key is not a public key of its algorithm.") from None
-    try:
-        ed25519.verify(statement.values[0], statement.inputs[0])
-        ml_dsa.verify(statement.values[1], statement.inputs[1])
-    except InvalidSignature:
-        raise BadSignature from None
+    ed25519, ml_dsa = (_key(kid, use, member, at) for kid, use in zip(statement.kids, suite.SIGNATURES, strict=True))
+    check_both((ed25519, ml_dsa), statement.values, statement.inputs)
 
 
 def sign_checkpoint(checkpoint: Checkpoint, signer: Signer) -> KeptCheckpoint:
@@ -161,15 +146,7 @@ def _key(kid: KeyId, use: KeyUse, member: Member, at: datetime) -> MemberKey:
     key = next((key for key in member.keys if key.kid == kid), None)
     if key is None:
         raise UnknownKey
-    if key.use is not use:
-        raise WrongMemberKey
-    if at < key.not_before:
-        raise KeyNotYetValid
-    if at >= key.accept_until:
-        raise KeyExpired
-    if key.revoked_at is not None and at >= key.revoked_at:
-        raise KeyRevoked
-    return key
+    return check_key(key, use, at=at)
 
 
 def _decode(text: object) -> bytes:

@@ -15,22 +15,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from cryptography.exceptions import InvalidSignature, InvalidTag
+from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from broker.core import canonical
 from broker.core.content import time_from_text
 from broker.core.errors import (
-    BadSignature,
     ClockAhead,
     ContentShape,
     DecryptFailed,
     Expired,
     ExpiryTooFar,
     HeaderMismatch,
-    KeyExpired,
-    KeyNotYetValid,
-    KeyRevoked,
     NotForUs,
     SenderSuspended,
     TrustListInvalid,
@@ -46,6 +42,7 @@ from broker.security import envelope as wire
 from broker.security import primitives, suite
 from broker.security.envelope import Envelope, Signed
 from broker.security.suite import Opener, Signer
+from broker.security.verifying import check_both, check_key
 
 __all__ = [
     "CLOCK_TOLERANCE", "LONGEST_LIFE", "Content", "OpenedMessage", "SignedBy", "check_for_us", "check_key_held",
@@ -252,15 +249,7 @@ def _sender_key(kid: KeyId, use: KeyUse, member: Member, trust: TrustList, now: 
     key = next((key for key in member.keys if key.kid == kid), None)
     if key is None:
         raise UnknownKey if trust.find_key(kid) is None else WrongMemberKey
-    if key.use is not use:
-        raise WrongMemberKey
-    if now < key.not_before:
-        raise KeyNotYetValid
-    if now >= key.accept_until:
-        raise KeyExpired
-    if key.revoked_at is not None and now >= key.revoked_at:
-        raise KeyRevoked
-    return key
+    return check_key(key, use, at=now)
 
 
 def check_signatures(signed: Signed, keys: SignedBy) -> None:
@@ -270,16 +259,11 @@ def check_signatures(signed: Signed, keys: SignedBy) -> None:
         BadSignature: one of them does not.
         TrustListInvalid: a listed key is not a public key of its algorithm; the trust source should have refused it.
     """
-    try:
-        ed25519 = primitives.ed25519_public(keys.ed25519.public)
-        ml_dsa = primitives.ml_dsa_public(keys.ml_dsa.public)
-    except ValueError:
-        raise TrustListInvalid("A member's key is not a public key of its algorithm.") from None
-    try:
-        ed25519.verify(signed.ed25519.value, signed.ed25519.signing_input)
-        ml_dsa.verify(signed.ml_dsa.value, signed.ml_dsa.signing_input)
-    except InvalidSignature:
-        raise BadSignature from None
+    check_both(
+        (keys.ed25519, keys.ml_dsa),
+        (signed.ed25519.value, signed.ml_dsa.value),
+        (signed.ed25519.signing_input, signed.ml_dsa.signing_input),
+    )
 
 
 def read_content(signed: Signed) -> Content:
