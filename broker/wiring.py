@@ -56,6 +56,7 @@ from broker.reception import Reception
 from broker.restraint import Restraint
 from broker.schema_files import RETENTION_RULES, read_schema_file
 from broker.security.at_rest import EpochVault
+from broker.submission.sealed_files import SealedFiles
 from broker.timetable import Timetable
 
 __all__ = ["Desk", "Engine", "Keys", "Rings", "wire_desk", "wire_engine"]
@@ -164,6 +165,7 @@ def wire_desk(
         ids=ids,
         wake=wake,
         timetable=timetable,
+        sealed_files=SealedFiles(blobs=blobs, compute=compute, trust=trust),
         trust_grace=trust_grace,
     )
     dates = ReviewDates(us=us, rules=retention or parse_rules(read_schema_file(RETENTION_RULES)), calendar_of=calendars)

@@ -32,6 +32,7 @@ from broker.submission.holding import Holding, submission_of
 from broker.submission.placing import Placing
 from broker.submission.recording import Recording
 from broker.submission.repeating import earlier, fingerprint
+from broker.submission.sealed_files import SealedFiles
 from broker.timetable import Timetable
 
 __all__ = ["Submit"]
@@ -53,6 +54,7 @@ class Submit:
         ids: Ids,
         wake: Callable[[], None],
         timetable: Timetable,
+        sealed_files: SealedFiles,
         trust_grace: timedelta = GRACE,
     ) -> None:
         self._us = us
@@ -64,6 +66,7 @@ class Submit:
         self._ids = ids
         self._wake = wake
         self._timetable = timetable
+        self._sealed_files = sealed_files
         self._place = Placing(
             us=us, store=store, trust=trust, catalogue=catalogue, clock=clock, ids=ids, trust_grace=trust_grace
         )
@@ -117,6 +120,7 @@ class Submit:
         row, draft = await self._place(submission, release.draft if release else None)
         message, opens = self._catalogue.validate(draft), submission.procedure is None
         check_sent(message.header, message.body, self._trust.current(), opens=opens, now=message.header.created)
+        await self._sealed_files.check(message.header)
         return await self._decide(asked, row, message, submission, release)
 
     async def _decide(

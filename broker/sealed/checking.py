@@ -7,7 +7,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from broker.core.errors import AuthorityKeyEnded, AuthorityKeyMissing, HeaderMismatch, SealedPartRefused, UntrustedError
+from broker.core.errors import (
+    AttachmentRefused,
+    AuthorityKeyEnded,
+    AuthorityKeyMissing,
+    HeaderMismatch,
+    SealedPartRefused,
+    UntrustedError,
+)
+from broker.core.ids import KeyId
 from broker.core.messages import Body, Header
 from broker.core.sealed_parts import PartPlace, has_sealed_part, rest_digest, sealed_parts
 from broker.core.trust import Authority, AuthorityKey, TrustList
@@ -15,7 +23,7 @@ from broker.security import nested
 from broker.security.nested import PART_LENGTHS
 from broker.security.sealed_files import file_profile, read_head
 
-__all__ = ["check_received", "check_sent", "file_fault"]
+__all__ = ["check_file_sent", "check_received", "check_sent", "file_fault"]
 
 
 def check_sent(header: Header, body: Body, trust: TrustList, *, opens: bool, now: datetime) -> None:
@@ -66,6 +74,42 @@ def check_received(
     _check(header, body, _office(header, trust), accepted, opens=not header.parents)
 
 
+def check_file_sent(beginning: bytes, header: Header, trust: TrustList, *, now: datetime, where: str) -> None:
+    """Refuse a sealed file that the office of its message could not open (PROTOCOL 16.7).
+
+    Args:
+        beginning: of the file, `LONGEST_HEAD` bytes or all of it.
+        header: of the message.
+        trust: the list in force.
+        now: the current time.
+        where: the file's place in the submission.
+
+    Raises:
+        AttachmentRefused: it was sealed between other offices, or to a key that is not the receiving one's.
+        AuthorityKeyEnded: it is sealed to a key of the office that may not be sealed to now.
+    """
+    try:
+        kid = _file_key(beginning, header)
+    except HeaderMismatch:
+        wrong = "The file was sealed from or to another office than its message: seal it anew, between these two."
+        raise AttachmentRefused(wrong, where=where) from None
+    except UntrustedError as error:
+        raise AttachmentRefused(
+            f"The file is not sealed to an office as it says ({error.code}).", where=where
+        ) from None
+    office = _office(header, trust)
+    key = None if office is None else office.key(kid)
+    if key is None:
+        raise AttachmentRefused(
+            "The file is sealed to a key that is not the receiving office's: seal it anew.", where=where
+        )
+    if not key.usable(now):
+        raise AuthorityKeyEnded(
+            "The file is sealed to a key of the receiving office that is revoked or past its time: seal it anew.",
+            where=where,
+        )
+
+
 def file_fault(beginning: bytes, header: Header, trust: TrustList, *, now: datetime) -> str | None:
     """Return why the receiving office cannot open a sealed file that came with its message, in one sentence (PROTOCOL 16.7).
 
@@ -78,19 +122,30 @@ def file_fault(beginning: bytes, header: Header, trust: TrustList, *, now: datet
         now: the current time.
     """
     try:
-        head, _ = read_head(beginning)
-        nested.check_belongs(head.sealed, file_profile(header.sender, header.recipient))
+        kid = _file_key(beginning, header)
     except HeaderMismatch:
         return "An attachment was sealed from or to another office than its message."
     except UntrustedError:
         return "An attachment only says that it is sealed."
     office = _office(header, trust)
-    key = None if office is None else office.key(head.sealed.kid)
+    key = None if office is None else office.key(kid)
     if key is None:
         return "An attachment is sealed to a key that is not this office's."
     if now >= key.accept_until or key.revoked(now):
         return "An attachment is sealed to a key of this office that is revoked or accepted no more."
     return None
+
+
+def _file_key(beginning: bytes, header: Header) -> KeyId:
+    """Return whose key a sealed file needs.
+
+    Raises:
+        HeaderMismatch: it was sealed from or to another office than its message.
+        UntrustedError: it only says that it is sealed.
+    """
+    head, _ = read_head(beginning)
+    nested.check_belongs(head.sealed, file_profile(header.sender, header.recipient))
+    return head.sealed.kid
 
 
 def _office(header: Header, trust: TrustList) -> Authority | None:

@@ -18,6 +18,7 @@ from broker.core.roles import AuditRole
 from broker.rows import Accepted
 from broker.sealed.files import open_file, seal_file
 from broker.security.chunks import is_chunk
+from broker.submission.sealed_files import SealedFiles
 from broker.testing.offices import authority_key, office, opener_of
 from broker.testing.world import Country, World
 
@@ -104,13 +105,25 @@ async def test_a_sealed_file_walks_as_any_other_and_only_its_office_opens_it(tmp
         ("FI/helsinki-wellbeing-services", "FI/migri", "not this office's"),
     ],
 )
-async def test_an_office_is_told_of_a_file_that_it_cannot_open(tmp_path: Path, to: str, key: str, why: str) -> None:
-    """The message is delivered with the file as it is, and its office is called to ask for it anew."""
+async def test_a_file_that_its_office_cannot_open_is_told_at_both_ends(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str, key: str, why: str
+) -> None:
+    """No message takes it; from a node that does not look it is delivered as it is, and its office called to ask for it anew."""
     sender, sealed = office("EE/social-insurance-board"), io.BytesIO()
     listed = authority_key(office(key))
     seal_file(io.BytesIO(b"short"), sealed, name="Test-Mari.txt", sender=sender, recipient=office(to), key=listed)
     async with World.create(tmp_path, ("EE", "FI")) as world:
         file = await uploaded(world["EE"], sealed.getvalue(), "1.sealed")
+        with pytest.raises(AttachmentRefused) as refused:
+            await world["EE"].submit("request.json", attachments=(file,))
+        assert refused.value.where == "/attachments/0/upload"
+        assert why.replace("this", "the receiving") in refused.value.detail
+        assert (await world["EE"].store.read(lambda reader: reader.counts()))["outbox.recorded"] == 0
+
+        async def does_not_look(*_: object) -> None:
+            """As an older program's node."""
+
+        monkeypatch.setattr(SealedFiles, "check", does_not_look)
         accepted = await world["EE"].submit("request.json", attachments=(file,))
         await world.settle()
 

@@ -54,6 +54,7 @@ from broker.restraint import Restraint
 from broker.rows import Attention, AuditRow, ProcedureRow
 from broker.schema_files import RETENTION_RULES, load_catalogue, read_schema_file
 from broker.storage import migrate, open_store
+from broker.submission.sealed_files import SealedFiles
 from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.blobs import MemoryBlobs
 from broker.testing.clock import HandClock
@@ -266,11 +267,11 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
     trust = FixedTrust(federation(catalogue))
     calendars = ProfiledCalendars(trust=lambda: TrustList(version=1, members={}), today=lambda: clock.now().date())
     timetable = Timetable(us=EE, calendar_of=calendars, soon=timedelta(hours=72))
+    blobs, compute = MemoryBlobs(clock), InlineCompute()
     submit = Submit(
         us=EE, store=store, trust=trust, catalogue=catalogue, clock=clock, ids=SeededIds("api", clock), wake=_nobody,
-        timetable=timetable,
+        timetable=timetable, sealed_files=SealedFiles(blobs=blobs, compute=compute, trust=trust),
     )  # fmt: skip
-    blobs, compute = MemoryBlobs(clock), InlineCompute()
     restraint = Restraint(store=store, ledger=ledger)
     pass_on = PassOn(us=EE, store=store, trust=trust, clock=clock, submit=submit)
     rules = parse_rules(read_schema_file(RETENTION_RULES))

@@ -18,7 +18,7 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, Message
 from broker.core.messages import Header, Party, ProcedureRef
 from broker.core.sealed_parts import put, value_at
 from broker.core.trust import Member, RevocationReason, TrustList
-from broker.sealed.checking import check_received, check_sent, file_fault
+from broker.sealed.checking import check_file_sent, check_received, check_sent, file_fault
 from broker.sealed.files import seal_file
 from broker.sealed.sealing import seal_submission
 from broker.testing.offices import authority_key, office, with_office_keys
@@ -191,3 +191,32 @@ def test_a_file_sealed_to_a_key_that_is_no_longer_accepted_is_told(trust: TrustL
     later = NOW + timedelta(days=4000)
     assert "accepted no more" in str(file_fault(_file(), header(), trust, now=later))
     assert "not this office's" in str(file_fault(_file(), header(), TrustList(version=1, members={}), now=NOW))
+
+
+@pytest.mark.parametrize(
+    ("offices", "cut", "code"),
+    [
+        ({"sender": office("EE/court")}, None, "attachment-refused"),
+        ({"recipient": office("FI/court")}, None, "attachment-refused"),
+        ({"key": office("FI/court")}, None, "attachment-refused"),
+        ({}, 100, "attachment-refused"),
+    ],
+)
+def test_a_file_for_another_office_does_not_leave(
+    offices: dict[str, Party], cut: int | None, code: str, trust: TrustList
+) -> None:
+    """The sender hears it at once, with the file's place; what the office can open passes."""
+    check_file_sent(_file(), header(), trust, now=NOW, where="/attachments/0/upload")
+    with pytest.raises(SenderError) as refused:
+        check_file_sent(_file(**offices)[:cut], header(), trust, now=NOW, where="/attachments/1/upload")
+    assert (refused.value.code, refused.value.where) == (code, "/attachments/1/upload")
+
+
+def test_a_file_sealed_to_a_key_that_may_not_be_sealed_to_any_more_does_not_leave(trust: TrustList) -> None:
+    """Though its office could still open it: on the way its time would end."""
+    office_there = trust.members[FI].authority(RECIPIENT.authority)
+    assert office_there is not None
+    ended = office_there.keys[0].seal_until
+    assert file_fault(_file(), header(), trust, now=ended) is None
+    with pytest.raises(AuthorityKeyEnded):
+        check_file_sent(_file(), header(), trust, now=ended, where="/attachments/0/upload")
