@@ -10,18 +10,18 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from broker.adapter_api import Adapter, inbound_message
 from broker.core.attachments import CHUNK_BYTES, Attachment
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.delivery import DELIVER_BATCH, HAND_OVER_SECONDS, LEASE_SECONDS, retry
-from broker.core.errors import AdapterFailed, BrokerError
+from broker.core.errors import AdapterFailed, BrokerError, StoreCorrupt
 from broker.core.ids import AuthorityId
 from broker.core.messages import InboxEntry
 from broker.ledger import Ledger
 from broker.ports import Clock, Ids, Notifier, Store, Transaction
-from broker.rows import InboxRow, arrival
+from broker.rows import InboxBrief, InboxRow, arrival
 
 __all__ = ["Deliver"]
 
@@ -60,19 +60,21 @@ class Deliver:
         token = self._ids.token()
         now = self._clock.now()
         until = now + timedelta(seconds=LEASE_SECONDS)
-        rows = await self._store.run(lambda tx: tx.lease_inbox(now=now, until=until, token=token, limit=DELIVER_BATCH))
-        if not rows:
+        due = await self._store.run(lambda tx: tx.lease_inbox(now=now, until=until, token=token, limit=DELIVER_BATCH))
+        if not due:
             return 0
+        rows = [row for row in due if isinstance(row, InboxRow)]
+        damaged = [row for row in due if isinstance(row, InboxBrief)]
         errors = await asyncio.gather(*(self._hand_over(row) for row in rows))
         outcomes = list(zip(rows, errors, strict=True))
-        await asyncio.shield(self._store.run(lambda tx: self._settle(tx, outcomes, token)))
+        await asyncio.shield(self._store.run(lambda tx: self._settle(tx, outcomes, damaged, token)))
         self._wake()
         for row, error in outcomes:
             if error is None:
                 entry, office = row.entry, row.entry.header.recipient.authority
                 told = arrival(entry.id, sender=entry.sender, authority=office, at=entry.received)
                 await self._notifier.notify(told)
-        return len(rows)
+        return len(due)
 
     async def _hand_over(self, row: InboxRow) -> BrokerError | None:
         adapter = self._adapter_for(row.entry.header.recipient.authority)
@@ -91,18 +93,22 @@ class Deliver:
             return AdapterFailed(f"The adapter raised {type(error).__name__}.")
         return None
 
-    def _settle(self, tx: Transaction, outcomes: list[tuple[InboxRow, BrokerError | None]], token: str) -> None:
+    def _settle(
+        self,
+        tx: Transaction,
+        outcomes: list[tuple[InboxRow, BrokerError | None]],
+        damaged: list[InboxBrief],
+        token: str,
+    ) -> None:
         now = self._clock.now()
+        for brief in damaged:
+            self._retry(tx, brief, 0, StoreCorrupt(), token, now)
         for row, error in outcomes:
             entry = row.entry
             if error is not None:
-                decision = retry(row.attempts, error, now=now, jitter=self._ids.jitter())
-                tx.retry_inbox(entry.sender, entry.id, next_at=decision.next_at, error=error.code, token=token)
-                if decision.call_person:
-                    self._ledger.call(
-                        tx, AttentionCode.NOT_HANDED_OVER, message_subject(entry.sender, entry.id),
-                        peer=entry.sender, authority=entry.header.recipient.authority, now=now, detail=error.detail,
-                    )  # fmt: skip
+                office = entry.header.recipient.authority
+                waits = InboxBrief(sender=entry.sender, id=entry.id, authority=office, since=entry.received)
+                self._retry(tx, waits, row.attempts, error, token, now)
                 continue
             if not tx.mark_handed_over(entry.sender, entry.id, at=now, token=token):
                 continue  # the lease was lost; whoever has it now testifies
@@ -110,3 +116,14 @@ class Deliver:
             if row.error is not None:
                 subject = message_subject(entry.sender, entry.id)
                 tx.resolve_attention(AttentionCode.NOT_HANDED_OVER, subject, at=now, by="node")
+
+    def _retry(
+        self, tx: Transaction, waits: InboxBrief, attempts: int, error: BrokerError, token: str, now: datetime
+    ) -> None:
+        decision = retry(attempts, error, now=now, jitter=self._ids.jitter())
+        tx.retry_inbox(waits.sender, waits.id, next_at=decision.next_at, error=error.code, token=token)
+        if decision.call_person:
+            self._ledger.call(
+                tx, AttentionCode.NOT_HANDED_OVER, message_subject(waits.sender, waits.id),
+                peer=waits.sender, authority=waits.authority, now=now, detail=error.detail,
+            )  # fmt: skip

@@ -192,7 +192,12 @@ class Transaction(Protocol):
         """
         ...
 
-    def lease_inbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[InboxRow, ...]: ...
+    def lease_inbox(
+        self, *, now: datetime, until: datetime, token: str, limit: int
+    ) -> tuple[InboxRow | InboxBrief, ...]:
+        """Lease what is due to be handed over, oldest first; of what is damaged only a brief."""
+        ...
+
     def retry_inbox(
         self, sender: CountryCode, message: MessageId, *, next_at: datetime, error: str, token: str
     ) -> bool: ...

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, case, insert, null, or_, select, tuple_, update
 
+from broker.core.errors import StoreCorrupt
 from broker.core.ids import CountryCode, KeyId, MessageId
 from broker.core.messages import InboxEntry
 from broker.rows import InboxBrief, InboxRow, InboxState
@@ -173,13 +174,15 @@ def add_inbox(
     return True
 
 
-def lease_inbox(db: Execution, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[InboxRow, ...]:
-    """Lease what is due to be handed over, oldest first."""
+def lease_inbox(
+    db: Execution, *, now: datetime, until: datetime, token: str, limit: int
+) -> tuple[InboxRow | InboxBrief, ...]:
+    """Lease what is due to be handed over, oldest first; what is damaged holds up nothing else."""
     leased = db.all(_LEASE, {"now": now, "until": until, "token": token, "most": limit})
     if not leased:
         return ()
     rows = db.all(_SOME, {"messages": [(str(row.sender), str(row.id)) for row in leased]})
-    return tuple(_row(db, row) for row in rows)
+    return tuple(_row_or_brief(db, row) for row in rows)
 
 
 def retry_inbox(
@@ -221,7 +224,18 @@ def overdue_inbox(
     else:
         place = {"after_at": after.since, "after_id": after.id, "after_sender": after.sender}
         rows = db.all(_OVERDUE_AFTER, {**wanted, **place})
-    return tuple(InboxBrief(sender=row.sender, id=row.id, authority=row.authority, since=row.since) for row in rows)
+    return tuple(_brief(row) for row in rows)
+
+
+def _brief(row: Row[Any]) -> InboxBrief:
+    return InboxBrief(sender=row.sender, id=row.id, authority=row.authority, since=row.since)
+
+
+def _row_or_brief(db: Execution, row: Row[Any]) -> InboxRow | InboxBrief:
+    try:
+        return _row(db, row)
+    except StoreCorrupt:
+        return _brief(row)
 
 
 def _row(db: Execution, row: Row[Any]) -> InboxRow:

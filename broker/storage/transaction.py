@@ -191,7 +191,9 @@ class SqlTransaction:
     ) -> bool:
         return inbox.add_inbox(self._db, entry, next_at=next_at, handed_over=handed_over, terms=terms)
 
-    def lease_inbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[InboxRow, ...]:
+    def lease_inbox(
+        self, *, now: datetime, until: datetime, token: str, limit: int
+    ) -> tuple[InboxRow | InboxBrief, ...]:
         return inbox.lease_inbox(self._db, now=now, until=until, token=token, limit=limit)
 
     def retry_inbox(

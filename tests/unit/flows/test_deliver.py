@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -162,3 +164,28 @@ async def test_an_adapter_that_hangs_has_failed(world: World, monkeypatch: pytes
     row = await world["FI"].store.run(lambda tx: tx.inbox(CountryCode("EE"), MessageId(sent[1])))
     assert row is not None
     assert (row.state, row.error, row.attempts) == ("recorded", "adapter-failed", 1)
+
+
+async def test_what_is_damaged_holds_up_nothing_else(world: World) -> None:
+    """The others are handed over; of that one a person hears at once, and it goes on when it is whole again."""
+
+    async def nothing(message: Any) -> None: ...
+
+    system = System(nothing)
+    world["FI"].adapters[HELSINKI] = system
+    first, second, third = await _arrive(world, 3)
+    path = world["FI"].url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as db, db:
+        ((whole,),) = db.execute("SELECT content FROM inbox_content WHERE id = ?", (first,))
+        db.execute("UPDATE inbox_content SET content = zeroblob(100) WHERE id = ?", (first,))
+    assert await world["FI"].engine.deliver() == 3
+    assert await world["FI"].engine.deliver() == 0
+    assert system.taken == Counter([second, third])
+    assert await world["FI"].attention() == ["not-handed-over"]
+
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE inbox_content SET content = ? WHERE id = ?", (whole, first))
+    world.clock.advance(400)
+    await world.settle()
+    assert system.taken == Counter([first, second, third])
+    assert await world["FI"].attention() == []
