@@ -64,9 +64,9 @@ class TakeChunk:
         try:
             return await self._decide(delivery)
         except UntrustedError as error:
-            dropped = error
-        await self._store.run(lambda tx: self._count(tx, delivery, dropped.code))
-        return dropped.code
+            code = error.code  # not the error itself: it holds the chunk, and this frame would hold it
+        await self._store.run(lambda tx: self._count(tx, delivery, code))
+        return code
 
     async def adopt(self) -> int:
         """Take parked chunks whose message is recorded now; return how many were looked at."""

@@ -175,3 +175,7 @@ def _times() -> Iterator[Case]:
     yield accepted("clock-ten-minutes-ahead", "Made ten minutes in the recipient's future.", ahead)
     old = message(BODY, created=text(NOW - timedelta(days=400)), nonce=NONCE, id=MESSAGE_ID)
     yield accepted("message-older-than-envelope", "The same message sealed anew after more than a year.", old)
+    number = message(BODY, created=int((NOW + timedelta(days=1)).timestamp()))
+    yield accepted("created-a-number", "A time of creation that is no text is left to the header's schema.", number)
+    thirtieth = message(BODY, created="2027-02-30T00:00:00.000Z")
+    yield accepted("created-on-no-day", "So is one of a day that no calendar has.", thirtieth)
