@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, SchemaVersion
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, MessageId, MessageType, SchemaVersion
 from broker.core.impersonal import personal_purpose, possible_names
 from broker.core.messages import Header, Party, ValidMessage
 from broker.core.reasons import Level
@@ -24,7 +24,9 @@ EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples"
 Change = Callable[[Any], object]
 
 
-def _reasons(example: str, change: Change, country: str = "SE") -> list[tuple[str, str, Level]]:
+def _reasons(
+    example: str, change: Change, country: str = "SE", *, purpose: str | None = None, case_ref: CaseRef | None = None
+) -> list[tuple[str, str, Level]]:
     data = json.loads((EXAMPLES / f"{example}.json").read_text(encoding="utf-8"))
     body = copy.deepcopy(data["body"])
     change(body)
@@ -37,6 +39,8 @@ def _reasons(example: str, change: Change, country: str = "SE") -> list[tuple[st
         created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
         exercise=False,
         nonce="AAAAAAAAAAAAAAAAAAAAAA",
+        purpose=purpose,
+        case_ref=case_ref,
     )
     decision = decide(ValidMessage(header=header, body=body))
     return [] if isinstance(decision, Cleared) else [(item.rule, item.where, item.level) for item in decision.reasons]
@@ -173,8 +177,14 @@ def test_no_text_makes_the_node_look_for_ever() -> None:
 )
 def test_the_purpose_of_a_message_about_nobody_is_no_way_around(purpose: str, blocked: bool) -> None:
     """R-41: what no text of such a message may hold, its purpose may not either."""
-    found = [(one.rule, one.code, one.level) for one in personal_purpose(purpose)]
-    assert found == ([("R-41", "purpose-personal", Level.BLOCK)] if blocked else [])
+    assert _reasons(YEAR, _as_it_is, purpose=purpose) == ([("R-41", "", Level.BLOCK)] if blocked else [])
+
+
+def test_the_purpose_of_a_message_of_a_case_may_name_what_identifies_a_person() -> None:
+    """R-41 is about messages of no case: the others are about somebody."""
+    case_ref = CaseRef("CR-00000000000000000000")
+    found = _reasons(YEAR, _as_it_is, purpose="Person 45005120123", case_ref=case_ref)
+    assert "R-41" not in {rule for rule, _, _ in found}
 
 
 def test_the_purpose_refuses_what_the_texts_schema_refuses() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from hypothesis import strategies as st
 from broker.core.errors import SafeguardBlocked, SafeguardHeld
 from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, SchemaVersion
 from broker.core.messages import Header, Party, ValidMessage
-from broker.core.safeguards import Blocked, Cleared, Held, Level, decide, refusal
+from broker.core.reasons import block, hold, warn
+from broker.core.safeguards import Blocked, Cleared, Held, Level, decide, refusal, weighs, weighs_for_good
 
 ROOT = Path(__file__).parents[3] / "schemas"
 EXAMPLES = sorted((ROOT / "examples").rglob("*.json"))
@@ -279,6 +281,42 @@ def test_a_block_lists_the_holds_too() -> None:
     assert error.where == "/body/danger_assessment/would_endanger"
     assert "R-02" in error.detail
     assert "R-05" in error.detail
+
+
+def test_the_place_of_a_block_is_told_before_that_of_a_hold() -> None:
+    """Whatever stands first among the reasons: nobody can release the block."""
+    held, blocked = hold("R-01", "a", "/held", "Held."), block("R-02", "b", "/blocked", "Blocked.")
+    assert refusal(Blocked(reasons=(held, blocked))).where == "/body/blocked"
+    assert refusal(Held(reasons=(warn("R-05", "c", "/warned", "Warned."), held))).where == "/body/held"
+
+
+def test_a_release_covers_the_reasons_that_were_seen_and_no_other() -> None:
+    """By rule, code and place; a remark needs nobody's release."""
+    seen = (hold("R-01", "a", "/one", "One."), hold("R-02", "b", "/two", "Two."))
+    remark = warn("R-05", "c", "/three", "Three.")
+    assert Held(reasons=seen).within(seen)
+    assert Held(reasons=(*seen[:1], remark)).within(seen)
+    assert not Held(reasons=seen).within(seen[:1])
+    for other in ({"rule": "R-03"}, {"code": "z"}, {"where": "/elsewhere"}):
+        assert not Held(reasons=(replace(seen[0], **other),)).within(seen)
+
+
+@pytest.mark.parametrize(
+    ("kind", "weighed", "for_good"),
+    [
+        ("family-tracing.request", True, True),  # states a claim to protection
+        ("transfer.acceptance", True, True),  # gives a consent
+        ("correction.access-forward", True, True),
+        ("placement.correction", True, True),
+        ("family-tracing.result", True, False),  # the danger of its day
+        ("contact.stop", False, False),
+        ("placement.acknowledgement", False, False),
+        ("unknown.kind", False, False),
+    ],
+)
+def test_what_weighs_in_the_decision_about_a_later_message(kind: str, weighed: bool, for_good: bool) -> None:
+    """Claims, consents and what changes another message weigh for good, an assessed danger as long as it is new."""
+    assert (weighs(MessageType(kind)), weighs_for_good(MessageType(kind))) == (weighed, for_good)
 
 
 def test_a_hold_is_refused_with_its_reason_and_no_value() -> None:
