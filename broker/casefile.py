@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -33,7 +33,7 @@ from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 from broker.speaking import anybody
 
-__all__ = ["CORRECTION", "Casefile", "read_casefile", "surge_until"]
+__all__ = ["CORRECTION", "Casefile", "adult_came_before", "read_casefile", "surge_until"]
 
 _PAGE = 200  # messages at a time
 _PROCEDURES = 50  # in one read: each goes through the whole table of buckets
@@ -70,7 +70,9 @@ def read_casefile(
     record = frozenset(entry.digest for entry in entries)
     if header.case_ref is None:
         return Casefile(earlier=earlier, record=record, elsewhere=_names(reader, catalogue, header, body))
-    again = asks_about_adult(header.type, body) and _adult_again(reader, row, header, body, earlier)
+    again = asks_about_adult(header.type, body) and _adult_again(
+        reader, row.ref.id, header, body, [item.body for item in earlier]
+    )
     if not looks_elsewhere(header.type):
         return Casefile(earlier=earlier, record=record, elsewhere=Elsewhere(adult_again=again))
     named = named_consent(body, earlier)
@@ -86,6 +88,15 @@ def read_casefile(
             objections=tuple(_objections(reader, row.peer, about)) if last else (),
         ),
     )
+
+
+def adult_came_before(reader: Reader, message: MessageRow) -> bool:
+    """Whether a received message is about an adult who came with another child in a case of this node (R-43)."""
+    header, body = message.header, _body(message)
+    if header.procedure is None or not asks_about_adult(header.type, body):
+        return False
+    told = sorted(_whole(reader, MessageFilter(procedure=header.procedure.id)), key=lambda one: one.header.created)
+    return _adult_again(reader, header.procedure.id, header, body, [_body(one) for one in told])
 
 
 def surge_until(reader: Reader, us: CountryCode, header: Header) -> date | None:
@@ -110,15 +121,15 @@ def surge_until(reader: Reader, us: CountryCode, header: Header) -> date | None:
 # --- other procedures ----------------------------------------------------------------------------------------------
 
 
-def _adult_again(reader: Reader, row: ProcedureRow, header: Header, body: Body, earlier: tuple[Earlier, ...]) -> bool:
+def _adult_again(reader: Reader, procedure: ProcedureId, header: Header, body: Body, earlier: Sequence[Body]) -> bool:
     """Whether the adult of this message came with another child in a case of this node, of whichever office."""
-    own = (body, *(item.body for item in earlier))
-    adult = adult_asked_about(header.type, body, own[1:])
+    own = (body, *earlier)
+    adult = adult_asked_about(header.type, body, earlier)
     cursor = None
     while adult is not None:
         page = reader.possible_procedures(adult.terms, None, cursor=cursor, limit=_PROCEDURES)
         for other in page.items:
-            if other.ref.id != row.ref.id and other.exercise == header.exercise:
+            if other.ref.id != procedure and other.exercise == header.exercise:
                 told = map(_body, _whole(reader, MessageFilter(procedure=other.ref.id)))
                 if any(with_another_child(adult, own, one) for one in told):
                     return True

@@ -182,7 +182,7 @@ def wire_desk(
         ledger=ledger,
         submit=submit,
         approve=Approve(us=us, store=store, clock=clock, release=submit.release),
-        open_message=Open(us=us, store=store, clock=clock, wake=wake),
+        open_message=Open(us=us, store=store, ledger=ledger, clock=clock, wake=wake),
         inspect=Inspect(us=us, store=store, ledger=ledger, timetable=timetable, clock=clock),
         attend=Attend(store=store, clock=clock),
         resend=Resend(store=store, clock=clock, wake=wake),

@@ -81,6 +81,10 @@ class AttentionCode(StrEnum):
         "enquiry-too-far", Actor.CALLER,
         "The other side enquired further than this office allowed: read its answer at once, and protect whom it may endanger.",
     )  # fmt: skip
+    ADULT_AGAIN = (
+        "adult-again", Actor.CALLER,
+        "A received message is about an adult who came with another child in a case of this node: look at both; tell no other country.",
+    )  # fmt: skip
     ALARM = "alarm", Actor.CALLER, "Something happened that the record did not allow: both sides look and close it."
     GAP = "gap", Actor.OPERATOR, "An earlier message of a procedure is missing; later ones wait for it."
     FORKED = (

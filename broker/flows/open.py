@@ -1,12 +1,16 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""An officer saw a message: the human step of the evidence ladder."""
+"""An officer saw a message: the human step of the evidence ladder.
+
+What it says of an adult is compared with the cases of this node then (R-43): it costs a search, and a person is there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
 
+from broker.casefile import adult_came_before
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
 from broker.core.errors import AttachmentIncomplete
@@ -14,6 +18,7 @@ from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.roles import AuditRole
 from broker.finding import find_message
+from broker.ledger import Ledger
 from broker.ports import Clock, Store, Transaction
 from broker.rows import MessageRow, about
 
@@ -23,9 +28,12 @@ __all__ = ["Open"]
 class Open:
     """Marks an inbound message opened and owes its sender the receipt."""
 
-    def __init__(self, *, us: CountryCode, store: Store, clock: Clock, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, *, us: CountryCode, store: Store, ledger: Ledger, clock: Clock, wake: Callable[[], None]
+    ) -> None:
         self._us = us
         self._store = store
+        self._ledger = ledger
         self._clock = clock
         self._wake = wake
 
@@ -48,11 +56,12 @@ class Open:
         row = await self._store.read(lambda reader: find_message(reader, message, authority, direction="in", peer=peer))
         if row.opened is not None:
             return row.opened
-        at = await self._store.run(lambda tx: self._mark(tx, row, actor, role))
+        again = await self._store.read(lambda reader: adult_came_before(reader, row))
+        at = await self._store.run(lambda tx: self._mark(tx, row, actor, role, adult_again=again))
         self._wake()
         return at
 
-    def _mark(self, tx: Transaction, row: MessageRow, actor: str, role: AuditRole) -> datetime:
+    def _mark(self, tx: Transaction, row: MessageRow, actor: str, role: AuditRole, *, adult_again: bool) -> datetime:
         now = self._clock.now()
         if any(attachment.complete is None for attachment in tx.attachments_of(row.peer, row.id)):
             raise AttachmentIncomplete
@@ -67,4 +76,8 @@ class Open:
             (AttentionCode.UNREAD, AttentionCode.UNREAD_LONG), message_subject(row.peer, row.id), at=now, by="node"
         )
         tx.audit(about(row, at=now, actor=actor, role=role, action=AuditAction.OPENED))
+        if adult_again and row.header.procedure is not None:
+            self._ledger.call(
+                tx, AttentionCode.ADULT_AGAIN, row.header.procedure.id, peer=row.peer, authority=row.authority, now=now
+            )
         return now

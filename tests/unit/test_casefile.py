@@ -12,7 +12,7 @@ import pytest
 
 from broker.casefile import read_casefile
 from broker.core.errors import SafeguardBlocked, SafeguardHeld
-from broker.core.ids import Digest
+from broker.core.ids import AuthorityId, Digest
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.testing.world import Country, World
@@ -221,3 +221,21 @@ async def test_one_adult_with_several_children_is_told_here_and_to_nobody_else(w
     assert ("R-43" in held.value.detail, held.value.where) == (True, "/body/answer")
     assert "Jonas" not in held.value.detail
     assert len((await fi.view(second.procedure)).entries) == 1
+
+
+async def test_whoever_opens_what_is_about_an_adult_who_came_before_is_called(world: World) -> None:
+    """R-43: not for the first child, nor for the same one once more, nor abroad; for another one, before anybody answers."""
+    fi, office = world["FI"], AuthorityId("helsinki-wellbeing-services")
+    called: list[list[str]] = []
+    for name in ("Test-First", "Test-First", "Test-Second"):
+        accepted = await world["EE"].submit(_relationship(name))
+        await world.settle()
+        await fi.desk.open_message(accepted.message, authority=office, actor="officer")
+        called.append(await fi.attention())
+    page = await fi.store.read(lambda reader: reader.attention(office, open_only=True, cursor=None, limit=9))
+    await world.settle()
+
+    assert called == [[], [], ["adult-again"]]
+    assert [(item.subject, item.who) for item in page.items] == [(accepted.procedure, "caller")]
+    assert "Jonas" not in page.items[0].detail
+    assert await world["EE"].attention() == []

@@ -280,7 +280,7 @@ def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
         us=EE,
         store=store,
         submit=submit,
-        open_message=Open(us=EE, store=store, clock=clock, wake=_nobody),
+        open_message=Open(us=EE, store=store, ledger=ledger, clock=clock, wake=_nobody),
         inspect=Inspect(
             us=EE,
             store=store,
