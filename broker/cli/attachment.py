@@ -80,8 +80,8 @@ def save(
     )
 
 
-async def upload_all(office: Office, us: AuthorityId, files: Sequence[str]) -> list[dict[str, Any]]:
-    """Upload files given as FILE or FILE=KIND; return the submission's member for them.
+async def upload_all(office: Office, us: AuthorityId, files: Sequence[str]) -> list[tuple[dict[str, Any], str]]:
+    """Upload files given as FILE or FILE=KIND; return for each the submission's member and the digest of its bytes.
 
     Raises:
         AttachmentRefused: one of them may not travel.
@@ -91,7 +91,7 @@ async def upload_all(office: Office, us: AuthorityId, files: Sequence[str]) -> l
     for given in files:
         path, kind = _named(given)
         row = await _upload(office, us, path)
-        members.append({"upload": row.id, "name": path.name, "kind": kind})
+        members.append(({"upload": row.id, "name": path.name, "kind": kind}, str(row.digest)))
     return members
 
 

@@ -19,7 +19,7 @@ from broker.cli.input import parsed, read_json
 from broker.core.attachments import hide_keys
 from broker.core.content import time_to_text
 from broker.core.delivery import ResendReason
-from broker.core.errors import BadRequest, NotFound, SchemaInvalid
+from broker.core.errors import BadRequest, IdempotencyConflict, NotFound, SchemaInvalid
 from broker.core.ids import AuthorityId, CountryCode, MessageId, ProcedureId
 from broker.core.roles import AuditRole
 from broker.finding import find_message
@@ -60,12 +60,16 @@ def submit(
     data = _addressed(read_json(file), authority=authority, to=to, procedure=procedure)
 
     async def work(office: Office, settings: Settings) -> Any:
-        if attach:
+        told: list[Any] = [data]  # what makes it the same submission: each upload is another one
+        if attach and isinstance(data, dict):
             from broker.cli.attachment import upload_all
 
-            us = office_of(settings, office, data["sender"]["authority"] if "sender" in data else authority)
-            data["attachments"] = [*data.get("attachments", []), *await upload_all(office, us, attach)]
-        digest = hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+            sender = data.get("sender")
+            us = office_of(settings, office, sender.get("authority") if isinstance(sender, dict) else authority)
+            uploaded = await upload_all(office, us, attach)
+            told = [dict(data), *((member["name"], member["kind"], digest) for member, digest in uploaded)]
+            data["attachments"] = [*data.get("attachments", []), *(member for member, _ in uploaded)]
+        digest = hashlib.sha256(json.dumps(told if attach else data, sort_keys=True).encode()).hexdigest()
         try:
             submission = office.catalogue.parse_submission(
                 data,
@@ -77,7 +81,15 @@ def submit(
         except SchemaInvalid as error:
             detail = f"{error.detail} See all that is wrong: trm validate {file}"
             raise SchemaInvalid(detail, where=error.where) from None
-        return await office.submit(submission)
+        try:
+            return await office.submit(submission)
+        except IdempotencyConflict:
+            if not attach:
+                raise
+            sentence = "It was accepted before with its files, or its key with others; nothing new was stored."
+            raise IdempotencyConflict(
+                f"{sentence} To send it once more on purpose, give it another key.", where="--idempotency-key"
+            ) from None
 
     accepted = with_office(home, work)
     document = {

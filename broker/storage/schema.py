@@ -58,6 +58,7 @@ _ALEMBIC = Table(  # as Alembic itself makes it
     PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 _ONE_AT_A_TIME = text("SELECT pg_advisory_xact_lock(7234906)")  # any number; processes that migrate share it
+_SERVER = frozenset({"postgresql", "postgresql+psycopg"})
 
 
 def parse_url(url: str) -> URL:
@@ -68,11 +69,13 @@ def parse_url(url: str) -> URL:
     """
     try:
         parsed = make_url(url)
+        if parsed.drivername in _SERVER:
+            parsed.set(drivername="postgresql+psycopg").get_dialect()().create_connect_args(parsed)
     except (ArgumentError, ValueError):
-        raise SettingsInvalid("The store's address is not a database URL.", where="store") from None
+        raise SettingsInvalid("The store's address is not a database URL.", where="store_url") from None
     sqlite_file = parsed.drivername == "sqlite" and parsed.database not in {None, "", ":memory:"}
-    if not sqlite_file and parsed.drivername not in {"postgresql", "postgresql+psycopg"}:
-        raise SettingsInvalid("The store's address must be sqlite:///path or postgresql://…", where="store")
+    if not sqlite_file and parsed.drivername not in _SERVER:
+        raise SettingsInvalid("The store's address must be sqlite:///path or postgresql://…", where="store_url")
     return parsed
 
 

@@ -43,6 +43,23 @@ def test_what_may_not_travel_is_refused(trm, home, office, tmp_path):
         assert (ran.code, ran.json["error"]["code"]) == (1, code)
 
 
+def test_a_command_that_is_repeated_sends_its_files_once(trm, home, office, note, request_file):
+    """The same file with the same attachments is one submission, though each upload is another; other bytes are another."""
+    asked = ("submit", request_file, "--attach", f"{note}=REPORT", "--home", home, "--authority", office, "--json")
+    assert trm(*asked).code == 0
+    again = trm(*asked)
+    listed = ("inbox", "--direction", "out", "--home", home, "--authority", office, "--json")
+
+    assert (again.code, again.json["error"]["code"], again.json["error"]["where"]) == (
+        1, "idempotency-conflict", "--idempotency-key",
+    )  # fmt: skip
+    assert "accepted before with its files" in again.json["error"]["detail"]
+    assert len(trm(*listed).json["items"]) == 1
+    note.write_text("another text")
+    assert trm(*asked).code == 0
+    assert len(trm(*listed).json["items"]) == 2
+
+
 def test_a_message_takes_its_file_and_it_can_be_saved_once(trm, home, office, note, tmp_path, request_file):
     """Attached under its own name; saved bytes are the same, for the owner's eyes; no key is shown; no file is written over."""
     sent = trm("submit", request_file, "--attach", f"{note}=REPORT", "--home", home, "--authority", office, "--json")
