@@ -30,6 +30,7 @@ from broker.core.errors import (
 )
 
 __all__ = [
+    "AHEAD_HOURS",
     "ASK_MAX_SECONDS",
     "ATTACHMENT_ATTENTION_HOURS",
     "ATTENTION_AFTER_ATTEMPTS",
@@ -90,6 +91,7 @@ PARKED_MAX_CHUNKS = 128  # per broker user: the largest attachment and some
 CARRY_BATCH = 4  # chunks in hand at a time: each is held three times while it is sealed and sent
 CARRY_LEASE_SECONDS = 120
 CHUNK_QUIET_SECONDS = 600  # without a chunk of an attachment that lacks some: ask for them
+AHEAD_HOURS = 24  # nothing is put off or leased for so long: a later moment was written before a clock was set right
 ASK_MAX_SECONDS = 21_600  # between two questions for the same chunks
 CHUNKS_ASKED_SECONDS = 300  # the same chunks are not sent again sooner, however often a peer asks
 COMPLETE_BATCH = 10  # attachments that are asked for together

@@ -8,11 +8,12 @@ national system still gets it.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, case, insert, null, or_, select, tuple_, update
 
+from broker.core.delivery import AHEAD_HOURS
 from broker.core.errors import StoreCorrupt
 from broker.core.ids import CountryCode, KeyId, MessageId
 from broker.core.messages import InboxEntry
@@ -68,12 +69,15 @@ _OVERDUE_AFTER = _OVERDUE.where(
     )
 )
 
+_NOW = bindparam("now", type_=inbox.c.next_at.type)
+_BEYOND = bindparam("beyond", type_=inbox.c.next_at.type)  # for the reason see outbox.py
 _DUE = (
     select(inbox.c.sender, inbox.c.id)
     .where(
         inbox.c.handed_over.is_(None),
-        inbox.c.next_at <= bindparam("now", type_=inbox.c.next_at.type),
-        or_(inbox.c.lease.is_(None), inbox.c.lease_until <= bindparam("now", type_=inbox.c.next_at.type)),
+        inbox.c.next_at.is_not(None),
+        or_(inbox.c.next_at <= _NOW, inbox.c.next_at > _BEYOND),
+        or_(inbox.c.lease.is_(None), inbox.c.lease_until <= _NOW, inbox.c.lease_until > _BEYOND),
     )
     .order_by(inbox.c.received, inbox.c.id, inbox.c.sender)
     .limit(bindparam("most"))
@@ -178,7 +182,8 @@ def lease_inbox(
     db: Execution, *, now: datetime, until: datetime, token: str, limit: int
 ) -> tuple[InboxRow | InboxBrief, ...]:
     """Lease what is due to be handed over, oldest first; what is damaged holds up nothing else."""
-    leased = db.all(_LEASE, {"now": now, "until": until, "token": token, "most": limit})
+    beyond = now + timedelta(hours=AHEAD_HOURS)
+    leased = db.all(_LEASE, {"now": now, "beyond": beyond, "until": until, "token": token, "most": limit})
     if not leased:
         return ()
     rows = db.all(_SOME, {"messages": [(str(row.sender), str(row.id)) for row in leased]})

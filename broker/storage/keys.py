@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import and_, bindparam, exists, literal, or_, select
 
 from broker.core.canonical import b64url_encode
+from broker.core.delivery import AHEAD_HOURS
 from broker.core.ids import MessageId
 from broker.rows import NOT_KNOWN, Idempotent
 from broker.storage.execution import Execution, PerDialect, insert_new
@@ -46,14 +47,17 @@ def _take() -> PerDialect:
 
     def upsert(insert_: Any) -> Any:
         mine = lease.c.token == insert_.excluded.token
-        over = lease.c.until <= bindparam("now", type_=lease.c.until.type)
+        over = or_(
+            lease.c.until <= bindparam("now", type_=lease.c.until.type),
+            lease.c.until > bindparam("beyond", type_=lease.c.until.type),
+        )
         return insert_.on_conflict_do_update(
             index_elements=["name"],
             set_={"token": insert_.excluded.token, "until": insert_.excluded.until},
             where=or_(mine, over),
         )
 
-    # The values are named here because the extra parameter "now" is no column.
+    # The values are named here because the extra parameters are no columns.
     values = {name: bindparam(f"{name}_", type_=lease.c[name].type) for name in ("name", "token", "until")}
     return PerDialect(lease, lambda insert_: upsert(insert_.values(values)))
 
@@ -109,5 +113,6 @@ def _returned(db: Execution, nonce: str) -> str:
 
 
 def take_lease(db: Execution, name: str, *, token: str, now: datetime, until: datetime) -> bool:
-    """Take or renew a named lease."""
-    return db.changed(_TAKE, {"name_": name, "token_": token, "until_": until, "now": now}) == 1
+    """Take or renew a named lease; one that ends beyond any lease was taken by a clock that has been set right since."""
+    beyond = now + timedelta(hours=AHEAD_HOURS)
+    return db.changed(_TAKE, {"name_": name, "token_": token, "until_": until, "now": now, "beyond": beyond}) == 1

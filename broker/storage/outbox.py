@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
@@ -24,6 +24,7 @@ from sqlalchemy import (
     update,
 )
 
+from broker.core.delivery import AHEAD_HOURS
 from broker.core.errors import StoreCorrupt
 from broker.core.healing import HEAL_TYPES
 from broker.core.ids import CountryCode, MessageId
@@ -88,13 +89,16 @@ _HEALING = or_(
     _GOES_ON.where(healing.c.peer == type_coerce(outbox.c.recipient, Text())),
     _GOES_ON.where(healing.c.peer == literal_column("''")),
 )
+_NOW = bindparam("now", type_=outbox.c.next_at.type)
+_BEYOND = bindparam("beyond", type_=outbox.c.next_at.type)  # what any clock that is right may say
 # Only an entry in state RECORDED has a next_at: by this alone the index of what is owed gives them in order.
 # A materialised list of ids: PostgreSQL may run a plain IN (SELECT … LIMIT …) more than once and lock too many rows.
 _DUE = (
     select(outbox.c.id)
     .where(
-        outbox.c.next_at <= bindparam("now", type_=outbox.c.next_at.type),
-        or_(outbox.c.lease.is_(None), outbox.c.lease_until <= bindparam("now", type_=outbox.c.next_at.type)),
+        outbox.c.next_at.is_not(None),
+        or_(outbox.c.next_at <= _NOW, outbox.c.next_at > _BEYOND),
+        or_(outbox.c.lease.is_(None), outbox.c.lease_until <= _NOW, outbox.c.lease_until > _BEYOND),
         # After a restore nothing goes to a country that has not said yet what is missing here, but the asking itself.
         or_(outbox.c.type.in_(_ASKING), ~_HEALING),
     )
@@ -185,7 +189,8 @@ def lease_outbox(
     db: Execution, us: CountryCode, *, now: datetime, until: datetime, token: str, limit: int
 ) -> tuple[OwedEntry, ...]:
     """Lease what is due, oldest first, and return it with content and sealed bytes."""
-    leased = db.all(_LEASE, {"now": now, "until": until, "token": token, "most": limit})
+    beyond = now + timedelta(hours=AHEAD_HOURS)
+    leased = db.all(_LEASE, {"now": now, "beyond": beyond, "until": until, "token": token, "most": limit})
     rows = _SOME.rows(db, [row.id for row in leased])
     rows.sort(key=lambda row: (row.created, row.id))
     return tuple(_owed(db, us, row) for row in rows)

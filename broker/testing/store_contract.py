@@ -274,6 +274,18 @@ class WorkersContract:
         assert await store.run(take("a", 25, 40)) is False
         assert await store.run(lambda tx: tx.take_lease("other", token="a", now=NOW, until=later(1))) is True
 
+    async def test_a_lease_of_a_clock_that_was_ahead_is_anybodys(self, store: Store, another: Store) -> None:
+        """No lease is for days: one that would end then was taken before the clock was set right."""
+        year = 365 * 86400
+        assert await store.run(lambda tx: tx.take_lease("trust", token="a", now=later(year), until=later(year + 60)))
+        for worker, token, taken in ((another, "b", True), (store, "a", False)):
+            assert (
+                await worker.run(
+                    lambda tx, token=token: tx.take_lease("trust", token=token, now=NOW, until=later(60))  # type: ignore[misc]
+                )
+                is taken
+            )
+
     async def test_the_same_attention_is_raised_once(self, store: Store, another: Store) -> None:
         """Workers that notice the same thing open one entry."""
         same: Attention = attention()

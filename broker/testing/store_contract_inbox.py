@@ -43,6 +43,19 @@ async def row(store: Store, number: int) -> InboxRow:
 class InboxContract:
     """What we believed."""
 
+    async def test_a_clock_that_was_ahead_holds_back_nothing_that_came(self, store: Store) -> None:
+        """Nothing is put off or leased for days: what says so was written before the clock was set right."""
+        year = 365 * 86400
+        await believe(store, 1, 2)
+        assert len(await take(store, now=year)) == 2
+        assert await store.run(
+            lambda tx: tx.retry_inbox(
+                FI, message_id(1), next_at=later(year + 300), error="adapter-failed", token=_TOKEN
+            )
+        )
+        assert [row.entry.id for row in await take(store, token="now")] == [message_id(1), message_id(2)]
+        assert await take(store, token="beside it") == ()
+
     async def test_a_received_message_comes_back_as_it_was(self, store: Store) -> None:
         """Content, keys, list version and times are kept."""
         assert await store.run(lambda tx: tx.add_inbox(incoming(1), next_at=later(1))) is True

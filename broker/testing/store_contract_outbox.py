@@ -72,6 +72,17 @@ class OutboxContract:
         again = await lease(store, now=60, token="worker-3")
         assert [r.id for r in again] == [message_id(1), message_id(2), message_id(3)]
 
+    async def test_a_clock_that_was_ahead_holds_nothing_back(self, store: Store) -> None:
+        """Nothing is put off or leased for days: what says so was written before the clock was set right."""
+        year = 365 * 86400
+        await owe(store, 1, 2)
+        assert len(await lease(store, now=year)) == 2
+        assert await store.run(
+            lambda tx: tx.retry_outbox(message_id(1), next_at=later(year + 300), error="unroutable", token=_TOKEN)
+        )
+        assert [entry.id for entry in await lease(store, token="now")] == [message_id(1), message_id(2)]
+        assert await lease(store, token="beside it") == ()
+
     async def test_a_lease_brings_what_sending_takes(self, store: Store) -> None:
         """Content, addressee, office and the failures so far come with it, and what was sealed before."""
         entry = outgoing(1)
