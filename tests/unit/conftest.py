@@ -1,9 +1,11 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""What keeps the daily check short."""
+"""What keeps the daily check short, and what tests of several rooms use."""
 
 from __future__ import annotations
 
+import io
+import logging
 from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from importlib.resources.abc import Traversable
@@ -13,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from broker import schema_files
+from broker import logs, schema_files
 from broker.catalogue import Catalogue
 from broker.core.ids import MessageType, SchemaVersion
 from broker.system import SystemClock
@@ -57,6 +59,20 @@ def _shipped_schemas_are_read_once() -> Iterator[None]:
     schema_files._walk = read
     yield
     schema_files._walk = walk
+
+
+@pytest.fixture
+def log_text() -> Iterator[io.StringIO]:
+    """Everything that is logged, as an operator would find it; the process's logging is put back afterwards."""
+    root = logging.getLogger()
+    kept, level = root.handlers[:], root.level
+    root.handlers[:] = []
+    stream = io.StringIO()
+    logs.configure("DEBUG", stream)
+    yield stream
+    logging.captureWarnings(False)
+    root.handlers[:] = kept
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session")

@@ -6,14 +6,10 @@ from __future__ import annotations
 
 import io
 import json
-import logging
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import pytest
 from prometheus_client import CollectorRegistry
 
-from broker import logs
 from broker.core.ids import AuthorityId, CountryCode
 from broker.logs import Log
 from broker.metrics import Metrics
@@ -22,20 +18,6 @@ from broker.rows import ARRIVED, Attention
 
 CANARY = "Test-Maarika Näidis"
 MESSAGE = "0199d3c0-0000-7000-8000-000000000001"
-
-
-@pytest.fixture
-def stream() -> Iterator[io.StringIO]:
-    """The log of this process, put back afterwards."""
-    root = logging.getLogger()
-    kept, level = root.handlers[:], root.level
-    root.handlers[:] = []
-    text = io.StringIO()
-    logs.configure("DEBUG", text)
-    yield text
-    logging.captureWarnings(False)
-    root.handlers[:] = kept
-    root.setLevel(level)
 
 
 def attention(code: str, subject: str) -> Attention:
@@ -51,25 +33,25 @@ def attention(code: str, subject: str) -> Attention:
     )
 
 
-async def test_attention_is_one_line_without_content(stream: io.StringIO) -> None:
+async def test_attention_is_one_line_without_content(log_text: io.StringIO) -> None:
     """Code, country, office and who must act are told; subject and sentence are not; the alert is counted."""
     metrics = Metrics(CollectorRegistry())
 
     await LogNotifier(Log("notify"), metrics).notify(attention("adapter-stopped", CANARY))
 
-    (line,) = [json.loads(text) for text in stream.getvalue().splitlines()]
+    (line,) = [json.loads(text) for text in log_text.getvalue().splitlines()]
     assert (line["event"], line["level"]) == ("attention.raised", "warning")
     assert (line["code"], line["peer"], line["authority"], line["who"]) == (
         "adapter-stopped", "FI", "test-office", "operator",
     )  # fmt: skip
-    assert "Maarika" not in stream.getvalue()
+    assert "Maarika" not in log_text.getvalue()
     assert b"trm_attention" in metrics.exposition({})
 
 
-async def test_arrival_is_no_alert(stream: io.StringIO) -> None:
+async def test_arrival_is_no_alert(log_text: io.StringIO) -> None:
     """A message that arrived is told by its id, as something in order."""
     await LogNotifier(Log("notify"), Metrics(CollectorRegistry())).notify(attention(ARRIVED, MESSAGE))
 
-    (line,) = [json.loads(text) for text in stream.getvalue().splitlines()]
+    (line,) = [json.loads(text) for text in log_text.getvalue().splitlines()]
     assert (line["event"], line["level"], line["message"]) == ("message.handed-over", "info", MESSAGE)
-    assert "Maarika" not in stream.getvalue()
+    assert "Maarika" not in log_text.getvalue()

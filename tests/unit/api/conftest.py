@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import io
 import json
-import logging
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +17,6 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
-from broker import logs
 from broker.api.app import create_app
 from broker.api.local_issuer import LocalIssuer
 from broker.api.services import ApiLimits, ApiServices
@@ -135,20 +132,6 @@ def catalogue() -> Catalogue:
 def names() -> SimpleNamespace:
     """The offices and countries of these tests."""
     return SimpleNamespace(ours=OURS, other=OTHER, theirs=THEIRS, node=NODE, ee=EE, fi=FI)
-
-
-@pytest.fixture
-def log_text() -> Iterator[io.StringIO]:
-    """Everything that is logged, as an operator would find it; the process's logging is put back afterwards."""
-    root = logging.getLogger()
-    kept, level = root.handlers[:], root.level
-    root.handlers[:] = []
-    stream = io.StringIO()
-    logs.configure("DEBUG", stream)
-    yield stream
-    logging.captureWarnings(False)
-    root.handlers[:] = kept
-    root.setLevel(level)
 
 
 @pytest.fixture

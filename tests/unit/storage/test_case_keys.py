@@ -4,9 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,32 +16,11 @@ from broker.core.errors import KeyMissing, StoreCorrupt, VaultLocked
 from broker.core.messages import OutboxEntry, OutboxKind
 from broker.ports import Store, Transaction
 from broker.security.at_rest import NO_EPOCHS, EpochRing, Scope
-from broker.storage import AtRest, locked, migrate, open_store
+from broker.storage import AtRest, locked, open_store
 from broker.storage.schema import exclusive
 from broker.storage.tables import case_key
 from broker.testing.at_rest import UnsafeEpochs
 from broker.testing.store_rows import EE, FI, NOW, incoming, later, message_id, outgoing, procedure, procedure_id
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    """A database with this program's tables."""
-    migrate(f"sqlite:///{tmp_path / 'store.db'}")
-    return f"sqlite:///{tmp_path / 'store.db'}"
-
-
-@pytest.fixture
-def epochs() -> UnsafeEpochs:
-    """The vault of every worker of this test."""
-    return UnsafeEpochs()
-
-
-@pytest.fixture
-async def store(url: str, epochs: UnsafeEpochs) -> AsyncIterator[Store]:
-    """A store over these keys."""
-    store = open_store(url, us=EE, cipher=AtRest(epochs.ring))
-    yield store
-    await store.close()
 
 
 def alone(number: int) -> OutboxEntry:

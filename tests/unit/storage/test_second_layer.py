@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,14 +15,12 @@ from broker.core.messages import SealedEnvelope
 from broker.ports import Store
 from broker.rows import HeldDelivery, UploadRow
 from broker.security.at_rest import Scope
-from broker.storage import AtRest, migrate, open_store
 from broker.storage.schema import exclusive
 from broker.testing.at_rest import UnsafeEpochs
 from broker.testing.backed_home import BackedHome, fill
 from broker.testing.store_rows import (
     BOARD,
     CASE,
-    EE,
     FI,
     NOW,
     held,
@@ -34,27 +31,6 @@ from broker.testing.store_rows import (
 )  # fmt: skip
 
 BYTES = b"these bytes are sealed to a key that lives on " * 5
-
-
-@pytest.fixture
-def url(tmp_path: Path) -> str:
-    """A database with this program's tables."""
-    migrate(f"sqlite:///{tmp_path / 'store.db'}")
-    return f"sqlite:///{tmp_path / 'store.db'}"
-
-
-@pytest.fixture
-def epochs() -> UnsafeEpochs:
-    """The vault."""
-    return UnsafeEpochs()
-
-
-@pytest.fixture
-async def store(url: str, epochs: UnsafeEpochs) -> AsyncIterator[Store]:
-    """A store over these keys."""
-    store = open_store(url, us=EE, cipher=AtRest(epochs.ring))
-    yield store
-    await store.close()
 
 
 def bytes_of(folder: Path) -> bytes:
