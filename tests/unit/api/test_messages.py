@@ -113,7 +113,7 @@ REFUSED = {
     "the procedure is unknown": (
         put("0199d3c0-0000-7000-8000-000000000001", "procedure"), 404, "not-found", "/procedure",
     ),
-    "the body is another type's": (put("family-tracing.result", "type"), 422, "schema-invalid", "/body"),
+    "the body is another type's": (put("best-interests.request", "type"), 422, "schema-invalid", "/body"),
     "a body member is missing": (
         lambda document: {**document, "body": without("child")(document["body"])}, 422, "schema-invalid", "/body/child",
     ),
@@ -164,11 +164,17 @@ async def test_unknown_member_names_are_not_repeated(
 async def test_act_that_the_state_does_not_allow(
     desk: Any, document: dict[str, Any], assert_problem: Callable[..., Any]
 ) -> None:
-    """A valid message whose act the procedure does not allow now is refused and stored nowhere."""
-    document |= {"type": "family-tracing.withdrawal", "body": {"reason": "NOT_STATED"}}
+    """A valid message whose act the procedure does not allow, or that opens none, is refused and stored nowhere."""
+    withdrawal = document | {"type": "family-tracing.withdrawal", "body": {"reason": "NOT_STATED"}}
 
-    assert_problem(await desk.submit(document), 409, "not-allowed", where="/type")
+    assert_problem(await desk.submit(withdrawal), 409, "not-allowed", where="/procedure")
     assert await everything(desk) == (0, 0)
+    opened = (await desk.submit(document, key="opened")).json
+    withdrawal["procedure"] = opened["procedure"]
+    assert (await desk.submit(withdrawal, key="withdrawn")).status == 202
+    stored = await everything(desk)
+    assert_problem(await desk.submit(withdrawal, key="again"), 409, "not-allowed", where="/type")
+    assert await everything(desk) == stored
 
 
 BODIES = {
