@@ -79,7 +79,7 @@ class Adapters:
         self._by_authority = {office: place.adapter for place in places for office in place.authorities}
 
     def serving(self, authority: AuthorityId) -> Adapter | None:
-        """Return the adapter of that office; None: its officers use API and console."""
+        """Return the adapter of that office; None: its officers use the API and `trm`."""
         return self._by_authority.get(authority)
 
     async def run(self) -> None:

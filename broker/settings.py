@@ -192,7 +192,7 @@ class Settings(BaseSettings):
     token_audience: str = _setting("trm", "Audience that an access token must name.", min_length=1)
     adapters: dict[str, AdapterSettings] = _setting(
         dict, "One table per adapter: `authorities` it serves, `use` (entry point), and its own options.",
-        unit="tables", shown="none: officers use API and console",
+        unit="tables", shown="none: officers use the API and `trm`",
     )  # fmt: skip
     envelope_days: int = _setting(30, "How long a sealed envelope may travel.", unit="days", ge=1, le=60)
     ladder: Ladder = _setting(
