@@ -87,6 +87,8 @@ async def test_another_countrys_message_and_a_revoked_key_do_not_count(world: Wo
     assert read(verified, after).code == "key-revoked"
     strangers = replace(trust, members={name: member for name, member in trust.members.items() if name != EE})
     assert read(verified, strangers).code == "unknown-key"
+    moved = replace(trust, members={**strangers.members, FI: replace(trust.members[EE], country=FI)})
+    assert read(verified, moved).code == "wrong-member-key"
 
 
 @pytest.mark.parametrize("header", [{"type": "node.receipts"}, {"type": "node.held"}])

@@ -105,6 +105,13 @@ async def test_bad_authorization_is_refused_everywhere(
     assert_problem(reply, 401, "unauthenticated")
 
 
+async def test_a_good_token_under_another_scheme_is_none(desk: Any) -> None:
+    """The scheme is Bearer; a proxy's own sign-in must not pass a token on as if it were ours."""
+    for scheme, status in (("Bearer", 200), ("bearer", 200), ("Basic", 401), ("Token", 401)):
+        reply = await desk.ask("GET", f"{PREFIX}/messages", headers={"Authorization": f"{scheme} {desk.token()}"})
+        assert reply.status == status
+
+
 async def test_two_authorizations_are_none(desk: Any) -> None:
     """Which of two tokens counts is never guessed."""
     headers = [("Authorization", f"Bearer {desk.token()}")] * 2
