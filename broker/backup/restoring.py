@@ -148,9 +148,9 @@ def restore(
             staging.mkdir(mode=0o700, parents=True)
             for backup in (data, keys):
                 _unpack(backup, opener, staging)
-            settings = _settings(staging, home, store_url, passphrase)
+            settings = _settings(staging, store_url, passphrase)
             _check_signer(settings, data, keys)
-            erased = _fill(settings, home, data, keys, opener, _note(data, now, actor))
+            erased = _fill(settings, data, keys, opener, _note(data, now, actor))
             _synchronise(staging)
             _take_place(staging, home)
         except OSError as error:
@@ -213,7 +213,7 @@ def _inside(name: str) -> PurePosixPath:
     return path
 
 
-def _settings(staging: Path, home: Path, store_url: str | None, passphrase: str | None) -> Settings:
+def _settings(staging: Path, store_url: str | None, passphrase: str | None) -> Settings:
     """Return the settings as they hold while the home is not in its place yet; write them as they hold afterwards."""
     try:
         stated_settings: dict[str, Any] = tomllib.loads((staging / FILE_NAME).read_text("utf-8"))
@@ -238,7 +238,7 @@ def _check_signer(settings: Settings, *backups: Opened) -> None:
             raise BackupInvalid("The backup was not signed by this node's keys.")
 
 
-def _fill(settings: Settings, home: Path, data: Opened, keys: Opened, opener: Opener, note: AuditRow) -> int:
+def _fill(settings: Settings, data: Opened, keys: Opened, opener: Opener, note: AuditRow) -> int:
     """Fill the database, unless an attempt that was interrupted has done so; return how many cases are erased."""
     url, mark = settings.store_url, str(data.outside.signed.digest)
     path = sqlite_path(parse_url(url))
