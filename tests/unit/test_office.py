@@ -90,4 +90,4 @@ def test_the_issuer_needs_its_key(home: Path) -> None:
     """Without the key file no token is issued, and the operator reads what makes it."""
     with pytest.raises(KeyMissing) as caught:
         local_issuer(Settings.load(home))
-    assert "trm init" in caught.value.detail
+    assert "trm restore" in caught.value.detail
