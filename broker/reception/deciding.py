@@ -13,7 +13,7 @@ from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.content import decode_header
 from broker.core.delivery import CHUNK_QUIET_SECONDS
-from broker.core.errors import HeaderInvalid, RecordFull, SenderError
+from broker.core.errors import HeaderInvalid, IdReused, RecordFull, SenderError
 from broker.core.healing import HELD_TYPE, RESTORED_TYPE
 from broker.core.ids import AuthorityId, CountryCode, Digest
 from broker.core.messages import Header, InboxEntry, VerifiedMessage
@@ -137,6 +137,7 @@ class Reception:
         case = self._admission.judge(tx, verified, arrived, now=now)
         book = self._admission.book(tx, case, now=now)
         if book.holds(verified.sender, verified.profile.id):  # the procedure is locked now: another worker was first
+            self._memory.known(tx, verified, raw_sha256, now)
             return "repeat"
         header = case.message.header
         if not has_room(book.table, book.entries, header.sender.country, header.type.act):
@@ -147,12 +148,14 @@ class Reception:
         entry = self._entry(case, verified, raw_sha256, mark="forked" if forked else "message")
         terms = terms_of(self._catalogue.people(header, case.message.body))
         if header.attachments:
-            tx.add_inbox(entry, next_at=None, terms=terms)
+            new = tx.add_inbox(entry, next_at=None, terms=terms)
             self._await_attachments(tx, entry, now)
         else:
             served = self.served(header.recipient.authority)
-            tx.add_inbox(entry, next_at=now if served else None, handed_over=None if served else now, terms=terms)
+            new = tx.add_inbox(entry, next_at=now if served else None, handed_over=None if served else now, terms=terms)
             self._answer(tx, entry, book, folded, noted, now)
+        if not new:
+            raise IdReused  # meanwhile another worker recorded it, in another procedure
         self._calling.look(tx, book, entry, case.message.body, now=now)
         self._participation.keep(tx, book, folded, now=now)
         self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIVED, header.type, header, now=now)

@@ -13,6 +13,7 @@ import pytest
 from broker.core import capacity
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageType
 from broker.core.receipts import Receipt, ReceiptKind
+from broker.reception.remembering import Memory
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.testing.hostile import Hostile
@@ -51,6 +52,47 @@ async def test_a_full_record_grows_no_more_and_still_takes_a_stop(
     stop = asking.message(_withdrawal_example(), parents=(parent,), **again)
     assert await asking.send(stop) == "recorded"
     assert len(await fi.store.read(lambda reader: reader.record(request.header.procedure.id))) == 5
+
+
+@pytest.mark.parametrize("same_procedure", [True, False], ids=["same procedure", "another procedure"])
+async def test_one_id_with_two_contents_at_two_workers_is_an_attack(
+    world: World, asking: Hostile, monkeypatch: pytest.MonkeyPatch, same_procedure: bool
+) -> None:
+    """Who looked for the id before the other worker committed finds it out when it records, and records nothing."""
+    fi, first = world["FI"], asking.message("request.json")
+    about = {"procedure": first.header.procedure, "case_ref": first.header.case_ref, "parents": (first.digest,)}
+    second = asking.message("request.json", id=first.id, purpose="Something else", **about if same_procedure else {})
+    assert await asking.send(first) == "recorded"
+    before = await fi.view(first.procedure)
+
+    _look_too_early(monkeypatch)
+    assert await asking.send(second) == "id-reused"
+    assert await fi.attention() == ["id-reused"]
+    assert await fi.view(first.procedure) == before
+    assert len(await fi.store.read(lambda reader: reader.record(second.procedure))) == int(same_procedure)
+
+
+async def test_one_message_at_two_workers_is_answered_by_both_and_recorded_once(
+    world: World, asking: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes second finds the message in the record and answers it again."""
+    fi, first = world["FI"], asking.message("request.json")
+    assert await asking.send(first) == "recorded"
+    before = await fi.view(first.procedure)
+    _look_too_early(monkeypatch)
+    assert await asking.send(first) == "repeat"
+    assert await fi.view(first.procedure) == before
+    assert await fi.attention() == []
+
+
+def _look_too_early(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the next look for a message's id find nothing, as if another worker committed only after it."""
+    known, looks = Memory.known, iter([False])
+
+    def look(*arguments: Any) -> bool:
+        return next(looks, True) and known(*arguments)
+
+    monkeypatch.setattr(Memory, "known", look)
 
 
 async def test_a_body_that_does_not_fit_its_schema_is_refused(world: World, asking: Hostile) -> None:
