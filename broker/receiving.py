@@ -40,9 +40,7 @@ from broker.security.chunks import is_chunk
 
 __all__ = ["Receiving"]
 
-_PARKED_BATCH = (
-    8  # in memory at a time, each up to a megabyte and a half; as long as some are due, the next follow at once
-)
+_PARKED_BATCH = 8  # in memory at a time, each up to a megabyte and a half; the next that are due follow at once
 _TROUBLED_MAX = 1_000  # deliveries
 _EVENTS = {
     Fate.REFUSE: Event.MESSAGE_REFUSED,

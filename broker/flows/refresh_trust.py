@@ -170,7 +170,10 @@ class RefreshTrust:
             await self._tell_believed_from(key)
 
     async def _tell_believed_from(self, key: _Revoked) -> None:
-        """Call a person for what was believed from a key after its time; once, or again where some came to it: from another worker, or by the list before."""
+        """Call a person for what was believed from a key after its time: once, and again where some came to it since.
+
+        That is from another worker, or by the list before.
+        """
         found = await self._store.run(lambda tx: tx.inbox_signed_with(key.kid, since=key.at))
         if not found:
             return

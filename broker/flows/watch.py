@@ -53,9 +53,7 @@ class Watch:
         self._clock = clock
         self._limits = limits
         self._wake = wake
-        self._places: Mapping[
-            OutboxState, OverdueEntry
-        ] = {}  # where the last look of each step ended; absent: begin anew
+        self._places: Mapping[OutboxState, OverdueEntry] = {}  # where each step's last look ended; absent: begin anew
 
     async def __call__(self) -> int:
         """Look once; return how many entries were sent again."""

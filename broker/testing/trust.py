@@ -17,7 +17,8 @@ from broker.core.trust import Member, MemberKind
 from broker.trust import layout
 from broker.trust.member_documents import write_member
 from broker.trust.officer_keys import OfficerKey, generate_officer_key
-from broker.trust.repository import Repository, Signers
+from broker.trust.repository import Repository
+from broker.trust.signers import Signers
 
 __all__ = ["TrustOffice", "make_officers", "signers"]
 

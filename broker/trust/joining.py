@@ -23,7 +23,8 @@ from broker.trust import layout
 from broker.trust.believing import verified_by
 from broker.trust.checking import check_document
 from broker.trust.officer_keys import Officer, OfficerKey, read_officer, tuf_key, write_officer
-from broker.trust.repository import Repository, Signers
+from broker.trust.repository import Repository
+from broker.trust.signers import Signers
 from broker.trust.strict import Fields, each, mapping, placed, read_json, write_json
 
 __all__ = ["FORMAT", "JoiningRequest", "admit", "prepare_joining", "read_joining", "write_joining"]

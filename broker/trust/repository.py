@@ -9,14 +9,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from tuf.api.metadata import DelegatedRole, Delegations, Metadata, Root, TargetFile, Targets
+from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from broker.core.authority_keys import revoked
 from broker.core.errors import CeremonyRefused
@@ -28,28 +28,12 @@ from broker.trust.checking import check_document
 from broker.trust.federation_documents import FederationDocument, Membership, read_federation, write_federation
 from broker.trust.folder import TrustFolder
 from broker.trust.member_documents import read_member, write_member
-from broker.trust.officer_keys import Officer, OfficerKey, officer_of, tuf_key
+from broker.trust.officer_keys import Officer, OfficerKey, officer_of
 from broker.trust.publishing import publish
+from broker.trust.signers import Signers, delegate, end_of, new_root, signers_of, withdraw
 from broker.trust.staging import StagedRole, digest_of, signed_by, staged_role
 
-__all__ = ["Repository", "Signers"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signers:
-    """Officers, and how many of them must sign.
-
-    Raises:
-        CeremonyRefused: more are needed than there are, none is needed, or one is named twice.
-    """
-
-    officers: tuple[Officer, ...]
-    threshold: int
-
-    def __post_init__(self) -> None:
-        ids = {officer.keyid for officer in self.officers}
-        if len(ids) != len(self.officers) or not 1 <= self.threshold <= len(ids):
-            raise CeremonyRefused("The threshold must be from one to the number of different officers.")
+__all__ = ["Repository"]
 
 
 class Repository:
@@ -82,10 +66,8 @@ class Repository:
         files = TrustFolder(folder)
         if not files.empty:
             raise CeremonyRefused("There is a trust repository already.", where=str(folder))
-        root = Root(version=1, expires=_end(layout.ROOT, now), consistent_snapshot=True)
-        _put_signers(root, federation, online)
-        files.stage(layout.ROOT, Metadata(root))
-        files.stage(layout.TARGETS, Metadata(Targets(version=1, expires=_end(layout.TARGETS, now))))
+        files.stage(layout.ROOT, Metadata(new_root(1, federation=federation, online=online, now=now)))
+        files.stage(layout.TARGETS, Metadata(Targets(version=1, expires=end_of(layout.TARGETS, now))))
         repository = cls(folder)
         repository.set_document(layout.FEDERATION, write_federation(FederationDocument(name=name)), now=now)
         return repository
@@ -138,10 +120,7 @@ class Repository:
             CeremonyRefused: there is no such role.
         """
         delegator = self._newest_root() if role == layout.ROOT else self._delegator(role)
-        delegated, keys = _role_and_keys(delegator, role)
-        return Signers(
-            officers=tuple(officer_of(keys[keyid]) for keyid in delegated.keyids), threshold=delegated.threshold
-        )
+        return signers_of(delegator, role)
 
     def staged(self) -> tuple[StagedRole, ...]:
         """Return what waits for signatures: what it changes, its digest, who has signed and who may."""
@@ -178,22 +157,7 @@ class Repository:
 
         A member that has published and gets other officers must sign its own documents anew; they are staged for that.
         """
-
-        def delegate(targets: Targets) -> None:
-            delegations = targets.delegations or Delegations(keys={}, roles={})
-            roles = dict(delegations.roles or {})
-            roles[str(country)] = DelegatedRole(
-                str(country),
-                [officer.keyid for officer in signers.officers],
-                signers.threshold,
-                terminating=True,
-                paths=list(layout.member_paths(country)),
-            )
-            keys = {**delegations.keys, **{officer.keyid: tuf_key(officer) for officer in signers.officers}}
-            used = {keyid for role in roles.values() for keyid in role.keyids}
-            targets.delegations = Delegations({keyid: key for keyid, key in keys.items() if keyid in used}, roles)
-
-        self._edit(layout.TARGETS, delegate, now=now)
+        self._edit(layout.TARGETS, lambda targets: delegate(targets, country, signers), now=now)
         document = self.federation()
         held = document.members.get(country, Membership())
         self._write_federation(document, country, replace(held, kind=kind), now=now)
@@ -242,14 +206,7 @@ class Repository:
             raise CeremonyRefused("The country is not a member.", where=str(country))
         members = {name: item for name, item in document.members.items() if name != country}
         self.set_document(layout.FEDERATION, write_federation(replace(document, members=members)), now=now)
-
-        def withdraw(targets: Targets) -> None:
-            if targets.delegations is not None and targets.delegations.roles is not None:
-                targets.delegations.roles.pop(str(country), None)
-                used = {keyid for role in targets.delegations.roles.values() for keyid in role.keyids}
-                targets.delegations.keys = {k: key for k, key in targets.delegations.keys.items() if k in used}
-
-        self._edit(layout.TARGETS, withdraw, now=now)
+        self._edit(layout.TARGETS, lambda targets: withdraw(targets, country), now=now)
         self._folder.unstage(str(country))
 
     def suspend(self, country: CountryCode, reason: str, *, now: datetime) -> None:
@@ -297,9 +254,9 @@ class Repository:
         if published is None:
             raise CeremonyRefused("The first root is not published yet; there is nothing to rotate.")
         old: Root = published.signed
-        root = Root(version=old.version + 1, expires=_end(layout.ROOT, now), consistent_snapshot=True)
         kept = officer_of(old.keys[old.roles[layout.TIMESTAMP].keyids[0]])
-        _put_signers(root, federation or self.signers(layout.ROOT), online or kept)
+        officers = federation or self.signers(layout.ROOT)
+        root = new_root(old.version + 1, federation=officers, online=online or kept, now=now)
         self._folder.stage(layout.ROOT, Metadata(root))
         targets = self._folder.published(layout.TARGETS)
         if targets is not None and not verified_by(root, layout.TARGETS, targets):
@@ -415,7 +372,7 @@ class Repository:
         current = self._current(role)
         targets = deepcopy(current) if current is not None else Targets(version=1)
         targets.version = 1 if published is None else published.signed.version + 1
-        targets.expires = _end(role, now)
+        targets.expires = end_of(role, now)
         change(targets)
         self._folder.stage(role, Metadata(targets))
 
@@ -431,28 +388,3 @@ class Repository:
     ) -> None:
         members = {**document.members, country: membership}
         self.set_document(layout.FEDERATION, write_federation(replace(document, members=members)), now=now)
-
-
-def _end(role: str, now: datetime) -> datetime:
-    return now.replace(microsecond=0) + layout.lifetime(role)
-
-
-def _put_signers(root: Root, federation: Signers, online: Officer) -> None:
-    officers: Sequence[Officer] = federation.officers
-    if online.keyid in {officer.keyid for officer in officers}:
-        raise CeremonyRefused("The online key must not be an officer's key: it lies on a machine that is connected.")
-    for role in (layout.ROOT, layout.TARGETS):
-        for officer in officers:
-            root.add_key(tuf_key(officer), role)
-        root.roles[role].threshold = federation.threshold
-    for role in layout.ONLINE_ROLES:
-        root.add_key(tuf_key(online), role)
-
-
-def _role_and_keys(delegator: Root | Targets, role: str) -> tuple[Any, Any]:
-    if isinstance(delegator, Root):
-        return delegator.roles[role], delegator.keys
-    delegations = delegator.delegations
-    if delegations is None or role not in (delegations.roles or {}):
-        raise CeremonyRefused("The federation has not said who signs for this country.", where=role)
-    return (delegations.roles or {})[role], delegations.keys

@@ -14,7 +14,7 @@ from broker.cli.input import MAX_BYTES, parsed, read_bytes
 from broker.core.errors import BadRequest
 from broker.core.ids import CountryCode
 from broker.trust.officer_keys import Officer, OfficerKey, create_officer_key, open_officer_key, read_officer
-from broker.trust.repository import Signers
+from broker.trust.signers import Signers
 from broker.trust.words import fingerprint_words
 from broker.vault.passphrase import read_source
 

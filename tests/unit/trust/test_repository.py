@@ -18,7 +18,8 @@ from broker.schema_files import list_profiles, read_schema_file
 from broker.testing.trust import TrustOffice, make_officers, signers
 from broker.trust.federation_documents import Membership
 from broker.trust.member_documents import read_member, write_member
-from broker.trust.repository import Repository, Signers
+from broker.trust.repository import Repository
+from broker.trust.signers import Signers
 
 EE = CountryCode("EE")
 
