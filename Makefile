@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest
 # Byte code is kept, also where the surroundings say otherwise: every start of a node and of a test run is quicker.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check bench vectors lock clean
+.PHONY: help demo test check static importable bench vectors lock clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -26,12 +26,17 @@ demo: $(READY)  ## Three countries exchange a tracing request (TRANSPORT=spool: 
 	@$(BIN)/trm demo $(if $(TRANSPORT),--transport $(TRANSPORT)) $(if $(JSON),--json)
 
 check: $(READY)  ## Lint, strict types, import contracts, unit tests, and that every other test can be imported: for every day
+	@$(MAKE) --no-print-directory -j2 static importable
+	@$(PYTEST) -q -n auto tests/unit
+
+static: $(READY)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(PYTEST) -qq --collect-only --ignore=tests/unit  # a test that cannot even be imported is found here, not after ten minutes
-	@$(PYTEST) -q -n auto tests/unit
+
+importable: $(READY)  # a test that cannot even be imported is found here, not after ten minutes
+	@$(PYTEST) -qq --collect-only --ignore=tests/unit
 
 test: check  ## Everything: also contracts, vectors, scenarios, simulation, faults, acceptance
 	@$(PYTEST) -n auto --dist loadgroup --ignore=tests/unit --ignore=tests/bench

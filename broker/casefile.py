@@ -9,9 +9,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from typing import Any
 
 import orjson
 
@@ -19,7 +19,7 @@ from broker.catalogue import Catalogue
 from broker.core.accompanied import adult_asked_about, asks_about_adult, with_another_child
 from broker.core.elsewhere import CONSENT, LAST_STEPS, Consent, Elsewhere, looks_elsewhere, named_consent
 from broker.core.excluded import brought_in
-from broker.core.foregoing import targets_of
+from broker.core.foregoing import as_corrected, targets_of
 from broker.core.ids import CountryCode, Digest, MessageType, ProcedureId
 from broker.core.impersonal import possible_names
 from broker.core.messages import Body, Header
@@ -27,19 +27,17 @@ from broker.core.persons import PersonQuery
 from broker.core.reasons import Earlier
 from broker.core.record import RecordEntry
 from broker.core.safeguards import weighs, weighs_for_good
-from broker.core.surge import REGISTRATION, in_force_until
 from broker.core.undisclosed import determines
 from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 from broker.speaking import anybody
 
-__all__ = ["CORRECTION", "Casefile", "adult_came_before", "read_casefile", "surge_until"]
+__all__ = ["CORRECTION", "Casefile", "adult_came_before", "child_described", "read_casefile"]
 
 _PAGE = 200  # messages at a time
 _PROCEDURES = 50  # in one read: each goes through the whole table of buckets
 _ORDERED = "ORDERED"
 _IN_EFFECT = frozenset({"CONSENTED", _ORDERED})  # states of a placement in which its consent holds
-_SURGE_OVER = frozenset({"CLOSED", "REFUSED", "WITHDRAWN"})  # states of a surge that is no more
 _OVER = frozenset({"CLOSED", "WITHDRAWN"})  # states of a notice that tells of nothing any more
 _REMEDY, _OBJECTION, _ANSWER = "notice.remedy", "guardian.objection", "guardian.answer"
 _ASSESSMENTS = 3  # newest messages with nothing but an assessment of danger that are read
@@ -90,6 +88,19 @@ def read_casefile(
     )
 
 
+def child_described(
+    reader: Reader, us: CountryCode, row: ProcedureRow, entries: Iterable[RecordEntry]
+) -> Mapping[str, Any]:
+    """Return the child as the newest message of a procedure that tells its birth describes it, corrected; empty: none does."""
+    found = [message for entry in _weighing(entries, row.ref.name, False) for message in _of_entry(reader, us, entry)]
+    told = as_corrected([_earlier(message) for message in sorted(found, key=lambda one: one.header.created)])
+    for body in (item.body for item in reversed(told)):
+        child = body.get("child")
+        if isinstance(child, Mapping) and "birth" in child.get("named", child.get("pseudonym", child)):
+            return child
+    return {}
+
+
 def adult_came_before(reader: Reader, message: MessageRow) -> bool:
     """Whether a received message is about an adult who came with another child in a case of this node (R-43)."""
     header, body = message.header, _body(message)
@@ -97,25 +108,6 @@ def adult_came_before(reader: Reader, message: MessageRow) -> bool:
         return False
     told = sorted(_whole(reader, MessageFilter(procedure=header.procedure.id)), key=lambda one: one.header.created)
     return _adult_again(reader, header.procedure.id, header, body, [_body(one) for one in told])
-
-
-def surge_until(reader: Reader, us: CountryCode, header: Header) -> date | None:
-    """Return the last day of surge mode that this country declared towards the addressed one; None: there is none now.
-
-    A registration counts while its procedure is open and nobody refused it; a drill's counts for drills alone.
-    """
-    found, seen = list[date](), set[ProcedureId]()
-    wanted = MessageFilter(peer=header.recipient.country, type=REGISTRATION, direction="out")
-    for message in sorted(_whole(reader, wanted), key=lambda one: one.header.created, reverse=True):
-        if message.header.procedure is None or message.state == "refused" or message.header.exercise != header.exercise:
-            continue
-        procedure = message.header.procedure.id
-        row = None if procedure in seen else reader.procedure(procedure, None)
-        seen.add(procedure)  # its newest registration alone
-        last = None if row is None else in_force_until(_body(message), header.created.date())
-        if row is not None and last is not None and row.opener == us and row.state not in _SURGE_OVER:
-            found.append(last)
-    return max(found, default=None)
 
 
 # --- other procedures ----------------------------------------------------------------------------------------------
@@ -210,10 +202,12 @@ def _whole(reader: Reader, wanted: MessageFilter) -> Iterator[MessageRow]:
 
 def _weighing(entries: Iterable[RecordEntry], procedure: str, determinations: bool) -> Iterator[RecordEntry]:
     """Yield the entries whose messages are to be read; message ids of one author rise with time."""
-    typed = [(MessageType(f"{procedure}.{entry.act}"), entry) for entry in entries if entry.code is None]
-    lasting = [entry for kind, entry in typed if weighs_for_good(kind) or (determinations and determines(kind))]
-    yield from lasting
-    assessed = [entry for kind, entry in typed if weighs(kind) and entry not in lasting]
+    held = [entry for entry in entries if entry.code is None]
+    kinds = {act: MessageType(f"{procedure}.{act}") for act in {entry.act for entry in held}}
+    lasting = {act for act, kind in kinds.items() if weighs_for_good(kind) or (determinations and determines(kind))}
+    assessing = {act for act, kind in kinds.items() if weighs(kind)} - lasting
+    yield from (entry for entry in held if entry.act in lasting)
+    assessed = [entry for entry in held if entry.act in assessing]
     yield from sorted(assessed, key=lambda entry: entry.message)[-_ASSESSMENTS:]
 
 

@@ -12,7 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["is_full", "overwrite", "sync_folder", "write_durably", "writing_durably"]
+from broker.core.errors import DiskFull, HomeInvalid
+
+__all__ = ["is_full", "not_written", "overwrite", "sync_folder", "write_durably", "writing_durably"]
 
 _BLOCK = 1024 * 1024  # bytes
 
@@ -76,6 +78,13 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def not_written(error: OSError, path: Path, sentence: str) -> DiskFull | HomeInvalid:
+    """Return what an operator is told when the operating system refused to write something."""
+    if is_full(error):
+        return DiskFull(where=str(path))
+    return HomeInvalid(f"{sentence} ({type(error).__name__}).", where=str(path))
 
 
 def is_full(error: OSError) -> bool:

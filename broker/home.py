@@ -12,10 +12,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from broker.core.errors import DiskFull, HomeInvalid, TrustListInvalid
+from broker.core.errors import HomeInvalid, TrustListInvalid
 from broker.core.ids import CountryCode, MessageType, SchemaVersion
 from broker.core.trust import LONGEST_ENVELOPE_LIFE, Authority, KeyUse, Member, MemberKey
-from broker.durable import is_full, write_durably
+from broker.durable import not_written, write_durably
 from broker.security import jwk
 from broker.settings import FILE_NAME, Settings
 from broker.trust.member_documents import read_member, write_member
@@ -55,11 +55,10 @@ def member_of(
     authorities: Iterable[Authority],
     messages: Mapping[MessageType, tuple[SchemaVersion, ...]],
     procedures: Mapping[str, tuple[SchemaVersion, ...]] = MappingProxyType({}),
-    sign_days: int = _SIGN_DAYS,
 ) -> Member:
     """Return the entry that lists these keys from now on, in whole seconds as the trust list writes them."""
     start = now.replace(microsecond=0)
-    sign_until = start + timedelta(days=sign_days)
+    sign_until = start + timedelta(days=_SIGN_DAYS)
     listed = tuple(
         MemberKey(
             kid=jwk.thumbprint(key.use, key.public),
@@ -116,7 +115,7 @@ def create_home(
         write_own_member(home, member)
         write_durably(home / FILE_NAME, write_toml(stated).encode("utf-8"))
     except OSError as error:
-        raise _said(error, home) from None
+        raise not_written(error, home, "The folder cannot be written") from None
     return member
 
 
@@ -145,13 +144,7 @@ def write_own_member(home: Path, member: Member) -> None:
     try:
         write_durably(home / MEMBER_FILE, write_member(member), mode=0o644)
     except OSError as error:
-        raise _said(error, home) from None
-
-
-def _said(error: OSError, path: Path) -> DiskFull | HomeInvalid:
-    if is_full(error):
-        return DiskFull(where=str(path))
-    return HomeInvalid(f"The folder cannot be written ({type(error).__name__}).", where=str(path))
+        raise not_written(error, home, "The folder cannot be written") from None
 
 
 def write_toml(stated: Mapping[str, Any], prefix: str = "") -> str:

@@ -87,7 +87,7 @@ class Ledger:
         tx.add_record_entry(book.row.ref.id, entry)
         return book, folded
 
-    def testify(self, tx: Transaction, book: Book, folded: Folded, entry: RecordEntry, *, now: datetime) -> Book:
+    def testify(self, tx: Transaction, book: Book, folded: Folded, entry: RecordEntry, *, now: datetime) -> None:
         """Store our answer to a message of the peer, stating our record as it stands; it waits for an envelope."""
         row = book.row
         receipt = Receipt(
@@ -104,9 +104,7 @@ class Ledger:
             ),
         )
         tx.issue_receipt(receipt)
-        book = replace(book, receipts=(*book.receipts, receipt))
-        self._compare(tx, book, now, whole=None, newest=_COMPARED)
-        return book
+        self._compare(tx, replace(book, receipts=(*book.receipts, receipt)), now, whole=None, newest=_COMPARED)
 
     def take_receipts(
         self, tx: Transaction, said: Sequence[tuple[Receipt, ProcedureId | None]], *, now: datetime

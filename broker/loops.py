@@ -26,14 +26,17 @@ class Bell:
         """Wake the loop."""
         self._event.set()
 
+    def heard(self) -> None:
+        """Forget the rings so far: what they are about is looked for now."""
+        self._event.clear()
+
     async def wait(self, seconds: float) -> None:
-        """Return when rung, at the latest after that time."""
+        """Return when rung since the last hearing, at the latest after that time."""
         try:
             async with asyncio.timeout(seconds):
                 await self._event.wait()
         except TimeoutError:
             pass
-        self._event.clear()
 
 
 class Bells:
@@ -79,6 +82,7 @@ class Loop:
         """Work until the node stops."""
         pause = PAUSE_MIN_SECONDS
         while not self._stopping.is_set():
+            self._bell.heard()
             try:
                 done = await self._work()
             except BrokerError as error:

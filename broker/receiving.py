@@ -74,7 +74,6 @@ class Receiving:
         self._metrics = metrics
         self._clock = clock
         self._places = asyncio.Semaphore(concurrency)
-        self._concurrency = concurrency
         self._troubled: dict[str, tuple[int, str]] = {}  # by the delivery's digest: how often undecided, last code
         self._log = Log("receive")
 

@@ -7,7 +7,8 @@
 - Beyond the limit a security officer is called, and no further procedure is shown until he or she closes that call;
   what the person had open stays open, so that the case at hand is not left alone.
 - The audit trail is the count: in the transaction that records a look it is asked what that person was shown. So all
-  workers count together, and a restart forgets nothing.
+  workers count together, and a restart forgets nothing. Looks that PostgreSQL records at the same moment do not see each
+  other: as many more may be shown, once, as transactions run at once. A lock at each look would cost more than that.
 """
 
 from __future__ import annotations

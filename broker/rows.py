@@ -14,7 +14,8 @@ from enum import StrEnum
 from typing import Any
 
 from broker.core import canonical
-from broker.core.audit import AuditRow
+from broker.core.audit import AuditRow, Who
+from broker.core.errors import NodeError
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.messages import Header, InboxEntry, OutboxEntry, OutboxKind, ProcedureRef, SealedEnvelope
 from broker.core.owed_chunks import OwedChunks
@@ -182,10 +183,11 @@ class OwedEntry:
     exercise: bool
     authority: AuthorityId  # of ours that sends it
     content: bytes = field(repr=False)
+    created: datetime
     attempts: int
     error: str | None  # code of the last failure
     envelope: SealedEnvelope | None  # as it was sealed before
-    damaged: bool = False  # what is stored of it does not open
+    fault: NodeError | None = None  # why what is stored of it does not open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,6 +224,7 @@ class InboxBrief:
     id: MessageId
     authority: AuthorityId  # ours
     since: datetime  # when it stepped into its state
+    fault: NodeError | None = None  # why what is stored of it does not open; told where it is leased
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -359,14 +362,24 @@ class MessageRow:
     content: bytes | None = None  # only when read alone
 
 
-def about(
-    row: MessageRow, *, at: datetime, action: str, actor: str, role: AuditRole, detail: str = "", reason: str = ""
-) -> AuditRow:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declaration:
+    """A message by which the opener of a procedure that is not over says what holds while it is open."""
+
+    message: MessageId
+    procedure: ProcedureId
+    opener: CountryCode
+    peer: CountryCode
+    exercise: bool
+    content: bytes | None  # canonical {"header", "body"}; None: it does not open here
+
+
+def about(row: MessageRow, who: Who, *, at: datetime, action: str, detail: str = "", reason: str = "") -> AuditRow:
     """Return the audit row of what somebody did to a message."""
     return AuditRow(
         at=at,
-        actor=actor,
-        role=role,
+        actor=who.actor,
+        role=who.role,
         authority=row.authority,
         action=action,
         subject=row.id,

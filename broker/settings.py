@@ -205,7 +205,7 @@ class Settings(BaseSettings):
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = _setting("INFO", "Least severe event that is logged.")
     concurrency: int = _setting(
-        16, "How many messages are worked on at the same time, per direction.", unit="messages", ge=1, le=256
+        16, "How many received messages are worked on at the same time.", unit="messages", ge=1, le=256
     )
     compute_threads: int = _setting(
         2, "Threads that seal and open envelopes; more than the processor has cores gains nothing.",

@@ -68,4 +68,6 @@ class Together(Generic[A, B]):
                     future.set_exception(answer)
                 else:
                     future.set_result(answer)
+            # Errors hold this frame: in a circle they would stay, with all that was asked.
+            del some, future, answers, answer
         self._free += 1  # here, not when the task is seen to be done: who asks in between would wait for ever

@@ -12,6 +12,7 @@ from broker.adapter_api import Adapter
 from broker.calendars import ProfiledCalendars
 from broker.catalogue import Catalogue
 from broker.core.attachments import Attachment
+from broker.core.audit import Who
 from broker.core.delivery import LadderLimits
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import InboxEntry
@@ -334,9 +335,7 @@ def _reading(desk: Desk) -> Callable[[InboxEntry, Attachment], AsyncIterator[byt
         reading = await desk.read_attachment(
             entry.id,
             attachment.digest,
-            authority=entry.header.recipient.authority,
-            actor="adapter",
-            role=AuditRole.ADAPTER,
+            Who(actor="adapter", role=AuditRole.ADAPTER, authority=entry.header.recipient.authority),
             direction="in",
             peer=entry.sender,
         )

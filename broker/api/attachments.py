@@ -94,16 +94,9 @@ class Attachments:
         query = Query(request)
         direction, peer = query.take("direction", Direction), query.take("peer", CountryCode)
         query.finish()
-        principal, message = request[PRINCIPAL], path_id(request, MessageId)
-        digest = path_id(request, Digest, name="digest")
+        message, digest = path_id(request, MessageId), path_id(request, Digest, name="digest")
         reading = await self._services.read_attachment(
-            message,
-            digest,
-            authority=principal.authority,
-            actor=principal.subject,
-            role=principal.audit_role,
-            direction=direction,
-            peer=peer,
+            message, digest, request[PRINCIPAL].who, direction=direction, peer=peer
         )
         return await self._stream(request, reading)
 

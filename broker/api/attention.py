@@ -10,7 +10,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from broker.api import views
-from broker.api.requests import PRINCIPAL, Query, number, path_id, scope
+from broker.api.requests import PRINCIPAL, Query, acting, number, path_id, scope, truth
 from broker.api.services import ApiServices
 from broker.api.tokens import WHOLE_NODE
 from broker.core.audit import AuditReason
@@ -33,12 +33,12 @@ class AttentionList:
         """
         authority = scope(request[PRINCIPAL])
         query = Query(request)
-        open_only = query.take("open", _truth) is not False
+        open_only = query.take("open", truth) is not False
         cursor, limit = query.page(self._services.limits)
-        listed = await self._services.store.read(
+        listed, surge = await self._services.looked(
             lambda reader: reader.attention(authority, open_only=open_only, cursor=cursor, limit=limit)
         )
-        return views.answer(views.page(listed, views.attention))
+        return views.answer(views.page(listed, views.attention, surge))
 
     async def resolve(self, request: web.Request) -> web.Response:
         """State that a person has looked after an entry.
@@ -47,10 +47,7 @@ class AttentionList:
             NotFound: there is no such open entry for the authority.
         """
         Query(request).finish()
-        principal = request[PRINCIPAL]
-        await self._services.attend.resolve(
-            path_id(request, number), actor=principal.subject, role=principal.audit_role, authority=scope(principal)
-        )
+        await self._services.attend.resolve(path_id(request, number), acting(request[PRINCIPAL]))
         return web.Response(status=204)
 
 
@@ -74,9 +71,3 @@ class AuditTrail:
         listed = await self._services.store.read(lambda reader: reader.audit(cursor=cursor, limit=limit))
         await self._services.consult.trail(listed, principal.who, reason=AuditReason.SELF_MONITORING)
         return views.answer(views.page(listed, views.audit_row))
-
-
-def _truth(text: str) -> bool:
-    if text not in {"true", "false"}:
-        raise ValueError("not a truth value")
-    return text == "true"

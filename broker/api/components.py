@@ -11,6 +11,7 @@ from broker.api.procedure_schemas import procedure_schemas
 from broker.api.retention_schemas import retention_schemas
 from broker.api.schema_forms import (
     PREFIX,
+    SURGE,
     TEXT,
     TIME,
     TRUTH,
@@ -65,6 +66,7 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
             {"reason": {"type": "string", "enum": [str(reason) for reason in ResendReason.of_people()]}}
         ),
         "Resent": object_of({"message": identifier(MessageId), "at": TIME}),
+        "Surge": _surge(),
         "HeldItem": _held_item(),
         "HeldList": list_of("HeldItem"),
         "Held": _held(),
@@ -143,6 +145,17 @@ def _accepted() -> Schema:
         },
         optional=("case_ref", "warnings"),
     )
+
+
+def _surge() -> Schema:
+    until = {
+        "type": "string",
+        "format": "date",
+        "description": "The last day of it; absent where the message that says so does not open.",
+    }
+    countries = {"declared_by": identifier(CountryCode), "towards": identifier(CountryCode)}
+    exercise = {**TRUTH, "description": "In force for drills alone."}
+    return object_of({**countries, "until": until, "exercise": exercise}, optional=("until",))
 
 
 def _held_item() -> Schema:
@@ -240,6 +253,7 @@ def _message(item: Schema) -> Schema:
             "content": content,
             "attachments": array_of(progress),
             "evidence": evidence,
+            "surge": SURGE,
         },
         "required": [*item["required"], "evidence"],
     }

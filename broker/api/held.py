@@ -5,15 +5,15 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from aiohttp import web
 
 from broker.api import views
-from broker.api.requests import PRINCIPAL, Query, path_id, read_json
+from broker.api.requests import PRINCIPAL, Query, path_id, read_reason
 from broker.api.services import ApiServices
 from broker.core.delivery import RejectReason, ReleaseReason
-from broker.core.errors import BadRequest, NotFound
+from broker.core.errors import NotFound
 from broker.core.ids import MessageId
 
 __all__ = ["HeldMessages"]
@@ -35,11 +35,11 @@ class HeldMessages:
         """
         principal = request[PRINCIPAL]
         cursor, limit = Query(request).page(self._services.limits)
-        listed = await self._services.store.read(
+        listed, surge = await self._services.looked(
             lambda reader: reader.drafts(principal.authority, cursor=cursor, limit=limit)
         )
         await self._services.consult.drafts(listed, principal.who)
-        return views.answer(views.page(listed, views.held_item))
+        return views.answer(views.page(listed, views.held_item, surge))
 
     async def read(self, request: web.Request) -> web.Response:
         """Return one with its content, or what became of it.
@@ -63,15 +63,9 @@ class HeldMessages:
             BrokerError: it may not leave, or the caller may not decide; it waits on.
         """
         Query(request).finish()
-        principal, wanted = request[PRINCIPAL], path_id(request, MessageId)
-        reason = _reason(ReleaseReason, await read_json(request, self._services.limits))
-        accepted = await self._services.approve.release(
-            wanted,
-            authority=principal.authority,
-            actor=principal.subject,
-            role=principal.audit_role,
-            reason=reason,
-        )
+        wanted = path_id(request, MessageId)
+        reason = await read_reason(request, self._services.limits, ReleaseReason)
+        accepted = await self._services.approve.release(wanted, request[PRINCIPAL].who, reason)
         return views.answer(views.accepted(accepted), status=202)
 
     async def reject(self, request: web.Request) -> web.Response:
@@ -82,20 +76,7 @@ class HeldMessages:
             NotFound, AlreadySettled: nothing waits under this id for the authority.
         """
         Query(request).finish()
-        principal, wanted = request[PRINCIPAL], path_id(request, MessageId)
-        reason = _reason(RejectReason, await read_json(request, self._services.limits))
-        await self._services.approve.reject(
-            wanted,
-            authority=principal.authority,
-            actor=principal.subject,
-            role=principal.audit_role,
-            reason=reason,
-        )
+        wanted = path_id(request, MessageId)
+        reason = await read_reason(request, self._services.limits, RejectReason)
+        await self._services.approve.reject(wanted, request[PRINCIPAL].who, reason)
         return web.Response(status=204)
-
-
-def _reason(kind: type[Code], data: Any) -> Code:
-    given = data["reason"] if isinstance(data, dict) and data.keys() == {"reason"} else None
-    if given not in list(kind):
-        raise BadRequest("The body gives one reason, of the list in the API's description.", where="/reason")
-    return kind(given)

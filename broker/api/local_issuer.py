@@ -48,7 +48,7 @@ class LocalIssuer:
         )
 
     @classmethod
-    def create(cls, path: Path, *, us: CountryCode, clock: Clock, audience: str = DEFAULT_AUDIENCE) -> Self:
+    def create(cls, path: Path, *, us: CountryCode, clock: Clock) -> Self:
         """Make the key file, readable by its owner only; an existing one is never overwritten.
 
         Raises:
@@ -65,7 +65,7 @@ class LocalIssuer:
             raise HomeInvalid("The token key file is there already.", where=path.name) from None
         except OSError:
             raise HomeInvalid("The token key file cannot be written.", where=path.name) from None
-        return cls(key, us=us, clock=clock, audience=audience)
+        return cls(key, us=us, clock=clock)
 
     @classmethod
     def load(cls, path: Path, *, us: CountryCode, clock: Clock, audience: str = DEFAULT_AUDIENCE) -> Self:

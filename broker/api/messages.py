@@ -14,7 +14,7 @@ from aiohttp import web
 
 from broker.api import problems, views
 from broker.api.places import Places
-from broker.api.requests import PRINCIPAL, Query, idempotency_key, path_id, read_json, scope
+from broker.api.requests import PRINCIPAL, Query, acting, idempotency_key, path_id, read_json, read_reason
 from broker.api.routes import PREFIX
 from broker.api.services import ApiServices, casework_types
 from broker.core.content import time_to_text
@@ -108,9 +108,9 @@ class Messages:
             authority=request[PRINCIPAL].authority,
         )
         cursor, limit = query.page(self._services.limits)
-        listed = await self._services.store.read(lambda reader: reader.messages(wanted, cursor=cursor, limit=limit))
+        listed, surge = await self._services.looked(lambda reader: reader.messages(wanted, cursor=cursor, limit=limit))
         await self._services.consult.messages(listed, wanted, request[PRINCIPAL].who)
-        return views.answer(views.page(listed, views.message_item))
+        return views.answer(views.page(listed, views.message_item, surge))
 
     async def read(self, request: web.Request) -> web.Response:
         """Return one message with its content and evidence.
@@ -129,9 +129,9 @@ class Messages:
             author = self._services.us if row.direction == Direction.OUT else row.peer
             return row, reader.receipts_about(author, row.id), reader.attachments_of(author, row.id)
 
-        found = await self._services.store.read(look)
+        found, surge = await self._services.looked(look)
         await self._services.consult.message(found[0], request[PRINCIPAL].who)
-        return views.answer(views.message(*found))
+        return views.answer(views.message(*found, surge))
 
     async def mark_opened(self, request: web.Request) -> web.Response:
         """State that a person has seen a received message.
@@ -143,10 +143,8 @@ class Messages:
         query = Query(request)
         peer = query.take("peer", CountryCode)
         query.finish()
-        principal, wanted = request[PRINCIPAL], path_id(request, MessageId)
-        at = await self._services.open_message(
-            wanted, authority=principal.authority, actor=principal.subject, role=principal.audit_role, peer=peer
-        )
+        wanted = path_id(request, MessageId)
+        at = await self._services.open_message(wanted, request[PRINCIPAL].who, peer=peer)
         self._log.info(Event.MESSAGE_OPENED, message=wanted)
         return views.answer({"message": str(wanted), "opened": time_to_text(at)})
 
@@ -159,18 +157,15 @@ class Messages:
             AlreadySettled: nothing of its evidence is missing.
         """
         Query(request).finish()
-        principal, wanted = request[PRINCIPAL], path_id(request, MessageId)
-        reason = _reason(await read_json(request, self._services.limits))
-        at = await self._services.resend(
-            wanted, authority=scope(principal), actor=principal.subject, role=principal.audit_role, reason=reason
-        )
+        wanted = path_id(request, MessageId)
+        reason = await read_reason(request, self._services.limits, ResendReason.of_people())
+        at = await self._services.resend(wanted, acting(request[PRINCIPAL]), reason)
         self._log.info(Event.MESSAGE_RESENT, message=wanted)
         return views.answer({"message": str(wanted), "at": time_to_text(at)}, status=202)
 
     def _account(self, submission: Submission, accepted: Accepted) -> None:
         peer = submission.recipient.country
-        if not accepted.repeated:
-            self._services.metrics.submitted(peer, submission.type)
+        self._services.metrics.submitted(peer, submission.type)
         self._log.info(
             Event.MESSAGE_SUBMITTED,
             message=accepted.message,
@@ -194,13 +189,6 @@ class Messages:
         found = await asyncio.to_thread(explain, data)  # slow on a large hostile document
         faults = [replace(fault, pointer=self._places.known(fault.pointer)) for fault in found]
         return problems.respond(error, faults=faults)
-
-
-def _reason(data: Any) -> ResendReason:
-    given = data["reason"] if isinstance(data, dict) and data.keys() == {"reason"} else None
-    if given not in ResendReason.of_people():
-        raise BadRequest("The body gives one reason, of the list in the API's description.", where="/reason")
-    return ResendReason(given)
 
 
 def _state(text: str) -> str:

@@ -59,7 +59,9 @@ def describe(services: ApiServices) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "schemas": components(services.catalogue),
-            "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}},
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": _TOKENS},
+            },
         },
     }
 
@@ -68,6 +70,10 @@ _INTRODUCTION = """\
 One country's node of the transnational referral mechanism. Every request but health and this document carries a bearer
 token with a role and an authority; what belongs to another authority is answered like what does not exist. Every
 refusal is a problem document (RFC 9457) with a stable code, the place, and who must act."""
+_TOKENS = """\
+A token comes from the identity provider that the node's settings name, else from the node itself (`trm token`, which its
+operator runs). It names a person or system, a role, and the one authority that it speaks for: as such it must stand in
+`sender` of what is submitted."""
 
 
 def _operation(route: Route, types: Sequence[MessageType], limits: ApiLimits) -> dict[str, Any]:
@@ -83,7 +89,7 @@ def _operation(route: Route, types: Sequence[MessageType], limits: ApiLimits) ->
     if parameters:
         operation["parameters"] = parameters
     if route.submission:
-        media = {"schema": reference("Submission"), "examples": {"request": {"value": _example(types)}}}
+        media = {"schema": reference("Submission"), "examples": _examples(types)}
         operation["requestBody"] = {"required": True, "content": {"application/json": media}}
     if route.takes:
         media = {BYTES_TYPE: {"schema": {"type": "string", "format": "binary"}}}
@@ -202,15 +208,39 @@ def _refusal(codes: Iterable[str]) -> dict[str, Any]:
     }
 
 
-def _example(types: Sequence[MessageType]) -> dict[str, Any]:
-    return {
-        "type": min((str(known) for known in types), default="family-tracing.request"),
-        "sender": {"authority": "social-insurance-board"},
-        "recipient": {"country": "FI", "authority": "social-services"},
-        "legal_basis": {"code": "B2B_80"},
-        "purpose": "FAMILY_TRACING",
-        "urgency": "ROUTINE",
-        "language": "en",
-        "exercise": True,
-        "body": {},
-    }
+def _examples(types: Sequence[MessageType]) -> dict[str, Any]:
+    """Return a message about nobody that begins a procedure and is valid as it stands, where the catalogue knows it."""
+    return {"question": {"value": _QUESTION}} if _QUESTION["type"] in map(str, types) else {}
+
+
+_QUESTION: dict[str, Any] = {
+    "type": "consultation.question",
+    "sender": {"authority": "social-insurance-board"},
+    "recipient": {"country": "FI", "authority": "national-assistance-system"},
+    "legal_basis": {"code": "B2B_77"},
+    "purpose": "Learn which office is competent",
+    "urgency": "ROUTINE",
+    "language": "en",
+    "exercise": True,
+    "body": {
+        "topics": ["COMPETENT_OFFICE"],
+        "questions": [{"question": "Q1", "text": "Which office takes over when a child turns 18 during a procedure?"}],
+        "situation": {
+            "age_group": {"not_applicable": True},
+            "forms": {"not_applicable": True},
+            "needs": {"not_applicable": True},
+            "national_of_asked_state": {"not_applicable": True},
+        },
+        "contact": {
+            "office": {
+                "name": "Example office (synthetic)",
+                "kind": "FOCAL_POINT",
+                "country": "EE",
+                "authority": "social-insurance-board",
+            },
+            "phone": "+372 000 0000",
+            "availability": "OFFICE_HOURS",
+            "languages": ["en"],
+        },
+    },
+}

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from broker.api.schema_forms import (
+    SURGE,
     TEXT,
     TIME,
     TRUTH,
@@ -99,6 +100,11 @@ def _procedure(item: Schema) -> Schema:
         "participants": array_of(reference("Participant")),
         "entries": array_of(reference("RecordLine")),
         "deadlines": array_of(reference("Deadline")),
+        "surge": SURGE,
+        "coming_of_age": {
+            **object_of({"on": {"type": "string", "format": "date"}, "reached": TRUTH, "meaning": TEXT}),
+            "description": "From six months before the child is of age by its recorded birth; else absent.",
+        },
     }
     return {
         **item,

@@ -29,11 +29,11 @@ class Procedures:
         """
         us, principal = self._services.us, request[PRINCIPAL]
         cursor, limit = Query(request).page(self._services.limits)
-        listed = await self._services.store.read(
+        listed, surge = await self._services.looked(
             lambda reader: reader.procedures(principal.authority, cursor=cursor, limit=limit)
         )
         await self._services.consult.procedures(listed, principal.who)
-        return views.answer(views.page(listed, lambda row: views.procedure_item(row, us)))
+        return views.answer(views.page(listed, lambda row: views.procedure_item(row, us), surge))
 
     async def read(self, request: web.Request) -> web.Response:
         """Return a procedure with its record.

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from enum import StrEnum
 from typing import Any, TypeVar
 
 import aiohttp
@@ -21,6 +23,7 @@ from aiohttp import hdrs, web
 
 from broker.api.services import ApiLimits
 from broker.api.tokens import NODE_ROLES, WHOLE_NODE, Principal
+from broker.core.audit import Who
 from broker.core.canonical import MAX_DEPTH
 from broker.core.errors import BadRequest, NotFound, RequestTooLarge, UnsupportedMediaType
 from broker.core.ids import AuthorityId
@@ -30,14 +33,18 @@ __all__ = [
     "IDEMPOTENCY_KEY",
     "PRINCIPAL",
     "Query",
+    "acting",
     "idempotency_key",
     "number",
     "path_id",
     "read_json",
+    "read_reason",
     "scope",
+    "truth",
 ]
 
 T = TypeVar("T")
+Code = TypeVar("Code", bound=StrEnum)
 
 DEFAULT_PAGE = 50
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -61,12 +68,12 @@ async def read_json(request: web.Request, limits: ApiLimits) -> Any:
     if request.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
         raise UnsupportedMediaType("A compressed request body is not taken.")
     if (request.content_length or 0) > limits.body_bytes:
-        raise RequestTooLarge
+        raise _too_large(limits)
     try:
         async with asyncio.timeout(limits.body_seconds):
             raw = await request.read()
     except web.HTTPRequestEntityTooLarge:
-        raise RequestTooLarge from None
+        raise _too_large(limits) from None
     except TimeoutError:
         raise BadRequest("The request body did not arrive in time.") from None
     except (aiohttp.ClientPayloadError, web.RequestPayloadError):
@@ -78,6 +85,25 @@ async def read_json(request: web.Request, limits: ApiLimits) -> Any:
     if _too_deep(value):
         raise BadRequest("The request body is nested too deep.")
     return value
+
+
+async def read_reason(request: web.Request, limits: ApiLimits, codes: Iterable[Code]) -> Code:
+    """Return the one reason that the body gives, of a closed list.
+
+    Raises:
+        BadRequest: the body is anything else.
+        BrokerError: as `read_json`.
+    """
+    data = await read_json(request, limits)
+    given = data["reason"] if isinstance(data, dict) and data.keys() == {"reason"} else None
+    for code in codes:
+        if given == code:
+            return code
+    raise BadRequest("The body gives one reason, of the list in the API's description.", where="/reason")
+
+
+def _too_large(limits: ApiLimits) -> RequestTooLarge:
+    return RequestTooLarge(f"The request body is larger than the {limits.body_bytes} bytes that this node takes.")
 
 
 def idempotency_key(request: web.Request) -> str:
@@ -102,6 +128,11 @@ def scope(principal: Principal) -> AuthorityId | None:
     return None if whole else principal.authority
 
 
+def acting(principal: Principal) -> Who:
+    """Return the caller as who acts, within what the request is limited to."""
+    return replace(principal.who, authority=scope(principal))
+
+
 def path_id(request: web.Request, parse: Callable[[str], T], *, name: str = "id") -> T:
     """Return the identifier in the path; an impossible one does not exist.
 
@@ -123,6 +154,17 @@ def number(text: str) -> int:
     if _NUMBER.fullmatch(text) is None:
         raise ValueError("not a positive number")
     return int(text)
+
+
+def truth(text: str) -> bool:
+    """Return whether the text is true and not false.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if text not in {"true", "false"}:
+        raise ValueError("neither true nor false")
+    return text == "true"
 
 
 class Query:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from broker.api import views
-from broker.api.requests import PRINCIPAL, Query, path_id, read_json
+from broker.api.requests import PRINCIPAL, Query, path_id, read_json, truth
 from broker.api.services import ApiServices
 from broker.core.errors import BadRequest
 from broker.core.ids import CaseRef, ErasureId, MessageId, ProcedureId
@@ -39,7 +39,7 @@ class Retention:
             BadRequest: a parameter is wrong.
         """
         query = Query(request)
-        due = query.take("due", _truth)
+        due = query.take("due", truth)
         query.finish()
         found = await self._services.keep.listed(request[PRINCIPAL].authority, due_only=bool(due))
         return views.answer({"items": [described.standing(item) for item in found.items], "truncated": found.truncated})
@@ -224,9 +224,3 @@ def _messages(body: Mapping[str, Any]) -> tuple[MessageId, ...]:
     except ValueError:
         pass  # answered below like every other wrong value; the error's own text could repeat it
     raise BadRequest("This is a list of messages' ids.", where="/messages")
-
-
-def _truth(text: str) -> bool:
-    if text not in {"true", "false"}:
-        raise ValueError("neither true nor false")
-    return text == "true"

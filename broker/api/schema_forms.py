@@ -20,6 +20,7 @@ from broker.core.ids import (
 
 __all__ = [
     "PREFIX",
+    "SURGE",
     "TEXT",
     "TIME",
     "TRUTH",
@@ -34,6 +35,11 @@ __all__ = [
 
 Schema = dict[str, Any]
 
+SURGE: Schema = {
+    "type": "array",
+    "items": {"$ref": "#/components/schemas/Surge"},
+    "description": "Where surge mode is on now (R-39): absent where it is nowhere.",
+}
 _Id = type[AuthorityId | CaseRef | CountryCode | Digest | MessageId | MessageType | ProcedureId | SchemaVersion]
 
 TIME: Schema = {
@@ -84,4 +90,5 @@ def array_of(items: Schema) -> Schema:
 def list_of(item: str) -> Schema:
     """Return the schema of a page of a list."""
     cursor = {"type": "string", "description": "Cursor of the next page; absent on the last one."}
-    return object_of({"items": array_of(reference(item)), "next": cursor}, optional=("next",))
+    members = {"items": array_of(reference(item)), "next": cursor, "surge": SURGE}
+    return object_of(members, optional=("next", "surge"))

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from broker.api.tokens import TokenVerifier
 from broker.catalogue import Catalogue
 from broker.core.ids import CountryCode, MessageType
+from broker.core.surge import SurgeMode
 from broker.flows.approve import Approve
 from broker.flows.attend import Attend
 from broker.flows.consult import Consult
@@ -24,9 +26,12 @@ from broker.flows.search import Search
 from broker.flows.submit import Submit
 from broker.flows.upload import Upload
 from broker.metrics import Metrics
-from broker.ports import Clock, Store
+from broker.ports import Clock, Reader, Store
+from broker.surges import with_surge
 
 __all__ = ["ApiLimits", "ApiServices", "HealthCheck", "casework_types"]
+
+T = TypeVar("T")
 
 _NODE = "node"  # the procedure name of the nodes' own messages
 
@@ -76,3 +81,11 @@ class ApiServices:
     metrics: Metrics
     health: Mapping[str, HealthCheck] = field(default_factory=dict)
     limits: ApiLimits = field(default_factory=ApiLimits)
+
+    async def looked(self, look: Callable[[Reader], T]) -> tuple[T, tuple[SurgeMode, ...]]:
+        """Return what somebody looks at, and where surge mode is on: no list is shown without it (R-39).
+
+        Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        return await with_surge(self.store, self.us, self.clock, look)

@@ -52,8 +52,8 @@ class _Server(web.Server):
 class ApiRunner(web.AppRunner):
     """An AppRunner with this product's connections."""
 
-    def __init__(self, app: web.Application, *, handle_signals: bool = False) -> None:
-        super().__init__(app, handle_signals=handle_signals, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS)
+    def __init__(self, app: web.Application) -> None:
+        super().__init__(app, access_log=None, keepalive_timeout=KEEPALIVE_SECONDS)
 
     async def _make_server(self) -> web.Server:
         made = await super()._make_server()

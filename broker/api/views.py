@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from broker.core.adulthood import ComingOfAge
 from broker.core.attachments import hide_keys
 from broker.core.content import time_to_text
 from broker.core.ids import CountryCode
@@ -18,6 +19,7 @@ from broker.core.participants import Participant
 from broker.core.procedures import Role
 from broker.core.reasons import Reason
 from broker.core.receipts import Receipt
+from broker.core.surge import SurgeMode
 from broker.flows.inspect import ProcedureView, RecordLine, TimelineLine
 from broker.rows import (
     Accepted,
@@ -37,12 +39,14 @@ __all__ = [
     "answer",
     "attention",
     "audit_row",
+    "coming_of_age",
     "message",
     "message_item",
     "page",
     "procedure",
     "procedure_item",
     "role_of",
+    "surge",
     "timeline",
     "upload",
 ]
@@ -55,10 +59,22 @@ def answer(data: Any, *, status: int = 200, headers: dict[str, str] | None = Non
     return web.Response(status=status, body=orjson.dumps(data), content_type="application/json", headers=headers)
 
 
-def page(listed: Page, view: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
-    """Return one page; `next` is absent on the last one."""
-    items = {"items": [view(item) for item in listed.items]}
-    return items if listed.next is None else {**items, "next": listed.next}
+def page(listed: Page, view: Callable[[Any], dict[str, Any]], modes: Iterable[SurgeMode] = ()) -> dict[str, Any]:
+    """Return one page; `next` is absent on the last one, `surge` where no surge mode is in force."""
+    return _present(items=[view(item) for item in listed.items], next=listed.next, surge=surge(modes) or None)
+
+
+def surge(modes: Iterable[SurgeMode]) -> list[dict[str, Any]]:
+    """Return where surge mode is on, as everything that a person looks at says it."""
+    return [
+        _present(
+            declared_by=mode.declared_by,
+            towards=mode.towards,
+            until=None if mode.until is None else mode.until.isoformat(),
+            exercise=mode.exercise,
+        )
+        for mode in modes
+    ]
 
 
 def accepted(row: Accepted) -> dict[str, Any]:
@@ -124,14 +140,21 @@ def message_item(row: MessageRow) -> dict[str, Any]:
     )
 
 
-def message(row: MessageRow, evidence: Iterable[Receipt], attachments: Iterable[AttachmentRow]) -> dict[str, Any]:
+def message(
+    row: MessageRow,
+    evidence: Iterable[Receipt],
+    attachments: Iterable[AttachmentRow],
+    modes: Iterable[SurgeMode],
+) -> dict[str, Any]:
     """Return a message read alone: its content as both countries hold it, but for keys, and the evidence about it."""
     content = _shown(row.content)
+    between = [mode for mode in modes if mode.concerns(row.peer, exercise=row.header.exercise)]
     return _present(
         **message_item(row),
         content=content,
         attachments=[_progress(item) for item in attachments] or None,
         evidence=[_receipt(receipt) for receipt in sorted(evidence, key=lambda receipt: receipt.at)],
+        surge=surge(between) or None,
     )
 
 
@@ -173,8 +196,15 @@ def procedure(view: ProcedureView, us: CountryCode) -> dict[str, Any]:
             "participants": [_participant(one) for one in view.participants],
             "entries": [_line(line) for line in view.entries],
             "deadlines": [described(standing) for standing in view.deadlines],
+            "surge": surge(view.surge) or None,
+            "coming_of_age": coming_of_age(view.coming_of_age),
         }
     )
+
+
+def coming_of_age(found: ComingOfAge | None) -> dict[str, Any] | None:
+    """Return from when on a child is one no more, and what is to be done."""
+    return None if found is None else {"on": found.on.isoformat(), "reached": found.reached, "meaning": found.meaning}
 
 
 def timeline(line: TimelineLine) -> dict[str, Any]:

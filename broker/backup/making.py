@@ -36,9 +36,9 @@ from broker.backup.contents import (
 from broker.backup.recovery import RECOVERY_FILE, accepted
 from broker.core import canonical
 from broker.core.content import time_to_text
-from broker.core.errors import BackupInvalid, DiskFull, HomeInvalid, StoreUnavailable
+from broker.core.errors import BackupInvalid, HomeInvalid, StoreUnavailable
 from broker.core.ids import Digest, KeyId
-from broker.durable import is_full, overwrite, writing_durably
+from broker.durable import not_written, overwrite, writing_durably
 from broker.home import MEMBER_FILE
 from broker.plain_files import open_plain
 from broker.security.backup_file import FileCipher, begin, read_head, sign_backup
@@ -108,9 +108,7 @@ class _Making:
                 sealing.sign(sign_backup(digest, read_head(head), signer, publics))
                 return self._read_back(stream, path, cipher.again())
         except OSError as error:
-            if is_full(error):
-                raise DiskFull(where=str(path)) from None
-            raise HomeInvalid(f"The backup cannot be written ({type(error).__name__}).", where=str(path)) from None
+            raise not_written(error, path, "The backup cannot be written") from None
 
     def data(self, out: _Frames) -> None:
         """Everything but keys."""

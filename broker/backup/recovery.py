@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from broker.core import canonical
-from broker.core.errors import BackupInvalid, DiskFull, HomeInvalid
+from broker.core.errors import BackupInvalid, HomeInvalid
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import KeyUse
-from broker.durable import is_full, write_durably
+from broker.durable import not_written, write_durably
 from broker.plain_files import read_plain
 from broker.security import jwk
 from broker.security.backup_file import RecoveryKey
@@ -66,7 +66,7 @@ def create_recovery_key(
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_durably(public, _json(_document(named)), mode=0o644)
     except OSError as error:
-        raise _said(error, path) from None
+        raise not_written(error, path, "The folder cannot be written") from None
     VaultFile(path, PassphraseWrapper(passphrase, kdf)).create(country, [Entry.of(key, created=None)])
     return named, public
 
@@ -127,7 +127,7 @@ def _write(home: Path, keys: tuple[NamedKey, ...]) -> tuple[NamedKey, ...]:
     try:
         write_durably(home / RECOVERY_FILE, _json({"keys": [_document(key) for key in keys]}), mode=0o644)
     except OSError as error:
-        raise _said(error, home) from None
+        raise not_written(error, home, "The folder cannot be written") from None
     return keys
 
 
@@ -172,9 +172,3 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _json(document: dict[str, Any]) -> bytes:
     return json.dumps(document, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
-
-
-def _said(error: OSError, path: Path) -> DiskFull | HomeInvalid:
-    if is_full(error):
-        return DiskFull(where=str(path))
-    return HomeInvalid(f"The folder cannot be written ({type(error).__name__}).", where=str(path))

@@ -25,10 +25,10 @@ from broker.backup.contents import BLOB, DATA, DATA_KIND, FILE, KEYS_KIND, ROWS,
 from broker.backup.making import ATTACHMENTS
 from broker.core.audit import AuditAction, AuditRow
 from broker.core.content import time_from_text
-from broker.core.errors import BackupInvalid, DiskFull, HomeInvalid, SettingsInvalid
+from broker.core.errors import BackupInvalid, HomeInvalid, SettingsInvalid
 from broker.core.ids import CountryCode
 from broker.core.roles import AuditRole
-from broker.durable import is_full, sync_folder, write_durably
+from broker.durable import not_written, sync_folder, write_durably
 from broker.home import write_toml
 from broker.plain_files import open_plain
 from broker.security.backup_file import open_head
@@ -102,7 +102,7 @@ def open_backup(file: Path, opener: Opener, *, kind: str | None = None) -> Itera
     except BackupInvalid as error:
         raise BackupInvalid(error.detail, where=error.where or str(file)) from None
     except OSError as error:
-        raise _said(error, file) from None
+        raise not_written(error, file, "The folder or file cannot be used") from None
 
 
 def restore(
@@ -154,7 +154,7 @@ def restore(
             _synchronise(staging)
             _take_place(staging, home)
         except OSError as error:
-            raise _said(error, home) from None
+            raise not_written(error, home, "The folder or file cannot be used") from None
         return Restored(
             home=home,
             country=data.country,
@@ -302,9 +302,3 @@ def _synchronise(folder: Path) -> None:
 def _take_place(staging: Path, home: Path) -> None:
     staging.replace(home)  # over an empty folder, or where there is nothing
     sync_folder(home.parent)
-
-
-def _said(error: OSError, path: Path) -> DiskFull | HomeInvalid:
-    if is_full(error):
-        return DiskFull(where=str(path))
-    return HomeInvalid(f"The folder or file cannot be used ({type(error).__name__}).", where=str(path))

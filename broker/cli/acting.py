@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from broker.cli.input import parsed
 from broker.core.audit import Who
-from broker.core.errors import BadRequest
+from broker.core.errors import BadRequest, StoreCorrupt, StoreUnavailable
 from broker.core.ids import AuthorityId
 from broker.core.roles import AuditRole
 from broker.settings import Settings
@@ -24,7 +24,7 @@ __all__ = ["ROUTE", "office_of", "operator", "with_office"]
 
 T = TypeVar("T")
 
-ROUTE = "cli"
+ROUTE = "cli"  # part of an idempotency key's scope
 
 
 def operator(authority: AuthorityId | None = None) -> Who:
@@ -32,7 +32,7 @@ def operator(authority: AuthorityId | None = None) -> Who:
     return Who(actor=f"{ROUTE}:{getpass.getuser()}", role=AuditRole.OPERATOR, authority=authority)
 
 
-def office_of(settings: Settings, office: Office, named: str | None) -> AuthorityId:
+def office_of(office: Office, named: str | None) -> AuthorityId:
     """Return the office that the command acts for: named, set, or the only one of this country.
 
     Raises:
@@ -40,9 +40,9 @@ def office_of(settings: Settings, office: Office, named: str | None) -> Authorit
     """
     if named is not None:
         return parsed(AuthorityId, named, "--authority")
-    if settings.default_authority is not None:
-        return settings.default_authority
-    member = office.trust.current().members.get(settings.country)
+    if office.settings.default_authority is not None:
+        return office.settings.default_authority
+    member = office.trust.current().members.get(office.us)
     offices = member.authorities if member else ()
     if len(offices) != 1:
         names = ", ".join(item.id for item in offices) or "none is in the trust list"
@@ -50,7 +50,7 @@ def office_of(settings: Settings, office: Office, named: str | None) -> Authorit
     return offices[0].id
 
 
-def with_office(home: Path, work: Callable[[Office, Settings], Awaitable[T]], *, without_vault: bool = False) -> T:
+def with_office(home: Path, work: Callable[[Office], Awaitable[T]], *, without_vault: bool = False) -> T:
     """Do something at a home's office and close it.
 
     Args:
@@ -64,12 +64,16 @@ def with_office(home: Path, work: Callable[[Office, Settings], Awaitable[T]], *,
 
     async def run() -> T:
         from broker.office import open_office
+        from broker.storage import shown
         from broker.vault import open_vault
 
         settings = Settings.load(home)
         office = open_office(settings, None if without_vault else open_vault(settings))
         try:
-            return await work(office, settings)
+            return await work(office)
+        except (StoreCorrupt, StoreUnavailable) as error:
+            error.where = error.where or shown(settings.store_url)
+            raise
         finally:
             await office.close()
 

@@ -25,7 +25,8 @@ from broker.cli.app_node import demo, doctor, init, serve, token, vectors
 from broker.cli.app_profile import profile_commands
 from broker.cli.app_sealed import open_, seal
 from broker.cli.app_trust import trust_commands
-from broker.cli.output import EXIT_USAGE
+from broker.cli.output import EXIT_USAGE, complain
+from broker.core.errors import BadRequest
 
 __all__ = ["build", "run"]
 
@@ -73,7 +74,7 @@ of the work as the other side. The usual way:
   trm doctor --home ./ee          check everything it needs, and what to do
   trm serve --home ./ee           run it
   trm submit FILE --home ./ee     send a message from a file
-  trm inbox --home ./ee           see what has come in and what went out
+  trm inbox --home ./ee           see what has come in, with --direction all what went out too
   trm attention list --home ./ee  see what waits for a person
 
 Set TRM_HOME to leave out --home. Exit codes: 0 done, 1 refused or a check failed, 2 wrongly typed, 3 the node or its
@@ -85,6 +86,9 @@ def run(arguments: list[str]) -> int:
     try:
         code = _command(arguments[0] if arguments else "")(args=arguments, prog_name="trm", standalone_mode=False)
     except typer.TyperException as error:
+        if "--json" in arguments:
+            complain(BadRequest(error.format_message()), as_json=True)
+            return EXIT_USAGE
         typer.echo(f"trm: {error.format_message()}\n  'trm --help' and 'trm COMMAND --help' show how.", err=True)
         return EXIT_USAGE
     except typer.Abort:

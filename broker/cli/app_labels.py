@@ -22,12 +22,34 @@ SchemasFolder = Annotated[
 def labels_commands() -> typer.Typer:
     """Return the group of commands."""
     group = typer.Typer(
-        help="Check and complete what things are called in each language.", no_args_is_help=True, rich_markup_mode=None
+        help="Show, check and complete what things are called in each language.",
+        no_args_is_help=True,
+        rich_markup_mode=None,
     )
+    group.command()(show)
     group.command()(check)
     group.command()(export)
     group.command("import")(take_in)
     return group
+
+
+def show(
+    begins: Annotated[str, typer.Argument(metavar="[KEY]", help="A key, or what the keys begin with.")] = "",
+    language: Annotated[str, typer.Option("--language", "-l", help="The reader's: et, fi, sv, lv, lt, da, en.")] = "en",
+    folder: SchemasFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show what things are called in a language.
+
+    Names of codes, fields, message types, states and deadlines, for people or, with --json, for an office's own program. What the language lacks is given in English; each label says its language and whether a person has reviewed it.
+
+    \b
+    Example:
+      trm labels show codes/yes-no --language et
+    """
+    from broker.cli.labels import show as work
+
+    work(begins, language=language, folder=folder, as_json=as_json)
 
 
 def check(folder: SchemasFolder = None, as_json: AsJson = False) -> int:

@@ -17,7 +17,6 @@ from broker.cli.input import parsed
 from broker.core.errors import BadRequest
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.roles import AuditRole
-from broker.settings import Settings
 
 if TYPE_CHECKING:
     from broker.office import Office
@@ -37,8 +36,8 @@ def add(file: Path, home: Path, *, authority: str | None, as_json: bool) -> None
         NodeError: it could not be kept.
     """
 
-    async def work(office: Office, settings: Settings) -> UploadRow:
-        return await _upload(office, office_of(settings, office, authority), file)
+    async def work(office: Office) -> UploadRow:
+        return await _upload(office, office_of(office, authority), file)
 
     row = with_office(home, work)
     entry = {"upload": row.id, "name": file.name, "kind": "OTHER"}
@@ -65,11 +64,8 @@ def save(
     wanted, which = parsed(MessageId, message, "MESSAGE"), parsed(Digest, digest, "DIGEST")
     other = None if peer is None else parsed(CountryCode, peer, "--peer")
 
-    async def work(office: Office, settings: Settings) -> int:
-        us = office_of(settings, office, authority)
-        reading = await office.read_attachment(
-            wanted, which, authority=us, actor=operator().actor, role=AuditRole.OPERATOR, peer=other
-        )
+    async def work(office: Office) -> int:
+        reading = await office.read_attachment(wanted, which, operator(office_of(office, authority)), peer=other)
         return await _write(to, reading.parts)
 
     size = with_office(home, work)

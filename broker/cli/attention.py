@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from broker.api import views
-from broker.cli import output
+from broker.cli import output, surge
 from broker.cli.acting import operator, with_office
 from broker.cli.input import parsed
 from broker.core.attention import AttentionCode
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId
-from broker.core.roles import AuditRole
 from broker.office import Office
 from broker.rows import Attention
-from broker.settings import Settings
 
 __all__ = ["list_entries", "resolve"]
 
@@ -33,14 +31,16 @@ def list_entries(home: Path, *, authority: str | None, closed: bool, limit: int,
     """
     wanted = _office(authority)
 
-    async def work(office: Office, _: Settings) -> Any:
-        return await office.store.read(
-            lambda reader: reader.attention(wanted, open_only=not closed, cursor=None, limit=limit)
+    async def work(office: Office) -> Any:
+        return await surge.looked(
+            office, lambda reader: reader.attention(wanted, open_only=not closed, cursor=None, limit=limit)
         )
 
-    rows: tuple[Attention, ...] = with_office(home, work, without_vault=True).items
+    page, modes = with_office(home, work, without_vault=True)
+    rows: tuple[Attention, ...] = page.items
 
     def people() -> None:
+        surge.say(modes)
         if not rows:
             output.console().print("Nothing waits for a person.")
             return
@@ -52,7 +52,8 @@ def list_entries(home: Path, *, authority: str | None, closed: bool, limit: int,
         output.table(headings, lines, wide=("about", "what"))
         output.console().print(f"Looked after one? trm attention resolve ENTRY --home {home}")
 
-    document = {"items": [{**views.attention(row), "meaning": _MEANING.get(row.code, "")} for row in rows]}
+    items = [{**views.attention(row), "meaning": _MEANING.get(row.code, "")} for row in rows]
+    document = {"items": items, **surge.document(modes)}
     output.answer(document, as_json=as_json, people=people)
 
 
@@ -66,9 +67,9 @@ def resolve(entry: int, home: Path, *, authority: str | None, as_json: bool) -> 
     """
     wanted = _office(authority)
 
-    async def work(office: Office, _: Settings) -> Attention:
+    async def work(office: Office) -> Attention:
         try:
-            return await office.attend.resolve(entry, actor=operator().actor, authority=wanted, role=AuditRole.OPERATOR)
+            return await office.attend.resolve(entry, operator(wanted))
         except NotFound:
             raise NotFound(f"There is no open entry {entry}: see trm attention list.", where="ENTRY") from None
 
@@ -85,7 +86,7 @@ def _office(named: str | None) -> AuthorityId | None:
 
 
 def _what(row: Attention) -> str:
-    what = " ".join(filter(None, (row.detail, _MEANING.get(row.code))))
+    what = " ".join(dict.fromkeys(filter(None, (row.detail, _MEANING.get(row.code)))))  # once where they are the same
     if row.resolved is None:
         return what
     return f"closed {row.resolved:%Y-%m-%d %H:%M} by {row.resolved_by}: {what}"

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from broker.cli import output
 from broker.cli.acting import operator, with_office
 from broker.cli.audit_files import read_witness
-from broker.cli.audit_options import chosen, period_of, reason_of
-from broker.core.audit import AuditAction, AuditRow
+from broker.cli.audit_options import chosen, period_of
+from broker.cli.input import one_of
+from broker.core.audit import AuditAction, AuditReason, AuditRow
 from broker.core.content import time_to_text
 from broker.core.errors import BadRequest, NotFound
 from broker.core.ids import CountryCode
@@ -57,12 +58,10 @@ def verify(home: Path | None, *, witnesses: Sequence[Path], file: Path | None, a
         raise BadRequest("Name the node's home, or the exported file.", where="--home")
     statements = [statement for path in witnesses for statement in read_witness(path)]
 
-    async def work(office: Office, settings: Settings) -> Verdict:
+    async def work(office: Office) -> Verdict:
         compute = ThreadCompute(1)
         try:
-            check = VerifyAudit(
-                us=settings.country, store=office.store, compute=compute, member_then=member_then(settings.country)
-            )
+            check = VerifyAudit(us=office.us, store=office.store, compute=compute, member_then=member_then(office.us))
             return await check(statements)
         finally:
             compute.close()
@@ -90,12 +89,12 @@ def list_entries(
         BadRequest: an option is not of its form.
         NodeError: the store cannot be read or written.
     """
-    why = reason_of(reason)
+    why = one_of(AuditReason, reason, "--reason")
     period = period_of(since, until)
-    if action is not None and action not in set(AuditAction):
-        raise BadRequest(f"The action is one of: {', '.join(AuditAction)}.", where="--action")
+    if action is not None:
+        one_of(AuditAction, action, "--action", what="The action")
 
-    async def work(office: Office, _: Settings) -> Page:
+    async def work(office: Office) -> Page:
         procedures = await chosen(office, cases)
         wanted = AuditFilter(since=period[0], until=period[1], procedures=procedures, actor=actor, action=action)
         page = await office.store.read(lambda reader: reader.audit(cursor=None, limit=limit, wanted=wanted))
@@ -135,9 +134,9 @@ def show(position: int, home: Path, *, reason: str, as_json: bool) -> None:
         NotFound: nothing is linked at that place.
         NodeError: the store cannot be read or written.
     """
-    why = reason_of(reason)
+    why = one_of(AuditReason, reason, "--reason")
 
-    async def work(office: Office, _: Settings) -> Any:
+    async def work(office: Office) -> Any:
         found = await office.store.read(lambda reader: reader.audit_trail(position - 1, 1))
         if not found or found[0].position != position:
             raise NotFound

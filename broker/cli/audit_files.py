@@ -13,15 +13,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 from broker.cli import output
 from broker.cli.acting import operator, with_office
-from broker.cli.audit_options import chosen, period_of, reason_of
-from broker.cli.input import parsed
+from broker.cli.audit_options import chosen, period_of
+from broker.cli.input import one_of, parsed
 from broker.core import canonical
-from broker.core.audit import GENESIS, Head
+from broker.core.audit import GENESIS, AuditReason, Head
 from broker.core.errors import BadRequest, NotFound
 from broker.core.ids import CountryCode
 from broker.flows.verify_audit import WitnessStatement
 from broker.rows import AuditFilter
-from broker.settings import Settings
 from broker.system import ThreadCompute
 from broker.trail_file import MAX_LINE
 from broker.trust.past import member_then
@@ -44,14 +43,14 @@ def export(
         BadRequest: an option is not of its form, or something is at the file's place.
         NodeError: vault or store cannot be used; no file is left.
     """
-    why = reason_of(reason)
+    why = one_of(AuditReason, reason, "--reason")
     period = period_of(since, until)
     from broker.flows.export_audit import ExportAudit
     from broker.flows.link_audit import LinkAudit
     from broker.vault import open_vault
 
-    async def work(office: Office, settings: Settings) -> Any:
-        vault = open_vault(settings)  # to sign with; no content is opened
+    async def work(office: Office) -> Any:
+        vault = open_vault(office.settings)  # to sign with; no content is opened
         wanted = AuditFilter(since=period[0], until=period[1], procedures=await chosen(office, cases))
         compute = ThreadCompute(1)
         linking = LinkAudit(
@@ -88,10 +87,10 @@ def witness_export(country: str, home: Path, *, out: Path, as_json: bool) -> Non
     """
     whose = parsed(CountryCode, country, "COUNTRY")
 
-    async def work(office: Office, settings: Settings) -> int:
+    async def work(office: Office) -> int:
         behind, count = Head(position=-1, chain=GENESIS.chain), 0
         with _new_file(out) as stream:
-            about = {"country": whose, "format": WITNESS_FORMAT, "held_by": settings.country}
+            about = {"country": whose, "format": WITNESS_FORMAT, "held_by": office.us}
             stream.write(canonical.dump(about) + b"\n")
             while batch := await _witnesses(office, whose, behind):
                 for kept in batch:

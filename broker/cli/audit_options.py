@@ -9,25 +9,12 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
 from broker.cli.input import parsed, read_day
-from broker.core.audit import AuditReason
-from broker.core.errors import BadRequest
 from broker.core.ids import CaseRef, ProcedureId
 
 if TYPE_CHECKING:
     from broker.office import Office
 
-__all__ = ["chosen", "period_of", "reason_of"]
-
-
-def reason_of(text: str) -> AuditReason:
-    """Return the reason.
-
-    Raises:
-        BadRequest: it is not in the list.
-    """
-    if text not in set(AuditReason):
-        raise BadRequest(f"The reason is one of: {', '.join(AuditReason)}.", where="--reason")
-    return AuditReason(text)
+__all__ = ["chosen", "period_of"]
 
 
 async def chosen(office: Office, cases: Sequence[str]) -> tuple[ProcedureId, ...] | None:

@@ -12,7 +12,8 @@ import time
 from pathlib import Path
 
 from broker.cli import output
-from broker.core.errors import BadRequest, BrokerError
+from broker.cli.input import one_of
+from broker.core.errors import BrokerError
 from broker.demo import scenario
 from broker.demo.checks import judge
 from broker.demo.evidence import Evidence
@@ -31,8 +32,7 @@ def demo(transport: str, *, folder: Path | None, keep: bool, as_json: bool) -> i
         BadRequest: no such transport.
         BrokerError: it could not be run to its end; the files stay, and what was started has ended.
     """
-    if transport not in _TRANSPORTS:
-        raise BadRequest(f"The transport is one of: {', '.join(_TRANSPORTS)}.", where="--transport")
+    one_of(_TRANSPORTS, transport, "--transport", what="The transport")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends us the way Ctrl-C does: through every `finally`
     begun = time.monotonic()
     submissions = scenario.examples()

@@ -10,11 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
-from broker.cli.audit_options import reason_of
-from broker.cli.input import parsed
+from broker.cli.input import one_of, parsed
+from broker.core.audit import AuditReason
 from broker.core.content import time_to_text
 from broker.core.ids import CaseRef, ProcedureId
-from broker.settings import Settings
 
 if TYPE_CHECKING:
     from broker.disclosed import Correction, Disclosure
@@ -32,13 +31,13 @@ def disclosures(case: str, home: Path, *, authority: str | None, reason: str, as
         NotFound: the office has no such case or procedure.
         NodeError: the store cannot be read, or the look not recorded.
     """
-    why = reason_of(reason)
+    why = one_of(AuditReason, reason, "--reason")
     wanted: CaseRef | ProcedureId = (
         parsed(CaseRef, case, "CASE") if case.startswith(("CR-", "EX-")) else parsed(ProcedureId, case, "CASE")
     )
 
-    async def work(office: Office, settings: Settings) -> CaseDisclosures:
-        us = office_of(settings, office, authority)
+    async def work(office: Office) -> CaseDisclosures:
+        us = office_of(office, authority)
         return await office.disclosures(wanted, operator(us), reason=why)
 
     found = with_office(home, work)

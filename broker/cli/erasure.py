@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING
 
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
-from broker.cli.input import parsed
+from broker.cli.input import one_of, parsed
 from broker.core.content import time_to_text
 from broker.core.erasures import Erasure, ErasureState, Listed
-from broker.core.errors import BadRequest
 from broker.core.ids import CaseRef, ErasureId, ProcedureId
 from broker.core.retention import EraseReason, KeepReason
 from broker.flows.retain import described
-from broker.settings import Settings
 
 if TYPE_CHECKING:
     from broker.flows.retain.list_case import Case
     from broker.office import Office
 
-__all__ = ["confirm", "erase", "erasures", "named_case", "reason_of", "reject"]
+__all__ = ["confirm", "erase", "erasures", "named_case", "reject"]
 
 _MOST = 200
 _WAIT_SECONDS = 180.0  # a running node begins the next epoch within a minute
@@ -37,10 +35,10 @@ def erase(case: str, home: Path, *, authority: str | None, reason: str, dry_run:
         SenderError: it cannot be erased now.
         NodeError: the store cannot be used.
     """
-    wanted, why = named_case(case), reason_of(reason)
+    wanted, why = named_case(case), one_of(EraseReason.of_people(), reason, "--reason")
 
-    async def work(office: Office, settings: Settings) -> tuple[Case, Listed, Erasure | None]:
-        who = operator(office_of(settings, office, authority))
+    async def work(office: Office) -> tuple[Case, Listed, Erasure | None]:
+        who = operator(office_of(office, authority))
         found, listed = await office.erase.look(wanted, why, authority=who.authority)
         return found, listed, None if dry_run else await office.erase.propose(wanted, why, who)
 
@@ -68,8 +66,8 @@ def erasures(home: Path, *, authority: str | None, as_json: bool) -> None:
         NodeError: the store cannot be read.
     """
 
-    async def work(office: Office, settings: Settings) -> tuple[tuple[Erasure, int], ...]:
-        us = office_of(settings, office, authority)
+    async def work(office: Office) -> tuple[tuple[Erasure, int], ...]:
+        us = office_of(office, authority)
         return await office.store.read(
             lambda reader: tuple(
                 (row, reader.retention.duties_of(row.id)) for row in reader.retention.erasures(us, limit=_MOST)
@@ -102,8 +100,8 @@ def confirm(erasure: str, home: Path, *, authority: str | None, wait: bool, as_j
     """
     wanted = parsed(ErasureId, erasure, "ID")
 
-    async def work(office: Office, settings: Settings) -> Erasure:
-        done = await office.erase.confirm(wanted, operator(office_of(settings, office, authority)))
+    async def work(office: Office) -> Erasure:
+        done = await office.erase.confirm(wanted, operator(office_of(office, authority)))
         return await _final(office, done) if wait else done
 
     done = with_office(home, work)
@@ -134,12 +132,10 @@ def reject(erasure: str, home: Path, *, authority: str | None, why: str | None, 
         NodeError: the store cannot be written.
     """
     wanted = parsed(ErasureId, erasure, "ID")
-    if why is not None and why not in list(KeepReason):
-        raise BadRequest(f"The reason is one of: {', '.join(KeepReason)}.", where="--why")
-    kept = None if why is None else KeepReason(why)
+    kept = None if why is None else one_of(KeepReason, why, "--why")
 
-    async def work(office: Office, settings: Settings) -> Erasure:
-        return await office.erase.reject(wanted, operator(office_of(settings, office, authority)), kept)
+    async def work(office: Office) -> Erasure:
+        return await office.erase.reject(wanted, operator(office_of(office, authority)), kept)
 
     done = with_office(home, work)
     output.answer(
@@ -165,17 +161,6 @@ async def _final(office: Office, done: Erasure) -> Erasure:
         await office.clock.sleep(_LOOK_SECONDS)
         found = await office.store.read(lambda reader: reader.retention.erasure(done.id))
     return found or done
-
-
-def reason_of(text: str) -> EraseReason:
-    """Return the reason that was typed.
-
-    Raises:
-        BadRequest: it is not in the list.
-    """
-    if text not in EraseReason.of_people():
-        raise BadRequest(f"The reason is one of: {', '.join(EraseReason.of_people())}.", where="--reason")
-    return EraseReason(text)
 
 
 def _print_list(case: Case, listed: Listed) -> None:

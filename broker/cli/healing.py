@@ -16,7 +16,6 @@ from broker.core.content import time_to_text
 from broker.core.healing import Missed
 from broker.core.ids import CountryCode
 from broker.flows.heal import Heal, HealingStatus
-from broker.settings import Settings
 
 if TYPE_CHECKING:
     from broker.office import Office
@@ -31,7 +30,7 @@ def show(home: Path, *, as_json: bool) -> None:
         NodeError: the store cannot be read.
     """
 
-    async def work(office: Office, _: Settings) -> tuple[HealingStatus, ...]:
+    async def work(office: Office) -> tuple[HealingStatus, ...]:
         return await _heal(office).status()
 
     found = with_office(home, work)
@@ -49,7 +48,7 @@ def end(country: str, home: Path, *, as_json: bool) -> None:
     """
     peer = parsed(CountryCode, country, "COUNTRY")
 
-    async def work(office: Office, _: Settings) -> None:
+    async def work(office: Office) -> None:
         await _heal(office).end(peer, operator())
 
     with_office(home, work)

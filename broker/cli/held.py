@@ -10,18 +10,16 @@ from typing import Any
 
 import orjson
 
-from broker.cli import output
+from broker.cli import output, surge
 from broker.cli.acting import office_of, operator, with_office
-from broker.cli.input import parsed
+from broker.cli.input import one_of, parsed
 from broker.core.attachments import hide_keys
 from broker.core.content import time_to_text
 from broker.core.delivery import RejectReason, ReleaseReason
-from broker.core.errors import BadRequest, NotFound
+from broker.core.errors import NotFound
 from broker.core.ids import MessageId
-from broker.core.roles import AuditRole
 from broker.office import Office
 from broker.rows import HeldDraft
-from broker.settings import Settings
 
 __all__ = ["list_held", "reject", "release", "show"]
 
@@ -36,22 +34,24 @@ def list_held(home: Path, *, authority: str | None, as_json: bool) -> None:
         NodeError: the store cannot be read.
     """
 
-    async def work(office: Office, settings: Settings) -> Any:
-        us = office_of(settings, office, authority)
-        page = await office.store.read(lambda reader: reader.drafts(us, cursor=None, limit=_MOST))
+    async def work(office: Office) -> Any:
+        us = office_of(office, authority)
+        page, modes = await surge.looked(office, lambda reader: reader.drafts(us, cursor=None, limit=_MOST))
         await office.consult.drafts(page, operator(us))
-        return page
+        return page.items, modes
 
-    rows: tuple[HeldDraft, ...] = with_office(home, work).items
+    rows, modes = with_office(home, work)
 
     def people() -> None:
+        surge.say(modes)
         if not rows:
             output.console().print("Nothing waits for a second person.")
             return
         lines = [(row.id, row.type, row.peer, time_to_text(row.at), row.author, _rules(row)) for row in rows]
         output.table(("message", "type", "to", "since", "author", "rules"), lines, wide=("message",))
 
-    output.answer({"items": [_document(row) for row in rows]}, as_json=as_json, people=people)
+    document = {"items": [_document(row) for row in rows], **surge.document(modes)}
+    output.answer(document, as_json=as_json, people=people)
 
 
 def show(message: str, home: Path, *, authority: str | None, as_json: bool) -> None:
@@ -64,8 +64,8 @@ def show(message: str, home: Path, *, authority: str | None, as_json: bool) -> N
     """
     wanted = parsed(MessageId, message, "ID")
 
-    async def work(office: Office, settings: Settings) -> Any:
-        us = office_of(settings, office, authority)
+    async def work(office: Office) -> Any:
+        us = office_of(office, authority)
         row = await office.store.read(lambda reader: reader.draft(wanted, us))
         if row is not None:
             await office.consult.draft(row, operator(us))
@@ -102,13 +102,10 @@ def release(message: str, home: Path, *, authority: str | None, reason: str, as_
         SenderError: it may not leave by now; it waits on.
         NodeError: the store cannot be written.
     """
-    wanted, code = parsed(MessageId, message, "ID"), _code(ReleaseReason, reason)
+    wanted, code = parsed(MessageId, message, "ID"), one_of(ReleaseReason, reason, "--reason")
 
-    async def work(office: Office, settings: Settings) -> Any:
-        us = office_of(settings, office, authority)
-        return await office.approve.release(
-            wanted, authority=us, actor=operator().actor, role=AuditRole.OPERATOR, reason=ReleaseReason(code)
-        )
+    async def work(office: Office) -> Any:
+        return await office.approve.release(wanted, operator(office_of(office, authority)), code)
 
     accepted = with_office(home, work)
 
@@ -127,13 +124,10 @@ def reject(message: str, home: Path, *, authority: str | None, reason: str, as_j
         NotFound, AlreadySettled: nothing waits under that id for the office.
         NodeError: the store cannot be written.
     """
-    wanted, code = parsed(MessageId, message, "ID"), _code(RejectReason, reason)
+    wanted, code = parsed(MessageId, message, "ID"), one_of(RejectReason, reason, "--reason")
 
-    async def work(office: Office, settings: Settings) -> Any:
-        us = office_of(settings, office, authority)
-        return await office.approve.reject(
-            wanted, authority=us, actor=operator().actor, role=AuditRole.OPERATOR, reason=RejectReason(code)
-        )
+    async def work(office: Office) -> Any:
+        return await office.approve.reject(wanted, operator(office_of(office, authority)), code)
 
     with_office(home, work)
 
@@ -141,12 +135,6 @@ def reject(message: str, home: Path, *, authority: str | None, reason: str, as_j
         output.console().print("Rejected; its content is forgotten.")
 
     output.answer({"message": wanted, "reason": code}, as_json=as_json, people=people)
-
-
-def _code(kind: type[ReleaseReason | RejectReason], reason: str) -> str:
-    if reason not in list(kind):
-        raise BadRequest(f"The reason is one of: {', '.join(kind)}.", where="--reason")
-    return reason
 
 
 def _rules(row: HeldDraft) -> str:

@@ -6,16 +6,17 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
 from broker.core.errors import BadRequest, RequestTooLarge
 
-__all__ = ["MAX_BYTES", "parsed", "read_bytes", "read_day", "read_json"]
+__all__ = ["MAX_BYTES", "one_of", "parsed", "read_bytes", "read_day", "read_json"]
 
 T = TypeVar("T")
+Code = TypeVar("Code", bound=str)
 
 MAX_BYTES = 8 * 1024 * 1024  # of a file; the largest message is 1 MiB
 
@@ -31,6 +32,18 @@ def parsed(kind: Callable[[str], T], text: str, where: str) -> T:
     except ValueError as error:
         name = getattr(kind, "__name__", "value")
         raise BadRequest(f"This is not a {name}.", where=where) from error
+
+
+def one_of(codes: Iterable[Code], text: str, where: str, *, what: str = "The reason") -> Code:
+    """Return the code of a closed list that was typed.
+
+    Raises:
+        BadRequest: it is not in the list, which is named.
+    """
+    known = {str(code): code for code in codes}
+    if text not in known:
+        raise BadRequest(f"{what} is one of: {', '.join(known)}.", where=where)
+    return known[text]
 
 
 def read_day(text: str, where: str) -> date:

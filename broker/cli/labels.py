@@ -12,10 +12,32 @@ from types import MappingProxyType
 
 from broker.catalogue.labels import LANGUAGES, SOURCE_LANGUAGE, Gaps, Translation, find_gaps
 from broker.cli import output
-from broker.core.errors import BadRequest, CatalogueInvalid
-from broker.schema_files import list_translations, load_catalogue, load_translation
+from broker.core.errors import BadRequest, CatalogueInvalid, NotFound
+from broker.schema_files import list_translations, load_catalogue, load_labels, load_translation
 
-__all__ = ["check", "export", "take_in"]
+__all__ = ["check", "export", "show", "take_in"]
+
+
+def show(begins: str, *, language: str, folder: Path | None, as_json: bool) -> None:
+    """Show the labels whose keys begin so, as a reader of that language gets them.
+
+    Raises:
+        NotFound: no key begins so.
+        CatalogueInvalid: the folder, or the language's file, cannot be used.
+    """
+    labels = load_labels(load_catalogue(folder), folder)
+    found = {key: labels.label(key, language) for key in labels.known() if key.startswith(begins)}
+    if not found:
+        raise NotFound("No label has a key that begins so: schemas/LANGUAGE.md lists them.", where="KEY")
+    described = {
+        key: {"text": label.text, "language": label.language, "status": label.status} for key, label in found.items()
+    }
+
+    def people() -> None:
+        rows = ((key, label.text, label.language, label.status) for key, label in found.items())
+        output.table(("key", "text", "in", "status"), rows, wide=("key", "text"))
+
+    output.answer({"language": language, "labels": described}, as_json=as_json, people=people)
 
 
 def check(folder: Path | None, *, as_json: bool) -> int:

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from broker.cli import output
-from broker.cli.acting import office_of, operator, with_office
-from broker.cli.input import parsed, read_json
+from broker.api import views
+from broker.cli import output, surge
+from broker.cli.acting import ROUTE, office_of, operator, with_office
+from broker.cli.input import one_of, parsed, read_json
 from broker.core.attachments import hide_keys
 from broker.core.content import time_to_text
 from broker.core.delivery import ResendReason
@@ -24,7 +25,6 @@ from broker.core.ids import AuthorityId, CountryCode, MessageId, ProcedureId
 from broker.core.roles import AuditRole
 from broker.finding import find_message
 from broker.rows import MessageFilter, MessageRow
-from broker.settings import Settings
 from broker.timetable import described
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ __all__ = ["inbox", "resend", "show", "submit", "timeline"]
 
 T = TypeVar("T")
 
-ROUTE = "cli"  # part of an idempotency key's scope
 _DIRECTIONS = {"in": "in", "out": "out", "all": None}
 
 
@@ -59,13 +58,13 @@ def submit(
     """
     data = _addressed(read_json(file), authority=authority, to=to, procedure=procedure)
 
-    async def work(office: Office, settings: Settings) -> Any:
+    async def work(office: Office) -> Any:
         told: list[Any] = [data]  # what makes it the same submission: each upload is another one
         if attach and isinstance(data, dict):
             from broker.cli.attachment import upload_all
 
             sender = data.get("sender")
-            us = office_of(settings, office, sender.get("authority") if isinstance(sender, dict) else authority)
+            us = office_of(office, sender.get("authority") if isinstance(sender, dict) else authority)
             uploaded = await upload_all(office, us, attach)
             told = [dict(data), *((member["name"], member["kind"], digest) for member, digest in uploaded)]
             data["attachments"] = [*data.get("attachments", []), *(member for member, _ in uploaded)]
@@ -127,17 +126,19 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
     """
     way = _way(direction)
 
-    async def work(office: Office, settings: Settings) -> Any:
-        wanted = MessageFilter(direction=way, authority=office_of(settings, office, authority))
-        page = await office.store.read(lambda reader: reader.messages(wanted, cursor=None, limit=limit))
+    async def work(office: Office) -> Any:
+        wanted = MessageFilter(direction=way, authority=office_of(office, authority))
+        page, modes = await surge.looked(office, lambda reader: reader.messages(wanted, cursor=None, limit=limit))
         await office.consult.messages(page, wanted, operator(wanted.authority))
-        return page
+        return page.items, modes
 
-    rows = with_office(home, work).items
+    rows, modes = with_office(home, work)
 
     def people() -> None:
+        surge.say(modes)
         if not rows:
-            output.console().print("No messages.")
+            received = " were received; what was sent: --direction out." if way == "in" else "."
+            output.console().print(f"No messages{received}")
             return
         output.table(
             ("time (UTC)", "", "", "type", "state", "message"),
@@ -145,7 +146,8 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
             wide=("time (UTC)", "type"),
         )
 
-    output.answer({"items": [_item(row) for row in rows]}, as_json=as_json, people=people)
+    document = {"items": [_item(row) for row in rows], **surge.document(modes)}
+    output.answer(document, as_json=as_json, people=people)
 
 
 def show(
@@ -168,26 +170,30 @@ def show(
     wanted, other = parsed(MessageId, message, "ID"), _country(peer)
     way = "in" if opened else _way(direction)
 
-    async def work(office: Office, settings: Settings) -> Any:
-        us = office_of(settings, office, authority)
+    async def work(office: Office) -> Any:
+        us = office_of(office, authority)
         if opened:
-            await office.open_message(wanted, authority=us, actor=operator().actor, role=AuditRole.OPERATOR, peer=other)
-        found = await office.store.read(lambda reader: find_message(reader, wanted, us, direction=way, peer=other))
+            await office.open_message(wanted, operator(us), peer=other)
+        found, modes = await surge.looked(
+            office, lambda reader: find_message(reader, wanted, us, direction=way, peer=other)
+        )
         await office.consult.message(found, operator(us))
-        return found
+        return found, [mode for mode in modes if mode.concerns(found.peer, exercise=found.header.exercise)]
 
-    row = with_office(home, work)
+    row, modes = with_office(home, work)
     content = json.loads(row.content) if row.content is not None else None
     if content is not None:
         content["header"] = hide_keys(content["header"])
 
     def people() -> None:
+        surge.say(modes)
         for name, value in _item(row).items():
             said = ("no", "yes")[value] if isinstance(value, bool) else str(value)
             output.console().print(f"{name:<12}{output.plain(said)}")
         output.console().print(output.plain(json.dumps(content, ensure_ascii=False, indent=2)))
 
-    output.answer({**_item(row), "content": content}, as_json=as_json, people=people)
+    document = {**_item(row), **surge.document(modes), "content": content}
+    output.answer(document, as_json=as_json, people=people)
 
 
 def resend(message: str, home: Path, *, authority: str | None, reason: str, as_json: bool) -> None:
@@ -199,23 +205,17 @@ def resend(message: str, home: Path, *, authority: str | None, reason: str, as_j
         AlreadySettled: nothing of its evidence is missing.
         NodeError: the store cannot be written.
     """
-    wanted = parsed(MessageId, message, "ID")
-    reasons = ResendReason.of_people()
-    if reason not in reasons:
-        raise BadRequest(f"The reason is one of: {', '.join(reasons)}.", where="--reason")
+    wanted, code = parsed(MessageId, message, "ID"), one_of(ResendReason.of_people(), reason, "--reason")
 
-    async def work(office: Office, settings: Settings) -> Any:
-        us = office_of(settings, office, authority)
-        return await office.resend(
-            wanted, authority=us, actor=operator().actor, role=AuditRole.OPERATOR, reason=ResendReason(reason)
-        )
+    async def work(office: Office) -> Any:
+        return await office.resend(wanted, operator(office_of(office, authority)), code)
 
     at = with_office(home, work)
 
     def people() -> None:
         output.console().print(f"It is sent again by the running node.\nNext: trm show {wanted} --home {home}")
 
-    output.answer({"message": wanted, "at": time_to_text(at), "reason": reason}, as_json=as_json, people=people)
+    output.answer({"message": wanted, "at": time_to_text(at), "reason": code}, as_json=as_json, people=people)
 
 
 def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, as_json: bool) -> None:
@@ -227,8 +227,8 @@ def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, 
     """
     named, other = parsed(ProcedureId, work, "ID"), _country(peer)  # a message's id has the same form
 
-    async def look(office: Office, settings: Settings) -> Any:
-        us = office_of(settings, office, authority)
+    async def look(office: Office) -> Any:
+        us = office_of(office, authority)
         wanted = await office.store.read(lambda reader: _named(reader, named, us, other))
         view = await office.inspect.procedure(wanted, authority=us)
         await office.consult.procedure(view.row, operator(us))
@@ -237,11 +237,14 @@ def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, 
     view, lines = with_office(home, look)
 
     def people() -> None:
+        surge.say(view.surge)
         marks = "".join(f" · {name.upper()}" for name, on in (("alarm", view.alarm), ("gap", view.gap)) if on)
         output.console().print(
             f"{view.row.ref.name} with {view.row.peer}, {view.role.lower()} side: {view.state}{marks}"
         )
         rows = ((time_to_text(line.at), line.who, line.what, line.state, line.evidence) for line in lines)
+        if view.coming_of_age:
+            output.console().print(f"OF AGE on {view.coming_of_age.on}: {view.coming_of_age.meaning}")
         output.table(("time", "who", "what", "state", "evidence"), rows, wide=("time", "what", "evidence"))
         _print_deadlines(view)
         output.console().print(f"record digest  {view.digest or 'none: something is missing'}")
@@ -285,6 +288,8 @@ def _timeline_document(view: ProcedureView, lines: Iterable[TimelineLine]) -> di
         "digest": view.digest,
         "actions": list(view.actions),
         "deadlines": [described(standing) for standing in view.deadlines],
+        **surge.document(view.surge),
+        **({"coming_of_age": views.coming_of_age(view.coming_of_age)} if view.coming_of_age else {}),
         "timeline": [
             {
                 "at": time_to_text(line.at), "who": line.who, "what": line.what, "state": line.state,

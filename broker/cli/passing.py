@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
-from broker.cli.erasure import named_case, reason_of
-from broker.cli.input import parsed, read_json
+from broker.cli.erasure import named_case
+from broker.cli.input import one_of, parsed, read_json
 from broker.core.errors import BadRequest
 from broker.core.ids import MessageId
+from broker.core.retention import EraseReason
 from broker.flows.retain import described
 from broker.flows.retain.pass_on import Answer, Outcome, Passing, PassingKind
-from broker.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +50,7 @@ def pass_on(
         SenderError: not this case.
         NodeError: the store cannot be used.
     """
-    wanted, what = named_case(case), _code(PassingKind, kind, "--kind")
+    wanted, what = named_case(case), one_of(PassingKind, kind, "--kind", what="This")
     if (reason is None) is (what is PassingKind.ERASE):
         raise BadRequest("An erasure has a --reason, and nothing else has.", where="--reason")
     body = {} if details is None else read_json(details)
@@ -58,14 +58,14 @@ def pass_on(
         raise BadRequest("The file holds an object: members of the message's body.", where="--details")
     passing = Passing(
         kind=what,
-        reason=None if reason is None else reason_of(reason),
+        reason=None if reason is None else one_of(EraseReason.of_people(), reason, "--reason"),
         details=body,
         messages=tuple(parsed(MessageId, one, "--message") for one in messages),
         office_kind=office_kind,
     )
 
-    async def work(office: Office, settings: Settings) -> tuple[Told, ...]:
-        who = operator(office_of(settings, office, authority))
+    async def work(office: Office) -> tuple[Told, ...]:
+        who = operator(office_of(office, authority))
         return await office.pass_on(wanted, passing, who, dry_run=dry_run)
 
     found = with_office(home, work)
@@ -96,10 +96,10 @@ def answer(
         NodeError: the store cannot be used.
     """
     wanted = parsed(MessageId, message, "ID")
-    said = Answer(outcome=_code(Outcome, outcome, "--outcome"), why=why, office_kind=office_kind)
+    said = Answer(outcome=one_of(Outcome, outcome, "--outcome", what="This"), why=why, office_kind=office_kind)
 
-    async def work(office: Office, settings: Settings) -> Accepted:
-        return await office.pass_on.answer(wanted, said, operator(office_of(settings, office, authority)))
+    async def work(office: Office) -> Accepted:
+        return await office.pass_on.answer(wanted, said, operator(office_of(office, authority)))
 
     accepted = with_office(home, work)
 
@@ -107,9 +107,3 @@ def answer(
         output.console().print(f"Reported.\nNext: trm timeline {accepted.procedure} --home {home}")
 
     output.answer({"message": accepted.message, "procedure": accepted.procedure}, as_json=as_json, people=people)
-
-
-def _code(kind: type[Code], text: str, where: str) -> Code:
-    if text not in list(kind):
-        raise BadRequest(f"This is one of: {', '.join(kind)}.", where=where)
-    return kind(text)

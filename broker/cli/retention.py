@@ -4,18 +4,16 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
 from broker.cli.erasure import named_case
-from broker.cli.input import read_day
+from broker.cli.input import one_of, read_day
 from broker.core.errors import BadRequest
 from broker.core.retention import HoldReason, KeepReason
 from broker.flows.retain import described
-from broker.settings import Settings
 
 if TYPE_CHECKING:
     from broker.flows.retain.keep import RetentionList
@@ -23,8 +21,6 @@ if TYPE_CHECKING:
     from broker.office import Office
 
 __all__ = ["hold", "list_kept", "review"]
-
-Code = TypeVar("Code", bound=StrEnum)
 
 
 def list_kept(home: Path, *, authority: str | None, due: bool, as_json: bool) -> None:
@@ -35,8 +31,8 @@ def list_kept(home: Path, *, authority: str | None, due: bool, as_json: bool) ->
         NodeError: the store cannot be read.
     """
 
-    async def work(office: Office, settings: Settings) -> RetentionList:
-        return await office.keep.listed(office_of(settings, office, authority), due_only=due)
+    async def work(office: Office) -> RetentionList:
+        return await office.keep.listed(office_of(office, authority), due_only=due)
 
     found = with_office(home, work)
 
@@ -74,10 +70,10 @@ def hold(case: str, home: Path, *, authority: str | None, why: str | None, relea
     wanted = named_case(case)
     if release is (why is not None):
         raise BadRequest("Say either why it is held, or --release.", where="--why")
-    reason = None if why is None else _code(HoldReason, why)
+    reason = None if why is None else one_of(HoldReason, why, "--why")
 
-    async def work(office: Office, settings: Settings) -> Standing:
-        who = operator(office_of(settings, office, authority))
+    async def work(office: Office) -> Standing:
+        who = operator(office_of(office, authority))
         if reason is None:
             return await office.keep.release(wanted, who)
         return await office.keep.hold(wanted, reason, who)
@@ -93,10 +89,10 @@ def review(case: str, home: Path, *, authority: str | None, keep_until: str, why
         NotFound, Forbidden, CaseErased: not this case.
         NodeError: the store cannot be written.
     """
-    wanted, until, reason = named_case(case), read_day(keep_until, "--keep-until"), _code(KeepReason, why)
+    wanted, until, reason = named_case(case), read_day(keep_until, "--keep-until"), one_of(KeepReason, why, "--why")
 
-    async def work(office: Office, settings: Settings) -> Standing:
-        return await office.keep.review(wanted, until, reason, operator(office_of(settings, office, authority)))
+    async def work(office: Office) -> Standing:
+        return await office.keep.review(wanted, until, reason, operator(office_of(office, authority)))
 
     _answer(with_office(home, work), as_json=as_json)
 
@@ -110,12 +106,6 @@ def _answer(item: Standing, *, as_json: bool) -> None:
         )
 
     output.answer(described.standing(item), as_json=as_json, people=people)
-
-
-def _code(kind: type[Code], text: str) -> Code:
-    if text not in list(kind):
-        raise BadRequest(f"The reason is one of: {', '.join(kind)}.", where="--why")
-    return kind(text)
 
 
 def _name(item: Standing) -> str:

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
-from broker.cli.input import parsed
+from broker.cli.input import one_of, parsed
 from broker.core.audit import SearchReason
 from broker.core.content import time_to_text
 from broker.core.errors import BadRequest
 from broker.core.ids import ProcedureId
 from broker.core.persons import MAX_NAME, PersonQuery
-from broker.settings import Settings
 
 if TYPE_CHECKING:
     from broker.flows.search import Found
@@ -43,8 +42,7 @@ def search(
         NotFound: the office has no such procedure.
         NodeError: the store cannot be read, or the search not recorded.
     """
-    if reason not in set(SearchReason):
-        raise BadRequest(f"The reason is one of: {', '.join(SearchReason)}.", where="--reason")
+    why = one_of(SearchReason, reason, "--reason")
     if procedure is not None and (name is not None or born is not None):
         raise BadRequest(
             "A procedure is asked about alone: what it says of its child is looked for.", where="--procedure"
@@ -52,11 +50,11 @@ def search(
     given = sys.stdin.readline(MAX_NAME + 2).rstrip("\r\n") if name == "-" else name
     asked = PersonQuery.of(given, born) if procedure is None else parsed(ProcedureId, procedure, "--procedure")
 
-    async def work(office: Office, settings: Settings) -> Found:
-        who = operator(office_of(settings, office, authority))
+    async def work(office: Office) -> Found:
+        who = operator(office_of(office, authority))
         if isinstance(asked, PersonQuery):
-            return await office.search(asked, who, reason=SearchReason(reason))
-        return await office.search.others(asked, who, reason=SearchReason(reason))
+            return await office.search(asked, who, reason=why)
+        return await office.search.others(asked, who, reason=why)
 
     found = with_office(home, work)
     output.answer(_document(found), as_json=as_json, people=lambda: _print(found))

@@ -6,17 +6,44 @@ from __future__ import annotations
 
 from calendar import monthrange
 from collections.abc import Mapping
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import Any
 
 from broker.core.messages import LegalBasis
 
-__all__ = ["majority", "of_age", "only_for_children"]
+__all__ = ["ComingOfAge", "coming_of_age", "majority", "of_age", "only_for_children"]
 
 _OF_AGE = 18  # years; CRC 1
 # B2b 2(2)(6) and recital 17, H96 2; AMMR 23 and IR2055 11 are about minors, CRC 22(2) and CETS197 10(4) about children.
 _CHILDREN_ONLY = ("B2B_", "H96_", "AMMR_23", "IR2055_11", "RETURN_1980", "ATD_14", "ATD_16_2", "CRC_", "CETS197_10_4")
+_SIX_MONTHS = timedelta(days=183)
 _LEAP = 29  # who is born on 29 February is of age on 1 March
+
+_AHEAD = (
+    "By the recorded birth this child comes of age: settle before that day what goes on, with own consent and on another "
+    "basis, and close what is for children only."
+)
+_REACHED = "By the recorded birth this person is of age: close this procedure, or go on as an adult's with own consent."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComingOfAge:
+    """What is to be done because a child comes of age; it tells the birth, and is stored nowhere."""
+
+    on: date  # the first day on which the person is certainly of age
+    reached: bool
+
+    @property
+    def meaning(self) -> str:
+        """What it means for people."""
+        return _REACHED if self.reached else _AHEAD
+
+
+def coming_of_age(child: Mapping[str, Any], day: date) -> ComingOfAge | None:
+    """Return what is to be done about that child from six months before; None: not yet, or the age is not certain (R-15)."""
+    first = majority(child)
+    return None if first is None or first - day > _SIX_MONTHS else ComingOfAge(on=first, reached=first <= day)
 
 
 def only_for_children(basis: LegalBasis | None) -> bool:

@@ -79,13 +79,13 @@ def chunk_size(size: int, index: int) -> int:
     return min(CHUNK_BYTES, size - index * CHUNK_BYTES)
 
 
-def check_attachments(attachments: Iterable[Attachment], where: str = "/header/attachments") -> None:
+def check_attachments(attachments: Iterable[Attachment]) -> None:
     """Refuse what the schema cannot say: hostile names, sums that do not add up, the same thing twice.
 
     Raises:
         AttachmentRefused: with the place; the name itself is never repeated.
     """
-    names: set[str] = set()
+    where, names = "/header/attachments", set[str]()
     digests: set[Digest] = set()
     total = 0
     for position, item in enumerate(attachments):

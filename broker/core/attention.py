@@ -11,7 +11,9 @@ from broker.core.delivery import LadderStep
 from broker.core.errors import Actor
 from broker.core.ids import CountryCode, MessageId
 
-__all__ = ["AttentionCode", "message_subject"]
+__all__ = ["WAITS_STILL", "AttentionCode", "message_subject"]
+
+WAITS_STILL = "It has waited for an hour, and no attempt says why: the health of the node and its other calls do."
 
 
 class AttentionCode(StrEnum):
@@ -63,6 +65,10 @@ class AttentionCode(StrEnum):
     UNDECIDED = (
         "undecided", Actor.OPERATOR,
         "Something that came cannot be decided because of a fault of this node; it is tried on, and nobody is answered.",
+    )  # fmt: skip
+    UNREADABLE = (
+        "unreadable", Actor.OPERATOR,
+        "What is stored of a procedure does not open, and nobody watches its deadlines: restore it from the newest backup.",
     )  # fmt: skip
     REFUSED = "refused", Actor.CALLER, "The other country refused a message; its author must change it or withdraw."
     SURGE_OWED = (

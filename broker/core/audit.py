@@ -68,7 +68,6 @@ class AuditAction(StrEnum):
     ATTENTION_RESOLVED = "attention-resolved"  # a person, or the node, closed the call
     TRAIL_SHOWN = "trail-shown"  # somebody looked at this trail
     TRAIL_EXPORTED = "trail-exported"  # a part of this trail was given out as a file
-    TRAIL_CUT = "trail-cut"  # entries older than their retention were taken away, behind a signed checkpoint
     BACKED_UP = "backed-up"  # a backup of this node was written; its digest
     RESTORED = "restored"  # this node was made anew from a backup: what came after that backup is missing in this trail
     PEER_RESTORED = "peer-restored"  # another country says that its node was restored; it is told what it misses

@@ -54,9 +54,9 @@ class Checkpoint:
             SignatureShape: they are not a checkpoint of version 1.
         """
         value = canonical.parse(raw)
-        if not isinstance(value, dict) or value.keys() != _MEMBERS or value["v"] != _VERSION:
+        if not isinstance(value, dict) or value.keys() != _MEMBERS or type(value["cut"]) is not bool:
             raise SignatureShape
-        if type(value["cut"]) is not bool:
+        if type(value["v"]) is not int or value["v"] != _VERSION:  # true is not 1
             raise SignatureShape
         try:
             return cls(

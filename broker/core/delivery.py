@@ -14,8 +14,8 @@ from enum import StrEnum
 
 from broker.core.errors import (
     BrokerError,
+    CaseKeyMissing,
     CatalogueInvalid,
-    ClockWrong,
     DiskFull,
     HomeInvalid,
     KeyMissing,
@@ -65,6 +65,7 @@ __all__ = [
     "SIGN_OF_LOSS_SECONDS",
     "STALE_LIST_HOURS",
     "TRUST_REFRESH_SECONDS",
+    "UNSENT_HOURS",
     "UPLOAD_HOURS",
     "WATCH_BATCH",
     "LadderLimits",
@@ -75,6 +76,7 @@ __all__ = [
     "ResendReason",
     "RetryDecision",
     "StepLimit",
+    "is_due",
     "overdue",
     "resend_due",
     "retry",
@@ -97,6 +99,7 @@ CHUNKS_ASKED_SECONDS = 300  # the same chunks are not sent again sooner, however
 COMPLETE_BATCH = 10  # attachments that are asked for together
 COMPLETE_LEASE_SECONDS = 300  # to read a hundred MiB once
 ATTACHMENT_ATTENTION_HOURS = 12
+UNSENT_HOURS = 1  # whatever keeps a message here: then its office hears of it
 UPLOAD_HOURS = 24  # an upload that no message took is dropped with its key
 MAX_UPLOADS = 50  # of one office that wait for a message
 PARKED_ATTENTION_HOURS = 1  # a rotated key's list arrives long before; then a person looks
@@ -122,8 +125,8 @@ ATTENTION_AFTER_ATTEMPTS = 5  # about half a minute of trying
 
 # A retry cannot mend these: a person is called at the first failure. The entry is tried on all the same.
 _CALL_AT_ONCE = (
+    CaseKeyMissing,
     CatalogueInvalid,
-    ClockWrong,
     DiskFull,
     HomeInvalid,
     KeyMissing,
@@ -146,6 +149,11 @@ class RetryDecision:
 
     next_at: datetime
     call_person: bool
+
+
+def is_due(next_at: datetime, now: datetime) -> bool:
+    """Whether that moment has come, or can only have been written before a clock was set right."""
+    return not now < next_at <= now + timedelta(hours=AHEAD_HOURS)
 
 
 def retry(attempts: int, error: BrokerError, *, now: datetime, jitter: float) -> RetryDecision:

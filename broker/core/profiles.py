@@ -201,7 +201,7 @@ def ordered() -> Iterator[str]:
         yield from (name for name, question in QUESTIONS.items() if question.section == section)
 
 
-def is_older(day: date, today: date, *, months: int = PROFILE_AGE_MONTHS) -> bool:
-    """Whether more than that many calendar months lie between a day and today."""
+def is_older(day: date, today: date) -> bool:
+    """Whether more than `PROFILE_AGE_MONTHS` calendar months lie between a day and today."""
     passed = (today.year - day.year) * 12 + today.month - day.month
-    return (passed, today.day) > (months, day.day)
+    return (passed, today.day) > (PROFILE_AGE_MONTHS, day.day)

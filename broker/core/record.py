@@ -42,6 +42,7 @@ from broker.core import canonical
 from broker.core.ancestry import build
 from broker.core.evidence import Evidence
 from broker.core.ids import CountryCode, Digest, MessageId
+from broker.core.messages import Header
 from broker.core.procedures import (
     ALARM_CLOSED,
     ActKind,
@@ -81,6 +82,18 @@ class RecordEntry:
     act: str
     parents: tuple[Digest, ...]
     code: str | None = None  # the refusal's code: then it is a stub
+
+    @classmethod
+    def of(cls, header: Header, digest: Digest, *, code: str | None = None) -> RecordEntry:
+        """Return the entry of the message with that header."""
+        return cls(
+            digest=digest,
+            message=header.id,
+            author=header.sender.country,
+            act=header.type.act,
+            parents=header.parents,
+            code=code,
+        )
 
     @property
     def stub(self) -> bool:

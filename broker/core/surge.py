@@ -10,16 +10,17 @@ is called for what is owed. What blocks still blocks, and every other hold still
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 
-from broker.core.ids import MessageType
+from broker.core.ids import CountryCode, MessageType
 from broker.core.messages import Body
 from broker.core.reasons import Level, Reason
 
-__all__ = ["REGISTRATION", "in_force_until", "may_wait", "owed", "relaxed"]
+__all__ = ["OVER", "REGISTRATION", "SurgeMode", "in_force_until", "may_wait", "owed", "relaxed"]
 
 REGISTRATION = MessageType("surge.registration")
+OVER = frozenset({"CLOSED", "REFUSED", "WITHDRAWN"})  # states of a surge whose declaration is in force no more
 _PREFIX = "surge-"
 _LATER: Mapping[tuple[str, str], str] = {
     ("R-05", "child-not-heard"): "hear the child within 7 days, and tell the other side",
@@ -27,6 +28,20 @@ _LATER: Mapping[tuple[str, str], str] = {
     ("R-20", "translation-missing"): "send a translation that a person has read",
     ("R-20", "translation-by-machine"): "have a person read the translation, and send it",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SurgeMode:
+    """That a country declared surge mode towards another, and it is in force."""
+
+    declared_by: CountryCode
+    towards: CountryCode
+    until: date | None  # its last day; None: the message that says so does not open here
+    exercise: bool  # a drill's is in force for drills alone
+
+    def concerns(self, country: CountryCode, *, exercise: bool) -> bool:
+        """Whether it stands between this country and that one, for a procedure that is an exercise or is none."""
+        return country in (self.declared_by, self.towards) and exercise == self.exercise
 
 
 def in_force_until(registration: Body, day: date) -> date | None:

@@ -79,18 +79,21 @@ class _Patient:
         self._seen: _Seen | None = None
 
     def checks(self) -> tuple[Callable[[], Awaitable[Finding]], ...]:
-        """Return the checks; each is run through `_guarded`, so that one failure hides no other."""
+        """Return the checks; each is run through `_guarded`, so that one failure hides no other.
+
+        The clock comes before what is judged by it: keys and certificates of a sound node look ended by a wrong one.
+        """
         return (
             self._guarded("settings", self._settings_file),
+            self._guarded("disk", self._disk),
+            self._guarded("store", self._store),
+            self._guarded("clock", self._clock_right),
             self._guarded("trust", self._trust_list),
             self._guarded("keys", self._keys),
             self._guarded("offices", self._offices),
             self._guarded("catalogue", self._catalogue),
             self._guarded("tokens", self._tokens),
-            self._guarded("disk", self._disk),
-            self._guarded("store", self._store),
             self._guarded("backup", self._backup),
-            self._guarded("clock", self._clock_right),
             self._guarded("certificate", self._certificate),
             self._guarded("broker", self._transport),
             self._guarded("peers", self._peers),
@@ -162,11 +165,10 @@ class _Patient:
         return judging.judge_disk(shutil.disk_usage(home).free, home)
 
     async def _store(self) -> Finding:
-        from broker.storage import locked, open_store
+        from broker.storage import is_empty, locked, open_store
 
-        database = _sqlite_file(self._settings.store_url)
-        if database is not None and not database.exists():
-            return skipped("store", f"there is no database at {database} yet, the node's first start makes it")
+        if is_empty(self._settings.store_url):
+            return skipped("store", "there is nothing in the database yet, the node's first start makes its tables")
         store = open_store(self._settings.store_url, us=self._settings.country, cipher=locked())
         try:
             rows = await store.read(lambda reader: reader.message_times(_NEWEST))
@@ -217,7 +219,7 @@ class _Patient:
 
 
 _AFTER_SETTINGS = (
-    "trust", "keys", "offices", "catalogue", "tokens", "disk", "store", "backup", "clock", "certificate", "broker", "peers",
+    "disk", "store", "clock", "trust", "keys", "offices", "catalogue", "tokens", "backup", "certificate", "broker", "peers",
     "attention",
 )  # fmt: skip
 
@@ -229,11 +231,6 @@ def _of(error: BrokerError, name: str) -> Finding:
 
 def _made(file: Path) -> datetime:
     return datetime.fromtimestamp(file.stat().st_mtime, UTC)
-
-
-def _sqlite_file(url: str) -> Path | None:
-    scheme, _, path = url.partition(":///")
-    return Path(path) if scheme.partition("+")[0] == "sqlite" and path else None
 
 
 def _spool(settings: Settings, trust: TrustList | None, us: CountryCode) -> Finding:
@@ -287,6 +284,9 @@ class _Queue:
         self.lost = lost
         self.waiting = waiting
         self.readers = readers
+
+    async def trouble(self) -> str | None:
+        return None
 
     async def watch(self) -> None:
         """Nothing is watched: the connection is closed after one look."""

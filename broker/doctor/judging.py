@@ -156,10 +156,11 @@ def skews(rows: Iterable[MessageTimes]) -> dict[CountryCode, timedelta]:
 
 def judge_clock(now: datetime, *, not_before: datetime, skew: Mapping[CountryCode, timedelta]) -> Finding:
     """Judge the clock by what must lie in its past, and by the times in messages to and from peers."""
-    advice = "Set the clock and let it be kept right (chrony or systemd-timesyncd)."
+    advice = "Compare the clock with the time, set it, and let it be kept right (chrony or systemd-timesyncd)."
     if now < not_before - timedelta(seconds=1):
         past = not_before.strftime("%Y-%m-%d %H:%M UTC")
-        return failed("clock", f"The clock says an earlier time than this node has already seen ({past}).", advice)
+        sentence = f"The clock says an earlier time than this node has already seen ({past})."
+        return failed("clock", sentence, f"{advice} If it is right now, it was fast then: this ends at that time.")
     if not skew:
         return ok("clock", "The clock is past everything on this disk; there are no peers' times to compare with yet.")
     peer, worst = max(skew.items(), key=lambda item: abs(item[1]))
@@ -168,7 +169,8 @@ def judge_clock(now: datetime, *, not_before: datetime, skew: Mapping[CountryCod
     direction = "ahead of" if worst > timedelta(0) else "behind"
     sentence = f"The clock is at least {_span(abs(worst))} {direction} {peer}'s."
     others = sum(1 for value in skew.values() if abs(value) >= SKEW_WARNING)
-    advice = advice if others > 1 or len(skew) == 1 else f"Ask {peer}'s operator to look too: only one peer differs."
+    if others <= 1:
+        advice = f"{advice} If it is right, {peer}'s is wrong: telephone its operator."
     if abs(worst) >= SKEW_FAILURE:
         return failed("clock", sentence, advice)
     return warning("clock", sentence, advice)

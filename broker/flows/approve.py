@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from broker.core.attention import AttentionCode, message_subject
-from broker.core.audit import AuditAction, AuditRow
+from broker.core.audit import AuditAction, AuditRow, Who
 from broker.core.delivery import RejectReason, ReleaseReason
 from broker.core.errors import AlreadySettled, Forbidden, NotFound
-from broker.core.ids import AuthorityId, CountryCode, MessageId
-from broker.core.roles import AuditRole
+from broker.core.ids import CountryCode, MessageId
 from broker.ports import Clock, Store, Transaction
 from broker.rows import Accepted, DraftState, HeldDraft, Release
 
@@ -32,50 +31,46 @@ class Approve:
         self._clock = clock
         self._release = release
 
-    async def release(
-        self, message: MessageId, *, authority: AuthorityId | None, actor: str, role: AuditRole, reason: ReleaseReason
-    ) -> Accepted:
+    async def release(self, message: MessageId, who: Who, reason: ReleaseReason) -> Accepted:
         """Let a held message leave.
 
         Raises:
-            NotFound: there is none for that authority.
+            NotFound: there is none for that office.
             AlreadySettled: somebody has decided, or nobody did in time.
             Forbidden: its author does not release it.
             SenderError: by now it may not leave, or other reasons speak against it; it waits on.
         """
-        draft = await self._waiting(message, authority)
-        if draft.author == actor:
+        draft = await self._waiting(message, who)
+        if draft.author == who.actor:
             raise Forbidden("A second person releases a held message, never its author.")
-        return await self._release(Release(draft=draft, by=actor, role=role, reason=reason))
+        return await self._release(Release(draft=draft, by=who.actor, role=who.role, reason=reason))
 
-    async def reject(
-        self, message: MessageId, *, authority: AuthorityId | None, actor: str, role: AuditRole, reason: RejectReason
-    ) -> None:
+    async def reject(self, message: MessageId, who: Who, reason: RejectReason) -> None:
         """Say that a held message does not leave; its content is forgotten. Its author may take it back so.
 
         Raises:
-            NotFound: there is none for that authority.
+            NotFound: there is none for that office.
             AlreadySettled: somebody has decided, or nobody did in time.
         """
-        draft = await self._waiting(message, authority)
-        await self._store.run(lambda tx: self._settle(tx, draft, actor, role, reason))
+        draft = await self._waiting(message, who)
+        await self._store.run(lambda tx: self._settle(tx, draft, who, reason))
 
-    async def _waiting(self, message: MessageId, authority: AuthorityId | None) -> HeldDraft:
-        draft = await self._store.read(lambda reader: reader.draft(message, authority))
+    async def _waiting(self, message: MessageId, who: Who) -> HeldDraft:
+        draft = await self._store.read(lambda reader: reader.draft(message, who.authority))
         if draft is None:
             raise NotFound
         if draft.state is not DraftState.HELD:
             raise AlreadySettled("This message waits no more.")
         return draft
 
-    def _settle(self, tx: Transaction, draft: HeldDraft, actor: str, role: AuditRole, reason: RejectReason) -> None:
+    def _settle(self, tx: Transaction, draft: HeldDraft, who: Who, reason: RejectReason) -> None:
         now = self._clock.now()
-        if not tx.settle_draft(draft.id, DraftState.REJECTED, by=actor, at=now, decision=reason):
+        if not tx.settle_draft(draft.id, DraftState.REJECTED, by=who.actor, at=now, decision=reason):
             raise AlreadySettled("This message waits no more: somebody else has decided.")
         tx.audit(
             AuditRow(
-                at=now, actor=actor, role=role, authority=draft.authority, action=AuditAction.REJECTED,
+                at=now, actor=who.actor, role=who.role, authority=draft.authority, action=AuditAction.REJECTED,
                 subject=draft.id, detail=draft.type, peer=draft.peer, reason=reason,
             )
         )  # fmt: skip
-        tx.resolve_attention(AttentionCode.HELD, message_subject(self._us, draft.id), at=now, by=actor)
+        tx.resolve_attention(AttentionCode.HELD, message_subject(self._us, draft.id), at=now, by=who.actor)

@@ -4,10 +4,8 @@
 
 from __future__ import annotations
 
-from broker.core.audit import AuditAction
+from broker.core.audit import AuditAction, Who
 from broker.core.errors import NotFound
-from broker.core.ids import AuthorityId
-from broker.core.roles import AuditRole
 from broker.ports import Clock, Store, Transaction
 from broker.rows import Attention, AuditRow
 
@@ -21,29 +19,27 @@ class Attend:
         self._store = store
         self._clock = clock
 
-    async def resolve(
-        self, attention: int, *, actor: str, authority: AuthorityId | None, role: AuditRole = AuditRole.OFFICER
-    ) -> Attention:
+    async def resolve(self, attention: int, who: Who) -> Attention:
         """Close an open entry and return it.
 
         Raises:
-            NotFound: there is no such open entry for that authority.
+            NotFound: there is no such open entry for that office.
         """
-        entry = await self._store.read(lambda reader: reader.attention_entry(attention, authority))
+        entry = await self._store.read(lambda reader: reader.attention_entry(attention, who.authority))
         if entry is None or entry.resolved is not None:
             raise NotFound
-        await self._store.run(lambda tx: self._close(tx, entry, actor, role))
+        await self._store.run(lambda tx: self._close(tx, entry, who))
         return entry
 
-    def _close(self, tx: Transaction, entry: Attention, actor: str, role: AuditRole) -> None:
+    def _close(self, tx: Transaction, entry: Attention, who: Who) -> None:
         now = self._clock.now()
-        if not tx.resolve_attention(entry.code, entry.subject, at=now, by=actor):
+        if not tx.resolve_attention(entry.code, entry.subject, at=now, by=who.actor):
             raise NotFound
         tx.audit(
             AuditRow(
                 at=now,
-                actor=actor,
-                role=role,
+                actor=who.actor,
+                role=who.role,
                 authority=entry.authority,
                 action=AuditAction.ATTENTION_RESOLVED,
                 subject=entry.subject,

@@ -45,10 +45,9 @@ class Consult:
         """
         entry = about(
             row,
+            who,
             at=self._clock.now(),
             action=AuditAction.READ,
-            actor=who.actor,
-            role=who.role,
             detail=row.header.type,
             reason=row.header.legal_basis.code if row.header.legal_basis else "",
         )

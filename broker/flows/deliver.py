@@ -102,7 +102,7 @@ class Deliver:
     ) -> None:
         now = self._clock.now()
         for brief in damaged:
-            self._retry(tx, brief, 0, StoreCorrupt(), token, now)
+            self._retry(tx, brief, 0, brief.fault or StoreCorrupt(), token, now)
         for row, error in outcomes:
             entry = row.entry
             if error is not None:

@@ -12,12 +12,11 @@ from functools import cache, partial
 
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.content import entry_of
-from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, retry
+from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, UNSENT_HOURS, retry
 from broker.core.errors import (
     BrokerError,
     Internal,
     RecipientSuspended,
-    StoreCorrupt,
     TrustListExpired,
     UnknownRecipient,
 )
@@ -37,6 +36,7 @@ _NODE = AuthorityId("node")
 _RECEIPTS = MessageType("node.receipts")
 _WITHOUT_CHECKPOINT = SchemaVersion("1.0")
 _WITH_CHECKPOINT = SchemaVersion("1.1")
+_UNSENT = timedelta(hours=UNSENT_HOURS)
 _RECEIPTS_BATCH = 8  # full envelopes to one country at a time: waiting fills them no further
 
 
@@ -176,8 +176,8 @@ class Dispatch:
         return [self._seal(entry, trust, now, signer) for entry in entries]
 
     def _seal(self, entry: OwedEntry, trust: TrustList, now: datetime, signer: Callable[[], Signer]) -> Outcome:
-        if entry.damaged:
-            return Outcome(entry=entry, error=StoreCorrupt())
+        if entry.fault is not None:
+            return Outcome(entry=entry, error=entry.fault)
         if not all(trust.sendable_to(country, now, self._grace) for country in (self._us, entry.recipient)):
             return Outcome(entry=entry, error=TrustListExpired())
         if entry.envelope is not None and self._still_good(entry.envelope, trust, now):
@@ -234,12 +234,14 @@ class Dispatch:
         return outcome
 
     def _settle(self, tx: Transaction, outcomes: list[Outcome], token: str) -> None:
+        """Remember what became of each; undone by a crash, the leases run out and the same bytes leave again."""
+        tx.may_be_lost()
         now = self._clock.now()
         tx.mark_published([outcome.entry.id for outcome in outcomes if outcome.error is None], at=now, token=token)
         for outcome in outcomes:
             entry, error = outcome.entry, outcome.error
             if error is None:
-                if entry.error is not None:
+                if entry.error is not None or now - entry.created >= _UNSENT:  # for so long `Watch` calls too
                     tx.resolve_attention(AttentionCode.NOT_SENT, message_subject(self._us, entry.id), at=now, by="node")
                 continue
             decision = retry(entry.attempts, error, now=now, jitter=self._ids.jitter())

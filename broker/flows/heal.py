@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from broker.core.attention import AttentionCode
 from broker.core.audit import AuditAction, Who
 from broker.core.content import entry_of
-from broker.core.delivery import HEAL_ASK_MAX_SECONDS, HEAL_PAUSE_SECONDS
+from broker.core.delivery import HEAL_ASK_MAX_SECONDS, HEAL_PAUSE_SECONDS, is_due
 from broker.core.errors import NotFound
 from broker.core.healing import MAX_WANTED, RESTORED_TYPE, HealingRow, Missed, MissedState, Question
 from broker.core.ids import CountryCode, MessageType, SchemaVersion
@@ -88,7 +88,7 @@ class Heal:
         if tx.healing.begin(self._everybody()):
             for row in tx.healing.rows():
                 self._ledger.call(tx, AttentionCode.HEALING, row.peer, peer=row.peer, now=now)
-        due = [row for row in tx.healing.rows() if row.ended is None and row.next_at <= now]
+        due = [row for row in tx.healing.rows() if row.ended is None and is_due(row.next_at, now)]
         for row in due:
             self._ask(tx, row, now)
         return len(due)

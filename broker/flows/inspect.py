@@ -8,16 +8,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from broker.casefile import child_described
+from broker.core.adulthood import ComingOfAge, coming_of_age
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.ladder import in_order
 from broker.core.participants import Participant
 from broker.core.procedures import Role, allowed
 from broker.core.record import Folded, RecordEntry, closure_digest
-from broker.ledger import Ledger
+from broker.core.surge import SurgeMode
+from broker.ledger import Book, Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Reader, Store
 from broker.rows import ProcedureRow
+from broker.surges import surge_modes
 from broker.timetable import Standing, Timetable
 
 __all__ = ["Inspect", "ProcedureView", "RecordLine", "TimelineLine"]
@@ -51,6 +55,8 @@ class ProcedureView:
     actions: tuple[str, ...]  # acts that this side may do next
     entries: tuple[RecordLine, ...]
     deadlines: tuple[Standing, ...]
+    surge: tuple[SurgeMode, ...]  # in force between the two countries
+    coming_of_age: ComingOfAge | None  # while it goes on: opened here, for whoever looks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +106,8 @@ class Inspect:
         table, entries, receipts = book.table, book.entries, book.receipts
         folded = book.fold()
         role = Role.REQUESTING if row.opener == self._us else Role.REQUESTED
+        now = self._clock.now()
+        modes = surge_modes(reader, self._us, now.date())
         return ProcedureView(
             row=row,
             state=folded.state.name,
@@ -111,8 +119,16 @@ class Inspect:
             participants=self._participation.seen(reader, book, folded).now,
             actions=allowed(table, folded.state, role),
             entries=_lines(entries, folded),
-            deadlines=self._timetable.standings(reader, book, folded, now=self._clock.now()),
+            deadlines=self._timetable.standings(reader, book, folded, now=now),
+            coming_of_age=self._coming_of_age(reader, book, ended=folded.state.name in table.final),
+            surge=tuple(mode for mode in modes if mode.concerns(row.peer, exercise=row.exercise)),
         )
+
+    def _coming_of_age(self, reader: Reader, book: Book, *, ended: bool) -> ComingOfAge | None:
+        row = book.row
+        if ended or row.erased is not None or row.case_ref is None:
+            return None
+        return coming_of_age(child_described(reader, self._us, row, book.entries), self._clock.now().date())
 
     def _timeline(
         self, reader: Reader, procedure: ProcedureId, authority: AuthorityId | None

@@ -11,9 +11,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from broker.core.attention import AttentionCode
-from broker.core.audit import AuditAction, AuditReason, AuditRow, Entry, Head, Linked, chained
+from broker.core.audit import Entry, Head, Linked, chained
 from broker.core.checkpoints import CHECKPOINT_SECONDS, Checkpoint, KeptCheckpoint, gives_way
-from broker.core.errors import NotFound, StoreUnavailable
+from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.ledger import Ledger
 from broker.ports import Clock, Compute, Ids, Reader, Store, Transaction, TrustSource, Vault
@@ -69,7 +69,7 @@ class LinkAudit:
             await self.sign(head, last)
         return len(waiting)
 
-    async def sign(self, head: Head, last: KeptCheckpoint | None, *, cut: bool = False) -> KeptCheckpoint:
+    async def sign(self, head: Head, last: KeptCheckpoint | None) -> KeptCheckpoint:
         """Sign a head and keep the checkpoint; return it.
 
         Raises:
@@ -77,10 +77,9 @@ class LinkAudit:
             StoreUnavailable, DiskFull: it was not kept.
         """
         now, trust = self._clock.now(), self._trust.current()
-        at = (
-            now if last is None else max(now, last.at)
-        )  # a clock that was set back must not look like a rewritten trail
-        checkpoint = Checkpoint(country=self._us, head=head, at=at, trust_version=trust.version, cut=cut)
+        # A clock that was set back must not look like a rewritten trail.
+        at = now if last is None else max(now, last.at)
+        checkpoint = Checkpoint(country=self._us, head=head, at=at, trust_version=trust.version)
         kept = await self._compute.run(lambda: sign_checkpoint(checkpoint, self._vault.signer(trust, now)))
         await self._store.run(lambda tx: self._keep(tx, kept))
         self._signed = self._clock.monotonic()
@@ -102,25 +101,6 @@ class LinkAudit:
             await self._clock.sleep(1.0)
         raise StoreUnavailable("Another worker links the audit trail and does not come to an end; try again.")
 
-    async def cut(self, position: int, *, reason: AuditReason) -> int:
-        """Take away the entries up to a place, behind a signed statement of it; return how many those were.
-
-        Raises:
-            NotFound: nothing is linked at that place, or its head was never signed: what would be lost proves nothing yet.
-            KeyMissing, StoreUnavailable, DiskFull: nothing was taken away.
-        """
-        link, last = await self._store.run(lambda tx: (tx.audit_link(position), tx.newest_checkpoint()))
-        if link is None or last is None or last.head.position < position:
-            raise NotFound
-        await self.sign(Head(position=position, chain=link), last, cut=True)
-        return await self._store.run(lambda tx: self._cut(tx, position, reason))
-
-    def _cut(self, tx: Transaction, position: int, reason: AuditReason) -> int:
-        subject = f"position-{position}"
-        row = AuditRow(at=self._clock.now(), actor="node", action=AuditAction.TRAIL_CUT, subject=subject, reason=reason)
-        tx.audit(row)
-        return tx.cut_audit(position)
-
     def _due(self, head: Head, last: KeptCheckpoint | None) -> bool:
         if head.position == 0 or (last is not None and last.head.position >= head.position):
             return False
@@ -137,9 +117,6 @@ class LinkAudit:
     def _keep(self, tx: Transaction, kept: KeptCheckpoint) -> None:
         """Keep the checkpoint, unless the trail before it is no longer the one that was signed."""
         last = tx.newest_checkpoint()
-        if kept.cut:
-            tx.add_checkpoint(kept, instead_of=kept)
-            return
         intact = last is None or tx.audit_link(last.head.position) in {last.head.chain, None}
         if not intact:
             self._ledger.call(tx, AttentionCode.AUDIT_BROKEN, "audit", now=self._clock.now())

@@ -12,11 +12,10 @@ from datetime import datetime
 
 from broker.casefile import adult_came_before
 from broker.core.attention import AttentionCode, message_subject
-from broker.core.audit import AuditAction
+from broker.core.audit import AuditAction, Who
 from broker.core.errors import AttachmentIncomplete
-from broker.core.ids import AuthorityId, CountryCode, MessageId
+from broker.core.ids import CountryCode, MessageId
 from broker.core.receipts import Receipt, ReceiptKind
-from broker.core.roles import AuditRole
 from broker.finding import find_message
 from broker.ledger import Ledger
 from broker.ports import Clock, Store, Transaction
@@ -37,31 +36,24 @@ class Open:
         self._clock = clock
         self._wake = wake
 
-    async def __call__(
-        self,
-        message: MessageId,
-        *,
-        authority: AuthorityId,
-        actor: str,
-        role: AuditRole = AuditRole.OFFICER,
-        peer: CountryCode | None = None,
-    ) -> datetime:
+    async def __call__(self, message: MessageId, who: Who, *, peer: CountryCode | None = None) -> datetime:
         """Return when the message was first opened.
 
         Raises:
-            NotFound: there is no such inbound message for that authority.
+            NotFound: there is no such inbound message for that office.
             AmbiguousMessage: several countries used its id, and no peer is named.
             AttachmentIncomplete: its attachments have not all come: nobody has seen it whole.
         """
-        row = await self._store.read(lambda reader: find_message(reader, message, authority, direction="in", peer=peer))
+        office = who.authority
+        row = await self._store.read(lambda reader: find_message(reader, message, office, direction="in", peer=peer))
         if row.opened is not None:
             return row.opened
         again = await self._store.read(lambda reader: adult_came_before(reader, row))
-        at = await self._store.run(lambda tx: self._mark(tx, row, actor, role, adult_again=again))
+        at = await self._store.run(lambda tx: self._mark(tx, row, who, adult_again=again))
         self._wake()
         return at
 
-    def _mark(self, tx: Transaction, row: MessageRow, actor: str, role: AuditRole, *, adult_again: bool) -> datetime:
+    def _mark(self, tx: Transaction, row: MessageRow, who: Who, *, adult_again: bool) -> datetime:
         now = self._clock.now()
         if any(attachment.complete is None for attachment in tx.attachments_of(row.peer, row.id)):
             raise AttachmentIncomplete
@@ -75,7 +67,7 @@ class Open:
         tx.resolve_attentions(
             (AttentionCode.UNREAD, AttentionCode.UNREAD_LONG), message_subject(row.peer, row.id), at=now, by="node"
         )
-        tx.audit(about(row, at=now, actor=actor, role=role, action=AuditAction.OPENED))
+        tx.audit(about(row, who, at=now, action=AuditAction.OPENED))
         if adult_again and row.header.procedure is not None:
             self._ledger.call(
                 tx, AttentionCode.ADULT_AGAIN, row.header.procedure.id, peer=row.peer, authority=row.authority, now=now

@@ -8,10 +8,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 
 from broker.core.attachments import Attachment
-from broker.core.audit import AuditAction
+from broker.core.audit import AuditAction, Who
 from broker.core.errors import AttachmentIncomplete, NotFound, StoreCorrupt, UntrustedError
-from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
-from broker.core.roles import AuditRole
+from broker.core.ids import CountryCode, Digest, MessageId
 from broker.finding import find_message
 from broker.ports import Blobs, Clock, Compute, Reader, Store, Transaction
 from broker.restraint import Restraint
@@ -60,10 +59,8 @@ class ReadAttachment:
         self,
         message: MessageId,
         digest: Digest,
+        who: Who,
         *,
-        authority: AuthorityId,
-        actor: str,
-        role: AuditRole,
         direction: str | None = None,
         peer: CountryCode | None = None,
     ) -> Reading:
@@ -77,7 +74,7 @@ class ReadAttachment:
         """
 
         def look(reader: Reader) -> _Found:
-            row = find_message(reader, message, authority, direction=direction, peer=peer)
+            row = find_message(reader, message, who.authority, direction=direction, peer=peer)
             author = self._us if row.direction == "out" else row.peer
             for attachment in row.header.attachments:
                 held = reader.attachment(author, row.id, handle_of(attachment)) if attachment.digest == digest else None
@@ -89,9 +86,8 @@ class ReadAttachment:
         if found.row.author != self._us and found.row.complete is None:
             raise AttachmentIncomplete
         noted = about(
-            found.message, at=self._clock.now(), actor=actor, role=role, action=AuditAction.ATTACHMENT_READ,
-            detail=str(found.row.place),
-        )  # fmt: skip
+            found.message, who, at=self._clock.now(), action=AuditAction.ATTACHMENT_READ, detail=str(found.row.place)
+        )
         await self._restraint.record(noted)
         return Reading(attachment=found.attachment, parts=self._parts(found))
 

@@ -91,7 +91,7 @@ class Receive:
     ) -> None:
         """Args:
         reception: the transaction steps that decide about a believed message.
-        wake: called when something was decided: receipts wait.
+        wake: called when something was decided for which receipts wait.
         offer: called when there is something to hand over to an adapter.
         unknown: called when something is not yet believable: asks for a trust refresh.
         """
@@ -122,7 +122,8 @@ class Receive:
         if delivery.abuse:
             await self._store.run(lambda tx: self._count_abuse(tx, delivery))
         outcome = await self._decide(arrived)
-        self._wake()
+        if outcome != "receipts":  # these are not receipted; what they make due again need not leave within the second
+            self._wake()
         return outcome
 
     async def _decide(self, arrived: _Arrived) -> str:
@@ -150,8 +151,9 @@ class Receive:
         """Return of each delivery what was decided before, or what it says where it is believed."""
         seen = await self._store.read(lambda reader: reader.seen([arrived.raw_sha256 for arrived in some]))
         new = [arrived.delivery for arrived in some if arrived.raw_sha256 not in seen]
-        believed = iter(await self._compute.run(lambda: self._believe_some(new)) if new else ())
-        return [seen.get(arrived.raw_sha256) or next(believed) for arrived in some]
+        believed = await self._compute.run(lambda: self._believe_some(new)) if new else []
+        believed.reverse()  # taken out one by one: an error that stayed here would hold this frame, which holds what came
+        return [seen.get(arrived.raw_sha256) or believed.pop() for arrived in some]
 
     async def _announce(self, verified: VerifiedMessage) -> None:
         """Let the office's adapter have it, or tell its officers that their inbox does."""

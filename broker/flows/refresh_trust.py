@@ -95,9 +95,9 @@ class RefreshTrust:
             refused = error  # the name of an exception is gone when its block ends
             await self._store.run(lambda tx: self._refused(tx, refused))
             return
-        if look.troubles is not None:
-            troubles, self._answered = look.troubles, self._clock.now()
-            await self._store.run(lambda tx: self._answer(tx, troubles, look.unread))
+        if look is not None:
+            self._answered = self._clock.now()
+            await self._store.run(lambda tx: self._answer(tx, look.troubles, look.unread))
 
     def _refused(self, tx: Transaction, error: TrustListInvalid) -> None:
         """Call a person: at once when a rule is broken, after a day when nobody answers."""

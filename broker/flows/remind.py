@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from broker.core.attention import AttentionCode
 from broker.core.deadlines import Phase
 from broker.core.delivery import REMIND_BATCH
+from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.ids import ProcedureId
 from broker.ledger import Ledger
 from broker.ports import Clock, Reader, Store, Transaction
@@ -18,14 +19,24 @@ from broker.timetable import Standing, Timetable
 
 __all__ = ["Remind"]
 
-_CODES = frozenset({AttentionCode.DEADLINE_SOON, AttentionCode.DEADLINE_OVERDUE, AttentionCode.ANSWER_OVERDUE})
+_CODES = frozenset(
+    {
+        AttentionCode.DEADLINE_SOON,
+        AttentionCode.DEADLINE_OVERDUE,
+        AttentionCode.ANSWER_OVERDUE,
+        AttentionCode.UNREADABLE,
+    }
+)
+
+
+_Call = tuple[ProcedureRow, AttentionCode, str, str]  # procedure, code, subject, detail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
     """What one look found."""
 
-    calls: tuple[tuple[ProcedureRow, AttentionCode, str, str], ...]  # procedure, code, subject, detail
+    calls: tuple[_Call, ...]
     settled: tuple[Attention, ...]
     next: str | None
 
@@ -34,7 +45,7 @@ class Remind:
     """Calls a person once for each deadline that is due soon or overdue; closes the call when it no longer is.
 
     Each look takes a bounded number of procedures and the next one goes on behind them. A person who has closed a call
-    is not called about the same thing again.
+    is not called about the same thing again. A procedure that does not open hides the deadlines of no other.
     """
 
     def __init__(self, *, store: Store, ledger: Ledger, timetable: Timetable, clock: Clock) -> None:
@@ -57,8 +68,13 @@ class Remind:
         calls = tuple(call for row in page.items for call in self._calls(reader, row))
         return _Seen(calls=calls, settled=tuple(self._settled(reader)), next=page.next)
 
-    def _calls(self, reader: Reader, row: ProcedureRow) -> Iterator[tuple[ProcedureRow, AttentionCode, str, str]]:
-        for standing in self._standings(reader, row):
+    def _calls(self, reader: Reader, row: ProcedureRow) -> Iterator[_Call]:
+        try:
+            standings = self._standings(reader, row)
+        except (CaseKeyMissing, StoreCorrupt) as error:
+            yield row, AttentionCode.UNREADABLE, str(row.ref.id), error.detail
+            return
+        for standing in standings:
             code, subject = _code(standing), _subject(row.ref.id, standing)
             if code is not None and not reader.called(code, subject):
                 yield row, code, subject, _sentence(standing)
@@ -68,7 +84,10 @@ class Remind:
         for call in reader.open_calls(sorted(_CODES)):
             procedure = ProcedureId(call.subject.partition("/")[0])
             row = reader.procedure(procedure, None)
-            standings = self._standings(reader, row) if row is not None else ()
+            try:
+                standings = self._standings(reader, row) if row is not None else ()
+            except (CaseKeyMissing, StoreCorrupt):
+                continue
             if not any(_subject(procedure, item) == call.subject and _code(item) == call.code for item in standings):
                 yield call
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from broker.core.audit import AuditAction
+from broker.core.audit import AuditAction, Who
 from broker.core.delivery import ResendReason
 from broker.core.errors import AlreadySettled
-from broker.core.ids import AuthorityId, MessageId
-from broker.core.roles import AuditRole
+from broker.core.ids import MessageId
 from broker.finding import find_message
 from broker.ports import Clock, Store, Transaction
 from broker.rows import AuditRow, about
@@ -32,24 +31,16 @@ class Resend:
         self._clock = clock
         self._wake = wake
 
-    async def __call__(
-        self,
-        message: MessageId,
-        *,
-        authority: AuthorityId | None,
-        actor: str,
-        reason: ResendReason,
-        role: AuditRole = AuditRole.OFFICER,
-    ) -> datetime:
+    async def __call__(self, message: MessageId, who: Who, reason: ResendReason) -> datetime:
         """Owe the message's publishing from now on, and return that time.
 
         Raises:
-            NotFound: there is no such message of that authority's own.
+            NotFound: there is no such message of that office's own.
             AlreadySettled: it was opened or refused: nothing is missing.
         """
-        row = await self._store.read(lambda reader: find_message(reader, message, authority, direction="out"))
+        row = await self._store.read(lambda reader: find_message(reader, message, who.authority, direction="out"))
         at = self._clock.now()
-        audited = about(row, at=at, actor=actor, role=role, action=AuditAction.RESENT, reason=reason)
+        audited = about(row, who, at=at, action=AuditAction.RESENT, reason=reason)
         await self._store.run(lambda tx: self._reopen(tx, message, audited))
         self._wake()
         return at

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
-from broker.casefile import CORRECTION, Casefile, read_casefile, surge_until
+from broker.casefile import CORRECTION, Casefile, read_casefile
 from broker.catalogue import Catalogue
 from broker.core import canonical
 from broker.core.accompanied import asks_about_adult
@@ -33,6 +33,7 @@ from broker.submission.placing import Placing
 from broker.submission.recording import Recording
 from broker.submission.repeating import earlier, fingerprint
 from broker.submission.sealed_files import SealedFiles
+from broker.surges import surge_until
 from broker.timetable import Timetable
 
 __all__ = ["Submit"]

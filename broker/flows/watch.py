@@ -7,11 +7,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from broker.core.attention import AttentionCode, message_subject
+from broker.core.attention import WAITS_STILL, AttentionCode, message_subject
 from broker.core.audit import AuditAction
 from broker.core.delivery import (
     HOLD_DAYS,
     SIGN_OF_LOSS_SECONDS,
+    UNSENT_HOURS,
     WATCH_BATCH,
     LadderLimits,
     Overdue,
@@ -27,7 +28,8 @@ __all__ = ["Watch"]
 
 _SETTLED = timedelta(seconds=SIGN_OF_LOSS_SECONDS)
 
-_WAITING = (OutboxState.PUBLISHED, OutboxState.DELIVERED, OutboxState.HANDED_OVER)
+_UNSENT = timedelta(hours=UNSENT_HOURS)
+_WAITING = (OutboxState.RECORDED, OutboxState.PUBLISHED, OutboxState.DELIVERED, OutboxState.HANDED_OVER)
 
 
 class Watch:
@@ -67,12 +69,15 @@ class Watch:
         self._expire(tx, now)
         places: dict[OutboxState, OverdueEntry] = {}
         for state in _WAITING:
-            wait = self._limits.warn(state)
+            wait = _UNSENT if state is OutboxState.RECORDED else self._limits.warn(state)
             if state is OutboxState.PUBLISHED:
                 wait = min(wait, _SETTLED)
             before, after = now - wait, self._places.get(state)
             rows = tx.overdue_outbox(state=state, before=before, limit=WATCH_BATCH, after=after)
             for row in rows:
+                if state is OutboxState.RECORDED:
+                    self._call_unsent(tx, row, now)
+                    continue
                 self._call_overdue(tx, row, state, now)
                 if state is OutboxState.PUBLISHED:
                     resent += self._resend_lost(tx, row, now)
@@ -96,6 +101,13 @@ class Watch:
             self._ledger.call(
                 tx, AttentionCode.HOLD_EXPIRED, subject, peer=draft.peer, authority=draft.authority, now=now
             )
+
+    def _call_unsent(self, tx: Transaction, row: OverdueEntry, now: datetime) -> None:
+        """Whatever keeps it here: a dispatcher that stands still fails at no entry, and would tell nobody."""
+        self._ledger.call(
+            tx, AttentionCode.NOT_SENT, message_subject(self._us, row.id),
+            peer=row.recipient, authority=row.authority, now=now, detail=WAITS_STILL,
+        )  # fmt: skip
 
     def _call_overdue(self, tx: Transaction, row: OverdueEntry, state: OutboxState, now: datetime) -> None:
         overdue = self._limits.judge(state, row.since, now)

@@ -99,10 +99,9 @@ class Vault(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustLook:
-    """What a look for a newer trust list gave."""
+    """What the source of the trust list gave that was not taken."""
 
-    newer: bool  # another list is in force now
-    troubles: Mapping[CountryCode, str] | None = None  # members' documents that were refused; None: nobody looked
+    troubles: Mapping[CountryCode, str] = field(default_factory=dict)  # members' documents that were refused
     unread: Mapping[str, str] = field(default_factory=dict)  # the federation's documents that this program cannot read
 
 
@@ -117,8 +116,8 @@ class TrustSource(Protocol):
         """Return when the source was last asked and gave the list in force: what was published later may be unknown."""
         ...
 
-    async def refresh(self, *, asked: bool) -> TrustLook:
-        """Look for a newer list and take it into force.
+    async def refresh(self, *, asked: bool) -> TrustLook | None:
+        """Look for a newer list and take it into force; None: it was not time to look, and what others took is taken.
 
         Args:
             asked: something came that the list in force does not know; do not wait for the next regular look.

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from broker.core.audit import Entry, Head, Linked
 from broker.core.checkpoints import KeptCheckpoint
-from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, ProcedureId
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.receipts import Receipt
 from broker.core.record import RecordEntry
 from broker.ports.healing import HealingReader
@@ -20,6 +20,7 @@ from broker.rows import (
     AttachmentRow,
     Attention,
     AuditFilter,
+    Declaration,
     HeldDraft,
     MessageFilter,
     MessageRow,
@@ -47,6 +48,16 @@ class Reader(Protocol):
     def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page: ...
     def messages_of(self, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
         """Return every message of that id with its content, ours first; several countries may have used one id."""
+        ...
+
+    def declarations(self, kind: MessageType, *, over: Collection[str], limit: int) -> tuple[Declaration, ...]:
+        """Return what the openers of procedures of any office say in them, newest first, ours before theirs.
+
+        Args:
+            kind: type of the messages; those that were refused are none.
+            over: states in which a procedure is over.
+            limit: at most so many of each direction.
+        """
         ...
 
     def drafts(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page:

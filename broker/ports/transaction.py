@@ -312,10 +312,6 @@ class Transaction(Protocol):
         """Return the link at a place; None where there is none any more."""
         ...
 
-    def cut_audit(self, position: int) -> int:
-        """Take away the entries up to a place; return how many those were."""
-        ...
-
     def newest_checkpoint(self) -> KeptCheckpoint | None:
         """Return our checkpoint of the highest place."""
         ...
@@ -356,6 +352,10 @@ class Transaction(Protocol):
         ...
 
     # keys of cases (`security.at_rest`); encrypting and opening is the store's own work
+    def hold_case(self, scope: Scope) -> None:
+        """Let nothing be stored under that key by another worker until this transaction ends; what was, is seen now."""
+        ...
+
     def destroy_case(self, scope: Scope, at: datetime) -> bool:
         """Destroy the key of what a scope covers, and never make another for it. False: it was destroyed before.
 

@@ -4,8 +4,10 @@
 
 - `deciding.py` records a message or refuses it; one decision is one transaction, with its receipt.
 - `admission.py` says whether a message fits and which procedure it belongs to; it writes nothing.
+- `calling.py` calls a person of the office for what a recorded message asks of it.
 - `peer_words.py` takes what the other node says of ours: receipts, and chunks that it lacks.
 - `remembering.py` keeps one decision per message: what comes again is answered again.
+- `answering.py` tells a country that was restored what passed; `healing.py` takes that where this node was.
 """
 
 from broker.reception.deciding import MISSING_TYPE, Reception

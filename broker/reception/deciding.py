@@ -100,7 +100,7 @@ class Reception:
         witnessed: Witnessed | None = None,
         returned: ReturnedMessage | None = None,
     ) -> str:
-        """Store a believed message and the facts of its receipt together.
+        """Store a believed message and the facts of its receipt together, or take what the other node says with it.
 
         Args:
             tx: the transaction.
@@ -118,6 +118,8 @@ class Reception:
             UntrustedError: it cannot be believed after all, or not yet.
         """
         kind, now = verified.header.get("type"), self._clock.now()
+        if kind not in _OWN_TYPES:
+            return self._record(tx, verified, raw_sha256, arrived, now)
         if kind == RECEIPTS_TYPE:
             # Expired or not: receipts are evidence about something past, and taking them twice changes nothing.
             self._words.take_receipts(tx, verified, raw_sha256, witnessed, now=now)
@@ -128,9 +130,13 @@ class Reception:
         if kind == RESTORED_TYPE:
             self._answering.take(tx, verified, raw_sha256, now=now)
             return "restored"
-        if kind == HELD_TYPE:
-            self._healing.take(tx, verified, raw_sha256, returned, now=now)
-            return "held"
+        self._healing.take(tx, verified, raw_sha256, returned, now=now)
+        return "held"
+
+    def _record(
+        self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, arrived: datetime, now: datetime
+    ) -> str:
+        """Record casework, once: another worker may have been first, before this one looked or after."""
         if self._memory.known(tx, verified, raw_sha256, now):
             return "repeat"
         check_times(Content(header=verified.header, body=verified.body), verified.profile, now=now)
@@ -142,7 +148,7 @@ class Reception:
         header = case.message.header
         if not has_room(book.table, book.entries, header.sender.country, header.type.act):
             raise RecordFull(where="/header/procedure")
-        noted = _record_entry(header, verified.digest, code=None)
+        noted = RecordEntry.of(header, verified.digest)
         book, folded = self._ledger.enter(tx, book, noted, now=now)
         forked = folded.marks.get(verified.digest) is Mark.FORKED
         entry = self._entry(case, verified, raw_sha256, mark="forked" if forked else "message")
@@ -212,7 +218,7 @@ class Reception:
         header = None if error.code in SEALED_ANEW_CODES else _readable(verified)
         book = self._admission.book_of_refused(tx, header, now=now) if header is not None else None
         if header is not None and book is not None and _fits(book, header):
-            stub = _record_entry(header, verified.digest, code=error.code)
+            stub = RecordEntry.of(header, verified.digest, code=error.code)
             book, folded = self._ledger.enter(tx, book, stub, now=now)
             self._ledger.testify(tx, book, folded, stub, now=now)
         else:
@@ -253,17 +259,6 @@ class Reception:
             signatures=verified.signatures,
             mark=mark,
         )
-
-
-def _record_entry(header: Header, digest: Digest, *, code: str | None) -> RecordEntry:
-    return RecordEntry(
-        digest=digest,
-        message=header.id,
-        author=header.sender.country,
-        act=header.type.act,
-        parents=header.parents,
-        code=code,
-    )
 
 
 def _fits(book: Book, header: Header) -> bool:

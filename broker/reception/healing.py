@@ -180,10 +180,7 @@ class Healing:
             return
         row = tx.lock_procedure(header.procedure.id)
         book = self._ledger.begin(self._opened(header, item, now)) if row is None else self._ledger.read(tx, row)
-        noted = RecordEntry(
-            digest=entry.digest, message=entry.id, author=self._us, act=header.type.act, parents=header.parents
-        )
-        book, folded = self._ledger.enter(tx, book, noted, now=now)
+        book, folded = self._ledger.enter(tx, book, RecordEntry.of(header, entry.digest), now=now)
         self._participation.keep(tx, book, folded, now=now)
         lost = "attachments" if header.attachments else None
         tx.healing.save_missed(replace(item, state=MissedState.FOUND, code=lost))

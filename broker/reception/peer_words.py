@@ -68,7 +68,7 @@ class PeerWords:
 
     def take(self, tx: Transaction, receipts: Sequence[Receipt], *, now: datetime) -> None:
         """Take receipts; one for what was never sent so has no effect and calls a person."""
-        briefs = tx.outbox_briefs({receipt.message for receipt in receipts if receipt.author == self._us})
+        briefs = tx.outbox_briefs({receipt.message for receipt in receipts})
         said: list[tuple[Receipt, ProcedureId | None]] = []
         for receipt in receipts:
             brief = briefs.get(receipt.message) if receipt.author == self._us else None

@@ -27,7 +27,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.hmac import HMAC
 
 from broker.core.canonical import b64url_encode
-from broker.core.errors import KeyMissing, StoreCorrupt
+from broker.core.errors import CaseKeyMissing, KeyMissing, StoreCorrupt
 from broker.core.ids import CaseRef, CountryCode, ProcedureId
 
 __all__ = [
@@ -157,16 +157,19 @@ class EpochRing:
         """Return the case key.
 
         Raises:
-            KeyMissing: its epoch's key is not here (any more).
+            CaseKeyMissing: its epoch has ended here, and the others' keys went on without it.
+            KeyMissing: its epoch's key is not here.
             StoreCorrupt: it is not a key that was wrapped for that scope in that epoch.
         """
+        if self.epochs and stored.epoch < self.epochs[0]:
+            raise CaseKeyMissing
         return _opened(self._cipher(stored.epoch), stored.wrapped, _bound(stored.scope, stored.epoch))
 
     def rewrap(self, stored: WrappedKey, epoch: int) -> WrappedKey:
         """Return the same case key under another epoch.
 
         Raises:
-            KeyMissing, StoreCorrupt: it does not unwrap, or that epoch's key is not here.
+            CaseKeyMissing, KeyMissing, StoreCorrupt: it does not unwrap, or that epoch's key is not here.
         """
         return self.wrap(self.unwrap(stored), stored.scope, epoch)
 

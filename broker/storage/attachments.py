@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, update
 
+from broker.core.delivery import AHEAD_HOURS
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.owed_chunks import OwedChunks
 from broker.rows import AttachmentRow, ParkedChunk, UploadRow
@@ -61,7 +62,8 @@ _DOUBT = (
 )
 
 _NOW: Any = bindparam("now", type_=attachment.c.next_at.type)
-_DUE = (attachment.c.next_at <= _NOW, attachment.c.next_at.is_not(None))
+_BEYOND: Any = bindparam("beyond", type_=attachment.c.next_at.type)  # for the reason see outbox.py
+_DUE = (attachment.c.next_at.is_not(None), or_(attachment.c.next_at <= _NOW, attachment.c.next_at > _BEYOND))
 _KEYS = (attachment.c.author, attachment.c.message, attachment.c.handle)
 # Chunks leave when their message has left, and no longer when it was refused.
 _LEAVING = (
@@ -216,7 +218,8 @@ def _lease(
     db: Execution, due: Any, us: CountryCode, now: datetime, until: datetime, limit: int
 ) -> tuple[AttachmentRow, ...]:
     taken = []
-    for key in db.all(due, {"us": us, "now": now, "most": limit}):
+    beyond = now + timedelta(hours=AHEAD_HOURS)
+    for key in db.all(due, {"us": us, "now": now, "beyond": beyond, "most": limit}):
         names = {"author_": key.author, "message_": key.message, "handle_": key.handle}
         db.changed(_LEASE, {**names, "until": until})
         row = db.first(_FIND, names)

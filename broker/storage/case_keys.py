@@ -16,14 +16,14 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, FromClause, Row, Table, bindparam, delete, func, null, select, update
 
-from broker.core.errors import CaseErased, KeyMissing
+from broker.core.errors import CaseErased, CaseKeyMissing
 from broker.core.ids import ProcedureId
 from broker.security.at_rest import Scope, WrappedKey, place
 from broker.storage.execution import Execution, PerDialect, insert_new
 from broker.storage.tables import case_key, key_epoch, procedure, search_term
 
 __all__ = [
-    "KEY_COLUMNS", "READABLE", "begin_epoch", "destroy_case", "drop_key", "encrypted", "epoch_owed", "key_for_writing", "keyed",
+    "KEY_COLUMNS", "READABLE", "begin_epoch", "destroy_case", "drop_key", "encrypted", "epoch_owed", "hold_case", "key_for_writing", "keyed",
     "left_before", "opened", "own_key", "rewrap",
 ]  # fmt: skip
 
@@ -78,6 +78,7 @@ _LEFT = (
     .select_from(case_key)
     .where(case_key.c.epoch < bindparam("number"), case_key.c.destroyed.is_(None))
 )
+_HOLD = select(case_key.c.scope).where(case_key.c.scope == bindparam("scope_")).with_for_update()
 _FORGET = delete(case_key).where(case_key.c.scope == bindparam("scope_"))
 _CURRENT = select(key_epoch.c.epoch).where(key_epoch.c.id == _ONE)
 _OWED = (
@@ -159,13 +160,19 @@ def opened(db: Execution, row: Row[Any], table: Table, column: str, *identity: s
         named: what the statement calls the column, if otherwise.
 
     Raises:
-        KeyMissing, VaultLocked: its key is not to be had.
+        CaseKeyMissing: its case has no key here.
+        KeyMissing, VaultLocked: nothing can be opened here.
         StoreCorrupt: it does not open.
     """
     if row.key_wrapped is None:
-        raise KeyMissing("The key of a case is missing from the database: restore the newest backup of its keys.")
+        raise CaseKeyMissing
     key = _wrapped(row.scope, row.key_epoch, row.key_wrapped)
     return db.cipher.decrypt(key, getattr(row, named or column), place(table.name, column, *identity))
+
+
+def hold_case(db: Execution, scope: Scope) -> None:
+    """Wait for whoever stores something under that key now, and let nobody else do so until the end of the transaction."""
+    db.first(_HOLD, {"scope_": scope})
 
 
 def destroy_case(db: Execution, scope: Scope, at: datetime) -> bool:

@@ -8,11 +8,12 @@ The key of a case is destroyed by `case_keys`; here its dead ciphertexts and the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, update
 
+from broker.core.delivery import AHEAD_HOURS
 from broker.core.erasures import CaseMessage, Duty, Erasure, ErasureState, Retained
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, ProcedureId
 from broker.core.messages import OutboxKind
@@ -127,7 +128,7 @@ _THIS = and_(erase_duty.c.kind == bindparam("kind_"), erase_duty.c.name == bindp
 _ADD_DUTY = insert_new(erase_duty)
 _DUE = (
     select(erase_duty)
-    .where(erase_duty.c.next_at <= bindparam("now"))
+    .where(or_(erase_duty.c.next_at <= bindparam("now"), erase_duty.c.next_at > bindparam("beyond")))
     .order_by(erase_duty.c.next_at, erase_duty.c.kind, erase_duty.c.name)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
@@ -175,7 +176,8 @@ class SqlRetention:
 
     def forget(self, message: CaseMessage) -> tuple[str, ...]:
         if message.direction == "out":
-            for statement in (_FORGET_OUT, _FORGET_SEALED, _STOP_OUT):
+            # First of all the lease goes: who seals it just now is waited for, and what that one has written goes as well.
+            for statement in (_STOP_OUT, _FORGET_OUT, _FORGET_SEALED):
                 self._db.changed(statement, {"message": message.id})
         else:
             for statement in (_FORGET_IN, _STOP_IN):
@@ -256,7 +258,8 @@ class SqlRetention:
         )  # fmt: skip
 
     def lease_duties(self, *, now: datetime, until: datetime, limit: int) -> tuple[Duty, ...]:
-        rows = self._db.all(_DUE, {"now": now, "most": limit})
+        beyond = now + timedelta(hours=AHEAD_HOURS)  # for the reason see outbox.py
+        rows = self._db.all(_DUE, {"now": now, "beyond": beyond, "most": limit})
         for row in rows:
             self._db.changed(_LEASE, {"kind_": row.kind, "name_": row.name, "until": until})
         return tuple(

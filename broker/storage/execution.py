@@ -288,7 +288,7 @@ class Execution:
             raise self.fault.error
         if isinstance(statement, PerDialect):
             statement = statement.sqlite if self._dialect == "sqlite" else statement.postgresql
-        return prepare(statement, tuple(parameters or ()), self._connection.dialect)
+        return prepare(statement, tuple(parameters or ()), self._dialect)
 
     def _must_prepare(self, statement: Executable | PerDialect, parameters: Parameters) -> Prepared:
         prepared = self._prepared(statement, parameters)

@@ -27,7 +27,6 @@ from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.ports import Transaction
 from broker.storage.at_rest import Cipher
-from broker.storage.execution import Execution
 from broker.storage.faults import fault_of
 from broker.storage.transaction import SqlTransaction
 from broker.threads import Line, Outcome, Reports
@@ -146,20 +145,20 @@ class GroupCommit:
         Raises:
             Exception: SQLite gave up the whole transaction; nobody's work in this group is left.
         """
-        db = Execution(connection, self._cipher)
+        tx = SqlTransaction(connection, self._cipher, self._us)
         if not first:
             driver.execute("SAVEPOINT job")
         result: Any = None
         failed: BaseException | None = None
         try:
-            result = job.fn(SqlTransaction(db, self._us))
+            result = job.fn(tx)
         except BaseException as error:
             failed = error
-        if db.fault is not None:
-            failed = db.fault.error
+        if tx.fault is not None:
+            failed = tx.fault.error
         if failed is not None:
             if not driver.in_transaction:
-                raise StoreUnavailable if db.fault is None else db.fault.error
+                raise StoreUnavailable if tx.fault is None else tx.fault.error
             driver.execute("ROLLBACK" if first else "ROLLBACK TO job")
             if first:
                 driver.execute("BEGIN IMMEDIATE")

@@ -9,11 +9,12 @@ stands under one more key of its own, which goes when it was decided, or when it
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, Table, bindparam, delete, func, insert, or_, select, update
 
+from broker.core.delivery import AHEAD_HOURS
 from broker.core.ids import Digest
 from broker.rows import HeldDelivery, SeenRaw
 from broker.security.at_rest import Scope
@@ -74,7 +75,7 @@ _PARK_AGAIN = (
 _DUE = (
     select(parked, *KEY_COLUMNS)
     .select_from(keyed(parked, parked))
-    .where(parked.c.next_at <= bindparam("now"))
+    .where(or_(parked.c.next_at <= bindparam("now"), parked.c.next_at > bindparam("beyond")))
     .order_by(parked.c.next_at, parked.c.sha256)
     .limit(bindparam("most"))
 )
@@ -146,7 +147,8 @@ def park(db: Execution, held: HeldDelivery, *, max_items: int, max_bytes: int) -
 
 def due_parked(db: Execution, *, now: datetime, limit: int) -> tuple[HeldDelivery, ...]:
     """Return what is to be offered again, longest due first."""
-    return tuple(_parked(db, row) for row in db.all(_DUE, {"now": now, "most": limit}))
+    beyond = now + timedelta(hours=AHEAD_HOURS)  # for the reason see outbox.py
+    return tuple(_parked(db, row) for row in db.all(_DUE, {"now": now, "beyond": beyond, "most": limit}))
 
 
 def hasten_parked(db: Execution, *, now: datetime) -> None:

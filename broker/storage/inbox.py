@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Row, and_, bindparam, case, insert, null, or_, select, tuple_, update
 
 from broker.core.delivery import AHEAD_HOURS
-from broker.core.errors import StoreCorrupt
+from broker.core.errors import CaseKeyMissing, NodeError, StoreCorrupt
 from broker.core.ids import CountryCode, KeyId, MessageId
 from broker.core.messages import InboxEntry
 from broker.rows import InboxBrief, InboxRow, InboxState
@@ -135,7 +135,12 @@ def inbox_signed_with(db: Execution, kid: KeyId, *, since: datetime) -> tuple[Me
 
 
 def add_inbox(
-    db: Execution, entry: InboxEntry, *, next_at: datetime | None, handed_over: datetime | None, terms: frozenset[str]
+    db: Execution,
+    entry: InboxEntry,
+    *,
+    next_at: datetime | None,
+    handed_over: datetime | None = None,
+    terms: frozenset[str] = frozenset(),
 ) -> bool:
     """Record a message unless its key is taken."""
     values = {
@@ -220,7 +225,7 @@ def mark_opened(db: Execution, sender: CountryCode, message: MessageId, *, at: d
 
 
 def overdue_inbox(
-    db: Execution, *, state: InboxState, before: datetime, limit: int, after: InboxBrief | None
+    db: Execution, *, state: InboxState, before: datetime, limit: int, after: InboxBrief | None = None
 ) -> tuple[InboxBrief, ...]:
     """Return what has been in the state for too long, longest first, behind an entry if one is named."""
     wanted = {"in_state": state, "before": before, "most": limit}
@@ -232,15 +237,15 @@ def overdue_inbox(
     return tuple(_brief(row) for row in rows)
 
 
-def _brief(row: Row[Any]) -> InboxBrief:
-    return InboxBrief(sender=row.sender, id=row.id, authority=row.authority, since=row.since)
+def _brief(row: Row[Any], fault: NodeError | None = None) -> InboxBrief:
+    return InboxBrief(sender=row.sender, id=row.id, authority=row.authority, since=row.since, fault=fault)
 
 
 def _row_or_brief(db: Execution, row: Row[Any]) -> InboxRow | InboxBrief:
     try:
         return _row(db, row)
-    except StoreCorrupt:
-        return _brief(row)
+    except (CaseKeyMissing, StoreCorrupt) as error:
+        return _brief(row, error)
 
 
 def _row(db: Execution, row: Row[Any]) -> InboxRow:

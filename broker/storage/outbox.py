@@ -25,7 +25,7 @@ from sqlalchemy import (
 )
 
 from broker.core.delivery import AHEAD_HOURS
-from broker.core.errors import StoreCorrupt
+from broker.core.errors import CaseKeyMissing, NodeError, StoreCorrupt
 from broker.core.healing import HEAL_TYPES
 from broker.core.ids import CountryCode, MessageId
 from broker.core.messages import OutboxEntry, OutboxKind, SealedEnvelope
@@ -137,7 +137,7 @@ _RECEIPTED = (
 )
 
 
-def add_outbox(db: Execution, entry: OutboxEntry, *, next_at: datetime, terms: frozenset[str]) -> None:
+def add_outbox(db: Execution, entry: OutboxEntry, *, next_at: datetime, terms: frozenset[str] = frozenset()) -> None:
     """Owe a message, in state RECORDED."""
     db.write(
         _INSERT,
@@ -197,7 +197,7 @@ def lease_outbox(
 
 
 def overdue_outbox(
-    db: Execution, *, state: OutboxState, before: datetime, limit: int, after: OverdueEntry | None
+    db: Execution, *, state: OutboxState, before: datetime, limit: int, after: OverdueEntry | None = None
 ) -> tuple[OverdueEntry, ...]:
     """Return casework that has been in the state for too long, longest first, behind an entry if one is named."""
     wanted = {"in_state": state, "before": before, "most": limit}
@@ -225,12 +225,13 @@ def newest_receipted(db: Execution, peer: CountryCode) -> datetime | None:
 
 
 def _owed(db: Execution, us: CountryCode, row: Row[Any]) -> OwedEntry:
-    content, envelope, damaged = b"", None, False
+    content, envelope = b"", None
+    fault: NodeError | None = None
     try:
         content = opened(db, row, outbox_content, "content", row.id)
         envelope = None if row.sealed_raw is None else _envelope(db, us, row)
-    except StoreCorrupt:  # by the disk or by somebody's hand: what else is owed leaves all the same
-        damaged = True
+    except (CaseKeyMissing, StoreCorrupt) as error:  # by the disk or a hand: what else is owed leaves all the same
+        fault = error
     return OwedEntry(
         id=row.id,
         kind=row.kind,
@@ -238,10 +239,11 @@ def _owed(db: Execution, us: CountryCode, row: Row[Any]) -> OwedEntry:
         exercise=row.exercise,
         authority=row.authority,
         content=content,
+        created=row.created,
         attempts=row.attempts,
         error=row.error,
         envelope=envelope,
-        damaged=damaged,
+        fault=fault,
     )
 
 

@@ -220,7 +220,13 @@ def retry_outbox(db: Execution, message: MessageId, *, next_at: datetime, error:
 
 
 def reopen_outbox(
-    db: Execution, message: MessageId, *, now: datetime, reseal: bool, count_resend: bool, delivered_too: bool
+    db: Execution,
+    message: MessageId,
+    *,
+    now: datetime,
+    reseal: bool,
+    count_resend: bool,
+    delivered_too: bool = False,
 ) -> bool:
     """Back to RECORDED, with a fresh count of attempts; a worker that holds the lease loses it."""
     statement = _REOPEN_DELIVERED if delivered_too else _REOPEN

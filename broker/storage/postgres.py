@@ -158,34 +158,34 @@ class PostgresStore:
             raise error.fault.error from None
 
     def _write(self, fn: Callable[[Transaction], T]) -> T:
-        db: Execution | None = None
+        tx: SqlTransaction | None = None
         committing = False
         try:
             with self._writing.one() as connection:
-                db = Execution(connection, self._cipher, settles=True)
+                tx = SqlTransaction(connection, self._cipher, self._us, settles=True)
                 try:
-                    result = fn(SqlTransaction(db, self._us))
+                    result = fn(tx)
                 except BaseException:
-                    db.settle()  # a fault of what is still on its way comes first: running again may not meet it
+                    tx.settle()  # a fault of what is still on its way comes first: running again may not meet it
                     raise
-                if db.fault is not None:  # the function swallowed it
-                    raise db.fault.error
-                if not db.answered:
-                    db.settle()  # lost since its last use, the connection is noticed before anything can be committed
+                if tx.fault is not None:  # the function swallowed it
+                    raise tx.fault.error
+                if not tx.answered:
+                    tx.settle()  # lost since its last use, the connection is noticed before anything can be committed
                 committing = True
-                db.commit()
+                tx.commit()
                 return result
         except Exception as error:
-            raise _outcome(error, db, outcome_known=not committing) from None
+            raise _outcome(error, tx, outcome_known=not committing) from None
 
     def _read(self, fn: Callable[[Reader], T]) -> T:
-        db: Execution | None = None
+        reader: SqlReader | None = None
         try:
             with self._reading.one() as connection:
-                db = Execution(connection, self._cipher)
-                return fn(SqlReader(db))
+                reader = SqlReader(connection, self._cipher)
+                return fn(reader)
         except Exception as error:
-            raise _outcome(error, db, outcome_known=True) from None
+            raise _outcome(error, reader, outcome_known=True) from None
 
 
 def _end(connection: Connection) -> None:

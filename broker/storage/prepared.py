@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 from operator import itemgetter
 from typing import Any, cast
 
-from sqlalchemy import Boolean, Dialect, Executable
+from sqlalchemy import Boolean, Dialect, Executable, make_url
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 from sqlalchemy.types import TypeEngine
@@ -49,12 +49,19 @@ class Prepared:
 
 
 @lru_cache(maxsize=1024)  # every statement of this package, built once at import, a few parameter sets each
-def prepare(statement: Executable, names: tuple[str, ...], dialect: Dialect) -> Prepared | None:
-    """Return the statement prepared for parameters of these names; None where it must go the ordinary way."""
+def prepare(statement: Executable, names: tuple[str, ...], database: str) -> Prepared | None:
+    """Return the statement prepared for parameters of these names; None where it must go the ordinary way.
+
+    Args:
+        statement: in SQLAlchemy's words.
+        names: of its parameters.
+        database: ``sqlite`` or ``postgresql``; all engines of a process share what is prepared.
+    """
     if not isinstance(statement, ClauseElement):
         return None
+    dialect = _dialect(database)
     inserted = sorted(names) if getattr(statement, "is_insert", False) else None
-    compiled = statement.compile(dialect=_numbered(dialect), column_keys=inserted)
+    compiled = statement.compile(dialect=dialect, column_keys=inserted)
     if not isinstance(compiled, SQLCompiler):
         return None
     if compiled.post_compile_params or compiled.literal_execute_params or compiled.insert_prefetch:
@@ -88,10 +95,12 @@ def _at_places(converts: Iterable[Convert | None]) -> tuple[tuple[int, Convert],
     return tuple((place, convert) for place, convert in enumerate(converts) if convert is not None)
 
 
-@lru_cache(maxsize=8)  # engines of one process
-def _numbered(dialect: Dialect) -> Dialect:
-    """Return the dialect with places in its texts: question marks (SQLite), or $1, $2 … as PostgreSQL itself has them."""
-    return dialect if dialect.positional else cast("Any", type(dialect))(paramstyle="numeric_dollar")
+@cache
+def _dialect(database: str) -> Dialect:
+    """Return a dialect with places in its texts: question marks (SQLite), or $1, $2 … as PostgreSQL itself has them."""
+    driver, places = {"sqlite": ("pysqlite", "qmark"), "postgresql": ("psycopg", "numeric_dollar")}[database]
+    kind: Any = make_url(f"{database}+{driver}://").get_dialect()
+    return cast("Dialect", kind(paramstyle=places, dbapi=kind.import_dbapi()))
 
 
 def _into(kind: TypeEngine[Any], dialect: Dialect) -> Convert | None:

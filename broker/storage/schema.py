@@ -25,7 +25,7 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 
-from broker.core.errors import SettingsInvalid, StoreNeedsMigration, StoreUnavailable
+from broker.core.errors import BrokerError, SettingsInvalid, StoreNeedsMigration, StoreUnavailable
 from broker.storage.faults import fault_of
 from broker.storage.postgres import postgres_engine
 from broker.storage.sqlite import sqlite_engine
@@ -38,11 +38,13 @@ __all__ = [
     "create_at",
     "exclusive",
     "exclusively",
+    "is_empty",
     "migrate",
     "parse_url",
     "reading",
     "refuse_newer",
     "rewrite_files",
+    "shown",
     "sqlite_path",
     "upgrade",
     "writing_engine",
@@ -105,6 +107,21 @@ def check(url: str) -> None:
     with _door(parsed) as engine, engine.connect() as connection:
         if _version(connection) != HEAD:
             raise StoreNeedsMigration
+
+
+def is_empty(url: str) -> bool:
+    """Return whether nothing was ever stored there: no file, or no table, which a node's first start makes.
+
+    Raises:
+        StoreUnavailable: it does not answer.
+        SettingsInvalid: the address is none.
+    """
+    parsed = parse_url(url)
+    path = sqlite_path(parsed)
+    if path is not None and not path.exists():
+        return True
+    with _door(parsed) as engine, engine.connect() as connection:
+        return not inspect(connection).get_table_names()
 
 
 def migrate(url: str) -> None:
@@ -249,6 +266,20 @@ def _version(connection: Connection) -> str | None:
     return None if row is None else str(row[0])
 
 
+def shown(url: str) -> str:
+    """Return which database an address means, for people: its file, or the setting that holds a server's address.
+
+    Raises:
+        SettingsInvalid: the address is none.
+    """
+    return _shown(parse_url(url))
+
+
+def _shown(url: URL) -> str:
+    path = sqlite_path(url)
+    return str(path) if path is not None else "store_url"
+
+
 @contextmanager
 def _door(url: URL) -> Iterator[Engine]:
     """Let no exception of the database layer out."""
@@ -257,6 +288,9 @@ def _door(url: URL) -> Iterator[Engine]:
         yield engine
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         fault = fault_of(error)
-        raise (fault.error if fault is not None else StoreUnavailable()) from None
+        told = fault.error if fault is not None else StoreUnavailable()
+        if isinstance(told, BrokerError):
+            told.where = _shown(url)
+        raise told from None
     finally:
         engine.dispose()

@@ -19,7 +19,6 @@ from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.ports import Reader, Transaction
 from broker.storage.at_rest import Cipher
-from broker.storage.execution import Execution
 from broker.storage.faults import fault_of
 from broker.storage.group_commit import GroupCommit
 from broker.storage.reader import SqlReader
@@ -124,7 +123,7 @@ class SqliteStore:
     def _read(self, fn: Callable[[Reader], T]) -> T:
         try:
             with self._view() as connection:
-                return fn(SqlReader(Execution(connection, self._cipher)))
+                return fn(SqlReader(connection, self._cipher))
         except Exception as error:
             fault = fault_of(error)
             if fault is None:

@@ -22,7 +22,7 @@ from broker.storage.tables import audit, audit_checkpoint, audit_told, audit_wit
 from broker.storage.tables.trail import SHOWN
 
 __all__ = [
-    "add", "add_checkpoint", "add_witness", "checkpoint_for", "checkpoints", "cut", "entry", "head", "link_at", "linked", "neighbours",
+    "add", "add_checkpoint", "add_witness", "checkpoint_for", "checkpoints", "entry", "head", "link_at", "linked", "neighbours",
     "newest_checkpoint", "page", "save_links", "shown", "told", "unlinked", "witnesses",
 ]  # fmt: skip
 
@@ -60,7 +60,6 @@ _SHOWN = (
     .where(audit.c.actor == bindparam("actor_"), audit.c.at > bindparam("since_"), SHOWN)
     .distinct()
 )
-_CUT = delete(audit).where(audit.c.position <= bindparam("position_"))
 
 _CHECKPOINT = insert_new(audit_checkpoint)
 _NEWEST = select(audit_checkpoint).order_by(audit_checkpoint.c.position.desc()).limit(1)
@@ -139,7 +138,7 @@ def add(db: Execution, row: AuditRow) -> None:
     )
 
 
-def page(db: Execution, wanted: AuditFilter | None, *, cursor: str | None, limit: int) -> Page:
+def page(db: Execution, wanted: AuditFilter | None = None, *, cursor: str | None, limit: int) -> Page:
     """Return a page of entries, newest first, whether linked or not.
 
     Raises:
@@ -206,11 +205,6 @@ def link_at(db: Execution, position: int) -> Digest | None:
     return None if row is None else row.chain
 
 
-def cut(db: Execution, position: int) -> int:
-    """Take away the entries up to a place; return how many those were."""
-    return db.changed(_CUT, {"position_": position})
-
-
 def newest_checkpoint(db: Execution) -> KeptCheckpoint | None:
     """Return our checkpoint of the highest place."""
     return _kept(db.first(_NEWEST))
@@ -221,7 +215,7 @@ def checkpoints(db: Execution, after: int, limit: int) -> tuple[KeptCheckpoint, 
     return tuple(_checkpoint(row) for row in db.all(_CHECKPOINTS, {"after": after, "most": limit}))
 
 
-def add_checkpoint(db: Execution, kept: KeptCheckpoint, *, instead_of: KeptCheckpoint | None) -> bool:
+def add_checkpoint(db: Execution, kept: KeptCheckpoint, *, instead_of: KeptCheckpoint | None = None) -> bool:
     """Keep a checkpoint of ours; False where there is one of its place."""
     values = {"position": kept.head.position, "head": kept.head.chain, "at": kept.at, "cut": kept.cut, "raw": kept.raw}
     if instead_of is not None:
@@ -247,7 +241,7 @@ def neighbours(db: Execution, country: CountryCode, position: int) -> tuple[Kept
 
 
 def add_witness(
-    db: Execution, country: CountryCode, kept: KeptCheckpoint, *, instead_of: KeptCheckpoint | None
+    db: Execution, country: CountryCode, kept: KeptCheckpoint, *, instead_of: KeptCheckpoint | None = None
 ) -> bool:
     """Keep another country's checkpoint; False where it is held already."""
     if instead_of is not None:

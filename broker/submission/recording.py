@@ -73,6 +73,8 @@ class Recording:
     ) -> Accepted | None:
         """Write entry, record, idempotency answer and audit row together, with the procedure's row locked.
 
+        Whether the key has its answer already is only told by writing it: a refusal before that says nothing of it.
+
         Args:
             tx: the transaction.
             asked: the caller's key and what it stands for.
@@ -82,8 +84,6 @@ class Recording:
             asking: what the caller asked for.
             release: who let a held message leave.
             owed: what a person is called for because surge mode let it wait (R-39).
-
-        Whether the key has its answer already is only told by writing it: a refusal before that says nothing of it.
 
         Returns:
             None where the record is another one than the safeguards knew; nothing was written.
@@ -113,7 +113,7 @@ class Recording:
             self._holding.settle(tx, release, entry.header, now)
         elif not tx.add_idempotent(kept(asked, entry.header), now):
             return earlier(tx, asked)
-        book, folded = self._ledger.enter(tx, book, _record_entry(entry, self._us), now=now)
+        book, folded = self._ledger.enter(tx, book, RecordEntry.of(entry.header, entry.digest), now=now)
         people = self._catalogue.people(entry.header, cleared.message.body)
         tx.add_outbox(entry, next_at=now, terms=terms_of(people))
         self._participation.keep(tx, book, folded, now=now)
@@ -159,13 +159,6 @@ class Recording:
         today = partial(self._timetable.today, book.row.peer, now)  # where the clearance was given
         if clearance_hindrances(book.table, folded, book.entries, act, body_of, today=today):
             raise NotAllowed("The other side has not agreed to exactly this, or no longer does.", where="/type")
-
-
-def _record_entry(entry: OutboxEntry, author: CountryCode) -> RecordEntry:
-    header = entry.header
-    return RecordEntry(
-        digest=entry.digest, message=entry.id, author=author, act=header.type.act, parents=header.parents
-    )
 
 
 def _audited(entry: OutboxEntry, asking: Submission, now: datetime) -> AuditRow:

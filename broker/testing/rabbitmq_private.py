@@ -111,7 +111,7 @@ class PrivateRabbit:
         self._folder = Path(tempfile.mkdtemp(prefix="trm-rabbitmq-"))
         self.port, self.admin_port, self._epmd_port, self._dist_port = free_ports(4)
         self.user = "trm-admin"
-        self.password = secrets.token_urlsafe(18)
+        self.password = secrets.token_hex(18)  # with "-" in front rabbitmqctl would take it for an option
         self._node = f"trm{secrets.token_hex(4)}@localhost"
         self._parts: dict[str, tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]] = {}
         self._write_files(config)

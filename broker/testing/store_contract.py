@@ -23,6 +23,7 @@ from broker.testing.store_contract_attachments import AttachmentContract
 from broker.testing.store_contract_healing import HealingContract
 from broker.testing.store_contract_held import HeldContract
 from broker.testing.store_contract_inbox import InboxContract
+from broker.testing.store_contract_ladder import LadderContract
 from broker.testing.store_contract_outbox import OutboxContract
 from broker.testing.store_contract_reader import ReaderContract
 from broker.testing.store_contract_record import RecordContract
@@ -300,6 +301,7 @@ class StoreContract(
     AttachmentContract,
     RunContract,
     WorkersContract,
+    LadderContract,
     OutboxContract,
     InboxContract,
     RecordContract,

@@ -103,6 +103,9 @@ class AttachmentContract:
         due = await store.run(lambda tx: tx.lease_arriving(now=later(1), until=later(60), limit=5))
         assert [row.message for row in due] == [message_id(1)]
         assert await store.run(lambda tx: tx.lease_arriving(now=later(2), until=later(60), limit=5)) == ()
+        days = later(3 * 86_400)  # by a clock that was set right since
+        await store.run(lambda tx: tx.lease_arriving(now=later(61), until=days, limit=5))
+        assert len(await store.run(lambda tx: tx.lease_arriving(now=later(62), until=later(90), limit=5))) == 1
 
     async def test_a_message_that_waited_for_its_attachments_goes_on(self, store: Store) -> None:
         """Either its adapter is offered it, or the officers' inbox has it."""

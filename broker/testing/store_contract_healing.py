@@ -38,8 +38,7 @@ __all__ = ["HealingContract"]
 
 def restored(tx: Any) -> None:
     """Leave what a restore leaves."""
-    db = tx._db  # noqa: SLF001  a restore has no transaction of this kind
-    begin_healing(db, since=NOW, restored=later(100), position=7, head=digest("head"))
+    begin_healing(tx, since=NOW, restored=later(100), position=7, head=digest("head"))
 
 
 def missed(number: int, author: Any = FI) -> Missed:

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from broker.core.errors import BadCursor
-from broker.core.ids import AuthorityId
+from broker.core.ids import AuthorityId, MessageType
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
 from broker.ports import Reader, Store
@@ -194,6 +195,36 @@ class ReaderContract:
         ]
         assert {row.direction for row in found} == {"out"}
         assert await store.read(lambda reader: reader.procedure_sent(procedure_id(9))) == ()
+
+    async def test_what_stands_declared_is_by_the_openers_of_what_is_open(self, store: Store) -> None:
+        """Ours and theirs, the newest first; not what was refused, what is over, or what the other side of one says."""
+        kind = MessageType("family-tracing.request")
+        theirs = replace(procedure(2), opener=FI)
+        over = replace(procedure(3), state="CLOSED")
+        for row in (procedure(1), theirs, over):
+            await store.run(lambda tx, row=row: tx.add_procedure(row))  # type: ignore[misc]
+        assert await store.read(lambda reader: reader.declarations(kind, over={"CLOSED"}, limit=5)) == ()
+        for number, within in ((1, 1), (3, 1), (5, 1), (6, 2), (7, 3)):
+            entry = outgoing(number, in_procedure=within)
+            await store.run(lambda tx, entry=entry: tx.add_outbox(entry, next_at=NOW))  # type: ignore[misc]
+        for number, within in ((2, 2), (4, 2), (8, 1)):
+            came = incoming(number, in_procedure=within)
+            await store.run(lambda tx, came=came: tx.add_inbox(came, next_at=NOW))  # type: ignore[misc]
+        await store.run(lambda tx: tx.settle_outbox([receipt(5, ReceiptKind.REFUSED, at=9, code="expired")]))
+
+        found = await store.read(lambda reader: reader.declarations(kind, over={"CLOSED"}, limit=5))
+        assert [(said.opener, said.message) for said in found] == [
+            (EE, message_id(3)), (EE, message_id(1)), (FI, message_id(4)), (FI, message_id(2)),
+        ]  # fmt: skip
+        assert [said.procedure for said in found] == [procedure_id(n) for n in (1, 1, 2, 2)]
+        assert (found[0].content, found[2].content) == (
+            outgoing(3).content,
+            incoming(4, in_procedure=2).content,
+        )
+        newest = await store.read(lambda reader: reader.declarations(kind, over={"CLOSED"}, limit=1))
+        assert [said.message for said in newest] == [message_id(3), message_id(4)]
+        other = MessageType("placement.request")
+        assert await store.read(lambda reader: reader.declarations(other, over=set(), limit=5)) == ()
 
     async def test_attention_is_listed_per_authority(self, store: Store) -> None:
         """Newest first; what concerns the whole node is not an authority's; resolved entries on request."""

@@ -99,19 +99,6 @@ class TrailContract:
         assert [item.position for item in found] == list(range(1, 13))
         assert len({item.raw for item in found}) == 12
 
-    async def test_a_chain_goes_on_behind_what_was_cut(self, store: Store) -> None:
-        """The entries are gone and so are their links; the head stays, and the next entry follows it."""
-        await write(store, "a", "b", "c")
-        links = await link(store)
-        assert await store.run(lambda tx: tx.cut_audit(2)) == 2
-        assert await store.run(lambda tx: tx.cut_audit(2)) == 0
-        assert await store.run(lambda tx: (tx.audit_link(2), tx.audit_link(3))) == (None, links[2].chain)
-        await write(store, "d")
-        assert await link(store) == (await trail(store, 3))
-        assert [item.position for item in await trail(store)] == [3, 4]
-        numbers = [entry.raw.split(b'"id":')[1].split(b",")[0] for entry in await trail(store)]
-        assert len(set(numbers)) == 2
-
     async def test_one_checkpoint_is_kept_of_a_place(self, store: Store, another: Store) -> None:
         """The first stands; one may take another's place; they are listed in order, and the newest is the highest."""
         assert await store.run(lambda tx: tx.newest_checkpoint()) is None

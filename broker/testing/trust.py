@@ -7,8 +7,9 @@ The ceremonies are the real ones; only the people are missing.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -46,6 +47,11 @@ class TrustOffice:
             folder, name="Test federation", federation=signers(federation, threshold), online=online.officer, now=now
         )
         return cls(repository=repository, federation=federation, online=online, threshold=threshold)
+
+    def copied(self, folder: Path) -> TrustOffice:
+        """Return the same federation in another folder, with the same keys and signatures: making one takes longer."""
+        shutil.copytree(self.folder, folder)
+        return replace(self, repository=Repository(folder), members={**self.members})
 
     @property
     def folder(self) -> Path:

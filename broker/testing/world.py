@@ -23,9 +23,11 @@ from typing import Any, Self
 from broker.adapter_api import Adapter
 from broker.catalogue import Catalogue
 from broker.core.arrangements import ArrangementRegister
+from broker.core.audit import Who
 from broker.core.delivery import LadderLimits
 from broker.core.ids import AuthorityId, CountryCode, ProcedureId
 from broker.core.messages import Delivery, Submission
+from broker.core.roles import AuditRole
 from broker.core.trust import Member, TrustList
 from broker.flows.inspect import ProcedureView
 from broker.flows.receive import PARKED
@@ -47,9 +49,14 @@ from broker.testing.offices import sealed_anew, with_office_keys
 from broker.vault import FileVault, PrivateKey
 from broker.wiring import Desk, Engine, Keys, Rings, wire_desk, wire_engine
 
-__all__ = ["Country", "World"]
+__all__ = ["Country", "World", "officer"]
 
 _ROUNDS = 200  # a simulation that does not settle by then goes round in circles
+
+
+def officer(authority: str | None = None, actor: str = "officer") -> Who:
+    """Return an officer of that office, or of the whole node."""
+    return Who(actor=actor, role=AuditRole.OFFICER, authority=None if authority is None else AuthorityId(authority))
 
 
 class SimulatedTrust:
@@ -71,8 +78,8 @@ class SimulatedTrust:
 
     async def refresh(self, *, asked: bool = False) -> TrustLook:
         """Take the newest list."""
-        changed, self._current, self._looked = self.newest is not self._current, self.newest, self._clock.now()
-        return TrustLook(newer=changed, troubles={})
+        self._current, self._looked = self.newest, self._clock.now()
+        return TrustLook()
 
 
 class SilentNotifier:

@@ -7,6 +7,8 @@
 - A publish is mandatory, persistent, confirmed and bounded as a whole, waiting for the connection included.
 - After a publish of unknown outcome the connection is thrown away. A late return could otherwise be taken for the
   answer to the same message sent again, because the client library matches returns by message id.
+- But one that the broker blocks, short of memory or disk, is kept: on it alone the broker says when it takes messages
+  again. Nothing is published on it meanwhile, and a late return would do no more than have a message sent once more.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ from broker.transport.topology import EXCHANGE, chunk_key, chunk_queue, dead_que
 
 __all__ = ["RabbitOptions", "RabbitTransport"]
 
+_BLOCKED = "The message broker is short of memory or disk and takes no messages: its operator must free some."
 _REFUSED = (aiormq.exceptions.ChannelAccessRefused, aiormq.exceptions.ChannelPreconditionFailed)
 
 
@@ -92,7 +95,9 @@ class RabbitTransport:
         session: _Publishing | None = None
         try:
             async with asyncio.timeout(bound), self._alone(message_id_of(sealed)):
-                session = await link.session()
+                open_session = await link.session()
+                await open_session.unblocked()
+                session = open_session
                 await session.publish(sealed)
         except asyncio.CancelledError as error:
             if session is not None:
@@ -101,6 +106,8 @@ class RabbitTransport:
                 raise
             raise _publish_error(error, session) from None  # a dying connection ends its waits with this error
         except Exception as error:
+            if isinstance(error, TimeoutError) and session is not None and await session.trouble() is not None:
+                raise PublishUnconfirmed from None
             raise _publish_error(error, session) from None
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
@@ -213,6 +220,18 @@ class _Publishing:
         if not isinstance(answer, spec.Basic.Ack):
             raise PublishUnconfirmed
 
+    async def unblocked(self) -> None:
+        """Wait until the broker takes messages on this connection."""
+        await self._channel.connection.ready()
+
+    async def trouble(self) -> str | None:
+        try:
+            async with asyncio.timeout(0):  # over only where the wait is one
+                await self.unblocked()
+        except TimeoutError:
+            return _BLOCKED
+        return None
+
     async def watch(self) -> None:
         await self.lost.wait()
 
@@ -252,6 +271,9 @@ class _Consuming:
         for kind, queue in self._queues.items():
             await self._channel.basic_qos(prefetch_count=self._prefetch[kind])  # of the consumer that follows
             await self._channel.basic_consume(queue, self._taker(kind))
+
+    async def trouble(self) -> str | None:
+        return None  # a connection that publishes nothing is never blocked
 
     async def watch(self) -> None:
         """Give the connection up when the broker forgot us, or when nothing has come for long.

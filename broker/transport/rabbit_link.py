@@ -33,12 +33,15 @@ from broker.transport.rabbit_tls import ClientTls, tls_sentence
 __all__ = ["RabbitLink", "RabbitOptions", "Session", "cancelled"]
 
 _CLOSE_SECONDS = 5.0
+_LOST = "The connection to the message broker was lost."
 _CANCELS = 3  # the library's cleanup waits after a first cancellation
 
+_NO_HOST = "The message broker does not let this node's user onto the virtual host that the address names."
 _SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
     (aiormq.exceptions.ProbableAuthenticationError, "The message broker refuses this node's user, password or certificate."),
     (aiormq.exceptions.AuthenticationError, "The message broker does not offer this node's way to log in."),
-    (aiormq.exceptions.ConnectionNotAllowed, "The message broker does not let this node's user onto the virtual host."),
+    (aiormq.exceptions.ConnectionNotAllowed, _NO_HOST),
+    (aiormq.exceptions.InvalidFrameError, _NO_HOST),  # what the library makes of a refusal at the very opening
     (aiormq.exceptions.ChannelNotFoundEntity, "A queue or exchange of this node is missing: import the definitions file."),
     (aiormq.exceptions.ChannelAccessRefused, "This node's user may not use its queues: import the definitions file."),
     (TimeoutError, "The message broker does not answer in time."),
@@ -77,6 +80,10 @@ class Session(Protocol):
     """What lives on one connection."""
 
     lost: asyncio.Event  # set when the connection is gone or not to be trusted any more
+
+    async def trouble(self) -> str | None:
+        """Return one sentence where the broker does not let us work although the connection stands."""
+        ...
 
     async def watch(self) -> None:
         """Set `lost` when the broker does not serve us although the connection stands; runs until cancelled."""
@@ -142,9 +149,9 @@ class RabbitLink(Generic[S]):
             await asyncio.sleep(0)  # given up; the loop is about to take it away
 
     async def trouble(self) -> str | None:
-        """Return None when connected, else one sentence; waits for the first attempt's outcome only."""
+        """Return None when connected and served, else one sentence; waits for the first attempt's outcome only."""
         await self._tried.wait()
-        return None if self._session is not None else self._trouble
+        return self._trouble if self._session is None else await self._session.trouble()
 
     async def close(self) -> None:
         """End the connection and the loop."""
@@ -161,7 +168,6 @@ class RabbitLink(Generic[S]):
             try:
                 await self._live()
                 failures = 0
-                self._trouble = "The connection to the message broker was lost."
             except Exception as error:  # whatever the library surprises with must not end consuming for good
                 if cancelled():
                     raise asyncio.CancelledError from None
@@ -172,7 +178,7 @@ class RabbitLink(Generic[S]):
                 if cancelled():
                     raise
                 failures += 1
-                self._trouble = "The connection to the message broker was lost."
+                self._trouble = _LOST
             self._tried.set()
             await self._clock.sleep(self._pause(failures))
 
@@ -230,7 +236,7 @@ class RabbitLink(Generic[S]):
                 await _stop(renewal)
             finally:  # also when cancelled in that wait: a connection that nobody ends stays open for good
                 if self._successor is None:
-                    self._session = None
+                    self._session, self._trouble = None, _LOST  # now: ending it can take seconds
                     self._ready.clear()
                     session.lost.set()
                     self._dismiss(watch)

@@ -28,6 +28,8 @@ __all__ = ["SpoolTransport", "create"]
 
 T = TypeVar("T")
 
+_CLAIM_SECONDS = 900.0  # how long a process may hold a delivery where locks do not work
+_RECOVER_SECONDS = 10.0  # between two looks for what others claimed and left
 _MEDIUM_SECONDS = 30.0  # a USB stick may need seconds for one file
 
 
@@ -42,7 +44,6 @@ class SpoolTransport:
         *,
         jitter: Callable[[], float] = random.random,
         poll_seconds: float = 0.5,
-        claim_seconds: float = 900.0,
         prefetch: int = 200,
     ) -> None:
         """Args:
@@ -51,13 +52,11 @@ class SpoolTransport:
         clock: waits between looks, and dates claims.
         jitter: a random number in [0, 1), for the pause of an undecided delivery.
         poll_seconds: between two looks into an empty folder.
-        claim_seconds: how long a process may hold a delivery where locks do not work.
         prefetch: unsettled deliveries at most.
         """
         self._clock = clock
         self._jitter = jitter
         self._poll_seconds = poll_seconds
-        self._claim_seconds = claim_seconds
         self._prefetch = prefetch
         self._files = SpoolFolder(folder, us, secrets.token_hex(8))
         self._held: set[Claim] = set()  # all that is claimed and not settled
@@ -141,8 +140,8 @@ class SpoolTransport:
             now = self._clock.now().timestamp()
             if self._clock.monotonic() >= self._recover_at:
                 await self._run(lambda: self._files.recover(int(now)))
-                self._recover_at = self._clock.monotonic() + min(self._claim_seconds, 10.0)
-            claims = await self._run(lambda: self._files.claim(room, int(now + self._claim_seconds)))
+                self._recover_at = self._clock.monotonic() + _RECOVER_SECONDS
+            claims = await self._run(lambda: self._files.claim(room, int(now + _CLAIM_SECONDS)))
             self._held.update(claims)
             self._waiting.extend(claims)
 

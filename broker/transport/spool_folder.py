@@ -74,6 +74,7 @@ class SpoolFolder:
         self._own = folder / us
         self._owner = owner
         self._lock: int | None = None
+        self._stuck: dict[str, Path] = {}  # files that could not be taken, and where each lay: tried on, and told
 
     def put(self, sealed: Sealed) -> None:
         """Write an envelope or chunk for its recipient; it is on the disk when this returns.
@@ -123,6 +124,7 @@ class SpoolFolder:
                     continue  # another process was faster
                 except OSError as error:
                     fault = error  # perhaps of this file alone, which must not hold up those behind it
+                    self._stuck[name] = self._own / "new" / name
                     continue
                 claims.append(Claim(name=name, path=path))
             if fault is not None and not claims:
@@ -135,9 +137,15 @@ class SpoolFolder:
         Raises:
             TransportUnavailable: the spool is not there or fails.
         """
-        with _as_ours(), contextlib.suppress(FileNotFoundError):
-            return read_plain(claim.path, MAX_MESSAGE_BYTES)  # a pipe may have been put there since it was claimed
-        return None
+        raw = None
+        try:
+            with _as_ours(), contextlib.suppress(FileNotFoundError):
+                raw = read_plain(claim.path, MAX_MESSAGE_BYTES)  # a pipe may have been put there since it was claimed
+        except NodeError:
+            self._stuck[claim.name] = claim.path
+            raise
+        self._stuck.pop(claim.name, None)
+        return raw
 
     def remove(self, claim: Claim) -> None:
         """Forget a settled file; when this fails it comes again."""
@@ -187,7 +195,16 @@ class SpoolFolder:
                 for entry in _entries(self._own / "new")
             ):
                 return "The spool holds envelope files whose names are not <message id>.<digest>.jwe or .trmc; they are not read."
+        stuck = sorted(name for name, path in self._stuck.copy().items() if self._lies(name, path))
+        if stuck:
+            return (
+                f"{len(stuck)} of the spool's files cannot be taken and are tried on; the first of them is {stuck[0]}."
+            )
         return None
+
+    def _lies(self, name: str, path: Path) -> bool:
+        """Whether a file is still there, claimed or given back; nobody is called for one that somebody took away."""
+        return os.path.lexists(path) or os.path.lexists(self._own / "new" / name)
 
     def close(self) -> None:
         """Give up the lock; claims that are left return to the other processes."""

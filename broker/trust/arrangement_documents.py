@@ -15,7 +15,7 @@ from broker.core.arrangements import Arrangement, ArrangementRegister, Arrangeme
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import ArrangementId, CountryCode
 from broker.trust.lines import day, line, text
-from broker.trust.strict import Fields, each, placed, read_json, write_json
+from broker.trust.strict import Fields, each, exactly, placed, read_json, write_json
 
 __all__ = [
     "FORMAT",
@@ -56,7 +56,7 @@ def parse_arrangements(data: Any) -> ArrangementRegister:
         TrustListInvalid: something is missing, unknown or not of its form; ``where`` points at it.
     """
     fields = Fields(data)
-    fields.take("format", _format)
+    fields.take("format", exactly(FORMAT))
     arrangements = fields.take("arrangements", lambda value: each(value, parse_arrangement))
     fields.finish()
     ids = [item.id for item in arrangements]
@@ -113,12 +113,6 @@ def _conditions(value: Any) -> tuple[str, ...]:
     if not given:
         raise TrustListInvalid("Without conditions the member is left out.")
     return given
-
-
-def _format(value: Any) -> str:
-    if value != FORMAT:
-        raise ValueError("another format")
-    return FORMAT
 
 
 def arrangement_data(item: Arrangement) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from broker.core.messages import Party
 from broker.core.rotation import PublicKey
 from broker.core.trust import KeyUse
 from broker.security import jwk
-from broker.trust.strict import Fields, each, placed, read_json, write_json
+from broker.trust.strict import Fields, each, exactly, placed, read_json, write_json
 
 __all__ = ["FORMAT", "OfferedKeys", "read_offered", "write_offered"]
 
@@ -55,7 +55,7 @@ def read_offered(raw: bytes, *, where: str) -> OfferedKeys:
 
 def _offered(data: Any) -> OfferedKeys:
     fields = Fields(data)
-    fields.take("format", _format)
+    fields.take("format", exactly(FORMAT))
     owner = Party(country=fields.take("country", CountryCode), authority=fields.take("authority", AuthorityId))
     keys = fields.take("keys", lambda value: each(value, _key))
     fields.finish()
@@ -69,9 +69,3 @@ def _key(value: Mapping[str, Any]) -> PublicKey:
     if use is not KeyUse.HPKE:
         raise ValueError("not an encryption key")
     return PublicKey(kid=jwk.thumbprint(use, public), use=use, public=public)
-
-
-def _format(value: Any) -> str:
-    if value != FORMAT:
-        raise ValueError("another format")
-    return FORMAT

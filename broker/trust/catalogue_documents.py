@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from broker.core import canonical
 from broker.core.errors import CatalogueInvalid, TrustListInvalid
 from broker.core.trust import TrustRule
-from broker.trust.strict import Fields, placed, read_json, write_json
+from broker.trust.strict import Fields, exactly, placed, read_json, write_json
 
 if TYPE_CHECKING:
     from broker.catalogue import Catalogue
@@ -63,18 +63,18 @@ def tables_of(files: Mapping[str, bytes]) -> dict[str, bytes]:
     }
 
 
-def read_bundle_files(raw: bytes, *, where: str = "catalogue.json") -> dict[str, bytes]:
+def read_bundle_files(raw: bytes) -> dict[str, bytes]:
     """Return the files of a document by their paths.
 
     Raises:
         TrustListInvalid: it does not have its form, or a path in it leads elsewhere.
     """
-    return placed(f"{where}: ", _files_of, read_json(raw, where=where))
+    return placed("catalogue.json: ", _files_of, read_json(raw, where="catalogue.json"))
 
 
 def _files_of(data: Any) -> dict[str, bytes]:
     fields = Fields(data)
-    fields.take("format", _format)
+    fields.take("format", exactly(FORMAT))
     files = fields.take("files", _files)
     fields.finish()
     return files
@@ -89,9 +89,3 @@ def _files(value: Any) -> dict[str, bytes]:
                 "A file has a path or content that none may have.", where="/files", rule=TrustRule.CATALOGUE
             )
     return {path: text.encode("utf-8") for path, text in value.items()}
-
-
-def _format(value: Any) -> str:
-    if value != FORMAT:
-        raise ValueError("another format")
-    return FORMAT

@@ -28,6 +28,8 @@ __all__ = ["Change", "compare", "lay_out_document", "lay_out_root", "lay_out_tar
 _NAMED_BY = ("id", "kid", "country", "kind", "name")  # members that tell the items of a list apart
 _AMBIGUOUS = re.compile(r'^$|^none$|^\s|\s$|[,"]')
 _VERSIONS = re.compile(r"(members/[A-Z]{2}\.json: (?:messages [a-z-]+\.|procedures ))[a-z-]+", re.ASCII)
+_CATALOGUE = "catalogue.json: format"  # stands in every catalogue
+_FILES = re.compile(r"(catalogue\.json: files [a-z-]+)/[a-z0-9./-]+", re.ASCII)
 _MAX_SHOWN = 300  # characters of one value; a file of the catalogue is shown by its hash
 
 Layout = Mapping[str, str]
@@ -54,10 +56,16 @@ class Change:
 def sentences(changes: Iterable[Change]) -> Iterator[str]:
     """Yield every change in words; the hundreds of message versions of a country in a sentence for each procedure.
 
-    Who signs must find a new key among them. Nothing is left out, and only names of one plain form are joined.
+    Who signs must find a new key among them. Nothing is left out, and only names of one plain form are joined. The
+    hundreds of files of a catalogue where there was none are counted by folder: its document's hash stands for them all.
     """
-    for alike, group in groupby(changes, _alike):
+    changes = tuple(changes)
+    first = any(change.place == _CATALOGUE and change.before is None for change in changes)
+    for alike, group in groupby(changes, lambda change: _alike(change, first=first)):
         several = tuple(group)
+        if alike is not None and alike[1:] == (None, None):
+            yield f"new: {alike[0]}: {len(several)} files, as the hash of the document says"
+            continue
         if alike is None or len(several) == 1:
             yield from (change.sentence for change in several)
             continue
@@ -65,7 +73,9 @@ def sentences(changes: Iterable[Change]) -> Iterator[str]:
         yield replace(several[0], place=f"{alike[0].rstrip('. ')}: {names}").sentence.replace(" is ", " each is ", 1)
 
 
-def _alike(change: Change) -> tuple[str, str | None, str | None] | None:
+def _alike(change: Change, *, first: bool) -> tuple[str, str | None, str | None] | None:
+    if first and (file := _FILES.fullmatch(change.place)) is not None:
+        return file[1], None, None
     found = _VERSIONS.fullmatch(change.place)
     return None if found is None else (found[1], change.before, change.after)
 

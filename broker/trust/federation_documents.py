@@ -11,7 +11,7 @@ from typing import Any
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import MemberKind, MemberStatus
-from broker.trust.strict import Fields, mapping, placed, read_json, write_json
+from broker.trust.strict import Fields, exactly, mapping, placed, read_json, write_json
 
 __all__ = ["FORMAT", "FederationDocument", "Membership", "read_federation", "write_federation"]
 
@@ -56,7 +56,7 @@ def write_federation(document: FederationDocument) -> bytes:
 
 def _document(data: Any) -> FederationDocument:
     fields = Fields(data)
-    fields.take("format", _format)
+    fields.take("format", exactly(FORMAT))
     document = FederationDocument(
         name=fields.take("name", _text),
         members=fields.take("members", lambda value: mapping(value, CountryCode, _membership)),
@@ -76,12 +76,6 @@ def _membership(data: Any) -> Membership:
     if (membership.status is MemberStatus.SUSPENDED) != (membership.reason is not None):
         raise TrustListInvalid("A suspension has a reason, and nothing else has.", where="/reason")
     return membership
-
-
-def _format(value: Any) -> str:
-    if value != FORMAT:
-        raise ValueError("another format")
-    return FORMAT
 
 
 def _text(value: Any) -> str:

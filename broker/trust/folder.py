@@ -17,9 +17,9 @@ from tuf.api.exceptions import RepositoryError
 from tuf.api.metadata import Metadata
 from tuf.api.serialization.json import JSONSerializer
 
-from broker.core.errors import CeremonyRefused, DiskFull, HomeInvalid
+from broker.core.errors import CeremonyRefused, HomeInvalid
 from broker.core.ids import CountryCode
-from broker.durable import is_full, write_durably
+from broker.durable import not_written, write_durably
 from broker.plain_files import read_plain
 from broker.trust.layout import MAX_DOCUMENT, MAX_METADATA, ROOT, TARGETS, TIMESTAMP, owner_of
 
@@ -168,9 +168,7 @@ class TrustFolder:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_durably(file, raw, mode=0o644)
         except OSError as error:
-            if is_full(error):
-                raise DiskFull(where=str(file)) from None
-            raise HomeInvalid(f"The folder cannot be written ({type(error).__name__}).", where=str(file)) from None
+            raise not_written(error, file, "The folder cannot be written") from None
 
 
 def _known(path: str) -> str:

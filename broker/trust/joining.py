@@ -25,7 +25,7 @@ from broker.trust.checking import check_document
 from broker.trust.officer_keys import Officer, OfficerKey, read_officer, tuf_key, write_officer
 from broker.trust.repository import Repository
 from broker.trust.signers import Signers
-from broker.trust.strict import Fields, each, mapping, placed, read_json, write_json
+from broker.trust.strict import Fields, each, exactly, mapping, placed, read_json, write_json
 
 __all__ = ["FORMAT", "JoiningRequest", "admit", "prepare_joining", "read_joining", "write_joining"]
 
@@ -144,7 +144,7 @@ def _metadata(raw: bytes) -> Metadata[Targets]:
 
 def _request(data: Any) -> JoiningRequest:
     fields = Fields(data)
-    fields.take("format", _format)
+    fields.take("format", exactly(FORMAT))
     country = fields.take("country", CountryCode)
     officers = fields.take("officers", lambda value: each(value, _officer))
     threshold = fields.take("threshold", _count)
@@ -179,9 +179,3 @@ def _count(value: Any) -> int:
     if type(value) is not int or value < 1:
         raise ValueError("not a number of officers")
     return value
-
-
-def _format(value: Any) -> str:
-    if value != FORMAT:
-        raise ValueError("another format")
-    return FORMAT

@@ -23,7 +23,7 @@ from broker.trust.arrangement_documents import read_arrangements
 from broker.trust.federation_documents import Membership, read_federation
 from broker.trust.member_documents import read_member
 from broker.trust.profile_documents import read_profile
-from broker.trust.strict import Fields, mapping, time, time_text
+from broker.trust.strict import Fields, exactly, mapping, time, time_text
 
 __all__ = ["ListDocument", "MemberTexts", "read_list", "read_profile_of", "trust_list_of", "write_list"]
 
@@ -124,7 +124,7 @@ def read_list(raw: bytes) -> ListDocument:
         fields = Fields(canonical.parse(raw))
     except NotCanonical:
         raise TrustListInvalid("The stored trust list is damaged.") from None
-    fields.take("format", _format)
+    fields.take("format", exactly(FORMAT))
     document = ListDocument(
         version=fields.take("version", _whole),
         root_version=fields.take("root_version", _whole),
@@ -181,9 +181,3 @@ def _whole(value: Any) -> int:
     if type(value) is not int or not 1 <= value < 2**53:
         raise ValueError("not a version")
     return value
-
-
-def _format(value: Any) -> str:
-    if value != FORMAT:
-        raise ValueError("another format")
-    return FORMAT

@@ -29,7 +29,7 @@ from broker.core.trust import (
     Weekday,
 )
 from broker.security import jwk
-from broker.trust.strict import Fields, each, mapping, placed, read_json, time, time_text, write_json
+from broker.trust.strict import Fields, each, exactly, mapping, placed, read_json, time, time_text, write_json
 
 __all__ = ["FORMAT", "encode_member", "parse_member", "read_member", "write_member"]
 
@@ -66,7 +66,7 @@ def parse_member(country: CountryCode, data: Any) -> Member:
         TrustListInvalid: something is missing, unknown or not of its form; ``where`` points at it.
     """
     fields = Fields(data)
-    fields.take("format", _format)
+    fields.take("format", exactly(FORMAT))
     stated = fields.take("country", CountryCode)
     member = Member(
         country=stated,
@@ -291,12 +291,6 @@ def _clock(value: Any) -> str:
 
 def _zone(value: Any) -> str | None:
     return None if value is None else _fitting(_ZONE, value)
-
-
-def _format(value: Any) -> str:
-    if value != FORMAT:
-        raise ValueError("another format")
-    return FORMAT
 
 
 def _fitting(pattern: re.Pattern[str], value: Any) -> str:

@@ -18,12 +18,12 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey, M
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 
-from broker.core.errors import DiskFull, HomeInvalid, TrustListInvalid
+from broker.core.errors import HomeInvalid, TrustListInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import KeyUse, TrustRule
-from broker.durable import is_full, write_durably
+from broker.durable import not_written, write_durably
 from broker.security import jwk
-from broker.trust.strict import Fields, placed, read_json, write_json
+from broker.trust.strict import Fields, exactly, placed, read_json, write_json
 from broker.vault import Entry, KdfParameters, PassphraseWrapper, PrivateKey, VaultFile
 
 __all__ = [
@@ -91,9 +91,7 @@ def create_officer_key(
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_durably(public_path, write_officer(key.officer), mode=0o644)
     except OSError as error:
-        if is_full(error):
-            raise DiskFull(where=str(path)) from None
-        raise HomeInvalid(f"The key cannot be written ({type(error).__name__}).", where=str(path)) from None
+        raise not_written(error, path, "The key cannot be written") from None
     VaultFile(path, PassphraseWrapper(passphrase, kdf)).create(country, [entry])
     return key.officer
 
@@ -170,7 +168,7 @@ def _sslib_key(officer: Officer) -> SSlibKey:
 
 def _officer(data: Any) -> Officer:
     fields = Fields(data)
-    fields.take("format", _format)
+    fields.take("format", exactly(FORMAT))
     officer = Officer(
         country=fields.take("country", CountryCode),
         label=fields.take("label", _text),
@@ -191,12 +189,6 @@ def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip() or len(value) > _MAX_LABEL or not value.isprintable():
         raise ValueError("not a label")
     return value
-
-
-def _format(value: Any) -> str:
-    if value != FORMAT:
-        raise ValueError("another format")
-    return FORMAT
 
 
 def _public_path(path: Path) -> Path:

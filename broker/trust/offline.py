@@ -15,9 +15,9 @@ import zipfile
 import zlib
 from pathlib import Path
 
-from broker.core.errors import CeremonyRefused, DiskFull, HomeInvalid, TrustListInvalid
+from broker.core.errors import CeremonyRefused, HomeInvalid, TrustListInvalid
 from broker.core.trust import TrustRule
-from broker.durable import is_full, write_durably
+from broker.durable import not_written, write_durably
 from broker.plain_files import open_plain, read_plain
 from broker.trust.layout import MAX_DOCUMENT
 
@@ -50,9 +50,7 @@ def pack(folder: Path, file: Path) -> None:
     try:
         write_durably(file, stream.getvalue(), mode=0o644)
     except OSError as error:
-        if is_full(error):
-            raise DiskFull(where=str(file)) from None
-        raise HomeInvalid(f"The file cannot be written ({type(error).__name__}).", where=str(file)) from None
+        raise not_written(error, file, "The file cannot be written") from None
 
 
 def unpack(file: Path) -> dict[str, bytes]:

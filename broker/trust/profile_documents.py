@@ -19,7 +19,7 @@ from broker.core.ids import AuthorityId, CountryCode
 from broker.core.profile_questions import QUESTIONS, SECTIONS, Kind, Question
 from broker.core.profiles import CountryProfile, Entry, Item, Office, ProfileVersion, Source, Standing, Value
 from broker.trust.lines import day, line, text
-from broker.trust.strict import Fields, each, placed, read_json, write_json
+from broker.trust.strict import Fields, each, exactly, placed, read_json, write_json
 
 __all__ = ["FORMAT", "MAX_BYTES", "entry_data", "parse_entry", "parse_profile", "read_profile", "write_profile"]
 
@@ -59,7 +59,7 @@ def parse_profile(data: Any) -> CountryProfile:
         ValueError: the versions do not follow one another.
     """
     fields = Fields(data)
-    fields.take("format", _format)
+    fields.take("format", exactly(FORMAT))
     country = fields.take("country", CountryCode)
     versions = fields.take("versions", lambda value: each(value, _version))
     fields.finish()
@@ -215,12 +215,6 @@ def _item(data: Any) -> Item:
     )
     fields.finish()
     return item
-
-
-def _format(value: Any) -> str:
-    if value != FORMAT:
-        raise ValueError("another format")
-    return FORMAT
 
 
 def _boolean(value: Any) -> bool:

@@ -67,7 +67,7 @@ class StoredTrust:
         """Return when a look of any worker that gave the list in force last began."""
         return self._row.looked or self._row.accepted
 
-    async def refresh(self, *, asked: bool) -> TrustLook:
+    async def refresh(self, *, asked: bool) -> TrustLook | None:
         """Ask the source if it is time and no other worker did, and take the newest kept list into force.
 
         Raises:
@@ -76,11 +76,12 @@ class StoredTrust:
         """
         ours = await self._store.run(lambda tx: self._is_ours(tx, asked=asked))
         troubles = await self._look() if ours else None
+        await self._adopt()
         if troubles is None:
-            return TrustLook(newer=await self._adopt())
+            return None
         refused = {item.country: f"{item.rule}: {item.detail}" for item in troubles if item.country is not None}
         unread = {item.document: f"{item.rule}: {item.detail}" for item in troubles if item.country is None}
-        return TrustLook(newer=await self._adopt(), troubles=refused, unread=unread)
+        return TrustLook(troubles=refused, unread=unread)
 
     async def _look(self) -> tuple[Trouble, ...]:
         row, memory = await self._store.run(lambda tx: (tx.trust_list(), tx.trust_memory()))
@@ -97,15 +98,13 @@ class StoredTrust:
         await self._store.run(keep)
         return fetched.troubles
 
-    async def _adopt(self) -> bool:
+    async def _adopt(self) -> None:
         row = await self._store.run(lambda tx: tx.trust_list())
         if row is None:
-            return False
-        newer = row.digest != self._row.digest
-        if newer:
+            return
+        if row.digest != self._row.digest:
             self._current = trust_list_of(read_list(row.raw))
         self._row = row
-        return newer
 
     def _is_ours(self, tx: Transaction, *, asked: bool) -> bool:
         """Whether this worker looks now: each look has a token of its own, so a lease is never renewed, only over."""

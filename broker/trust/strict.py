@@ -12,7 +12,18 @@ from typing import Any, TypeVar
 from broker.core.errors import TrustListInvalid
 from broker.core.trust import TrustRule
 
-__all__ = ["MAX_ITEMS", "Fields", "each", "mapping", "placed", "read_json", "time", "time_text", "write_json"]
+__all__ = [
+    "MAX_ITEMS",
+    "Fields",
+    "each",
+    "exactly",
+    "mapping",
+    "placed",
+    "read_json",
+    "time",
+    "time_text",
+    "write_json",
+]
 
 T = TypeVar("T")
 K = TypeVar("K", bound=str)
@@ -72,6 +83,17 @@ def placed(where: str, parse: Callable[[Any], T], value: Any) -> T:
         raise TrustListInvalid(error.detail, where=f"{where}{error.where or ''}", rule=error.rule) from None
     except (ValueError, TypeError):
         raise TrustListInvalid("The member does not have its form.", where=where) from None
+
+
+def exactly(wanted: str) -> Callable[[Any], str]:
+    """Return what takes that one text and no other, such as the name of a document's format."""
+
+    def parse(value: Any) -> str:
+        if value != wanted:
+            raise ValueError("another text")
+        return wanted
+
+    return parse
 
 
 def each(value: Any, parse: Callable[[Any], T]) -> tuple[T, ...]:

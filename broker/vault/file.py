@@ -18,9 +18,9 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from broker.core import canonical
-from broker.core.errors import DiskFull, HomeInvalid, NotCanonical, VaultLocked
+from broker.core.errors import HomeInvalid, NotCanonical, VaultLocked
 from broker.core.ids import AuthorityId, CountryCode
-from broker.durable import is_full, write_durably
+from broker.durable import not_written, write_durably
 from broker.security import jwk
 from broker.security.at_rest import EpochRing
 from broker.vault.entries import AT_REST, Entry, EntryKind, PrivateKey, parse_entries, ring_of, write_entries
@@ -133,7 +133,7 @@ class VaultFile:
         try:
             write_durably(self.path, raw)
         except OSError as error:
-            raise _said(error, self.path) from None
+            raise not_written(error, self.path, "The vault cannot be written") from None
         return contents
 
     @contextmanager
@@ -142,7 +142,7 @@ class VaultFile:
         try:
             folder = os.open(self.path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise _said(error, self.path) from None
+            raise not_written(error, self.path, "The vault cannot be written") from None
         try:
             fcntl.flock(folder, fcntl.LOCK_EX)
             yield
@@ -163,12 +163,6 @@ class VaultFile:
         if len(raw) > _MAX_BYTES:
             raise HomeInvalid("The vault file is too large to be one.", where=str(self.path))
         return raw
-
-
-def _said(error: OSError, path: Path) -> DiskFull | HomeInvalid:
-    if is_full(error):
-        return DiskFull(where=str(path))
-    return HomeInvalid(f"The vault cannot be written ({type(error).__name__}).", where=str(path))
 
 
 # --- bytes ----------------------------------------------------------------------------------------------------------

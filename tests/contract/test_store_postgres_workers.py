@@ -11,12 +11,18 @@ from dataclasses import replace
 
 import pytest
 
+from broker.core.audit import AuditAction, AuditRow
+from broker.core.errors import TooManyCases
 from broker.core.receipts import ReceiptKind
+from broker.core.roles import AuditRole
+from broker.ledger import Ledger
 from broker.ports import Store, Transaction
-from broker.storage import migrate, open_store, pipeline
+from broker.restraint import MOST_AN_HOUR, Restraint
+from broker.schema_files import load_catalogue
+from broker.storage import migrate, open_store, pipeline, postgres
 from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.postgres import postgres_server
-from broker.testing.store_rows import EE, FI, NOW, later, message_id, outgoing, receipt
+from broker.testing.store_rows import BOARD, EE, FI, NOW, later, message_id, outgoing, procedure_id, receipt
 
 pytestmark = pytest.mark.postgres
 
@@ -99,6 +105,27 @@ async def test_receipts_settle_messages_in_one_order(store: Store) -> None:
     assert runs == ["reopen", "settle"]
 
 
+async def test_what_one_person_is_shown_is_exceeded_by_no_more_than_runs_at_once(store: Store) -> None:
+    """R-38: who asks for everything at once is shown a few more, the security officer is called, and then nothing more."""
+    restraint = Restraint(store=store, ledger=Ledger(us=EE, catalogue=load_catalogue()))
+
+    def look(number: int) -> AuditRow:
+        return AuditRow(
+            at=NOW, actor="officer-7", role=AuditRole.OFFICER, authority=BOARD, action=AuditAction.READ,
+            subject="record", procedure=procedure_id(number),
+        )  # fmt: skip
+
+    asked = (restraint.record(look(number)) for number in range(1, 3 * MOST_AN_HOUR))
+    refused = [one for one in await asyncio.gather(*asked, return_exceptions=True) if one is not None]
+    assert {type(one) for one in refused} == {TooManyCases}
+    shown = await store.run(lambda tx: tx.shown("officer-7", since=later(-60)))
+    assert MOST_AN_HOUR <= len(shown) < MOST_AN_HOUR + postgres._WRITERS
+    with pytest.raises(TooManyCases):
+        await restraint.record(look(1_000))
+    (call,) = (await store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))).items
+    assert (call.code, call.subject) == ("bulk-reading", "officer-7")
+
+
 async def test_a_server_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for it for ever: the work is begun again on another connection, and nobody reads the old one's answers."""
     monkeypatch.setattr(pipeline, "_PATIENCE", 300)
@@ -107,7 +134,7 @@ async def test_a_server_that_falls_silent_is_given_up(monkeypatch: pytest.Monkey
         backends: list[int] = []
 
         def work(tx: Transaction) -> bool:
-            backends.append(tx._db._driver._libpq.backend_pid)  # type: ignore[attr-defined]
+            backends.append(tx._driver._libpq.backend_pid)  # type: ignore[attr-defined]
             if len(backends) == 1:
                 silence.enter_context(server.silent(backends[0]))
             tx.add_outbox(outgoing(len(backends)), next_at=NOW)

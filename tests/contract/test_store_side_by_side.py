@@ -284,7 +284,7 @@ async def _answers(store: Store, program: list[Step]) -> list[Any]:
 
     def run(tx: Transaction) -> None:
         answers.clear()
-        reader = SqlReader(tx._db)  # type: ignore[attr-defined]
+        reader = SqlReader(tx._connection, tx.cipher)  # type: ignore[attr-defined]
         answers.extend(step(tx, reader) for step in (*_BEGINNING, *program))
         answers.extend(_ending(tx, reader))
         raise _Undo

@@ -241,7 +241,7 @@ async def test_readers_cannot_write(store: Store) -> None:
     """The reading connections are read-only to SQLite itself."""
 
     def write(reader: object) -> None:
-        reader._db._connection.exec_driver_sql("DELETE FROM outbox")  # type: ignore[attr-defined]
+        reader._connection.exec_driver_sql("DELETE FROM outbox")  # type: ignore[attr-defined]
 
     with pytest.raises(StoreUnavailable):
         await store.read(write)
@@ -258,7 +258,7 @@ async def test_a_reading_connection_that_breaks_is_replaced(store: Store) -> Non
     """Only the reader that met it hears of it; the next one gets another connection."""
 
     def breaks(reader: Any) -> None:
-        reader._db._connection.connection.dbapi_connection.close()
+        reader._connection.connection.dbapi_connection.close()
 
     for _ in range(3):
         with pytest.raises(RuntimeError):

@@ -170,16 +170,24 @@ async def test_an_unknown_user_is_refused(secured: Secured) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "sentence"),
+    ("how", "sentences"),
     [
-        ("another authority", "The message broker does not know the authority of this node's certificate."),
-        ("ended", "The message broker says that this node's certificate has ended."),
-        ("revoked", "The message broker says that this node's certificate is revoked."),
-        ("the broker's own", "The message broker's certificate or TLS version is not acceptable."),
-        ("none", None),  # the server hangs up: sometimes before its reason is read
+        ("another authority", ("The message broker does not know the authority of this node's certificate.",)),
+        ("ended", ("The message broker says that this node's certificate has ended.",)),
+        ("revoked", ("The message broker says that this node's certificate is revoked.",)),
+        (
+            "the broker's own",  # Erlang 25 names no reason, 27 does
+            (
+                "The message broker's certificate or TLS version is not acceptable.",
+                "The message broker refuses this node's certificate.",
+            ),
+        ),
+        ("none", ()),  # the server hangs up: sometimes before its reason is read
     ],
 )
-async def test_another_authoritys_certificate_is_refused(secured: Secured, how: str, sentence: str | None) -> None:
+async def test_another_authoritys_certificate_is_refused(
+    secured: Secured, how: str, sentences: tuple[str, ...]
+) -> None:
     """A certificate that is foreign, ended, revoked, a server's, or missing does not get in, and the node says why."""
     other = BrokerAuthority.create(secured.folder / "other", b"x" * 20, name="Other authority", now=_now())
     made = {
@@ -197,8 +205,8 @@ async def test_another_authoritys_certificate_is_refused(secured: Secured, how: 
         _write_revoked(secured)
     transport = secured.transport(place, tls=Lax(place, secured.authority.folder / "ca.pem"))
     assert await transport.health() is not None
-    if sentence is not None:  # an attempt or two later: the server may hang up before its reason is read
-        await until(lambda: transport._publisher._trouble == sentence)
+    if sentences:  # an attempt or two later: the server may hang up before its reason is read
+        await until(lambda: transport._publisher._trouble in sentences)
     with pytest.raises(TransportUnavailable):
         await transport.publish(sealed())
     assert await secured.member(EE).health() is None  # the others are served as before

@@ -273,3 +273,43 @@ async def test_closing_while_a_connection_is_given_up_leaves_none_open(workers, 
     async with asyncio.timeout(10):
         while len(asyncio.all_tasks()) > 1:  # noqa: ASYNC110  the library's own ends a few turns later
             await asyncio.sleep(0.01)
+
+
+async def test_a_broker_short_of_memory_is_told_so_and_nothing_is_lost(rabbit: RabbitFederation, workers) -> None:
+    """One connection waits through the whole alarm: health says why, nothing piles up on it, and then all arrive."""
+    sender, recipient = workers("EE"), workers("FI")
+    await sender.publish(sealed())
+    first = await sender._publisher.session()
+    envelopes = [sealed() for _ in range(3)]
+    with rabbit.server.short_of_memory():
+        for expected in (PublishUnconfirmed, TransportUnavailable):
+            with pytest.raises(expected):
+                await sender.publish(envelopes[0])
+        said = await sender.health()
+        assert await sender._publisher.session() is first
+    await _until_well(sender)
+
+    for envelope in envelopes:
+        await sender.publish(envelope)
+    assert said is not None
+    assert "memory or disk" in said
+    came = {delivery.raw for delivery in await take(recipient, 5)}  # one of them twice: its outcome was unknown
+    assert came >= {envelope.raw for envelope in envelopes}
+    assert await sender._publisher.session() is first
+
+
+async def test_a_virtual_host_that_is_not_there_is_told_in_words(rabbit: RabbitFederation) -> None:
+    """Who leaves the virtual host out of the address, or mistypes it, reads that it is this and nothing else."""
+    url = rabbit.server.url("EE", vhost="nowhere")
+    transport = RabbitTransport(RabbitOptions(url=url, us=EE), FastClock())
+    said = await transport.health()
+    await transport.close()
+
+    assert said is not None
+    assert "virtual host" in said
+
+
+async def _until_well(transport: RabbitTransport) -> None:
+    async with asyncio.timeout(30):
+        while await transport.health() is not None:  # noqa: ASYNC110  the broker tells the library alone
+            await asyncio.sleep(0.05)

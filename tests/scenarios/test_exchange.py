@@ -28,7 +28,7 @@ from broker.core.trust import KeyUse, Member, MemberStatus
 from broker.home import generate_keys, member_of
 from broker.rows import Accepted
 from broker.testing.hostile import Hostile
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 
 EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
 
@@ -58,9 +58,7 @@ async def test_the_whole_case_ends_in_one_record_on_both_sides(world: World) -> 
     """A request, its acknowledgement and its result leave the same state, digest and order in both countries."""
     request = await world["EE"].submit("request.json")
     await world.settle()
-    await world["FI"].desk.open_message(
-        request.message, authority=AuthorityId("helsinki-wellbeing-services"), actor="o"
-    )
+    await world["FI"].desk.open_message(request.message, officer("helsinki-wellbeing-services", "o"))
     acknowledgement = await _answer(world["FI"], request, "acknowledgement.json")
     await world.settle()
     result = await _answer(world["FI"], request, "result.json")

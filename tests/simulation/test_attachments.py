@@ -20,7 +20,7 @@ from broker.sealed.files import open_file, seal_file
 from broker.security.chunks import is_chunk
 from broker.submission.sealed_files import SealedFiles
 from broker.testing.offices import authority_key, office, opener_of
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 
 FI_OFFICE = AuthorityId("migri")
 THREE = b"A synthetic text of a synthetic case.\n" * 60_000  # bytes; three chunks
@@ -55,9 +55,7 @@ async def received(country: Country, sender: str, accepted: Accepted) -> list[by
         reading = await country.desk.read_attachment(
             accepted.message,
             attachment.digest,
-            authority=header.recipient.authority,
-            actor="officer",
-            role=AuditRole.OFFICER,
+            officer(header.recipient.authority),
         )
         found.append(b"".join([part async for part in reading.parts]))
     return found
@@ -159,7 +157,7 @@ async def test_the_message_is_shown_at_once_and_counts_when_its_attachment_is_wh
             await received(fi, "EE", accepted)
         office = (await fi.view(accepted.procedure)).row.our_authority
         with pytest.raises(AttachmentIncomplete):
-            await fi.desk.open_message(accepted.message, authority=office, actor="officer", role=AuditRole.OFFICER)
+            await fi.desk.open_message(accepted.message, officer(office))
 
         world.network.waiting[CountryCode("FI")].append(last)
         await world.settle()

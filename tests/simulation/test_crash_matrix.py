@@ -22,7 +22,7 @@ from broker.adapter_api import InboundMessage
 from broker.core.ids import AuthorityId
 from broker.rows import Accepted, MessageFilter
 from broker.testing.crashes import Crash
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 
 T = TypeVar("T")
 
@@ -63,7 +63,7 @@ class Play:
     async def run(self) -> Accepted:
         request = await self.submit("EE", "request.json", {})
         await self.settle()
-        await self.person("FI", lambda fi: fi.desk.open_message(request.message, authority=HELSINKI, actor="officer"))
+        await self.person("FI", lambda fi: fi.desk.open_message(request.message, officer(HELSINKI)))
         await self.settle()
         for example in ("acknowledgement.json", "result.json"):
             await self.submit("FI", example, {"procedure": request.procedure})

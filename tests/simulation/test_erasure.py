@@ -8,6 +8,7 @@ import itertools
 import json
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from sqlalchemy import create_engine, text
 from adapters.filedrop.adapter import create
 from broker.core.audit import Who
 from broker.core.erasures import Erasure, ErasureState
-from broker.core.errors import AlreadySettled, KeyMissing, SenderError
+from broker.core.errors import AlreadySettled, CaseKeyMissing, SenderError
 from broker.core.ids import AuthorityId, CountryCode, ProcedureId
 from broker.core.retention import EraseReason, HoldReason
 from broker.core.roles import AuditRole
@@ -81,7 +82,7 @@ async def opens(url: str, ring: EpochRing, procedure: ProcedureId) -> bool:
         page = await store.read(
             lambda reader: reader.messages(MessageFilter(procedure=procedure), cursor=None, limit=9)
         )
-    except KeyMissing:
+    except CaseKeyMissing:
         return False
     finally:
         await store.close()
@@ -90,7 +91,7 @@ async def opens(url: str, ring: EpochRing, procedure: ProcedureId) -> bool:
 
 def copied(source: Path, target: Path) -> Path:
     """Copy a database that is in use, as a backup does."""
-    with sqlite3.connect(source) as old, sqlite3.connect(target) as new:
+    with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
         old.backup(new)
     return target
 
@@ -98,7 +99,7 @@ def copied(source: Path, target: Path) -> Path:
 def with_keys_of(data: Path, keys: Path, target: Path) -> str:
     """Return a database of one copy's data and another copy's key tables."""
     copied(data, target)
-    with sqlite3.connect(target) as db:
+    with closing(sqlite3.connect(target)) as db, db:
         db.execute("ATTACH DATABASE ? AS other", (str(keys),))
         for table in KEY_TABLES:
             db.execute(f"DELETE FROM {table}")
@@ -147,7 +148,7 @@ async def test_no_name_of_an_erased_case_stands_in_any_file(
         assert bool(found(bytes_of(tmp_path, "EE.db*"))) is not encrypted
         await erase(ee, gone.procedure)
         assert found(bytes_of(drop)) == set()
-        with sqlite3.connect(tmp_path / "EE.db") as db:
+        with closing(sqlite3.connect(tmp_path / "EE.db")) as db:
             db.execute(
                 "PRAGMA wal_checkpoint(TRUNCATE)"
             )  # the journal becomes part of the file, as it does every few MiB

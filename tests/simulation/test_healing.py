@@ -27,7 +27,7 @@ from broker.storage import migrate
 from broker.testing.crashes import Crash
 from broker.testing.lost_disk import Kept, keep, lose_disk
 from broker.testing.postgres import PostgresServer
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
 BOARD = AuthorityId("social-insurance-board")
@@ -52,7 +52,7 @@ async def exchanged(folder: Path, urls: Mapping[str, str] = MappingProxyType({})
     await world.settle()
     kept = keep(world, "EE")
     world.clock.advance(7200)
-    await world["FI"].desk.open_message(old.message, authority=OFFICE, actor="o")
+    await world["FI"].desk.open_message(old.message, officer(OFFICE, "o"))
     for example in ("acknowledgement.json", "result.json"):
         await world["FI"].submit(example, procedure=old.procedure)
         await world.settle()

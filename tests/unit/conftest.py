@@ -18,6 +18,7 @@ import pytest
 from broker import logs, schema_files
 from broker.catalogue import Catalogue
 from broker.core.ids import MessageType, SchemaVersion
+from broker.storage import migrate
 from broker.system import SystemClock
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def _each_catalogue_is_read_once() -> Iterator[None]:
     """Read the same files once per worker: a catalogue never changes, and reading the shipped one takes long."""
     reading = Catalogue.__dict__["from_files"]
 
-    @lru_cache(maxsize=4)
+    @lru_cache(maxsize=16)
     def read(files: frozenset[tuple[str, bytes]], earlier: frozenset[tuple[str, bytes]]) -> Catalogue:
         made: Catalogue = reading.__func__(Catalogue, dict(files), dict(earlier))
         return made
@@ -89,3 +90,11 @@ def founded(
 def federation(founded: Federation, tmp_path: Path) -> Federation:
     """A federation of EE and FI over a spool."""
     return founded.copied(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated database, made once and copied for each test."""
+    path = tmp_path_factory.mktemp("empty") / "trm.db"
+    migrate(f"sqlite:///{path}")
+    return path

@@ -15,7 +15,7 @@ from broker.core.errors import SafeguardBlocked, SafeguardHeld
 from broker.core.ids import AuthorityId, Digest
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 
 
 def _example(path: str, target: Digest | None = None, *fields: tuple[str, str]) -> dict[str, Any]:
@@ -129,70 +129,6 @@ async def test_who_would_see_what_is_not_to_be_disclosed_waits_for_a_second_pers
     assert ("R-03" in held.value.detail, held.value.where) == (True, "/body/changes/0/office")
 
 
-def _placement(world: World) -> dict[str, Any]:
-    """Return a placement request whose translation is still missing."""
-    data = _example("placement/request-aunt-in-estonia.json")
-    data["sender"] = {"authority": "helsinki-wellbeing-services"}
-    data["body"]["translation"] = {"unknown": True}
-    return world["FI"].sealed(data)
-
-
-async def _declare(world: World, **declaration: Any) -> Accepted:
-    data = _example("surge/registration-children-of-one-house.json")
-    data["sender"] = {"authority": "helsinki-wellbeing-services"}
-    data["recipient"] = {"country": "EE", "authority": "social-insurance-board"}
-    data["body"]["declaration"] |= {"declared_on": world.clock.now().date().isoformat(), "renewals": 0, **declaration}
-    accepted = await world["FI"].submit(data)
-    await world.settle()
-    return accepted
-
-
-async def test_surge_mode_lets_a_translation_follow_and_calls_a_person_for_it(world: World) -> None:
-    """R-39, R-20: held before the declaration and after its end; in it the message leaves, and what is owed is on a list."""
-    fi = world["FI"]
-    with pytest.raises(SafeguardHeld):
-        await fi.submit(_placement(world))
-    await _declare(world, days=3)
-    accepted = await fi.submit(_placement(world))
-    assert [warning.code for warning in accepted.warnings if warning.rule == "R-20"] == ["surge-translation-missing"]
-    assert "surge-owed" in await fi.attention()
-    world.clock.advance(seconds=3 * 86_400)
-    with pytest.raises(SafeguardHeld):
-        await fi.submit(_placement(world))
-
-
-async def test_surge_mode_relaxes_nothing_else_and_for_nobody_else(world: World) -> None:
-    """R-39: another hold still holds, and the declaration of the other country is not ours."""
-    ee, fi = world["EE"], world["FI"]
-    await _declare(world)
-    refused = _example("placement/request-aunt-in-estonia.json")
-    refused["body"]["views"]["heard"]["wants"] = "NO"
-    refused["sender"] = {"authority": "helsinki-wellbeing-services"}
-    with pytest.raises(SafeguardHeld):
-        await fi.submit(fi.sealed(refused))
-    back = _example("placement/request-aunt-in-estonia.json")
-    back["recipient"] = {"country": "FI", "authority": "helsinki-wellbeing-services"}
-    back["sender"] = {"authority": "social-insurance-board"}
-    back["body"]["translation"] = {"unknown": True}
-    with pytest.raises(SafeguardHeld):
-        await ee.submit(ee.sealed(back))
-    assert "surge-owed" not in await fi.attention() + await ee.attention()
-
-
-async def test_surge_mode_ends_with_its_procedure(world: World) -> None:
-    """R-39: a declaration that was withdrawn is in force no more, whatever days it named."""
-    fi = world["FI"]
-    declared = await _declare(world)
-    await fi.submit(_placement(world))
-    over = _example("surge/registration-children-of-one-house.json")
-    over |= {"type": "surge.withdrawal", "body": {"reason": "NO_LONGER_NEEDED"}}
-    over |= {"sender": {"authority": "helsinki-wellbeing-services"}}
-    over |= {"recipient": {"country": "EE", "authority": "social-insurance-board"}}
-    await fi.submit(over, procedure=declared.procedure)
-    with pytest.raises(SafeguardHeld):
-        await fi.submit(_placement(world))
-
-
 def _relationship(given: str) -> dict[str, Any]:
     """Return Estonia's question about an adult with a child of that name."""
     data = _example("relationship/request-uncle-at-the-ferry.json")
@@ -230,7 +166,7 @@ async def test_whoever_opens_what_is_about_an_adult_who_came_before_is_called(wo
     for name in ("Test-First", "Test-First", "Test-Second"):
         accepted = await world["EE"].submit(_relationship(name))
         await world.settle()
-        await fi.desk.open_message(accepted.message, authority=office, actor="officer")
+        await fi.desk.open_message(accepted.message, officer(office))
         called.append(await fi.attention())
     page = await fi.store.read(lambda reader: reader.attention(office, open_only=True, cursor=None, limit=9))
     await world.settle()

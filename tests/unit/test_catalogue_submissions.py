@@ -7,6 +7,7 @@ from __future__ import annotations
 import copy
 import json
 import unicodedata
+from functools import cache
 
 import pytest
 from hypothesis import given, settings
@@ -18,13 +19,18 @@ from broker.core.errors import BadRequest, SchemaInvalid, UnknownType
 from broker.core.ids import MessageType, ProcedureId
 from broker.schema_files import load_catalogue, read_schema_file
 
-CATALOGUE = load_catalogue()
 EXAMPLE = json.loads(read_schema_file("examples/demo/request.json"))
 CANARY = "Zzyzx-Kanarilind"
 
 
+@cache
+def catalogue():
+    """The program's own; read when a test first needs it, not by each worker that collects tests."""
+    return load_catalogue()
+
+
 def _parse(data):
-    return CATALOGUE.parse_submission(data, actor="officer-1", route="api", idempotency_key="k-1")
+    return catalogue().parse_submission(data, actor="officer-1", route="api", idempotency_key="k-1")
 
 
 def test_an_example_becomes_a_submission():
@@ -81,7 +87,7 @@ def test_a_whole_number_with_a_point_is_a_whole_number():
     age = _parse(data).body["child"]["birth"]["value"]["age_years"]
 
     assert type(age) is int
-    assert CATALOGUE.explain_submission(data) == ()
+    assert catalogue().explain_submission(data) == ()
 
 
 CASES = {
@@ -123,7 +129,7 @@ def test_what_is_no_object_is_a_bad_request(data):
     """Only a JSON object can be a submission."""
     with pytest.raises(BadRequest):
         _parse(data)
-    assert CATALOGUE.explain_submission(data) != ()
+    assert catalogue().explain_submission(data) != ()
 
 
 JSON = st.recursive(
@@ -154,7 +160,7 @@ def test_a_document_is_explained_whole():
     data["body"]["child"]["name"]["given"] = {"value": CANARY, "unknown": True}
     data["legal_basis"] = {"code": "B2B_79_A"}
 
-    found = CATALOGUE.validate_document(data)
+    found = catalogue().validate_document(data)
 
     assert [item.pointer for item in found] == [
         "/purpose",
@@ -169,16 +175,16 @@ def test_a_bare_body_is_explained_by_its_type():
     """With a type given the file is the body alone; an unknown type is said so."""
     kind = MessageType("family-tracing.request")
 
-    assert CATALOGUE.validate_document(EXAMPLE["body"], kind=kind) == ()
-    assert CATALOGUE.validate_document({}, kind=kind) != ()
+    assert catalogue().validate_document(EXAMPLE["body"], kind=kind) == ()
+    assert catalogue().validate_document({}, kind=kind) != ()
     with pytest.raises(UnknownType):
-        CATALOGUE.validate_document({}, kind=MessageType("no.such"))
+        catalogue().validate_document({}, kind=MessageType("no.such"))
 
 
 @pytest.mark.parametrize(("member", "value"), [("type", "no.such"), ("version", "9.0")])
 def test_a_document_of_an_unknown_type_or_version_is_explained(member, value):
     """The member that names no schema is the one that is wrong."""
-    found = CATALOGUE.explain_submission({**EXAMPLE, member: value})
+    found = catalogue().explain_submission({**EXAMPLE, member: value})
 
     assert [item.pointer for item in found] == [f"/{member}"]
 

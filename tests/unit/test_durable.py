@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.durable import is_full, sync_folder, write_durably
+from broker.core.errors import DiskFull, HomeInvalid
+from broker.durable import is_full, not_written, sync_folder, write_durably
 
 
 def test_written_file_is_whole_and_the_owners_alone(tmp_path: Path) -> None:
@@ -65,6 +66,16 @@ def test_only_a_full_disk_is_full() -> None:
     """A quota counts as full, a missing folder does not."""
     assert is_full(OSError(errno.EDQUOT, ""))
     assert not is_full(OSError(errno.ENOENT, ""))
+
+
+@pytest.mark.parametrize(("number", "told"), [(errno.ENOSPC, DiskFull), (errno.EACCES, HomeInvalid)])
+def test_an_operator_is_told_where_and_never_in_the_systems_words(number: int, told: type[Exception]) -> None:
+    """A full disk is told apart; of any other fault only its kind is named, for its text may hold more."""
+    found = not_written(OSError(number, "the system's words"), Path("/home/ee"), "The vault cannot be written")
+
+    assert type(found) is told
+    assert found.where == "/home/ee"
+    assert "words" not in found.detail
 
 
 def test_missing_folder_cannot_be_synced(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import Party
 from broker.finding import find_message
 from broker.testing.hostile import Hostile
-from broker.testing.world import World
+from broker.testing.world import World, officer
 
 EE, SE = CountryCode("EE"), CountryCode("SE")
 HELSINKI, OTHER = AuthorityId("helsinki-wellbeing-services"), AuthorityId("ministry-of-justice")
@@ -67,8 +67,8 @@ async def test_the_named_one_of_two_is_opened(world: World) -> None:
     opened = world["FI"].desk.open_message
 
     with pytest.raises(AmbiguousMessage):
-        await opened(request.message, authority=HELSINKI, actor="officer")
-    await opened(request.message, authority=HELSINKI, actor="officer", peer=EE)
+        await opened(request.message, officer(HELSINKI))
+    await opened(request.message, officer(HELSINKI), peer=EE)
 
     rows = await world["FI"].store.read(lambda reader: reader.messages_of(request.message, HELSINKI))
     assert {row.peer: row.opened is not None for row in rows} == {EE: True, SE: False}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,19 @@ def test_every_room_stands_in_the_manual() -> None:
     missing = [name for name in rooms if f"`{name}/`" not in text]
     missing += [name for name in modules if f"`{name}`" not in text]
     assert missing == []
+
+
+def test_the_map_of_the_program_names_what_is_there() -> None:
+    """Every module that the manual names exists, and every use case and every room is named."""
+    text = (ROOT / "broker" / "README.md").read_text("utf-8")
+    program = ROOT / "broker"
+    named = {path.removeprefix("broker/") for path in re.findall(r"`([\w/]+(?:\.py|/))`", text)}
+    flows = {path.stem for path in (program / "flows").glob("[a-z]*.py")}
+    rooms = {f"{path.parent.name}/" for path in program.glob("[a-z]*/__init__.py")} | {
+        path.name for path in program.glob("[a-z]*.py")
+    }
+    row = next(line for line in text.splitlines() if line.startswith("| `flows/`"))
+
+    assert {path for path in named if not (program / path).exists() and not (ROOT / path).exists()} == set()
+    assert flows - set(re.findall(r"\w+", row)) == set()
+    assert rooms - named == set()

@@ -19,7 +19,7 @@ from broker.metrics import Metrics
 from broker.receiving import Receiving
 from broker.testing.hostile import Hostile
 from broker.testing.network import Endpoint
-from broker.testing.world import World
+from broker.testing.world import World, officer
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
 BOUND_SECONDS = 20  # reached only when something hangs
@@ -144,7 +144,7 @@ async def test_what_stays_parked_calls_a_person_after_an_hour(world: World) -> N
     """A message of an unlisted version is offered again each minute, and after an hour a person is told why it waits."""
     hostile = Hostile(world["EE"], world["FI"])
     await hostile.send(hostile.message("request.json", created=world.clock.now() + timedelta(hours=5)))
-    await world["FI"].desk.attend.resolve(1, actor="operator", authority=None)
+    await world["FI"].desk.attend.resolve(1, officer(actor="operator"))
     receiving = _receiving(world, WatchedEndpoint(world))
     for _ in range(59):
         world.clock.advance(60)
@@ -161,7 +161,7 @@ async def test_what_becomes_believable_late_calls_nobody(world: World) -> None:
     """A message that waited for two hours and is then taken is no reason to call a person for what still waits."""
     hostile = Hostile(world["EE"], world["FI"])
     await hostile.send(hostile.message("request.json", created=world.clock.now() + timedelta(hours=2)))
-    await world["FI"].desk.attend.resolve(1, actor="operator", authority=None)
+    await world["FI"].desk.attend.resolve(1, officer(actor="operator"))
     world.clock.advance(2 * 3600)
     assert await _receiving(world, WatchedEndpoint(world)).offer_parked() == 1
     counts = await world["FI"].counts()

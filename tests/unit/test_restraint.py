@@ -9,17 +9,17 @@ from dataclasses import replace
 
 import pytest
 
-from broker.core.audit import AuditAction, AuditRow, Who
+from broker.core.audit import AuditAction, AuditRow
 from broker.core.errors import TooManyCases
 from broker.core.ids import AuthorityId, ProcedureId
 from broker.core.roles import AuditRole
 from broker.finding import find_message
 from broker.restraint import MOST_AN_HOUR, Restraint
 from broker.rows import AuditFilter
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 
 BOARD = AuthorityId("social-insurance-board")
-OFFICER = Who(actor="officer-7", role=AuditRole.OFFICER, authority=BOARD)
+OFFICER = officer(BOARD, "officer-7")
 
 
 def _restraint(country: Country) -> Restraint:
@@ -52,7 +52,7 @@ async def _close(country: Country) -> None:
     page = await country.store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
     (entry,) = page.items
     assert (entry.subject, entry.who, entry.authority) == (OFFICER.actor, "security officer", None)
-    await country.desk.attend.resolve(entry.id, actor="security", authority=None)
+    await country.desk.attend.resolve(entry.id, officer(actor="security"))
 
 
 async def test_whoever_opens_too_many_cases_waits_for_a_security_officer(world: World) -> None:

@@ -12,10 +12,10 @@ import pytest
 
 from broker.core.delivery import LadderLimits
 from broker.core.errors import NotFound
-from broker.core.ids import AuthorityId, CountryCode
+from broker.core.ids import CountryCode
 from broker.testing.compute import InlineCompute
 from broker.testing.hostile import Hostile
-from broker.testing.world import Country, KeptTally, SilentNotifier, World
+from broker.testing.world import Country, KeptTally, SilentNotifier, World, officer
 from broker.vault import FileVault
 from broker.wiring import Desk, Engine, Keys, Rings, wire_desk, wire_engine
 
@@ -62,7 +62,7 @@ async def test_an_accepted_message_and_an_opening_wake_the_dispatcher(world: Wor
     assert rung == ["EE"]
     await world.settle()
     for _ in range(2):
-        await asked.open_message(request.message, authority=AuthorityId("helsinki-wellbeing-services"), actor="o")
+        await asked.open_message(request.message, officer("helsinki-wellbeing-services", "o"))
     assert rung == ["EE", "FI"]
 
 

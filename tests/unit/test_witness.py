@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from broker.core.audit import GENESIS, Head
 from broker.core.checkpoints import Checkpoint, KeptCheckpoint
+from broker.core.healing import RestoredMark
 from broker.core.ids import CountryCode, Digest, MessageType, SchemaVersion
 from broker.core.receipts import MAX_RECEIPTS_WITH_CHECKPOINT
 from broker.core.trust import Member
@@ -100,6 +101,20 @@ async def test_a_trail_that_became_shorter_calls_a_security_officer(world: World
     assert [kept.head.position for kept in await held(fi, EE)] == [5, 9]
     await state(fi, EE, 20, 2, "c")
     assert [kept.head.position for kept in await held(fi, EE)] == [5, 9, 20]
+
+
+async def test_what_a_restore_lost_is_no_contradiction(world: World) -> None:
+    """A country said up to where its trail is what it was: less behind that place is no alert, less before it is."""
+    fi, ee = world["FI"], world["EE"]
+    await state(fi, EE, 9, 0)
+    restored = ee.clock.now() + timedelta(minutes=1)
+    mark = RestoredMark(country=EE, at=restored, position=4, head=Digest("a" * 64))
+    await fi.store.run(lambda tx: tx.healing.note_mark(mark))
+    await state(fi, EE, 6, 2, "b")
+    assert await fi.attention() == []
+    await state(fi, EE, 3, 3, "c")
+    assert await fi.attention() == ["audit-contradicted"]
+    assert [kept.head.position for kept in await held(fi, EE)] == [3, 6, 9]
 
 
 async def test_another_head_at_one_place_calls_a_security_officer(world: World) -> None:

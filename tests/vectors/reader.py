@@ -45,6 +45,11 @@ def refuse_unless(condition: object, layer: str, code: str) -> None:
 
 def read(vector: dict[str, Any]) -> bytes:
     """Return the content of a vector's envelope, or raise `Refused`."""
+    return taken(vector)[0]
+
+
+def taken(vector: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
+    """Return content and signed object of a vector's envelope, or raise `Refused`."""
     raw = unb64(vector["envelope"])
     pad = vector.get("envelope_pad", {"byte": "", "count": 0})
     raw += pad["byte"].encode() * pad["count"]
@@ -61,7 +66,7 @@ def read(vector: dict[str, Any]) -> bytes:
     verify(jws["payload"], signatures, keys)  # 8.13
     content = unb64(jws["payload"])
     check_content(canonical(content, "content"), header["trm"], moment(vector["now"]))  # 8.14 to 8.16
-    return content
+    return content, jws
 
 
 def unb64(text: str) -> bytes:

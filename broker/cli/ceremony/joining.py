@@ -121,22 +121,23 @@ def refresh(home: Path, *, as_json: bool) -> None:
         NodeError: the store cannot be used.
     """
 
-    async def work(office: Office, _: Settings) -> tuple[int, TrustLook, TrustList]:
+    async def work(office: Office) -> tuple[int, TrustLook | None, TrustList]:
         before = office.trust.current().version
         return before, await office.trust.refresh(asked=True), office.trust.current()
 
     before, look, trust = with_office(home, work, without_vault=True)
-    troubles = {str(what): why for found in (look.troubles or {}, look.unread) for what, why in found.items()}
+    found = () if look is None else (look.troubles, look.unread)
+    troubles = {str(what): why for refused in found for what, why in refused.items()}
 
     def people() -> None:
         say = output.console().print
         say(f"Version {trust.version} is in force: {', '.join(sorted(trust.members))}. Before: {before}.")
-        if look.troubles is None:
+        if look is None:
             say("The source was asked a moment ago; ask again in a minute for what is newer.")
         for what, why in sorted(troubles.items()):
             say(output.plain(f"Not taken: {what}: {why}"))
 
-    document = {"version": trust.version, "before": before, "asked": look.troubles is not None, "not_taken": troubles}
+    document = {"version": trust.version, "before": before, "asked": look is not None, "not_taken": troubles}
     output.answer(document, as_json=as_json, people=people)
 
 

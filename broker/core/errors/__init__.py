@@ -22,10 +22,10 @@ from types import MappingProxyType
 from broker.core.errors.node import (
     AdapterFailed,
     BackupInvalid,
+    CaseKeyMissing,
     CatalogueInvalid,
     CeremonyRefused,
     CertificateInvalid,
-    ClockWrong,
     DiskFull,
     Healing,
     HomeInvalid,
@@ -126,8 +126,8 @@ from broker.core.families import Actor, BrokerError, Fate, NodeError, SenderErro
 
 __all__ = [
     "Actor", "AdapterFailed", "AlreadySettled", "AmbiguousMessage", "AttachmentIncomplete", "AttachmentRefused",
-    "AttachmentSpoiled", "AuthorityKeyEnded", "AuthorityKeyMissing", "BackupInvalid", "BadCursor", "BadRequest", "BadSignature", "BasisNotAllowed", "BrokerError", "CaseErased", "CaseOpen",
-    "CatalogueInvalid", "CeremonyRefused", "CertificateInvalid", "ChunkShape", "ChunkUnknown", "ClockAhead", "ClockWrong", "ContentShape", "CorrectionPending",
+    "AttachmentSpoiled", "AuthorityKeyEnded", "AuthorityKeyMissing", "BackupInvalid", "BadCursor", "BadRequest", "BadSignature", "BasisNotAllowed", "BrokerError", "CaseErased", "CaseKeyMissing", "CaseOpen",
+    "CatalogueInvalid", "CeremonyRefused", "CertificateInvalid", "ChunkShape", "ChunkUnknown", "ClockAhead", "ContentShape", "CorrectionPending",
     "DecryptFailed", "DiskFull", "EnvelopeHeader", "EnvelopeMembers", "ErasureChanged", "ExerciseMismatch", "Expired", "ExpiryTooFar",
     "Fate", "FieldLength", "Forbidden", "HeaderInvalid", "HeaderMismatch", "Healing", "HomeInvalid", "IdReused",
     "IdempotencyConflict", "Internal", "IssuerUnavailable", "KeyExpired", "KeyMissing", "KeyNotYetValid",

@@ -9,10 +9,10 @@ from broker.core.families import Actor, NodeError
 __all__ = [
     "AdapterFailed",
     "BackupInvalid",
+    "CaseKeyMissing",
     "CatalogueInvalid",
     "CeremonyRefused",
     "CertificateInvalid",
-    "ClockWrong",
     "DiskFull",
     "Healing",
     "HomeInvalid",
@@ -51,6 +51,12 @@ class KeyMissing(NodeError):
     """The vault does not hold a key that the trust list gives for this node, or that its stored data needs."""
 
     code = "key-missing"
+
+
+class CaseKeyMissing(NodeError):
+    """The key of one case is not here: restore the newest backup of the keys; all other cases go on."""
+
+    code = "case-key-missing"
 
 
 class VaultLocked(NodeError):
@@ -167,12 +173,6 @@ class PublishUnconfirmed(NodeError):
     """The message broker did not confirm in time; the outcome is unknown and the same bytes are sent again."""
 
     code = "publish-unconfirmed"
-
-
-class ClockWrong(NodeError):
-    """This machine's clock differs from its peers' by more than is tolerable."""
-
-    code = "clock-wrong"
 
 
 class AdapterFailed(NodeError):

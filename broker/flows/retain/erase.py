@@ -16,7 +16,7 @@ from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, Proced
 from broker.core.retention import PROPOSAL_DAYS, EraseReason, KeepReason
 from broker.core.roles import AuditRole
 from broker.flows.retain.destroy import destroy
-from broker.flows.retain.list_case import Case, case_named, corrections_pending, hindrances, list_case
+from broker.flows.retain.list_case import Case, case_named, corrections_pending, hindrances, list_case, locked_case
 from broker.flows.retain.pass_on import Answer, Outcome, PassOn
 from broker.ledger import Ledger
 from broker.ports import Clock, Ids, Reader, Store, Transaction
@@ -173,9 +173,8 @@ class Erase:
         return found
 
     def _carry_out(self, tx: Transaction, case: Case, found: Erasure, who: Who) -> Erasure:
-        """Look once more with the procedures locked: what came in between is not erased unseen."""
-        for row in case.rows:
-            tx.lock_procedure(row.ref.id)
+        """Look once more with the case locked: what came in between is not erased unseen."""
+        case = locked_case(tx, case)
         now = self._clock.now()
         listed = list_case(tx, case, self._us)
         against = hindrances(tx, self._ledger, case, listed, found.reason, now)

@@ -21,6 +21,8 @@ from broker.ports import Clock, Reader, Store, Transaction
 
 __all__ = ["Keep", "RetentionList"]
 
+_MOST = 5_000  # procedures that one list looks at
+
 _Decide = Callable[[Retained], Retained]  # what was decided before → what is now
 
 _PEOPLE = frozenset({AuditRole.OFFICER, AuditRole.OPERATOR})
@@ -38,15 +40,13 @@ class RetentionList:
 class Keep:
     """Holds, reviews and lists; each by a person, for a reason of a list, on record."""
 
-    def __init__(self, *, store: Store, dates: ReviewDates, clock: Clock, most: int = 5_000) -> None:
+    def __init__(self, *, store: Store, dates: ReviewDates, clock: Clock) -> None:
         """Args:
         dates: when a case is reviewed.
-        most: procedures that one list looks at.
         """
         self._store = store
         self._dates = dates
         self._clock = clock
-        self._most = most
 
     async def listed(self, authority: AuthorityId | None, *, due_only: bool) -> RetentionList:
         """Return the review date of every case that is not erased, and who holds it."""
@@ -138,7 +138,7 @@ class Keep:
     def _list(self, reader: Reader, authority: AuthorityId | None, *, due_only: bool) -> RetentionList:
         found: list[Standing] = []
         cursor, seen, now = None, 0, self._clock.now()
-        while seen < self._most:
+        while seen < _MOST:
             page = reader.procedures(authority, cursor=cursor, limit=_PAGE)
             for row in page.items:
                 standing = self._dates.of_first(reader, row, now=now)

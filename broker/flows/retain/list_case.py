@@ -23,7 +23,17 @@ from broker.rows import HeldDraft, ProcedureRow
 from broker.security.at_rest import Scope, scope_of, scopes_of
 from broker.security.chunks import blob_of
 
-__all__ = ["Case", "author_of", "case_named", "case_of", "corrections_pending", "hindrances", "list_case", "uploads_of"]
+__all__ = [
+    "Case",
+    "author_of",
+    "case_named",
+    "case_of",
+    "corrections_pending",
+    "hindrances",
+    "list_case",
+    "locked_case",
+    "uploads_of",
+]
 
 _ERASE = "erase"  # another country's: erasing is its answer
 
@@ -75,13 +85,27 @@ def case_named(reader: Reader, wanted: CaseRef | ProcedureId, authority: Authori
     return case
 
 
-def case_of(reader: Reader, first: ProcedureRow) -> Case:
+def locked_case(tx: Transaction, case: Case) -> Case:
+    """Return the case as it stands now; nothing more of it is stored before the transaction ends.
+
+    A procedure that was opened in it meanwhile is one of its own now, and goes by no lock but that of the case's key.
+
+    Raises:
+        CaseErased: all of it is erased.
+    """
+    first, *_ = [tx.lock_procedure(row.ref.id) or row for row in case.rows]
+    for scope in case.scopes:
+        tx.hold_case(scope)
+    return case_of(tx, first)
+
+
+def case_of(store: Reader | Transaction, first: ProcedureRow) -> Case:
     """Return the case that a procedure belongs to.
 
     Raises:
         CaseErased: all of it is erased.
     """
-    whole = (first,) if first.case_ref is None else reader.retention.case_of(first.peer, first.case_ref)
+    whole = (first,) if first.case_ref is None else store.retention.case_of(first.peer, first.case_ref)
     live = tuple(row for row in whole if row.erased is None)
     if not live:
         raise CaseErased("This case is erased already.")

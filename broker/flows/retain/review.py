@@ -17,12 +17,13 @@ from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction, AuditRow, Who
 from broker.core.delivery import REMIND_BATCH, WATCH_BATCH
 from broker.core.erasures import Erasure, ErasureState
+from broker.core.errors import CaseErased
 from broker.core.foregoing import targets_of
 from broker.core.ids import CountryCode, Digest, ErasureId, ProcedureId
 from broker.core.retention import EXERCISE_KEPT, PROPOSAL_DAYS, EraseReason
 from broker.core.roles import AuditRole
 from broker.flows.retain.destroy import destroy
-from broker.flows.retain.list_case import Case, case_of, hindrances, list_case
+from broker.flows.retain.list_case import Case, case_of, hindrances, list_case, locked_case
 from broker.flows.retain.standing import ReviewDates, Standing
 from broker.ledger import Ledger
 from broker.ports import Clock, Ids, Reader, Store, Transaction
@@ -178,11 +179,12 @@ class Review:
     def _erase(self, tx: Transaction, case: Case) -> int:
         """Erase an exercise, unless something came to it meanwhile, or a person decides about it."""
         now = self._clock.now()
-        for row in case.rows:
-            locked = tx.lock_procedure(row.ref.id)
-            last = tx.retention.last_activity(row.ref.id) or row.opened
-            if locked is None or locked.erased is not None or last + EXERCISE_KEPT >= now:
-                return 0
+        try:
+            case = locked_case(tx, case)
+        except CaseErased:
+            return 0
+        if any((tx.retention.last_activity(row.ref.id) or row.opened) + EXERCISE_KEPT >= now for row in case.rows):
+            return 0
         listed, drill = list_case(tx, case, self._us), EraseReason.EXERCISE
         if any(hindrances(tx, self._ledger, case, listed, drill, now)):
             return 0

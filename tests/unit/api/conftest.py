@@ -50,7 +50,7 @@ from broker.ports import Store, Transaction
 from broker.restraint import Restraint
 from broker.rows import Attention, AuditRow, ProcedureRow
 from broker.schema_files import RETENTION_RULES, load_catalogue, read_schema_file
-from broker.storage import migrate, open_store
+from broker.storage import open_store
 from broker.submission.sealed_files import SealedFiles
 from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.blobs import MemoryBlobs
@@ -211,6 +211,16 @@ def _person() -> dict[str, Any]:
     }
 
 
+@pytest.fixture
+def registration(services: ApiServices) -> dict[str, Any]:
+    """A drill's declaration of surge mode towards FI, for three days from today."""
+    data: dict[str, Any] = json.loads(read_schema_file("examples/surge/registration-children-of-one-house.json"))
+    data |= {"sender": {"authority": str(OURS)}, "recipient": {"country": "FI", "authority": str(THEIRS)}}
+    data |= {"legal_basis": {"code": "H96_11"}, "exercise": True}
+    data["body"]["declaration"] |= {"declared_on": services.clock.now().date().isoformat(), "days": 3}
+    return data
+
+
 def federation(catalogue: Catalogue) -> TrustList:
     """Two countries with the offices of this folder's tests; no keys, for nothing is sealed here."""
     takes = {known: catalogue.versions(known) for known in catalogue.types()}
@@ -222,14 +232,6 @@ def federation(catalogue: Catalogue) -> TrustList:
         for country, named in offices.items()
     }
     return TrustList(version=1, members=members)
-
-
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated database, made once and copied for each test."""
-    path = tmp_path_factory.mktemp("empty") / "trm.db"
-    migrate(f"sqlite:///{path}")
-    return path
 
 
 @pytest.fixture

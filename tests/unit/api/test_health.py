@@ -11,7 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
+from broker.api.app import create_app
 from broker.core.errors import StoreUnavailable
 
 HEALTH, METRICS = "/api/v1/health", "/api/v1/metrics"
@@ -117,3 +119,31 @@ async def test_scrape_from_this_machine_by_setting_only(
 
     assert (await desk.ask("GET", METRICS, headers=headers)).status == status
     assert (await desk.ask("GET", "/api/v1/attention", headers=headers)).status == 401
+
+
+class From:
+    """A connection from an address."""
+
+    def __init__(self, peername: object) -> None:
+        self._peername = peername
+
+    def get_extra_info(self, name: str, default: object = None) -> object:
+        """Tell where it comes from."""
+        return self._peername if name == "peername" else default
+
+
+@pytest.mark.parametrize(
+    ("peername", "status"),
+    [
+        (("127.0.0.1", 9), 200), (("127.8.8.8", 9), 200), (("::1", 9, 0, 0), 200), (("192.0.2.7", 9), 401),
+        (("2001:db8::7", 9, 0, 0), 401), (("0.0.0.0", 9), 401), (None, 401), ("", 401), (("here", 9), 401), ((), 401),
+    ],
+    ids=str,
+)  # fmt: skip
+async def test_only_loopback_scrapes_without_a_token(services: Any, peername: object, status: int) -> None:
+    """The address of the connection decides; one that is not known is none of this machine."""
+    app = create_app(replace(services, limits=replace(services.limits, metrics_on_loopback=True)))
+    app.freeze()
+    request = make_mocked_request("GET", METRICS, app=app, transport=From(peername))
+
+    assert (await app._handle(request)).status == status

@@ -217,6 +217,7 @@ async def test_size_is_bounded_without_a_stated_length(desk: Any, assert_problem
     reply = await desk.ask("POST", MESSAGES, token=desk.token(), headers=JSON, data=chunks())
 
     assert_problem(reply, 413, "request-too-large")
+    assert f"{desk.services.limits.body_bytes} bytes" in reply.json["detail"]
 
 
 async def test_lists_are_pages(desk: Any, document: dict[str, Any]) -> None:

@@ -90,9 +90,24 @@ def test_submission_schema_is_the_catalogues(description: Any, document: dict[st
     assert list(validator(description, "Submission").iter_errors({**document, "type": "node.receipts"}))
 
 
-async def test_answers_fit_their_schemas(desk: Any, description: Any, document: dict[str, Any], names: Any) -> None:
-    """What the API answers for a stored message is what its schemas say."""
+async def test_the_example_is_a_message_that_is_taken(desk: Any, description: Any) -> None:
+    """Who has nothing but the description can send what it shows; and it tells where a token comes from."""
+    media = description["paths"]["/api/v1/messages"]["post"]["requestBody"]["content"]["application/json"]
+    example = media["examples"]["question"]["value"]
+    reply = await desk.submit({**example, "recipient": {"country": "FI", "authority": "helsinki-wellbeing-services"}})
+
+    assert not list(validator(description, "Submission").iter_errors(example))
+    assert reply.status == 202, reply.text
+    assert "trm token" in description["components"]["securitySchemes"]["token"]["description"]
+
+
+async def test_answers_fit_their_schemas(
+    desk: Any, description: Any, document: dict[str, Any], registration: dict[str, Any], names: Any
+) -> None:
+    """What the API answers, while surge mode is on and the child comes of age, is what its schemas say."""
     token = desk.token()
+    document["body"]["child"]["birth"] = {"value": {"date": "2009-02-01", "estimated": False}}
+    assert (await desk.submit(registration, key="key-2")).status == 202
     accepted = await desk.submit(document)
     message, procedure = accepted.json["message"], accepted.json["procedure"]
     asked = {
@@ -112,6 +127,9 @@ async def test_answers_fit_their_schemas(desk: Any, description: Any, document: 
     for name, (path, bearer) in asked.items():
         reply = await desk.ask("GET", f"/api/v1{path}", token=bearer)
         assert not list(validator(description, name).iter_errors(reply.json)), (name, reply.text)
+        assert ("surge" in reply.json) == (
+            name in {"MessageList", "Message", "ProcedureList", "Procedure", "AttentionList"}
+        )
 
 
 async def test_description_is_open(desk: Any, description: Any) -> None:

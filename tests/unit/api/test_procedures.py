@@ -83,3 +83,14 @@ async def test_list_is_paged(desk: Any, document: dict[str, Any]) -> None:
 
     assert {item["id"] for item in first["items"] + second["items"]} == wanted
     assert "next" not in second
+
+
+async def test_the_record_alone_tells_when_the_child_comes_of_age(desk: Any, document: dict[str, Any]) -> None:
+    """R-36: to who opens the procedure, which is on record; no list says anything of a child."""
+    document["body"]["child"]["birth"] = {"value": {"date": "2009-02-01", "estimated": False}}
+    accepted = (await desk.submit(document)).json
+    opened = await desk.ask("GET", f"{PROCEDURES}/{accepted['procedure']}", token=desk.token())
+    assert (opened.json["coming_of_age"]["on"], opened.json["coming_of_age"]["reached"]) == ("2027-02-01", False)
+    assert opened.json["coming_of_age"]["meaning"].endswith(".")
+    for path in (PROCEDURES, f"{PROCEDURES}/{accepted['procedure']}/timeline", "/api/v1/messages"):
+        assert "2027-02-01" not in (await desk.ask("GET", path, token=desk.token())).text

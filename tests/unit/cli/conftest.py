@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A small federation on the disk, and the command run in this process."""
 
+import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +14,13 @@ import pytest
 from broker.api.local_issuer import LocalIssuer
 from broker.cli import main
 from broker.core.ids import CountryCode
+from broker.office import open_office
 from broker.schema_files import read_schema_file
-from broker.settings import TOKEN_KEY_FILE
+from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.system import SystemClock
 from broker.testing.federation import Federation
 from broker.transport.spool import create
+from broker.vault import open_vault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +51,30 @@ def trm(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> 
     return run
 
 
+@pytest.fixture(scope="session")
+def founded(founded: Federation, tmp_path_factory: pytest.TempPathFactory) -> Federation:
+    """The federation, whose nodes have been started once; no test touches it."""
+    begun = founded.copied(tmp_path_factory.mktemp("begun"))
+    create(begun.spool_folder, begun.homes)
+    for country, folder in begun.homes.items():
+        LocalIssuer.create(folder / TOKEN_KEY_FILE, us=country, clock=SystemClock())
+        settings = Settings.load(folder)
+        asyncio.run(open_office(settings, open_vault(settings)).close())
+    return begun
+
+
 @pytest.fixture
 def home(federation: Federation) -> Path:
     """EE's home in it; no node runs."""
-    create(federation.spool_folder, [CountryCode("EE"), CountryCode("FI")])
-    for country, folder in federation.homes.items():
-        LocalIssuer.create(folder / TOKEN_KEY_FILE, us=country, clock=SystemClock())
     return federation.homes[CountryCode("EE")]
+
+
+@pytest.fixture
+def unstarted(home: Path) -> Path:
+    """EE's home before its node was started: whoever asks first fetches the trust list."""
+    for file in home.glob("trm.db*"):
+        file.unlink()
+    return home
 
 
 @pytest.fixture

@@ -28,7 +28,15 @@ def called(home):
         for code, subject, office in ((AttentionCode.CLOCK, "clock", None), (AttentionCode.UNREAD, "FI:0192", DESK)):
             raise_attention(
                 db,
-                Attention(code=code, subject=subject, who=code.who, at=AT, authority=office, peer=CountryCode("FI")),
+                Attention(
+                    code=code,
+                    subject=subject,
+                    who=code.who,
+                    at=AT,
+                    authority=office,
+                    peer=CountryCode("FI"),
+                    detail=code.meaning,
+                ),
             )
     return home
 
@@ -55,6 +63,7 @@ def test_who_is_called_sees_since_when_why_and_the_next_step(trm, called, monkey
         "attention resolve",
     ):
         assert said in ran.out
+    assert ran.out.count("compare this node's clock") == 1
     items = trm("attention", "list", "--home", called, "--json").json["items"]
     assert [item["code"] for item in items] == ["unread", "clock"]
     assert items[0]["at"] == "2026-11-22T03:00:00.000Z"

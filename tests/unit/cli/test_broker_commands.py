@@ -32,12 +32,12 @@ def test_the_file_is_for_the_members_of_a_trust_list(trm, home, tmp_path):
     assert "import_definitions" in trm("broker", "definitions", "--home", home, "--out", out).out
 
 
-def test_a_suspended_country_keeps_its_queues_and_has_no_user(trm, home, federation):
+def test_a_suspended_country_keeps_its_queues_and_has_no_user(trm, unstarted, federation):
     """Nothing that waits for a suspended member is lost, and it cannot log in."""
     now = datetime.now(UTC)
     federation.office.repository.suspend(CountryCode("FI"), "A drill.", now=now)
     federation.office.publish(now=now)
-    ran = trm("broker", "definitions", "--home", home)
+    ran = trm("broker", "definitions", "--home", unstarted)
 
     assert [user["name"] for user in ran.json["users"]] == ["EE"]
     assert "trm.in.FI" in {queue["name"] for queue in ran.json["queues"]}

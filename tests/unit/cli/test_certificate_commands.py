@@ -78,13 +78,15 @@ def test_other_words_and_endless_files_are_refused(trm, home: Path, ca: tuple[ob
     assert [file.name for file in (home / "broker-tls").iterdir()] == ["pending.pem"]
 
 
-def test_a_suspended_country_gets_none(trm, home: Path, federation: Federation, ca: tuple[object, ...], tmp_path: Path):
+def test_a_suspended_country_gets_none(
+    trm, unstarted: Path, federation: Federation, ca: tuple[object, ...], tmp_path: Path
+):
     """The request was signed while it was active; the list of now decides."""
-    trm("broker", "certificate", "request", "--home", home, "--out", tmp_path / "ask.json")
+    trm("broker", "certificate", "request", "--home", unstarted, "--out", tmp_path / "ask.json")
     now = datetime.now(UTC)
     federation.office.repository.suspend(CountryCode("EE"), "A drill.", now=now)
     federation.office.publish(now=now)
-    ran = trm("broker", "certificate", "issue", tmp_path / "ask.json", "--home", home, *ca, "--json")
+    ran = trm("broker", "certificate", "issue", tmp_path / "ask.json", "--home", unstarted, *ca, "--json")
 
     assert ran.json["error"]["code"] == "certificate-invalid"
     assert not (tmp_path / "EE-broker.pem").exists()

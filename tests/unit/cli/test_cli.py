@@ -3,6 +3,7 @@
 """The command as a whole: help, exit codes, errors."""
 
 import errno
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ COMMANDS = (
     "init", "serve", "demo", "submit", "inbox", "show", "resend", "timeline", "validate", "doctor", "token", "vectors",
     "attention list", "attention resolve", "held list", "held show", "held release", "held reject",
     "broker definitions", "profile show", "profile diff", "profile check", "profile set", "arrangement list", "arrangement show",
-    "arrangement check", "arrangement add", "arrangement end", "arrangement suspend", "labels check", "labels export",
+    "arrangement check", "arrangement add", "arrangement end", "arrangement suspend", "labels show", "labels check", "labels export",
     "labels import", "attachment add", "attachment save", "attachment seal", "attachment unseal", "seal", "open",
     "broker apply", "broker ca init", "broker ca show", "broker certificate request",
     "broker certificate issue", "broker certificate host", "broker certificate install", "broker certificate show",
@@ -61,6 +62,19 @@ def test_what_is_typed_wrongly_is_exit_code_2(trm):
         assert ran.code == 2
         assert "--help" in ran.err
         assert ran.out == ""
+
+
+def test_what_is_typed_wrongly_is_one_document_with_json(trm, tmp_path, monkeypatch):
+    """Also a file that this user may not read: a script finds its reason where it finds all others."""
+    file = tmp_path / "request.json"
+    file.write_text("{}")
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    for arguments, said in ((("inbox", "--fly"), "--fly"), (("validate", file), "not readable"), (("fly",), "fly")):
+        ran = trm(*arguments, "--json")
+        assert (ran.code, ran.err) == (2, "")
+        assert ran.json["error"]["code"] == "bad-request"
+        assert said in ran.json["error"]["detail"]
+        assert ran.json["error"]["who"] == "caller"
 
 
 def test_a_refusal_is_exit_code_1_and_a_fault_of_ours_3(trm, tmp_path):

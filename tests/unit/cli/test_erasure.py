@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -21,7 +22,7 @@ def case(trm, home, request_file, office):
 
 def deliver(home):
     """What the other country's receipt does: no node runs here that could take one."""
-    with sqlite3.connect(home / "trm.db") as db:
+    with closing(sqlite3.connect(home / "trm.db")) as db, db:
         db.execute("UPDATE outbox SET state = 'delivered'")
 
 

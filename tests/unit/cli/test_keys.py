@@ -40,20 +40,20 @@ def test_list_shows_every_key_its_places_and_what_to_do(trm, home):
     assert all(kid in told for kid in found)
 
 
-def test_rotation_is_written_into_the_document_and_explained(trm, home, federation):
+def test_rotation_is_written_into_the_document_and_explained(trm, unstarted, federation):
     """The new keys stand in vault and document, the next step is the officers' signature; a second try is refused."""
-    before = set(listed(trm, home))
-    ran = trm("keys", "rotate", "--home", home, "--overlap-hours", "48")
-    fresh = {kid: item for kid, item in listed(trm, home).items() if kid not in before}
+    before = set(listed(trm, unstarted))
+    ran = trm("keys", "rotate", "--home", unstarted, "--overlap-hours", "48")
+    fresh = {kid: item for kid, item in listed(trm, unstarted).items() if kid not in before}
 
     assert ran.code == 0
     assert all(word in ran.out for word in ("officers", MEMBER_FILE, "Back up the vault", "48 hours"))
     assert {item["step"] for item in fresh.values()} == {"publish"}
-    assert {key.kid for key in read_own_member(home, EE).keys} == before | set(fresh)
-    again = trm("keys", "rotate", "--home", home)
+    assert {key.kid for key in read_own_member(unstarted, EE).keys} == before | set(fresh)
+    again = trm("keys", "rotate", "--home", unstarted)
     assert (again.code, "published first" in again.err) == (1, True)
-    publish(federation, home)
-    assert {item["step"] for kid, item in listed(trm, home).items() if kid in fresh} == {"wait"}
+    publish(federation, unstarted)
+    assert {item["step"] for kid, item in listed(trm, unstarted).items() if kid in fresh} == {"wait"}
 
 
 def test_rotation_of_one_kind_from_now(trm, home):

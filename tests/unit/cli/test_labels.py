@@ -18,10 +18,14 @@ KEY, OTHER = "codes/yes-no/YES", "codes/would-endanger/YES"
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A copy of the schemas whose translations have everything but the labels in the English of two."""
+    """The schemas, with translations of its own that have everything but the labels in the English of two."""
     copied = tmp_path / "schemas"
-    shutil.copytree(SCHEMAS, copied)
-    english = load_catalogue(copied).english()
+    copied.mkdir()
+    for item in SCHEMAS.iterdir():
+        if item.name != "labels":
+            (copied / item.name).symlink_to(item)
+    shutil.copytree(SCHEMAS / "labels", copied / "labels")
+    english = load_catalogue().english()
     lacking = {english[KEY], english[OTHER]}
     present = {key: {"en": text, "text": "…"} for key, text in english.items() if text not in lacking}
     for file in (copied / "labels").glob("*.json"):
@@ -121,3 +125,21 @@ def test_a_language_that_somebody_added_is_checked_and_filled_like_the_others(tr
     assert KEY in before["missing"]
     assert KEY not in after["missing"]
     assert json.loads((folder / "labels" / "is.json").read_bytes())["labels"][KEY]["text"] == "já"
+
+
+def test_a_reader_gets_every_label_in_his_language_or_in_english(trm, folder):
+    """What is translated in it, with whether a person reviewed it; what it lacks in English, never a code alone."""
+    shown = trm("labels", "show", "codes/yes-no", "--language", "et", "--folder", folder, "--json").json
+    english = load_catalogue().english()
+    assert shown["language"] == "et"
+    assert shown["labels"].keys() == {key for key in english if key.startswith("codes/yes-no")}
+    assert shown["labels"][KEY] == {"text": english[KEY], "language": "en", "status": "source"}
+    status = json.loads((folder / "labels" / "et.json").read_text("utf-8"))["status"]
+    assert shown["labels"]["codes/yes-no/NO"] == {"text": "…", "language": "et", "status": status}
+    assert "codes/yes-no/NO" in trm("labels", "show", "codes/yes-no", "-l", "et", "--folder", folder).out
+
+
+def test_a_key_that_nothing_has_is_told(trm):
+    """A place that a person mistyped is no empty list."""
+    ran = trm("labels", "show", "code/yes-no", "--json")
+    assert (ran.code, ran.json["error"]["code"], ran.json["error"]["where"]) == (1, "not-found", "KEY")

@@ -3,11 +3,15 @@
 """Submit, inbox, show and timeline at a node's own store."""
 
 import json
+import sqlite3
+from contextlib import closing
+from datetime import timedelta
 
 import pytest
 
 from broker.cli import messages
 from broker.schema_files import read_schema_file
+from broker.system import SystemClock
 from broker.testing.world import World
 
 
@@ -106,7 +110,8 @@ def test_the_inbox_shows_no_content(trm, home, request_file, office):
 
 def test_an_empty_inbox_says_so(trm, home, office):
     """Where nothing came in, that is said, and only our own direction is looked at."""
-    assert trm("inbox", "--home", home, "--authority", office).out == "No messages.\n"
+    assert trm("inbox", "--home", home, "--authority", office).out.startswith("No messages were received;")
+    assert trm("inbox", "--home", home, "--authority", office, "--direction", "all").out == "No messages.\n"
 
 
 def test_the_office_is_asked_for_where_there_are_several(trm, home):
@@ -245,3 +250,34 @@ async def test_a_procedure_says_when_what_is_due_and_what_silence_means(
     assert "STATUTORY: B2b 80(4)" in shown
     assert "OVERDUE: Silence is never an answer" in shown
     assert "PRODUCT_DEFAULT" in shown
+
+
+def test_a_damaged_database_is_named(trm, home, request_file, office):
+    """Whole or in the middle of a page that is read later: which file to restore stands under the error."""
+    assert trm("submit", request_file, "--home", home).code == 0
+    database = home / "trm.db"
+    with closing(sqlite3.connect(database)) as db, db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        db.execute("UPDATE outbox_content SET header = x'00'")
+    later = trm("inbox", "--home", home, "--direction", "all", "--authority", office, "--json")
+    database.write_bytes(b"nonsense" * 1000)
+    at_once = trm("inbox", "--home", home, "--authority", office, "--json")
+
+    for ran in (later, at_once):
+        assert (ran.code, ran.json["error"]["code"]) == (3, "store-corrupt")
+        assert ran.json["error"]["where"] == str(database)
+
+
+def test_a_timeline_says_when_the_child_comes_of_age(trm, home, request_file, office):
+    """R-36: from six months before, with what is to be settled; for programs as a member."""
+    data = json.loads(request_file.read_text())
+    of_age = SystemClock().now().date() + timedelta(days=100)
+    born = f"{of_age.year - 18}-{of_age.month:02}"
+    data["body"]["child"]["birth"] = {"value": {"date": born, "estimated": False}}
+    request_file.write_text(json.dumps(data))
+    procedure = trm("submit", request_file, "--home", home, "--json").json["procedure"]
+
+    asked = ("timeline", procedure, "--home", home, "--authority", office)
+    told = trm(*asked, "--json").json["coming_of_age"]
+    assert (told["on"][:7], told["reached"]) == (f"{of_age.year}-{of_age.month:02}", False)
+    assert f"OF AGE on {told['on']}: {told['meaning']}" in trm(*asked).out

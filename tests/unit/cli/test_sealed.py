@@ -100,11 +100,11 @@ def test_a_faulty_part_is_named_and_asked_for_anew(trm, desk, clear, tmp_path):
     assert json.loads((tmp_path / "ask.json").read_text())["procedure"] == PROCEDURE["id"]
 
 
-def test_a_nodes_home_beside_the_office_gives_the_list_too(trm, desk, clear, home, tmp_path):
+def test_a_nodes_home_beside_the_office_gives_the_list_too(trm, desk, clear, unstarted, tmp_path):
     """Where both are one machine: list, catalogue and country are the home's."""
-    ran = trm("seal", clear, "--out", tmp_path / "sealed.json", "--home", home, "--json")
+    ran = trm("seal", clear, "--out", tmp_path / "sealed.json", "--home", unstarted, "--json")
     assert (ran.code, len(ran.json["sealed"])) == (0, 1)
-    ran = trm("submit", tmp_path / "sealed.json", "--home", home, "--json")
+    ran = trm("submit", tmp_path / "sealed.json", "--home", unstarted, "--json")
     assert ran.code == 0
 
 

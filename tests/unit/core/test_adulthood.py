@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.core.adulthood import majority, of_age, only_for_children
+from broker.core.adulthood import coming_of_age, majority, of_age, only_for_children
 from broker.core.messages import LegalBasis
 
 
@@ -79,3 +79,24 @@ def test_which_bases_are_about_children_alone(code: str, only: bool) -> None:
     """Parental responsibility ends with childhood; help for victims does not."""
     assert only_for_children(LegalBasis(code=code)) is only
     assert not only_for_children(None)
+
+
+@pytest.mark.parametrize(
+    ("child", "day", "reached"),
+    [
+        (_child(date="2008-11-22"), "2026-05-22", None),
+        (_child(date="2008-11-22"), "2026-05-23", False),
+        (_child(date="2008-11-22"), "2026-11-21", False),
+        (_child(date="2008-11-22"), "2026-11-22", True),
+        (_child(date="2008-11-22"), "2030-01-01", True),
+        (_child(date="2008-11-22", estimated=True), "2026-11-22", None),
+        ({}, "2026-11-22", None),
+    ],
+)
+def test_coming_of_age_is_told_for_six_months_before_and_from_then_on(
+    child: dict[str, Any], day: str, reached: bool | None
+) -> None:
+    """R-36: not earlier, for the birth is told by it; nothing of an age that is contested (R-15)."""
+    found = coming_of_age(child, date.fromisoformat(day))
+    assert (None if found is None else found.reached) == reached
+    assert found is None or (found.on == date(2026, 11, 22) and found.meaning)

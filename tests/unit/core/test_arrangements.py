@@ -193,6 +193,8 @@ def test_the_day_of_writing_decides_and_what_stops_always_passes(
     ("act", "written", "opened", "arrived", "known", "passes"),
     [
         ("request", LAST, LAST, LAST + 7 * DAY, None, True),  # under way for a week
+        ("request", FIRST, FIRST, FIRST + 3 * DAY, None, True),  # nothing covered it a week before it came, nor need it
+        ("request", LAST - 30 * DAY, LAST, LAST + 3 * DAY, None, True),  # a week before it came is covered too
         ("request", LAST, LAST, LAST + 8 * DAY, None, False),  # an earlier day is quickly written
         ("request", LAST - 300 * DAY, LAST, LAST + 8 * DAY, None, False),
         ("request", FIRST - DAY, FIRST - DAY, FIRST + 20 * DAY, None, False),  # slowness covers nothing either

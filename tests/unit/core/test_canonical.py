@@ -35,6 +35,14 @@ def test_a_value_comes_back_from_its_bytes(value: Any) -> None:
     assert json.loads(raw) == value
 
 
+def test_a_tuple_is_written_as_a_list_and_looked_through() -> None:
+    """What may not be written may not hide in one either."""
+    assert canonical.dump({"a": (1, ("b",))}) == b'{"a":[1,["b"]]}'
+    for hidden in (1.5, 2**53, {"ä": 1}):
+        with pytest.raises(NotCanonical):
+            canonical.dump({"a": (1, (hidden,))})
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=60) | st.text(alphabet='{}[]",:0123456789-.eE\\utrfalsn ', max_size=24).map(str.encode))
 def test_any_bytes_are_canonical_or_refused(raw: bytes) -> None:

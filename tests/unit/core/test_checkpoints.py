@@ -42,7 +42,7 @@ def test_the_payload_is_canonical_and_reads_back() -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        {"v": 2}, {"v": "1"}, {"position": -1}, {"position": True}, {"position": "17"}, {"cut": 1}, {"country": "EL"},
+        {"v": 2}, {"v": "1"}, {"v": True}, {"position": -1}, {"position": True}, {"position": "17"}, {"cut": 1}, {"country": "EL"},
         {"head": "A" * 64}, {"at": "2026-11-22"}, {"at": 17}, {"trust": None}, {"more": 1},
     ],
 )  # fmt: skip

@@ -73,6 +73,7 @@ def head(position: int, seconds: float, name: str = "") -> KeptCheckpoint:
         (head(4, 10), head(4, 30, "other"), False),  # up to the place that it named nothing may differ
         (head(9, 25), head(6, 30), False),  # both after it
         (head(9, 10), head(6, 15), False),  # both before it
+        (head(9, 10), head(4, 30), False),  # the trail ends before the place that it named
     ],
 )
 def test_a_restore_explains_what_it_says_and_no_more(

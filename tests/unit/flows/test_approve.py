@@ -21,11 +21,10 @@ from broker.core.errors import (
     SafeguardHeld,
 )
 from broker.core.ids import AuthorityId, MessageId
-from broker.core.roles import AuditRole
 from broker.core.trust import MemberStatus
 from broker.rows import Accepted, DraftState, HeldDraft
 from broker.schema_files import read_schema_file
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 
 BOARD = AuthorityId("social-insurance-board")
 
@@ -46,15 +45,11 @@ async def _held(country: Country, key: str = "k") -> HeldDraft:
 
 
 async def _release(country: Country, message: MessageId, *, actor: str = "second") -> Accepted:
-    return await country.desk.approve.release(
-        message, authority=BOARD, actor=actor, role=AuditRole.OFFICER, reason=ReleaseReason.CHECKED
-    )
+    return await country.desk.approve.release(message, officer(BOARD, actor), ReleaseReason.CHECKED)
 
 
 async def _reject(country: Country, message: MessageId, *, actor: str = "second") -> None:
-    await country.desk.approve.reject(
-        message, authority=BOARD, actor=actor, role=AuditRole.OFFICER, reason=RejectReason.NOT_SAFE
-    )
+    await country.desk.approve.reject(message, officer(BOARD, actor), RejectReason.NOT_SAFE)
 
 
 async def _now(country: Country, message: MessageId) -> HeldDraft:
@@ -90,10 +85,7 @@ async def test_its_author_does_not_release_it(world: World) -> None:
     with pytest.raises(Forbidden):
         await _release(ee, held.id, actor="test")
     with pytest.raises(NotFound):
-        await ee.desk.approve.release(
-            held.id, authority=AuthorityId("ministry-of-justice"), actor="second", role=AuditRole.OFFICER,
-            reason=ReleaseReason.CHECKED,
-        )  # fmt: skip
+        await ee.desk.approve.release(held.id, officer("ministry-of-justice", "second"), ReleaseReason.CHECKED)
     assert (await _now(ee, held.id)).state is DraftState.HELD
 
 

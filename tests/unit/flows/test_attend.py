@@ -10,7 +10,7 @@ from broker.core.attention import AttentionCode
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId
 from broker.rows import Attention
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 
 OURS, OTHER = AuthorityId("social-insurance-board"), AuthorityId("ministry-of-justice")
 
@@ -27,7 +27,7 @@ async def test_a_closed_entry_names_who_closed_it(world: World) -> None:
     ee = world["EE"]
     first, second = await _raise(ee, AttentionCode.ALARM, OURS), await _raise(ee, AttentionCode.GAP, OURS)
     world.clock.advance(60)
-    await ee.desk.attend.resolve(first.id, actor="officer-7", authority=OURS)
+    await ee.desk.attend.resolve(first.id, officer(OURS, "officer-7"))
 
     assert await ee.attention() == [second.code]
     closed = await ee.store.read(lambda reader: reader.attention_entry(first.id, OURS))
@@ -43,7 +43,7 @@ async def test_nobody_closes_another_offices_entry(world: World) -> None:
     """For another office the entry does not exist, and it stays open."""
     entry = await _raise(world["EE"], AttentionCode.ALARM, OURS)
     with pytest.raises(NotFound):
-        await world["EE"].desk.attend.resolve(entry.id, actor="x", authority=OTHER)
+        await world["EE"].desk.attend.resolve(entry.id, officer(OTHER, "x"))
     assert await world["EE"].attention() == ["alarm"]
 
 
@@ -51,9 +51,9 @@ async def test_an_entry_is_closed_once(world: World) -> None:
     """The second one to close it is told that it is not open, and the first one's name stays."""
     ee = world["EE"]
     entry = await _raise(ee, AttentionCode.ALARM, OURS)
-    await ee.desk.attend.resolve(entry.id, actor="one", authority=OURS)
+    await ee.desk.attend.resolve(entry.id, officer(OURS, "one"))
     with pytest.raises(NotFound):
-        await ee.desk.attend.resolve(entry.id, actor="two", authority=OURS)
+        await ee.desk.attend.resolve(entry.id, officer(OURS, "two"))
     closed = await ee.store.read(lambda reader: reader.attention_entry(entry.id, OURS))
     assert closed is not None
     assert closed.resolved_by == "one"

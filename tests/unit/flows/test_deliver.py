@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from broker.core.errors import CaseKeyMissing, KeyMissing
 from broker.core.ids import AuthorityId, CountryCode, MessageId
+from broker.storage import AtRest, open_store
 from broker.testing.world import World
 
 FI = CountryCode("FI")
@@ -189,3 +191,48 @@ async def test_what_is_damaged_holds_up_nothing_else(world: World) -> None:
     await world.settle()
     assert system.taken == Counter([first, second, third])
     assert await world["FI"].attention() == []
+
+
+async def test_a_case_without_its_key_holds_up_nothing_else(world: World) -> None:
+    """P7: the others are handed over; of that one its office hears at once and why, and it goes on when the key is back."""
+
+    async def nothing(message: Any) -> None: ...
+
+    system = System(nothing)
+    world["FI"].adapters[HELSINKI] = system
+    first, second, third = await _arrive(world, 3)
+    path = world["FI"].url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as db, db:
+        ((scope,),) = db.execute("SELECT scope FROM inbox_content WHERE id = ?", (first,))
+        (kept,) = db.execute("SELECT * FROM case_key WHERE scope = ?", (scope,))
+        db.execute("DELETE FROM case_key WHERE scope = ?", (scope,))
+    assert await world["FI"].engine.deliver() == 3
+    assert sorted(system.taken) == sorted([second, third])
+    page = await world["FI"].store.read(lambda reader: reader.attention(HELSINKI, open_only=True, cursor=None, limit=9))
+    assert [(entry.code, entry.detail) for entry in page.items] == [("not-handed-over", CaseKeyMissing().detail)]
+
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"INSERT INTO case_key VALUES ({', '.join('?' * len(kept))})", kept)
+    world.clock.advance(400)
+    await world.settle()
+    assert sorted(system.taken) == sorted([first, second, third])
+    assert await world["FI"].attention() == []
+
+
+async def test_a_machine_without_the_newest_wrapping_key_takes_nothing_from_the_others(world: World) -> None:
+    """It opens no case at all: that is told of the machine, and no entry is put off or its office called."""
+
+    async def nothing(message: Any) -> None: ...
+
+    world["FI"].adapters[HELSINKI] = System(nothing)
+    old = world["FI"].epochs.ring()
+    await _arrive(world, 1)
+    finland = world["FI"]
+    await finland.engine.next_epoch()
+    behind = open_store(finland.url, us=finland.us, cipher=AtRest(lambda: old))
+    now = world.clock.now()
+    with pytest.raises(KeyMissing):
+        await behind.run(lambda tx: tx.lease_inbox(now=now, until=now, token="behind", limit=9))
+    await behind.close()
+    assert await finland.engine.deliver() == 1
+    assert await finland.attention() == []

@@ -13,8 +13,9 @@ from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CaseRef, ProcedureId
 from broker.core.roles import AuditRole
 from broker.schema_files import read_schema_file
-from broker.testing.world import World
+from broker.testing.world import World, officer
 
+HELSINKI, CORRECTION = AuthorityId("helsinki-wellbeing-services"), "correction-birth-year"
 BOARD, OTHER = AuthorityId("social-insurance-board"), AuthorityId("ministry-of-justice")
 OPERATOR = Who(actor="cli:someone", role=AuditRole.OPERATOR, authority=BOARD)
 ACCESS = AuditReason.ACCESS_REQUEST
@@ -73,7 +74,7 @@ async def test_another_office_and_an_unknown_case_have_nothing(world: World) -> 
 async def test_a_correction_is_unconfirmed_until_the_other_side_reports(world: World) -> None:
     """What was passed on stands there without a confirmation, and with its time once it came (GDPR 19)."""
     ee, fi = world["EE"], world["FI"]
-    request = await ee.submit("request.json")
+    request, other = await ee.submit("request.json"), await ee.submit("request.json")
     await world.settle()
     restrict = json.loads(read_schema_file("examples/correction/restrict-accuracy-contested.json"))
     restrict["sender"]["authority"] = BOARD
@@ -85,6 +86,8 @@ async def test_a_correction_is_unconfirmed_until_the_other_side_reports(world: W
         (waiting,) = (await ee.desk.disclosures(case, OPERATOR, reason=ACCESS)).corrections
         assert (waiting.disclosure.message, waiting.confirmed) == (sent.message, None)
         assert waiting.pending
+    # another child's case shows nothing of it
+    assert (await ee.desk.disclosures(other.procedure, OPERATOR, reason=ACCESS)).corrections == ()
 
     report = json.loads(read_schema_file("examples/correction/report-done.json"))
     report["recipient"] = {"country": "EE", "authority": BOARD}
@@ -93,4 +96,21 @@ async def test_a_correction_is_unconfirmed_until_the_other_side_reports(world: W
     await fi.submit(report, procedure=sent.procedure, idempotency_key="report")
     await world.settle()
     (confirmed,) = (await ee.desk.disclosures(sent.procedure, OPERATOR, reason=ACCESS)).corrections
-    assert confirmed.confirmed == world.clock.now()
+    assert (confirmed.confirmed, confirmed.pending) == (world.clock.now(), False)
+
+
+async def test_a_correction_within_a_procedure_is_confirmed_when_it_was_seen(world: World) -> None:
+    """It waits until an officer there has opened it."""
+    ee, fi = world["EE"], world["FI"]
+    request = await ee.submit("request.json")
+    await world.settle()
+    act = json.loads(read_schema_file(f"examples/acts/{CORRECTION}.json"))
+    ours = {**act, "sender": {"authority": BOARD}, "body": {**act["body"], "target": request.digest}}
+    sent = await ee.submit(ours, procedure=request.procedure, idempotency_key="ours")
+    await world.settle()
+    (waiting,) = (await ee.desk.disclosures(request.procedure, OPERATOR, reason=ACCESS)).corrections
+    assert (waiting.disclosure.message, waiting.confirmed, waiting.pending) == (sent.message, None, True)
+    await fi.desk.open_message(sent.message, officer(HELSINKI, "o"))
+    await world.settle()
+    (seen,) = (await ee.desk.disclosures(request.procedure, OPERATOR, reason=ACCESS)).corrections
+    assert (seen.confirmed, seen.pending) == (world.clock.now(), False)

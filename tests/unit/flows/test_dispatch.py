@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 import pytest
 
-from broker.core.errors import PublishRefused, Unroutable
+from broker.core.errors import CaseKeyMissing, KeyMissing, PublishRefused, Unroutable
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.trust import KeyUse, Member, MemberStatus
+from broker.storage import AtRest, open_store
 from broker.testing.world import Country, World
 from broker.vault import FileVault
 
@@ -330,3 +331,41 @@ async def test_what_is_damaged_holds_up_nothing_else(world: World) -> None:
     await world.settle()
     assert sorted(_to(world, FI)) == sorted([first, second, third])
     assert await world["EE"].attention() == []
+
+
+async def test_a_case_without_its_key_holds_up_nothing_else(world: World) -> None:
+    """P7: the others leave; of that one its office hears at once and why, and it goes on when the key is back."""
+    first, second, third = await _submit(world["EE"], 3)
+    path = world["EE"].url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as db, db:
+        ((scope,),) = db.execute("SELECT scope FROM outbox_content WHERE id = ?", (first,))
+        (kept,) = db.execute("SELECT * FROM case_key WHERE scope = ?", (scope,))
+        db.execute("DELETE FROM case_key WHERE scope = ?", (scope,))
+    assert await world["EE"].engine.dispatch() == 3
+    assert sorted(_to(world, FI)) == sorted([second, third])
+    page = await world["EE"].store.read(
+        lambda reader: reader.attention(AuthorityId("social-insurance-board"), open_only=True, cursor=None, limit=9)
+    )
+    assert [(entry.code, entry.detail) for entry in page.items] == [("not-sent", CaseKeyMissing().detail)]
+
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(f"INSERT INTO case_key VALUES ({', '.join('?' * len(kept))})", kept)
+    world.clock.advance(400)
+    await world.settle()
+    assert sorted(_to(world, FI)) == sorted([first, second, third])
+    assert await world["EE"].attention() == []
+
+
+async def test_a_machine_without_the_newest_wrapping_key_takes_nothing_from_the_others(world: World) -> None:
+    """It opens no case at all: that is told of the machine, and no entry is put off or its office called."""
+    old = world["EE"].epochs.ring()
+    await _submit(world["EE"], 1)
+    estonia = world["EE"]
+    await estonia.engine.next_epoch()
+    behind = open_store(estonia.url, us=estonia.us, cipher=AtRest(lambda: old))
+    now = world.clock.now()
+    with pytest.raises(KeyMissing):
+        await behind.run(lambda tx: tx.lease_outbox(now=now, until=now, token="behind", limit=9))
+    await behind.close()
+    assert await estonia.engine.dispatch() == 1
+    assert await estonia.attention() == []

@@ -26,7 +26,7 @@ async def restored(world: World) -> None:
     """Leave what a restore leaves in EE's store."""
     at = world.clock.now()
     await world["EE"].store.run(
-        lambda tx: begin_healing(tx._db, since=NOW, restored=at, position=0, head=digest("0"))  # type: ignore[attr-defined]
+        lambda tx: begin_healing(tx, since=NOW, restored=at, position=0, head=digest("0"))  # type: ignore[arg-type]
     )
 
 

@@ -4,11 +4,8 @@
 
 from __future__ import annotations
 
-import pytest
-
-from broker.core.audit import AuditReason, AuditRow, Entry
+from broker.core.audit import AuditRow, Entry
 from broker.core.checkpoints import CHECKPOINT_SECONDS, KeptCheckpoint
-from broker.core.errors import NotFound
 from broker.core.ids import CountryCode
 from broker.core.trail import Anchor, TrailCheck
 from broker.security.checkpoints import read_checkpoint
@@ -125,33 +122,3 @@ async def test_settling_links_and_signs_what_is_there(world: World) -> None:
     kept = await ee.engine.link_audit.settle()
     assert kept.head.position == 2
     assert await ee.engine.link_audit.settle() == kept
-
-
-async def test_a_cut_leaves_a_signed_head_behind_which_the_chain_goes_on(world: World) -> None:
-    """The entries are gone, the rest still follows, and that it was cut and why stands in the trail."""
-    ee = world["EE"]
-    await write(ee, "a", "b", "c")
-    await ee.engine.link_audit()
-    assert await ee.engine.link_audit.cut(2, reason=AuditReason.RETENTION) == 2
-    await ee.engine.link_audit()
-    trail = await ee.store.read(lambda reader: reader.audit_trail(0, 10))
-    assert [item.position for item in trail] == [3, 4]
-    cut = next(kept for kept in await checkpoints(ee) if kept.cut)
-    check = TrailCheck(start=cut.head)
-    check.take_all(trail)
-    assert (check.findings, cut.head.position) == ([], 2)
-    (row, *_) = (await ee.store.read(lambda reader: reader.audit(cursor=None, limit=1))).items
-    assert (row.action, row.subject, row.reason) == ("trail-cut", "position-2", "retention")
-
-
-async def test_what_was_never_signed_is_not_cut(world: World) -> None:
-    """Nothing is taken away that no signed head covers."""
-    ee = world["EE"]
-    await write(ee, "a")
-    await ee.engine.link_audit()
-    await write(ee, "b")
-    await ee.engine.link_audit()
-    for position in (2, 9):
-        with pytest.raises(NotFound):
-            await ee.engine.link_audit.cut(position, reason=AuditReason.RETENTION)
-    assert len(await ee.store.read(lambda reader: reader.audit_trail(0, 10))) == 2

@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import pytest
 
+from broker.core.audit import Who
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.roles import AuditRole
-from broker.testing.world import World
+from broker.testing.world import World, officer
 
 HELSINKI, OTHER = AuthorityId("helsinki-wellbeing-services"), AuthorityId("ministry-of-justice")
 
@@ -19,11 +20,9 @@ async def test_only_the_addressed_office_opens_a_message(world: World) -> None:
     request = await world["EE"].submit("request.json")
     await world.settle()
     with pytest.raises(NotFound):
-        await world["FI"].desk.open_message(request.message, authority=OTHER, actor="officer")
+        await world["FI"].desk.open_message(request.message, officer(OTHER))
     with pytest.raises(NotFound):
-        await world["EE"].desk.open_message(
-            request.message, authority=AuthorityId("social-insurance-board"), actor="officer"
-        )
+        await world["EE"].desk.open_message(request.message, officer("social-insurance-board"))
     await world.settle()
     assert await world["EE"].states(request) == ["handed-over"]
 
@@ -32,9 +31,11 @@ async def test_the_first_opening_counts(world: World) -> None:
     """Opening again returns the first time, and one receipt with that time reaches the sender."""
     request = await world["EE"].submit("request.json")
     await world.settle()
-    first = await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="one", role=AuditRole.SYSTEM)
+    first = await world["FI"].desk.open_message(
+        request.message, Who(actor="one", role=AuditRole.SYSTEM, authority=HELSINKI)
+    )
     world.clock.advance(600)
-    assert await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="two") == first
+    assert await world["FI"].desk.open_message(request.message, officer(HELSINKI, "two")) == first
     await world.settle()
 
     receipts = await world["EE"].store.read(lambda reader: reader.receipts_about(CountryCode("EE"), request.message))
@@ -51,6 +52,6 @@ async def test_opening_before_the_hand_over_does_not_go_back(world: World) -> No
     await world["EE"].step()
     for delivery in world.network.waiting[CountryCode("FI")]:
         await world["FI"].engine.receive(delivery)
-    await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="officer")
+    await world["FI"].desk.open_message(request.message, officer(HELSINKI))
     await world.settle()
     assert await world["EE"].states(request) == ["opened"]

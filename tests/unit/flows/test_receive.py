@@ -9,6 +9,7 @@ import gc
 import weakref
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -218,6 +219,17 @@ async def test_what_was_taken_is_counted(world: World) -> None:
     assert ("receipt", "in", "FI", "delivered") in world["EE"].tally.counted
     assert ("delivered", "FI", "2.500") in world["EE"].tally.counted
     assert sum(line[0] == "delivered" for line in world["EE"].tally.counted) == 1
+
+
+async def test_only_what_is_receipted_wakes_the_dispatcher(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message's receipts wait to be sent; receipts themselves are owed nothing."""
+    woken: list[str] = []
+    for country in (EE, FI):
+        monkeypatch.setattr(world[country].engine.receive, "_wake", partial(woken.append, country))
+    await world["EE"].submit("request.json")
+    await world.settle()
+    assert ("receipt", "in", "FI", "delivered") in world["EE"].tally.counted
+    assert woken == [FI]
 
 
 async def test_a_key_of_ours_that_the_vault_lost_calls_our_operator(world: World, hostile: Hostile) -> None:

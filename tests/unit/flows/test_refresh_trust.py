@@ -210,7 +210,7 @@ async def test_a_members_refused_entry_calls_a_person(world: World) -> None:
         troubles: ClassVar[dict[CountryCode, str]] = {FI: "threshold: A list is not signed by enough of its officers."}
 
         async def refresh(self, *, asked: bool) -> TrustLook:
-            return TrustLook(newer=False, troubles=self.troubles)
+            return TrustLook(troubles=self.troubles)
 
     ee.engine.refresh_trust._trust = Troubled()
     await ee.engine.refresh_trust()
@@ -249,9 +249,8 @@ async def test_who_asks_does_not_wait_for_the_regular_look(world: World) -> None
     class Watched:
         current = source.current
 
-        async def refresh(self, *, asked: bool) -> TrustLook:
+        async def refresh(self, *, asked: bool) -> None:
             seen.append(asked)
-            return TrustLook(newer=False)
 
     ee.engine.refresh_trust._trust = Watched()
     ee.engine.refresh_trust.ask()
@@ -270,7 +269,7 @@ async def test_a_document_of_a_newer_program_calls_the_operator(world: World) ->
         unread: ClassVar[dict[str, str]] = {"catalogue.json": "document: The member does not have its form."}
 
         async def refresh(self, *, asked: bool) -> TrustLook:
-            return TrustLook(newer=False, troubles={}, unread=self.unread)
+            return TrustLook(unread=self.unread)
 
     ee.engine.refresh_trust._trust = Behind()
     for _ in range(2):

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from broker.core.ids import AuthorityId
+import pytest
+
+from broker.core.errors import by_code
 from broker.rows import Accepted, Attention
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 
 HELSINKI = ZoneInfo("Europe/Helsinki")
 
@@ -70,7 +74,7 @@ async def test_a_person_who_closed_a_call_is_not_called_again(world: World) -> N
     request = await _asked(world)
     _go_to(world, 2026, 11, 30)
     [call] = await _calls(world["EE"])
-    await world["EE"].desk.attend.resolve(call.id, actor="officer", authority=AuthorityId("social-insurance-board"))
+    await world["EE"].desk.attend.resolve(call.id, officer("social-insurance-board"))
     assert await _calls(world["EE"]) == []
     await world.restart("EE")
     assert await _calls(world["EE"]) == []
@@ -114,3 +118,38 @@ async def test_the_end_of_a_procedure_closes_its_calls(world: World) -> None:
     assert await _codes(world["FI"]) == []
     view = await world["FI"].view(request.procedure)
     assert {item.phase for item in view.deadlines} == {"ENDED"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "code"),
+    [
+        ("DELETE FROM case_key WHERE scope = :scope", "case-key-missing"),
+        ("UPDATE outbox_content SET header = x'00' WHERE scope = :scope", "store-corrupt"),
+    ],
+)
+async def test_a_procedure_that_does_not_open_hides_the_deadlines_of_no_other(
+    world: World, spoil: str, code: str
+) -> None:
+    """P7, P9: its office is called for it, until it opens again; the others' deadlines are told in the same look."""
+    estonia = world["EE"]
+    spoilt, whole = await _asked(world), await _asked(world)
+    _go_to(world, 2026, 11, 28)
+    path, kept = estonia.url.removeprefix("sqlite:///"), {}
+    with closing(sqlite3.connect(path)) as db, db:
+        for table in ("case_key", "outbox_content"):
+            kept[table] = db.execute(f"SELECT * FROM {table}").fetchall()
+        db.execute(spoil, {"scope": f"FI:{spoilt.case_ref}"})
+    for _ in range(2):
+        [late] = await _calls(estonia)
+        assert late.subject.startswith(whole.procedure)
+    page = await estonia.store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+    [call] = [entry for entry in page.items if entry.code == "unreadable"]
+    assert (call.subject, call.authority) == (spoilt.procedure, "social-insurance-board")
+    assert call.detail == by_code()[code]().detail
+
+    with closing(sqlite3.connect(path)) as db, db:
+        for table, rows in kept.items():
+            db.execute(f"DELETE FROM {table}")
+            db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
+    assert len(await _calls(estonia)) == 2
+    assert "unreadable" not in await estonia.attention()

@@ -10,7 +10,7 @@ from broker.core.delivery import REANSWER_SECONDS, ResendReason
 from broker.core.errors import AlreadySettled, NotFound
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.rows import AuditRow
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
 BOARD, OTHER = AuthorityId("social-insurance-board"), AuthorityId("ministry-of-justice")
@@ -19,7 +19,7 @@ HOUR = 3600
 
 
 async def _resend(country: Country, message: MessageId, *, authority: AuthorityId = BOARD) -> None:
-    await country.desk.resend(message, authority=authority, actor="officer-7", reason=ResendReason.PEER_ASKED)
+    await country.desk.resend(message, officer(authority, "officer-7"), ResendReason.PEER_ASKED)
 
 
 async def _trail(country: Country, action: str) -> list[AuditRow]:
@@ -87,7 +87,7 @@ async def test_lost_receipts_come_again(world: World) -> None:
     await world["FI"].engine.dispatch()
     await world["EE"].step()
     world.network.waiting[EE].clear()
-    await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="officer")
+    await world["FI"].desk.open_message(request.message, officer(HELSINKI))
     await world["FI"].engine.dispatch()
     world.network.waiting[EE].clear()  # "opened" is lost
     assert await world["EE"].states(request) == ["handed-over"]
@@ -108,7 +108,7 @@ async def test_what_is_settled_is_not_sent_again(world: World) -> None:
     """Opened: nothing is missing. Another office's, a received and an unknown message do not exist."""
     request = await world["EE"].submit("request.json")
     await world.settle()
-    await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="officer")
+    await world["FI"].desk.open_message(request.message, officer(HELSINKI))
     await world.settle()
     sent = len(world.network.published)
 

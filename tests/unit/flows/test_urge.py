@@ -9,7 +9,7 @@ import pytest
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import Party
 from broker.testing.hostile import Hostile
-from broker.testing.world import World
+from broker.testing.world import World, officer
 
 HELSINKI = AuthorityId("helsinki-wellbeing-services")
 HOUR = 3600
@@ -33,7 +33,7 @@ async def test_a_message_that_our_officers_leave_unopened_calls_their_office(wor
     )
     assert {(entry.subject, entry.peer) for entry in page.items} == {(f"EE/{request.message}", "EE")}
 
-    await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="officer")
+    await world["FI"].desk.open_message(request.message, officer(HELSINKI))
     assert await _looked(world, 100) == []
 
 
@@ -49,7 +49,7 @@ async def test_two_countries_may_use_one_id(world: World) -> None:
     assert await Hostile(world["EE"], fi).send(first) == "recorded"
     assert await Hostile(world["SE"], fi).send(second) == "recorded"
     assert await _looked(world, 25) == ["unread", "unread"]
-    await fi.desk.open_message(first.id, authority=HELSINKI, actor="officer", peer=CountryCode("EE"))
+    await fi.desk.open_message(first.id, officer(HELSINKI), peer=CountryCode("EE"))
     page = await fi.store.read(lambda reader: reader.attention(HELSINKI, open_only=True, cursor=None, limit=9))
     assert [entry.subject for entry in page.items] == [f"SE/{first.id}"]
 

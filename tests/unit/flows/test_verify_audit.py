@@ -4,17 +4,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
-from broker.core.audit import GENESIS, AuditReason, Head
+from broker.core.audit import GENESIS, AuditAction, AuditRow, Head
+from broker.core.checkpoints import Checkpoint
 from broker.core.ids import CountryCode
 from broker.flows.verify_audit import Verdict, VerifyAudit, WitnessStatement
+from broker.security.checkpoints import sign_checkpoint
 from broker.storage.schema import exclusively, parse_url, writing_engine
 from broker.testing.compute import InlineCompute
 from broker.testing.world import Country, World
+from broker.vault import FileVault
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
 
@@ -124,6 +129,21 @@ async def test_an_entry_that_was_put_in_with_an_old_time_is_told_from_one_that_w
     assert [entry.row.actor for entry in verdict.outside] == ["x"]
 
 
+async def test_the_newest_signed_head_says_what_should_have_been_linked(world: World) -> None:
+    """An entry between the times of two heads is outside too; one of the last minutes waits for its turn."""
+    ee = world["EE"]
+    await worked(world)
+    between = world.clock.now() + timedelta(minutes=30)
+    world.clock.advance(3600)
+    await ee.submit("request.json")
+    await ee.engine.link_audit.settle()
+    for at in (between, world.clock.now() - timedelta(minutes=14)):
+        entry = AuditRow(at=at, actor="x", action=AuditAction.READ, subject="x")
+        await ee.store.run(lambda tx, entry=entry: tx.audit(entry))
+    verdict = await verified(ee)
+    assert [entry.row.at for entry in verdict.outside] == [between]
+
+
 async def test_a_checkpoint_that_is_not_ours_proves_nothing(world: World) -> None:
     """A damaged own checkpoint, and a witness that another country signed, are named; the trail is not blamed for it."""
     ee = world["EE"]
@@ -134,13 +154,75 @@ async def test_a_checkpoint_that_is_not_ours_proves_nothing(world: World) -> Non
     assert verdict.proven > 0
 
 
+async def test_a_trail_that_was_beheaded_at_a_signed_place_is_found(world: World) -> None:
+    """A signed head says what the trail was there, and not that anybody might take away what is before it."""
+    ee = world["EE"]
+    await worked(world)
+    last = await ee.store.read(lambda reader: reader.newest_checkpoint())
+    assert last is not None
+    world.clock.advance(3600)  # of each hour the last head is kept
+    await ee.submit("request.json")
+    await ee.engine.link_audit.settle()
+    written(ee, f"DELETE FROM audit WHERE position <= {last.head.position}")
+    verdict = await verified(ee)
+    assert [(found.kind, found.first, found.last) for found in verdict.findings[:1]] == [
+        ("removed", 1, last.head.position)
+    ]
+
+
+async def test_what_a_restore_lost_is_told_apart_from_what_was_rewritten(world: World) -> None:
+    """Heads from before the restore behind its place are missing entries; an earlier place, or a later head, is a fault."""
+    ee = world["EE"]
+    await worked(world)
+    here = ee.clock.now()
+    behind = (await ee.store.read(lambda reader: reader.audit_head())).position
+    lost = Head(position=behind + 5, chain=GENESIS.chain)
+    signer = ee.engine.link_audit._vault.signer(ee.trust.current(), here)
+
+    def stated(head: Head, minutes: int) -> WitnessStatement:
+        at = here + timedelta(minutes=minutes)
+        checkpoint = Checkpoint(country=EE, head=head, at=at, trust_version=1)
+        return WitnessStatement(raw=sign_checkpoint(checkpoint, signer).raw, held_by=FI)
+
+    restored = here + timedelta(minutes=10)
+    note = AuditRow(
+        at=restored,
+        actor="cli:x",
+        action=AuditAction.RESTORED,
+        subject="backup",
+        detail=f"made behind position-{behind}",
+    )
+    await ee.store.run(lambda tx: tx.audit(note))
+    forged = replace(lost, position=behind)
+    verdict = await verified(ee, stated(lost, 5), stated(forged, 5), stated(lost, 15))
+    assert [(one.first, one.last, one.restored, one.held_by) for one in verdict.restored] == [
+        (behind + 1, behind + 5, restored, FI)
+    ]
+    assert [(found.kind, found.last) for found in verdict.findings] == [("rewritten", behind), ("cut-off", behind + 5)]
+
+
+async def _cut(country: Country, position: int) -> None:
+    """Take entries away behind a signed statement of it, as PROTOCOL 14 lets a node do."""
+    now, trust = country.clock.now(), country.trust.current()
+    chain = await country.store.run(lambda tx: tx.audit_link(position))
+    assert chain is not None
+    said = Checkpoint(
+        country=country.us, head=Head(position=position, chain=chain), at=now, trust_version=trust.version, cut=True
+    )
+    kept = sign_checkpoint(said, FileVault(country.us, country.keys).signer(trust, now))
+    await country.store.run(lambda tx: tx.add_checkpoint(kept, instead_of=kept))
+    written(country, f"DELETE FROM audit WHERE position <= {position}")
+
+
 async def test_a_cut_trail_is_in_order_and_a_beheaded_one_is_not(world: World) -> None:
-    """Only a signed cut explains that the first entries are missing."""
+    """Only a signed cut explains that the first entries are missing: no program makes one yet, and the format has it."""
     ee = world["EE"]
     witnesses = await worked(world)
     await ee.engine.link_audit.settle()
-    await ee.engine.link_audit.cut(2, reason=AuditReason.RETENTION)
+    await _cut(ee, 2)
     verdict = await verified(ee, *witnesses)
     assert (verdict.intact, verdict.start.position) == (True, 2)
     written(ee, "DELETE FROM audit WHERE position = 3")
     assert [found.kind for found in (await verified(ee)).findings][:1] == ["removed"]
+    written(ee, "DELETE FROM audit WHERE position > 3")
+    assert [(found.kind, found.first) for found in (await verified(ee)).findings][:1] == [("cut-off", 3)]

@@ -4,21 +4,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Awaitable, Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
+from broker.core.attention import WAITS_STILL
+from broker.core.delivery import LEASE_SECONDS
+from broker.core.errors import (
+    KeyMissing,
+    PublishRefused,
+    PublishUnconfirmed,
+    RecipientSuspended,
+    TransportUnavailable,
+    Unroutable,
+)
 from broker.core.ids import AuthorityId, CountryCode
+from broker.core.messages import SealedEnvelope
 from broker.core.receipts import ReceiptKind
+from broker.core.trust import KeyUse, Member, MemberStatus
+from broker.storage.healing import begin_healing
 from broker.testing.hostile import Hostile
-from broker.testing.world import World
+from broker.testing.store_rows import digest
+from broker.testing.world import World, officer
 
 HOUR = 3600
 FI = CountryCode("FI")
 HELSINKI = AuthorityId("helsinki-wellbeing-services")
+BOARD = AuthorityId("social-insurance-board")
 
 
 class _System:
@@ -69,7 +87,7 @@ async def test_a_message_that_no_officer_reads_is_overdue(world: World) -> None:
     assert await _looked(world, 0.2) == ["overdue-opened"]
     assert await _looked(world, 12) == ["failed-opened", "overdue-opened"]
 
-    await world["FI"].desk.open_message(request.message, authority=HELSINKI, actor="officer")
+    await world["FI"].desk.open_message(request.message, officer(HELSINKI))
     await world.settle()
     assert await world["EE"].attention() == []
     assert await _looked(world, 100) == []
@@ -143,3 +161,103 @@ async def test_what_is_damaged_is_overdue_like_any_other(world: World) -> None:
         db.execute("UPDATE outbox_content SET content = x'00', header = x'00' WHERE id = ?", (damaged.message,))
     assert await _looked(world, 1.1) == ["overdue-delivered", "overdue-delivered"]
     assert await world["EE"].states(whole) == ["published"]
+
+
+async def _unsent(world: World, hours: float) -> list[tuple[str, str]]:
+    """Let time pass at a node that tries to send all the while; return what the office is called for, and why."""
+    estonia = world["EE"]
+    for _ in range(20):
+        world.clock.advance(hours * HOUR / 20)
+        with contextlib.suppress(KeyMissing):
+            await estonia.engine.dispatch()
+        await estonia.engine.watch()
+    page = await estonia.store.read(lambda reader: reader.attention(BOARD, open_only=True, cursor=None, limit=9))
+    return [(entry.code, entry.detail) for entry in page.items]
+
+
+async def _without_key(world: World) -> None:
+    def change(member: Member) -> Member:
+        return replace(member, keys=tuple(key for key in member.keys if key.use is not KeyUse.HPKE))
+
+    world.set_trust(lambda member: change(member) if member.country == FI else member)
+    await world["EE"].engine.refresh_trust()
+
+
+async def _suspended(world: World) -> None:
+    world.set_trust(lambda member: replace(member, status=MemberStatus.SUSPENDED) if member.country == FI else member)
+    await world["EE"].engine.refresh_trust()
+
+
+async def _failing(world: World, error: Exception) -> None:
+    async def publish(envelope: SealedEnvelope) -> None:
+        raise error
+
+    world["EE"].engine.dispatch._transport.publish = publish  # type: ignore[method-assign]
+
+
+async def _leased(world: World) -> None:
+    """A worker takes what is owed again and again, and dies each time before it does anything."""
+
+    async def dies() -> int:
+        now = world.clock.now()
+        until = now + timedelta(seconds=LEASE_SECONDS)
+        await world["EE"].store.run(lambda tx: tx.lease_outbox(now=now, until=until, token="dead", limit=9))
+        return 0
+
+    object.__setattr__(world["EE"].engine, "dispatch", dies)
+
+
+async def _nothing_opens(world: World) -> None:
+    """The dispatcher fails before it takes any: this machine's vault lacks the wrapping key that the database names."""
+
+    async def fails() -> int:
+        raise KeyMissing
+
+    object.__setattr__(world["EE"].engine, "dispatch", fails)
+
+
+UNSENT: dict[str, tuple[Callable[[World], Awaitable[None]], str]] = {
+    "no key of the recipient": (_without_key, "The addressed country has no usable encryption key in the trust list."),
+    "the recipient is suspended": (_suspended, RecipientSuspended().detail),
+    "no route": (lambda world: _failing(world, Unroutable()), Unroutable().detail),
+    "the broker is away": (lambda world: _failing(world, TransportUnavailable()), TransportUnavailable().detail),
+    "the broker refuses": (lambda world: _failing(world, PublishRefused()), PublishRefused().detail),
+    "the broker never confirms": (lambda world: _failing(world, PublishUnconfirmed()), PublishUnconfirmed().detail),
+    "workers die with it": (_leased, WAITS_STILL),
+    "no case opens on this machine": (_nothing_opens, WAITS_STILL),
+}
+
+
+@pytest.mark.parametrize("way", UNSENT)
+async def test_whatever_keeps_a_message_here_its_office_is_called_within_the_hour(world: World, way: str) -> None:
+    """P7: once, with what is known of it, however long it lasts."""
+    prepare, why = UNSENT[way]
+    await world["EE"].submit("request.json")
+    await prepare(world)
+    assert await _unsent(world, 1.1) == [("not-sent", why)]
+    assert await _unsent(world, 20 * 24) == [("not-sent", why)]
+    assert (await world["EE"].counts())["outbox.recorded"] == 1
+
+
+async def test_after_a_restore_the_office_hears_that_its_message_waits_for_silent_countries(world: World) -> None:
+    """P7: the operator is called for the country, and who owns the message for the message."""
+    estonia = world["EE"]
+    request = await estonia.submit("request.json")
+    at = world.clock.now()
+    await estonia.store.run(
+        lambda tx: begin_healing(tx, since=at, restored=at, position=0, head=digest("0"))  # type: ignore[arg-type]
+    )
+    assert await _unsent(world, 2) == [("not-sent", WAITS_STILL)]
+    assert await estonia.states(request) == ["recorded"]
+
+
+async def test_a_call_for_what_waited_ends_when_it_leaves(world: World) -> None:
+    """Also where no attempt had failed: nobody is sent after a message that is on its way."""
+    estonia = world["EE"]
+    request = await estonia.submit("request.json")
+    world.clock.advance(2 * HOUR)
+    await estonia.engine.watch()
+    assert await estonia.attention() == ["not-sent"]
+    await estonia.engine.dispatch()
+    assert await estonia.states(request) == ["published"]
+    assert await estonia.attention() == []

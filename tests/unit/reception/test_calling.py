@@ -13,11 +13,10 @@ import pytest
 from broker.core.delivery import ReleaseReason
 from broker.core.errors import SafeguardHeld
 from broker.core.ids import AuthorityId
-from broker.core.roles import AuditRole
 from broker.core.trust import Authority, Member
 from broker.schema_files import read_schema_file
 from broker.testing.hostile import Hostile
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 
 
 def _competent(office: str, *competences: str) -> Authority:
@@ -102,9 +101,7 @@ async def test_whoever_asked_is_called_when_the_enquiry_went_too_far(world: Worl
     with pytest.raises(SafeguardHeld):
         await fi.submit("result.json", procedure=opening.procedure)
     held = (await fi.store.read(lambda reader: reader.drafts(None, cursor=None, limit=1))).items[0]
-    await fi.desk.approve.release(
-        held.id, authority=held.authority, actor="second", role=AuditRole.OFFICER, reason=ReleaseReason.CHECKED
-    )
+    await fi.desk.approve.release(held.id, officer(held.authority, "second"), ReleaseReason.CHECKED)
     await world.settle()
 
     assert await ee.attention() == ["enquiry-too-far"]

@@ -4,17 +4,25 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
 
-from broker.core.ids import CountryCode, Digest
+from broker.core import canonical
+from broker.core.content import entry_of
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageType, SchemaVersion
+from broker.core.messages import OutboxEntry, OutboxKind, Uploaded
+from broker.core.missing import Missing, to_body
+from broker.core.owed_chunks import OwedChunks
 from broker.core.receipts import Receipt, ReceiptKind
+from broker.core.roles import AuditRole
 from broker.rows import Accepted
 from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World
 
 EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
 NOWHERE = Digest("0" * 64)
+BOARD = AuthorityId("social-insurance-board")
 
 
 async def _about(country: Country, accepted: Any, author: CountryCode = EE) -> tuple[Receipt, ...]:
@@ -39,6 +47,45 @@ async def test_strange_receipts_change_nothing(world: World, asked: Hostile) -> 
     }  # fmt: skip
     assert await world["EE"].states(request) == ["published"]
     assert await _about(world["EE"], request) == ()
+
+
+async def test_a_receipt_about_the_message_of_another_author_is_strange(world: World, asked: Hostile) -> None:
+    """Whoever says that Sweden wrote what we wrote says nothing about our message, also beside one that does."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    other = asked.receipt(request.message, request.digest, ReceiptKind.OPENED, author=SE)
+    assert await asked.send(asked.receipts(other)) == "receipts"
+    assert await world["EE"].attention() == ["strange-receipt"]
+    assert await world["EE"].states(request) == ["published"]
+    assert await _about(world["EE"], request) == await _about(world["EE"], request, SE) == ()
+
+    ours = asked.receipt(request.message, request.digest, ReceiptKind.DELIVERED)
+    assert await asked.send(asked.receipts(ours, other)) == "receipts"
+    assert await world["EE"].states(request) == ["delivered"]
+    assert await _about(world["EE"], request) == (ours,)
+
+
+async def test_taking_receipts_is_on_record_and_the_same_bytes_are_a_repeat(world: World, asked: Hostile) -> None:
+    """Who sent them, and when; they are not read again."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    delivery = asked.seal(asked.receipts(asked.receipt(request.message, request.digest, ReceiptKind.DELIVERED)))
+    assert await world["EE"].engine.receive(delivery) == "receipts"
+    assert await world["EE"].engine.receive(delivery) == "repeat"
+    rows = (await world["EE"].store.read(lambda reader: reader.audit(cursor=None, limit=9))).items
+    taken = [(row.actor, row.role, row.peer) for row in rows if row.action == "receipts-taken"]
+    assert taken == [("FI", "peer", FI)]
+
+
+async def test_receipts_of_a_version_to_come_wait_for_their_schema(world: World, asked: Hostile) -> None:
+    """They are parked as any message of a newer catalogue; nothing of them counts."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    entry = asked.receipts(asked.receipt(request.message, request.digest, ReceiptKind.DELIVERED))
+    newer = replace(entry.header, version=SchemaVersion("9.0"))
+    body = canonical.parse(entry.content)["body"]
+    assert await asked.send(entry_of(newer, body, OutboxKind.RECEIPTS)) == "unknown-schema-version"
+    assert await world["EE"].states(request) == ["published"]
 
 
 async def test_receipts_get_no_receipts(world: World, asked: Hostile) -> None:
@@ -131,3 +178,67 @@ async def test_receipts_for_several_messages_come_in_one_envelope(world: World, 
     assert set(await _about(world["EE"], first)) == set(said[:2])
     assert set(await _about(world["EE"], second)) == set(said[2:])
     assert [line.mark for line in (await world["EE"].view(second.procedure)).entries] == ["effect"]
+
+
+# --- chunks that a peer lacks ---------------------------------------------------------------------------------------
+
+
+async def _once(raw: bytes) -> AsyncIterator[bytes]:
+    yield raw
+
+
+async def _sent_with_file(world: World) -> tuple[Accepted, Digest]:
+    """Send a request with a file of two chunks, none of which is owed any more; return it with the file's handle."""
+    ee = world["EE"]
+    plain = b"synthetic " * 150_000
+    row = await ee.desk.upload.begin(len(plain), authority=BOARD, actor="test", role=AuditRole.OFFICER)
+    await ee.desk.upload.append(row.id, authority=BOARD, offset=0, parts=_once(plain))
+    file = Uploaded(upload=row.id, name="note.txt", kind="REPORT")
+    accepted = await ee.submit("request.json", attachments=(file,))
+    await world.settle()
+    ((handle, owed),) = await _owed(ee, accepted)
+    assert owed == ""
+    return accepted, handle
+
+
+async def _owed(country: Country, accepted: Accepted) -> list[tuple[Digest, str]]:
+    rows = await country.store.run(lambda tx: tx.attachments_of(EE, accepted.message))
+    return [(row.handle, row.owed.text) for row in rows]
+
+
+def _question(asking: Hostile, **item: Any) -> OutboxEntry:
+    header = replace(asking.receipts().header, type=MessageType("node.missing"))
+    return entry_of(header, to_body([Missing(**item)]), OutboxKind.RECEIPTS)
+
+
+async def test_chunks_are_owed_again_to_whom_they_were_sent(world: World, asked: Hostile) -> None:
+    """As often as every five minutes, and on record each time."""
+    accepted, handle = await _sent_with_file(world)
+    item = {"message": accepted.message, "digest": accepted.digest, "handle": handle}
+    assert await asked.send(_question(asked, **item, chunks=OwedChunks({1}))) == "missing"
+    assert await _owed(world["EE"], accepted) == [(handle, "1")]
+    world.clock.advance(299)
+    await asked.send(_question(asked, **item, chunks=OwedChunks({0})))
+    assert await _owed(world["EE"], accepted) == [(handle, "1")]
+    world.clock.advance(1)
+    await asked.send(_question(asked, **item, chunks=OwedChunks({0})))
+    assert await _owed(world["EE"], accepted) == [(handle, "0-1")]
+    rows = (await world["EE"].store.read(lambda reader: reader.audit(cursor=None, limit=50))).items
+    assert [(row.actor, row.subject) for row in rows if row.action == "chunks-asked"] == [("FI", accepted.message)] * 2
+
+
+async def test_a_question_that_does_not_fit_makes_nothing_owed(world: World, asked: Hostile) -> None:
+    """Another country, another message, another file, or a chunk that there is not: nothing leaves for it."""
+    accepted, handle = await _sent_with_file(world)
+    right: dict[str, Any] = {"message": accepted.message, "digest": accepted.digest, "handle": handle}
+    first, beyond, sweden = OwedChunks({0}), OwedChunks({0, 2}), Hostile(world["SE"], world["EE"])
+    for asking, item in (
+        (sweden, right | {"chunks": first}),
+        (asked, right | {"chunks": beyond}),
+        (asked, right | {"chunks": first, "digest": NOWHERE}),
+        (asked, right | {"chunks": first, "handle": NOWHERE}),
+        (asked, right | {"chunks": first, "message": world["FI"].ids.message_id()}),
+    ):
+        assert await asking.send(_question(asking, **item)) == "missing"
+        assert await _owed(world["EE"], accepted) == [(handle, "")]
+        world.clock.advance(300)

@@ -131,6 +131,44 @@ def test_one_changed_bit_is_refused(
         read_checkpoint(canonical.dump(jws), world.ee.member(EE))
 
 
+_PLACES = (
+    (), ("payload",), ("signatures",), ("signatures", 0), ("signatures", 1), ("signatures", 0, "protected"), ("signatures", 1, "signature"),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("place", _PLACES, ids=str)
+@pytest.mark.parametrize("value", [None, 17, True, "", "=", [], {}, ["a", "b"], {"a": 1}], ids=str)
+def test_another_shape_anywhere_is_refused(
+    world: Any, checkpoint: Checkpoint, place: tuple[Any, ...], value: Any
+) -> None:
+    """Whatever stands in the place of a member, the error is the one for its shape."""
+    jws: Any = {"whole": json.loads(sign_checkpoint(checkpoint, world.ee.signer).raw)}
+    *way, last = ("whole", *place)
+    inner = jws
+    for step in way:
+        inner = inner[step]
+    inner[last] = value
+    with pytest.raises(SignatureShape):
+        read_statement(canonical.dump(jws["whole"]), CHECKPOINT)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        [], 17, "text", {}, {"alg": "Ed25519", "kid": "a" * 43}, {"alg": "Ed25519", "kid": 17, "typ": CHECKPOINT},
+        {"alg": "Ed25519", "kid": "short", "typ": CHECKPOINT}, {"alg": "ML-DSA-65", "kid": "a" * 43, "typ": CHECKPOINT},
+        {"alg": "Ed25519", "kid": "a" * 43, "typ": CHECKPOINT, "crit": []},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_another_header_of_a_signature_is_refused(world: Any, checkpoint: Checkpoint, header: Any) -> None:
+    """A signature says its algorithm, its key and what it is for, and nothing else."""
+    jws = json.loads(sign_checkpoint(checkpoint, world.ee.signer).raw)
+    jws["signatures"][0]["protected"] = canonical.b64url_encode(canonical.dump(header))
+    with pytest.raises(SignatureShape):
+        read_statement(canonical.dump(jws), CHECKPOINT)
+
+
 def test_a_key_of_another_use_is_refused(world: Any, checkpoint: Checkpoint) -> None:
     """A listed key proves only what its use allows."""
     statement = read_statement(sign_checkpoint(checkpoint, world.ee.signer).raw, CHECKPOINT)

@@ -250,3 +250,12 @@ def test_a_changed_byte_never_passes_unseen(data: st.DataObject) -> None:
     except PARSER_ERRORS:
         return
     assert envelope != wire.parse(_written())
+
+
+@pytest.mark.parametrize(
+    "signed", [[], 17, {"payload": "e30", "signatures": 17}, {"payload": "e30", "signatures": None}]
+)
+def test_a_signed_object_of_another_type_has_another_shape(signed: object) -> None:
+    """Whoever signs may write anything; no other error than the one for its shape comes of it."""
+    with pytest.raises(SignatureShape):
+        wire.parse_jws(canonical.dump(signed))

@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.core import canonical
 from broker.core.errors import DecryptFailed, EnvelopeHeader, TooLargeToSend, TrustListInvalid, UntrustedError
-from broker.security import nested
+from broker.security import nested, primitives, suite
 from broker.security.nested import PART_LENGTHS, NestedKind
 from broker.testing.offices import authority_key, office, opener_of
 
@@ -36,6 +38,9 @@ def opened(members: Any) -> Any:
     return nested.unpadded(nested.decrypt(parsed, opener_of(DESK)), PART_LENGTHS)
 
 
+GOOD = sealed()
+
+
 @pytest.mark.parametrize("size", [0, 1, 4_080, 4_096, 5_000, 250_000])
 def test_what_is_sealed_opens_and_its_length_says_little(size: int) -> None:
     """A word and a page have one length; each length doubles the one before."""
@@ -43,6 +48,62 @@ def test_what_is_sealed_opens_and_its_length_says_little(size: int) -> None:
     members = sealed(canonical.dump(value))
     assert opened(members) == value
     assert len(canonical.b64url_decode(members["ciphertext"])) in PART_LENGTHS
+
+
+@pytest.mark.parametrize("length", PART_LENGTHS[:2])
+def test_what_fits_a_length_exactly_has_that_length(length: int) -> None:
+    """There are no spaces then, and one byte more takes the next length."""
+    for more, expected in ((0, length), (1, 2 * length)):
+        value = {"a": "x" * (length - len('{"a":""}') + more)}
+        members = sealed(canonical.dump(value))
+        assert len(canonical.b64url_decode(members["ciphertext"])) == expected
+        assert opened(members) == value
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"alg": "HPKE-0"}, {"crit": []}, {"enc": "A128GCM"}, {"typ": "trm+file"}, {"kid": 17}, {"kid": "short"}, {"ek": 17},
+        {"ek": "="}, {"ek": []}, {"ek": {}}, {"kid": []}, {"trm": "text"}, {"trm": [1]}, {"zip": "DEF"},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_another_protected_header_is_refused(change: dict[str, Any]) -> None:
+    """Each member has its one value or form, and there is no further one."""
+    header = json.loads(canonical.b64url_decode(GOOD["protected"])) | change
+    protected = canonical.b64url_encode(canonical.dump(header))
+    with pytest.raises(EnvelopeHeader):
+        nested.parse({**GOOD, "protected": protected}, kind=NestedKind.PART)
+
+
+@pytest.mark.parametrize("header", [[], 17, "text", {}])
+def test_a_protected_header_that_is_no_such_object_is_refused(header: Any) -> None:
+    """Nothing of it is read."""
+    with pytest.raises(EnvelopeHeader):
+        nested.parse({**GOOD, "protected": canonical.b64url_encode(canonical.dump(header))}, kind=NestedKind.PART)
+
+
+def test_a_shorter_content_key_is_refused() -> None:
+    """AES would take it, and the promise is 256 bits."""
+    short, iv = b"k" * 16, canonical.b64url_decode(GOOD["iv"])
+    sealed_key = suite.hpke().encrypt(short, primitives.hpke_public(KEY.public), suite.HPKE_INFO)
+    header = json.loads(canonical.b64url_decode(GOOD["protected"])) | {
+        "ek": canonical.b64url_encode(sealed_key[: suite.EK_LENGTH])
+    }
+    protected = canonical.b64url_encode(canonical.dump(header))
+    encrypted = AESGCM(short).encrypt(iv, b'{"a":1}'.ljust(PART_LENGTHS[0]), protected.encode("ascii"))
+    parsed = nested.parse(
+        {
+            **GOOD,
+            "protected": protected,
+            "encrypted_key": canonical.b64url_encode(sealed_key[suite.EK_LENGTH :]),
+            "ciphertext": canonical.b64url_encode(encrypted[:-16]),
+            "tag": canonical.b64url_encode(encrypted[-16:]),
+        },
+        kind=NestedKind.PART,
+    )
+    with pytest.raises(DecryptFailed):
+        nested.decrypt(parsed, opener_of(DESK))
 
 
 def test_the_same_part_is_never_sealed_to_the_same_bytes() -> None:
@@ -81,9 +142,6 @@ def test_a_changed_byte_anywhere_is_refused(name: str, data: st.DataObject) -> N
     members[name] = canonical.b64url_encode(bytes(raw))
     with pytest.raises(UntrustedError):
         opened(members)
-
-
-GOOD = sealed()
 
 
 def test_another_offices_key_does_not_open_it() -> None:

@@ -4,22 +4,22 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from broker.ports import Store
-from broker.storage import AtRest, migrate, open_store
+from broker.storage import AtRest, open_store
 from broker.testing.at_rest import UnsafeEpochs
 from broker.testing.store_rows import EE
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
+def url(tmp_path: Path, empty_database: Path) -> str:
     """A database with this program's tables."""
-    migrate(f"sqlite:///{tmp_path / 'store.db'}")
-    return f"sqlite:///{tmp_path / 'store.db'}"
+    return f"sqlite:///{shutil.copy(empty_database, tmp_path / 'store.db')}"
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import select, text
 
 from broker.core.content import entry_of
-from broker.core.errors import KeyMissing, StoreCorrupt, VaultLocked
+from broker.core.errors import CaseKeyMissing, KeyMissing, StoreCorrupt, VaultLocked
 from broker.core.messages import OutboxEntry, OutboxKind
 from broker.ports import Store, Transaction
 from broker.security.at_rest import NO_EPOCHS, EpochRing, Scope
@@ -135,19 +135,19 @@ async def test_a_key_brought_back_from_an_old_copy_is_dead(store: Store, url: st
                 epoch=copy[0], wrapped=copy[1], destroyed=None
             )
         )  # fmt: skip
-    with pytest.raises(KeyMissing):
+    with pytest.raises(CaseKeyMissing):
         await store.run(lambda tx: tx.outbox(message_id(1)))
 
 
 @pytest.mark.parametrize(
     ("change", "error"),
     [
-        ("DELETE FROM case_key", KeyMissing),
+        ("DELETE FROM case_key", CaseKeyMissing),
         ("UPDATE outbox_content SET content = zeroblob(80)", StoreCorrupt),
         ("UPDATE outbox_content SET content = header", StoreCorrupt),
         ("UPDATE outbox_content SET header = (SELECT header FROM inbox_content)", StoreCorrupt),
         ("UPDATE case_key SET wrapped = zeroblob(61)", StoreCorrupt),
-        ("UPDATE outbox_content SET scope = 'node'", KeyMissing),
+        ("UPDATE outbox_content SET scope = 'node'", CaseKeyMissing),
     ],
 )
 async def test_what_was_changed_in_the_database_is_told_not_shown(

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Select, text
 from sqlalchemy.dialects import sqlite
 
-from broker.storage import inbox, keys, migrate, outbox, outbox_steps, procedures, receipts, search
+from broker.storage import declarations, inbox, keys, migrate, outbox, outbox_steps, procedures, receipts, search
 from broker.storage.execution import PerDialect
 from broker.storage.schema import exclusively, parse_url, writing_engine
 
@@ -71,3 +71,14 @@ def test_a_statement_uses_its_index(tmp_path: Path, statement: Any, index: str) 
         step for step in steps.splitlines() if step.startswith("SCAN") and not any(word in step for word in harmless)
     ]
     assert scans == []
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [(declarations._OURS, "ix_outbox_procedure"), (declarations._THEIRS, "ix_inbox_procedure")],
+)
+def test_what_stands_declared_is_found_by_its_procedures(tmp_path: Path, statement: Any, index: str) -> None:
+    """It is asked of every list: of the messages only those of such procedures are looked at."""
+    steps = plan(tmp_path, statement.params(name="surge", kind="surge.registration", over=["CLOSED"]))
+    assert index in steps
+    assert [step for step in steps.splitlines() if step.startswith("SCAN")] == ["SCAN procedure"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from broker.core.errors import SettingsInvalid
-from broker.storage.schema import parse_url
+from broker.storage.schema import parse_url, shown
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,9 @@ def test_any_other_address_is_a_fault_of_the_setting(url: str) -> None:
         parse_url(url)
     assert caught.value.where == "store_url"
     assert "trm@" not in caught.value.detail
+
+
+def test_a_database_is_shown_to_people_without_its_address() -> None:
+    """The file, or which setting holds the server's address: errors are logged, and an address may hold a password."""
+    assert shown("sqlite:////srv/trm/trm.db") == "/srv/trm/trm.db"
+    assert shown("postgresql://trm:secret@db.example:5433/trm?sslmode=require") == "store_url"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from broker.core.errors import KeyMissing
+from broker.core.errors import CaseKeyMissing
 from broker.core.messages import SealedEnvelope
 from broker.ports import Store
 from broker.rows import HeldDelivery, UploadRow
@@ -94,7 +94,7 @@ async def test_an_erasure_reaches_what_was_sealed_for_others(store: Store, url: 
     with exclusive(url) as connection:
         words = "UPDATE case_key SET epoch = :epoch, wrapped = :wrapped, destroyed = NULL WHERE scope = :scope"
         connection.execute(text(words), {"epoch": copy.epoch, "wrapped": copy.wrapped, "scope": copy.scope})
-    with pytest.raises(KeyMissing):
+    with pytest.raises(CaseKeyMissing):
         await store.run(lambda tx: tx.outbox(message_id(1)))
 
 

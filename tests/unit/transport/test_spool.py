@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -213,6 +215,13 @@ def test_a_file_that_cannot_be_taken_holds_up_no_other(spool: Path) -> None:
     with pytest.raises(TransportUnavailable):
         folder.claim(10, 900)
     assert names(spool, "new") == [file_name(first)]
+    told = folder.trouble() or ""
+    assert told.startswith("1 of the spool's files")
+    assert file_name(first) in told
+    (spool / "FI" / "claimed" / f"{file_name(first)}.{'a' * 16}.900").rmdir()
+    (claim,) = folder.claim(10, 900)
+    assert folder.read(claim) == first.raw
+    assert folder.trouble() is None
     folder.close()
 
 
@@ -226,6 +235,32 @@ def test_nobody_waits_for_what_was_put_in_the_place_of_a_claimed_file(spool: Pat
     with pytest.raises(TransportUnavailable):
         folder.read(claim)
     folder.close()
+
+
+async def test_a_file_that_is_never_read_is_told_until_somebody_takes_it_away(spool: Path) -> None:
+    """P7: it is tried on, and health, by which a person is called, names it; what lies behind it is delivered."""
+    broken, whole = sorted((sealed(), sealed()), key=file_name)
+    await publish(spool, broken, whole)
+    reader = SpoolTransport(spool, FI, HandClock())
+    os_open = os.open
+
+    def refuses(path: Any, *arguments: Any, **more: Any) -> int:  # a bad sector; the superuser may read what nobody may
+        if file_name(broken) in str(path):
+            raise OSError(errno.EIO, "input/output error", str(path))
+        return os_open(path, *arguments, **more)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "open", refuses)
+        [delivery] = await take(reader, 1)
+        assert delivery.raw == whole.raw
+        told = await reader.health() or ""
+    assert file_name(broken) in told
+    assert "tried on" in told
+    for part in ("new", "claimed"):
+        for file in (spool / "FI" / part).glob(f"{file_name(broken)}*"):
+            file.unlink()
+    assert await reader.health() is None
+    await reader.close()
 
 
 async def test_an_oversized_file_is_cut_one_byte_above_the_limit(spool: Path) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import cache
+from pathlib import Path
 
 import pytest
 
@@ -19,6 +20,7 @@ from broker.core.trust import (
     Weekday,
 )
 from broker.home import generate_keys, member_of
+from broker.testing.trust import TrustOffice
 
 NOW = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
@@ -60,3 +62,18 @@ def ee() -> Member:
 def fi() -> Member:
     """Finland's entry."""
     return listed("FI")
+
+
+@pytest.fixture(scope="session")
+def published(tmp_path_factory: pytest.TempPathFactory) -> TrustOffice:
+    """A federation of 2-of-3 with one member of 2-of-3, everything signed and published; no test touches it."""
+    made = TrustOffice.create(tmp_path_factory.mktemp("published") / "trust", officers=3, threshold=2, now=NOW)
+    made.add(listed("EE"), officers=3, threshold=2, now=NOW)
+    made.publish(now=NOW)
+    return made
+
+
+@pytest.fixture
+def office(published: TrustOffice, tmp_path: Path) -> TrustOffice:
+    """A federation of 2-of-3 with one member of 2-of-3, everything signed and published."""
+    return published.copied(tmp_path / "trust")

@@ -14,22 +14,12 @@ from tuf.api.metadata import Metadata, Signature, TargetFile
 
 from broker.core.errors import CeremonyRefused
 from broker.core.ids import CountryCode
-from broker.core.trust import Member
 from broker.testing.trust import TrustOffice, make_officers, signers
 from broker.trust.believing import believed
 from broker.trust.folder import TrustFolder
 from broker.trust.repository import Repository
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
-
-
-@pytest.fixture
-def office(tmp_path: Path, ee: Member, now: datetime) -> TrustOffice:
-    """A federation of 2-of-3 with one member, everything signed and published."""
-    made = TrustOffice.create(tmp_path / "trust", officers=3, threshold=2, now=now)
-    made.add(ee, officers=3, threshold=2, now=now)
-    made.publish(now=now)
-    return made
 
 
 def files(folder: Path) -> dict[str, bytes]:

@@ -51,6 +51,25 @@ def test_hundreds_of_versions_do_not_hide_a_new_key(ee: Member) -> None:
     assert [sentence for sentence in said if sentence in others] == others
 
 
+def test_a_first_catalogue_is_counted_and_a_later_one_told_file_by_file() -> None:
+    """What a federation is called must not drown in its files; who changes one of them is named every time."""
+    names = ("codes/sex.json", "codes/role.json", "messages/a/b/1.0.json")
+    after = {f"catalogue.json: files {name}": "9 characters" for name in (*names, "codes/odd name is x.json")}
+    whole = {"catalogue.json: format": "trm-catalogue/1", **after, "federation.json: name": "Baltic exercise"}
+
+    assert list(sentences(compare({}, whole))) == [
+        "new: catalogue.json: files codes/odd name is x.json is 9 characters",
+        "new: catalogue.json: files codes: 2 files, as the hash of the document says",
+        "new: catalogue.json: files messages: 1 files, as the hash of the document says",
+        "new: catalogue.json: format is trm-catalogue/1",
+        "new: federation.json: name is Baltic exercise",
+    ]
+    before = {place: value for place, value in whole.items() if "files" not in place}
+    assert [sentence.split(" is ")[0] for sentence in sentences(compare(before, whole))] == [
+        f"new: {place}".split(" is ")[0] for place in sorted(after)
+    ]
+
+
 def test_only_equal_versions_of_one_procedure_are_told_together() -> None:
     """Another version, another procedure and another document stand apart, and a strange name is told alone."""
     before = {"members/EE.json: messages a.x": "1.0", "members/EE.json: messages a.y": "1.0"}

@@ -24,15 +24,6 @@ from broker.trust.signers import Signers
 EE = CountryCode("EE")
 
 
-@pytest.fixture
-def office(tmp_path: Path, ee: Member, now: datetime) -> TrustOffice:
-    """A federation of 2-of-3 with one member of 2-of-3, everything signed and published."""
-    made = TrustOffice.create(tmp_path / "trust", officers=3, threshold=2, now=now)
-    made.add(ee, officers=3, threshold=2, now=now)
-    made.publish(now=now)
-    return made
-
-
 def files(folder: Path) -> dict[str, bytes]:
     """Return everything under a folder."""
     return {str(file.relative_to(folder)): file.read_bytes() for file in folder.rglob("*") if file.is_file()}

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.errors import KeyMissing, UnknownRecipientKey
+from broker.core.errors import CaseKeyMissing, KeyMissing, UnknownRecipientKey
 from broker.core.ids import CountryCode
 from broker.core.trust import KeyUse, TrustList
 from broker.home import generate_keys, member_of
@@ -188,7 +188,7 @@ def test_the_next_epoch_is_there_for_everybody_and_the_last_one_is_destroyed(pat
     assert there.ring().token("name", "x") == first.token("name", "x")
     there.end_epochs(2, NOW)
     assert [vault.ring().epochs for vault in (here, there)] == [(2,), (2,)]
-    with pytest.raises(KeyMissing):
+    with pytest.raises(CaseKeyMissing):
         here.ring().unwrap(wrapped)
     assert len(here.public_keys()) == 3
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -25,12 +26,14 @@ from broker.core.errors import (
     NotFound,
 )
 from broker.core.ids import AuthorityId
+from broker.core.messages import Party
 from broker.core.persons import PersonQuery
 from broker.core.retention import PROPOSAL_DAYS, EraseReason, HoldReason
 from broker.core.roles import AuditRole
 from broker.rows import Accepted, MessageFilter
 from broker.schema_files import read_schema_file
 from broker.storage.schema import exclusive
+from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World
 
 OVER = EraseReason.NO_LONGER_NEEDED
@@ -91,6 +94,9 @@ async def test_two_persons_erase_a_case(world: World, ended: Accepted, first: Wh
     ]  # fmt: skip
     with pytest.raises(CaseErased):
         await ee.desk.erase.look(ended.procedure, OVER, authority=first.authority)
+    with pytest.raises(AlreadySettled):
+        await ee.desk.erase.reject(done.id, first)
+    assert await ee.store.read(lambda reader: reader.retention.erasure(done.id)) == final
 
 
 async def test_an_erased_case_is_found_by_nobodys_name(world: World, ended: Accepted, first: Who, second: Who) -> None:
@@ -148,6 +154,60 @@ async def test_what_came_since_is_not_erased_unseen(world: World, ended: Accepte
     with pytest.raises(ErasureChanged):
         await ee.desk.erase.confirm(held.id, second)
     assert await _messages(ee) == 4
+
+
+async def test_what_is_opened_in_the_case_at_the_last_moment_is_not_erased_unseen(
+    world: World, ended: Accepted, first: Who, second: Who
+) -> None:
+    """P1: between the last look and the transaction that erases; the new message stays whole, and a person looks again."""
+    ee, finland = (
+        world["EE"],
+        Hostile(world["FI"], world["EE"]),
+    )  # no node of ours uses a reference twice; another's may
+    board = Party(country=ee.us, authority=AuthorityId("social-insurance-board"))
+    proposed = await ee.desk.erase.propose(ended.procedure, EraseReason.OBJECTION, first)
+    came = finland.message("request.json", recipient=board, case_ref=ended.case_ref)
+
+    _meanwhile(ee, lambda: finland.send(came))
+    with pytest.raises(ErasureChanged):
+        await ee.desk.erase.confirm(proposed.id, second)
+    (row,) = await ee.store.read(lambda reader: reader.messages_of(came.id, None))
+    assert row.content == came.content
+    assert await _messages(ee) == 4
+
+
+def _meanwhile(country: Country, what: Callable[[], Awaitable[object]]) -> None:
+    """Let something happen between the last look at a case and the transaction that erases it."""
+    asks = country.desk.erase._pass_on.kind_of
+
+    async def meanwhile(office: AuthorityId) -> str | None:
+        await what()
+        return await asks(office)
+
+    country.desk.erase._pass_on.kind_of = meanwhile  # type: ignore[method-assign]
+
+
+async def test_a_hold_of_the_last_moment_keeps_the_case(world: World, ended: Accepted, first: Who, second: Who) -> None:
+    """Whoever puts a case on hold before it is erased has kept it."""
+    ee = world["EE"]
+    proposed = await ee.desk.erase.propose(ended.procedure, OVER, first)
+    _meanwhile(ee, lambda: ee.desk.keep.hold(ended.procedure, HoldReason.COMPLAINT, first))
+    with pytest.raises(LegalHold):
+        await ee.desk.erase.confirm(proposed.id, second)
+    assert await _messages(ee) == 3
+
+
+async def test_a_decision_of_the_last_moment_is_the_one(world: World, ended: Accepted, first: Who, second: Who) -> None:
+    """What was rejected meanwhile is not erased, and nobody decides twice."""
+    ee = world["EE"]
+    proposed = await ee.desk.erase.propose(ended.procedure, OVER, first)
+    _meanwhile(ee, lambda: ee.desk.erase.reject(proposed.id, first))
+    with pytest.raises(AlreadySettled):
+        await ee.desk.erase.confirm(proposed.id, second)
+    assert await _messages(ee) == 3
+    assert await _trail(ee) == [
+        "erasure-proposed first no-longer-needed", "erasure-rejected first no-longer-needed",
+    ]  # fmt: skip
 
 
 async def test_a_decision_is_made_once_and_in_time(world: World, ended: Accepted, first: Who, second: Who) -> None:

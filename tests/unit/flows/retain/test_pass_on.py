@@ -10,9 +10,9 @@ from datetime import timedelta
 import pytest
 
 from broker.core.audit import AuditReason, Who
-from broker.core.errors import BadRequest, CorrectionPending, Forbidden, NotFound
+from broker.core.errors import AlreadySettled, BadRequest, CorrectionPending, Forbidden, NotFound
 from broker.core.ids import AuthorityId, MessageId
-from broker.core.retention import EraseReason, KeepReason
+from broker.core.retention import PROPOSAL_DAYS, EraseReason, KeepReason
 from broker.core.roles import AuditRole
 from broker.flows.retain.pass_on import Answer, Outcome, Passing, PassingKind
 from broker.rows import Accepted
@@ -82,10 +82,13 @@ async def test_an_order_waits_for_no_answer(
 
 
 async def test_who_keeps_it_says_why(world: World, ended: Accepted, told: MessageId, first: Who) -> None:
-    """Without a reason it is not refused; with one the other country is told, and nothing is erased."""
+    """One person does not erase it; it is not refused without a reason; with one, also late, the other country is told."""
     ee, fi = world["EE"], world["FI"]
     who = replace(first, authority=HELSINKI)
     (asked,) = await fi.store.read(lambda reader: reader.retention.erasures(None, limit=9))
+    with pytest.raises(AlreadySettled, match="proposes it first"):
+        await fi.desk.erase.confirm(asked.id, who)
+    world.clock.advance(timedelta(days=PROPOSAL_DAYS + 1).total_seconds())  # what another country asks for never lapses
     with pytest.raises(BadRequest, match="why the case is kept"):
         await fi.desk.erase.reject(asked.id, who)
     await fi.desk.erase.reject(asked.id, who, KeepReason.CLAIMS_POSSIBLE)

@@ -8,15 +8,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from broker.api.local_issuer import LocalIssuer
-from broker.core.ids import CountryCode
+from broker.core.ids import CountryCode, MessageType, SchemaVersion
 from broker.settings import TOKEN_KEY_FILE
 from broker.system import SystemClock
-from broker.testing.federation import Federation
+from broker.testing.federation import make_federation
 from broker.transport.spool import create
 
 NOT_IN_A_NODE = {  # on SQLite and the spool
@@ -47,9 +48,10 @@ def loaded_by(statement: str) -> set[str]:
 
 
 @pytest.fixture
-def home(federation: Federation) -> Path:
+def home(tmp_path: Path, spoken: Mapping[MessageType, tuple[SchemaVersion, ...]]) -> Path:
     """A home of Estonia's node, over the spool."""
     clock = SystemClock()
+    federation = make_federation(tmp_path, ("EE",), messages=spoken, now=clock.now())
     create(federation.spool_folder, federation.homes)
     home = federation.homes[CountryCode("EE")]
     LocalIssuer.create(home / TOKEN_KEY_FILE, us=CountryCode("EE"), clock=clock)

@@ -1,0 +1,46 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""How the command line shows that surge mode is on: above whatever somebody looks at (R-39)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from broker.api import views
+from broker.cli import output
+from broker.core.surge import SurgeMode
+from broker.surges import with_surge
+
+if TYPE_CHECKING:
+    from broker.office import Office
+    from broker.ports import Reader
+
+__all__ = ["document", "looked", "say"]
+
+T = TypeVar("T")
+
+
+async def looked(office: Office, look: Callable[[Reader], T]) -> tuple[T, tuple[SurgeMode, ...]]:
+    """Return what somebody looks at, and where surge mode is on.
+
+    Raises:
+        StoreUnavailable: it cannot be read.
+    """
+    return await with_surge(office.store, office.us, office.clock, look)
+
+
+def document(modes: Sequence[SurgeMode]) -> dict[str, Any]:
+    """Return the member of a JSON answer; none where surge mode is on nowhere."""
+    return {"surge": views.surge(modes)} if modes else {}
+
+
+def say(modes: Sequence[SurgeMode]) -> None:
+    """Tell people where it is on, and until when."""
+    for mode in modes:
+        drill = " (exercise)" if mode.exercise else ""
+        between = f"declared by {mode.declared_by} towards {mode.towards}{drill}"
+        if mode.until is None:
+            output.console().print(f"SURGE MODE may be on, {between}: what says until when does not open here.")
+        else:
+            output.console().print(f"SURGE MODE until {mode.until}, {between}.")

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What the openers of procedures that are not over declare in them: asked of every list that somebody looks at."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, select
+
+from broker.core.errors import CaseKeyMissing, KeyMissing, StoreCorrupt, VaultLocked
+from broker.core.ids import MessageType
+from broker.rows import Declaration
+from broker.storage.case_keys import KEY_COLUMNS, READABLE, keyed, opened
+from broker.storage.execution import Execution
+from broker.storage.tables import inbox, inbox_content, outbox, outbox_content, procedure
+
+__all__ = ["declarations"]
+
+_STANDING = select(procedure.c.id).where(
+    procedure.c.name == bindparam("name"), procedure.c.state.not_in(bindparam("over", expanding=True))
+)
+_ANY = _STANDING.limit(1)
+
+
+def _by(message: Table, content: Table, *conditions: ColumnElement[bool]) -> Select[Any]:
+    columns = (procedure.c.id.label("procedure"), procedure.c.opener, procedure.c.peer, procedure.c.exercise)
+    joined = message.join(content).join(procedure, message.c.procedure == procedure.c.id)
+    return (
+        select(message.c.id, *columns, content.c.scope, content.c.content, *KEY_COLUMNS)
+        .select_from(keyed(joined, content))
+        .where(READABLE, message.c.procedure.in_(_STANDING), message.c.type == bindparam("kind"), *conditions)
+        .order_by(message.c.id.desc())  # of one author they rise with time
+        .limit(bindparam("most"))
+    )
+
+
+_OURS = _by(outbox, outbox_content, procedure.c.opener != procedure.c.peer, outbox.c.refused.is_(None))
+_THEIRS = _by(inbox, inbox_content, procedure.c.opener == procedure.c.peer)
+
+
+def declarations(db: Execution, kind: MessageType, *, over: Collection[str], limit: int) -> tuple[Declaration, ...]:
+    """Return the messages of that type, the newest first, ours before theirs; what does not open has no content."""
+    wanted = {"name": kind.procedure, "over": list(over), "kind": kind, "most": limit}
+    if not db.listed(_ANY, wanted):
+        return ()  # nearly always: one statement
+    ours = [_declaration(db, row, outbox_content, row.id) for row in db.listed(_OURS, wanted)]
+    theirs = [_declaration(db, row, inbox_content, row.peer, row.id) for row in db.listed(_THEIRS, wanted)]
+    return (*ours, *theirs)
+
+
+def _declaration(db: Execution, row: Row[Any], table: Table, *place: str) -> Declaration:
+    try:
+        content = opened(db, row, table, "content", *place)
+    except (CaseKeyMissing, KeyMissing, VaultLocked, StoreCorrupt):
+        content = None  # whoever looks at a list for something else is told that it cannot be read, and sees the list
+    return Declaration(
+        message=row.id,
+        procedure=row.procedure,
+        opener=row.opener,
+        peer=row.peer,
+        exercise=row.exercise,
+        content=content,
+    )

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""R-39: where surge mode is on now, read from the open procedures: for the safeguards, and for whoever looks at a list.
+
+The newest registration of a procedure counts, while the procedure is open and nobody refused it. Its days stand in the
+message: where the vault is locked nobody can say until when.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+from typing import TypeVar
+
+import orjson
+
+from broker.core.ids import CountryCode, ProcedureId
+from broker.core.messages import Header
+from broker.core.surge import OVER, REGISTRATION, SurgeMode, in_force_until
+from broker.ports import Clock, Reader, Store
+
+__all__ = ["surge_modes", "surge_until", "with_surge"]
+
+_MOST = 200  # registrations of each direction; another country cannot make a list slow by declaring without end
+
+T = TypeVar("T")
+
+
+async def with_surge(
+    store: Store, us: CountryCode, clock: Clock, look: Callable[[Reader], T]
+) -> tuple[T, tuple[SurgeMode, ...]]:
+    """Return what somebody looks at, and where surge mode is on.
+
+    Raises:
+        StoreUnavailable: it cannot be read.
+    """
+    day = clock.now().date()
+    return await store.read(lambda reader: (look(reader), surge_modes(reader, us, day)))
+
+
+def surge_modes(reader: Reader, us: CountryCode, day: date) -> tuple[SurgeMode, ...]:
+    """Return each declaration that is in force on that day, between two countries the one that lasts longest."""
+    last: dict[tuple[CountryCode, CountryCode, bool], date | None] = {}
+    seen = set[ProcedureId]()
+    for said in reader.declarations(REGISTRATION, over=OVER, limit=_MOST):
+        if said.procedure in seen:
+            continue
+        seen.add(said.procedure)
+        between = (said.opener, said.peer if said.opener == us else us, said.exercise)
+        if said.content is None:
+            last.setdefault(between, None)
+        elif (until := in_force_until(orjson.loads(said.content)["body"], day)) is not None:
+            last[between] = max(until, last.get(between) or until)
+    return tuple(
+        SurgeMode(declared_by=by, towards=towards, until=until, exercise=exercise)
+        for (by, towards, exercise), until in sorted(last.items(), key=lambda item: item[0])
+    )
+
+
+def surge_until(reader: Reader, us: CountryCode, header: Header) -> date | None:
+    """Return the last day of surge mode that this country declared towards the addressed one; None: there is none now."""
+    for mode in surge_modes(reader, us, header.created.date()):
+        if (mode.declared_by, mode.towards, mode.exercise) == (us, header.recipient.country, header.exercise):
+            return mode.until
+    return None
