@@ -17,6 +17,7 @@ import http.client
 import json
 import os
 import secrets
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,9 @@ from broker.transport.topology import VHOST, QueueLimits, definitions
 __all__ = ["RabbitMissing", "RabbitServer", "RabbitStartFailed", "broker_start", "rabbitmq", "rabbitmq_program"]
 
 Log = Callable[[str], None]
+
+_PATIENCE_SECONDS = 30.0
+_AGAIN_SECONDS = 0.2
 
 
 class RabbitMissing(NodeError):
@@ -109,9 +113,25 @@ class RabbitServer:
     def call(self, method: str, path: str, body: object = None) -> Any:
         """Call the management API and return its answer.
 
+        A server error is asked again for a while: a virtual host that was just made does not yet take queues, and one
+        that just started again takes nothing. What is asked of it here may all be asked twice.
+
         Raises:
             RabbitStartFailed: it refused or does not answer.
         """
+        until = time.monotonic() + _PATIENCE_SECONDS
+        status, content = self._answer(method, path, body)
+        while status >= http.HTTPStatus.INTERNAL_SERVER_ERROR and time.monotonic() < until:
+            time.sleep(_AGAIN_SECONDS)
+            status, content = self._answer(method, path, body)
+            if status == http.HTTPStatus.NOT_FOUND and method == "DELETE":
+                return None  # the first time did it after all
+        if status >= http.HTTPStatus.BAD_REQUEST:
+            said = content.decode("utf-8", "replace").strip()
+            raise RabbitStartFailed(f"The management API answered {status}: {said}", where=path)
+        return json.loads(content) if content.strip() else None
+
+    def _answer(self, method: str, path: str, body: object) -> tuple[int, bytes]:
         admin = urlsplit(self.admin_url)
         login = base64.b64encode(f"{admin.username}:{admin.password}".encode()).decode()
         connection = http.client.HTTPConnection(admin.hostname or "127.0.0.1", admin.port or 15672, timeout=30)
@@ -119,14 +139,11 @@ class RabbitServer:
             headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
             connection.request(method, path, None if body is None else json.dumps(body), headers)
             answer = connection.getresponse()
-            content = answer.read()
+            return answer.status, answer.read()
         except (OSError, http.client.HTTPException) as error:
             raise RabbitStartFailed("The management API does not answer.", where=path) from error
         finally:
             connection.close()
-        if answer.status >= http.HTTPStatus.BAD_REQUEST:
-            raise RabbitStartFailed(f"The management API answered {answer.status}.", where=path)
-        return json.loads(content) if content.strip() else None
 
     def kill(self) -> None:
         """End the instance at once, as a power cut does.
@@ -162,6 +179,21 @@ class RabbitServer:
             RuntimeError: the instance is not ours.
         """
         self._private().control("start_app")
+
+    @contextlib.contextmanager
+    def short_of_memory(self) -> Iterator[None]:
+        """Let the memory alarm be on for the block: RabbitMQ then reads nothing from whoever publishes.
+
+        Raises:
+            RabbitStartFailed: rabbitmqctl failed.
+            RuntimeError: the instance is not ours.
+        """
+        control = self._private().control
+        control("set_vm_memory_high_watermark", "0.000001")
+        try:
+            yield
+        finally:
+            control("set_vm_memory_high_watermark", "absolute", "1GB")
 
     def close(self) -> None:
         """End what was started here."""

@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
 from broker.testing import rabbitmq as module
-from broker.testing.rabbitmq import RabbitMissing, RabbitServer, broker_start, rabbitmq_program
+from broker.testing.rabbitmq import RabbitMissing, RabbitServer, RabbitStartFailed, broker_start, rabbitmq_program
 
 
 def test_a_named_server_is_used_and_not_ours_to_stop(monkeypatch) -> None:
@@ -55,3 +59,68 @@ def test_addresses_quote_what_they_carry() -> None:
     password = server.password("EE")
     assert server.url("EE", vhost="a/b", port=7) == f"amqp://EE:{password}@127.0.0.1:7/a%2Fb"
     assert server.url() == "amqp://admin:pw@127.0.0.1:5999/trm"
+
+
+@contextmanager
+def _api(*statuses: int) -> Iterator[RabbitServer]:
+    """Yield a server whose management API answers so, one after the other."""
+    left = list(statuses)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_DELETE(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            answer = b'{"reason": "vhost_is_down"}'
+            self.send_response(left.pop(0))
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        do_POST = do_DELETE  # noqa: N815  as the library asks for it
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield RabbitServer(url="amqp://a:b@127.0.0.1:1/%2F", admin_url=f"http://a:b@127.0.0.1:{server.server_port}")
+        finally:
+            server.shutdown()
+            thread.join()
+    assert left == []
+
+
+@pytest.fixture
+def at_once(monkeypatch) -> None:
+    """Let no wait between two questions pass."""
+    monkeypatch.setattr(module, "_AGAIN_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("at_once")
+def test_a_server_error_of_the_management_api_is_asked_again() -> None:
+    """A virtual host that was just made does not yet take the queues of the import: a moment later it does."""
+    with _api(500, 503, 200) as server:
+        server.load({})
+
+
+@pytest.mark.usefixtures("at_once")
+def test_what_went_although_the_server_failed_is_gone() -> None:
+    """Deleting again what the failed answer had deleted is no error."""
+    with _api(500, 404) as server:
+        server.delete_vhost("t-1")
+
+
+def test_a_refusal_of_the_management_api_is_told_with_its_words() -> None:
+    """What the server says of a bad request is in the error, and it is asked once."""
+    with _api(400) as server, pytest.raises(RabbitStartFailed, match=r"400: .*vhost_is_down"):
+        server.load({})
+    with _api(404) as server, pytest.raises(RabbitStartFailed, match="404"):
+        server.delete_vhost("t-1")
+
+
+def test_a_server_error_that_stays_is_told(monkeypatch) -> None:
+    """Patience ends."""
+    monkeypatch.setattr(module, "_PATIENCE_SECONDS", 0.0)
+    with _api(500) as server, pytest.raises(RabbitStartFailed, match="500"):
+        server.load({})
