@@ -25,6 +25,8 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
+from broker.testing.packages import install_packages, may_install
+
 __all__ = ["URL_VARIABLE", "PostgresServer", "postgres", "postgres_server"]
 
 URL_VARIABLE = "TRM_TEST_POSTGRES_URL"
@@ -196,7 +198,7 @@ def _found(say: Callable[[str], None], named: str | None) -> Iterator[str]:
         yield named
         return
     binaries, how = _binaries(), "installed binaries"
-    if binaries is None and os.geteuid() == 0 and shutil.which("apt-get"):
+    if binaries is None and may_install():
         _install()
         binaries, how = _binaries(), "Debian packages that were installed for it"
     if binaries is not None:
@@ -222,14 +224,10 @@ def _binaries() -> Path | None:
 
 def _install() -> None:
     """Install Debian's server without the cluster that its package would create and start."""
-    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
-    install = ["apt-get", "install", "--yes", "--no-install-recommends"]
-    with suppress(subprocess.CalledProcessError):  # the next way is tried
-        subprocess.run(["apt-get", "update"], check=True, env=environment, stdout=subprocess.DEVNULL)
-        subprocess.run([*install, "postgresql-common"], check=True, env=environment, stdout=subprocess.DEVNULL)
+    if install_packages("postgresql-common"):
         _DEBIAN_CLUSTERS.mkdir(parents=True, exist_ok=True)
         (_DEBIAN_CLUSTERS / "trm-tests.conf").write_text("create_main_cluster = false\n")
-        subprocess.run([*install, "postgresql"], check=True, env=environment, stdout=subprocess.DEVNULL)
+        install_packages("postgresql")
 
 
 @contextmanager

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import os
 import secrets
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from broker.testing.packages import install_packages, may_install
 from broker.testing.rabbitmq_private import RabbitStartFailed, free_ports
 
 __all__ = ["RabbitContainer", "container_runs", "install_package"]
@@ -26,17 +26,11 @@ _START_SECONDS = 180.0  # the first time the image is fetched
 
 def install_package(log: Callable[[str], None]) -> bool:
     """Install the Debian package without letting its own service start; return whether it is there afterwards."""
-    if os.geteuid() != 0 or shutil.which("apt-get") is None:
+    if not may_install():
         return False
     log("RabbitMQ: installing the Debian package rabbitmq-server (its own service is not started)")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with _no_services():
-        for command in (
-            ["apt-get", "-q", "update"],
-            ["apt-get", "-qy", "install", "--no-install-recommends", "rabbitmq-server"],
-        ):
-            done = subprocess.run(command, env=environment, capture_output=True, stdin=subprocess.DEVNULL, check=False)
-    return done.returncode == 0
+        return install_packages("rabbitmq-server")
 
 
 def container_runs() -> bool:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from broker.testing.packages import install_packages, may_install
+
 __all__ = ["SoftHsm", "SoftHsmMissing", "softhsm"]
 
 _TOKEN = "trm-test"  # noqa: S105  a label
@@ -51,9 +53,8 @@ def softhsm(folder: Path) -> Iterator[SoftHsm]:
     tokens.mkdir(mode=0o700)
     config.write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
     before = os.environ.get("SOFTHSM2_CONF")
-    os.environ["SOFTHSM2_CONF"] = str(
-        config
-    )  # the library reads it when it is loaded; there is no other way to tell it
+    # The library reads it when it is loaded; there is no other way to tell it.
+    os.environ["SOFTHSM2_CONF"] = str(config)
     try:
         subprocess.run(
             ["softhsm2-util", "--init-token", "--free", "--label", _TOKEN, "--pin", pin, "--so-pin", pin],
@@ -69,10 +70,7 @@ def softhsm(folder: Path) -> Iterator[SoftHsm]:
 
 def _library() -> Path:
     found = _found()
-    if found is None and os.geteuid() == 0 and shutil.which("apt-get") is not None:
-        environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        for command in (["update"], ["install", "-y", "--no-install-recommends", "softhsm2"]):
-            subprocess.run(["apt-get", "-q", *command], env=environment, capture_output=True, check=False)
+    if found is None and may_install() and install_packages("softhsm2"):
         found = _found()
     if found is None:
         raise SoftHsmMissing("Install SoftHSM (Debian: softhsm2) to test the vault under an HSM.")
