@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, select
+from sqlalchemy import BindParameter, ColumnElement, Row, Select, Table, bindparam, literal_column, select
 
 from broker.core.errors import CaseKeyMissing, KeyMissing, StoreCorrupt, VaultLocked
 from broker.core.ids import MessageType
@@ -18,35 +19,43 @@ from broker.storage.tables import inbox, inbox_content, outbox, outbox_content, 
 
 __all__ = ["declarations"]
 
-_STANDING = select(procedure.c.id).where(
-    procedure.c.name == bindparam("name"), procedure.c.state.not_in(bindparam("over", expanding=True))
-)
-_ANY = _STANDING.limit(1)
+
+@cache
+def _standing(name: str) -> Select[Any]:
+    """Return the procedures of that name that are not over; the name stands in the text: `ix_procedure_surge` serves it."""
+    over: BindParameter[Any] = bindparam("over", expanding=True)
+    return select(procedure.c.id).where(procedure.c.name == literal_column(f"'{name}'"), procedure.c.state.not_in(over))
 
 
-def _by(message: Table, content: Table, *conditions: ColumnElement[bool]) -> Select[Any]:
+@cache
+def _by(kind: MessageType, message: Table, content: Table, *conditions: ColumnElement[bool]) -> Select[Any]:
     columns = (procedure.c.id.label("procedure"), procedure.c.opener, procedure.c.peer, procedure.c.exercise)
     joined = message.join(content).join(procedure, message.c.procedure == procedure.c.id)
     return (
         select(message.c.id, *columns, content.c.scope, content.c.content, *KEY_COLUMNS)
         .select_from(keyed(joined, content))
-        .where(READABLE, message.c.procedure.in_(_STANDING), message.c.type == bindparam("kind"), *conditions)
+        .where(
+            READABLE,
+            message.c.procedure.in_(_standing(kind.procedure)),
+            message.c.type == bindparam("kind"),
+            *conditions,
+        )
         .order_by(message.c.id.desc())  # of one author they rise with time
         .limit(bindparam("most"))
     )
 
 
-_OURS = _by(outbox, outbox_content, procedure.c.opener != procedure.c.peer, outbox.c.refused.is_(None))
-_THEIRS = _by(inbox, inbox_content, procedure.c.opener == procedure.c.peer)
+_OURS = (outbox, outbox_content, procedure.c.opener != procedure.c.peer, outbox.c.refused.is_(None))
+_THEIRS = (inbox, inbox_content, procedure.c.opener == procedure.c.peer)
 
 
 def declarations(db: Execution, kind: MessageType, *, over: Collection[str], limit: int) -> tuple[Declaration, ...]:
     """Return the messages of that type, the newest first, ours before theirs; what does not open has no content."""
-    wanted = {"name": kind.procedure, "over": list(over), "kind": kind, "most": limit}
-    if not db.listed(_ANY, wanted):
+    wanted = {"over": list(over), "kind": kind, "most": limit}
+    if not db.listed(_standing(kind.procedure).limit(1), wanted):
         return ()  # nearly always: one statement
-    ours = [_declaration(db, row, outbox_content, row.id) for row in db.listed(_OURS, wanted)]
-    theirs = [_declaration(db, row, inbox_content, row.peer, row.id) for row in db.listed(_THEIRS, wanted)]
+    ours = [_declaration(db, row, outbox_content, row.id) for row in db.listed(_by(kind, *_OURS), wanted)]
+    theirs = [_declaration(db, row, inbox_content, row.peer, row.id) for row in db.listed(_by(kind, *_THEIRS), wanted)]
     return (*ours, *theirs)
 
 

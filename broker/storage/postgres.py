@@ -35,6 +35,16 @@ _OPTIONS = {
     "statement_timeout": "30s",
     "idle_in_transaction_session_timeout": "60s",
 }
+# Every statement here finds a few rows by an index. How, is planned when a connection first uses it, often while the tables
+# are still nearly empty, and kept until the server looks at the tables again: it would read all of them until then. And a
+# plan that reads much by an index looks so dear that it would be compiled, which takes longer than running it.
+_BY_INDEX = {
+    "enable_seqscan": "off",
+    "enable_hashjoin": "off",
+    "enable_mergejoin": "off",
+    "enable_material": "off",
+    "jit": "off",
+}
 _READ_ONLY = {"default_transaction_read_only": "on", "default_transaction_isolation": r"repeatable\ read"}
 
 
@@ -48,7 +58,9 @@ class _Again(Exception):
 
 def postgres_engine(url: URL, *, read_only: bool, connections: int = 1) -> Engine:
     """Return an engine; writers see what is committed at each statement, readers one unchanging view."""
-    options = _OPTIONS | (_READ_ONLY if read_only else {"default_transaction_isolation": r"read\ committed"})
+    options = (
+        _OPTIONS | _BY_INDEX | (_READ_ONLY if read_only else {"default_transaction_isolation": r"read\ committed"})
+    )
     return create_engine(
         url.set(drivername="postgresql+psycopg"),
         pool_size=connections,

@@ -97,7 +97,13 @@ def described(url: str) -> Any:
                 " WHERE connamespace = 'public'::regnamespace"
             )
         )
-        return {tuple(row) for row in (*columns, *indexes, *rules)}
+        storage = connection.execute(
+            text(
+                "SELECT attrelid::regclass::text, attname, attstorage FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid"
+                " WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND attnum > 0"
+            )
+        )
+        return {tuple(row) for row in (*columns, *indexes, *rules, *storage)}
 
 
 def squeezed(sql: str | None) -> list[str]:

@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import Select, text
 from sqlalchemy.dialects import sqlite
 
+from broker.core.ids import MessageType
 from broker.storage import declarations, inbox, keys, migrate, outbox, outbox_steps, procedures, receipts, search
 from broker.storage.execution import PerDialect
 from broker.storage.schema import exclusively, parse_url, writing_engine
@@ -74,11 +75,13 @@ def test_a_statement_uses_its_index(tmp_path: Path, statement: Any, index: str) 
 
 
 @pytest.mark.parametrize(
-    ("statement", "index"),
-    [(declarations._OURS, "ix_outbox_procedure"), (declarations._THEIRS, "ix_inbox_procedure")],
+    ("sides", "index"), [(declarations._OURS, "ix_outbox_procedure"), (declarations._THEIRS, "ix_inbox_procedure")]
 )
-def test_what_stands_declared_is_found_by_its_procedures(tmp_path: Path, statement: Any, index: str) -> None:
-    """It is asked of every list: of the messages only those of such procedures are looked at."""
-    steps = plan(tmp_path, statement.params(name="surge", kind="surge.registration", over=["CLOSED"]))
+def test_what_stands_declared_is_found_by_its_procedures(tmp_path: Path, sides: Any, index: str) -> None:
+    """It is asked of every list: only those procedures are looked at, and of the messages only theirs."""
+    kind = MessageType("surge.registration")
+    steps = plan(tmp_path, declarations._by(kind, *sides).params(kind=kind, over=["CLOSED"]))
     assert index in steps
-    assert [step for step in steps.splitlines() if step.startswith("SCAN")] == ["SCAN procedure"]
+    assert "ix_procedure_surge" in steps
+    scans = [step for step in steps.splitlines() if step.startswith("SCAN")]
+    assert all("ix_procedure_surge" in step for step in scans)

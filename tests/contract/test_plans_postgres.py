@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""PostgreSQL goes by index from the first message on: a plan that was made over an empty table is kept while it grows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Executable, make_url
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.sql.elements import ClauseElement
+
+from broker.core.ids import MessageType
+from broker.storage import declarations, inbox, keys, outbox, outbox_steps, procedures, receipts, search
+from broker.storage.execution import PerDialect
+from broker.storage.postgres import postgres_engine
+
+pytestmark = pytest.mark.postgres
+
+_SURGE = MessageType("surge.registration")
+_ASKED = {"kind": _SURGE, "over": ["CLOSED"], "most": 200}
+_DIALECT = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
+
+
+@pytest.fixture
+def connection(postgres_store_url: str) -> Iterator[Connection]:
+    """A node's own connection to a database in which nothing is yet."""
+    engine = postgres_engine(make_url(postgres_store_url), read_only=False)
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def plan(connection: Connection, statement: Executable | PerDialect) -> list[str]:
+    """Return PostgreSQL's plan of a statement, whatever its parameters are."""
+    words = statement.postgresql if isinstance(statement, PerDialect) else statement
+    assert isinstance(words, ClauseElement)
+    compiled: Any = words.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    kinds = re.findall(r"%\((\w+)\)s(?:::(\w+))?", str(compiled))
+    values = {name: 1 if kind in {"BIGINT", "INTEGER"} else "1" for name, kind in kinds}
+    return [row[0].strip() for row in connection.exec_driver_sql(f"EXPLAIN (COSTS OFF) {compiled}", values)]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        outbox._LEASE,
+        outbox._OVERDUE,
+        outbox_steps._HELD.sized(32),
+        outbox_steps._PUBLISHED.sized(32),
+        outbox._RECEIPTED,
+        inbox._LEASE,
+        inbox._OVERDUE,
+        receipts._WAITING,
+        receipts._PEERS,
+        receipts._QUEUE,
+        receipts._OF_PROCEDURE,
+        receipts._OF_PROCEDURES.sized(32),
+        receipts._HEARD_OF,
+        procedures._RECORD,
+        procedures._RECORDS.sized(32),
+        procedures._LOCK_SOME.sized(32),
+        keys._FIND,
+        search._KNOWN,
+        declarations._by(_SURGE, *declarations._OURS).params(_ASKED),
+        declarations._by(_SURGE, *declarations._THEIRS).params(_ASKED),
+    ],
+)
+def test_no_table_is_read_from_end_to_end(connection: Connection, statement: Any) -> None:
+    """Also while all of them are empty, which to a planner makes reading all of one the cheapest way."""
+    steps = plan(connection, statement)
+    assert any("Index" in step for step in steps)
+    assert [step for step in steps if "Seq Scan" in step or "Materialize" in step or "Hash Join" in step] == []
