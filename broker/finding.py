@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from broker.core.errors import AmbiguousMessage, NotFound
 from broker.core.ids import AuthorityId, CountryCode, MessageId
+from broker.core.receipts import Receipt
 from broker.ports import Reader
-from broker.rows import MessageRow
+from broker.rows import AttachmentRow, MessageRow
 
-__all__ = ["find_message"]
+__all__ = ["find_message", "find_with_evidence"]
 
 
 def find_message(
@@ -41,3 +42,22 @@ def find_message(
         found = ", ".join(f"{'to' if row.direction == 'out' else 'from'} {row.peer}" for row in rows)
         raise AmbiguousMessage(f"Several messages have this id: {found}. Say which one by peer or direction.")
     return rows[0]
+
+
+def find_with_evidence(
+    reader: Reader,
+    us: CountryCode,
+    message: MessageId,
+    authority: AuthorityId | None,
+    *,
+    direction: str | None = None,
+    peer: CountryCode | None = None,
+) -> tuple[MessageRow, tuple[Receipt, ...], tuple[AttachmentRow, ...]]:
+    """Return that message with the receipts about it, and how far its attachments are.
+
+    Raises:
+        NotFound, AmbiguousMessage: as `find_message`.
+    """
+    row = find_message(reader, message, authority, direction=direction, peer=peer)
+    author = us if row.direction == "out" else row.peer
+    return row, reader.receipts_about(author, row.id), reader.attachments_of(author, row.id)

@@ -17,6 +17,7 @@ import aiohttp
 from aiohttp import hdrs, web
 
 from broker.api import views
+from broker.api.answers import answer
 from broker.api.gate import SECURITY_HEADERS
 from broker.api.messages import Direction
 from broker.api.requests import PRINCIPAL, Query, path_id
@@ -175,4 +176,4 @@ def _answer(row: UploadRow, *, status: int = 200) -> web.Response:
         UPLOAD_OFFSET: str(row.received), UPLOAD_LENGTH: str(row.size), hdrs.LOCATION: f"{PREFIX}/attachments/{row.id}",
     }  # fmt: skip
     data: dict[str, Any] = views.upload(row)
-    return views.answer(data, status=status, headers=headers)
+    return answer(data, status=status, headers=headers)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from broker.api import views
+from broker.api.answers import answer
 from broker.api.requests import PRINCIPAL, Query, acting, number, path_id, scope, truth
 from broker.api.services import ApiServices
 from broker.api.tokens import WHOLE_NODE
@@ -38,7 +39,7 @@ class AttentionList:
         listed, surge = await self._services.looked(
             lambda reader: reader.attention(authority, open_only=open_only, cursor=cursor, limit=limit)
         )
-        return views.answer(views.page(listed, views.attention, surge))
+        return answer(views.page(listed, views.attention, surge))
 
     async def resolve(self, request: web.Request) -> web.Response:
         """State that a person has looked after an entry.
@@ -70,4 +71,4 @@ class AuditTrail:
             raise Forbidden("The audit trail is the whole node's; the token must be of the authority `node`.")
         listed = await self._services.store.read(lambda reader: reader.audit(cursor=cursor, limit=limit))
         await self._services.consult.trail(listed, principal.who, reason=AuditReason.SELF_MONITORING)
-        return views.answer(views.page(listed, views.audit_row))
+        return answer(views.page(listed, views.audit_row))

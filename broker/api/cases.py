@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 
 from broker.api import views
+from broker.api.answers import answer
 from broker.api.requests import PRINCIPAL, Query, read_json
 from broker.api.services import ApiServices
 from broker.core.audit import SearchReason
@@ -41,13 +42,7 @@ class Cases:
             found = await search(asked, who, reason=reason)
         else:
             found = await search.others(asked, who, reason=reason)
-        return views.answer(
-            {
-                "items": [views.procedure_item(row, self._services.us) for row in found.items],
-                "more": found.more,
-                "whole": found.whole,
-            }
-        )
+        return answer(views.found(found, self._services.us))
 
 
 def _asked(data: Any) -> tuple[PersonQuery | ProcedureId, SearchReason]:

@@ -264,6 +264,7 @@ def _attention() -> Schema:
         "id": {"type": "integer", "minimum": 1},
         "code": TEXT,
         "subject": TEXT,
+        "meaning": {"type": "string", "description": "Absent where another release of the program wrote the code."},
         "who_must_act": TEXT,
         "at": TIME,
         "peer": identifier(CountryCode),
@@ -272,11 +273,12 @@ def _attention() -> Schema:
         "resolved": TIME,
         "resolved_by": TEXT,
     }
-    return object_of(properties, optional=("peer", "authority", "resolved", "resolved_by"))
+    return object_of(properties, optional=("meaning", "peer", "authority", "resolved", "resolved_by"))
 
 
 def _audit_row() -> Schema:
     properties = {
+        "position": {"type": "integer", "minimum": 1, "description": "In the chain; absent until it is linked."},
         "at": TIME,
         "actor": TEXT,
         "role": {"type": "string", "enum": [role.value for role in AuditRole]},
@@ -288,4 +290,4 @@ def _audit_row() -> Schema:
         "reason": TEXT,
         "detail": TEXT,
     }
-    return object_of(properties, optional=("authority", "procedure", "peer"))
+    return object_of(properties, optional=("position", "authority", "procedure", "peer"))

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import hdrs, web
 
-from broker.api import views
+from broker.api.answers import answer
 from broker.api.requests import PRINCIPAL, Query
 from broker.api.services import ApiServices, HealthCheck
 from broker.api.tokens import Role
@@ -49,7 +49,7 @@ class Health:
                 {"name": name, "ok": problem is None, **({"detail": problem} if problem else {})}
                 for name, problem in sorted(found.items())
             ]
-        return views.answer(data, status=200 if ready else 503)
+        return answer(data, status=200 if ready else 503)
 
     async def metrics(self, request: web.Request) -> web.Response:
         """Return the metrics, gauges as of now.

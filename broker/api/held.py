@@ -10,6 +10,7 @@ from typing import TypeVar
 from aiohttp import web
 
 from broker.api import views
+from broker.api.answers import answer
 from broker.api.requests import PRINCIPAL, Query, path_id, read_reason
 from broker.api.services import ApiServices
 from broker.core.delivery import RejectReason, ReleaseReason
@@ -39,7 +40,7 @@ class HeldMessages:
             lambda reader: reader.drafts(principal.authority, cursor=cursor, limit=limit)
         )
         await self._services.consult.drafts(listed, principal.who)
-        return views.answer(views.page(listed, views.held_item, surge))
+        return answer(views.page(listed, views.held_item, surge))
 
     async def read(self, request: web.Request) -> web.Response:
         """Return one with its content, or what became of it.
@@ -53,7 +54,7 @@ class HeldMessages:
         if row is None:
             raise NotFound
         await self._services.consult.draft(row, principal.who)
-        return views.answer(views.held(row))
+        return answer(views.held(row))
 
     async def release(self, request: web.Request) -> web.Response:
         """Let one leave; 202 says that it is stored for delivery.
@@ -66,7 +67,7 @@ class HeldMessages:
         wanted = path_id(request, MessageId)
         reason = await read_reason(request, self._services.limits, ReleaseReason)
         accepted = await self._services.approve.release(wanted, request[PRINCIPAL].who, reason)
-        return views.answer(views.accepted(accepted), status=202)
+        return answer(views.accepted(accepted), status=202)
 
     async def reject(self, request: web.Request) -> web.Response:
         """Say that one does not leave.

@@ -13,6 +13,7 @@ from typing import Any
 from aiohttp import web
 
 from broker.api import problems, views
+from broker.api.answers import answer
 from broker.api.places import Places
 from broker.api.requests import PRINCIPAL, Query, acting, idempotency_key, path_id, read_json, read_reason
 from broker.api.routes import PREFIX
@@ -31,11 +32,9 @@ from broker.core.errors import (
 )
 from broker.core.ids import CountryCode, MessageId, MessageType, ProcedureId
 from broker.core.messages import Submission
-from broker.core.receipts import Receipt
-from broker.finding import find_message
+from broker.finding import find_with_evidence
 from broker.logs import Event, Log
-from broker.ports import Reader
-from broker.rows import Accepted, AttachmentRow, InboxState, MessageFilter, MessageRow, OutboxState
+from broker.rows import Accepted, InboxState, MessageFilter, OutboxState
 
 __all__ = ["STATES", "Direction", "Messages"]
 
@@ -90,7 +89,7 @@ class Messages:
         if not accepted.repeated:
             self._account(submission, accepted)
         location = {"Location": f"{PREFIX}/messages/{accepted.message}"}
-        return views.answer(views.accepted(accepted), status=202, headers=location)
+        return answer(views.accepted(accepted), status=202, headers=location)
 
     async def list(self, request: web.Request) -> web.Response:
         """Return a page of the authority's messages.
@@ -110,7 +109,7 @@ class Messages:
         cursor, limit = query.page(self._services.limits)
         listed, surge = await self._services.looked(lambda reader: reader.messages(wanted, cursor=cursor, limit=limit))
         await self._services.consult.messages(listed, wanted, request[PRINCIPAL].who)
-        return views.answer(views.page(listed, views.message_item, surge))
+        return answer(views.page(listed, views.message_item, surge))
 
     async def read(self, request: web.Request) -> web.Response:
         """Return one message with its content and evidence.
@@ -124,14 +123,12 @@ class Messages:
         query.finish()
         wanted, authority = path_id(request, MessageId), request[PRINCIPAL].authority
 
-        def look(reader: Reader) -> tuple[MessageRow, tuple[Receipt, ...], tuple[AttachmentRow, ...]]:
-            row = find_message(reader, wanted, authority, direction=direction, peer=peer)
-            author = self._services.us if row.direction == Direction.OUT else row.peer
-            return row, reader.receipts_about(author, row.id), reader.attachments_of(author, row.id)
-
-        found, surge = await self._services.looked(look)
+        us = self._services.us
+        found, surge = await self._services.looked(
+            lambda reader: find_with_evidence(reader, us, wanted, authority, direction=direction, peer=peer)
+        )
         await self._services.consult.message(found[0], request[PRINCIPAL].who)
-        return views.answer(views.message(*found, surge))
+        return answer(views.message(*found, surge))
 
     async def mark_opened(self, request: web.Request) -> web.Response:
         """State that a person has seen a received message.
@@ -146,7 +143,7 @@ class Messages:
         wanted = path_id(request, MessageId)
         at = await self._services.open_message(wanted, request[PRINCIPAL].who, peer=peer)
         self._log.info(Event.MESSAGE_OPENED, message=wanted)
-        return views.answer({"message": str(wanted), "opened": time_to_text(at)})
+        return answer({"message": str(wanted), "opened": time_to_text(at)})
 
     async def resend(self, request: web.Request) -> web.Response:
         """Send one of our messages once more; 202 says that it will be.
@@ -161,7 +158,7 @@ class Messages:
         reason = await read_reason(request, self._services.limits, ResendReason.of_people())
         at = await self._services.resend(wanted, acting(request[PRINCIPAL]), reason)
         self._log.info(Event.MESSAGE_RESENT, message=wanted)
-        return views.answer({"message": str(wanted), "at": time_to_text(at)}, status=202)
+        return answer(views.resent(wanted, at), status=202)
 
     def _account(self, submission: Submission, accepted: Accepted) -> None:
         peer = submission.recipient.country

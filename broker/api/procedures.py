@@ -7,6 +7,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from broker.api import views
+from broker.api.answers import answer
 from broker.api.requests import PRINCIPAL, Query, path_id
 from broker.api.services import ApiServices
 from broker.core.ids import ProcedureId
@@ -33,7 +34,7 @@ class Procedures:
             lambda reader: reader.procedures(principal.authority, cursor=cursor, limit=limit)
         )
         await self._services.consult.procedures(listed, principal.who)
-        return views.answer(views.page(listed, lambda row: views.procedure_item(row, us), surge))
+        return answer(views.page(listed, lambda row: views.procedure_item(row, us), surge))
 
     async def read(self, request: web.Request) -> web.Response:
         """Return a procedure with its record.
@@ -42,7 +43,7 @@ class Procedures:
             NotFound: it is not here or another authority's.
         """
         view = await self._view(request)
-        return views.answer(views.procedure(view, self._services.us))
+        return answer(views.procedure(view, self._services.us))
 
     async def actions(self, request: web.Request) -> web.Response:
         """Return what this side may do next, as message types.
@@ -51,8 +52,7 @@ class Procedures:
             NotFound: it is not here or another authority's.
         """
         view = await self._view(request)
-        types = [f"{view.row.ref.name}.{act}" for act in view.actions]
-        return views.answer({"procedure": str(view.row.ref.id), "state": view.state, "items": types})
+        return answer({"procedure": str(view.row.ref.id), "state": view.state, "items": views.actions(view)})
 
     async def timeline(self, request: web.Request) -> web.Response:
         """Return every step, oldest first.
@@ -63,7 +63,7 @@ class Procedures:
         view = await self._view(request)
         wanted = view.row.ref.id
         lines = await self._services.inspect.timeline(wanted, authority=request[PRINCIPAL].authority)
-        return views.answer({"procedure": str(wanted), "items": [views.timeline(line) for line in lines]})
+        return answer({"procedure": str(wanted), "items": [views.timeline(line) for line in lines]})
 
     async def _view(self, request: web.Request) -> ProcedureView:
         """Return the procedure that the path names, once it is on record who looks at it."""

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from aiohttp import web
 
 from broker.api import views
+from broker.api.answers import answer
 from broker.api.requests import PRINCIPAL, Query, path_id, read_json, truth
 from broker.api.services import ApiServices
 from broker.core.errors import BadRequest
@@ -42,7 +43,7 @@ class Retention:
         due = query.take("due", truth)
         query.finish()
         found = await self._services.keep.listed(request[PRINCIPAL].authority, due_only=bool(due))
-        return views.answer({"items": [described.standing(item) for item in found.items], "truncated": found.truncated})
+        return answer({"items": [described.standing(item) for item in found.items], "truncated": found.truncated})
 
     async def hold(self, request: web.Request) -> web.Response:
         """Put a case under a legal hold, or release it.
@@ -54,10 +55,10 @@ class Retention:
         body = await self._body(request, {"case"}, {"why", "release"})
         case, who, keep = _case(body), request[PRINCIPAL].who, self._services.keep
         if body.get("release", False) is True and "why" not in body:
-            return views.answer(described.standing(await keep.release(case, who)))
+            return answer(described.standing(await keep.release(case, who)))
         if "release" in body:
             raise BadRequest("Say either why it is held, or that it is released.", where="/release")
-        return views.answer(described.standing(await keep.hold(case, _code(HoldReason, body, "why"), who)))
+        return answer(described.standing(await keep.hold(case, _code(HoldReason, body, "why"), who)))
 
     async def review(self, request: web.Request) -> web.Response:
         """Keep a case on until a day, for a reason.
@@ -69,7 +70,7 @@ class Retention:
         body = await self._body(request, {"case", "keep_until", "why"}, set())
         until, why = _day(body), _code(KeepReason, body, "why")
         found = await self._services.keep.review(_case(body), until, why, request[PRINCIPAL].who)
-        return views.answer(described.standing(found))
+        return answer(described.standing(found))
 
     async def propose(self, request: web.Request) -> web.Response:
         """List what an erasure takes away and, unless only that is asked for, propose it.
@@ -85,7 +86,7 @@ class Retention:
         document = {"reason": reason.value, "law": reason.law, "listed": described.listed(found, listed)}
         if not only:
             document["erasure"] = described.erasure(await self._services.erase.propose(case, reason, who))
-        return views.answer(document)
+        return answer(document)
 
     async def erasures(self, request: web.Request) -> web.Response:
         """Return the authority's newest erasures.
@@ -101,7 +102,7 @@ class Retention:
                 for row in reader.retention.erasures(office, limit=_MOST)
             ]
         )
-        return views.answer({"items": found})
+        return answer({"items": found})
 
     async def confirm(self, request: web.Request) -> web.Response:
         """Erase what another person proposed.
@@ -111,7 +112,7 @@ class Retention:
         """
         Query(request).finish()
         done = await self._services.erase.confirm(path_id(request, ErasureId), request[PRINCIPAL].who)
-        return views.answer(described.erasure(done))
+        return answer(described.erasure(done))
 
     async def reject(self, request: web.Request) -> web.Response:
         """Say that a case is not erased.
@@ -123,7 +124,7 @@ class Retention:
         body = await self._body(request, set(), {"why"})
         why = _code(KeepReason, body, "why") if "why" in body else None
         done = await self._services.erase.reject(path_id(request, ErasureId), request[PRINCIPAL].who, why)
-        return views.answer(described.erasure(done))
+        return answer(described.erasure(done))
 
     async def pass_on(self, request: web.Request) -> web.Response:
         """Tell every office that was sent the case what is decided here.
@@ -145,7 +146,7 @@ class Retention:
         )
         only = _flag(body, "dry_run")
         found = await self._services.pass_on(_case(body), passing, request[PRINCIPAL].who, dry_run=only)
-        return views.answer({"items": [described.told(one) for one in found]})
+        return answer({"items": [described.told(one) for one in found]})
 
     async def report(self, request: web.Request) -> web.Response:
         """Answer another country's correction; 202 says that the report is stored for delivery.
@@ -155,13 +156,13 @@ class Retention:
             SenderError: there is no such correction, or the report may not leave now.
         """
         body = await self._body(request, {"outcome"}, {"why", "office_kind"})
-        answer = Answer(
+        said = Answer(
             outcome=_code(Outcome, body, "outcome"),
             why=_text(body, "why") or "",
             office_kind=_text(body, "office_kind"),
         )
-        accepted = await self._services.pass_on.answer(path_id(request, MessageId), answer, request[PRINCIPAL].who)
-        return views.answer(views.accepted(accepted), status=202)
+        accepted = await self._services.pass_on.answer(path_id(request, MessageId), said, request[PRINCIPAL].who)
+        return answer(views.accepted(accepted), status=202)
 
     async def _body(self, request: web.Request, needed: set[str], more: set[str]) -> Mapping[str, Any]:
         Query(request).finish()

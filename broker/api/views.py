@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON form of what the API shows; the schemas of `components` describe exactly these."""
+"""The JSON form of what the API and the command line show: one for both, described by the schemas of `components`."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from aiohttp import web
 
 from broker.core.adulthood import ComingOfAge
 from broker.core.attachments import hide_keys
+from broker.core.attention import AttentionCode
 from broker.core.content import time_to_text
-from broker.core.ids import CountryCode
+from broker.core.ids import CountryCode, MessageId
 from broker.core.participants import Participant
 from broker.core.procedures import Role
 from broker.core.reasons import Reason
 from broker.core.receipts import Receipt
 from broker.core.surge import SurgeMode
 from broker.flows.inspect import ProcedureView, RecordLine, TimelineLine
+from broker.flows.search import Found
 from broker.rows import (
     Accepted,
     AttachmentRow,
@@ -36,27 +37,26 @@ from broker.timetable import described
 
 __all__ = [
     "accepted",
-    "answer",
+    "actions",
     "attention",
     "audit_row",
-    "coming_of_age",
+    "found",
+    "held",
+    "held_item",
     "message",
     "message_item",
     "page",
     "procedure",
     "procedure_item",
+    "resent",
     "role_of",
     "surge",
     "timeline",
     "upload",
 ]
 
+_MEANING = {code.value: code.meaning for code in AttentionCode}
 _STEPS = ("published", "delivered", "handed_over", "opened", "refused")
-
-
-def answer(data: Any, *, status: int = 200, headers: dict[str, str] | None = None) -> web.Response:
-    """Return the HTTP answer that carries the data as JSON."""
-    return web.Response(status=status, body=orjson.dumps(data), content_type="application/json", headers=headers)
 
 
 def page(listed: Page, view: Callable[[Any], dict[str, Any]], modes: Iterable[SurgeMode] = ()) -> dict[str, Any]:
@@ -158,6 +158,11 @@ def message(
     )
 
 
+def resent(message: MessageId, at: datetime) -> dict[str, Any]:
+    """Return the answer to a wish to send a message once more."""
+    return _present(message=message, at=time_to_text(at))
+
+
 def procedure_item(row: ProcedureRow, us: CountryCode) -> dict[str, Any]:
     """Return a procedure as a list shows it."""
     return _present(
@@ -197,14 +202,19 @@ def procedure(view: ProcedureView, us: CountryCode) -> dict[str, Any]:
             "entries": [_line(line) for line in view.entries],
             "deadlines": [described(standing) for standing in view.deadlines],
             "surge": surge(view.surge) or None,
-            "coming_of_age": coming_of_age(view.coming_of_age),
+            "coming_of_age": _coming_of_age(view.coming_of_age),
         }
     )
 
 
-def coming_of_age(found: ComingOfAge | None) -> dict[str, Any] | None:
+def _coming_of_age(found: ComingOfAge | None) -> dict[str, Any] | None:
     """Return from when on a child is one no more, and what is to be done."""
     return None if found is None else {"on": found.on.isoformat(), "reached": found.reached, "meaning": found.meaning}
+
+
+def actions(view: ProcedureView) -> list[str]:
+    """Return what this side may do next, as message types."""
+    return [f"{view.row.ref.name}.{act}" for act in view.actions]
 
 
 def timeline(line: TimelineLine) -> dict[str, Any]:
@@ -219,12 +229,19 @@ def timeline(line: TimelineLine) -> dict[str, Any]:
     )
 
 
+def found(result: Found, us: CountryCode) -> dict[str, Any]:
+    """Return the procedures that a search for a person found; nothing of their contents."""
+    items = [procedure_item(row, us) for row in result.items]
+    return {"items": items, "more": result.more, "whole": result.whole}
+
+
 def attention(entry: Attention) -> dict[str, Any]:
-    """Return one thing that a person must look at."""
+    """Return one thing that a person must look at; `meaning` is absent where another release wrote its code."""
     return _present(
         id=entry.id,
         code=entry.code,
         subject=entry.subject,
+        meaning=_MEANING.get(entry.code),
         who_must_act=entry.who,
         at=time_to_text(entry.at),
         peer=entry.peer,
@@ -236,8 +253,9 @@ def attention(entry: Attention) -> dict[str, Any]:
 
 
 def audit_row(row: AuditRow) -> dict[str, Any]:
-    """Return one line of the audit trail."""
+    """Return one line of the audit trail; `position` is absent until it is linked."""
     return _present(
+        position=row.position,
         at=time_to_text(row.at),
         actor=row.actor,
         role=row.role,

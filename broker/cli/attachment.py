@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from broker.api import views
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
 from broker.cli.input import parsed
@@ -47,8 +48,7 @@ def add(file: Path, home: Path, *, authority: str | None, as_json: bool) -> None
         output.console().print("In the submission, with the kind that it is:")
         output.console().print(output.plain(f'  "attachments": [{json.dumps(entry, ensure_ascii=False)}]'))
 
-    shown = {**entry, "size": row.size, "media_type": row.media_type, "digest": row.digest}
-    output.answer(shown, as_json=as_json, people=people)
+    output.answer({**views.upload(row), **entry}, as_json=as_json, people=people)
 
 
 def save(

@@ -52,9 +52,7 @@ def list_entries(home: Path, *, authority: str | None, closed: bool, limit: int,
         output.table(headings, lines, wide=("about", "what"))
         output.console().print(f"Looked after one? trm attention resolve ENTRY --home {home}")
 
-    items = [{**views.attention(row), "meaning": _MEANING.get(row.code, "")} for row in rows]
-    document = {"items": items, **surge.document(modes)}
-    output.answer(document, as_json=as_json, people=people)
+    output.answer(views.page(page, views.attention, modes), as_json=as_json, people=people)
 
 
 def resolve(entry: int, home: Path, *, authority: str | None, as_json: bool) -> None:

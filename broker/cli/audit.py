@@ -10,12 +10,13 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from broker.api import views
 from broker.cli import output
 from broker.cli.acting import operator, with_office
 from broker.cli.audit_files import read_witness
 from broker.cli.audit_options import chosen, period_of
 from broker.cli.input import one_of
-from broker.core.audit import AuditAction, AuditReason, AuditRow
+from broker.core.audit import AuditAction, AuditReason
 from broker.core.content import time_to_text
 from broker.core.errors import BadRequest, NotFound
 from broker.core.ids import CountryCode
@@ -101,7 +102,7 @@ def list_entries(
         await office.consult.trail(page, operator(), reason=why)
         return page
 
-    rows = with_office(home, work, without_vault=True).items
+    page = with_office(home, work, without_vault=True)
 
     def people() -> None:
         output.table(
@@ -118,12 +119,12 @@ def list_entries(
                     row.reason,
                     row.detail,
                 )
-                for row in rows
+                for row in page.items
             ),
             wide=("who", "subject", "detail"),
         )
 
-    output.answer({"items": [_entry(row) for row in rows]}, as_json=as_json, people=people)
+    output.answer(views.page(page, views.audit_row), as_json=as_json, people=people)
 
 
 def show(position: int, home: Path, *, reason: str, as_json: bool) -> None:
@@ -264,23 +265,6 @@ def _print_findings(findings: Iterable[Finding]) -> None:
         place = f"at {item.last}" if item.first == item.last else f"from {item.first} to {item.last}"
         proof = "" if item.held_by is None else f" (proof held by {item.held_by})"
         output.console().print(f"{item.kind} {place}: {_SAID[item.kind]}{proof}")
-
-
-def _entry(row: AuditRow) -> dict[str, Any]:
-    found = {
-        "position": row.position,
-        "at": time_to_text(row.at),
-        "actor": row.actor,
-        "role": row.role,
-        "authority": row.authority,
-        "action": row.action,
-        "subject": row.subject,
-        "procedure": row.procedure,
-        "peer": row.peer,
-        "reason": row.reason,
-        "detail": row.detail,
-    }
-    return {name: value for name, value in found.items() if value is not None}
 
 
 def _short(at: datetime) -> str:

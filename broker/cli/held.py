@@ -8,12 +8,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from broker.api import views
 from broker.cli import output, surge
 from broker.cli.acting import office_of, operator, with_office
 from broker.cli.input import one_of, parsed
-from broker.core.attachments import hide_keys
 from broker.core.content import time_to_text
 from broker.core.delivery import RejectReason, ReleaseReason
 from broker.core.errors import NotFound
@@ -38,9 +36,10 @@ def list_held(home: Path, *, authority: str | None, as_json: bool) -> None:
         us = office_of(office, authority)
         page, modes = await surge.looked(office, lambda reader: reader.drafts(us, cursor=None, limit=_MOST))
         await office.consult.drafts(page, operator(us))
-        return page.items, modes
+        return page, modes
 
-    rows, modes = with_office(home, work)
+    page, modes = with_office(home, work)
+    rows = page.items
 
     def people() -> None:
         surge.say(modes)
@@ -50,8 +49,7 @@ def list_held(home: Path, *, authority: str | None, as_json: bool) -> None:
         lines = [(row.id, row.type, row.peer, time_to_text(row.at), row.author, _rules(row)) for row in rows]
         output.table(("message", "type", "to", "since", "author", "rules"), lines, wide=("message",))
 
-    document = {"items": [_document(row) for row in rows], **surge.document(modes)}
-    output.answer(document, as_json=as_json, people=people)
+    output.answer(views.page(page, views.held_item, modes), as_json=as_json, people=people)
 
 
 def show(message: str, home: Path, *, authority: str | None, as_json: bool) -> None:
@@ -74,22 +72,19 @@ def show(message: str, home: Path, *, authority: str | None, as_json: bool) -> N
     row: HeldDraft | None = with_office(home, work)
     if row is None:
         raise NotFound
-    content = None if row.content is None else orjson.loads(row.content)
-    if content is not None:
-        content["header"] = hide_keys(content["header"])
+    document = views.held(row)
 
     def people() -> None:
         console = output.console()
         console.print(f"{row.type} to {row.peer}, by {row.author}: {row.state}")
         for reason in row.reasons:
             console.print(f"  {reason.rule}  {reason.text} (at /body{reason.where})", markup=False)
-        if content is not None:
-            console.print(json.dumps(content["body"], ensure_ascii=False, indent=2), markup=False)
+        if "content" in document:
+            console.print(json.dumps(document["content"]["body"], ensure_ascii=False, indent=2), markup=False)
             console.print(
                 f"Next, by another person than its author: trm held release {row.id} --home {home} --reason CODE"
             )
 
-    document = _document(row) if content is None else {**_document(row), "content": content}
     output.answer(document, as_json=as_json, people=people)
 
 
@@ -112,8 +107,7 @@ def release(message: str, home: Path, *, authority: str | None, reason: str, as_
     def people() -> None:
         output.console().print(f"Released.\nNext: trm timeline {accepted.procedure} --home {home}")
 
-    document = {"message": accepted.message, "procedure": accepted.procedure, "reason": code}
-    output.answer(document, as_json=as_json, people=people)
+    output.answer(views.accepted(accepted), as_json=as_json, people=people)
 
 
 def reject(message: str, home: Path, *, authority: str | None, reason: str, as_json: bool) -> None:
@@ -139,15 +133,3 @@ def reject(message: str, home: Path, *, authority: str | None, reason: str, as_j
 
 def _rules(row: HeldDraft) -> str:
     return ", ".join(sorted({reason.rule for reason in row.reasons}))
-
-
-def _document(row: HeldDraft) -> dict[str, Any]:
-    return {
-        "message": row.id,
-        "type": row.type,
-        "peer": row.peer,
-        "author": row.author,
-        "at": time_to_text(row.at),
-        "state": row.state,
-        "reasons": [{"rule": one.rule, "code": one.code, "where": one.where, "text": one.text} for one in row.reasons],
-    }

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,18 +17,16 @@ from broker.api import views
 from broker.cli import output, surge
 from broker.cli.acting import ROUTE, office_of, operator, with_office
 from broker.cli.input import one_of, parsed, read_json
-from broker.core.attachments import hide_keys
 from broker.core.content import time_to_text
 from broker.core.delivery import ResendReason
 from broker.core.errors import BadRequest, IdempotencyConflict, NotFound, SchemaInvalid
 from broker.core.ids import AuthorityId, CountryCode, MessageId, ProcedureId
 from broker.core.roles import AuditRole
-from broker.finding import find_message
+from broker.finding import find_message, find_with_evidence
 from broker.rows import MessageFilter, MessageRow
-from broker.timetable import described
 
 if TYPE_CHECKING:
-    from broker.flows.inspect import ProcedureView, TimelineLine
+    from broker.flows.inspect import ProcedureView
     from broker.office import Office
     from broker.ports import Reader
 
@@ -91,19 +89,6 @@ def submit(
             ) from None
 
     accepted = with_office(home, work)
-    document = {
-        "message": accepted.message,
-        "digest": accepted.digest,
-        "procedure": accepted.procedure,
-        "case_ref": accepted.case_ref,
-        "created": time_to_text(accepted.created),
-        "repeated": accepted.repeated,
-        **(
-            {"warnings": [{"rule": one.rule, "text": one.text} for one in accepted.warnings]}
-            if accepted.warnings
-            else {}
-        ),
-    }
 
     def people() -> None:
         before = "It was accepted before under this key; nothing new was stored." if accepted.repeated else "Accepted."
@@ -114,7 +99,7 @@ def submit(
             + f"Next: trm timeline {accepted.procedure} --home {home}"
         )
 
-    output.answer(document, as_json=as_json, people=people)
+    output.answer(views.accepted(accepted), as_json=as_json, people=people)
 
 
 def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_json: bool) -> None:
@@ -130,9 +115,10 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
         wanted = MessageFilter(direction=way, authority=office_of(office, authority))
         page, modes = await surge.looked(office, lambda reader: reader.messages(wanted, cursor=None, limit=limit))
         await office.consult.messages(page, wanted, operator(wanted.authority))
-        return page.items, modes
+        return page, modes
 
-    rows, modes = with_office(home, work)
+    page, modes = with_office(home, work)
+    rows = page.items
 
     def people() -> None:
         surge.say(modes)
@@ -146,8 +132,7 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
             wide=("time (UTC)", "type"),
         )
 
-    document = {"items": [_item(row) for row in rows], **surge.document(modes)}
-    output.answer(document, as_json=as_json, people=people)
+    output.answer(views.page(page, views.message_item, modes), as_json=as_json, people=people)
 
 
 def show(
@@ -175,24 +160,22 @@ def show(
         if opened:
             await office.open_message(wanted, operator(us), peer=other)
         found, modes = await surge.looked(
-            office, lambda reader: find_message(reader, wanted, us, direction=way, peer=other)
+            office, lambda reader: find_with_evidence(reader, office.us, wanted, us, direction=way, peer=other)
         )
-        await office.consult.message(found, operator(us))
-        return found, [mode for mode in modes if mode.concerns(found.peer, exercise=found.header.exercise)]
+        row = found[0]
+        await office.consult.message(row, operator(us))
+        between = [mode for mode in modes if mode.concerns(row.peer, exercise=row.header.exercise)]
+        return row, views.message(*found, between), between
 
-    row, modes = with_office(home, work)
-    content = json.loads(row.content) if row.content is not None else None
-    if content is not None:
-        content["header"] = hide_keys(content["header"])
+    row, document, modes = with_office(home, work)
 
     def people() -> None:
         surge.say(modes)
-        for name, value in _item(row).items():
+        for name, value in views.message_item(row).items():
             said = ("no", "yes")[value] if isinstance(value, bool) else str(value)
-            output.console().print(f"{name:<12}{output.plain(said)}")
-        output.console().print(output.plain(json.dumps(content, ensure_ascii=False, indent=2)))
+            output.console().print(f"{name:<14}{output.plain(said)}")
+        output.console().print(output.plain(json.dumps(document.get("content"), ensure_ascii=False, indent=2)))
 
-    document = {**_item(row), **surge.document(modes), "content": content}
     output.answer(document, as_json=as_json, people=people)
 
 
@@ -215,7 +198,7 @@ def resend(message: str, home: Path, *, authority: str | None, reason: str, as_j
     def people() -> None:
         output.console().print(f"It is sent again by the running node.\nNext: trm show {wanted} --home {home}")
 
-    output.answer({"message": wanted, "at": time_to_text(at), "reason": code}, as_json=as_json, people=people)
+    output.answer(views.resent(wanted, at), as_json=as_json, people=people)
 
 
 def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, as_json: bool) -> None:
@@ -232,9 +215,9 @@ def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, 
         wanted = await office.store.read(lambda reader: _named(reader, named, us, other))
         view = await office.inspect.procedure(wanted, authority=us)
         await office.consult.procedure(view.row, operator(us))
-        return view, await office.inspect.timeline(wanted, authority=us)
+        return view, await office.inspect.timeline(wanted, authority=us), office.us
 
-    view, lines = with_office(home, look)
+    view, lines, us = with_office(home, look)
 
     def people() -> None:
         surge.say(view.surge)
@@ -252,7 +235,12 @@ def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, 
         if view.actions:
             output.console().print(f"Next: trm submit FILE --home {home} --procedure {view.row.ref.id}")
 
-    output.answer(_timeline_document(view, lines), as_json=as_json, people=people)
+    document = {
+        **views.procedure(view, us),
+        "actions": views.actions(view),
+        "timeline": [views.timeline(line) for line in lines],
+    }
+    output.answer(document, as_json=as_json, people=people)
 
 
 def _print_deadlines(view: ProcedureView) -> None:
@@ -274,30 +262,6 @@ def _print_deadlines(view: ProcedureView) -> None:
     )
     if not all(item.holidays_known for item in view.deadlines):
         output.console().print("Public holidays of that country are not known here: only weekends count.")
-
-
-def _timeline_document(view: ProcedureView, lines: Iterable[TimelineLine]) -> dict[str, Any]:
-    return {
-        "procedure": view.row.ref.id,
-        "name": view.row.ref.name,
-        "peer": view.row.peer,
-        "role": view.role.lower(),
-        "state": view.state,
-        "alarm": view.alarm,
-        "gap": view.gap,
-        "digest": view.digest,
-        "actions": list(view.actions),
-        "deadlines": [described(standing) for standing in view.deadlines],
-        **surge.document(view.surge),
-        **({"coming_of_age": views.coming_of_age(view.coming_of_age)} if view.coming_of_age else {}),
-        "timeline": [
-            {
-                "at": time_to_text(line.at), "who": line.who, "what": line.what, "state": line.state,
-                "evidence": line.evidence, "message": line.message,
-            }
-            for line in lines
-        ],
-    }  # fmt: skip
 
 
 def _addressed(data: Any, *, authority: str | None, to: str | None, procedure: str | None) -> Any:
@@ -336,26 +300,6 @@ def _way(direction: str) -> str | None:
     if direction not in _DIRECTIONS:
         raise BadRequest("The direction is in, out or all.", where="--direction")
     return _DIRECTIONS[direction]
-
-
-def _item(row: MessageRow) -> dict[str, Any]:
-    item = {
-        "id": row.id,
-        "direction": row.direction,
-        "type": row.header.type,
-        "version": row.header.version,
-        "peer": row.peer,
-        "authority": row.authority,
-        "procedure": _procedure(row),
-        "urgency": row.header.urgency,
-        "exercise": row.header.exercise,
-        "state": row.state,
-        "at": time_to_text(row.at),
-        "digest": row.digest,
-        "refusal_code": row.refusal_code,
-        "error": row.error,
-    }
-    return {name: value for name, value in item.items() if value is not None}
 
 
 def _procedure(row: MessageRow) -> ProcedureId | None:

@@ -11,7 +11,10 @@ import typer
 
 __all__ = ["AsJson", "AsOffice", "Home", "OnDay"]
 
-AsJson = Annotated[bool, typer.Option("--json", help="Answer with one JSON document on standard output.")]
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Answer with one JSON document on standard output, as the API does where it answers."),
+]
 OnDay = Annotated[str | None, typer.Option("--on", help="As of this day, like 2026-06-30. Default: today.")]
 Home = Annotated[
     Path,

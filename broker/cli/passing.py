@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from broker.api import views
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
 from broker.cli.erasure import named_case
@@ -106,4 +107,4 @@ def answer(
     def people() -> None:
         output.console().print(f"Reported.\nNext: trm timeline {accepted.procedure} --home {home}")
 
-    output.answer({"message": accepted.message, "procedure": accepted.procedure}, as_json=as_json, people=people)
+    output.answer(views.accepted(accepted), as_json=as_json, people=people)

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from broker.api import views
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
 from broker.cli.input import one_of, parsed
 from broker.core.audit import SearchReason
-from broker.core.content import time_to_text
 from broker.core.errors import BadRequest
-from broker.core.ids import ProcedureId
+from broker.core.ids import CountryCode, ProcedureId
 from broker.core.persons import MAX_NAME, PersonQuery
 
 if TYPE_CHECKING:
@@ -50,30 +50,14 @@ def search(
     given = sys.stdin.readline(MAX_NAME + 2).rstrip("\r\n") if name == "-" else name
     asked = PersonQuery.of(given, born) if procedure is None else parsed(ProcedureId, procedure, "--procedure")
 
-    async def work(office: Office) -> Found:
+    async def work(office: Office) -> tuple[Found, CountryCode]:
         who = operator(office_of(office, authority))
         if isinstance(asked, PersonQuery):
-            return await office.search(asked, who, reason=why)
-        return await office.search.others(asked, who, reason=why)
+            return await office.search(asked, who, reason=why), office.us
+        return await office.search.others(asked, who, reason=why), office.us
 
-    found = with_office(home, work)
-    output.answer(_document(found), as_json=as_json, people=lambda: _print(found))
-
-
-def _document(found: Found) -> dict[str, Any]:
-    return {"items": [_item(row) for row in found.items], "more": found.more, "whole": found.whole}
-
-
-def _item(row: ProcedureRow) -> dict[str, Any]:
-    return {
-        "case": row.case_ref,
-        "procedure": row.ref.id,
-        "name": row.ref.name,
-        "with": f"{row.peer}/{row.peer_authority}",
-        "ours": row.our_authority,
-        "state": row.state,
-        "opened": time_to_text(row.opened),
-    }
+    found, us = with_office(home, work)
+    output.answer(views.found(found, us), as_json=as_json, people=lambda: _print(found))
 
 
 def _print(found: Found) -> None:
@@ -90,5 +74,5 @@ def _print(found: Found) -> None:
 
 
 def _row(row: ProcedureRow) -> tuple[object, ...]:
-    item = _item(row)
-    return row.opened.strftime("%Y-%m-%d %H:%M"), row.ref.name, item["with"], row.state, row.case_ref, row.ref.id
+    between = f"{row.peer}/{row.peer_authority}"
+    return row.opened.strftime("%Y-%m-%d %H:%M"), row.ref.name, between, row.state, row.case_ref, row.ref.id

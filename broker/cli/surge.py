@@ -5,9 +5,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from broker.api import views
 from broker.cli import output
 from broker.core.surge import SurgeMode
 from broker.surges import with_surge
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from broker.office import Office
     from broker.ports import Reader
 
-__all__ = ["document", "looked", "say"]
+__all__ = ["looked", "say"]
 
 T = TypeVar("T")
 
@@ -28,11 +27,6 @@ async def looked(office: Office, look: Callable[[Reader], T]) -> tuple[T, tuple[
         StoreUnavailable: it cannot be read.
     """
     return await with_surge(office.store, office.us, office.clock, look)
-
-
-def document(modes: Sequence[SurgeMode]) -> dict[str, Any]:
-    """Return the member of a JSON answer; none where surge mode is on nowhere."""
-    return {"surge": views.surge(modes)} if modes else {}
 
 
 def say(modes: Sequence[SurgeMode]) -> None:

@@ -24,28 +24,22 @@ def test_a_held_message_is_listed_and_shown(trm, home, held, office):
     """Why it waits is in the list; what it says is shown alone, and what comes next."""
     assert [reason["rule"] for reason in held["reasons"]] == ["R-05"]
     assert "R-05" in trm("held", "list", "--home", home, "--authority", office).out
-    shown = trm("held", "show", held["message"], "--home", home, "--authority", office)
+    shown = trm("held", "show", held["id"], "--home", home, "--authority", office)
     assert "trm held release" in shown.out
-    assert trm("held", "show", held["message"], "--home", home, "--authority", office, "--json").json["content"]["body"]
+    assert trm("held", "show", held["id"], "--home", home, "--authority", office, "--json").json["content"]["body"]
 
 
 def test_its_author_takes_it_back_and_does_not_release_it(trm, home, held, office):
     """The one is refused, the other done once; a reason of no list is refused."""
-    refused = trm(
-        "held", "release", held["message"], "--home", home, "--authority", office, "--reason", "checked", "--json"
-    )
+    refused = trm("held", "release", held["id"], "--home", home, "--authority", office, "--reason", "checked", "--json")
     assert (refused.code, refused.json["error"]["code"]) == (1, "forbidden")
-    wrong = trm(
-        "held", "reject", held["message"], "--home", home, "--authority", office, "--reason", "checked", "--json"
-    )
+    wrong = trm("held", "reject", held["id"], "--home", home, "--authority", office, "--reason", "checked", "--json")
     assert (wrong.code, wrong.json["error"]["where"]) == (1, "--reason")
     assert (
-        trm("held", "reject", held["message"], "--home", home, "--authority", office, "--reason", "not-complete").code
-        == 0
+        trm("held", "reject", held["id"], "--home", home, "--authority", office, "--reason", "not-complete").code == 0
     )
     assert (
-        trm("held", "reject", held["message"], "--home", home, "--authority", office, "--reason", "not-complete").code
-        == 1
+        trm("held", "reject", held["id"], "--home", home, "--authority", office, "--reason", "not-complete").code == 1
     )
     assert "Nothing waits" in trm("held", "list", "--home", home, "--authority", office).out
 
@@ -54,6 +48,6 @@ def test_another_person_releases_it(trm, home, held, office, monkeypatch):
     """The audit trail knows who types by the account."""
     monkeypatch.setattr("getpass.getuser", lambda: "another")
     released = trm(
-        "held", "release", held["message"], "--home", home, "--authority", office, "--reason", "checked", "--json"
+        "held", "release", held["id"], "--home", home, "--authority", office, "--reason", "checked", "--json"
     )
-    assert (released.code, released.json["message"]) == (0, held["message"])
+    assert (released.code, released.json["message"]) == (0, held["id"])

@@ -13,7 +13,7 @@ def test_a_sent_request_is_found(trm, home, request_file, office, monkeypatch):
     asked = ("case", "search", "--home", home, "--authority", office)
     ran = trm(*asked, "--name", "naidis maarika", "--born", "2014", "--json")
     (item,) = ran.json["items"]
-    assert (ran.code, item["procedure"], item["case"], ran.json["more"]) == (
+    assert (ran.code, item["id"], item["case_ref"], ran.json["more"]) == (
         0, sent["procedure"], sent["case_ref"], False,
     )  # fmt: skip
     monkeypatch.setattr("sys.stdin", io.StringIO("Maarika\n"))
@@ -41,6 +41,6 @@ def test_the_other_procedures_of_a_child_are_found_by_one_of_them(trm, home, req
     ]
     asked = ("case", "search", "--home", home, "--authority", office)
     ran = trm(*asked, "--procedure", first["procedure"], "--json")
-    assert (ran.code, [item["procedure"] for item in ran.json["items"]]) == (0, [second["procedure"]])
+    assert (ran.code, [item["id"] for item in ran.json["items"]]) == (0, [second["procedure"]])
     assert trm(*asked, "--procedure", first["procedure"], "--name", "Maarika").code == 1
     assert trm(*asked, "--procedure", "nothing").code == 1
