@@ -71,7 +71,7 @@ def corrections_of(reader: Reader, rows: Sequence[ProcedureRow], digests: frozen
         digests: of its messages; they outlive an erasure.
     """
     peers = sorted({row.peer for row in rows})
-    found = [_within(message) for row in rows for message in _messages(reader, row.ref.id) if _is_within(message)]
+    found = [_within(message) for row in rows for message in _pages(reader, _corrections_in(row))]
     for peer in peers:
         for act in _PASSED_ON:
             wanted = MessageFilter(peer=peer, type=f"{_CORRECTION}.{act}")
@@ -89,8 +89,9 @@ def _within(message: MessageRow) -> Correction:
     )
 
 
-def _is_within(message: MessageRow) -> bool:
-    return message.direction == "out" and message.header.type.act == _CORRECTION
+def _corrections_in(row: ProcedureRow) -> MessageFilter:
+    """Name our corrections in a procedure by columns: nothing else of it is opened, so that what does not open can be erased."""
+    return MessageFilter(procedure=row.ref.id, direction="out", type=f"{row.ref.name}.{_CORRECTION}")
 
 
 def _apart(reader: Reader, message: MessageRow, targets: frozenset[Digest]) -> Correction:

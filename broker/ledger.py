@@ -176,8 +176,8 @@ class Ledger:
             )
         )
 
+    @staticmethod
     def call(
-        self,
         tx: Transaction,
         code: AttentionCode,
         subject: str,

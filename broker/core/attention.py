@@ -70,6 +70,10 @@ class AttentionCode(StrEnum):
         "unreadable", Actor.OPERATOR,
         "What is stored of a procedure does not open, and nobody watches its deadlines: restore it from the newest backup.",
     )  # fmt: skip
+    KEY_STUCK = (
+        "key-stuck", Actor.OPERATOR,
+        "The key of a case does not open: restore it from the newest backup, or erase the case; until then no erasure may be final.",
+    )  # fmt: skip
     REFUSED = "refused", Actor.CALLER, "The other country refused a message; its author must change it or withdraw."
     SURGE_OWED = (
         "surge-owed", Actor.CALLER, "Surge mode let something wait that is still owed: do it, and close this.",

@@ -39,7 +39,7 @@ from broker.rows import (
     TrustRow,
     UploadRow,
 )
-from broker.security.at_rest import Scope
+from broker.security.at_rest import Rewrapped, Scope, WrappedKey
 
 __all__ = ["Transaction"]
 
@@ -364,12 +364,12 @@ class Transaction(Protocol):
         """
         ...
 
-    def begin_epoch(self, number: int) -> None:
-        """Wrap every new key under that epoch from now on; its key must be in the vault of every worker."""
+    def begin_epoch(self, number: int) -> bool:
+        """Wrap every new key under that epoch from now on; its key must be in the vault of every worker. False: it is so."""
         ...
 
-    def rewrap_keys(self, number: int, *, limit: int) -> int:
-        """Move some keys of earlier epochs to that one; return how many. 0 with keys left: others use those now."""
+    def rewrap_keys(self, number: int, *, limit: int, after: WrappedKey | None = None) -> Rewrapped:
+        """Move some keys of earlier epochs to that one, behind a key if one is named; others' in use are passed by."""
         ...
 
     @property
@@ -382,8 +382,8 @@ class Transaction(Protocol):
         """What was decided about keeping and erasing."""
         ...
 
-    def keys_before(self, number: int) -> int:
-        """Return how many keys are wrapped under earlier epochs."""
+    def keys_before(self, number: int) -> Mapping[int, int]:
+        """Return for each earlier epoch how many keys are still wrapped under it, if any: its own key is needed for them."""
         ...
 
     def epoch_owed(self) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -31,8 +32,8 @@ from broker.core.errors import CaseKeyMissing, KeyMissing, StoreCorrupt
 from broker.core.ids import CaseRef, CountryCode, ProcedureId
 
 __all__ = [
-    "BUCKETS", "KEY_BYTES", "NO_EPOCHS", "NO_PROCEDURE", "CaseKey", "EpochRing", "EpochVault", "Scope", "WrappedKey", "new_key", "place", "scope_of",
-    "scopes_of",
+    "BUCKETS", "KEY_BYTES", "NO_EPOCHS", "NO_PROCEDURE", "CaseKey", "EpochRing", "EpochVault", "Rewrapped", "Scope", "WrappedKey", "covered", "new_key",
+    "place", "scope_of", "scopes_of",
 ]  # fmt: skip
 
 KEY_BYTES = 32
@@ -64,6 +65,14 @@ def scopes_of(peer: CountryCode, case_ref: CaseRef | None, procedure: ProcedureI
     return tuple(dict.fromkeys((scope_of(peer, case_ref, procedure), scope_of(peer, None, procedure))))
 
 
+def covered(scope: Scope) -> tuple[CountryCode, CaseRef | ProcedureId] | None:
+    """Return what such a scope covers; None: it belongs to no case, as a file's that no message took yet."""
+    peer, _, name = scope.partition(":")
+    with suppress(ValueError):
+        return CountryCode(peer), CaseRef(name) if "CR-" in name else ProcedureId(name)
+    return None
+
+
 def place(table: str, column: str, *row: str) -> bytes:
     """Return where something encrypted stands; lengths keep two places from having the same bytes."""
     return b"".join((_column(table, column), *map(_measured, row)))
@@ -91,6 +100,15 @@ class WrappedKey:
     scope: Scope
     epoch: int
     wrapped: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewrapped:
+    """What one step from earlier epochs to another one did."""
+
+    moved: int  # keys
+    stuck: tuple[WrappedKey, ...]  # do not unwrap and stay as they are
+    last: WrappedKey | None  # go on behind it; None: no key came
 
 
 class CaseKey:
@@ -139,9 +157,21 @@ class EpochRing:
         Raises:
             KeyMissing: there is none.
         """
+        return self._held()[-1]
+
+    @property
+    def oldest(self) -> int:
+        """The first epoch that has not ended: what was destroyed before it opens nothing any more.
+
+        Raises:
+            KeyMissing: there is none.
+        """
+        return self._held()[0]
+
+    def _held(self) -> tuple[int, ...]:
         if not self.epochs:
             raise KeyMissing("The vault holds no key for data at rest: trm keys generate --which wrapping makes it.")
-        return self.epochs[-1]
+        return self.epochs
 
     def wrap(self, key: bytes, scope: Scope, epoch: int) -> WrappedKey:
         """Return a case key as it is stored.

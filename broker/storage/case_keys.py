@@ -11,14 +11,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, FromClause, Row, Table, bindparam, delete, func, null, select, update
+from sqlalchemy import ColumnElement, FromClause, Row, Table, and_, bindparam, delete, func, null, or_, select, update
 
-from broker.core.errors import CaseErased, CaseKeyMissing
+from broker.core.errors import CaseErased, CaseKeyMissing, StoreCorrupt
 from broker.core.ids import ProcedureId
-from broker.security.at_rest import Scope, WrappedKey, place
+from broker.security.at_rest import Rewrapped, Scope, WrappedKey, place
 from broker.storage.execution import Execution, PerDialect, insert_new
 from broker.storage.tables import case_key, key_epoch, procedure, search_term
 
@@ -63,7 +64,14 @@ _DESTROY = (
 _FOUND_NO_MORE = delete(search_term).where(search_term.c.scope == bindparam("scope_"))
 _OLD = (
     select(case_key.c.scope, case_key.c.epoch, case_key.c.wrapped)
-    .where(case_key.c.epoch < bindparam("number"), case_key.c.destroyed.is_(None))
+    .where(
+        case_key.c.epoch < bindparam("number"),
+        case_key.c.destroyed.is_(None),
+        or_(
+            case_key.c.epoch > bindparam("after_epoch"),
+            and_(case_key.c.epoch == bindparam("after_epoch"), case_key.c.scope > bindparam("after_scope")),
+        ),
+    )
     .order_by(case_key.c.epoch, case_key.c.scope)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
@@ -74,9 +82,9 @@ _MOVE = (
     .values(epoch=bindparam("number"), wrapped=bindparam("fresh"))
 )
 _LEFT = (
-    select(func.count().label("number"))
-    .select_from(case_key)
+    select(case_key.c.epoch, func.count().label("number"))
     .where(case_key.c.epoch < bindparam("number"), case_key.c.destroyed.is_(None))
+    .group_by(case_key.c.epoch)
 )
 _HOLD = select(case_key.c.scope).where(case_key.c.scope == bindparam("scope_")).with_for_update()
 _FORGET = delete(case_key).where(case_key.c.scope == bindparam("scope_"))
@@ -191,30 +199,38 @@ def destroy_case(db: Execution, scope: Scope, at: datetime) -> bool:
     return db.changed(_DESTROY, {"scope_": scope, "number": number, "at": at}) == 1
 
 
-def begin_epoch(db: Execution, number: int) -> None:
-    """Wrap every new key under that epoch from now on; waits for whoever makes one under the last."""
-    db.changed(_FIRST_EPOCH, {"id": _ONE, "epoch": number})
-    db.changed(_BEGIN, {"number": number})
+def begin_epoch(db: Execution, number: int) -> bool:
+    """Wrap every new key under that epoch from now on; waits for whoever makes one under the last. False: it is so."""
+    added = db.changed(_FIRST_EPOCH, {"id": _ONE, "epoch": number})
+    return added + db.changed(_BEGIN, {"number": number}) > 0
 
 
-def rewrap(db: Execution, number: int, limit: int) -> int:
-    """Move some keys of earlier epochs to that one; return how many. Keys that another worker uses now are passed by.
+def rewrap(db: Execution, number: int, limit: int, after: WrappedKey | None = None) -> Rewrapped:
+    """Move some keys of earlier epochs to that one, behind a key if one is named.
+
+    Keys that another worker uses now are passed by, and so is one that does not unwrap: it holds up no other.
 
     Raises:
         KeyMissing, VaultLocked: an epoch's key is not to be had.
-        StoreCorrupt: a key does not unwrap.
     """
-    rows = db.all(_OLD, {"number": number, "most": limit})
-    for row in rows:
-        fresh = db.cipher.rewrap(_wrapped(row.scope, row.epoch, row.wrapped), number)
-        db.changed(_MOVE, {"scope_": row.scope, "number": number, "fresh": fresh.wrapped})
-    return len(rows)
+    behind = {"after_epoch": after.epoch if after else -1, "after_scope": after.scope if after else ""}
+    keys = [
+        _wrapped(row.scope, row.epoch, row.wrapped) for row in db.all(_OLD, {"number": number, "most": limit, **behind})
+    ]
+    stuck = []
+    for key in keys:
+        try:
+            fresh = db.cipher.rewrap(key, number)
+        except (CaseKeyMissing, StoreCorrupt):
+            stuck.append(key)
+        else:
+            db.changed(_MOVE, {"scope_": key.scope, "number": number, "fresh": fresh.wrapped})
+    return Rewrapped(moved=len(keys) - len(stuck), stuck=tuple(stuck), last=keys[-1] if keys else None)
 
 
-def left_before(db: Execution, number: int) -> int:
-    """Return how many keys are still wrapped under earlier epochs."""
-    row = db.first(_LEFT, {"number": number})
-    return 0 if row is None else int(row.number)
+def left_before(db: Execution, number: int) -> Mapping[int, int]:
+    """Return for each earlier epoch how many keys are still wrapped under it, if any."""
+    return {row.epoch: row.number for row in db.all(_LEFT, {"number": number})}
 
 
 def epoch_owed(db: Execution) -> bool:

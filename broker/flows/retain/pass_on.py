@@ -18,7 +18,7 @@ import orjson
 from broker.core import canonical
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import Who
-from broker.core.errors import BadRequest, Forbidden, NotFound, SenderError
+from broker.core.errors import BadRequest, CaseKeyMissing, Forbidden, NotFound, SenderError, StoreCorrupt
 from broker.core.foregoing import targets_of
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.messages import LegalBasis, Party, Submission, Urgency
@@ -170,7 +170,7 @@ class PassOn:
         return accepted
 
     async def kind_of(self, office: AuthorityId) -> str | None:
-        """Return what kind of office it called itself in what it sent last; None: it never said."""
+        """Return what kind of office it called itself in what it sent last; None: it never said, or not all of that opens."""
         us = Party(country=self._us, authority=office)
 
         def look(reader: Reader) -> str | None:
@@ -178,7 +178,10 @@ class PassOn:
             rows = (row for brief in page.items for row in reader.messages_of(brief.id, office))
             return next((str(part["kind"]) for body in _bodies(rows) for part in _offices(body, us)), None)
 
-        return await self._store.read(look)
+        try:
+            return await self._store.read(look)
+        except (CaseKeyMissing, StoreCorrupt):  # of one case: it holds up what is decided about no other
+            return None
 
     # --- who had the data -------------------------------------------------------------------------------------------
 

@@ -192,7 +192,7 @@ async def test_the_wrapping_key_is_rotated_beside_an_open_store(trm, home):
 
     ran = await asyncio.to_thread(trm, "keys", "rotate", "--home", home, "--which", "wrapping", "--json")
 
-    assert ran.json == {"epoch": 2}
+    assert ran.json == {"epoch": 2, "stuck": 0}
     found = trm("keys", "list", "--home", home, "--json").json["at_rest"]
     assert [(item["number"], item["state"]) for item in found if item["kind"] == "wrapping"] == [
         (1, "destroyed"),

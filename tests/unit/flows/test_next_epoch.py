@@ -7,11 +7,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from broker.core.errors import StoreUnavailable
 from broker.ports import Transaction
 from broker.rows import Accepted
 from broker.security.at_rest import scopes_of
+from broker.storage.schema import exclusive
 from broker.testing.crashes import Crash
 from broker.testing.world import Country, World
 
@@ -120,7 +122,7 @@ async def test_wherever_it_ends_it_goes_on(tmp_path: Path, *, after: bool) -> No
             assert len(ee.epochs.ring().epochs) == 1, step
             assert ee.epochs.ring().newest > 1, step
             newest = ee.epochs.ring().newest
-            assert await ee.store.run(lambda tx, n=newest: tx.keys_before(n)) == 0  # type: ignore[misc]
+            assert await ee.store.run(lambda tx, n=newest: tx.keys_before(n)) == {}  # type: ignore[misc]
             row = await ee.store.run(lambda tx, m=stays.message: tx.outbox(m))  # type: ignore[misc]
             assert row is not None, step
             assert await ee.store.run(lambda tx: tx.epoch_owed()) is False, step
@@ -146,3 +148,67 @@ async def test_nothing_is_destroyed_when_keys_cannot_be_moved(world: World, monk
     assert await ee.engine.next_epoch.if_owed() is True
     assert ee.epochs.ring().epochs == (2,)
     assert await ee.store.run(lambda tx: tx.outbox(sent.message)) is not None
+
+
+def spoil(country: Country, accepted: Accepted, wrapped: str = "zeroblob(61)", epoch: int = 1) -> None:
+    """Damage the key of one case, as a disk or a hand does."""
+    with exclusive(country.url) as connection:
+        connection.execute(
+            text(f"UPDATE case_key SET wrapped = {wrapped}, epoch = :epoch WHERE scope = :scope"),
+            {"scope": f"FI:{accepted.case_ref}", "epoch": epoch},
+        )
+
+
+def key_of(country: Country, accepted: Accepted) -> tuple[int, bytes]:
+    """Return the key of a case as it stands."""
+    with exclusive(country.url) as connection:
+        words = text("SELECT epoch, wrapped FROM case_key WHERE scope = :scope")
+        row = connection.execute(words, {"scope": f"FI:{accepted.case_ref}"}).one()
+    return row.epoch, row.wrapped
+
+
+async def test_a_key_that_does_not_unwrap_holds_up_no_other(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All others move, the wrapping key that its copy in a backup needs stays, its office is called; and it is quiet then."""
+    monkeypatch.setattr("broker.flows.next_epoch._BATCH", 1)
+    ee = world["EE"]
+    cases = [await ee.submit("request.json") for _ in range(3)]
+    gone = await ee.submit("request.json")
+    good = [key_of(ee, case) for case in cases]
+    for case in cases[:2]:
+        spoil(ee, case)
+    await erase(ee, gone)
+
+    assert await ee.engine.next_epoch.if_owed() is True
+    assert ee.epochs.ring().epochs == (1, 2)
+    assert key_of(ee, cases[2])[0] == 2
+    assert await trail(ee) == ["epoch-begun 2"]
+    calls = await ee.store.read(lambda reader: reader.open_calls(["key-stuck"]))
+    assert {(call.subject, call.authority) for call in calls} == {
+        (case.procedure, "social-insurance-board") for case in cases[:2]
+    }
+    assert await ee.engine.next_epoch.if_owed() is False
+    assert await trail(ee) == ["epoch-begun 2"]
+
+    for case, (_, wrapped) in zip(cases[:1], good, strict=False):
+        spoil(ee, case, f"x'{wrapped.hex()}'")
+    assert await ee.engine.next_epoch.if_owed() is True
+    assert ee.epochs.ring().epochs == (1, 2)
+    await erase(ee, cases[1])
+    assert await ee.engine.next_epoch.if_owed() is True
+    assert ee.epochs.ring().epochs == (3,)
+    assert await trail(ee) == ["epoch-begun 2", "epoch-begun 3", "epoch-ended 3"]
+    assert await ee.store.read(lambda reader: reader.open_calls(["key-stuck"])) == ()
+    for case in (cases[0], cases[2]):
+        assert await ee.store.run(lambda tx, m=case.message: tx.outbox(m)) is not None  # type: ignore[misc]
+
+
+async def test_a_key_whose_epoch_has_ended_keeps_no_other_epoch(world: World) -> None:
+    """Nothing that is held opens it: its office is called, and erasing goes on to its end."""
+    ee = world["EE"]
+    lost, gone = await ee.submit("request.json"), await ee.submit("request.json")
+    spoil(ee, lost, "wrapped", epoch=0)
+    await erase(ee, gone)
+    assert await ee.engine.next_epoch.if_owed() is True
+    assert ee.epochs.ring().epochs == (2,)
+    (call,) = await ee.store.read(lambda reader: reader.open_calls(["key-stuck"]))
+    assert (call.subject, call.who) == (lost.procedure, "operator")

@@ -61,7 +61,7 @@ async def next_epoch(store: Store, epochs: UnsafeEpochs) -> None:
     """Move what is left, and destroy the old wrapping key."""
     number = epochs.begin_epoch(NOW)
     await store.run(lambda tx: tx.begin_epoch(number))
-    while await store.run(lambda tx: tx.rewrap_keys(number, limit=50)):
+    while (await store.run(lambda tx: tx.rewrap_keys(number, limit=50))).moved:
         pass
     epochs.end_epochs(number, NOW)
 

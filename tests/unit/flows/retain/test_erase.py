@@ -267,3 +267,24 @@ async def test_a_message_that_comes_later_is_refused(world: World, ended: Accept
     again = await ee.submit("request.json")
     await world.settle()
     assert await ee.states(again) == ["handed-over"]
+
+
+async def test_an_erasure_is_not_final_while_a_key_of_its_epoch_is_kept(
+    world: World, ended: Accepted, first: Who, second: Who
+) -> None:
+    """A case whose key does not open keeps the wrapping key: its own erasure, which two persons can still decide, frees it."""
+    ee = world["EE"]
+    gone = await ee.submit("request.json")
+    await world.settle()
+    with exclusive(ee.url) as connection:
+        words = text("UPDATE case_key SET wrapped = zeroblob(61) WHERE scope = :scope")
+        connection.execute(words, {"scope": f"FI:{ended.case_ref}"})
+    finals = []
+    for case, reason in ((gone, EraseReason.COURT_ORDER), (ended, OVER)):
+        proposed = await ee.desk.erase.propose(case.procedure, reason, first)
+        await ee.desk.erase.confirm(proposed.id, second)
+        assert await ee.engine.next_epoch.if_owed() is True
+        found = await ee.store.read(lambda reader: reader.retention.erasures(None, limit=9))
+        finals.append([one.final is not None for one in found])
+    assert finals == [[False], [True, True]]
+    assert await ee.attention() == []
