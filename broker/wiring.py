@@ -281,7 +281,7 @@ def wire_engine(
         watch=Watch(us=us, store=store, ledger=ledger, clock=clock, limits=limits, wake=rings.work),
         remind=Remind(store=store, ledger=ledger, timetable=desk.timetable, clock=clock),
         next_epoch=NextEpoch(store=store, vault=keys.epochs, compute=keys.compute, clock=clock, ids=ids),
-        catch_up=CatchUp(us=us, store=store, catalogue=desk.catalogue),
+        catch_up=CatchUp(us=us, store=store, ledger=ledger, catalogue=desk.catalogue, clock=clock),
         urge=Urge(store=store, ledger=ledger, clock=clock, limits=limits),
         link_audit=LinkAudit(
             us=us,

@@ -70,6 +70,10 @@ class AttentionCode(StrEnum):
         "unreadable", Actor.OPERATOR,
         "What is stored of a procedure does not open, and nobody watches its deadlines: restore it from the newest backup.",
     )  # fmt: skip
+    UNSEARCHABLE = (
+        "unsearchable", Actor.OPERATOR,
+        "What is stored of a procedure does not open, and a search for its people does not find it: restore it from the newest backup.",
+    )  # fmt: skip
     KEY_STUCK = (
         "key-stuck", Actor.OPERATOR,
         "The key of a case does not open: restore it from the newest backup, or erase the case; until then no erasure may be final.",

@@ -84,8 +84,8 @@ class Reader(Protocol):
         """Return the procedures that may speak of all of the terms, newest first: open them and compare."""
         ...
 
-    def search_owed(self, limit: int) -> tuple[ProcedureId, ...]:
-        """Return some procedures whose messages were are not found by people yet: older ones, or restored."""
+    def search_owed(self, limit: int, after: ProcedureId | None = None) -> tuple[ProcedureId, ...]:
+        """Return some procedures whose messages are not found by people yet, older or restored ones; behind one, if named."""
         ...
 
     def record(self, procedure: ProcedureId) -> tuple[RecordEntry, ...]: ...

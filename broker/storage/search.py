@@ -50,7 +50,12 @@ _MORE = (
     .where(search_term.c.procedure == bindparam("procedure_"))
     .values(buckets=bindparam("now_buckets"))
 )
-_OWED = select(search_owed.c.procedure).order_by(search_owed.c.procedure).limit(bindparam("most"))
+_OWED = (
+    select(search_owed.c.procedure)
+    .where(search_owed.c.procedure > bindparam("after"))
+    .order_by(search_owed.c.procedure)
+    .limit(bindparam("most"))
+)
 _NOTHING_OWED = delete(search_owed)
 _OWE_ALL = insert(search_owed).from_select(["procedure"], select(procedure.c.id))
 _SETTLED = delete(search_owed).where(search_owed.c.procedure == bindparam("procedure_"))
@@ -106,9 +111,9 @@ def possible(
     return Page(items=items, next=to_cursor(ends[-1]) if ends and len(rows) > limit else None)
 
 
-def owed(db: Execution, limit: int) -> tuple[ProcedureId, ...]:
-    """Return some procedures whose messages are not found by people yet."""
-    return tuple(row.procedure for row in db.all(_OWED, {"most": limit}))
+def owed(db: Execution, limit: int, after: ProcedureId | None = None) -> tuple[ProcedureId, ...]:
+    """Return some procedures whose messages are not found by people yet, behind one if it is named."""
+    return tuple(row.procedure for row in db.all(_OWED, {"after": after or "", "most": limit}))
 
 
 def owe_all(db: Execution) -> None:

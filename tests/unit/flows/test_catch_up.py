@@ -72,6 +72,29 @@ async def test_what_is_erased_gets_no_terms(world: World) -> None:
         assert {row[0] for row in connection.execute(text("SELECT procedure FROM search_term"))} == {stays.procedure}
 
 
+async def test_a_procedure_that_does_not_open_keeps_no_other_from_being_found(world: World, monkeypatch) -> None:
+    """More of them than one batch holds: the office of each is called once, no look is made in vain, and it heals."""
+    monkeypatch.setattr(catch_up, "_BATCH", 2)
+    ee = world["EE"]
+    spoiled = [await ee.submit("request.json") for _ in range(3)]
+    await ee.submit("request.json")
+    as_upgraded(ee)
+    with exclusive(ee.url) as connection:
+        keys = text("UPDATE case_key SET epoch = 0 WHERE scope = :scope")
+        for case in spoiled:
+            connection.execute(keys, {"scope": f"FI:{case.case_ref}"})
+    assert [await ee.engine.catch_up() for _ in range(4)] == [2, 2, 0, 2]
+    calls = await ee.store.read(lambda reader: reader.open_calls(["unsearchable"]))
+    assert sorted((call.subject, call.authority) for call in calls) == [
+        (case.procedure, "social-insurance-board") for case in spoiled
+    ]
+    with exclusive(ee.url) as connection:
+        connection.execute(text("UPDATE case_key SET epoch = 1"))
+    assert [await ee.engine.catch_up() for _ in range(3)] == [1, 2, 0]
+    assert await number_found(ee, "Maarika") == (4, True)
+    assert await ee.store.read(lambda reader: reader.open_calls(["unsearchable"])) == ()
+
+
 async def _erase(country: Country, accepted: Accepted) -> None:
     row = await country.store.read(lambda reader: reader.procedure(accepted.procedure, None))
     assert row is not None
