@@ -50,7 +50,7 @@ class Reader(Protocol):
         """Return every message of that id with its content, ours first; several countries may have used one id."""
         ...
 
-    def declarations(self, kind: MessageType, *, over: Collection[str], limit: int) -> tuple[Declaration, ...]:
+    def declarations(self, kind: MessageType, *, over: frozenset[str], limit: int) -> tuple[Declaration, ...]:
         """Return what the openers of procedures of any office say in them, newest first, ours before theirs.
 
         Args:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -41,12 +40,12 @@ def from_milliseconds(number: int) -> datetime:
     return _EPOCH + timedelta(milliseconds=number)
 
 
-def fixed(*values: StrEnum) -> list[ColumnClause[str]]:
-    """Return constants for the text of a statement, not for its parameters.
+def fixed(*values: str) -> list[ColumnClause[str]]:
+    """Return constants of the program's own, never a word from outside, for the text of a statement and not its parameters.
 
     A planner then sees that a partial index will do, and a list of them is not expanded anew at every execution.
     """
-    return [literal_column(f"'{value.value}'") for value in values]
+    return [literal_column(f"'{value}'") for value in values]
 
 
 class Kept(TypeDecorator[T]):

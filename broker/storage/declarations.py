@@ -4,16 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, ColumnElement, Row, Select, Table, bindparam, literal_column, select
+from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, select
 
 from broker.core.errors import CaseKeyMissing, KeyMissing, StoreCorrupt, VaultLocked
 from broker.core.ids import MessageType
 from broker.rows import Declaration
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, keyed, opened
+from broker.storage.columns import fixed
 from broker.storage.execution import Execution
 from broker.storage.tables import inbox, inbox_content, outbox, outbox_content, procedure
 
@@ -21,25 +21,28 @@ __all__ = ["declarations"]
 
 
 @cache
-def _standing(name: str) -> Select[Any]:
-    """Return the procedures of that name that are not over; the name stands in the text: `ix_procedure_surge` serves it."""
-    over: BindParameter[Any] = bindparam("over", expanding=True)
-    return select(procedure.c.id).where(procedure.c.name == literal_column(f"'{name}'"), procedure.c.state.not_in(over))
+def _standing(name: str, over: frozenset[str]) -> Select[Any]:
+    """Return the procedures of that name in no such state; the name stands in the text: `ix_procedure_surge` serves it."""
+    (named,) = fixed(name)
+    return select(procedure.c.id).where(procedure.c.name == named, procedure.c.state.not_in(fixed(*sorted(over))))
 
 
 @cache
-def _by(kind: MessageType, message: Table, content: Table, *conditions: ColumnElement[bool]) -> Select[Any]:
+def _any(name: str, over: frozenset[str]) -> Select[Any]:
+    return _standing(name, over).limit(1)
+
+
+@cache
+def _by(
+    kind: MessageType, over: frozenset[str], message: Table, content: Table, *conditions: ColumnElement[bool]
+) -> Select[Any]:
     columns = (procedure.c.id.label("procedure"), procedure.c.opener, procedure.c.peer, procedure.c.exercise)
     joined = message.join(content).join(procedure, message.c.procedure == procedure.c.id)
+    standing = message.c.procedure.in_(_standing(kind.procedure, over))
     return (
         select(message.c.id, *columns, content.c.scope, content.c.content, *KEY_COLUMNS)
         .select_from(keyed(joined, content))
-        .where(
-            READABLE,
-            message.c.procedure.in_(_standing(kind.procedure)),
-            message.c.type == bindparam("kind"),
-            *conditions,
-        )
+        .where(READABLE, standing, message.c.type == bindparam("kind"), *conditions)
         .order_by(message.c.id.desc())  # of one author they rise with time
         .limit(bindparam("most"))
     )
@@ -49,13 +52,15 @@ _OURS = (outbox, outbox_content, procedure.c.opener != procedure.c.peer, outbox.
 _THEIRS = (inbox, inbox_content, procedure.c.opener == procedure.c.peer)
 
 
-def declarations(db: Execution, kind: MessageType, *, over: Collection[str], limit: int) -> tuple[Declaration, ...]:
+def declarations(db: Execution, kind: MessageType, *, over: frozenset[str], limit: int) -> tuple[Declaration, ...]:
     """Return the messages of that type, the newest first, ours before theirs; what does not open has no content."""
-    wanted = {"over": list(over), "kind": kind, "most": limit}
-    if not db.listed(_standing(kind.procedure).limit(1), wanted):
+    if not db.all(_any(kind.procedure, over)):
         return ()  # nearly always: one statement
-    ours = [_declaration(db, row, outbox_content, row.id) for row in db.listed(_by(kind, *_OURS), wanted)]
-    theirs = [_declaration(db, row, inbox_content, row.peer, row.id) for row in db.listed(_by(kind, *_THEIRS), wanted)]
+    wanted = {"kind": kind, "most": limit}
+    ours = [_declaration(db, row, outbox_content, row.id) for row in db.all(_by(kind, over, *_OURS), wanted)]
+    theirs = [
+        _declaration(db, row, inbox_content, row.peer, row.id) for row in db.all(_by(kind, over, *_THEIRS), wanted)
+    ]
     return (*ours, *theirs)
 
 

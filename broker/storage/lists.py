@@ -114,7 +114,7 @@ def list_messages(db: Execution, wanted: MessageFilter, *, cursor: str | None, l
 
 def messages_of(db: Execution, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
     """Return what may be seen of the messages that have this id, ours first, with their content."""
-    rows = [*db.listed(_ONE_OUT, {"message": message}), *db.listed(_ALL_IN, {"message": message})]
+    rows = [*db.all(_ONE_OUT, {"message": message}), *db.all(_ALL_IN, {"message": message})]
     found = (_row(db, row) for row in rows)
     return tuple(row for row in found if authority in {None, row.authority} or _shares(db, row, authority))
 
@@ -166,7 +166,7 @@ def _key(row: Row[Any]) -> Key:
 
 
 def _row(db: Execution, row: Row[Any]) -> MessageRow:
-    given = row._mapping  # noqa: SLF001 - the public name of it in SQLAlchemy
+    given = row._asdict()
     place = (outbox_content, (row.id,)) if row.direction == "out" else (inbox_content, (row.peer, row.id))
     return MessageRow(
         direction=row.direction,

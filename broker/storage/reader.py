@@ -146,7 +146,7 @@ class SqlReader(Execution):
         return row if procedures.takes_part(self, procedure, authority) else None
 
     def procedures_of(self, case: CaseRef, authority: AuthorityId | None) -> tuple[ProcedureRow, ...]:
-        rows = self.listed(_PROCEDURES_OF, {"case": case})
+        rows = self.all(_PROCEDURES_OF, {"case": case})
         found = (procedures.procedure_row(row) for row in rows)
         return tuple(row for row in found if authority in {None, row.our_authority})
 

@@ -203,7 +203,7 @@ class ReaderContract:
         over = replace(procedure(3), state="CLOSED")
         for row in (procedure(1), theirs, over):
             await store.run(lambda tx, row=row: tx.add_procedure(row))  # type: ignore[misc]
-        assert await store.read(lambda reader: reader.declarations(kind, over={"CLOSED"}, limit=5)) == ()
+        assert await store.read(lambda reader: reader.declarations(kind, over=frozenset({"CLOSED"}), limit=5)) == ()
         for number, within in ((1, 1), (3, 1), (5, 1), (6, 2), (7, 3)):
             entry = outgoing(number, in_procedure=within)
             await store.run(lambda tx, entry=entry: tx.add_outbox(entry, next_at=NOW))  # type: ignore[misc]
@@ -212,7 +212,7 @@ class ReaderContract:
             await store.run(lambda tx, came=came: tx.add_inbox(came, next_at=NOW))  # type: ignore[misc]
         await store.run(lambda tx: tx.settle_outbox([receipt(5, ReceiptKind.REFUSED, at=9, code="expired")]))
 
-        found = await store.read(lambda reader: reader.declarations(kind, over={"CLOSED"}, limit=5))
+        found = await store.read(lambda reader: reader.declarations(kind, over=frozenset({"CLOSED"}), limit=5))
         assert [(said.opener, said.message) for said in found] == [
             (EE, message_id(3)), (EE, message_id(1)), (FI, message_id(4)), (FI, message_id(2)),
         ]  # fmt: skip
@@ -221,10 +221,10 @@ class ReaderContract:
             outgoing(3).content,
             incoming(4, in_procedure=2).content,
         )
-        newest = await store.read(lambda reader: reader.declarations(kind, over={"CLOSED"}, limit=1))
+        newest = await store.read(lambda reader: reader.declarations(kind, over=frozenset({"CLOSED"}), limit=1))
         assert [said.message for said in newest] == [message_id(3), message_id(4)]
         other = MessageType("placement.request")
-        assert await store.read(lambda reader: reader.declarations(other, over=set(), limit=5)) == ()
+        assert await store.read(lambda reader: reader.declarations(other, over=frozenset(), limit=5)) == ()
 
     async def test_attention_is_listed_per_authority(self, store: Store) -> None:
         """Newest first; what concerns the whole node is not an authority's; resolved entries on request."""

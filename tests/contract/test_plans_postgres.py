@@ -21,7 +21,7 @@ from broker.storage.postgres import postgres_engine
 pytestmark = pytest.mark.postgres
 
 _SURGE = MessageType("surge.registration")
-_ASKED = {"kind": _SURGE, "over": ["CLOSED"], "most": 200}
+_OVER = frozenset({"CLOSED"})
 _DIALECT = postgresql.psycopg.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -65,8 +65,8 @@ def plan(connection: Connection, statement: Executable | PerDialect) -> list[str
         procedures._LOCK_SOME.sized(32),
         keys._FIND,
         search._KNOWN,
-        declarations._by(_SURGE, *declarations._OURS).params(_ASKED),
-        declarations._by(_SURGE, *declarations._THEIRS).params(_ASKED),
+        declarations._by(_SURGE, _OVER, *declarations._OURS),
+        declarations._by(_SURGE, _OVER, *declarations._THEIRS),
     ],
 )
 def test_no_table_is_read_from_end_to_end(connection: Connection, statement: Any) -> None:

@@ -80,7 +80,7 @@ def test_a_statement_uses_its_index(tmp_path: Path, statement: Any, index: str) 
 def test_what_stands_declared_is_found_by_its_procedures(tmp_path: Path, sides: Any, index: str) -> None:
     """It is asked of every list: only those procedures are looked at, and of the messages only theirs."""
     kind = MessageType("surge.registration")
-    steps = plan(tmp_path, declarations._by(kind, *sides).params(kind=kind, over=["CLOSED"]))
+    steps = plan(tmp_path, declarations._by(kind, frozenset({"CLOSED"}), *sides))
     assert index in steps
     assert "ix_procedure_surge" in steps
     scans = [step for step in steps.splitlines() if step.startswith("SCAN")]
