@@ -12,7 +12,7 @@ from typing import Any
 
 from broker.core.messages import LegalBasis
 
-__all__ = ["ComingOfAge", "coming_of_age", "majority", "of_age", "only_for_children"]
+__all__ = ["ComingOfAge", "coming_of_age", "majority", "of_age", "only_for_children", "says_birth"]
 
 _OF_AGE = 18  # years; CRC 1
 # B2b 2(2)(6) and recital 17, H96 2; AMMR 23 and IR2055 11 are about minors, CRC 22(2) and CETS197 10(4) about children.
@@ -78,13 +78,23 @@ def majority(child: Mapping[str, Any]) -> date | None:
     return None
 
 
+def says_birth(child: Mapping[str, Any]) -> bool:
+    """Whether a description says when the child was born, be it an estimate or contested; unknown and left out say nothing."""
+    return _stated(child) is not None
+
+
 def _certain(child: Mapping[str, Any]) -> Mapping[str, Any] | None:
     """Return the birth as it is known for certain: neither estimated nor contested."""
-    described = child.get("named", child.get("pseudonym", child))
-    known = described.get("birth", {}).get("value") if isinstance(described, Mapping) else None
-    if not isinstance(known, Mapping) or known.get("estimated") is not False or "age_assessment" in known:
+    known = _stated(child)
+    if known is None or known.get("estimated") is not False or "age_assessment" in known:
         return None
     return known
+
+
+def _stated(child: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    described = child.get("named", child.get("pseudonym", child))
+    known = described.get("birth", {}).get("value") if isinstance(described, Mapping) else None
+    return known if isinstance(known, Mapping) else None
 
 
 def _latest(born: str) -> date:

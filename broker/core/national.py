@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from broker.core.adulthood import of_age, only_for_children
+from broker.core.adulthood import of_age, only_for_children, says_birth
 from broker.core.elsewhere import looks_elsewhere
 from broker.core.messages import Body, Header, ValidMessage
 from broker.core.reasons import Earlier, Reason, block, hold, warn
@@ -183,8 +183,7 @@ def _child(body: Body, earlier: Sequence[Earlier]) -> Mapping[str, Any]:
     """Return the child as this message describes it, or the newest earlier one does that says when it was born."""
     bodies = (body, *(item.body for item in reversed(earlier)))
     described = [child for given in bodies if isinstance(child := given.get("child"), Mapping)]
-    born = (child for child in described if _oldest(child, date.max) is not None)
-    return next(born, described[0] if described else {})
+    return next((child for child in described if says_birth(child)), described[0] if described else {})
 
 
 def _oldest(child: Mapping[str, Any], day: date) -> int | None:
@@ -207,10 +206,12 @@ def _oldest(child: Mapping[str, Any], day: date) -> int | None:
 def _of_age(header: Header, bodies: Sequence[Body], sides: Sides) -> Iterator[Reason]:
     """R-36; CRC 1, B2b 2(2)(6), H96 2: what only a child can be asked about ends on the day of majority.
 
-    An age that is estimated or contested is no age: whoever may be a child is treated as one (R-15).
+    The newest message that says a birth counts. An age that is estimated or contested is no age, also where an older
+    message was certain of it: whoever may be a child is treated as one (R-15).
     """
     children = (child for given in bodies if isinstance(child := given.get("child"), Mapping))
-    if not next((certain for child in children if (certain := of_age(child, sides.day)) is not None), False):
+    newest = next((child for child in children if says_birth(child)), {})
+    if not of_age(newest, sides.day):
         return
     if sides.opening or looks_elsewhere(header.type):
         text = "By the recorded birth this person is of age: this legal basis is for children only."

@@ -372,3 +372,41 @@ def test_what_only_a_child_can_be_asked_about_ends_on_the_day_of_majority(
     told = [one for one in _found(_message(kind, {}, basis=basis), sides, first) if "age" in one.split()[1]]
     assert told == expected
     assert not any("2008" in reason.text for reason in national(_message(kind, {}, basis=basis), (first,), sides))
+
+
+@pytest.mark.parametrize(
+    ("doubt", "expected"),
+    [
+        ({"estimated": True}, []),
+        ({"estimated": False, "age_assessment": {"method": "x", "result": "y"}}, []),
+        ({"estimated": False}, ["block of-age"]),
+    ],
+)
+def test_a_birth_that_is_contested_later_is_no_longer_certain(doubt: dict[str, Any], expected: list[str]) -> None:
+    """R-15, R-36: the newest message that says a birth counts, and whoever may be a child is treated as one."""
+    contested = {"named": {"birth": {"value": {"date": "2008-11-22", **doubt}}}}
+    told = (GROWN, contested, {"named": {"birth": {"unknown": True}}}, {"pseudonym": {}})
+    earlier = tuple(
+        Earlier(type=MessageType("x.note"), digest=Digest(f"{n}" * 64), author=EE, body={"child": child})
+        for n, child in enumerate(told)
+    )
+    sides = _sides(ours=("B2B_82:SEND",), theirs=("B2B_82:RECEIVE",))
+    found = list(national(_message("transfer.departure", {}, basis="B2B_82"), earlier, sides))
+    assert [f"{one.level.value} {one.code}" for one in found if one.rule == "R-36"] == expected
+
+
+def test_whoever_may_be_old_enough_is_asked_also_when_an_older_message_was_certain() -> None:
+    """R-15, R-33: an age that is contested now may be any."""
+    check = copy.deepcopy(_body("transfer/pre-departure-six-questions.json"))
+    check["knows_and_wants"]["child_consent"] = NONE
+    profile = _profile(placement__child_consent_age=15, placement__guardian_consent=False)
+    plans = tuple(
+        Earlier(
+            type=MessageType("transfer.plan"), digest=Digest(f"{n}" * 64), author=EE,
+            body={"child": {"pseudonym": {"birth": {"value": {"date": "2015-01-01", "estimated": estimated}}}}},
+        )
+        for n, estimated in enumerate((False, True))
+    )  # fmt: skip
+    for earlier, expected in ((plans[:1], []), (plans, ["hold child-has-not-consented"] * 2)):
+        found = list(national(_message("transfer.pre-departure", check), earlier, _sides(here=profile, there=profile)))
+        assert [f"{one.level.value} {one.code}" for one in found if one.rule == "R-33"] == expected
