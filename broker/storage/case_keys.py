@@ -3,6 +3,8 @@
 """The table of case keys: made in the transaction that first needs one, moved to the next epoch, destroyed.
 
 - A destroyed key leaves its row without it: it is never silently made anew, and what it encrypted is shown nowhere.
+- A key whose row is lost, by the disk or a hand, is made anew for what comes next, unless its procedure is erased: a child
+  in new danger waits for no repair. What the lost one encrypted does not open and is told so wherever it is read.
 - A new key is wrapped under the epoch that the database names, not the newest that a vault knows: a worker that missed
   a rotation must never wrap anything under a key that is about to be destroyed.
 - Encrypting happens inside the transaction: which key counts is only certain under its lock, and the cipher takes
@@ -55,7 +57,7 @@ _FIRST_EPOCH = insert_new(key_epoch)
 _BEGIN = update(key_epoch).where(key_epoch.c.id == _ONE, key_epoch.c.epoch < bindparam("number")).values(
     epoch=bindparam("number")
 )  # fmt: skip
-_OPENED = select(procedure.c.opened).where(procedure.c.id == bindparam("procedure_"))
+_PROCEDURE = select(procedure.c.opened, procedure.c.erased).where(procedure.c.id == bindparam("procedure_"))
 _DESTROY = (
     update(case_key)
     .where(case_key.c.scope == bindparam("scope_"), case_key.c.destroyed.is_(None))
@@ -125,14 +127,14 @@ def key_for_writing(
         CaseErased: the message belongs to what was erased.
         KeyMissing, VaultLocked: the vault gives no key.
     """
-    row = (_add_first(db, scope, at) if first else None) or _find_or_add(db, scope, at)
+    row = (_add_first(db, scope, at) if first else None) or _find_or_add(db, scope, at, message_procedure)
     if row.destroyed is None:
         return _wrapped(scope, row.epoch, row.wrapped)
-    found = None if message_procedure is None else db.first(_OPENED, {"procedure_": message_procedure})
+    found = _procedure(db, message_procedure)
     if found is None or found.opened <= row.destroyed:
         raise CaseErased
     own = Scope(f"{scope.partition(':')[0]}:{message_procedure}")
-    row = _find_or_add(db, own, at)
+    row = _find_or_add(db, own, at, message_procedure)
     if row.destroyed is not None:
         raise CaseErased
     return _wrapped(own, row.epoch, row.wrapped)
@@ -254,10 +256,13 @@ def _add_first(db: Execution, scope: Scope, at: datetime) -> _Found | None:
     return _Found(epoch=key.epoch, wrapped=key.wrapped, destroyed=None)
 
 
-def _find_or_add(db: Execution, scope: Scope, at: datetime) -> _Found | Row[Any]:
+def _find_or_add(db: Execution, scope: Scope, at: datetime, of: ProcedureId | None = None) -> _Found | Row[Any]:
     row = db.first(_FIND, {"scope_": scope})
     if row is not None:
         return row
+    belongs = _procedure(db, of)
+    if belongs is not None and belongs.erased is not None:
+        raise CaseErased
     key = db.cipher.new_key(scope, _epoch(db))
     made = {"scope": scope, "epoch": key.epoch, "wrapped": key.wrapped, "created": at, "destroyed": None}
     if db.changed(_ADD, made) == 1:
@@ -266,6 +271,10 @@ def _find_or_add(db: Execution, scope: Scope, at: datetime) -> _Found | Row[Any]
     if row is None:
         raise RuntimeError("a case key that was just written is not there")
     return row
+
+
+def _procedure(db: Execution, procedure_id: ProcedureId | None) -> Row[Any] | None:
+    return None if procedure_id is None else db.first(_PROCEDURE, {"procedure_": procedure_id})
 
 
 def _epoch(db: Execution) -> int:

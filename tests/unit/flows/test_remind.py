@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from broker.core.errors import by_code
+from broker.core.errors import StoreCorrupt, by_code
 from broker.rows import Accepted, Attention
 from broker.testing.world import Country, World, officer
 
@@ -153,3 +153,19 @@ async def test_a_procedure_that_does_not_open_hides_the_deadlines_of_no_other(
             db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
     assert len(await _calls(estonia)) == 2
     assert "unreadable" not in await estonia.attention()
+
+
+async def test_a_case_whose_key_is_lost_takes_what_comes_and_is_told_on(world: World) -> None:
+    """P7: a message about a child in danger waits for no repair; a new key makes nobody believe that the old one is back."""
+    estonia = world["EE"]
+    asked = await _asked(world)
+    with closing(sqlite3.connect(estonia.url.removeprefix("sqlite:///"))) as db, db:
+        db.execute("DELETE FROM case_key WHERE scope = :scope", {"scope": f"FI:{asked.case_ref}"})
+    came = await world["FI"].submit("acknowledgement.json", procedure=asked.procedure)
+    await world.settle()
+    [shown] = await estonia.store.read(lambda reader: reader.messages_of(came.message, None))
+    assert shown.digest == came.digest
+    with pytest.raises(StoreCorrupt):
+        await estonia.store.read(lambda reader: reader.messages_of(asked.message, None))
+    await estonia.engine.remind()
+    assert "unreadable" in await estonia.attention()

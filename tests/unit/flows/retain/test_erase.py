@@ -288,3 +288,21 @@ async def test_an_erasure_is_not_final_while_a_key_of_its_epoch_is_kept(
         finals.append([one.final is not None for one in found])
     assert finals == [[False], [True, True]]
     assert await ee.attention() == []
+
+
+async def test_an_erased_procedure_stays_closed_also_where_the_mark_of_its_key_is_lost(
+    world: World, first: Who, second: Who
+) -> None:
+    """What comes into it is refused as before: its key is never made anew."""
+    ee, fi = world["EE"], world["FI"]
+    asked = await ee.submit("request.json")
+    await world.settle()
+    proposed = await ee.desk.erase.propose(asked.procedure, EraseReason.COURT_ORDER, first)
+    await ee.desk.erase.confirm(proposed.id, second)
+    with exclusive(ee.url) as connection:
+        connection.execute(text("DELETE FROM case_key WHERE scope = :scope"), {"scope": f"FI:{asked.case_ref}"})
+    answer = await fi.submit("acknowledgement.json", procedure=asked.procedure)
+    await world.settle()
+    row = await fi.store.run(lambda tx: tx.outbox(answer.message))
+    assert row is not None
+    assert (row.state, row.refusal_code) == ("refused", "case-erased")
