@@ -197,9 +197,15 @@ def _events(book: Book, folded: Folded, messages: Mapping[Digest, MessageRow]) -
             act=entry.act,
             by=Role.REQUESTING if entry.author == book.row.opener else Role.REQUESTED,
             created=message.header.created,
-            delivered=delivered.get(digest),
+            delivered=_delivered(message, delivered.get(digest)),
             **_said(table, message, entry.act),
         )
+
+
+def _delivered(message: MessageRow, stated: datetime | None) -> datetime | None:
+    """Return when a message was delivered; a peer whose clock is ahead, or who lies, puts off no deadline of its own."""
+    came = message.delivered  # with us, where the receipt states a later moment
+    return stated if stated is None or came is None else min(stated, came)
 
 
 def _happened(table: ProcedureTable, entry: RecordEntry, mark: Mark) -> bool:

@@ -73,8 +73,8 @@ def majority(child: Mapping[str, Any]) -> date | None:
         if "age_years" in known and "age_on" in known:
             told = date.fromisoformat(str(known["age_on"]))
             return _years_later(told, _OF_AGE - int(known["age_years"]))
-    except ValueError:
-        return None  # no day of the calendar
+    except (ValueError, OverflowError):
+        return None  # no day of the calendar: a correction may have put any text here
     return None
 
 

@@ -51,7 +51,8 @@ def states_origin(body: Body) -> bool:
 def states_danger(body: Body) -> bool:
     """Whether the body holds an assessment of danger."""
     stated = body.get("danger_assessment", {})
-    return "would_endanger" in stated.get("value", stated)
+    told = stated.get("value", stated)
+    return isinstance(told, Mapping) and "would_endanger" in told  # a correction may have made words of it
 
 
 def is_correction(kind: MessageType) -> bool:

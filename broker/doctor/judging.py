@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
@@ -145,8 +145,9 @@ def skews(rows: Iterable[MessageTimes]) -> dict[CountryCode, timedelta]:
     found: dict[CountryCode, timedelta] = {}
     for row in rows:
         if row.direction == "in":
-            shown = row.at - datetime.fromtimestamp(row.id.made, UTC)
-            shown = min(timedelta(0), shown)
+            behind = max(0.0, row.id.made - row.at.timestamp())
+            # One that says it was made later than any believed message is told by no clock: its id is its author's to write.
+            shown = -timedelta(seconds=behind) if behind <= SKEW_FAILURE.total_seconds() else timedelta(0)
         else:
             shown = max((row.at - row.delivered, timedelta(0))) if row.delivered else timedelta(0)
         if abs(shown) >= abs(found.get(row.peer, timedelta(0))):

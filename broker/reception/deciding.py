@@ -39,6 +39,7 @@ from broker.witness import Witnessed
 __all__ = ["MISSING_TYPE", "Reception"]
 
 MISSING_TYPE = "node.missing"
+_LONGEST_TYPE = 100  # characters, as the header's schema has it
 _OWN_TYPES = (RECEIPTS_TYPE, MISSING_TYPE, RESTORED_TYPE, HELD_TYPE)  # no set: what is looked for in it may be anything
 
 
@@ -271,5 +272,5 @@ def _readable(verified: VerifiedMessage) -> Header | None:
         header = decode_header(verified.header)
     except HeaderInvalid:
         return None
-    # Thousands of parents, which the header's schema refuses, would make every later fold of the record slow.
-    return header if len(header.parents) <= MAX_HEADS else None
+    # What the header's schema refuses: thousands of parents, or an act of a megabyte, would make every later fold slow.
+    return header if len(header.parents) <= MAX_HEADS and len(header.type) <= _LONGEST_TYPE else None

@@ -158,6 +158,16 @@ def test_times_of_messages_bound_the_skew():
     assert judging.skews([behind, ahead]) == {FI: -5 * MINUTE, SE: 7 * MINUTE}
 
 
+@pytest.mark.parametrize("made", ["later today", "after the last year"])
+def test_an_id_of_the_future_is_told_by_no_clock(made: str):
+    """A message that came was composed at most ten minutes ahead; its id says what its author likes."""
+    row = message("in", FI, made=NOW + HOUR, at=NOW)
+    if made == "after the last year":
+        row = replace(row, id=MessageId("ffffffff-ffff-7fff-bfff-ffffffffffff"))
+
+    assert judging.skews([row]) == {FI: timedelta(0)}
+
+
 def test_slow_messages_are_no_skew():
     """A message that took hours, and one that is still on its way, say nothing about a clock."""
     slow = message("in", FI, made=NOW - 5 * HOUR, at=NOW)

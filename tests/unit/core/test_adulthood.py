@@ -33,6 +33,8 @@ def _child(**birth: Any) -> dict[str, Any]:
         (_child(date="2008-11-22", estimated=True), None),
         (_child(date="2008-11-22", age_assessment={"method": "x", "result": "y"}), None),
         (_child(date="2008-11-31"), None),
+        (_child(date="9" * 40), None),
+        (_child(age_years="9" * 40, age_on="2026-01-10"), None),
         ({"birth": {"unknown": True}}, None),
         ({"named": "words"}, None),
         ({}, None),

@@ -137,6 +137,15 @@ def test_a_message_about_no_child_needs_no_assessment() -> None:
     assert isinstance(decide(replace(message, header=replace(message.header, case_ref=None))), Cleared)
 
 
+def test_words_in_the_place_of_an_assessment_are_none() -> None:
+    """An answer that was about nobody, corrected to any words: the assessment before it decides."""
+    words = {"danger_assessment": {"value": "would_endanger"}}
+    answer = _earlier(words, kind="family-tracing.clarification-answer", digest=Digest("dd" * 32))
+    status = _message("family-tracing.status", {"next_step": "x"})
+    assert isinstance(decide(status, (CLEAN, answer)), Cleared)
+    assert isinstance(decide(status, (ENDANGERED, answer)), Blocked)
+
+
 def test_the_newest_assessment_decides_and_a_correction_of_one_is_the_newest() -> None:
     """An older YES is past; a corrected assessment counts as made when it was corrected."""
     status = _message("family-tracing.status", {"next_step": "x"})

@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""A member of the trust list that breaks the rules with true keys: what it writes hinders nobody and misleads nobody."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from broker.core.ids import CountryCode, MessageType
+from broker.core.messages import OutboxEntry
+from broker.core.receipts import ReceiptKind
+from broker.schema_files import read_schema_file
+from broker.testing.hostile import Hostile
+from broker.testing.world import World
+
+EE, FI = CountryCode("EE"), CountryCode("FI")
+FAR = datetime(2190, 1, 1, tzinfo=UTC)
+STATUS = "../acts/status-waiting-for-court.json"
+
+
+def _example(name: str) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(read_schema_file(f"examples/{name}.json"))
+    return data
+
+
+class Asking:
+    """Estonia's node, whose procedure with Finland is open; each message descends from the one before."""
+
+    def __init__(self, world: World) -> None:
+        self.hostile = Hostile(world["EE"], world["FI"])
+        self.request = self.hostile.message("request.json")
+        self.newest = self.request
+
+    async def say(self, example: str | dict[str, Any], **changes: Any) -> str:
+        """Send the next message of the procedure and return what became of it."""
+        header = self.request.header
+        assert header.procedure is not None
+        written = _example(example) if isinstance(example, str) else example
+        self.newest = self.hostile.message(
+            written, procedure=header.procedure, case_ref=header.case_ref, parents=(self.newest.digest,), **changes
+        )
+        return await self.hostile.send(self.newest)
+
+    async def correct(self, target: OutboxEntry, pointer: str, now: dict[str, Any]) -> str:
+        """Correct one of its messages."""
+        body = _example("acts/correction-birth-year")["body"]
+        fields = [{"pointer": pointer, "now": now}]
+        return await self.say("acts/correction-birth-year", body={**body, "target": target.digest, "fields": fields})
+
+
+@pytest.fixture
+async def asking(world: World) -> Asking:
+    """Estonia has asked Finland."""
+    found = Asking(world)
+    assert await found.hostile.send(found.request) == "recorded"
+    return found
+
+
+async def test_a_refused_message_puts_no_long_text_into_the_record(world: World, asking: Asking) -> None:
+    """A type of half a megabyte is refused and signed for; as a stub it would be read and shown with the record for ever."""
+    outcome = await asking.say("demo/request", type=MessageType(f"family-tracing.{'a' * 500_000}"))
+    assert outcome == "header-invalid"
+    fi, refused = world["FI"], asking.newest
+    (receipt,) = await fi.store.read(lambda reader: reader.receipts_about(EE, refused.id))
+    assert (receipt.kind, receipt.code, receipt.heads) == (ReceiptKind.REFUSED, "header-invalid", ())
+    assert asking.request.procedure is not None
+    assert [line.act for line in (await fi.view(asking.request.procedure)).entries] == ["request"]
+
+
+@pytest.mark.parametrize(
+    ("corrected", "pointer"),
+    [("acts/clarification-answer-no-person", "/danger_assessment"), ("demo/request", "/child/birth/value/date")],
+)
+async def test_a_correction_by_whatever_words_hinders_no_work_of_the_other_side(
+    world: World, asking: Asking, corrected: str, pointer: str
+) -> None:
+    """Words where a rule reads a part, a year beyond every calendar: the procedure is shown and answered as before."""
+    fi, procedure = world["FI"], asking.request.procedure
+    assert procedure is not None
+    if corrected != "demo/request":
+        assert await asking.say(corrected) == "recorded"
+    words = {"value": "would_endanger" if pointer == "/danger_assessment" else "9" * 40}
+    assert await asking.correct(asking.newest, pointer, words) == "recorded"
+
+    assert (await fi.view(procedure)).coming_of_age is None
+    assert await fi.submit(STATUS, procedure=procedure)
+
+
+async def test_a_receipt_dated_ahead_puts_off_no_deadline(world: World) -> None:
+    """The time to answer runs from the moment at which the receipt came: a person hears that the answer is overdue."""
+    ee, hostile = world["EE"], Hostile(world["FI"], world["EE"])
+    question = await ee.submit("request.json")
+    await ee.step()
+    receipt = hostile.receipt(question.message, question.digest, ReceiptKind.DELIVERED, at=FAR)
+    assert await hostile.send(hostile.receipts(receipt)) == "receipts"
+
+    dues = [item.due - world.clock.now() for item in (await ee.view(question.procedure)).deadlines]
+    assert dues
+    assert max(dues) < timedelta(days=100)
+    world.clock.advance(100 * 86_400)
+    await ee.engine.remind()
+    assert "answer-overdue" in await ee.attention()
