@@ -80,7 +80,8 @@ def show(message: str, home: Path, *, authority: str | None, as_json: bool) -> N
         for reason in row.reasons:
             console.print(f"  {reason.rule}  {reason.text} (at /body{reason.where})", markup=False)
         if "content" in document:
-            console.print(json.dumps(document["content"]["body"], ensure_ascii=False, indent=2), markup=False)
+            said = json.dumps(document["content"]["body"], ensure_ascii=False, indent=2)
+            console.print(output.plain(said))  # what the second person reads is what stands there
             console.print(
                 f"Next, by another person than its author: trm held release {row.id} --home {home} --reason CODE"
             )

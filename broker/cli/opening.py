@@ -113,7 +113,7 @@ def open_message(
     def people() -> None:
         console = output.console()
         for fault in faults:
-            console.print(f"NOT TO BE USED: {fault['where']}: {fault['code']}: {fault['detail']}")
+            console.print(output.plain(f"NOT TO BE USED: {fault['where']}: {fault['code']}: {fault['detail']}"))
         if out is None:
             console.print(output.plain(json.dumps(read.opened.body, ensure_ascii=False, indent=2)))
         else:

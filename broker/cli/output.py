@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a command speaks: one JSON document, or text and tables; errors as what, where and who must act.
 
-What a peer wrote reaches a terminal only through `plain`: control and direction characters could rewrite the screen.
+What a peer wrote reaches a terminal only through `plain`, or in a JSON document through `_json`: control and direction
+characters could rewrite the screen.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ _PIPED_WIDTH = 400  # columns, where there is no terminal: nothing is folded
 def answer(document: Mapping[str, Any], *, as_json: bool, people: Callable[[], None]) -> None:
     """Write the document as JSON, or let `people` write it for people."""
     if as_json:
-        sys.stdout.write(json.dumps(document, ensure_ascii=False, indent=2, default=str) + "\n")
+        sys.stdout.write(_json(document))
         sys.stdout.flush()
     else:
         people()
@@ -50,7 +51,7 @@ def complain(error: Exception, *, as_json: bool) -> int:
     known = _known(error)
     if as_json:
         document = {"code": known.code, "detail": known.detail, "where": known.where, "who": known.who.value}
-        sys.stdout.write(json.dumps({"error": document}, ensure_ascii=False, indent=2) + "\n")
+        sys.stdout.write(_json({"error": document}))
     else:
         sys.stderr.write(f"trm: {known.code}: {plain(known.detail)}\n")
         if known.where:
@@ -77,14 +78,19 @@ def _place(error: OSError) -> str | None:
     return None if error.filename is None else os.fsdecode(error.filename)
 
 
+def _json(document: Mapping[str, Any]) -> str:
+    """Return the document's lines: the same value to a program, and nothing in it that a terminal would obey."""
+    text = json.dumps(document, ensure_ascii=False, indent=2, default=str)
+    return "".join(json.dumps(one)[1:-1] if _steers(one) else one for one in text) + "\n"
+
+
 def plain(text: str) -> str:
     """Return the text with every control and direction character spelled out."""
-    return "".join(
-        character
-        if character in _KEPT or unicodedata.category(character) not in ("Cc", "Cf", "Cs")
-        else f"\\u{ord(character):04x}"
-        for character in text
-    )
+    return "".join(f"\\u{ord(one):04x}" if _steers(one) else one for one in text)
+
+
+def _steers(character: str) -> bool:
+    return character not in _KEPT and unicodedata.category(character) in ("Cc", "Cf", "Cs")
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -3,6 +3,7 @@
 """The command as a whole: help, exit codes, errors."""
 
 import errno
+import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -143,6 +144,18 @@ def test_the_operating_systems_no_is_a_sentence(capsys, number, code):
 def test_text_of_others_cannot_steer_the_terminal():
     """Control and direction characters are spelled out; letters of every script stay."""
     assert output.plain("Näidis Ωmega 名 \x1b[2J\u202eabc\x9b\n") == "Näidis Ωmega 名 \\u001b[2J\\u202eabc\\u009b\n"
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x7f", "\x9b", "\u202e", "\u200c", "\u2067", "\U000e0041"])
+def test_a_document_cannot_steer_the_terminal_either(capsys, character):
+    """With --json the same value comes out, and no character of it that a terminal would obey."""
+    said = {"name": f"ليلى {character} שרה 名", "items": [1, "a"]}
+    output.answer(said, as_json=True, people=lambda: None)
+
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == said
+    assert character not in shown
+    assert "ليلى" in shown
 
 
 def test_a_table_cuts_nothing_off_in_a_pipe(capsys):

@@ -29,6 +29,19 @@ def test_a_held_message_is_listed_and_shown(trm, home, held, office):
     assert trm("held", "show", held["id"], "--home", home, "--authority", office, "--json").json["content"]["body"]
 
 
+def test_a_second_person_reads_what_stands_there(trm, home, request_file, office):
+    """Characters that turn or hide text are spelled out; a name in another script stays as it is written."""
+    data = json.loads(request_file.read_text("utf-8"))
+    data["body"]["child_wish"]["heard"]["wants_tracing"] = "NO"
+    data["body"]["supporting_reasons"] = "ليلى \u202eon\u202c \x9b2J"
+    request_file.write_text(json.dumps(data), "utf-8")
+    assert trm("submit", request_file, "--home", home).code == 1
+    (item,) = trm("held", "list", "--home", home, "--authority", office, "--json").json["items"]
+
+    shown = trm("held", "show", item["id"], "--home", home, "--authority", office).out
+    assert r"ليلى \u202eon\u202c \u009b2J" in shown
+
+
 def test_its_author_takes_it_back_and_does_not_release_it(trm, home, held, office):
     """The one is refused, the other done once; a reason of no list is refused."""
     refused = trm("held", "release", held["id"], "--home", home, "--authority", office, "--reason", "checked", "--json")
