@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from broker.catalogue import Catalogue
 from broker.core import canonical
 from broker.core.audit import AuditAction
+from broker.core.capacity import has_room
 from broker.core.content import entry_of
 from broker.core.delivery import HEAL_ATTEMPTS, HEAL_PAUSE_SECONDS
 from broker.core.errors import CaseErased
@@ -111,16 +112,18 @@ class Healing:
         if procedure is not None and self._erased(tx, procedure):
             missed = replace(missed, state=MissedState.LOST, code=CaseErased.code)
         elif item.code is not None:
-            kept = procedure is not None and procedure.peer == peer
-            if kept and procedure is not None:
-                self._keep_stub(tx, procedure, item, now)
+            ours = procedure if procedure is not None and procedure.peer == peer else None
+            kept = ours is not None and self._keep_stub(tx, ours, item, now)
             # A refused message has no effect on either side: its place in the record is all that is needed of it.
             state = MissedState.FOUND if kept and item.author == peer else MissedState.LOST
             missed = replace(missed, state=state, code="refused")
         tx.healing.note_missed(missed)
 
-    def _keep_stub(self, tx: Transaction, procedure: ProcedureRow, item: HeldItem, now: datetime) -> None:
+    def _keep_stub(self, tx: Transaction, procedure: ProcedureRow, item: HeldItem, now: datetime) -> bool:
+        """Put a refused message in its place, if the record has room: neither side ever kept a stub beyond it."""
         book = self._ledger.read(tx, procedure)
+        if not has_room(book.table, book.entries, item.author, item.act):
+            return False
         stub = RecordEntry(
             digest=item.digest, message=item.message, author=item.author, act=item.act, parents=item.parents,
             code=item.code,
@@ -131,6 +134,7 @@ class Healing:
                 tx.add_receipt(receipt, issued=False)
         else:
             self._ledger.testify(tx, book, folded, stub, now=now)
+        return True
 
     def _erased(self, tx: Transaction, procedure: ProcedureRow) -> bool:
         scopes = scopes_of(procedure.peer, procedure.case_ref, procedure.ref.id)

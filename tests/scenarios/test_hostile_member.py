@@ -10,11 +10,16 @@ from typing import Any
 
 import pytest
 
-from broker.core.ids import CountryCode, MessageType
-from broker.core.messages import OutboxEntry
+from broker.core import capacity
+from broker.core.content import entry_of
+from broker.core.healing import HELD_TYPE, Answer, HeldItem
+from broker.core.ids import CountryCode, Digest, MessageType
+from broker.core.messages import OutboxEntry, OutboxKind
 from broker.core.receipts import ReceiptKind
+from broker.reception.answering import node_header
 from broker.schema_files import read_schema_file
 from broker.testing.hostile import Hostile
+from broker.testing.lost_disk import keep, lose_disk
 from broker.testing.world import World
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
@@ -104,3 +109,33 @@ async def test_a_receipt_dated_ahead_puts_off_no_deadline(world: World) -> None:
     world.clock.advance(100 * 86_400)
     await ee.engine.remind()
     assert "answer-overdue" in await ee.attention()
+
+
+async def test_a_restored_node_is_given_no_record_beyond_its_room(
+    world: World, asking: Asking, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever lists refused messages without end makes no record that takes minutes to fold; each is named as lost."""
+    monkeypatch.setattr(capacity, "MOST_BY_ONE_SIDE", 5)
+    monkeypatch.setattr(capacity, "RESERVED", 1)
+    fi, procedure, kept = world["FI"], asking.request.procedure, keep(world, "FI")
+    assert procedure is not None
+    world.clock.advance(7200)
+    await lose_disk(world, "FI", kept)
+    await fi.engine.heal()
+    row = next(one.row for one in await fi.engine.heal.status() if one.row.peer == EE)
+    assert row.question is not None
+    ids = world["EE"].ids
+    items = [
+        HeldItem(
+            author=EE, message=ids.message_id(), digest=Digest(f"{number:064x}"), procedure=procedure, opener=EE,
+            act="request", code="schema-invalid", parents=(asking.request.digest,),
+        )
+        for number in range(100)
+    ]  # fmt: skip
+    header = node_header(ids, world.clock, HELD_TYPE, us=EE, peer=FI)
+    answer = Answer(question=row.question, items=tuple(items))
+    assert await asking.hostile.send(entry_of(header, answer.body(), OutboxKind.RECEIPTS)) == "held"
+
+    assert len(await fi.store.read(lambda reader: reader.record(procedure))) == 4
+    (status,) = (one for one in await fi.engine.heal.status() if one.row.peer == EE)
+    assert len(status.lost) == 100
