@@ -15,7 +15,7 @@ from typing import Any
 from broker.core.errors import HomeInvalid, TrustListInvalid
 from broker.core.ids import CountryCode, MessageType, SchemaVersion
 from broker.core.trust import LONGEST_ENVELOPE_LIFE, Authority, KeyUse, Member, MemberKey
-from broker.durable import not_written, write_durably
+from broker.durable import check_owner, not_written, write_durably
 from broker.security import jwk
 from broker.settings import FILE_NAME, Settings
 from broker.trust.member_documents import read_member, write_member
@@ -96,7 +96,7 @@ def create_home(
     The settings file is written last: a home folder that has one is complete. The federation's root still has to be put there.
 
     Raises:
-        HomeInvalid: there is a node in the folder already, or it cannot be written.
+        HomeInvalid: there is a node in the folder already, it is another account's, or it cannot be written.
         SettingsInvalid: the settings say something impossible; nothing was written.
         VaultLocked: the passphrase is empty.
         DiskFull: no room.
@@ -110,6 +110,7 @@ def create_home(
     member = member_of(country, keys, now=now, authorities=authorities, messages=messages, procedures=procedures)
     try:
         home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_owner(home)
         checked.trust_root_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         FileVault.create(checked.vault_file, passphrase, keys, us=country, kdf=kdf, created=now)
         write_own_member(home, member)

@@ -41,6 +41,7 @@ from pydantic_settings import (
 
 from broker.core.errors import HomeInvalid, SettingsInvalid
 from broker.core.ids import AuthorityId, CountryCode
+from broker.durable import check_owner
 
 __all__ = ["FILE_NAME", "TOKEN_KEY_FILE", "AdapterSettings", "Ladder", "Settings", "Trust", "settings_table"]
 
@@ -229,12 +230,16 @@ class Settings(BaseSettings):
         """Return the settings of that home folder, the environment's over the file's.
 
         Raises:
-            HomeInvalid: there is no such folder.
+            HomeInvalid: there is no such folder, or it is another account's.
             SettingsInvalid: file or environment cannot be read or say something impossible.
         """
         home = home.absolute()
-        if not home.is_dir():
-            raise HomeInvalid("The home folder does not exist; `trm init` makes one.", where=str(home))
+        try:
+            if not home.is_dir():
+                raise HomeInvalid("The home folder does not exist; `trm init` makes one.", where=str(home))
+            check_owner(home)
+        except OSError as error:
+            raise HomeInvalid(f"The home folder cannot be used ({type(error).__name__}).", where=str(home)) from None
         stated = _merged(_read_toml(home / FILE_NAME), _read_environment(cls))
         return cls.checked(home, stated)
 

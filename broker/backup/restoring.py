@@ -4,6 +4,7 @@
 
 - Both files are read to their end and held against signature and account before anything is written.
 - The home grows beside its place under another name and is renamed at the end; the tables come in in one transaction.
+  Where its folder is there already, an account's own or a disk's, it grows in it, and the settings take their place last.
   An interrupted restore is begun anew by the same command.
 - Whose signature it is says the vault: it names every key that it ever held.
 """
@@ -28,7 +29,7 @@ from broker.core.content import time_from_text
 from broker.core.errors import BackupInvalid, HomeInvalid, SettingsInvalid
 from broker.core.ids import CountryCode
 from broker.core.roles import AuditRole
-from broker.durable import not_written, sync_folder, write_durably
+from broker.durable import check_owner, not_written, sync_folder, write_durably
 from broker.home import write_toml
 from broker.plain_files import open_plain
 from broker.security.backup_file import open_head
@@ -41,7 +42,7 @@ from broker.vault import Unlocking, VaultFile
 
 __all__ = ["Opened", "Restored", "open_backup", "restore"]
 
-_STAGING = ".restoring"  # behind a dot and the name of the home
+_STAGING = ".restoring"  # in the home, or behind a dot and its name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,7 +129,7 @@ def restore(
 
     Raises:
         BackupInvalid: a file is damaged, of another country, signed by somebody else, or the keys are older than the data.
-        HomeInvalid: there is something already, or a folder cannot be written.
+        HomeInvalid: there is something already, the folder is another account's, or one cannot be written.
         NodeRunning: a node runs there.
         StoreNeedsMigration: the backup is of a newer program.
         VaultLocked, SettingsInvalid: the vault does not open.
@@ -141,10 +142,10 @@ def restore(
         _check_pair(data, keys)
         for backup in (data, keys):
             refuse_newer(backup.schema)
-        _refuse_occupied(home)
-        staging = home.with_name(f".{home.name}{_STAGING}")
+        staging = home / _STAGING if home.is_dir() else home.with_name(f".{home.name}{_STAGING}")
         try:
-            shutil.rmtree(staging, ignore_errors=True)
+            _refuse_occupied(home)
+            _clear(staging, home)
             staging.mkdir(mode=0o700, parents=True)
             for backup in (data, keys):
                 _unpack(backup, opener, staging)
@@ -175,9 +176,26 @@ def _check_pair(data: Opened, keys: Opened) -> None:
 def _refuse_occupied(home: Path) -> None:
     if not home.exists():
         return
-    if not home.is_dir() or any(home.iterdir()):
+    if home.is_dir():
+        check_owner(home)
+        if _is_half_restored(home) or not any(home.iterdir()):
+            return
         refuse_beside(home / "trm.db")
-        raise HomeInvalid("There is something already: nothing is ever restored over something.", where=str(home))
+    raise HomeInvalid("There is something already: nothing is ever restored over something.", where=str(home))
+
+
+def _is_half_restored(home: Path) -> bool:
+    """Whether all that lies there is of a restore that was interrupted: one begins in an empty folder alone."""
+    return (home / _STAGING).is_dir() and not (home / FILE_NAME).exists()
+
+
+def _clear(staging: Path, home: Path) -> None:
+    """Throw away what an interrupted restore left."""
+    for place in home.iterdir() if staging.parent == home else (staging,):
+        if place.is_dir():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
 
 
 def _unpack(backup: Opened, opener: Opener, staging: Path) -> None:
@@ -300,5 +318,14 @@ def _synchronise(folder: Path) -> None:
 
 
 def _take_place(staging: Path, home: Path) -> None:
-    staging.replace(home)  # over an empty folder, or where there is nothing
-    sync_folder(home.parent)
+    if staging.parent == home:
+        for place in staging.iterdir():
+            if place.name != FILE_NAME:
+                place.replace(home / place.name)
+        sync_folder(home)
+        (staging / FILE_NAME).replace(home / FILE_NAME)  # a home that has settings is whole
+        staging.rmdir()
+        sync_folder(home)
+    else:
+        staging.replace(home)
+        sync_folder(home.parent)

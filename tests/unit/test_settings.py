@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -160,6 +161,16 @@ def test_missing_home_and_missing_file_say_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(HomeInvalid, match="trm init"):
         Settings.load(tmp_path / "nowhere")
     with pytest.raises(SettingsInvalid, match="trm init"):
+        Settings.load(tmp_path)
+
+
+def test_another_accounts_home_is_not_worked_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every command reads the settings first: by root none leaves files that the node's account cannot read."""
+    load(tmp_path)
+    if os.geteuid() == 0:
+        os.chown(tmp_path, 54321, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(HomeInvalid, match="and root runs this command"):
         Settings.load(tmp_path)
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 from pathlib import Path
@@ -193,6 +194,46 @@ def test_an_interrupted_restore_is_begun_anew(home: BackedHome, monkeypatch: pyt
     assert home.restore(data.file, keys.file).rows == data.manifest.rows
     assert home.anew().contents(0) == home.contents(0)
     assert sorted(path.name for path in home.folder.glob(".*")) == []
+
+
+@pytest.mark.parametrize("call", ["finish", "replace"])
+def test_an_empty_folder_that_is_there_already_is_filled(
+    home: BackedHome, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """A service account's own folder, or a disk's, is kept as it is, and nothing is needed of the one around it."""
+    data, keys = home.back_up()
+    place = home.folder / "anew"
+    place.mkdir(mode=0o750)
+    before = place.stat().st_ino
+    owner, moved = (Loading, getattr(Loading, call)) if call == "finish" else (Path, Path.replace)
+
+    def die(self: object, *rest: object, **more: object) -> object:
+        if call == "replace" and (not isinstance(self, Path) or self.name != "settings.toml"):
+            return moved(self, *rest, **more)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(owner, call, die)
+    with pytest.raises(KeyboardInterrupt):
+        home.restore(data.file, keys.file)
+    assert not (place / "settings.toml").exists()
+    monkeypatch.setattr(owner, call, moved)
+    assert home.restore(data.file, keys.file).rows == data.manifest.rows
+    assert home.anew().contents(0) == home.contents(0)
+    assert place.stat().st_ino == before
+    assert [path.name for path in (*place.glob(".*"), *home.folder.glob(".*"))] == []
+
+
+def test_what_is_another_accounts_is_filled_by_that_account(home: BackedHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root is refused before anything is written: what it restores the node's account could not read."""
+    data, keys = home.back_up()
+    place = home.folder / "anew"
+    place.mkdir()
+    if os.geteuid() == 0:
+        os.chown(place, 54321, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(HomeInvalid, match="and root runs this command"):
+        home.restore(data.file, keys.file)
+    assert list(place.iterdir()) == []
 
 
 def test_a_newer_schema_is_refused(home: BackedHome, monkeypatch: pytest.MonkeyPatch) -> None:
