@@ -80,10 +80,9 @@ class Review:
         now = self._clock.now()
         page = reader.procedures(None, cursor=self._cursor, limit=REMIND_BATCH)
         found = [standing for row in page.items if (standing := self._dates.of_first(reader, row, now=now))]
-        drills = tuple(item.case for item in found if _is_drill(item) and item.last + EXERCISE_KEPT < now)
         return _Seen(
             due=tuple(item for item in found if item.due and self._is_to_be_called(reader, item)),
-            drilled=tuple(case for case in drills if not self._held(reader, case)),
+            drilled=tuple(item.case for item in found if _is_drill(item) and item.last + EXERCISE_KEPT < now),
             asked=tuple(self._asked(reader)),
             settled=tuple(self._settled(reader)),
             next=page.next,
@@ -99,14 +98,10 @@ class Review:
 
     def _is_to_be_called(self, reader: Reader, item: Standing) -> bool:
         """A call that a person closed without a decision is made again: a review without a date is none."""
-        if _is_drill(item) or reader.retention.open_erasure(item.case.key_scope) is not None:
+        if reader.retention.open_erasure(item.case.key_scope) is not None:
             return False
         subject = item.case.rows[0].ref.id
         return not any(call.subject == subject for call in reader.open_calls([AttentionCode.REVIEW_DUE]))
-
-    def _held(self, reader: Reader, case: Case) -> bool:
-        kept = reader.retention.retained(case.scope)
-        return kept is not None and kept.hold is not None
 
     def _asked(self, reader: Reader) -> list[tuple[MessageRow, tuple[Case, ...]]]:
         page = reader.messages(MessageFilter(direction="in", type=_ASKS), cursor=None, limit=WATCH_BATCH)

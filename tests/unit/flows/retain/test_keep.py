@@ -87,3 +87,18 @@ async def test_nobody_else_decides(world: World, ended: Accepted, first: Who) ->
         with pytest.raises(BadRequest):
             await ee.desk.keep.review(ended.procedure, day, KeepReason.DUTY_OF_LAW, first)
     assert (await ee.desk.keep.standing(ended.procedure, first.authority)).retained is None
+
+
+async def test_a_long_list_is_read_to_its_end_or_says_that_there_is_more(
+    world: World, first: Who, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No case is out of sight because others are before it."""
+    monkeypatch.setattr("broker.flows.retain.keep._PAGE", 1)
+    ee = world["EE"]
+    for _ in range(3):
+        await ee.submit("request.json")
+    whole = await ee.desk.keep.listed(first.authority, due_only=False)
+    assert (len(whole.items), whole.truncated) == (3, False)
+    monkeypatch.setattr("broker.flows.retain.keep._MOST", 2)
+    part = await ee.desk.keep.listed(first.authority, due_only=False)
+    assert (len(part.items), part.truncated) == (2, True)

@@ -9,9 +9,13 @@ from datetime import timedelta
 
 from broker.core.audit import Who
 from broker.core.erasures import ErasureState
-from broker.core.retention import EXERCISE_KEPT, EraseReason, HoldReason, KeepReason
+from broker.core.ids import AuthorityId
+from broker.core.messages import Party
+from broker.core.retention import EXERCISE_KEPT, PROPOSAL_DAYS, EraseReason, HoldReason, KeepReason
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
+from broker.testing.federation import OFFICES
+from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World
 
 YEAR = 367 * 86_400
@@ -69,13 +73,60 @@ async def test_an_exercise_is_erased_after_the_drill(world: World, ended: Accept
 
 
 async def test_an_exercise_under_a_legal_hold_stays(world: World, first: Who) -> None:
-    """Somebody complained about the drill itself."""
+    """Somebody complained about the drill itself; a hold that nobody thinks of any more is reviewed as any case is."""
     ee = world["EE"]
     drill = await ee.submit("request.json", exercise=True)
     await ee.desk.keep.hold(drill.procedure, HoldReason.COMPLAINT, first)
     world.clock.advance(EXERCISE_KEPT.total_seconds() + 60)
     await ee.engine.review()
     assert await ee.store.run(lambda tx: tx.outbox(drill.message)) is not None
+    assert await ee.attention() == []
+    world.clock.advance(YEAR)
+    await ee.engine.review()
+    assert await ee.attention() == ["review-due"]
+
+
+async def test_what_comes_into_an_exercise_at_the_last_moment_is_not_erased_unseen(world: World) -> None:
+    """Between the look at it and the erasure: its month begins anew."""
+    ee, fi = world["EE"], world["FI"]
+    drill = await ee.submit("request.json", exercise=True)
+    await world.settle()
+    world.clock.advance(EXERCISE_KEPT.total_seconds() + 60)
+    review = ee.engine.review
+    (case,) = (await ee.store.read(review._look)).drilled
+    await fi.submit("acknowledgement.json", procedure=drill.procedure, exercise=True)
+    await world.settle()
+    assert await ee.store.run(lambda tx: review._erase(tx, case)) == 0
+    assert await ee.store.run(lambda tx: tx.outbox(drill.message)) is not None
+
+
+async def test_a_case_whose_erasure_is_decided_about_is_not_reviewed_beside(
+    world: World, ended: Accepted, first: Who
+) -> None:
+    """Two persons look at it already; where they let it lapse it is reviewed as before."""
+    ee = world["EE"]
+    world.clock.advance(YEAR)
+    await ee.desk.erase.propose(ended.procedure, EraseReason.NO_LONGER_NEEDED, first)
+    await ee.engine.review()
+    assert await ee.attention() == ["erasure-waits"]
+    world.clock.advance((PROPOSAL_DAYS + 1) * 86_400)
+    await ee.engine.review()
+    await ee.engine.review()
+    assert sorted(await ee.attention()) == ["erasure-lapsed", "review-due"]
+
+
+async def test_a_review_is_due_on_its_day_and_a_hold_is_none(world: World, ended: Accepted, first: Who) -> None:
+    """Not a day later; a legal hold keeps the case, and whoever set it has still not said until when."""
+    ee = world["EE"]
+    soon = world.clock.now().date() + timedelta(days=10)
+    await ee.desk.keep.review(ended.procedure, soon, KeepReason.CASE_GOES_ON, first)
+    world.clock.advance(9 * 86_400)
+    assert not (await ee.desk.keep.standing(ended.procedure, first.authority)).due
+    world.clock.advance(86_400)
+    assert (await ee.desk.keep.standing(ended.procedure, first.authority)).due
+    await ee.engine.review()
+    await ee.desk.keep.hold(ended.procedure, HoldReason.LEGAL_CLAIM, first)
+    assert await ee.attention() == ["review-due"]
 
 
 async def _ask(country: Country, request: Accepted) -> Accepted:
@@ -109,3 +160,17 @@ async def test_an_erasure_that_is_asked_for_waits_for_two_persons(
     assert done.state is ErasureState.ERASED
     assert await fi.store.run(lambda tx: tx.inbox(world["EE"].us, ended.message)) is None
     assert await fi.store.run(lambda tx: tx.inbox(world["EE"].us, sent.message)) is not None
+
+
+async def test_no_country_asks_to_erase_what_another_one_sent(world: World, ended: Accepted) -> None:
+    """A digest that Sweden learnt somewhere gets nothing of Estonia's case prepared for erasure."""
+    fi, sweden = world["FI"], Hostile(world["SE"], world["FI"])
+    asked = json.loads(read_schema_file("examples/correction/erase-wrong-child.json"))
+    helsinki = Party(country=fi.us, authority=AuthorityId("helsinki-wellbeing-services"))
+    asked["sender"]["authority"] = str(OFFICES["SE"][0].id)
+    asked["recipient"] = {"country": "FI", "authority": str(helsinki.authority)}
+    asked["body"]["targets"] = [ended.digest]
+    assert await sweden.send(sweden.message(asked, recipient=helsinki)) == "recorded"
+    await fi.engine.review()
+    assert "erasure-asked" in await fi.attention()
+    assert await fi.store.read(lambda reader: reader.retention.erasures(None, limit=9)) == ()
