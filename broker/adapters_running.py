@@ -14,13 +14,13 @@ from broker.core.attention import AttentionCode
 from broker.core.errors import AdapterFailed, BrokerError, Forbidden, SettingsInvalid
 from broker.core.ids import AuthorityId
 from broker.core.roles import AuditRole
+from broker.desk import Desk
 from broker.flows.upload import Upload
 from broker.logs import Event, Log
 from broker.metrics import Metrics
 from broker.ports import Transaction
 from broker.rows import Accepted, UploadRow
 from broker.settings import Settings
-from broker.wiring import Desk
 
 __all__ = ["AdapterPlace", "Adapters", "place_adapters"]
 

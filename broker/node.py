@@ -233,26 +233,9 @@ class Node:
         return work
 
     def _api_services(self) -> ApiServices:
-        office = self.office
         return ApiServices(
-            us=self.settings.country,
-            store=office.store,
-            submit=office.submit,
-            open_message=office.open_message,
-            inspect=office.inspect,
-            approve=office.approve,
-            attend=office.attend,
-            resend=office.resend,
-            consult=office.consult,
-            search=office.search,
-            upload=office.upload,
-            read_attachment=office.read_attachment,
-            erase=office.erase,
-            keep=office.keep,
-            pass_on=office.pass_on,
-            catalogue=office.catalogue,
-            tokens=_token_verifier(office),
-            clock=office.clock,
+            desk=self.office,
+            tokens=_token_verifier(self.office),
             metrics=self.metrics,
             health=self.checks,
             limits=ApiLimits(body_bytes=self.settings.max_request_bytes),

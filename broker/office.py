@@ -15,13 +15,14 @@ from broker.api.local_issuer import LocalIssuer
 from broker.core.errors import CatalogueInvalid, HomeInvalid
 from broker.core.ids import Digest
 from broker.core.retention import RetentionRules, parse_rules
+from broker.desk import Desk
 from broker.settings import Settings
 from broker.storage import AtRest, encrypt_clear, locked, migrate, open_store
 from broker.storage.blobs import DiskBlobs
 from broker.system import SystemClock, SystemIds, ThreadCompute
 from broker.trust.opening import begin_trust, open_trust
 from broker.vault import FileVault
-from broker.wiring import Desk, wire_desk
+from broker.wiring import wire_desk
 
 __all__ = ["ATTACHMENTS_FOLDER", "RETENTION_FILE", "Office", "local_issuer", "open_office"]
 

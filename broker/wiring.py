@@ -19,6 +19,7 @@ from broker.core.messages import InboxEntry
 from broker.core.retention import RetentionRules, parse_rules
 from broker.core.roles import AuditRole
 from broker.core.trust import GRACE
+from broker.desk import Desk
 from broker.flows.approve import Approve
 from broker.flows.attend import Attend
 from broker.flows.carry import Carry
@@ -60,39 +61,7 @@ from broker.security.at_rest import EpochVault
 from broker.submission.sealed_files import SealedFiles
 from broker.timetable import Timetable
 
-__all__ = ["Desk", "Engine", "Keys", "Rings", "wire_desk", "wire_engine"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Desk:
-    """The use cases that need no key and no transport."""
-
-    us: CountryCode
-    store: Store
-    catalogue: Catalogue
-    trust: TrustSource
-    trust_grace: timedelta
-    clock: Clock
-    ids: Ids
-    ledger: Ledger
-    submit: Submit
-    open_message: Open
-    inspect: Inspect
-    approve: Approve
-    attend: Attend
-    resend: Resend
-    consult: Consult
-    search: Search
-    disclosures: Disclosures
-    timetable: Timetable
-    blobs: Blobs
-    compute: Compute
-    upload: Upload
-    read_attachment: ReadAttachment
-    erase: Erase
-    pass_on: PassOn
-    keep: Keep
-    review_dates: ReviewDates
+__all__ = ["Engine", "Keys", "Rings", "wire_desk", "wire_engine"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

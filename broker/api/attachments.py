@@ -44,6 +44,7 @@ class Attachments:
 
     def __init__(self, services: ApiServices) -> None:
         self._services = services
+        self._desk = services.desk
         self._log = Log("api")
 
     async def begin(self, request: web.Request) -> web.Response:
@@ -55,7 +56,7 @@ class Attachments:
         """
         Query(request).finish()
         principal, size = request[PRINCIPAL], _header_number(request, UPLOAD_LENGTH)
-        row = await self._services.upload.begin(
+        row = await self._desk.upload.begin(
             size, authority=principal.authority, actor=principal.subject, role=principal.audit_role
         )
         if request.body_exists:
@@ -70,7 +71,7 @@ class Attachments:
         """
         Query(request).finish()
         upload = path_id(request, upload_id)
-        return _answer(await self._services.upload.find(upload, authority=request[PRINCIPAL].authority))
+        return _answer(await self._desk.upload.find(upload, authority=request[PRINCIPAL].authority))
 
     async def append(self, request: web.Request) -> web.Response:
         """Take the bytes from the stated offset on.
@@ -96,7 +97,7 @@ class Attachments:
         direction, peer = query.take("direction", Direction), query.take("peer", CountryCode)
         query.finish()
         message, digest = path_id(request, MessageId), path_id(request, Digest, name="digest")
-        reading = await self._services.read_attachment(
+        reading = await self._desk.read_attachment(
             message, digest, request[PRINCIPAL].who, direction=direction, peer=peer
         )
         return await self._stream(request, reading)
@@ -104,7 +105,7 @@ class Attachments:
     async def _append(self, request: web.Request, upload: str, offset: int) -> UploadRow:
         if request.content_type != BYTES_TYPE:
             raise UnsupportedMediaType(f"The bytes of a file come as {BYTES_TYPE}.")
-        return await self._services.upload.append(
+        return await self._desk.upload.append(
             upload, authority=request[PRINCIPAL].authority, offset=offset, parts=self._parts(request)
         )
 

@@ -25,6 +25,7 @@ class AttentionList:
 
     def __init__(self, services: ApiServices) -> None:
         self._services = services
+        self._desk = services.desk
 
     async def list(self, request: web.Request) -> web.Response:
         """Return a page of entries, open ones only unless asked otherwise.
@@ -36,7 +37,7 @@ class AttentionList:
         query = Query(request)
         open_only = query.take("open", truth) is not False
         cursor, limit = query.page(self._services.limits)
-        listed, surge = await self._services.looked(
+        listed, surge = await self._desk.looked(
             lambda reader: reader.attention(authority, open_only=open_only, cursor=cursor, limit=limit)
         )
         return answer(views.page(listed, views.attention, surge))
@@ -48,7 +49,7 @@ class AttentionList:
             NotFound: there is no such open entry for the authority.
         """
         Query(request).finish()
-        await self._services.attend.resolve(path_id(request, number), acting(request[PRINCIPAL]))
+        await self._desk.attend.resolve(path_id(request, number), acting(request[PRINCIPAL]))
         return web.Response(status=204)
 
 
@@ -57,6 +58,7 @@ class AuditTrail:
 
     def __init__(self, services: ApiServices) -> None:
         self._services = services
+        self._desk = services.desk
 
     async def list(self, request: web.Request) -> web.Response:
         """Return a page of the node's audit trail.
@@ -69,6 +71,6 @@ class AuditTrail:
         principal = request[PRINCIPAL]
         if principal.authority != WHOLE_NODE:
             raise Forbidden("The audit trail is the whole node's; the token must be of the authority `node`.")
-        listed = await self._services.store.read(lambda reader: reader.audit(cursor=cursor, limit=limit))
-        await self._services.consult.trail(listed, principal.who, reason=AuditReason.SELF_MONITORING)
+        listed = await self._desk.store.read(lambda reader: reader.audit(cursor=cursor, limit=limit))
+        await self._desk.consult.trail(listed, principal.who, reason=AuditReason.SELF_MONITORING)
         return answer(views.page(listed, views.audit_row))

@@ -27,6 +27,7 @@ class Cases:
 
     def __init__(self, services: ApiServices) -> None:
         self._services = services
+        self._desk = services.desk
 
     async def search(self, request: web.Request) -> web.Response:
         """Return the procedures that speak of that person, or may be about the child of that procedure, without contents.
@@ -37,12 +38,12 @@ class Cases:
         """
         Query(request).finish()
         asked, reason = _asked(await read_json(request, self._services.limits))
-        search, who = self._services.search, request[PRINCIPAL].who
+        search, who = self._desk.search, request[PRINCIPAL].who
         if isinstance(asked, PersonQuery):
             found = await search(asked, who, reason=reason)
         else:
             found = await search.others(asked, who, reason=reason)
-        return answer(views.found(found, self._services.us))
+        return answer(views.found(found, self._desk.us))
 
 
 def _asked(data: Any) -> tuple[PersonQuery | ProcedureId, SearchReason]:

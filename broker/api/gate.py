@@ -40,6 +40,7 @@ class Gate:
 
     def __init__(self, services: ApiServices) -> None:
         self._services = services
+        self._desk = services.desk
         self._routes = {(route.method, route.template): route for route in ROUTES}
         self._in_flight = 0
         self._log = Log("api")
@@ -55,7 +56,7 @@ class Gate:
         return gate
 
     async def _pass(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        started = self._services.clock.monotonic()
+        started = self._desk.clock.monotonic()
         resource = request.match_info.route.resource  # None where nothing matches
         route = None if resource is None else self._routes.get((request.method, resource.canonical))
         self._in_flight += 1
@@ -64,7 +65,7 @@ class Gate:
         finally:
             self._in_flight -= 1
         response.headers.update(SECURITY_HEADERS)
-        self._account(request, route, response.status, self._services.clock.monotonic() - started)
+        self._account(request, route, response.status, self._desk.clock.monotonic() - started)
         return response
 
     async def _answer(self, request: web.Request, handler: Handler, route: Route | None) -> web.StreamResponse:

@@ -29,6 +29,7 @@ class Health:
 
     def __init__(self, services: ApiServices) -> None:
         self._services = services
+        self._desk = services.desk
         self._found: Mapping[str, str | None] = {}
         self._at: float | None = None
         self._lock = asyncio.Lock()
@@ -58,13 +59,13 @@ class Health:
             NodeError: the store does not answer.
         """
         Query(request).finish()
-        counts = await self._services.store.read(lambda reader: reader.counts())
+        counts = await self._desk.store.read(lambda reader: reader.counts())
         body = self._services.metrics.exposition(counts)
         return web.Response(body=body, headers={hdrs.CONTENT_TYPE: CONTENT_TYPE})
 
     async def _checks(self) -> Mapping[str, str | None]:
         async with self._lock:  # one round for all who ask at the same time
-            now = self._services.clock.monotonic()
+            now = self._desk.clock.monotonic()
             if self._at is None or now - self._at >= self._services.limits.health_cache_seconds:
                 names = tuple(self._services.health)
                 results = await asyncio.gather(*(self._check(self._services.health[name]) for name in names))

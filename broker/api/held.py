@@ -27,6 +27,7 @@ class HeldMessages:
 
     def __init__(self, services: ApiServices) -> None:
         self._services = services
+        self._desk = services.desk
 
     async def list(self, request: web.Request) -> web.Response:
         """Return a page of what waits for a second person of the authority, oldest first, without content.
@@ -36,10 +37,10 @@ class HeldMessages:
         """
         principal = request[PRINCIPAL]
         cursor, limit = Query(request).page(self._services.limits)
-        listed, surge = await self._services.looked(
+        listed, surge = await self._desk.looked(
             lambda reader: reader.drafts(principal.authority, cursor=cursor, limit=limit)
         )
-        await self._services.consult.drafts(listed, principal.who)
+        await self._desk.consult.drafts(listed, principal.who)
         return answer(views.page(listed, views.held_item, surge))
 
     async def read(self, request: web.Request) -> web.Response:
@@ -50,10 +51,10 @@ class HeldMessages:
         """
         Query(request).finish()
         principal, wanted = request[PRINCIPAL], path_id(request, MessageId)
-        row = await self._services.store.read(lambda reader: reader.draft(wanted, principal.authority))
+        row = await self._desk.store.read(lambda reader: reader.draft(wanted, principal.authority))
         if row is None:
             raise NotFound
-        await self._services.consult.draft(row, principal.who)
+        await self._desk.consult.draft(row, principal.who)
         return answer(views.held(row))
 
     async def release(self, request: web.Request) -> web.Response:
@@ -66,7 +67,7 @@ class HeldMessages:
         Query(request).finish()
         wanted = path_id(request, MessageId)
         reason = await read_reason(request, self._services.limits, ReleaseReason)
-        accepted = await self._services.approve.release(wanted, request[PRINCIPAL].who, reason)
+        accepted = await self._desk.approve.release(wanted, request[PRINCIPAL].who, reason)
         return answer(views.accepted(accepted), status=202)
 
     async def reject(self, request: web.Request) -> web.Response:
@@ -79,5 +80,5 @@ class HeldMessages:
         Query(request).finish()
         wanted = path_id(request, MessageId)
         reason = await read_reason(request, self._services.limits, RejectReason)
-        await self._services.approve.reject(wanted, request[PRINCIPAL].who, reason)
+        await self._desk.approve.reject(wanted, request[PRINCIPAL].who, reason)
         return web.Response(status=204)

@@ -57,12 +57,13 @@ class Messages:
 
     def __init__(self, services: ApiServices) -> None:
         self._services = services
+        self._desk = services.desk
         self._log = Log("api")
-        self._types = frozenset(casework_types(services.catalogue))
+        self._types = frozenset(casework_types(services.desk.catalogue))
 
     @cached_property
     def _places(self) -> Places:  # only a refusal asks for them
-        return Places.of(self._services.catalogue)
+        return Places.of(self._desk.catalogue)
 
     async def submit(self, request: web.Request) -> web.Response:
         """Take a message; 202 says that it is stored, whether now or when the same key came before.
@@ -74,12 +75,12 @@ class Messages:
         key = idempotency_key(request)
         data = await read_json(request, self._services.limits)
         try:
-            submission = self._services.catalogue.parse_submission(
+            submission = self._desk.catalogue.parse_submission(
                 data, actor=principal.subject, role=principal.audit_role, route=ROUTE, idempotency_key=key
             )
             if submission.sender_authority != principal.authority:
                 raise Forbidden("The token speaks for another authority.", where="/sender/authority")
-            accepted = await self._services.submit(submission)
+            accepted = await self._desk.submit(submission)
         except NotCanonical:
             raise BadRequest(_NOT_CANONICAL, where="/body") from None
         except BrokerError as error:
@@ -107,8 +108,8 @@ class Messages:
             authority=request[PRINCIPAL].authority,
         )
         cursor, limit = query.page(self._services.limits)
-        listed, surge = await self._services.looked(lambda reader: reader.messages(wanted, cursor=cursor, limit=limit))
-        await self._services.consult.messages(listed, wanted, request[PRINCIPAL].who)
+        listed, surge = await self._desk.looked(lambda reader: reader.messages(wanted, cursor=cursor, limit=limit))
+        await self._desk.consult.messages(listed, wanted, request[PRINCIPAL].who)
         return answer(views.page(listed, views.message_item, surge))
 
     async def read(self, request: web.Request) -> web.Response:
@@ -123,11 +124,11 @@ class Messages:
         query.finish()
         wanted, authority = path_id(request, MessageId), request[PRINCIPAL].authority
 
-        us = self._services.us
-        found, surge = await self._services.looked(
+        us = self._desk.us
+        found, surge = await self._desk.looked(
             lambda reader: find_with_evidence(reader, us, wanted, authority, direction=direction, peer=peer)
         )
-        await self._services.consult.message(found[0], request[PRINCIPAL].who)
+        await self._desk.consult.message(found[0], request[PRINCIPAL].who)
         return answer(views.message(*found, surge))
 
     async def mark_opened(self, request: web.Request) -> web.Response:
@@ -141,7 +142,7 @@ class Messages:
         peer = query.take("peer", CountryCode)
         query.finish()
         wanted = path_id(request, MessageId)
-        at = await self._services.open_message(wanted, request[PRINCIPAL].who, peer=peer)
+        at = await self._desk.open_message(wanted, request[PRINCIPAL].who, peer=peer)
         self._log.info(Event.MESSAGE_OPENED, message=wanted)
         return answer({"message": str(wanted), "opened": time_to_text(at)})
 
@@ -156,7 +157,7 @@ class Messages:
         Query(request).finish()
         wanted = path_id(request, MessageId)
         reason = await read_reason(request, self._services.limits, ResendReason.of_people())
-        at = await self._services.resend(wanted, acting(request[PRINCIPAL]), reason)
+        at = await self._desk.resend(wanted, acting(request[PRINCIPAL]), reason)
         self._log.info(Event.MESSAGE_RESENT, message=wanted)
         return answer(views.resent(wanted, at), status=202)
 
@@ -182,7 +183,7 @@ class Messages:
             error.where = self._places.known(error.where.removeprefix("/header"))
         if not isinstance(error, SchemaInvalid | HeaderInvalid | BasisNotAllowed):
             return problems.respond(error)
-        explain = self._services.catalogue.explain_submission
+        explain = self._desk.catalogue.explain_submission
         found = await asyncio.to_thread(explain, data)  # slow on a large hostile document
         faults = [replace(fault, pointer=self._places.known(fault.pointer)) for fault in found]
         return problems.respond(error, faults=faults)

@@ -43,7 +43,7 @@ _PATH_IDS: dict[str, type[MessageId | ProcedureId]] = {
 
 def describe(services: ApiServices) -> dict[str, Any]:
     """Return the document."""
-    types = casework_types(services.catalogue)
+    types = casework_types(services.desk.catalogue)
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
         paths.setdefault(route.template, {})[route.method.lower()] = _operation(route, types, services.limits)
@@ -58,7 +58,7 @@ def describe(services: ApiServices) -> dict[str, Any]:
         "servers": [{"url": "/", "description": "This node."}],
         "paths": paths,
         "components": {
-            "schemas": components(services.catalogue),
+            "schemas": components(services.desk.catalogue),
             "securitySchemes": {
                 "token": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT", "description": _TOKENS},
             },

@@ -21,6 +21,7 @@ class Procedures:
 
     def __init__(self, services: ApiServices) -> None:
         self._services = services
+        self._desk = services.desk
 
     async def list(self, request: web.Request) -> web.Response:
         """Return a page of the authority's procedures.
@@ -28,12 +29,12 @@ class Procedures:
         Raises:
             BadRequest, BadCursor: a parameter is wrong.
         """
-        us, principal = self._services.us, request[PRINCIPAL]
+        us, principal = self._desk.us, request[PRINCIPAL]
         cursor, limit = Query(request).page(self._services.limits)
-        listed, surge = await self._services.looked(
+        listed, surge = await self._desk.looked(
             lambda reader: reader.procedures(principal.authority, cursor=cursor, limit=limit)
         )
-        await self._services.consult.procedures(listed, principal.who)
+        await self._desk.consult.procedures(listed, principal.who)
         return answer(views.page(listed, lambda row: views.procedure_item(row, us), surge))
 
     async def read(self, request: web.Request) -> web.Response:
@@ -43,7 +44,7 @@ class Procedures:
             NotFound: it is not here or another authority's.
         """
         view = await self._view(request)
-        return answer(views.procedure(view, self._services.us))
+        return answer(views.procedure(view, self._desk.us))
 
     async def actions(self, request: web.Request) -> web.Response:
         """Return what this side may do next, as message types.
@@ -62,13 +63,13 @@ class Procedures:
         """
         view = await self._view(request)
         wanted = view.row.ref.id
-        lines = await self._services.inspect.timeline(wanted, authority=request[PRINCIPAL].authority)
+        lines = await self._desk.inspect.timeline(wanted, authority=request[PRINCIPAL].authority)
         return answer({"procedure": str(wanted), "items": [views.timeline(line) for line in lines]})
 
     async def _view(self, request: web.Request) -> ProcedureView:
         """Return the procedure that the path names, once it is on record who looks at it."""
         Query(request).finish()
         principal, wanted = request[PRINCIPAL], path_id(request, ProcedureId)
-        view = await self._services.inspect.procedure(wanted, authority=principal.authority)
-        await self._services.consult.procedure(view.row, principal.who)
+        view = await self._desk.inspect.procedure(wanted, authority=principal.authority)
+        await self._desk.consult.procedure(view.row, principal.who)
         return view

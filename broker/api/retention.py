@@ -32,6 +32,7 @@ class Retention:
 
     def __init__(self, services: ApiServices) -> None:
         self._services = services
+        self._desk = services.desk
 
     async def list(self, request: web.Request) -> web.Response:
         """Return until when the authority's cases are kept, the next review first.
@@ -42,7 +43,7 @@ class Retention:
         query = Query(request)
         due = query.take("due", truth)
         query.finish()
-        found = await self._services.keep.listed(request[PRINCIPAL].authority, due_only=bool(due))
+        found = await self._desk.keep.listed(request[PRINCIPAL].authority, due_only=bool(due))
         return answer({"items": [described.standing(item) for item in found.items], "truncated": found.truncated})
 
     async def hold(self, request: web.Request) -> web.Response:
@@ -53,7 +54,7 @@ class Retention:
             SenderError: not this case, or not now.
         """
         body = await self._body(request, {"case"}, {"why", "release"})
-        case, who, keep = _case(body), request[PRINCIPAL].who, self._services.keep
+        case, who, keep = _case(body), request[PRINCIPAL].who, self._desk.keep
         if body.get("release", False) is True and "why" not in body:
             return answer(described.standing(await keep.release(case, who)))
         if "release" in body:
@@ -69,7 +70,7 @@ class Retention:
         """
         body = await self._body(request, {"case", "keep_until", "why"}, set())
         until, why = _day(body), _code(KeepReason, body, "why")
-        found = await self._services.keep.review(_case(body), until, why, request[PRINCIPAL].who)
+        found = await self._desk.keep.review(_case(body), until, why, request[PRINCIPAL].who)
         return answer(described.standing(found))
 
     async def propose(self, request: web.Request) -> web.Response:
@@ -82,10 +83,10 @@ class Retention:
         body = await self._body(request, {"case", "reason"}, {"dry_run"})
         case, reason, who = _case(body), _code(EraseReason, body, "reason"), request[PRINCIPAL].who
         only = _flag(body, "dry_run")
-        found, listed = await self._services.erase.look(case, reason, authority=who.authority)
+        found, listed = await self._desk.erase.look(case, reason, authority=who.authority)
         document = {"reason": reason.value, "law": reason.law, "listed": described.listed(found, listed)}
         if not only:
-            document["erasure"] = described.erasure(await self._services.erase.propose(case, reason, who))
+            document["erasure"] = described.erasure(await self._desk.erase.propose(case, reason, who))
         return answer(document)
 
     async def erasures(self, request: web.Request) -> web.Response:
@@ -96,7 +97,7 @@ class Retention:
         """
         Query(request).finish()
         office = request[PRINCIPAL].authority
-        found = await self._services.store.read(
+        found = await self._desk.store.read(
             lambda reader: [
                 described.erasure(row, reader.retention.duties_of(row.id))
                 for row in reader.retention.erasures(office, limit=_MOST)
@@ -111,7 +112,7 @@ class Retention:
             SenderError: it cannot be erased now, or not by this caller.
         """
         Query(request).finish()
-        done = await self._services.erase.confirm(path_id(request, ErasureId), request[PRINCIPAL].who)
+        done = await self._desk.erase.confirm(path_id(request, ErasureId), request[PRINCIPAL].who)
         return answer(described.erasure(done))
 
     async def reject(self, request: web.Request) -> web.Response:
@@ -123,7 +124,7 @@ class Retention:
         """
         body = await self._body(request, set(), {"why"})
         why = _code(KeepReason, body, "why") if "why" in body else None
-        done = await self._services.erase.reject(path_id(request, ErasureId), request[PRINCIPAL].who, why)
+        done = await self._desk.erase.reject(path_id(request, ErasureId), request[PRINCIPAL].who, why)
         return answer(described.erasure(done))
 
     async def pass_on(self, request: web.Request) -> web.Response:
@@ -145,7 +146,7 @@ class Retention:
             office_kind=_text(body, "office_kind"),
         )
         only = _flag(body, "dry_run")
-        found = await self._services.pass_on(_case(body), passing, request[PRINCIPAL].who, dry_run=only)
+        found = await self._desk.pass_on(_case(body), passing, request[PRINCIPAL].who, dry_run=only)
         return answer({"items": [described.told(one) for one in found]})
 
     async def report(self, request: web.Request) -> web.Response:
@@ -161,7 +162,7 @@ class Retention:
             why=_text(body, "why") or "",
             office_kind=_text(body, "office_kind"),
         )
-        accepted = await self._services.pass_on.answer(path_id(request, MessageId), said, request[PRINCIPAL].who)
+        accepted = await self._desk.pass_on.answer(path_id(request, MessageId), said, request[PRINCIPAL].who)
         return answer(views.accepted(accepted), status=202)
 
     async def _body(self, request: web.Request, needed: set[str], more: set[str]) -> Mapping[str, Any]:

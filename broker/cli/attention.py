@@ -32,8 +32,8 @@ def list_entries(home: Path, *, authority: str | None, closed: bool, limit: int,
     wanted = _office(authority)
 
     async def work(office: Office) -> Any:
-        return await surge.looked(
-            office, lambda reader: reader.attention(wanted, open_only=not closed, cursor=None, limit=limit)
+        return await office.looked(
+            lambda reader: reader.attention(wanted, open_only=not closed, cursor=None, limit=limit)
         )
 
     page, modes = with_office(home, work, without_vault=True)

@@ -34,7 +34,7 @@ def list_held(home: Path, *, authority: str | None, as_json: bool) -> None:
 
     async def work(office: Office) -> Any:
         us = office_of(office, authority)
-        page, modes = await surge.looked(office, lambda reader: reader.drafts(us, cursor=None, limit=_MOST))
+        page, modes = await office.looked(lambda reader: reader.drafts(us, cursor=None, limit=_MOST))
         await office.consult.drafts(page, operator(us))
         return page, modes
 

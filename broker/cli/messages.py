@@ -113,7 +113,7 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
 
     async def work(office: Office) -> Any:
         wanted = MessageFilter(direction=way, authority=office_of(office, authority))
-        page, modes = await surge.looked(office, lambda reader: reader.messages(wanted, cursor=None, limit=limit))
+        page, modes = await office.looked(lambda reader: reader.messages(wanted, cursor=None, limit=limit))
         await office.consult.messages(page, wanted, operator(wanted.authority))
         return page, modes
 
@@ -159,8 +159,8 @@ def show(
         us = office_of(office, authority)
         if opened:
             await office.open_message(wanted, operator(us), peer=other)
-        found, modes = await surge.looked(
-            office, lambda reader: find_with_evidence(reader, office.us, wanted, us, direction=way, peer=other)
+        found, modes = await office.looked(
+            lambda reader: find_with_evidence(reader, office.us, wanted, us, direction=way, peer=other)
         )
         row = found[0]
         await office.consult.message(row, operator(us))

@@ -4,29 +4,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, TypeVar
+from collections.abc import Sequence
 
 from broker.cli import output
 from broker.core.surge import SurgeMode
-from broker.surges import with_surge
 
-if TYPE_CHECKING:
-    from broker.office import Office
-    from broker.ports import Reader
-
-__all__ = ["looked", "say"]
-
-T = TypeVar("T")
-
-
-async def looked(office: Office, look: Callable[[Reader], T]) -> tuple[T, tuple[SurgeMode, ...]]:
-    """Return what somebody looks at, and where surge mode is on.
-
-    Raises:
-        StoreUnavailable: it cannot be read.
-    """
-    return await with_surge(office.store, office.us, office.clock, look)
+__all__ = ["say"]
 
 
 def say(modes: Sequence[SurgeMode]) -> None:

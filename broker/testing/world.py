@@ -29,6 +29,7 @@ from broker.core.ids import AuthorityId, CountryCode, ProcedureId
 from broker.core.messages import Delivery, Submission
 from broker.core.roles import AuditRole
 from broker.core.trust import Member, TrustList
+from broker.desk import Desk
 from broker.flows.inspect import ProcedureView
 from broker.flows.receive import PARKED
 from broker.home import generate_keys, member_of
@@ -47,7 +48,7 @@ from broker.testing.ids import SeededIds
 from broker.testing.network import Network
 from broker.testing.offices import sealed_anew, with_office_keys
 from broker.vault import FileVault, PrivateKey
-from broker.wiring import Desk, Engine, Keys, Rings, wire_desk, wire_engine
+from broker.wiring import Engine, Keys, Rings, wire_desk, wire_engine
 
 __all__ = ["Country", "World", "officer"]
 

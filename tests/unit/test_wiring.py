@@ -13,11 +13,12 @@ import pytest
 from broker.core.delivery import LadderLimits
 from broker.core.errors import NotFound
 from broker.core.ids import CountryCode
+from broker.desk import Desk
 from broker.testing.compute import InlineCompute
 from broker.testing.hostile import Hostile
 from broker.testing.world import Country, KeptTally, SilentNotifier, World, officer
 from broker.vault import FileVault
-from broker.wiring import Desk, Engine, Keys, Rings, wire_desk, wire_engine
+from broker.wiring import Engine, Keys, Rings, wire_desk, wire_engine
 
 FI = CountryCode("FI")
 

@@ -22,42 +22,23 @@ from broker.api.local_issuer import LocalIssuer
 from broker.api.services import ApiLimits, ApiServices
 from broker.api.serving import ApiRunner, listen
 from broker.api.tokens import Role
-from broker.calendars import ProfiledCalendars
 from broker.catalogue import Catalogue
 from broker.core.content import entry_of
 from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, MessageType
 from broker.core.messages import Header, InboxEntry, LegalBasis, OutboxKind, Party, ProcedureRef, Urgency
 from broker.core.record import RecordEntry
-from broker.core.retention import parse_rules
 from broker.core.trust import Authority, Member, TrustList
-from broker.flows.approve import Approve
-from broker.flows.attend import Attend
-from broker.flows.consult import Consult
-from broker.flows.inspect import Inspect
-from broker.flows.open import Open
-from broker.flows.read_attachment import ReadAttachment
-from broker.flows.resend import Resend
-from broker.flows.retain.erase import Erase
-from broker.flows.retain.keep import Keep
-from broker.flows.retain.pass_on import PassOn
-from broker.flows.retain.standing import ReviewDates
-from broker.flows.search import Search
-from broker.flows.submit import Submit
-from broker.flows.upload import Upload
-from broker.ledger import Ledger
 from broker.metrics import Metrics
 from broker.ports import Store, Transaction
-from broker.restraint import Restraint
 from broker.rows import Attention, AuditRow, ProcedureRow
-from broker.schema_files import RETENTION_RULES, load_catalogue, read_schema_file
+from broker.schema_files import load_catalogue, read_schema_file
 from broker.storage import open_store
-from broker.submission.sealed_files import SealedFiles
 from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.blobs import MemoryBlobs
 from broker.testing.clock import HandClock
 from broker.testing.compute import InlineCompute
 from broker.testing.ids import SeededIds
-from broker.timetable import Timetable
+from broker.wiring import wire_desk
 
 OURS = AuthorityId("social-insurance-board")
 OTHER = AuthorityId("ministry-of-justice")
@@ -217,7 +198,7 @@ def registration(services: ApiServices) -> dict[str, Any]:
     data: dict[str, Any] = json.loads(read_schema_file("examples/surge/registration-children-of-one-house.json"))
     data |= {"sender": {"authority": str(OURS)}, "recipient": {"country": "FI", "authority": str(THEIRS)}}
     data |= {"legal_basis": {"code": "H96_11"}, "exercise": True}
-    data["body"]["declaration"] |= {"declared_on": services.clock.now().date().isoformat(), "days": 3}
+    data["body"]["declaration"] |= {"declared_on": services.desk.clock.now().date().isoformat(), "days": 3}
     return data
 
 
@@ -248,46 +229,20 @@ async def store(tmp_path: Path, empty_database: Path) -> AsyncIterator[Store]:
 def services(store: Store, catalogue: Catalogue, tmp_path: Path) -> ApiServices:
     """The real flows over the store, with a hand-moved clock."""
     clock = HandClock()
-    ledger = Ledger(us=EE, catalogue=catalogue)
-    trust = FixedTrust(federation(catalogue))
-    calendars = ProfiledCalendars(trust=lambda: TrustList(version=1, members={}), today=lambda: clock.now().date())
-    timetable = Timetable(us=EE, calendar_of=calendars, soon=timedelta(hours=72))
-    blobs, compute = MemoryBlobs(clock), InlineCompute()
-    submit = Submit(
-        us=EE, store=store, trust=trust, catalogue=catalogue, clock=clock, ids=SeededIds("api", clock), wake=_nobody,
-        timetable=timetable, sealed_files=SealedFiles(blobs=blobs, compute=compute, trust=trust),
-    )  # fmt: skip
-    restraint = Restraint(store=store, ledger=ledger)
-    pass_on = PassOn(us=EE, store=store, trust=trust, clock=clock, submit=submit)
-    rules = parse_rules(read_schema_file(RETENTION_RULES))
-    dates = ReviewDates(us=EE, rules=rules, calendar_of=calendars)
-    return ApiServices(
-        us=EE,
+    desk = wire_desk(
+        EE,
         store=store,
-        submit=submit,
-        open_message=Open(us=EE, store=store, ledger=ledger, clock=clock, wake=_nobody),
-        inspect=Inspect(
-            us=EE,
-            store=store,
-            ledger=ledger,
-            timetable=timetable,
-            clock=clock,
-        ),
-        approve=Approve(us=EE, store=store, clock=clock, release=submit.release),
-        attend=Attend(store=store, clock=clock),
-        resend=Resend(store=store, clock=clock, wake=lambda: None),
-        consult=Consult(store=store, clock=clock, restraint=restraint),
-        search=Search(store=store, catalogue=catalogue, clock=clock),
-        upload=Upload(store=store, blobs=blobs, compute=compute, clock=clock, ids=SeededIds("upload", clock)),
-        read_attachment=ReadAttachment(
-            us=EE, store=store, blobs=blobs, compute=compute, clock=clock, restraint=restraint
-        ),
-        erase=Erase(us=EE, store=store, ledger=ledger, clock=clock, ids=SeededIds("erase", clock), pass_on=pass_on),
-        keep=Keep(store=store, dates=dates, clock=clock),
-        pass_on=pass_on,
+        blobs=MemoryBlobs(clock),
+        compute=InlineCompute(),
         catalogue=catalogue,
-        tokens=LocalIssuer.create(tmp_path / "token-key.pem", us=EE, clock=clock),
+        trust=FixedTrust(federation(catalogue)),
         clock=clock,
+        ids=SeededIds("api", clock),
+        wake=_nobody,
+    )
+    return ApiServices(
+        desk=desk,
+        tokens=LocalIssuer.create(tmp_path / "token-key.pem", us=EE, clock=clock),
         metrics=Metrics(CollectorRegistry(), types=frozenset(catalogue.types())),
         health={"store": _in_order},
         limits=ApiLimits(body_bytes=64 * 1024, body_seconds=5.0),
@@ -308,22 +263,23 @@ async def open_desk(services: ApiServices, catalogue: Catalogue) -> AsyncIterato
     running: list[tuple[ApiRunner, aiohttp.ClientSession]] = []
 
     async def start(**changed: Any) -> Desk:
-        given = replace(services, **changed)
+        own = {name: changed.pop(name) for name in ApiServices.__slots__ if name in changed}
+        given = replace(services, desk=replace(services.desk, **changed), **own)
         runner = ApiRunner(create_app(given))
         url = await listen(runner, "127.0.0.1", 0)
         session = aiohttp.ClientSession()
         running.append((runner, session))
         assert isinstance(services.tokens, LocalIssuer)
-        assert isinstance(services.clock, HandClock)
+        assert isinstance(services.desk.clock, HandClock)
         return Desk(
             services=given,
-            store=given.store,
-            clock=services.clock,
+            store=given.desk.store,
+            clock=services.desk.clock,
             issuer=services.tokens,
             url=url,
             session=session,
             catalogue=catalogue,
-            ids=SeededIds("test", services.clock),
+            ids=SeededIds("test", services.desk.clock),
         )
 
     yield start
@@ -369,7 +325,7 @@ def assert_problem() -> Callable[..., dict[str, Any]]:
 @pytest.fixture
 def receive(store: Store, catalogue: Catalogue, services: ApiServices) -> Callable[..., Any]:
     """Put a believed message of FI into the inbox, as the receive flow does."""
-    ids = SeededIds("inbound", services.clock)
+    ids = SeededIds("inbound", services.desk.clock)
 
     async def put(authority: str = OURS, *, sender: CountryCode = FI, known: MessageId | None = None) -> MessageId:
         table = catalogue.table("family-tracing")
@@ -380,7 +336,7 @@ def receive(store: Store, catalogue: Catalogue, services: ApiServices) -> Callab
             version=catalogue.newest(MessageType("family-tracing.request")),
             sender=Party(country=sender, authority=THEIRS),
             recipient=Party(country=EE, authority=AuthorityId(authority)),
-            created=services.clock.now(),
+            created=services.desk.clock.now(),
             exercise=True,
             nonce=ids.nonce(),
             language="en",
@@ -398,7 +354,7 @@ def receive(store: Store, catalogue: Catalogue, services: ApiServices) -> Callab
 
 def _receive(tx: Transaction, header: Header, ref: ProcedureRef, services: ApiServices) -> None:
     written = entry_of(header, {"child": "Test-Maarika Näidis"}, OutboxKind.MESSAGE)
-    now = services.clock.now()
+    now = services.desk.clock.now()
     row = ProcedureRow(
         ref=ref, peer=header.sender.country, opener=header.sender.country, our_authority=header.recipient.authority, peer_authority=THEIRS,
         case_ref=header.case_ref, exercise=True, opened=now, state="REQUESTED",
@@ -423,7 +379,7 @@ def raise_attention(store: Store, services: ApiServices) -> Callable[..., Any]:
 
     async def put(subject: str, authority: str | None = OURS) -> int:
         entry = Attention(
-            code="overdue-delivered", subject=subject, who="operator", at=services.clock.now(), peer=FI,
+            code="overdue-delivered", subject=subject, who="operator", at=services.desk.clock.now(), peer=FI,
             authority=None if authority is None else AuthorityId(authority),
         )  # fmt: skip
         await store.run(lambda tx: tx.raise_attention(entry))
@@ -438,7 +394,7 @@ def add_audit(store: Store, services: ApiServices) -> Callable[..., Any]:
     """Write an audit row."""
 
     async def put(subject: str) -> None:
-        row = AuditRow(at=services.clock.now(), actor="officer-17", action="opened", subject=subject)
+        row = AuditRow(at=services.desk.clock.now(), actor="officer-17", action="opened", subject=subject)
         await store.run(lambda tx: tx.audit(row))
 
     return put
