@@ -205,7 +205,7 @@ class Complete:
         tx.resolve_attention(AttentionCode.ATTACHMENT_LATE, message_subject(row.author, row.message), at=now, by="node")
         if tx.receipt(self._us, row.author, row.message, ReceiptKind.DELIVERED) is not None:
             return False  # its file was lost here after that, and has come again
-        self._reception.deliver(tx, entry)
+        self._reception.complete(tx, entry)
         return True
 
     def _check_sealed(self, tx: Transaction, entry: InboxEntry, place: int, beginning: bytes) -> None:

@@ -430,7 +430,7 @@ class Transaction(Protocol):
         """Take others' attachments that are whole and not verified, or without a new chunk for too long."""
         ...
 
-    def release_inbox(
+    def complete_inbox(
         self, sender: CountryCode, message: MessageId, *, next_at: datetime | None, handed_over: datetime | None
     ) -> None:
         """Let an entry that waited for its attachments go on, as `add_inbox` would have."""

@@ -168,7 +168,7 @@ class Reception:
         self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIVED, header.type, header, now=now)
         return "recorded"
 
-    def deliver(self, tx: Transaction, entry: InboxEntry) -> None:
+    def complete(self, tx: Transaction, entry: InboxEntry) -> None:
         """Answer a message whose attachments are all here now, and let adapter or officers have it (PROTOCOL 9.3)."""
         row = tx.lock_procedure(entry.procedure)
         if row is None:
@@ -176,7 +176,7 @@ class Reception:
         book = self._ledger.read(tx, row)
         now, served = self._clock.now(), self.served(entry.header.recipient.authority)
         noted = next(known for known in book.entries if known.digest == entry.digest)
-        tx.release_inbox(entry.sender, entry.id, next_at=now if served else None, handed_over=None if served else now)
+        tx.complete_inbox(entry.sender, entry.id, next_at=now if served else None, handed_over=None if served else now)
         self._answer(tx, entry, book, book.fold(), noted, now)
 
     def _answer(

@@ -26,8 +26,8 @@ from broker.storage.search import add_terms
 from broker.storage.tables import inbox, inbox_content
 
 __all__ = [
-    "add_inbox", "find_inbox", "inbox_signed_with", "lease_inbox", "mark_handed_over", "mark_opened", "overdue_inbox",
-    "release_inbox", "retry_inbox",
+    "add_inbox", "complete_inbox", "find_inbox", "inbox_signed_with", "lease_inbox", "mark_handed_over", "mark_opened",
+    "overdue_inbox", "retry_inbox",
 ]  # fmt: skip
 
 _SIGNED_WITH = (
@@ -208,7 +208,7 @@ def mark_handed_over(db: Execution, sender: CountryCode, message: MessageId, *, 
     return db.changed(_HAND_OVER, {"from_": sender, "message": message, "at": at, "token": token}) == 1
 
 
-def release_inbox(
+def complete_inbox(
     db: Execution, sender: CountryCode, message: MessageId, *, next_at: datetime | None, handed_over: datetime | None
 ) -> None:
     """Offer an entry to its adapter, or note that the officers' inbox has it."""

@@ -200,7 +200,7 @@ class SqlTransaction(Execution):
     def lease_arriving(self, *, now: datetime, until: datetime, limit: int) -> tuple[AttachmentRow, ...]:
         return attachments.lease_arriving(self, self._us, now=now, until=until, limit=limit)
 
-    release_inbox = received.release_inbox
+    complete_inbox = received.complete_inbox
     park_chunk = attachments.park_chunk
     unpark_chunk = attachments.unpark_chunk
 

@@ -112,7 +112,7 @@ class AttachmentContract:
         for number, handed_over in ((1, None), (2, later(9))):
             await store.run(lambda tx, number=number: tx.add_inbox(incoming(number), next_at=None))  # type: ignore[misc]
             await store.run(
-                lambda tx, number=number, handed_over=handed_over: tx.release_inbox(  # type: ignore[misc]
+                lambda tx, number=number, handed_over=handed_over: tx.complete_inbox(  # type: ignore[misc]
                     FI, message_id(number), next_at=None if handed_over else later(5), handed_over=handed_over
                 )
             )
