@@ -208,34 +208,8 @@ def wire_engine(
         served=lambda office: adapter_for(office) is not None,
     )
     return Engine(
-        dispatch=Dispatch(
-            us=us,
-            store=store,
-            transport=transport,
-            trust=trust,
-            vault=keys.vault,
-            compute=keys.compute,
-            clock=clock,
-            ids=ids,
-            ledger=ledger,
-            envelope_life=envelope_life,
-            trust_grace=desk.trust_grace,
-            tally=tally,
-        ),
-        receive=Receive(
-            us=us,
-            store=store,
-            trust=trust,
-            vault=keys.vault,
-            compute=keys.compute,
-            clock=clock,
-            reception=reception,
-            notifier=notifier,
-            wake=rings.work,
-            offer=rings.offer,
-            unknown=unknown,
-            tally=tally,
-        ),
+        dispatch=_dispatch(desk, keys, transport, tally, envelope_life=envelope_life),
+        receive=_receive(desk, keys, reception, notifier, rings, tally, unknown=unknown),
         deliver=Deliver(
             store=store,
             adapter_for=adapter_for,
@@ -252,48 +226,103 @@ def wire_engine(
         next_epoch=NextEpoch(store=store, vault=keys.epochs, compute=keys.compute, clock=clock, ids=ids),
         catch_up=CatchUp(us=us, store=store, ledger=ledger, catalogue=desk.catalogue, clock=clock),
         urge=Urge(store=store, ledger=ledger, clock=clock, limits=limits),
-        link_audit=LinkAudit(
-            us=us,
-            store=store,
-            trust=trust,
-            vault=keys.vault,
-            compute=keys.compute,
-            clock=clock,
-            ids=ids,
-            ledger=ledger,
-        ),
+        link_audit=_link_audit(desk, keys),
         heal=Heal(us=us, store=store, trust=trust, ledger=ledger, clock=clock, ids=ids, wake=rings.work),
-        carry=Carry(
-            us=us,
-            store=store,
-            blobs=desk.blobs,
-            transport=transport,
-            trust=trust,
-            compute=desk.compute,
-            clock=clock,
-            ids=ids,
-            ledger=ledger,
-            trust_grace=desk.trust_grace,
-        ),
+        carry=_carry(desk, transport),
         take_chunk=TakeChunk(
             us=us, store=store, blobs=desk.blobs, compute=desk.compute, clock=clock, ids=ids, whole=rings.whole
         ),
-        complete=Complete(
-            us=us,
-            store=store,
-            blobs=desk.blobs,
-            compute=desk.compute,
-            clock=clock,
-            ids=ids,
-            ledger=ledger,
-            reception=reception,
-            trust=trust,
-            wake=rings.work,
-            offer=rings.offer,
-        ),
+        complete=_complete(desk, reception, rings),
         tidy=Tidy(store=store, blobs=desk.blobs, clock=clock),
         review=Review(us=us, store=store, ledger=ledger, dates=desk.review_dates, clock=clock, ids=ids),
         clear=Clear(store=store, blobs=desk.blobs, adapter_for=adapter_for, ledger=ledger, clock=clock, ids=ids),
+    )
+
+
+def _dispatch(desk: Desk, keys: Keys, transport: Transport, tally: Tally, *, envelope_life: timedelta) -> Dispatch:
+    return Dispatch(
+        us=desk.us,
+        store=desk.store,
+        transport=transport,
+        trust=desk.trust,
+        vault=keys.vault,
+        compute=keys.compute,
+        clock=desk.clock,
+        ids=desk.ids,
+        ledger=desk.ledger,
+        envelope_life=envelope_life,
+        trust_grace=desk.trust_grace,
+        tally=tally,
+    )
+
+
+def _receive(
+    desk: Desk,
+    keys: Keys,
+    reception: Reception,
+    notifier: Notifier,
+    rings: Rings,
+    tally: Tally,
+    *,
+    unknown: Callable[[], None],
+) -> Receive:
+    return Receive(
+        us=desk.us,
+        store=desk.store,
+        trust=desk.trust,
+        vault=keys.vault,
+        compute=keys.compute,
+        clock=desk.clock,
+        reception=reception,
+        notifier=notifier,
+        wake=rings.work,
+        offer=rings.offer,
+        unknown=unknown,
+        tally=tally,
+    )
+
+
+def _link_audit(desk: Desk, keys: Keys) -> LinkAudit:
+    return LinkAudit(
+        us=desk.us,
+        store=desk.store,
+        trust=desk.trust,
+        vault=keys.vault,
+        compute=keys.compute,
+        clock=desk.clock,
+        ids=desk.ids,
+        ledger=desk.ledger,
+    )
+
+
+def _carry(desk: Desk, transport: Transport) -> Carry:
+    return Carry(
+        us=desk.us,
+        store=desk.store,
+        blobs=desk.blobs,
+        transport=transport,
+        trust=desk.trust,
+        compute=desk.compute,
+        clock=desk.clock,
+        ids=desk.ids,
+        ledger=desk.ledger,
+        trust_grace=desk.trust_grace,
+    )
+
+
+def _complete(desk: Desk, reception: Reception, rings: Rings) -> Complete:
+    return Complete(
+        us=desk.us,
+        store=desk.store,
+        blobs=desk.blobs,
+        compute=desk.compute,
+        clock=desk.clock,
+        ids=desk.ids,
+        ledger=desk.ledger,
+        reception=reception,
+        trust=desk.trust,
+        wake=rings.work,
+        offer=rings.offer,
     )
 
 

@@ -26,6 +26,7 @@ from broker.finding import find_message, find_with_evidence
 from broker.rows import MessageFilter, MessageRow
 
 if TYPE_CHECKING:
+    from broker.core.messages import Submission
     from broker.flows.inspect import ProcedureView
     from broker.office import Office
     from broker.ports import Reader
@@ -67,17 +68,7 @@ def submit(
             told = [dict(data), *((member["name"], member["kind"], digest) for member, digest in uploaded)]
             data["attachments"] = [*data.get("attachments", []), *(member for member, _ in uploaded)]
         digest = hashlib.sha256(json.dumps(told if attach else data, sort_keys=True).encode()).hexdigest()
-        try:
-            submission = office.catalogue.parse_submission(
-                data,
-                actor=operator().actor,
-                role=AuditRole.OPERATOR,
-                route=ROUTE,
-                idempotency_key=key or f"file:{digest}",
-            )
-        except SchemaInvalid as error:
-            detail = f"{error.detail} See all that is wrong: trm validate {file}"
-            raise SchemaInvalid(detail, where=error.where) from None
+        submission = _parsed(office, data, file, key=key or f"file:{digest}")
         try:
             return await office.submit(submission)
         except IdempotencyConflict:
@@ -100,6 +91,16 @@ def submit(
         )
 
     output.answer(views.accepted(accepted), as_json=as_json, people=people)
+
+
+def _parsed(office: Office, data: Any, file: Path, *, key: str) -> Submission:
+    try:
+        return office.catalogue.parse_submission(
+            data, actor=operator().actor, role=AuditRole.OPERATOR, route=ROUTE, idempotency_key=key
+        )
+    except SchemaInvalid as error:
+        detail = f"{error.detail} See all that is wrong: trm validate {file}"
+        raise SchemaInvalid(detail, where=error.where) from None
 
 
 def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_json: bool) -> None:

@@ -99,11 +99,7 @@ class Recording:
         if known != {entry.digest for entry in book.entries}:
             return None
         now, folded = self._clock.now(), book.fold()
-        act = cleared.message.header.type.act
-        if not has_room(book.table, book.entries, self._us, act):
-            raise RecordFull(where="/procedure")
-        self._check_taking_part(tx, book, folded, cleared.message)
-        self._check_allowed(tx, book, folded, act, now)
+        self._judge(tx, book, folded, cleared.message, now)
         # The nonce follows from the caller's key under a key of ours: a message that comes back after a restore is known by it.
         nonce = tx.idempotency_nonce(asked.scope, asked.key) if release is None else None
         entry = compose(cleared, parents=folded.heads, created=now, nonce=nonce)
@@ -113,11 +109,7 @@ class Recording:
             self._holding.settle(tx, release, entry.header, now)
         elif not tx.add_idempotent(kept(asked, entry.header), now):
             return earlier(tx, asked)
-        book, folded = self._ledger.enter(tx, book, RecordEntry.of(entry.header, entry.digest), now=now)
-        people = self._catalogue.people(entry.header, cleared.message.body)
-        tx.add_outbox(entry, next_at=now, terms=terms_of(people))
-        self._participation.keep(tx, book, folded, now=now)
-        attach(tx, entry, now=now)
+        self._write(tx, book, entry, cleared.message, now)
         tx.audit(_audited(entry, asking, now))
         if owed:
             subject, office = message_subject(self._us, entry.id), entry.header.sender.authority
@@ -125,6 +117,21 @@ class Recording:
                 tx, AttentionCode.SURGE_OWED, subject, peer=row.peer, authority=office, detail=owed, now=now
             )  # fmt: skip
         return accepted(entry)
+
+    def _judge(self, tx: Transaction, book: Book, folded: Folded, message: ValidMessage, now: datetime) -> None:
+        """Refuse what the procedure has no room for, from an office that may not send it, or not as it stands now."""
+        act = message.header.type.act
+        if not has_room(book.table, book.entries, self._us, act):
+            raise RecordFull(where="/procedure")
+        self._check_taking_part(tx, book, folded, message)
+        self._check_allowed(tx, book, folded, act, now)
+
+    def _write(self, tx: Transaction, book: Book, entry: OutboxEntry, message: ValidMessage, now: datetime) -> None:
+        """Enter the message into the record, owe it and its attachments, and let it be found by whom it speaks of."""
+        book, folded = self._ledger.enter(tx, book, RecordEntry.of(entry.header, entry.digest), now=now)
+        tx.add_outbox(entry, next_at=now, terms=terms_of(self._catalogue.people(entry.header, message.body)))
+        self._participation.keep(tx, book, folded, now=now)
+        attach(tx, entry, now=now)
 
     def _check_taking_part(self, tx: Transaction, book: Book, folded: Folded, message: ValidMessage) -> None:
         """Refuse an office that may not write here, and one that a child's data would reach outside of the procedure."""
