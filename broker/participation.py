@@ -19,7 +19,6 @@ from broker.core.ids import CountryCode, Digest
 from broker.core.messages import Body, Header, Party
 from broker.core.participants import SEATING, Roster, roster
 from broker.core.record import Folded, Mark, RecordEntry
-from broker.core.roles import Role
 from broker.ledger import Book, Ledger
 from broker.ports import Reader, Transaction
 from broker.rows import ProcedureRow
@@ -56,7 +55,7 @@ class Participation:
         if not any(entry.act in SEATING for entry in book.entries):
             return
         row, found = book.row, self.held(tx, book, folded)
-        ours, theirs = found.main(self._us, _side(row, self._us)), found.main(row.peer, _side(row, row.peer))
+        ours, theirs = found.main(self._us, row.role_of(self._us)), found.main(row.peer, row.role_of(row.peer))
         seated = replace(row, our_authority=ours or row.our_authority, peer_authority=theirs or row.peer_authority)
         tx.save_offices(seated, found.offices(self._us))
         if seated.our_authority != row.our_authority:
@@ -83,10 +82,6 @@ class Participation:
         ours = Party(country=self._us, authority=row.our_authority)
         theirs = Party(country=row.peer, authority=row.peer_authority)
         return (ours, theirs) if row.opener == self._us else (theirs, ours)
-
-
-def _side(row: ProcedureRow, country: CountryCode) -> Role:
-    return Role.REQUESTING if row.opener == country else Role.REQUESTED
 
 
 def _changes(folded: Folded, held: Mapping[Digest, RecordEntry], said: Said) -> Iterator[tuple[Header, Body]]:

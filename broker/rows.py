@@ -22,7 +22,7 @@ from broker.core.owed_chunks import OwedChunks
 from broker.core.reasons import Reason
 from broker.core.receipts import Receipt
 from broker.core.record import RecordEntry
-from broker.core.roles import AuditRole
+from broker.core.roles import AuditRole, Role
 
 __all__ = [
     "ARRIVED",
@@ -151,6 +151,10 @@ class ProcedureRow:
     alarm: bool = False
     gap: bool = False
     erased: datetime | None = None  # since when nothing of its contents is here
+
+    def role_of(self, country: CountryCode) -> Role:
+        """Return the side that a country is on: who opened the procedure is the requesting one."""
+        return Role.REQUESTING if self.opener == country else Role.REQUESTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,7 +133,7 @@ class Timetable:
             ended=folded.state.name in table.final,
             calendar=calendar,
         )
-        role = Role.REQUESTING if row.opener == self._us else Role.REQUESTED
+        role = row.role_of(self._us)
         return tuple(self._standing(running, calendar, country, role, now) for running in found)
 
     def today(self, country: CountryCode, now: datetime) -> date:
@@ -195,7 +195,7 @@ def _events(book: Book, folded: Folded, messages: Mapping[Digest, MessageRow]) -
             continue
         yield Event(
             act=entry.act,
-            by=Role.REQUESTING if entry.author == book.row.opener else Role.REQUESTED,
+            by=book.row.role_of(entry.author),
             created=message.header.created,
             delivered=_delivered(message, delivered.get(digest)),
             **_said(table, message, entry.act),

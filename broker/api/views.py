@@ -16,7 +16,6 @@ from broker.core.attention import AttentionCode
 from broker.core.content import time_to_text
 from broker.core.ids import CountryCode, MessageId
 from broker.core.participants import Participant
-from broker.core.procedures import Role
 from broker.core.reasons import Reason
 from broker.core.receipts import Receipt
 from broker.core.surge import SurgeMode
@@ -49,7 +48,6 @@ __all__ = [
     "procedure",
     "procedure_item",
     "resent",
-    "role_of",
     "surge",
     "timeline",
     "upload",
@@ -171,7 +169,7 @@ def procedure_item(row: ProcedureRow, us: CountryCode) -> dict[str, Any]:
         version=row.ref.version,
         table=row.ref.digest,
         peer=row.peer,
-        role=role_of(row, us),
+        role=row.role_of(us),
         our_authority=row.our_authority,
         peer_authority=row.peer_authority,
         case_ref=row.case_ref,
@@ -267,11 +265,6 @@ def audit_row(row: AuditRow) -> dict[str, Any]:
         reason=row.reason,
         detail=row.detail,
     )
-
-
-def role_of(row: ProcedureRow, us: CountryCode) -> str:
-    """Return this side's role: who opened it is the requesting side."""
-    return Role.REQUESTING if row.opener == us else Role.REQUESTED
 
 
 def _line(line: RecordLine) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.ladder import in_order
 from broker.core.participants import Participant
-from broker.core.procedures import Role, allowed
+from broker.core.procedures import allowed
 from broker.core.record import Folded, RecordEntry, closure_digest
 from broker.core.surge import SurgeMode
 from broker.ledger import Book, Ledger
@@ -105,7 +105,7 @@ class Inspect:
         book = self._ledger.read(reader, row)
         table, entries, receipts = book.table, book.entries, book.receipts
         folded = book.fold()
-        role = Role.REQUESTING if row.opener == self._us else Role.REQUESTED
+        role = row.role_of(self._us)
         now = self._clock.now()
         modes = surge_modes(reader, self._us, now.date())
         return ProcedureView(

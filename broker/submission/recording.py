@@ -22,7 +22,7 @@ from broker.core.ids import CountryCode, Digest
 from broker.core.messages import ClearedMessage, OutboxEntry, Submission, ValidMessage
 from broker.core.participants import may_send, named_offices
 from broker.core.persons import terms_of
-from broker.core.procedures import Role, allowed
+from broker.core.procedures import allowed
 from broker.core.record import Folded, RecordEntry, hindrances
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
@@ -151,7 +151,7 @@ class Recording:
                 raise UnknownRecipient("Only listed offices of this country join or take over.", where=f"/body{where}")
 
     def _check_allowed(self, tx: Transaction, book: Book, folded: Folded, act: str, now: datetime) -> None:
-        role = Role.REQUESTING if book.row.opener == self._us else Role.REQUESTED
+        role = book.row.role_of(self._us)
         if act not in allowed(book.table, folded.state, role):
             raise NotAllowed(where="/type")
         if hindrances(book.table, folded, act, role, now=now):
