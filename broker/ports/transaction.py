@@ -8,16 +8,16 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from broker.core.audit import Entry, Head, Linked
-from broker.core.checkpoints import KeptCheckpoint
 from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, ProcedureId
 from broker.core.messages import InboxEntry, OutboxEntry, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import RecordEntry
+from broker.ports.attachments import AttachmentWriter
+from broker.ports.case_keys import CaseKeys
 from broker.ports.healing import HealingWriter
 from broker.ports.retention import RetentionWriter
+from broker.ports.trail import TrailWriter
 from broker.rows import (
-    AttachmentRow,
     Attention,
     AuditRow,
     DraftState,
@@ -33,18 +33,15 @@ from broker.rows import (
     OutboxState,
     OverdueEntry,
     OwedEntry,
-    ParkedChunk,
     ProcedureRow,
     SeenRaw,
     TrustRow,
-    UploadRow,
 )
-from broker.security.at_rest import Rewrapped, Scope, WrappedKey
 
 __all__ = ["Transaction"]
 
 
-class Transaction(Protocol):
+class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
     """Everything a flow may read and write, synchronously, in one commit."""
 
     # idempotency
@@ -206,6 +203,12 @@ class Transaction(Protocol):
         """False: it was opened before."""
         ...
 
+    def complete_inbox(
+        self, sender: CountryCode, message: MessageId, *, next_at: datetime | None, handed_over: datetime | None
+    ) -> None:
+        """Let an entry that waited for its attachments go on, as `add_inbox` would have."""
+        ...
+
     def overdue_inbox(
         self, *, state: InboxState, before: datetime, limit: int, after: InboxBrief | None = None
     ) -> tuple[InboxBrief, ...]:
@@ -299,45 +302,6 @@ class Transaction(Protocol):
         """Add a row to the audit trail; it is linked into the chain afterwards."""
         ...
 
-    # the audit trail's chain
-    def audit_head(self) -> Head:
-        """Return the end of the chain."""
-        ...
-
-    def link_audit(self, entries: Sequence[Entry], links: Sequence[Linked]) -> None:
-        """Give entries their places in the chain."""
-        ...
-
-    def audit_link(self, position: int) -> Digest | None:
-        """Return the link at a place; None where there is none any more."""
-        ...
-
-    def newest_checkpoint(self) -> KeptCheckpoint | None:
-        """Return our checkpoint of the highest place."""
-        ...
-
-    def add_checkpoint(self, kept: KeptCheckpoint, *, instead_of: KeptCheckpoint | None = None) -> bool:
-        """Keep a checkpoint of ours. False: there is one of its place."""
-        ...
-
-    def checkpoint_for(self, peer: CountryCode) -> KeptCheckpoint | None:
-        """Return our newest checkpoint, or None where that country was sent it already."""
-        ...
-
-    def told_checkpoint(self, peer: CountryCode, position: int) -> None:
-        """Remember up to where a country was told of our trail."""
-        ...
-
-    def witnessed(self, country: CountryCode, position: int) -> tuple[KeptCheckpoint, ...]:
-        """Return what a country stated of that place in its trail, and of the nearest places before and behind it."""
-        ...
-
-    def add_witness(
-        self, country: CountryCode, kept: KeptCheckpoint, *, instead_of: KeptCheckpoint | None = None
-    ) -> bool:
-        """Keep another country's checkpoint. False: it is held already."""
-        ...
-
     # the trust list
     def trust_list(self) -> TrustRow | None:
         """Return the list that was taken last."""
@@ -351,27 +315,7 @@ class Transaction(Protocol):
         """Keep what a look gave. False: the list is the one that was taken last; it notes when the look began."""
         ...
 
-    # keys of cases (`security.at_rest`); encrypting and opening is the store's own work
-    def hold_case(self, scope: Scope) -> None:
-        """Let nothing be stored under that key by another worker until this transaction ends; what was, is seen now."""
-        ...
-
-    def destroy_case(self, scope: Scope, at: datetime) -> bool:
-        """Destroy the key of what a scope covers, and never make another for it. False: it was destroyed before.
-
-        From the commit on nothing shows, leases or adds to it, in any worker. Copies of the wrapped key outside of the
-        table die with the epoch: the next one is owed from now on (`flows/next_epoch`).
-        """
-        ...
-
-    def begin_epoch(self, number: int) -> bool:
-        """Wrap every new key under that epoch from now on; its key must be in the vault of every worker. False: it is so."""
-        ...
-
-    def rewrap_keys(self, number: int, *, limit: int, after: WrappedKey | None = None) -> Rewrapped:
-        """Move some keys of earlier epochs to that one, behind a key if one is named; others' in use are passed by."""
-        ...
-
+    # after a restore, and how long cases are kept
     @property
     def healing(self) -> HealingWriter:
         """Return what concerns the asking after a restore."""
@@ -382,68 +326,12 @@ class Transaction(Protocol):
         """What was decided about keeping and erasing."""
         ...
 
-    def keys_before(self, number: int) -> Mapping[int, int]:
-        """Return for each earlier epoch how many keys are still wrapped under it, if any: its own key is needed for them."""
-        ...
-
-    def epoch_owed(self) -> bool:
-        """Return whether a key was destroyed in the epoch that still goes on."""
-        ...
-
     # searching by people; what is stored of a term is a bucket that many share
     def settle_search(self, procedure: ProcedureId, terms: frozenset[str]) -> None:
         """Let a procedure that is owed it be found by all that its messages say."""
         ...
 
-    # attachments; their bytes are blobs
-    def add_upload(self, row: UploadRow) -> None: ...
-    def upload(self, upload: str) -> UploadRow | None:
-        """Return an upload, locked until the end of the transaction."""
-        ...
-
-    def count_uploads(self, authority: AuthorityId) -> int: ...
-    def save_upload(self, row: UploadRow) -> None:
-        """Store how far it is, and what it turned out to be."""
-        ...
-
-    def keep_upload(self, upload: str, *, at: datetime) -> None:
-        """Count its age from then on: a held message needs it."""
-        ...
-
-    def drop_upload(self, upload: str) -> None: ...
-    def old_uploads(self, *, before: datetime, limit: int) -> tuple[UploadRow, ...]: ...
-    def add_attachment(self, row: AttachmentRow) -> bool: ...
-    def attachment(self, author: CountryCode, message: MessageId, handle: Digest) -> AttachmentRow | None:
-        """Return one attachment, locked until the end of the transaction."""
-        ...
-
-    def attachments_of(self, author: CountryCode, message: MessageId) -> tuple[AttachmentRow, ...]: ...
-    def save_attachment(self, row: AttachmentRow) -> None:
-        """Store how far it is."""
-        ...
-
-    def lease_leaving(self, *, now: datetime, until: datetime, limit: int) -> tuple[AttachmentRow, ...]:
-        """Take attachments of published messages with chunks to send; nobody else takes them until then."""
-        ...
-
-    def lease_arriving(self, *, now: datetime, until: datetime, limit: int) -> tuple[AttachmentRow, ...]:
-        """Take others' attachments that are whole and not verified, or without a new chunk for too long."""
-        ...
-
-    def complete_inbox(
-        self, sender: CountryCode, message: MessageId, *, next_at: datetime | None, handed_over: datetime | None
-    ) -> None:
-        """Let an entry that waited for its attachments go on, as `add_inbox` would have."""
-        ...
-
-    def park_chunk(self, chunk: ParkedChunk, *, max_items: int) -> tuple[ParkedChunk, ...]:
-        """Keep the newest within the limit per broker user; return what makes way, itself where it is a repeat."""
-        ...
-
-    def unpark_chunk(self, blob: str) -> None: ...
-
     # how long it takes to be sure
-
     def may_be_lost(self) -> None:
         """Say that a crash of the database may undo this transaction, but none that a later transaction waited for.
 
