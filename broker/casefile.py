@@ -25,7 +25,7 @@ from broker.core.impersonal import possible_names
 from broker.core.messages import Body, Header
 from broker.core.persons import PersonQuery
 from broker.core.reasons import Earlier
-from broker.core.record import RecordEntry
+from broker.core.record import Mark, RecordEntry, fold
 from broker.core.safeguards import weighs, weighs_for_good
 from broker.core.undisclosed import determines
 from broker.ports import Reader
@@ -73,8 +73,8 @@ def read_casefile(
     )
     if not looks_elsewhere(header.type):
         return Casefile(earlier=earlier, record=record, elsewhere=Elsewhere(adult_again=again))
-    named = named_consent(body, earlier)
-    consents = {} if named is None else _consents(reader, row.peer, named)
+    named = named_consent(body, earlier, us)
+    consents = {} if named is None else _consents(reader, catalogue, row, named)
     about = record | consents.keys()
     last = header.type in LAST_STEPS
     return Casefile(
@@ -82,8 +82,8 @@ def read_casefile(
         record=record,
         elsewhere=Elsewhere(
             consents=consents,
-            remedies=tuple(_remedies(reader, row.peer, about)) if last else (),
-            objections=tuple(_objections(reader, row.peer, about)) if last else (),
+            remedies=tuple(_remedies(reader, row, about)) if last else (),
+            objections=tuple(_objections(reader, row, about)) if last else (),
         ),
     )
 
@@ -142,47 +142,63 @@ def _names(reader: Reader, catalogue: Catalogue, header: Header, body: Body) -> 
     return Elsewhere(named=found(body), purpose_names=bool(found(header.purpose or "")))
 
 
-def _consents(reader: Reader, peer: CountryCode, named: Digest) -> dict[Digest, Consent]:
-    for message in _whole(reader, MessageFilter(peer=peer, digest=named)):
+def _consents(reader: Reader, catalogue: Catalogue, row: ProcedureRow, named: Digest) -> dict[Digest, Consent]:
+    for message in _whole(reader, MessageFilter(peer=row.peer, digest=named)):
         placing = None if message.header.procedure is None else reader.procedure(message.header.procedure.id, None)
-        if message.header.type == CONSENT and placing is not None:
-            decisions = [
-                entry.message
-                for entry in reader.record(placing.ref.id)
-                if entry.act == "decision" and entry.code is None
-            ]
-            newest = message.id == max(decisions, default=message.id)
-            in_effect = newest and placing.state in _IN_EFFECT and not placing.alarm
+        if message.header.type == CONSENT and placing is not None and placing.exercise == row.exercise:
+            given = named == _newest_decision(reader, catalogue, placing)
+            in_effect = given and placing.state in _IN_EFFECT and not placing.alarm
             return {named: Consent(body=_body(message), in_effect=in_effect, ordered=placing.state == _ORDERED)}
     return {}
 
 
-def _remedies(reader: Reader, peer: CountryCode, about: frozenset[Digest]) -> Iterator[Body]:
-    """Yield the newest notice of each remedy that was ever told to be against one of these messages and is not over."""
-    for procedure, told in _by_procedure(reader, peer, _REMEDY).items():
-        row = reader.procedure(procedure, None)
-        if row is not None and row.state not in _OVER and any(_against(body, about) for body in told):
-            yield told[-1]
+def _newest_decision(reader: Reader, catalogue: Catalogue, placing: ProcedureRow) -> Digest | None:
+    """Return the last decision of a placement that took effect; a forked or crossed one consents to nothing."""
+    table = catalogue.table_by_digest(placing.ref.digest)
+    if table is None:
+        return None
+    entries = reader.record(placing.ref.id)
+    decisions = {entry.digest for entry in entries if entry.act == "decision"}
+    folded = fold(table, placing.opener, entries, reader.procedure_receipts(placing.ref.id))
+    given = [one for one in folded.order if one in decisions and folded.marks[one] is Mark.EFFECT]
+    return given[-1] if given else None
 
 
-def _objections(reader: Reader, peer: CountryCode, about: frozenset[Digest]) -> Iterator[Body]:
+def _remedies(reader: Reader, row: ProcedureRow, about: frozenset[Digest]) -> Iterator[Body]:
+    """Yield each side's newest notice of a remedy that was ever told to be against one of these messages and is not over.
+
+    What one side told the other does not take back: it could else lift what stands in the way of its own wish.
+    """
+    for procedure, told in _by_procedure(reader, row, _REMEDY).items():
+        notice = reader.procedure(procedure, None)
+        if notice is not None and notice.state not in _OVER and any(_against(_body(one), about) for one in told):
+            yield from {one.header.sender.country: _body(one) for one in told}.values()
+
+
+def _objections(reader: Reader, row: ProcedureRow, about: frozenset[Digest]) -> Iterator[Body]:
     """Yield the objections against one of these messages that no later answer of their procedure is about."""
-    answers = _by_procedure(reader, peer, _ANSWER)
-    for procedure, raised in _by_procedure(reader, peer, _OBJECTION).items():
-        answered = {body["raised_on"] for body in answers.get(procedure, ())}
-        yield from (body for body in raised if _against(body, about) and body["raised_on"] not in answered)
+    answers = _by_procedure(reader, row, _ANSWER)
+    for procedure, raised in _by_procedure(reader, row, _OBJECTION).items():
+        answered = {_body(one)["raised_on"] for one in answers.get(procedure, ())}
+        bodies = map(_body, raised)
+        yield from (body for body in bodies if _against(body, about) and body["raised_on"] not in answered)
 
 
 def _against(body: Body, about: frozenset[Digest]) -> bool:
     return body["of"].get("value") in about
 
 
-def _by_procedure(reader: Reader, peer: CountryCode, kind: str) -> dict[ProcedureId, list[Body]]:
-    """Return the bodies of all messages of a type with a country by procedure, oldest first; refused ones say nothing."""
-    found: dict[ProcedureId, list[Body]] = {}
-    for message in sorted(_whole(reader, MessageFilter(peer=peer, type=kind)), key=lambda one: one.header.created):
-        if message.header.procedure is not None and message.state != "refused":
-            found.setdefault(message.header.procedure.id, []).append(_body(message))
+def _by_procedure(reader: Reader, row: ProcedureRow, kind: str) -> dict[ProcedureId, list[MessageRow]]:
+    """Return all messages of a type with a country by procedure, oldest first.
+
+    Refused ones say nothing, nor does an exercise of what is none.
+    """
+    found: dict[ProcedureId, list[MessageRow]] = {}
+    every = _whole(reader, MessageFilter(peer=row.peer, type=kind))
+    for message in sorted(every, key=lambda one: (one.header.created, one.id)):
+        exercise = message.header.exercise
+        if message.header.procedure is not None and message.state != "refused" and exercise == row.exercise:
+            found.setdefault(message.header.procedure.id, []).append(message)
     return found
 
 

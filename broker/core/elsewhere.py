@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from broker.core.accompanied import REPLY
-from broker.core.ids import Digest, MessageType
+from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.messages import Body, ValidMessage
 from broker.core.reasons import Earlier, Reason, block, hold, warn
 
@@ -51,9 +51,9 @@ def looks_elsewhere(kind: MessageType) -> bool:
     return kind == PLAN or kind in LAST_STEPS
 
 
-def named_consent(body: Body, earlier: Sequence[Earlier]) -> Digest | None:
-    """Return the digest of the consent that a plan names, or that the newest plan of the procedure names."""
-    plan = _plan(body, earlier)
+def named_consent(body: Body, earlier: Sequence[Earlier], us: CountryCode) -> Digest | None:
+    """Return the digest of the consent that a plan names, or that our newest plan of the procedure names."""
+    plan = _plan(body, earlier, us)
     value = None if plan is None else plan["placement_decision"].get("value")
     return None if value is None else Digest(value)
 
@@ -71,10 +71,11 @@ def elsewhere(message: ValidMessage, earlier: Sequence[Earlier], found: Elsewher
         text = "Somebody of this name came with another child in a case of this node: tell the police, who decide."
         yield hold("R-43", "adult-again", "/answer", text) if kind == REPLY else warn("R-43", "adult-again", "", text)
     basis = message.header.legal_basis.code if message.header.legal_basis else ""
-    plan = _plan(message.body, earlier) if kind.procedure == "transfer" else None
+    us = message.header.sender.country
+    plan = _plan(message.body, earlier, us) if kind.procedure == "transfer" else None
     if looks_elsewhere(kind) and plan is not None and plan["standing"] == "CONSENT_GRANTED":
         where = "/placement_decision" if kind == PLAN else ""
-        digest = named_consent(message.body, earlier)
+        digest = named_consent(message.body, earlier, us)
         if digest is not None:
             yield from _covers(found.consents.get(digest), plan, message, where)
         elif basis in _NEED_CONSENT:
@@ -134,7 +135,8 @@ def _objections(found: Elsewhere) -> Iterator[Reason]:
             )
 
 
-def _plan(body: Body, earlier: Sequence[Earlier]) -> Body | None:
+def _plan(body: Body, earlier: Sequence[Earlier], us: CountryCode) -> Body | None:
+    """Return the plan by which this side moves the child; what the other side calls one has no effect, and none here."""
     if "placement_decision" in body:
         return body
-    return next((item.body for item in reversed(earlier) if item.type == PLAN), None)
+    return next((item.body for item in reversed(earlier) if item.type == PLAN and item.author == us), None)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -12,10 +13,12 @@ import pytest
 
 from broker.core import capacity
 from broker.core.content import entry_of
+from broker.core.errors import SafeguardBlocked
 from broker.core.healing import HELD_TYPE, Answer, HeldItem
-from broker.core.ids import CountryCode, Digest, MessageType
+from broker.core.ids import CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.messages import OutboxEntry, OutboxKind
 from broker.core.receipts import ReceiptKind
+from broker.doctor.judging import skews
 from broker.reception.answering import node_header
 from broker.schema_files import read_schema_file
 from broker.testing.hostile import Hostile
@@ -25,6 +28,7 @@ from broker.testing.world import World
 EE, FI = CountryCode("EE"), CountryCode("FI")
 FAR = datetime(2190, 1, 1, tzinfo=UTC)
 STATUS = "../acts/status-waiting-for-court.json"
+CONSENT = "decision-consent-for-a-year"
 
 
 def _example(name: str) -> dict[str, Any]:
@@ -139,3 +143,67 @@ async def test_a_restored_node_is_given_no_record_beyond_its_room(
     assert len(await fi.store.read(lambda reader: reader.record(procedure))) == 4
     (status,) = (one for one in await fi.engine.heal.status() if one.row.peer == EE)
     assert len(status.lost) == 100
+
+
+async def test_ids_of_a_far_future_are_ids_like_others(world: World) -> None:
+    """After the year 9999 by their ids, message and procedure are recorded, shown, listed, watched and answered."""
+    fi, hostile = world["FI"], Hostile(world["EE"], world["FI"])
+    opening = hostile.message("request.json", id=MessageId("ffffffff-ffff-7fff-bfff-ffffffffffff"))
+    assert opening.header.procedure is not None
+    ref = replace(opening.header.procedure, id=ProcedureId("ffffffff-ffff-7fff-bfff-fffffffffffe"))
+    opening = hostile.message("request.json", id=opening.id, procedure=ref)
+    assert await hostile.send(opening) == "recorded"
+    assert await hostile.send(hostile.message("request.json")) == "recorded"
+    world.clock.advance(400 * 86_400)
+    for look in (fi.engine.watch, fi.engine.urge, fi.engine.remind):
+        await look()
+
+    assert "deadline-overdue" in await fi.attention()
+    assert (await fi.view(ref.id)).state == "REQUESTED"
+    assert len(await fi.desk.inspect.timeline(ref.id, authority=None)) == 2
+    times = await fi.store.read(lambda reader: reader.message_times(10))
+    assert skews(times) == {EE: timedelta(0)}
+    assert await fi.submit("acknowledgement.json", procedure=ref.id)
+
+
+@pytest.mark.parametrize("kind", ["forked", "exercise"])
+async def test_a_consent_that_never_took_effect_lets_no_child_travel(world: World, kind: str) -> None:
+    """R-07: beside a true consent to other care, one that ignores the record, or one of a drill, is none."""
+    ee, hostile = world["EE"], Hostile(world["FI"], world["EE"])
+    asked = await ee.submit(ee.sealed(_placement("request-aunt-in-estonia", ee=True)))
+    await world.settle()
+    period = {"from": "2026-11-23", "until": {"value": "2027-12-31"}}
+    said = {"covers": str(asked.digest), "period": period}
+    await world["FI"].submit(_placement(CONSENT, ee=False, **said, care="FOSTER_CARE"), procedure=asked.procedure)
+    await world.settle()
+    record = (await ee.view(asked.procedure)).row
+    consent = hostile.message(
+        _placement(CONSENT, ee=False, **said, care="KINSHIP_CARE"), procedure=record.ref, case_ref=record.case_ref
+    )
+    if kind == "exercise":
+        drill = _placement("request-aunt-in-estonia", ee=True) | {"exercise": True}
+        asked = await ee.submit(ee.sealed(drill))
+        await world.settle()
+        said["covers"] = str(asked.digest)
+        given = _placement(CONSENT, ee=False, **said, care="KINSHIP_CARE") | {"exercise": True}
+        digest = (await world["FI"].submit(given, procedure=asked.procedure)).digest
+        await world.settle()
+    else:
+        assert await hostile.send(consent) == "recorded"
+        digest = consent.digest
+    plan = _example("transfer/plan-to-aunt")
+    plan["body"]["placement_decision"] = {"value": digest}
+
+    with pytest.raises(SafeguardBlocked, match=r"R-07"):
+        await ee.submit(plan)
+
+
+def _placement(name: str, *, ee: bool, **changes: Any) -> dict[str, Any]:
+    """Return an example of a placement that Estonia asks for, by that side."""
+    data, offices = (
+        _example(f"placement/{name}"),
+        [("EE", "social-insurance-board"), ("FI", "helsinki-wellbeing-services")],
+    )
+    ours, theirs = offices if ee else reversed(offices)
+    data |= {"sender": {"authority": ours[1]}, "recipient": {"country": theirs[0], "authority": theirs[1]}}
+    return {**data, "legal_basis": {"code": "B2B_82"}, "body": {**data["body"], **changes}}

@@ -15,6 +15,7 @@ from broker.core.errors import NotAllowed, SafeguardBlocked, SafeguardHeld
 from broker.core.record import Mark
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
+from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World
 
 PLAN, ACCEPTANCE, CONSENT = "plan-to-aunt", "acceptance-plan-1", "decision-consent-for-a-year"
@@ -267,6 +268,17 @@ async def test_the_consent_that_a_plan_names_is_looked_up_where_it_was_given(wor
         await _depart(world, plan, acceptance)
     assert await _states(world, plan) == {"PRE_DEPARTURE_CHECKED"}
 
+    view = await world["EE"].view(plan.procedure)
+    exempt = {"standing": "CONSENT_NOT_REQUIRED", "exemption": "RECEIVING_STATE_OWN_DECISION"}
+    theirs = _example(PLAN, **exempt, placement_decision={"not_applicable": True})
+    theirs |= {"sender": {"authority": view.row.peer_authority}}
+    theirs |= {"recipient": {"country": "EE", "authority": view.row.our_authority}}
+    hostile = Hostile(world["FI"], world["EE"])
+    called = hostile.message(theirs, procedure=view.row.ref, parents=view.heads, case_ref=view.row.case_ref)
+    assert await hostile.send(called) == "recorded"
+    with pytest.raises(SafeguardBlocked, match="was withdrawn"):  # the other side's plan is none
+        await _depart(world, plan, acceptance)
+
 
 async def test_a_remedy_told_of_elsewhere_stops_the_step_that_it_is_against(world: World) -> None:
     """R-28: a notice names the plan: nothing departs until it is closed; one about another message stops nothing."""
@@ -280,6 +292,21 @@ async def test_a_remedy_told_of_elsewhere_stops_the_step_that_it_is_against(worl
         await _depart(world, plan, acceptance)
     assert await _states(world, plan) == {"PRE_DEPARTURE_CHECKED"}
     await _elsewhere(world, "EE", CLOSURE, told)
+
+    await _depart(world, plan, acceptance)
+
+
+async def test_a_remedy_is_taken_back_by_whoever_told_of_it(world: World) -> None:
+    """R-28: the receiving country says in our notice that nothing suspends; ours stands until we say so too."""
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    against = {"of": {"value": str(plan.digest)}}
+    told = await _elsewhere(world, "EE", REMEDY, remedy="OPEN_SUSPENSIVE", suspensive="YES", **against)
+    await _elsewhere(world, "FI", REMEDY, told, remedy="NONE_OPEN", suspensive="NO", **against)
+    with pytest.raises(SafeguardBlocked, match="legal remedy that suspends"):
+        await _depart(world, plan, acceptance)
+    await _elsewhere(world, "EE", REMEDY, told, remedy="NONE_OPEN", suspensive="NO", **against)
 
     await _depart(world, plan, acceptance)
 

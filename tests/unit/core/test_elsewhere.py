@@ -89,9 +89,10 @@ def test_the_newest_plan_counts() -> None:
         Earlier(type=MessageType("transfer.plan"), digest=Digest(letter * 64), author=EE, body=body)
         for letter, body in (("a", other), ("b", PLAN))
     ]
-    assert named_consent({}, plans) == GIVEN
-    assert named_consent(other, plans) == "0" * 64
-    assert named_consent({}, ()) is None
+    assert named_consent({}, plans, EE) == GIVEN
+    assert named_consent(other, plans, EE) == "0" * 64
+    assert named_consent({}, (), EE) is None
+    assert named_consent({}, plans, FI) is None  # what the other side calls a plan is none
     assert _found(_message(DEPARTURE, {}), _known(), *plans) == []
 
 
