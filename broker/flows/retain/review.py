@@ -178,14 +178,15 @@ class Review:
             case = locked_case(tx, case)
         except CaseErased:
             return 0
+        if tx.retention.open_erasure(case.key_scope) is not None:
+            return 0
         if any((tx.retention.last_activity(row.ref.id) or row.opened) + EXERCISE_KEPT >= now for row in case.rows):
             return 0
         listed, drill = list_case(tx, case, self._us), EraseReason.EXERCISE
         if any(hindrances(tx, self._ledger, case, listed, drill, now)):
             return 0
         done = replace(self._proposal(tx, case, drill), state=ErasureState.ERASED, decided=now, decided_by=_NODE.actor)
-        if not tx.retention.add_erasure(done):
-            return 0
+        tx.retention.add_erasure(done)
         destroy(tx, case, listed, done, _NODE, self._us)
         return 1
 

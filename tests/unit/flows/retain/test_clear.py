@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -26,6 +27,7 @@ class NationalSystem:
 
     def __init__(self) -> None:
         self.broken: Exception | None = None
+        self.stuck: ErasedMessage | None = None  # never answered about
         self.gone: list[ErasedMessage] = []
 
     async def deliver(self, message: Any) -> None: ...
@@ -33,6 +35,8 @@ class NationalSystem:
     async def erased(self, message: ErasedMessage) -> None:
         if self.broken is not None:
             raise self.broken
+        if self.stuck is not None and self.stuck.id == message.id:
+            await asyncio.Event().wait()
         self.gone.append(message)
 
     async def run(self, context: Any) -> None: ...
@@ -92,3 +96,21 @@ async def test_without_an_adapter_nothing_is_left_to_remove(world: World, erased
     ee = world["EE"]
     await ee.engine.clear()
     assert await _left(ee, erased) == 0
+
+
+async def test_copies_are_gone_when_the_last_one_is(
+    world: World, ended: Accepted, erased: ErasureId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An adapter that never answers about one message holds up no other, and nobody is told that all are removed."""
+    monkeypatch.setattr("broker.flows.retain.clear.HAND_OVER_SECONDS", 0)
+    ee, system = world["EE"], NationalSystem()
+    ee.adapters[BOARD] = system
+    system.stuck = ErasedMessage(received=False, country=world["FI"].us, id=ended.message)
+    for _ in range(8):
+        await ee.engine.clear()
+        world.clock.advance(3600)
+    assert (len(system.gone), await _left(ee, erased)) == (2, 1)
+    page = await ee.store.read(lambda reader: reader.audit(cursor=None, limit=50))
+    assert "copies-erased" not in {row.action for row in page.items}
+    calls = await ee.store.read(lambda reader: reader.open_calls(["not-erased"]))
+    assert [(call.subject, call.detail) for call in calls] == [(erased, "The adapter did not answer in time.")]

@@ -100,6 +100,26 @@ async def test_what_comes_into_an_exercise_at_the_last_moment_is_not_erased_unse
     assert await ee.store.run(lambda tx: tx.outbox(drill.message)) is not None
 
 
+async def test_an_exercise_is_erased_once_and_not_while_persons_decide_about_it(
+    world: World, first: Who, second: Who
+) -> None:
+    """A proposal of a person goes before the node's own; another worker that was first has done it."""
+    ee = world["EE"]
+    one, two = await ee.submit("request.json", exercise=True), await ee.submit("request.json", exercise=True)
+    await world.settle()
+    world.clock.advance(EXERCISE_KEPT.total_seconds())
+    proposed = await ee.desk.erase.propose(one.procedure, EraseReason.COURT_ORDER, first)
+    world.clock.advance(60)
+    review = ee.engine.review
+    drilled = (await ee.store.read(review._look)).drilled
+    assert {case.procedures for case in drilled} == {(one.procedure,), (two.procedure,)}
+    for expected in (1, 0):
+        assert sum([await ee.store.run(lambda tx, case=case: review._erase(tx, case)) for case in drilled]) == expected  # type: ignore[misc]
+    assert await ee.store.run(lambda tx: tx.outbox(one.message)) is not None
+    assert await ee.store.run(lambda tx: tx.outbox(two.message)) is None
+    assert (await ee.desk.erase.reject(proposed.id, second)).state is ErasureState.REJECTED
+
+
 async def test_a_case_whose_erasure_is_decided_about_is_not_reviewed_beside(
     world: World, ended: Accepted, first: Who
 ) -> None:
