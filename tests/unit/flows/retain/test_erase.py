@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from broker.core.audit import SearchReason, Who
+from broker.core.delivery import ReleaseReason
 from broker.core.erasures import ErasureState, Obstacle
 from broker.core.errors import (
     AlreadySettled,
@@ -24,9 +25,10 @@ from broker.core.errors import (
     LegalHold,
     MessagesOwed,
     NotFound,
+    SafeguardHeld,
 )
 from broker.core.ids import AuthorityId
-from broker.core.messages import Party
+from broker.core.messages import Party, Uploaded
 from broker.core.persons import PersonQuery
 from broker.core.retention import PROPOSAL_DAYS, EraseReason, HoldReason
 from broker.core.roles import AuditRole
@@ -36,12 +38,18 @@ from broker.storage.schema import exclusive
 from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World
 
+from .conftest import BOARD
+
 OVER = EraseReason.NO_LONGER_NEEDED
 
 
 async def _trail(country: Country) -> list[str]:
     page = await country.store.read(lambda reader: reader.audit(cursor=None, limit=200))
     return [f"{row.action} {row.actor} {row.reason}".strip() for row in reversed(page.items) if "eras" in row.action]
+
+
+async def _once(raw: bytes) -> AsyncIterator[bytes]:
+    yield raw
 
 
 def _act(name: str) -> dict[str, Any]:
@@ -306,3 +314,35 @@ async def test_an_erased_procedure_stays_closed_also_where_the_mark_of_its_key_i
     row = await fi.store.run(lambda tx: tx.outbox(answer.message))
     assert row is not None
     assert (row.state, row.refusal_code) == ("refused", "case-erased")
+
+
+async def test_what_still_waits_for_a_second_person_is_erased_with_its_case(
+    world: World, first: Who, second: Who
+) -> None:
+    """A held message, its uploaded file and the call about it: nobody can release it any more."""
+    ee = world["EE"]
+    asked = await ee.submit("request.json")
+    await world.settle()
+    upload = await ee.desk.upload.begin(4, authority=BOARD, actor="first", role=AuditRole.OFFICER)
+    await ee.desk.upload.append(upload.id, authority=BOARD, offset=0, parts=_once(b"note"))
+    act = _act("correction-birth-year")
+    field = {"pointer": "/child_wish/heard/wants_tracing", "now": {"value": "NO"}}
+    body = {**act["body"], "target": asked.digest, "fields": [field]}
+    file = Uploaded(upload=upload.id, name="note.txt", kind="REPORT")
+    with pytest.raises(SafeguardHeld):
+        await ee.submit(
+            {**act, "sender": {"authority": str(BOARD)}, "body": body}, procedure=asked.procedure, attachments=(file,)
+        )
+    (draft,) = (await ee.store.read(lambda reader: reader.drafts(BOARD, cursor=None, limit=9))).items
+    _, listed = await ee.desk.erase.look(asked.procedure, EraseReason.COURT_ORDER, authority=BOARD)
+    assert (listed.drafts, listed.uploads) == ((draft.id,), 1)
+
+    proposed = await ee.desk.erase.propose(asked.procedure, EraseReason.COURT_ORDER, first)
+    await ee.desk.erase.confirm(proposed.id, second)
+    assert await ee.attention() == []
+    assert await ee.store.run(lambda tx: tx.upload(upload.id)) is None
+    with pytest.raises(AlreadySettled):
+        await ee.desk.approve.release(draft.id, second, ReleaseReason.CHECKED)
+    assert await ee.store.read(lambda reader: reader.retention.duties_of(proposed.id)) == 2
+    await ee.engine.clear()
+    assert ee.blobs.held == {}
