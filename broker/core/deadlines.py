@@ -49,7 +49,7 @@ class Unit(StrEnum):
 
 
 class DeadlineKind(StrEnum):
-    """Where a deadline comes from (DOMAIN 7.8); only the first is law."""
+    """Where a deadline comes from (DOMAIN 7.8); only the first two are law. Codes of the list ``deadline-kind``."""
 
     STATUTORY = "STATUTORY"
     CONVENTION = "CONVENTION"

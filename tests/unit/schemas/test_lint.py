@@ -12,6 +12,7 @@ import jsonschema_rs
 
 from broker.catalogue.dialect import lint
 from broker.core import canonical
+from broker.core.deadlines import DeadlineKind, Phase
 from broker.core.procedures import ALARM_CLOSED
 from broker.schema_files import load_catalogue
 
@@ -22,6 +23,14 @@ DOCUMENTS = {
     for path, raw in FILES.items()
     if path.startswith(("messages/", "parts/", "codes/", "submission/"))
 }
+SPOKEN = {  # by the API and the trust list's member documents, in no message
+    "competence": ["SEND", "RECEIVE", "DECIDE"],
+    "deadline-kind": [*DeadlineKind],
+    "deadline-phase": [*Phase],
+}
+KEPT = {  # named by nothing; a published catalogue loses no list (LANGUAGE.md)
+    "message-status", "parent-position", "placement-decision", "tracing-status",
+}  # fmt: skip
 
 
 def test_each_schema_is_inside_the_dialect():
@@ -39,6 +48,16 @@ def test_each_part_is_used():
 
     assert shared - used == set()
     assert acts - {name for table in tables for name in table["acts"]} == {ALARM_CLOSED}
+
+
+def test_each_code_list_is_named_by_a_schema_or_spoken_by_the_program():
+    """No further list comes that nothing names; the program's own codes are exactly those of its lists."""
+    named = {target.decode() for raw in FILES.values() for target in re.findall(rb'"/codes/([^"/]+)\.json"', raw)}
+    listed = {path: [*data["x-trm-codes"]] for path, data in DOCUMENTS.items() if path.startswith("codes/")}
+    unnamed = {path.removeprefix("codes/").removesuffix(".json") for path in listed} - named
+
+    assert unnamed == {*SPOKEN, *KEPT}
+    assert {name: listed[f"codes/{name}.json"] for name in SPOKEN} == SPOKEN
 
 
 def test_each_message_part_and_act_cites_where_it_comes_from():
