@@ -15,7 +15,6 @@ from typing import Any, Protocol
 
 import orjson
 
-from broker.core.content import time_to_text
 from broker.core.deadlines import Calendar, Deadline, Event, Moment, Phase, Running, Unit, run
 from broker.core.ids import CountryCode, Digest
 from broker.core.procedures import ActKind, ProcedureTable, Role
@@ -25,7 +24,7 @@ from broker.ledger import Book
 from broker.ports import Reader
 from broker.rows import MessageRow
 
-__all__ = ["Standing", "Timetable", "UsesCalendar", "described"]
+__all__ = ["Standing", "Timetable", "UsesCalendar"]
 
 
 class UsesCalendar(Protocol):
@@ -69,34 +68,6 @@ _MEANINGS = {
     Phase.MET_LATE: "It was met, but late.",
     Phase.ENDED: "It no longer runs: the procedure has ended.",
 }
-
-
-def described(standing: Standing) -> dict[str, Any]:
-    """Return the JSON form: in words, with its source; `met` is absent until something settled it."""
-    item = standing.deadline
-    document: dict[str, Any] = {
-        "id": item.id,
-        "title": item.title,
-        "by": item.by.value,
-        "ours": standing.ours,
-        "due": time_to_text(standing.due),
-        "due_local": standing.due_local,
-        "time_zone": standing.zone,
-        "calendar": str(standing.calendar),
-        "holidays_known": standing.holidays_known,
-        "open_questions": list(standing.open_questions),
-        "phase": standing.phase.value,
-        "meaning": standing.meaning,
-        "extended": standing.extended,
-        "extendable": standing.extendable,
-        "kind": item.kind.value,
-        "source": item.source,
-        "source_read": item.verified,
-        "silence": item.silence,
-    }
-    if standing.extendable:
-        document["extendable_until"] = standing.longest_day.isoformat()
-    return document if standing.met is None else {**document, "met": time_to_text(standing.met)}
 
 
 class Timetable:

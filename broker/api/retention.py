@@ -11,14 +11,13 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from broker.api import views
+from broker.api import retention_views, views
 from broker.api.answers import answer
 from broker.api.requests import PRINCIPAL, Query, path_id, read_json, truth
 from broker.api.services import ApiServices
 from broker.core.errors import BadRequest
 from broker.core.ids import CaseRef, ErasureId, MessageId, ProcedureId
 from broker.core.retention import EraseReason, HoldReason, KeepReason
-from broker.flows.retain import described
 from broker.flows.retain.pass_on import Answer, Outcome, Passing, PassingKind
 
 __all__ = ["Retention"]
@@ -44,7 +43,7 @@ class Retention:
         due = query.take("due", truth)
         query.finish()
         found = await self._desk.keep.listed(request[PRINCIPAL].authority, due_only=bool(due))
-        return answer({"items": [described.standing(item) for item in found.items], "truncated": found.truncated})
+        return answer({"items": [retention_views.standing(item) for item in found.items], "truncated": found.truncated})
 
     async def hold(self, request: web.Request) -> web.Response:
         """Put a case under a legal hold, or release it.
@@ -56,10 +55,10 @@ class Retention:
         body = await self._body(request, {"case"}, {"why", "release"})
         case, who, keep = _case(body), request[PRINCIPAL].who, self._desk.keep
         if body.get("release", False) is True and "why" not in body:
-            return answer(described.standing(await keep.release(case, who)))
+            return answer(retention_views.standing(await keep.release(case, who)))
         if "release" in body:
             raise BadRequest("Say either why it is held, or that it is released.", where="/release")
-        return answer(described.standing(await keep.hold(case, _code(HoldReason, body, "why"), who)))
+        return answer(retention_views.standing(await keep.hold(case, _code(HoldReason, body, "why"), who)))
 
     async def review(self, request: web.Request) -> web.Response:
         """Keep a case on until a day, for a reason.
@@ -71,7 +70,7 @@ class Retention:
         body = await self._body(request, {"case", "keep_until", "why"}, set())
         until, why = _day(body), _code(KeepReason, body, "why")
         found = await self._desk.keep.review(_case(body), until, why, request[PRINCIPAL].who)
-        return answer(described.standing(found))
+        return answer(retention_views.standing(found))
 
     async def propose(self, request: web.Request) -> web.Response:
         """List what an erasure takes away and, unless only that is asked for, propose it.
@@ -84,9 +83,9 @@ class Retention:
         case, reason, who = _case(body), _code(EraseReason, body, "reason"), request[PRINCIPAL].who
         only = _flag(body, "dry_run")
         found, listed = await self._desk.erase.look(case, reason, authority=who.authority)
-        document = {"reason": reason.value, "law": reason.law, "listed": described.listed(found, listed)}
+        document = {"reason": reason.value, "law": reason.law, "listed": retention_views.listed(found, listed)}
         if not only:
-            document["erasure"] = described.erasure(await self._desk.erase.propose(case, reason, who))
+            document["erasure"] = retention_views.erasure(await self._desk.erase.propose(case, reason, who))
         return answer(document)
 
     async def erasures(self, request: web.Request) -> web.Response:
@@ -99,7 +98,7 @@ class Retention:
         office = request[PRINCIPAL].authority
         found = await self._desk.store.read(
             lambda reader: [
-                described.erasure(row, reader.retention.duties_of(row.id))
+                retention_views.erasure(row, reader.retention.duties_of(row.id))
                 for row in reader.retention.erasures(office, limit=_MOST)
             ]
         )
@@ -113,7 +112,7 @@ class Retention:
         """
         Query(request).finish()
         done = await self._desk.erase.confirm(path_id(request, ErasureId), request[PRINCIPAL].who)
-        return answer(described.erasure(done))
+        return answer(retention_views.erasure(done))
 
     async def reject(self, request: web.Request) -> web.Response:
         """Say that a case is not erased.
@@ -125,7 +124,7 @@ class Retention:
         body = await self._body(request, set(), {"why"})
         why = _code(KeepReason, body, "why") if "why" in body else None
         done = await self._desk.erase.reject(path_id(request, ErasureId), request[PRINCIPAL].who, why)
-        return answer(described.erasure(done))
+        return answer(retention_views.erasure(done))
 
     async def pass_on(self, request: web.Request) -> web.Response:
         """Tell every office that was sent the case what is decided here.
@@ -147,7 +146,7 @@ class Retention:
         )
         only = _flag(body, "dry_run")
         found = await self._desk.pass_on(_case(body), passing, request[PRINCIPAL].who, dry_run=only)
-        return answer({"items": [described.told(one) for one in found]})
+        return answer({"items": [retention_views.told(one) for one in found]})
 
     async def report(self, request: web.Request) -> web.Response:
         """Answer another country's correction; 202 says that the report is stored for delivery.

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON schemas of keeping, erasing and passing on, for the OpenAPI document: what `flows/retain/described` writes."""
+"""The JSON schemas of keeping, erasing and passing on, for the OpenAPI document: what `retention_views` writes."""
 
 from __future__ import annotations
 

@@ -32,19 +32,21 @@ from broker.rows import (
     ProcedureRow,
     UploadRow,
 )
-from broker.timetable import described
+from broker.timetable import Standing
 
 __all__ = [
     "accepted",
     "actions",
     "attention",
     "audit_row",
+    "deadline",
     "found",
     "held",
     "held_item",
     "message",
     "message_item",
     "page",
+    "present",
     "procedure",
     "procedure_item",
     "resent",
@@ -59,13 +61,13 @@ _STEPS = ("published", "delivered", "handed_over", "opened", "refused")
 
 def page(listed: Page, view: Callable[[Any], dict[str, Any]], modes: Iterable[SurgeMode] = ()) -> dict[str, Any]:
     """Return one page; `next` is absent on the last one, `surge` where no surge mode is in force."""
-    return _present(items=[view(item) for item in listed.items], next=listed.next, surge=surge(modes) or None)
+    return present(items=[view(item) for item in listed.items], next=listed.next, surge=surge(modes) or None)
 
 
 def surge(modes: Iterable[SurgeMode]) -> list[dict[str, Any]]:
     """Return where surge mode is on, as everything that a person looks at says it."""
     return [
-        _present(
+        present(
             declared_by=mode.declared_by,
             towards=mode.towards,
             until=None if mode.until is None else mode.until.isoformat(),
@@ -77,7 +79,7 @@ def surge(modes: Iterable[SurgeMode]) -> list[dict[str, Any]]:
 
 def accepted(row: Accepted) -> dict[str, Any]:
     """Return the answer to a submission."""
-    return _present(
+    return present(
         message=row.message,
         digest=row.digest,
         procedure=row.procedure,
@@ -95,7 +97,7 @@ def reason(one: Reason) -> dict[str, Any]:
 
 def held_item(row: HeldDraft) -> dict[str, Any]:
     """Return a held message as a list shows it: why it waits, nothing of its content."""
-    return _present(
+    return present(
         id=row.id,
         type=row.type,
         peer=row.peer,
@@ -111,14 +113,14 @@ def held_item(row: HeldDraft) -> dict[str, Any]:
 
 def held(row: HeldDraft) -> dict[str, Any]:
     """Return a held message with its content, while it waits."""
-    return _present(**held_item(row), content=_shown(row.content))
+    return present(**held_item(row), content=_shown(row.content))
 
 
 def message_item(row: MessageRow) -> dict[str, Any]:
     """Return a message as a list shows it: nothing of its body."""
     header = row.header
     steps: dict[str, datetime | None] = {name: getattr(row, name) for name in _STEPS}
-    return _present(
+    return present(
         id=row.id,
         direction=row.direction,
         type=header.type,
@@ -147,7 +149,7 @@ def message(
     """Return a message read alone: its content as both countries hold it, but for keys, and the evidence about it."""
     content = _shown(row.content)
     between = [mode for mode in modes if mode.concerns(row.peer, exercise=row.header.exercise)]
-    return _present(
+    return present(
         **message_item(row),
         content=content,
         attachments=[_progress(item) for item in attachments] or None,
@@ -158,12 +160,12 @@ def message(
 
 def resent(message: MessageId, at: datetime) -> dict[str, Any]:
     """Return the answer to a wish to send a message once more."""
-    return _present(message=message, at=time_to_text(at))
+    return present(message=message, at=time_to_text(at))
 
 
 def procedure_item(row: ProcedureRow, us: CountryCode) -> dict[str, Any]:
     """Return a procedure as a list shows it."""
-    return _present(
+    return present(
         id=row.ref.id,
         name=row.ref.name,
         version=row.ref.version,
@@ -187,7 +189,7 @@ def _participant(one: Participant) -> dict[str, Any]:
 
 def procedure(view: ProcedureView, us: CountryCode) -> dict[str, Any]:
     """Return a procedure's record; `digest` is absent while something of it is missing."""
-    return _present(
+    return present(
         **{
             **procedure_item(view.row, us),
             "state": view.state,
@@ -198,11 +200,39 @@ def procedure(view: ProcedureView, us: CountryCode) -> dict[str, Any]:
             "heads": list(view.heads),
             "participants": [_participant(one) for one in view.participants],
             "entries": [_line(line) for line in view.entries],
-            "deadlines": [described(standing) for standing in view.deadlines],
+            "deadlines": [deadline(standing) for standing in view.deadlines],
             "surge": surge(view.surge) or None,
             "coming_of_age": _coming_of_age(view.coming_of_age),
         }
     )
+
+
+def deadline(standing: Standing) -> dict[str, Any]:
+    """Return how a deadline stands: in words, with its source; `met` is absent until something settled it."""
+    item = standing.deadline
+    document: dict[str, Any] = {
+        "id": item.id,
+        "title": item.title,
+        "by": item.by.value,
+        "ours": standing.ours,
+        "due": time_to_text(standing.due),
+        "due_local": standing.due_local,
+        "time_zone": standing.zone,
+        "calendar": str(standing.calendar),
+        "holidays_known": standing.holidays_known,
+        "open_questions": list(standing.open_questions),
+        "phase": standing.phase.value,
+        "meaning": standing.meaning,
+        "extended": standing.extended,
+        "extendable": standing.extendable,
+        "kind": item.kind.value,
+        "source": item.source,
+        "source_read": item.verified,
+        "silence": item.silence,
+    }
+    if standing.extendable:
+        document["extendable_until"] = standing.longest_day.isoformat()
+    return document if standing.met is None else {**document, "met": time_to_text(standing.met)}
 
 
 def _coming_of_age(found: ComingOfAge | None) -> dict[str, Any] | None:
@@ -217,7 +247,7 @@ def actions(view: ProcedureView) -> list[str]:
 
 def timeline(line: TimelineLine) -> dict[str, Any]:
     """Return one step of a procedure."""
-    return _present(
+    return present(
         at=time_to_text(line.at),
         who=line.who,
         what=line.what,
@@ -235,7 +265,7 @@ def found(result: Found, us: CountryCode) -> dict[str, Any]:
 
 def attention(entry: Attention) -> dict[str, Any]:
     """Return one thing that a person must look at; `meaning` is absent where another release wrote its code."""
-    return _present(
+    return present(
         id=entry.id,
         code=entry.code,
         subject=entry.subject,
@@ -252,7 +282,7 @@ def attention(entry: Attention) -> dict[str, Any]:
 
 def audit_row(row: AuditRow) -> dict[str, Any]:
     """Return one line of the audit trail; `position` is absent until it is linked."""
-    return _present(
+    return present(
         position=row.position,
         at=time_to_text(row.at),
         actor=row.actor,
@@ -268,7 +298,7 @@ def audit_row(row: AuditRow) -> dict[str, Any]:
 
 
 def _line(line: RecordLine) -> dict[str, Any]:
-    return _present(
+    return present(
         digest=line.digest,
         message=line.message,
         author=line.author,
@@ -286,18 +316,18 @@ def _shown(raw: bytes | None) -> Any:
 
 def upload(row: UploadRow) -> dict[str, Any]:
     """Return how far an uploaded file is; `digest` and `media_type` are absent until it is whole."""
-    return _present(upload=row.id, size=row.size, offset=row.received, media_type=row.media_type, digest=row.digest)
+    return present(upload=row.id, size=row.size, offset=row.received, media_type=row.media_type, digest=row.digest)
 
 
 def _progress(row: AttachmentRow) -> dict[str, Any]:
-    return _present(
+    return present(
         place=row.place, chunks=row.chunks, moved=row.chunks - len(row.owed), complete=row.complete is not None,
         code=row.code,
     )  # fmt: skip
 
 
 def _receipt(receipt: Receipt) -> dict[str, Any]:
-    return _present(
+    return present(
         issuer=receipt.issuer,
         kind=receipt.kind,
         at=time_to_text(receipt.at),
@@ -308,7 +338,7 @@ def _receipt(receipt: Receipt) -> dict[str, Any]:
     )
 
 
-def _present(**members: Any) -> dict[str, Any]:
+def present(**members: Any) -> dict[str, Any]:
     """A member that does not apply is absent, never null; an identifier is written as plain text."""
     return {
         name: str(value) if isinstance(value, str) else value for name, value in members.items() if value is not None

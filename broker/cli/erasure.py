@@ -7,6 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from broker.api import retention_views
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
 from broker.cli.input import one_of, parsed
@@ -14,7 +15,6 @@ from broker.core.content import time_to_text
 from broker.core.erasures import Erasure, ErasureState, Listed
 from broker.core.ids import CaseRef, ErasureId, ProcedureId
 from broker.core.retention import EraseReason, KeepReason
-from broker.flows.retain import described
 
 if TYPE_CHECKING:
     from broker.flows.retain.list_case import Case
@@ -52,9 +52,11 @@ def erase(case: str, home: Path, *, authority: str | None, reason: str, dry_run:
                 f"Proposed ({why.law}). Within 7 days another person confirms: trm case confirm {made.id} --home {home}"
             )
 
-    document = {"reason": why, "law": why.law, "listed": described.listed(found, listed)}
+    document = {"reason": why, "law": why.law, "listed": retention_views.listed(found, listed)}
     output.answer(
-        document if made is None else {**document, "erasure": described.erasure(made)}, as_json=as_json, people=people
+        document if made is None else {**document, "erasure": retention_views.erasure(made)},
+        as_json=as_json,
+        people=people,
     )
 
 
@@ -86,7 +88,9 @@ def erasures(home: Path, *, authority: str | None, as_json: bool) -> None:
         ]
         output.table(("erasure", "with", "case", "reason", "by", "state"), lines, wide=("erasure", "case"))
 
-    output.answer({"items": [described.erasure(row, left) for row, left in found]}, as_json=as_json, people=people)
+    output.answer(
+        {"items": [retention_views.erasure(row, left) for row, left in found]}, as_json=as_json, people=people
+    )
 
 
 def confirm(erasure: str, home: Path, *, authority: str | None, wait: bool, as_json: bool) -> None:
@@ -120,7 +124,7 @@ def confirm(erasure: str, home: Path, *, authority: str | None, wait: bool, as_j
             f"Where no node runs: trm keys rotate --which wrapping --home {home}"
         )
 
-    output.answer(described.erasure(done), as_json=as_json, people=people)
+    output.answer(retention_views.erasure(done), as_json=as_json, people=people)
 
 
 def reject(erasure: str, home: Path, *, authority: str | None, why: str | None, as_json: bool) -> None:
@@ -139,7 +143,9 @@ def reject(erasure: str, home: Path, *, authority: str | None, why: str | None, 
 
     done = with_office(home, work)
     output.answer(
-        described.erasure(done), as_json=as_json, people=lambda: output.console().print("Rejected; nothing was erased.")
+        retention_views.erasure(done),
+        as_json=as_json,
+        people=lambda: output.console().print("Rejected; nothing was erased."),
     )
 
 

@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from broker.api import views
+from broker.api import retention_views, views
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
 from broker.cli.erasure import named_case
@@ -16,7 +16,6 @@ from broker.cli.input import one_of, parsed, read_json
 from broker.core.errors import BadRequest
 from broker.core.ids import MessageId
 from broker.core.retention import EraseReason
-from broker.flows.retain import described
 from broker.flows.retain.pass_on import Answer, Outcome, Passing, PassingKind
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ def pass_on(
         if not dry_run:
             output.console().print(f"Who has answered: trm case disclosures {case} --home {home}")
 
-    output.answer({"items": [described.told(one) for one in found]}, as_json=as_json, people=people)
+    output.answer({"items": [retention_views.told(one) for one in found]}, as_json=as_json, people=people)
 
 
 def answer(

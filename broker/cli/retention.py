@@ -7,13 +7,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from broker.api import retention_views
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
 from broker.cli.erasure import named_case
 from broker.cli.input import one_of, read_day
 from broker.core.errors import BadRequest
 from broker.core.retention import HoldReason, KeepReason
-from broker.flows.retain import described
 
 if TYPE_CHECKING:
     from broker.flows.retain.keep import RetentionList
@@ -55,7 +55,7 @@ def list_kept(home: Path, *, authority: str | None, due: bool, as_json: bool) ->
         if found.truncated:
             output.console().print("There are more cases than one list shows.")
 
-    document = {"items": [described.standing(item) for item in found.items], "truncated": found.truncated}
+    document = {"items": [retention_views.standing(item) for item in found.items], "truncated": found.truncated}
     output.answer(document, as_json=as_json, people=people)
 
 
@@ -105,7 +105,7 @@ def _answer(item: Standing, *, as_json: bool) -> None:
             + (f"under a legal hold ({held})." if held else "under no legal hold.")
         )
 
-    output.answer(described.standing(item), as_json=as_json, people=people)
+    output.answer(retention_views.standing(item), as_json=as_json, people=people)
 
 
 def _name(item: Standing) -> str:

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from broker.api.views import deadline
 from broker.core.errors import NotAllowed, SafeguardBlocked
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.testing.world import World
-from broker.timetable import described
 
 REQUEST, CONSENT, ORDER = "request-aunt-in-estonia", "decision-consent-for-a-year", "order-by-the-court"
 LAST_DAY = "2027-03-31"
@@ -71,7 +71,7 @@ async def test_three_months_of_silence_order_nothing(world: World) -> None:
     """The statutory day passes: the request is overdue, which is not consent, and the order is refused."""
     asked = await _send(world, "EE", REQUEST)
     world.clock.advance(100 * 86_400)
-    running = {item["id"]: item for item in map(described, (await world["EE"].view(asked.procedure)).deadlines)}
+    running = {item["id"]: item for item in map(deadline, (await world["EE"].view(asked.procedure)).deadlines)}
     assert (running["decide-b2b"]["phase"], running["decide-b2b"]["kind"]) == ("OVERDUE", "STATUTORY")
     assert running["decide-b2b"]["silence"].startswith("Silence is not consent")
     with pytest.raises(NotAllowed):
@@ -130,9 +130,7 @@ async def test_the_end_of_the_period_is_a_day_to_know_three_months_before(world:
         world, "FI", CONSENT, asked, covers=str(asked.digest), valid_until=LAST_DAY,
         period={"from": "2027-01-15", "until": {"value": end.isoformat()}},
     )  # fmt: skip
-    due = {
-        item["id"]: item["due_local"] for item in map(described, (await world["EE"].view(asked.procedure)).deadlines)
-    }
+    due = {item["id"]: item["due_local"] for item in map(deadline, (await world["EE"].view(asked.procedure)).deadlines)}
 
     assert due["period-ends"] == end.isoformat()
     assert date.fromisoformat(due["ask-for-more"]) <= end - timedelta(days=90)

@@ -8,13 +8,13 @@ import json
 
 import pytest
 
+from broker.api.views import deadline
 from broker.core.content import time_to_text
 from broker.core.ids import AuthorityId, MessageId
 from broker.rows import MessageRow
 from broker.schema_files import read_schema_file
 from broker.storage.reader import SqlReader
 from broker.testing.world import World
-from broker.timetable import described
 
 
 async def test_both_sides_see_the_same_deadlines(world: World) -> None:
@@ -63,7 +63,7 @@ async def test_a_deadline_says_what_a_person_needs(world: World) -> None:
     """Due moment, local day, kind, source and what silence means; law is told from a proposal of the product."""
     request = await world["EE"].submit("request.json")
     await world.settle()
-    acknowledge, answer = map(described, (await world["EE"].view(request.procedure)).deadlines)
+    acknowledge, answer = map(deadline, (await world["EE"].view(request.procedure)).deadlines)
 
     assert acknowledge["kind"] == "PRODUCT_DEFAULT"
     assert answer == {
@@ -97,7 +97,7 @@ async def test_a_met_deadline_says_when(world: World) -> None:
     await world.settle()
     answer = await world["FI"].submit("acknowledgement.json", procedure=request.procedure)
     await world.settle()
-    acknowledge = described((await world["EE"].view(request.procedure)).deadlines[0])
+    acknowledge = deadline((await world["EE"].view(request.procedure)).deadlines[0])
     assert (acknowledge["phase"], acknowledge["met"]) == ("MET", time_to_text(answer.created))
 
 

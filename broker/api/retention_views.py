@@ -1,14 +1,12 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""The JSON forms of what is kept, erased and passed on, for the API and the command line alike; nothing of a content.
-
-A member that does not apply is absent.
-"""
+"""The JSON forms of what is kept, erased and passed on, for the API and the command line alike; nothing of a content."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from broker.api.views import present
 from broker.core.content import time_to_text
 from broker.core.erasures import Erasure, Listed
 from broker.flows.retain.list_case import Case
@@ -20,7 +18,7 @@ __all__ = ["erasure", "listed", "standing", "told"]
 
 def erasure(row: Erasure, to_remove: int | None = None) -> dict[str, Any]:
     """Return an erasure; `to_remove` is how many copies outside of the database are still to go."""
-    return _present(
+    return present(
         id=row.id,
         peer=row.peer,
         case=row.case_ref,
@@ -40,7 +38,7 @@ def erasure(row: Erasure, to_remove: int | None = None) -> dict[str, Any]:
 
 def listed(case: Case, found: Listed) -> dict[str, Any]:
     """Return exactly what an erasure takes away, and what speaks against it now."""
-    return _present(
+    return present(
         case=case.case_ref,
         peer=case.peer,
         procedures=[str(one) for one in found.procedures],
@@ -63,7 +61,7 @@ def standing(item: Standing) -> dict[str, Any]:
     kept, rule = item.retained, item.rule
     held = kept is not None and kept.hold is not None
     reviewed = kept is not None and kept.keep is not None
-    return _present(
+    return present(
         case=item.case.case_ref,
         peer=item.case.peer,
         procedures=[str(one) for one in item.case.procedures],
@@ -71,10 +69,10 @@ def standing(item: Standing) -> dict[str, Any]:
         review=item.review.isoformat(),
         due=item.due,
         rule={"count": rule.limit.count, "unit": str(rule.limit.unit), "kind": str(rule.kind), "source": rule.source},
-        hold=_present(why=kept.hold, by=kept.held_by, since=time_to_text(kept.held))
+        hold=present(why=kept.hold, by=kept.held_by, since=time_to_text(kept.held))
         if held and kept and kept.held
         else None,
-        keep=_present(why=kept.keep, by=kept.reviewed_by, until=kept.keep_until.isoformat())
+        keep=present(why=kept.keep, by=kept.reviewed_by, until=kept.keep_until.isoformat())
         if reviewed and kept and kept.keep_until
         else None,
     )
@@ -82,15 +80,9 @@ def standing(item: Standing) -> dict[str, Any]:
 
 def told(one: Told) -> dict[str, Any]:
     """Return one office that had the data, and the message that tells it."""
-    return _present(
+    return present(
         recipient={"country": str(one.recipient.country), "authority": str(one.recipient.authority)},
         targets=[str(target) for target in one.targets],
         message=one.message,
         code=one.code,
     )
-
-
-def _present(**members: Any) -> dict[str, Any]:
-    return {
-        name: str(value) if isinstance(value, str) else value for name, value in members.items() if value is not None
-    }
