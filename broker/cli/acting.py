@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import getpass
+import os
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -28,8 +29,12 @@ ROUTE = "cli"  # part of an idempotency key's scope
 
 
 def operator(authority: AuthorityId | None = None) -> Who:
-    """Return who is at this keyboard, as the audit trail names him."""
-    return Who(actor=f"{ROUTE}:{getpass.getuser()}", role=AuditRole.OPERATOR, authority=authority)
+    """Return who is at this keyboard, as the audit trail names him: whoever became the node's account by sudo."""
+    return Who(
+        actor=f"{ROUTE}:{os.environ.get('SUDO_USER') or getpass.getuser()}",
+        role=AuditRole.OPERATOR,
+        authority=authority,
+    )
 
 
 def office_of(office: Office, named: str | None) -> AuthorityId:

@@ -5,10 +5,10 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 from pathlib import Path
 
 from broker.cli import output
+from broker.cli.acting import operator
 from broker.core.roles import AuditRole
 from broker.flows.next_epoch import NextEpoch, Rotation
 from broker.settings import Settings
@@ -49,7 +49,7 @@ async def _rotate(settings: Settings, vault: FileVault) -> Rotation:
     store = open_store(settings.store_url, us=settings.country, cipher=AtRest(vault.ring))
     try:
         flow = NextEpoch(store=store, vault=vault, compute=compute, clock=SystemClock(), ids=SystemIds())
-        return await flow(f"cli:{getpass.getuser()}", AuditRole.OPERATOR)
+        return await flow(operator().actor, AuditRole.OPERATOR)
     finally:
         await store.close()
         compute.close()

@@ -30,6 +30,10 @@ def vectors(folder: Path | None, *, fresh: bool, as_json: bool) -> int:
     Raises:
         BadRequest: there is none, a file is not a vector, or there is no generator for a fresh set.
     """
+    if folder is None and not _STORED.is_dir():
+        raise BadRequest(
+            "The installed program has no vectors: name a folder of the source's tests/vectors.", where="folder"
+        )
     folders = [folder] if folder is not None else [_STORED / name for name in _SETS]
     runs = {stored: _run(stored) for stored in folders}
     results = [result for run in runs.values() for result in run]

@@ -28,13 +28,14 @@ class DemoFailed(NodeError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OfficeClient:
-    """Calls one node as one office; `system` is its system's token, `officer` a person's."""
+    """Calls one node as one office; `system` is its system's token, `officer` a person's, `admin` its operator's."""
 
     country: str
     url: str
     http: aiohttp.ClientSession
     system: str
     officer: str
+    admin: str = ""
 
     async def submit(self, data: Mapping[str, Any], key: str) -> dict[str, Any]:
         """Submit and return the acceptance.
@@ -83,6 +84,15 @@ class OfficeClient:
         """Return the codes of what waits for a person."""
         answer = await self._call("GET", "/attention", token=self.officer, params={"open": "true"})
         return tuple(item["code"] for item in answer["items"])
+
+    async def unwell(self) -> tuple[str, ...]:
+        """Return what is wrong with the node by its own health checks, one sentence each."""
+        try:
+            async with self.http.get(self._address("/health"), headers=_bearer(self.admin)) as response:
+                data: dict[str, Any] = await response.json(content_type=None)
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            return ("It does not answer.",)
+        return tuple(check["detail"] for check in data.get("checks", ()) if "detail" in check)
 
     async def metrics(self) -> str:
         """Return the node's metrics in Prometheus' text format."""

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 
 from broker.api.local_issuer import LocalIssuer
-from broker.api.tokens import Role
+from broker.api.tokens import WHOLE_NODE, Role
 from broker.core.ids import AuthorityId, CountryCode
 from broker.demo.checks import ACTS, AUTHOR_STEPS, RECIPIENT_STEPS
 from broker.demo.client import DemoFailed, OfficeClient, until
@@ -28,7 +28,7 @@ from broker.settings import TOKEN_KEY_FILE
 from broker.system import SystemClock
 from broker.testing.federation import OFFICES
 
-__all__ = ["NAME", "Walk", "examples", "walk"]
+__all__ = ["NAME", "Walk", "examples", "played", "walk"]
 
 NAME = "family-tracing"
 STEP_SECONDS = 20.0  # for one step of the scenario; each takes a fraction of a second
@@ -60,7 +60,11 @@ async def walk(stage: Stage, submissions: Examples) -> Evidence:
         clients = {
             country: _client(nodes[country], country, offices[country], issuers[country], http) for country in COUNTRIES
         }
-        return await Walk(stage, clients, submissions).play()
+        return await played(Walk(stage, clients, submissions), clients.values())
+
+
+class _Run(Protocol):
+    async def play(self) -> Evidence: ...
 
 
 class Walk:
@@ -168,6 +172,19 @@ class Walk:
         )
 
 
+async def played(run: _Run, clients: Iterable[OfficeClient]) -> Evidence:
+    """Play it, and where a step does not happen also say what is wrong with the nodes: mostly it is why.
+
+    Raises:
+        DemoFailed: a step did not happen.
+    """
+    try:
+        return await run.play()
+    except DemoFailed as error:
+        said = [f"{client.country}'s node says: {trouble}" for client in clients for trouble in await client.unwell()]
+        raise DemoFailed(" ".join((error.detail, *said))) from None
+
+
 async def _start(stage: Stage, stack: AsyncExitStack) -> dict[str, NodeProcess]:
     """Start all nodes at once; what one of them cannot do ends the others too."""
     entering = (stack.enter_async_context(node_process(stage.homes[country])) for country in COUNTRIES)
@@ -204,6 +221,7 @@ def _client(
         http=http,
         system=issuer.issue("demo-system", Role.SYSTEM, office, _TOKEN_LIFE),
         officer=issuer.issue("demo-officer", Role.OFFICER, office, _TOKEN_LIFE),
+        admin=issuer.issue("demo-admin", Role.ADMIN, WHOLE_NODE, _TOKEN_LIFE),
     )
 
 

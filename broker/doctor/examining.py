@@ -39,13 +39,13 @@ _NEXT = {
     "vault-locked": "Give the right passphrase where the setting `passphrase_file` says.",
     "certificate-invalid": "Run 'trm broker certificate request', and 'install' what the broker's operator returns.",
     "key-missing": "Restore the file from its backup.",
-    "trust-list-invalid": "Fetch the trust list again from the federation.",
+    "trust-list-invalid": "Join the federation (trm trust join), or fetch its list again: trm trust refresh.",
     "catalogue-invalid": "Install the program again, or mend the setting `catalogue_folder`.",
     "store-unavailable": "Start the database, or mend the setting `store_url`.",
     "store-needs-migration": "Start the node of this version once: it brings the database up to date.",
     "backup-invalid": "Have the officers hand over the public halves of their recovery keys: trm backup accept.",
     "disk-full": "Free room on the disk.",
-    "transport-unavailable": "Start the message broker, or mend the address in the settings.",
+    "transport-unavailable": "Start the message broker, or mend address and password in the settings and restart the node.",
 }
 
 
@@ -77,6 +77,7 @@ class _Patient:
         self._clock = clock
         self._trust: TrustList | None = None
         self._seen: _Seen | None = None
+        self._certified = False  # whether the broker can be asked: no certificate is needed, or it can be read
 
     def checks(self) -> tuple[Callable[[], Awaitable[Finding]], ...]:
         """Return the checks; each is run through `_guarded`, so that one failure hides no other.
@@ -193,6 +194,8 @@ class _Patient:
     async def _transport(self) -> Finding:
         if self._settings.transport == "spool":
             return _spool(self._settings, self._trust, self._settings.country)
+        if not self._certified:
+            return skipped("broker", "it is asked with the certificate")
         return await _rabbitmq(self._settings, self._clock)
 
     async def _certificate(self) -> Finding:
@@ -200,9 +203,12 @@ class _Patient:
 
         settings = self._settings
         if settings.transport == "spool" or not settings.amqp_address().startswith("amqps:"):
+            self._certified = True
             return ok("certificate", "This node's transport needs no certificate.")
         folder, now = CertificateFolder(settings.amqp_tls_folder, settings.country), self._clock.now()
-        return judging.judge_certificate(folder.read(now).ends, now, open_to_others=folder.open_to_others)
+        ends = folder.read(now).ends
+        self._certified = True
+        return judging.judge_certificate(ends, now, open_to_others=folder.open_to_others)
 
     async def _peers(self) -> Finding:
         if self._trust is None or self._seen is None:

@@ -93,7 +93,7 @@ def _of_psycopg(error: BaseException) -> Fault:
 
 def _of_state(state: str) -> Fault:
     if state == _POSTGRES_FULL:
-        return Fault(error=DiskFull())
+        return Fault(error=DiskFull("There is no room left on the disk of PostgreSQL's server."))
     if state in _POSTGRES_CORRUPT:
         return Fault(error=StoreCorrupt())
     if state in _POSTGRES_AGAIN:

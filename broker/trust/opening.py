@@ -50,8 +50,13 @@ def client_for(settings: Settings) -> TrustClient:
     try:
         with settings.trust_root_file.open("rb") as stream:
             root = stream.read(MAX_METADATA)
+    except FileNotFoundError:
+        sentence = (
+            "There is no root of the federation here yet: its officers give it to you, and trm trust join takes it."
+        )
+        raise TrustListInvalid(sentence, where=str(settings.trust_root_file), rule=TrustRule.MISSING) from None
     except OSError as error:
-        sentence = f"The federation's root cannot be read ({type(error).__name__}); its officers give it to you."
+        sentence = f"The federation's root cannot be read ({type(error).__name__})."
         raise TrustListInvalid(sentence, where=str(settings.trust_root_file), rule=TrustRule.MISSING) from None
     return TrustClient(source_of(settings.trust_source), root)
 

@@ -420,6 +420,28 @@ async def test_a_broker_that_is_away_is_a_sentence_without_the_password(home: Pa
     assert "topsecret" not in str(finding)
 
 
+async def test_a_broker_is_not_asked_without_the_certificate(home: Path):
+    """One thing is missing and one thing is told: nobody goes to start a message broker that runs."""
+    settings = home / "settings.toml"
+    text = settings.read_text().replace('transport = "spool"', 'transport = "rabbitmq"')
+    settings.write_text(f'amqp_url = "amqps://127.0.0.1:1/trm"\n{text}')
+    found = await _found(home)
+
+    assert found["certificate"].verdict is Verdict.FAILED
+    assert "trm broker certificate" in found["certificate"].advice
+    assert found["broker"].verdict is Verdict.SKIPPED
+
+
+async def test_a_home_that_has_not_joined_is_told_to_join(home: Path):
+    """A new home's first doctor names the next step, not a fault of a file."""
+    (home / "trust" / "root.json").unlink()
+    finding = (await _found(home))["trust"]
+
+    assert finding.verdict is Verdict.FAILED
+    assert "no root of the federation here yet" in finding.sentence
+    assert "trm trust join" in finding.advice
+
+
 async def test_a_check_that_breaks_down_hides_no_other(home: Path, monkeypatch: pytest.MonkeyPatch):
     """An unforeseen fault is that check's failure, by class and without its text."""
     monkeypatch.setattr(judging, "judge_disk", lambda *_: 1 / 0)

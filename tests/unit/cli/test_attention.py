@@ -3,6 +3,7 @@
 """`trm attention`."""
 
 import getpass
+import os
 from datetime import UTC, datetime
 
 import pytest
@@ -81,7 +82,7 @@ def test_an_office_sees_and_closes_its_own_alone(trm, called):
     assert trm("attention", "resolve", mine["id"], "--home", called).code == 1  # once
     assert [item["code"] for item in trm("attention", "list", "--home", called, "--json").json["items"]] == ["clock"]
     closed = trm("attention", "list", "--home", called, "--closed", "--json").json["items"][0]
-    assert closed["resolved_by"] == f"cli:{getpass.getuser()}"
+    assert closed["resolved_by"] == f"cli:{os.environ.get('SUDO_USER') or getpass.getuser()}"
     assert "attention-resolved" in trm("audit", "list", "--home", called, "--reason", "self-monitoring").out
 
 

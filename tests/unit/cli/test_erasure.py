@@ -63,7 +63,7 @@ def test_two_persons_erase(trm, home, office, case, monkeypatch):
     alone = _act(trm, home, office, "confirm", item["id"])
     assert (alone.code, alone.json["error"]["code"]) == (1, "forbidden")
 
-    monkeypatch.setattr("getpass.getuser", lambda: "another")
+    monkeypatch.setenv("SUDO_USER", "another")  # two people, one account of the node
     done = trm("case", "confirm", item["id"], "--home", home, "--authority", office)
     assert "trm keys rotate --which wrapping" in done.out
     assert json.loads(trm("keys", "rotate", "--which", "wrapping", "--home", home, "--json").out)["epoch"] == 2

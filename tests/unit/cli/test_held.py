@@ -59,7 +59,7 @@ def test_its_author_takes_it_back_and_does_not_release_it(trm, home, held, offic
 
 def test_another_person_releases_it(trm, home, held, office, monkeypatch):
     """The audit trail knows who types by the account."""
-    monkeypatch.setattr("getpass.getuser", lambda: "another")
+    monkeypatch.setenv("SUDO_USER", "another")  # two people, one account of the node
     released = trm(
         "held", "release", held["id"], "--home", home, "--authority", office, "--reason", "checked", "--json"
     )

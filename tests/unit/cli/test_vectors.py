@@ -54,6 +54,15 @@ def test_no_vectors_are_no_success(trm, tmp_path):
     assert (ran.code, ran.json["error"]["code"]) == (1, "bad-request")
 
 
+def test_an_installed_program_without_vectors_says_so(trm, tmp_path, monkeypatch):
+    """The vectors are in the source, not in the program: a folder of them is asked for, and no place of it is guessed."""
+    monkeypatch.setattr(command, "_STORED", tmp_path / "nowhere")
+    ran = trm("vectors", "--json")
+
+    assert (ran.code, ran.json["error"]["where"]) == (1, "folder")
+    assert "name a folder" in ran.json["error"]["detail"]
+
+
 def test_a_file_that_is_no_vector_is_refused_by_name(trm, few):
     """A damaged file ends the run with its name."""
     (few / "aaa.json").write_text("{}")

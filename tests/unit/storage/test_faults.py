@@ -84,6 +84,13 @@ def test_postgres_states_have_their_error(state: str | None, expected: type[Exce
     assert _NAME not in str(fault.error)
 
 
+def test_a_full_disk_is_postgres_servers_where_it_says_so() -> None:
+    """Who frees room on the node's own disk instead would wait in vain."""
+    fault = fault_of(of_postgres("53100"))
+    assert fault is not None
+    assert str(fault.error) == "disk-full: There is no room left on the disk of PostgreSQL's server."
+
+
 @pytest.mark.parametrize("state", ["57P01", None])
 def test_a_lost_connection_is_known(state: str | None) -> None:
     """Nothing of the transaction is left, so a new connection may try."""
