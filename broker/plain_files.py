@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["open_plain", "read_plain"]
+__all__ = ["leads_out", "open_plain", "read_plain"]
 
 
 @contextmanager
@@ -42,3 +42,14 @@ def read_plain(file: Path, most: int) -> bytes:
     """
     with open_plain(file) as stream:
         return stream.read(most + 1)
+
+
+def leads_out(file: Path, folder: Path) -> bool:
+    """Whether a link takes this file out of its folder, or in a circle; the file need not be there yet."""
+    try:
+        place = os.path.realpath(file, strict=True)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            return True
+        place = os.path.realpath(file)
+    return not Path(place).is_relative_to(os.path.realpath(folder))

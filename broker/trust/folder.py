@@ -20,7 +20,7 @@ from tuf.api.serialization.json import JSONSerializer
 from broker.core.errors import CeremonyRefused, HomeInvalid
 from broker.core.ids import CountryCode
 from broker.durable import not_written, write_durably
-from broker.plain_files import read_plain
+from broker.plain_files import leads_out, read_plain
 from broker.trust.layout import MAX_DOCUMENT, MAX_METADATA, ROOT, TARGETS, TIMESTAMP, owner_of
 
 __all__ = ["Signed", "TrustFolder"]
@@ -155,11 +155,7 @@ class TrustFolder:
         Raises:
             CeremonyRefused: it does.
         """
-        try:
-            inside = file.resolve().is_relative_to(self.path.resolve())
-        except (OSError, RuntimeError):  # links that lead in a circle
-            inside = False
-        if not inside:
+        if leads_out(file, self.path):
             raise CeremonyRefused("A link leads out of the folder.", where=str(file))
 
     def _write(self, file: Path, raw: bytes) -> None:

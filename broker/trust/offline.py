@@ -18,7 +18,7 @@ from pathlib import Path
 from broker.core.errors import CeremonyRefused, HomeInvalid, TrustListInvalid
 from broker.core.trust import TrustRule
 from broker.durable import not_written, write_durably
-from broker.plain_files import open_plain, read_plain
+from broker.plain_files import leads_out, open_plain, read_plain
 from broker.trust.layout import MAX_DOCUMENT
 
 __all__ = ["pack", "unpack"]
@@ -38,7 +38,7 @@ def pack(folder: Path, file: Path) -> None:
     """
     items = [item for part in ("metadata", "targets") for item in sorted((folder / part).rglob("*.json"))]
     for item in items:
-        if not item.resolve().is_relative_to(folder.resolve()):  # a stick's link would carry out a file of this machine
+        if leads_out(item, folder):  # a stick's link would carry out a file of this machine
             raise CeremonyRefused("A link leads out of the folder.", where=str(item))
     found = {item.relative_to(folder).as_posix(): _document(item) for item in items}
     if "metadata/timestamp.json" not in found:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.plain_files import open_plain, read_plain
+from broker.plain_files import leads_out, open_plain, read_plain
 
 
 def test_an_ordinary_file_is_read_up_to_one_byte_too_many(tmp_path: Path) -> None:
@@ -38,3 +38,19 @@ def test_nothing_else_is_opened_and_nobody_waits(tmp_path: Path, kind: str) -> N
         place.symlink_to("/dev/zero")
     with pytest.raises(OSError), open_plain(place):  # noqa: PT011  any of its kinds: all callers take them alike
         pass
+
+
+@pytest.mark.parametrize(
+    ("target", "out"),
+    [("file", False), ("later", False), ("../outside", True), ("../folder/file", False), ("link", True)],
+)
+def test_a_link_leads_out_of_its_folder_or_in_a_circle(tmp_path: Path, target: str, out: bool) -> None:
+    """What lies in the folder, or may come to lie there, does not; the folder itself may be reached by a link."""
+    folder, also = tmp_path / "folder", tmp_path / "also"
+    folder.mkdir()
+    also.symlink_to(folder)
+    (folder / "file").write_bytes(b"1")
+    (folder / "link").symlink_to(target)
+    assert leads_out(folder / "link", folder) is out
+    assert leads_out(also / "link", also) is out
+    assert not leads_out(also / "below" / "later", also)

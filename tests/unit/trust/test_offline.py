@@ -58,12 +58,13 @@ def test_a_pipe_is_no_bundle_and_no_part_of_one(tmp_path: Path, now: datetime) -
     assert not (tmp_path / "out.zip").exists()
 
 
-def test_a_link_that_leads_elsewhere_is_not_followed(tmp_path: Path, now: datetime) -> None:
+@pytest.mark.parametrize("target", ["../../officer.key", "x.json"])
+def test_a_link_that_leads_elsewhere_or_in_a_circle_is_not_followed(tmp_path: Path, now: datetime, target: str) -> None:
     """A stick's link to a file of this machine does not put that file into a bundle for everybody."""
     office = TrustOffice.create(tmp_path / "trust", now=now)
     office.publish(now=now)
     (tmp_path / "officer.key").write_text("not for everybody", "utf-8")
-    (office.folder / "targets" / "x.json").symlink_to(tmp_path / "officer.key")
+    (office.folder / "targets" / "x.json").symlink_to(target)
     with pytest.raises(CeremonyRefused, match="link"):
         pack(office.folder, tmp_path / "b.zip")
     assert not (tmp_path / "b.zip").exists()
