@@ -9,9 +9,10 @@ next epoch meanwhile: the vault and the key table of one moment are taken, or bo
 from __future__ import annotations
 
 import os
+import stat
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -74,7 +75,7 @@ def back_up(settings: Settings, vault: FileVault, *, to: Path, keys_to: Path, no
         StoreUnavailable, StoreNeedsMigration, StoreCorrupt, KeyMissing: the node cannot be read.
         DiskFull, HomeInvalid: there is no room, or a folder cannot be written; what was there before is as it was.
     """
-    if to.resolve() == keys_to.resolve():
+    if os.path.realpath(to) == os.path.realpath(keys_to):
         raise BackupInvalid("Data and keys go to two places: whoever finds one must not find the other.")
     making = _Making(settings, vault, now)
     stamp = now.astimezone(UTC).strftime("%Y-%m-%dT%H-%M-%SZ")
@@ -204,9 +205,7 @@ class _Frames:
 
     def file(self, name: str, file: Path) -> None:
         """A file that is not there is not in the backup."""
-        if not file.is_file():
-            return
-        with open_plain(file) as stream:
+        with suppress(FileNotFoundError), open_plain(file) as stream:
             self._put(FILE, canonical.dump({"file": name}))
             while block := stream.read(_BLOCK):
                 self._put(DATA, block)
@@ -247,12 +246,29 @@ class _Frames:
 
 
 def _below(home: Path, folder: Path) -> Iterator[tuple[str, Path]]:
-    """Yield the ordinary files of a folder that is inside the home, by their names in the home."""
-    if not folder.is_relative_to(home) or not folder.is_dir():
+    """Yield the ordinary files of a folder that is inside the home, by their names in the home.
+
+    Raises:
+        OSError: a folder in it cannot be read; pathlib would leave it out without a word.
+    """
+    if not folder.is_relative_to(home):
         return
-    for file in sorted(folder.rglob("*")):
-        if file.is_file() and not file.is_symlink():
+    found = os.walk(folder, onerror=_unless_gone)
+    for file in sorted(Path(place, name) for place, _, names in found for name in names):
+        if _is_ordinary(file):
             yield file.relative_to(home).as_posix(), file
+
+
+def _is_ordinary(file: Path) -> bool:
+    try:
+        return stat.S_ISREG(file.lstat().st_mode)
+    except FileNotFoundError:  # replaced meanwhile
+        return False
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error
 
 
 @contextmanager

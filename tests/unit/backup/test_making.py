@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 
 from broker.backup import making
 from broker.backup.making import ATTACHMENTS, back_up
-from broker.core.errors import BackupInvalid, StoreUnavailable
+from broker.core.errors import BackupInvalid, HomeInvalid, StoreUnavailable
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.owed_chunks import OwedChunks
 from broker.rows import AttachmentRow, UploadRow
@@ -51,6 +52,30 @@ def test_data_and_keys_never_lie_together(home: BackedHome) -> None:
     with pytest.raises(BackupInvalid, match="two places"):
         back_up(home.settings, home.vault, to=to, keys_to=to / ".." / "both", now=rows.NOW)
     assert not to.exists()
+
+
+def test_a_place_that_leads_in_a_circle_is_a_sentence(home: BackedHome) -> None:
+    """The operator hears which place cannot be written."""
+    (home.folder / "circle").symlink_to("circle")
+    with pytest.raises(HomeInvalid, match="cannot be written"):
+        back_up(home.settings, home.vault, to=home.folder / "circle", keys_to=home.folder / "keys", now=rows.NOW)
+
+
+def test_a_folder_that_cannot_be_read_is_not_left_out(home: BackedHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backup without the trust list in it would be found out after the disaster."""
+    metadata = home.settings.home / "trust" / "metadata"
+    metadata.mkdir(parents=True, exist_ok=True)
+    whole = os.scandir
+
+    def scan(place: str | Path) -> object:
+        if Path(place) == metadata:
+            raise PermissionError(errno.EACCES, "not allowed", str(place))
+        return whole(place)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    with pytest.raises(HomeInvalid, match="cannot be written"):
+        home.back_up()
+    assert list((home.folder / "data").iterdir()) == []
 
 
 def test_a_file_that_does_not_read_back_is_not_there(home: BackedHome, monkeypatch: pytest.MonkeyPatch) -> None:
