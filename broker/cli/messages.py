@@ -129,7 +129,7 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
             return
         output.table(
             ("time (UTC)", "", "", "type", "state", "message"),
-            ((_short(row), _arrow(row), row.peer, row.header.type, row.state, row.id) for row in rows),
+            ((_short(row), _arrow(row), row.peer, _kind(row), row.state, row.id) for row in rows),
             wide=("time (UTC)", "type"),
         )
 
@@ -222,7 +222,8 @@ def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, 
 
     def people() -> None:
         surge.say(view.surge)
-        marks = "".join(f" · {name.upper()}" for name, on in (("alarm", view.alarm), ("gap", view.gap)) if on)
+        told = (("exercise", view.row.exercise), ("alarm", view.alarm), ("gap", view.gap))
+        marks = "".join(f" · {name.upper()}" for name, on in told if on)
         output.console().print(
             f"{view.row.ref.name} with {view.row.peer}, {view.role.lower()} side: {view.state}{marks}"
         )
@@ -309,6 +310,11 @@ def _procedure(row: MessageRow) -> ProcedureId | None:
 
 def _arrow(row: MessageRow) -> str:
     return "from" if row.direction == "in" else "to"
+
+
+def _kind(row: MessageRow) -> str:
+    """Return the type; a drill is never taken for a case, nor a case for a drill."""
+    return f"{row.header.type} · EXERCISE" if row.header.exercise else row.header.type
 
 
 def _short(row: MessageRow) -> str:

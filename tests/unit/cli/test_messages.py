@@ -108,6 +108,18 @@ def test_the_inbox_shows_no_content(trm, home, request_file, office):
         assert not _names(request_file) & set(_words(ran.out))
 
 
+@pytest.mark.parametrize("exercise", [True, False])
+def test_a_drill_is_told_from_a_case_wherever_it_is_listed(trm, home, request_file, office, exercise):
+    """The list of messages and the timeline say EXERCISE, and of a case they never do."""
+    data = json.loads(request_file.read_text("utf-8")) | {"exercise": exercise}
+    request_file.write_text(json.dumps(data), "utf-8")
+    sent = trm("submit", request_file, "--home", home, "--json").json
+
+    listed = trm("inbox", "--home", home, "--authority", office, "--direction", "out").out
+    shown = trm("timeline", sent["procedure"], "--home", home, "--authority", office).out
+    assert [" · EXERCISE" in text for text in (listed, shown)] == [exercise, exercise]
+
+
 def test_an_empty_inbox_says_so(trm, home, office):
     """Where nothing came in, that is said, and only our own direction is looked at."""
     assert trm("inbox", "--home", home, "--authority", office).out.startswith("No messages were received;")
