@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from broker.catalogue.explaining import MAX_ITEMS, MAX_PROBLEMS, Problem, pointer, problems
+from broker.catalogue.explaining import MAX_ITEMS, MAX_PROBLEMS, MAX_VALUES, Problem, pointer, problems
 
 SECRET = "Zzyzx-Kanarilind"
 NAME = {"title": "Name", "type": "string"}
@@ -80,6 +80,17 @@ def test_a_list_beyond_every_bound_is_said_at_once():
     found = problems({"uniqueItems": True}, {"a": [0, "x"] * MAX_ITEMS}, "/body")
 
     assert found == (Problem(pointer="/body", rule="maxItems", sentence=f"A list has more than {MAX_ITEMS} items."),)
+
+
+def test_more_values_than_a_message_has_are_not_looked_through():
+    """However many short lists hold them: half a megabyte would be looked through for seconds while all others wait."""
+    schema = {"properties": {"a": {"items": {"items": {"type": "string"}}}}, "required": ["b"]}
+    few, many = ({"a": [["x"] * 10] * (number // 11)} for number in (MAX_VALUES - 100, MAX_VALUES + 100))
+
+    assert [item.rule for item in problems(schema, few, "/body")] == ["required"]
+    (found,) = problems(schema, many, "/body")
+    assert (found.pointer, found.rule) == ("/body", "maxItems")
+    assert str(MAX_VALUES) in found.sentence
 
 
 def test_pointers_are_escaped():
