@@ -346,3 +346,35 @@ async def test_what_still_waits_for_a_second_person_is_erased_with_its_case(
     assert await ee.store.read(lambda reader: reader.retention.duties_of(proposed.id)) == 2
     await ee.engine.clear()
     assert ee.blobs.held == {}
+
+
+async def test_two_offices_in_one_case_decide_neither_alone(
+    world: World, ended: Accepted, first: Who, second: Who
+) -> None:
+    """What another country opened under the same reference at another office is of the same child."""
+    ee, finland = world["EE"], Hostile(world["FI"], world["EE"])
+    ministry = Party(country=ee.us, authority=AuthorityId("ministry-of-justice"))
+    proposed = await ee.desk.erase.propose(ended.procedure, OVER, first)
+    await finland.send(finland.message("request.json", recipient=ministry, case_ref=ended.case_ref))
+    for who in (first, second, replace(second, authority=ministry.authority)):
+        with pytest.raises((Forbidden, NotFound)):
+            await ee.desk.erase.confirm(proposed.id, who)
+        with pytest.raises(Forbidden):
+            await ee.desk.erase.look(ended.case_ref or ended.procedure, OVER, authority=who.authority)
+        with pytest.raises(Forbidden):
+            await ee.desk.keep.hold(ended.case_ref or ended.procedure, HoldReason.COMPLAINT, who)
+    assert await _messages(ee) == 4
+
+
+async def test_whoever_was_called_about_an_erased_case_is_called_no_more(
+    world: World, ended: Accepted, first: Who, second: Who
+) -> None:
+    """Neither about the procedure nor about a message that nobody read."""
+    ee = world["EE"]
+    world.clock.advance(367 * 86_400)
+    await ee.engine.watch()
+    await ee.engine.review()
+    assert {"failed-opened", "review-due"} <= set(await ee.attention())
+    proposed = await ee.desk.erase.propose(ended.procedure, OVER, first)
+    await ee.desk.erase.confirm(proposed.id, second)
+    assert await ee.attention() == []

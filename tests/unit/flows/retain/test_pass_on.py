@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
@@ -16,6 +17,7 @@ from broker.core.retention import PROPOSAL_DAYS, EraseReason, KeepReason
 from broker.core.roles import AuditRole
 from broker.flows.retain.pass_on import Answer, Outcome, Passing, PassingKind
 from broker.rows import Accepted
+from broker.schema_files import read_schema_file
 from broker.testing.world import Country, World
 
 UNLAWFUL = EraseReason.UNLAWFUL
@@ -127,9 +129,10 @@ async def test_nobody_else_passes_on_or_answers(world: World, ended: Accepted, t
         await ee.desk.pass_on(ended.procedure, ERASE, replace(first, role=AuditRole.SYSTEM))
     with pytest.raises(NotFound):
         await ee.desk.pass_on(ended.procedure, ERASE, replace(first, authority=AuthorityId("ministry-of-justice")))
-    for message in (ended.message, told):
+    helsinki = replace(first, authority=HELSINKI)
+    for country, message, who in ((fi, ended.message, helsinki), (fi, told, first), (ee, told, first)):
         with pytest.raises(NotFound):
-            await fi.desk.pass_on.answer(message, Answer(outcome=Outcome.DONE), first)
+            await country.desk.pass_on.answer(message, Answer(outcome=Outcome.DONE), who)
 
 
 async def test_what_a_safeguard_says_no_to_is_told(world: World, ended: Accepted, first: Who) -> None:
@@ -157,3 +160,79 @@ async def test_an_office_that_never_named_itself_is_asked_what_it_is(world: Worl
     await world.settle()
     assert await _pending(ee, request, first) == [False]
     assert "erasure-asked" not in await fi.attention()
+
+
+async def test_who_was_told_one_thing_is_still_told_another(world: World, ended: Accepted, first: Who) -> None:
+    """A restriction is no erasure; what is rectified once may be rectified again; who chose messages tells of those alone."""
+    ee = world["EE"]
+    other = await ee.submit(json.loads(read_schema_file("examples/acts/reopening-new-information.json")) | {
+        "sender": {"authority": "social-insurance-board"},
+        "recipient": {"country": "FI", "authority": str(HELSINKI)},
+    }, procedure=ended.procedure)  # fmt: skip
+    await world.settle()
+    details = {"ground": "ACCURACY_CONTESTED", "reason": "The child's guardian contests the year."}
+    restrict = Passing(kind=PassingKind.RESTRICT, details=details, messages=(ended.message,))
+    fields = [{"pointer": "/child/birth/value/date", "now": {"value": "2015-04-02"}}]
+    rectify = Passing(
+        kind=PassingKind.RECTIFY,
+        messages=(ended.message,),
+        details={"fields": fields, "rests_on": {"value": "Birth certificate"}, "reason": "As the register says."},
+    )
+    (restricted,) = await ee.desk.pass_on(ended.procedure, restrict, first)
+    assert (restricted.targets, restricted.code) == ((ended.digest,), None)
+    (rectified,) = await ee.desk.pass_on(ended.procedure, rectify, first)
+    assert (rectified.targets, rectified.code) == ((ended.digest,), None)
+    assert await ee.desk.pass_on(ended.procedure, restrict, first) == ()
+    for passing, targets in ((rectify, (ended.digest,)), (ERASE, (ended.digest, other.digest))):
+        (listed,) = await ee.desk.pass_on(ended.procedure, passing, first, dry_run=True)
+        assert listed.targets == targets
+
+
+async def test_more_messages_than_one_correction_may_name_are_told_in_several(
+    world: World, ended: Accepted, first: Who, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None is left out."""
+    monkeypatch.setattr("broker.flows.retain.pass_on._MOST_TARGETS", 1)
+    ee = world["EE"]
+    act = json.loads(read_schema_file("examples/acts/correction-birth-year.json"))
+    act = {**act, "sender": {"authority": "social-insurance-board"}, "body": {**act["body"], "target": ended.digest}}
+    second = await ee.submit(act, procedure=ended.procedure)
+    await world.settle()
+    told = await ee.desk.pass_on(ended.procedure, ERASE, first)
+    assert [one.targets for one in told] == [(ended.digest,), (second.digest,)]
+
+
+async def test_what_another_country_refused_it_is_not_asked_to_erase(world: World, first: Who, second: Who) -> None:
+    """It never had it."""
+    ee, fi = world["EE"], world["FI"]
+    request = await ee.submit("request.json")
+    await world.settle()
+    one, two = (replace(who, authority=HELSINKI) for who in (first, second))
+    proposed = await fi.desk.erase.propose(request.procedure, EraseReason.COURT_ORDER, one)
+    await fi.desk.erase.confirm(proposed.id, two)
+    act = json.loads(read_schema_file("examples/acts/correction-birth-year.json"))
+    act = {**act, "sender": {"authority": "social-insurance-board"}, "body": {**act["body"], "target": request.digest}}
+    await ee.submit(act, procedure=request.procedure)
+    await world.settle()
+    (listed,) = await ee.desk.pass_on(request.procedure, ERASE, first, dry_run=True)
+    assert listed.targets == (request.digest,)
+
+
+async def test_what_is_told_of_an_exercise_is_one(world: World, first: Who) -> None:
+    """R-40: on both ways; no officer erases a real case because of a drill. The office is of the kind that a person says."""
+    ee, fi = world["EE"], world["FI"]
+    request = await ee.submit("request.json", exercise=True)
+    await world.settle()
+    (sent,) = await ee.desk.pass_on(request.procedure, replace(ERASE, office_kind="CENTRAL_AUTHORITY"), first)
+    assert sent.message is not None
+    await world.settle()
+    who = replace(first, authority=HELSINKI)
+    answer = Answer(outcome=Outcome.NOT_HELD, office_kind="LOCAL_AUTHORITY")
+    report = await fi.desk.pass_on.answer(sent.message, answer, who)
+    await world.settle()
+    came = await fi.store.run(lambda tx: tx.inbox(ee.us, sent.message or report.message))
+    back = await ee.store.run(lambda tx: tx.inbox(fi.us, report.message))
+    assert came is not None
+    assert back is not None
+    assert (came.entry.header.exercise, back.entry.header.exercise) == (True, True)
+    assert json.loads(came.entry.content)["body"]["corrected_by"]["kind"] == "CENTRAL_AUTHORITY"
