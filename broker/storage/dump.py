@@ -29,6 +29,7 @@ from broker.core.owed_chunks import OwedChunks
 from broker.storage import attachments, held, search, trail
 from broker.storage.columns import Raw
 from broker.storage.encrypting import refuse_clear
+from broker.storage.erasing import mark_destroyed
 from broker.storage.execution import Execution, insert_new
 from broker.storage.faults import fault_of
 from broker.storage.healing import begin_healing
@@ -259,6 +260,7 @@ class Loading:
         """
         self.bring_to(HEAD)
         db = Execution(self._connection)
+        mark_destroyed(db)
         search.owe_all(db)
         held.drop_unreadable(db)
         attachments.doubt(db, us, lacking, at=note.at)

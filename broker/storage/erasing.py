@@ -18,7 +18,7 @@ from broker.core.erasures import CaseMessage, Duty, Erasure, ErasureState, Retai
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, ProcedureId
 from broker.core.messages import OutboxKind
 from broker.rows import HeldDraft, OutboxState, ProcedureRow
-from broker.security.at_rest import Scope
+from broker.security.at_rest import Scope, covered
 from broker.storage.drafts import draft_row, drafts_within
 from broker.storage.execution import Execution, insert_new
 from broker.storage.procedures import procedure_row
@@ -36,8 +36,9 @@ from broker.storage.tables import (
     retained,
 )
 
-__all__ = ["SqlRetention"]
+__all__ = ["SqlRetention", "mark_destroyed"]
 
+_DESTROYED = select(case_key.c.scope, case_key.c.destroyed).where(case_key.c.destroyed.is_not(None))
 _UNSETTLED = frozenset({OutboxState.RECORDED, OutboxState.PUBLISHED})
 
 _CASE = (
@@ -137,6 +138,17 @@ _LEASE = update(erase_duty).where(_THIS).values(next_at=bindparam("until"))
 _RETRY = update(erase_duty).where(_THIS).values(next_at=bindparam("until"), attempts=erase_duty.c.attempts + 1)
 _DROP = delete(erase_duty).where(_THIS)
 _DUTIES = select(func.count().label("number")).where(erase_duty.c.erasure == bindparam("erasure_"))
+
+
+def mark_destroyed(db: Execution) -> None:
+    """Mark every procedure whose own key is destroyed: rows of an older backup do not know yet that it was erased.
+
+    Unmarked it would stand in lists as a case that is kept, and call people to what nobody can read any more.
+    """
+    for row in db.all(_DESTROYED, {}):
+        _, named = covered(Scope(row.scope)) or (None, None)
+        if isinstance(named, ProcedureId):
+            db.changed(_MARK, {"procedure_": named, "at": row.destroyed})
 
 
 class SqlRetention:

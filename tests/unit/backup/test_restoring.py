@@ -7,12 +7,15 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from broker.backup.restoring import open_backup
 from broker.core.errors import BackupInvalid, HomeInvalid, NodeRunning, StoreNeedsMigration
+from broker.ports import Transaction
+from broker.security.at_rest import scopes_of
 from broker.storage.dump import Loading
 from broker.storage.presence import announce_presence
 from broker.testing import store_rows as rows
@@ -70,6 +73,25 @@ def test_what_was_erased_since_is_opened_by_no_backup(home: BackedHome) -> None:
     assert home.anew().contents(1) == (None, None)
     assert Path(stolen).read_bytes() != keys.file.read_bytes()
     assert list((home.folder / "keys").iterdir()) == [keys.file]
+
+
+def test_what_was_erased_since_is_marked_erased(home: BackedHome) -> None:
+    """Its rows come from an older backup: nobody is called to it, and no list has it as a case that is kept."""
+    data, _ = home.back_up()
+    at = rows.later(60)
+
+    def erase(tx: Transaction) -> None:
+        for scope in scopes_of(rows.FI, rows.CASE, rows.procedure_id(1)):
+            tx.destroy_case(scope, at)
+        tx.retention.mark_erased(rows.procedure_id(1), at)
+
+    home.work(erase)
+    _, keys = home.back_up(120)
+    home.restore(data.file, keys.file)
+
+    found: list[datetime | None] = []
+    home.anew().work(lambda tx: found.extend(row.erased for row in tx.retention.case_of(rows.FI, rows.CASE)))
+    assert found == [at]
 
 
 def _scope():
