@@ -79,6 +79,12 @@ def _item(item: Disclosure) -> dict[str, Any]:
 def _print(case: str, found: CaseDisclosures) -> None:
     say = output.console().print
     say(f"Case {case}: {len(found.procedures)} procedure(s).")
+    for row in found.procedures:
+        if row.erased is not None:
+            say(
+                f"Procedure {row.ref.id} with {row.peer} was erased on {row.erased:%Y-%m-%d}: what was exchanged in it is not "
+                "listed here, its steps stand in trm timeline."
+            )
     for title, direction, other in (("Disclosed", "out", "to"), ("Received", "in", "from")):
         items = [item for item in found.items if item.direction == direction]
         say(f"\n{title}: {len(items) or 'nothing'}")

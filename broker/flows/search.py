@@ -123,9 +123,8 @@ def _child_of(reader: Reader, procedure: ProcedureId, who: Who) -> PersonQuery:
                     return query
         cursor = page.next
         if cursor is None:
-            raise BadRequest(
-                "The procedure names no child: it is about nobody, or under a pseudonym.", where="/procedure"
-            )
+            sentence = "The procedure names no child: it is about nobody, under a pseudonym, or erased."
+            raise BadRequest(sentence, where="/procedure")
 
 
 _PRECISION = {0: "no", 4: "year", 7: "month", 10: "date"}  # by the length of the text

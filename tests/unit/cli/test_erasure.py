@@ -71,6 +71,8 @@ def test_two_persons_erase(trm, home, office, case, monkeypatch):
     assert (item["state"], bool(item["final"]), item["to_remove"]) == ("erased", True, 1)
     assert "final, 1 copies" in trm("case", "erasures", "--home", home, "--authority", office).out
     assert _act(trm, home, office, "erase", case, "--reason", "objection").json["error"]["code"] == "case-erased"
+    shown = trm("case", "disclosures", case, "--home", home, "--authority", office)
+    assert f"Procedure {case} with FI was erased on" in shown.out  # and not only: nothing was disclosed
 
 
 def test_a_proposal_is_taken_back(trm, home, office, case):
