@@ -41,7 +41,7 @@ _NEXT = {
     "key-missing": "Restore the file from its backup.",
     "trust-list-invalid": "Join the federation (trm trust join), or fetch its list again: trm trust refresh.",
     "catalogue-invalid": "Install the program again, or mend the setting `catalogue_folder`.",
-    "store-unavailable": "Start the database, or mend the setting `store_url`.",
+    "store-unavailable": "Start the database, mend the setting `store_url`, or the rights of its file.",
     "store-needs-migration": "Start the node of this version once: it brings the database up to date.",
     "backup-invalid": "Have the officers hand over the public halves of their recovery keys: trm backup accept.",
     "disk-full": "Free room on the disk.",

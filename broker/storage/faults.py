@@ -17,6 +17,7 @@ __all__ = ["Fault", "fault_of"]
 
 _SQLITE_FULL = {sqlite3.SQLITE_FULL}
 _SQLITE_CORRUPT = {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
+_SQLITE_BARRED = {sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM}
 _SQLITE_MISUSE = {
     sqlite3.SQLITE_ERROR, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_MISUSE, sqlite3.SQLITE_RANGE, sqlite3.SQLITE_TOOBIG,
 }  # fmt: skip
@@ -63,6 +64,10 @@ def _of_sqlite(error: sqlite3.Error) -> Fault:
     primary = code & 0xFF
     if primary in _SQLITE_FULL or code == sqlite3.SQLITE_IOERR_SHMSIZE:  # no room for the WAL's index either
         return Fault(error=DiskFull())
+    if primary in _SQLITE_BARRED:
+        return Fault(
+            error=StoreUnavailable("The database file cannot be opened or written: see its owner and its disk.")
+        )
     if primary in _SQLITE_CORRUPT:
         return Fault(error=StoreCorrupt())
     if primary in _SQLITE_MISUSE or primary == sqlite3.SQLITE_CONSTRAINT:

@@ -84,6 +84,14 @@ def test_postgres_states_have_their_error(state: str | None, expected: type[Exce
     assert _NAME not in str(fault.error)
 
 
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY])
+def test_a_file_that_may_not_be_written_is_told_as_that(code: int) -> None:
+    """There is no server that somebody could start."""
+    fault = fault_of(of_sqlite(code))
+    assert fault is not None
+    assert "cannot be opened or written" in str(fault.error)
+
+
 def test_a_full_disk_is_postgres_servers_where_it_says_so() -> None:
     """Who frees room on the node's own disk instead would wait in vain."""
     fault = fault_of(of_postgres("53100"))
