@@ -114,3 +114,35 @@ async def test_a_correction_within_a_procedure_is_confirmed_when_it_was_seen(wor
     await world.settle()
     (seen,) = (await ee.desk.disclosures(request.procedure, OPERATOR, reason=ACCESS)).corrections
     assert (seen.confirmed, seen.pending) == (world.clock.now(), False)
+
+
+async def test_what_did_not_arrive_reached_nobody(world: World) -> None:
+    """A person who asks who has the data is not told of a country that never got it; who sent the data stands beside."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    (waiting,) = (await ee.desk.disclosures(request.procedure, OPERATOR, reason=ACCESS)).items
+    assert waiting.reached is None
+    await world.settle()
+    (arrived,) = (await ee.desk.disclosures(request.procedure, OPERATOR, reason=ACCESS)).items
+    assert arrived.reached is not None
+
+
+async def test_a_rectification_is_listed_where_it_was_passed_on(world: World) -> None:
+    """Whoever received it passed nothing on; the other side still has it to answer. The operator's look is the office's."""
+    ee, fi = world["EE"], world["FI"]
+    request = await ee.submit("request.json")
+    await world.settle()
+    rectify = json.loads(read_schema_file("examples/correction/rectify-birth-year.json"))
+    rectify["sender"]["authority"] = BOARD
+    rectify["recipient"] = {"country": "FI", "authority": str(HELSINKI)}
+    rectify["body"] |= {"targets": [request.digest]}
+    rectify["body"]["fields"][0]["pointer"] = "/child/birth/value/date"
+    sent = await ee.submit(rectify)
+    await world.settle()
+    node = Who(actor="cli:someone", role=AuditRole.OPERATOR)
+    (ours,) = (await ee.desk.disclosures(request.procedure, node, reason=ACCESS)).corrections
+    assert (ours.disclosure.message, ours.pending) == (sent.message, True)
+    assert (await fi.desk.disclosures(request.procedure, node, reason=ACCESS)).corrections == ()
+    for country, office in ((ee, BOARD), (fi, HELSINKI)):
+        (row,) = (await country.store.read(lambda reader: reader.audit(cursor=None, limit=1))).items
+        assert (row.action, row.authority) == ("disclosures-shown", office)

@@ -378,3 +378,28 @@ async def test_whoever_was_called_about_an_erased_case_is_called_no_more(
     proposed = await ee.desk.erase.propose(ended.procedure, OVER, first)
     await ee.desk.erase.confirm(proposed.id, second)
     assert await ee.attention() == []
+
+
+async def test_what_was_begun_anew_under_an_erased_reference_is_erased_whole(
+    world: World, ended: Accepted, first: Who, second: Who
+) -> None:
+    """It has a key of its own, whose epoch tells when that is final; no key of the case is left."""
+    ee, finland = world["EE"], Hostile(world["FI"], world["EE"])
+    proposed = await ee.desk.erase.propose(ended.procedure, OVER, first)
+    await ee.desk.erase.confirm(proposed.id, second)
+    world.clock.advance(60)
+    board = Party(country=ee.us, authority=BOARD)
+    await finland.send(finland.message("request.json", recipient=board, case_ref=ended.case_ref))
+    assert ended.case_ref is not None
+    assert await ee.engine.next_epoch.if_owed() is True
+    again = await ee.desk.erase.propose(ended.case_ref, EraseReason.COURT_ORDER, first)
+    assert ended.procedure not in again.procedures
+    await ee.desk.erase.confirm(again.id, second)
+    with exclusive(ee.url) as connection:
+        keys = connection.execute(text("SELECT wrapped FROM case_key WHERE scope LIKE 'FI:%'")).all()
+    assert {key.wrapped for key in keys} == {None}
+    oldest, now = ee.epochs.ring().oldest, world.clock.now()
+    assert await ee.store.run(lambda tx: tx.retention.finish_erasures(oldest, now)) == ()
+    assert await ee.engine.next_epoch.if_owed() is True
+    found = await ee.store.read(lambda reader: reader.retention.erasures(None, limit=9))
+    assert all(one.final is not None for one in found)

@@ -236,3 +236,17 @@ async def test_what_is_told_of_an_exercise_is_one(world: World, first: Who) -> N
     assert back is not None
     assert (came.entry.header.exercise, back.entry.header.exercise) == (True, True)
     assert json.loads(came.entry.content)["body"]["corrected_by"]["kind"] == "CENTRAL_AUTHORITY"
+
+
+async def test_what_is_passed_on_after_the_proposal_is_waited_for(
+    world: World, ended: Accepted, first: Who, second: Who
+) -> None:
+    """Who confirms looks anew: what the other country is asked now has no answer yet. No other office rejects for them."""
+    ee = world["EE"]
+    proposed = await ee.desk.erase.propose(ended.procedure, UNLAWFUL, first)
+    await ee.desk.pass_on(ended.procedure, ERASE, first)
+    with pytest.raises(CorrectionPending):
+        await ee.desk.erase.confirm(proposed.id, second)
+    with pytest.raises(NotFound):
+        await ee.desk.erase.reject(proposed.id, replace(second, authority=AuthorityId("ministry-of-justice")))
+    assert await ee.store.run(lambda tx: tx.outbox(ended.message)) is not None
