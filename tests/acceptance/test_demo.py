@@ -139,7 +139,7 @@ def test_both_homes_tell_the_same_afterwards(played: Any):
     }
 
     assert {json.loads(one.stdout)["digest"] for one in shown.values()} == {document["nodes"][0]["digest"]}
-    assert {json.loads(one.stdout)["role"] for one in shown.values()} == {"requesting", "requested"}
+    assert {json.loads(one.stdout)["role"] for one in shown.values()} == {"REQUESTING", "REQUESTED"}
 
 
 def test_the_receiving_command_shows_and_opens(played: Any):
