@@ -21,7 +21,7 @@ from broker.ports import Clock, Reader, Store
 
 __all__ = ["surge_modes", "surge_until", "with_surge"]
 
-_MOST = 200  # registrations of each direction; another country cannot make a list slow by declaring without end
+_MOST = 200  # registrations of each author; another country cannot make a list slow by declaring without end
 
 T = TypeVar("T")
 

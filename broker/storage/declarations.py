@@ -49,18 +49,32 @@ def _by(
 
 
 _OURS = (outbox, outbox_content, procedure.c.opener != procedure.c.peer, outbox.c.refused.is_(None))
-_THEIRS = (inbox, inbox_content, procedure.c.opener == procedure.c.peer)
+_THEIRS = (inbox, inbox_content, procedure.c.opener == procedure.c.peer, procedure.c.peer == bindparam("country"))
+
+
+@cache
+def _openers(name: str, over: frozenset[str]) -> Select[Any]:
+    """Return the other countries that opened such procedures: one that opens many hides what another one declares not."""
+    opened_by_peer = procedure.c.opener == procedure.c.peer
+    return _standing(name, over).with_only_columns(procedure.c.peer).where(opened_by_peer).distinct()
 
 
 def declarations(db: Execution, kind: MessageType, *, over: frozenset[str], limit: int) -> tuple[Declaration, ...]:
-    """Return the messages of that type, the newest first, ours before theirs; what does not open has no content."""
+    """Return the messages of that type, ours before theirs, of each author the newest first; what does not open is empty.
+
+    Args:
+        db: where they are read.
+        kind: their type.
+        over: states of a procedure that declares nothing any more.
+        limit: how many of each author.
+    """
     if not db.all(_any(kind.procedure, over)):
         return ()  # nearly always: one statement
     wanted = {"kind": kind, "most": limit}
     ours = [_declaration(db, row, outbox_content, row.id) for row in db.all(_by(kind, over, *_OURS), wanted)]
-    theirs = [
-        _declaration(db, row, inbox_content, row.peer, row.id) for row in db.all(_by(kind, over, *_THEIRS), wanted)
-    ]
+    countries = [row.peer for row in db.all(_openers(kind.procedure, over))]
+    found = (row for one in countries for row in db.all(_by(kind, over, *_THEIRS), {**wanted, "country": one}))
+    theirs = [_declaration(db, row, inbox_content, row.peer, row.id) for row in found]
     return (*ours, *theirs)
 
 

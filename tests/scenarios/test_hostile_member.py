@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from broker import surges
 from broker.core import capacity
 from broker.core.content import entry_of
 from broker.core.errors import SafeguardBlocked
@@ -143,6 +144,25 @@ async def test_a_restored_node_is_given_no_record_beyond_its_room(
     assert len(await fi.store.read(lambda reader: reader.record(procedure))) == 4
     (status,) = (one for one in await fi.engine.heal.status() if one.row.peer == EE)
     assert len(status.lost) == 100
+
+
+async def test_a_country_that_declares_without_end_hides_no_others_declaration(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-39: of each country the newest declarations are read, whatever the ids of another one's say."""
+    monkeypatch.setattr(surges, "_MOST", 2)
+    fi, day = world["FI"], world.clock.now().date()
+    data = _example("surge/registration-children-of-one-house")
+    data["body"]["declaration"]["declared_on"] = day.isoformat()
+    data["recipient"] = {"country": "FI", "authority": "ministry-of-justice"}
+    other, hostile = Hostile(world["SE"], fi), Hostile(world["EE"], fi)
+    assert await other.send(other.message(data, case_ref=None)) == "recorded"
+    for number in range(3):
+        id_ = MessageId(f"ffffffff-ffff-7fff-bfff-{number:012x}")
+        assert await hostile.send(hostile.message(data, case_ref=None, id=id_)) == "recorded"
+
+    modes = await fi.store.read(lambda reader: surges.surge_modes(reader, FI, day))
+    assert [mode.declared_by for mode in modes] == ["EE", "SE"]
 
 
 async def test_ids_of_a_far_future_are_ids_like_others(world: World) -> None:
