@@ -10,7 +10,7 @@ from typing import Any
 
 from broker.core import canonical
 from broker.core.content import decode_header
-from broker.core.errors import BrokerError, HeaderMismatch, KeyRevoked, UnknownKey, UntrustedError, WrongMemberKey
+from broker.core.errors import BrokerError, HeaderMismatch, KeyRevoked, UnknownKey, WrongMemberKey
 from broker.core.healing import HELD_TYPE, Answer
 from broker.core.ids import CountryCode, Digest, KeyId
 from broker.core.messages import Header, VerifiedMessage
@@ -71,7 +71,7 @@ def _key(kid: KeyId, use: KeyUse, trust: TrustList, us: CountryCode) -> MemberKe
 
 
 def _check_match(header: Mapping[str, Any], verified: VerifiedMessage, digest: Digest, content: bytes) -> None:
-    """Refuse a message that went elsewhere, or is not the one that was announced.
+    """Refuse a message that went elsewhere, is not the one that was announced, or names another sender than us.
 
     Raises:
         HeaderMismatch: it is another one.
@@ -79,7 +79,7 @@ def _check_match(header: Mapping[str, Any], verified: VerifiedMessage, digest: D
     sender, recipient = header.get("sender"), header.get("recipient")
     if not isinstance(sender, Mapping) or not isinstance(recipient, Mapping):
         raise HeaderMismatch
-    if recipient.get("country") != verified.sender or canonical.digest(content) != digest:
+    if (sender.get("country"), recipient.get("country")) != (verified.profile.recipient, verified.sender):
         raise HeaderMismatch
-    if sender.get("country") != verified.profile.recipient:
-        raise UntrustedError
+    if canonical.digest(content) != digest:
+        raise HeaderMismatch

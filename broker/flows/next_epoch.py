@@ -83,7 +83,7 @@ class NextEpoch:
     async def _finish(self, actor: str, role: AuditRole) -> Rotation:
         ring, now = self._vault.ring(), self._clock.now()
         begun = await self._store.run(lambda tx: self._begin(tx, ring.newest, actor, role))
-        moved, stuck = await self._move(ring.newest, ring.oldest)
+        moved, stuck = await self._move(ring.newest)
         left = await self._store.run(lambda tx: tx.keys_before(ring.newest))
         needed = min((epoch for epoch in left if epoch >= ring.oldest), default=ring.newest)
         if ended := needed > ring.oldest:
@@ -94,7 +94,7 @@ class NextEpoch:
             await self._store.run(lambda tx: self._call(tx, stuck, calls))
         return Rotation(number=ring.newest, stuck=len(stuck), done=bool(begun or moved or ended))
 
-    async def _move(self, number: int, oldest: int) -> tuple[int, Sequence[WrappedKey]]:
+    async def _move(self, number: int) -> tuple[int, Sequence[WrappedKey]]:
         """Move every key that unwraps, also those in use; return how many, and which do not unwrap."""
         moved = 0
         while True:

@@ -55,9 +55,7 @@ class Calling:
     def _manner(self, tx: Transaction, book: Book, entry: InboxEntry, body: Body, now: datetime) -> None:
         if wider_than_asked(body, self._asked(tx, book)):
             subject = message_subject(entry.sender, entry.id)
-            self._ledger.call(
-                tx, AttentionCode.ENQUIRY_TOO_FAR, subject, peer=entry.sender, row=book.row, now=now
-            )  # fmt: skip
+            self._ledger.call(tx, AttentionCode.ENQUIRY_TOO_FAR, subject, peer=entry.sender, row=book.row, now=now)
 
     def _asked(self, tx: Transaction, book: Book) -> list[Body]:
         """Return what this side asked in the procedure, oldest first; what was erased or refused binds nobody."""

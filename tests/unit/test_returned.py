@@ -78,6 +78,8 @@ async def test_another_countrys_message_and_a_revoked_key_do_not_count(world: Wo
     """Who gives back what went to somebody else, or what a stolen key may have signed, gives nothing."""
     verified, trust = await came(world)
     assert read(replace(verified, sender=SE), trust).code == "header-mismatch"
+    to_another: Any = type("Profile", (), {"recipient": SE, "sender": FI, "id": message_id(2)})()
+    assert read(replace(verified, profile=to_another), trust).code == "header-mismatch"
 
     def revoked(member: Member) -> Member:
         now = world.clock.now()
