@@ -92,8 +92,10 @@ def check_owner(folder: Path) -> None:
     if owner == us or (us != 0 and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
         return
     theirs, ours = _account(owner), _account(us)
-    sentence = f"This folder belongs to the account {theirs}, and {ours} runs this command: run it as {theirs}."
-    raise HomeInvalid(sentence, where=str(folder))
+    to_do = f"run it as {theirs}" if us == 0 else f"give all in it to {ours} (chown -R), or run it as {theirs}"
+    raise HomeInvalid(
+        f"This folder belongs to the account {theirs}, and {ours} runs this command: {to_do}.", where=str(folder)
+    )
 
 
 def _account(uid: int) -> str:

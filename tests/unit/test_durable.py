@@ -110,5 +110,5 @@ def test_an_account_that_may_not_use_a_folder_is_told_whose_it_is(
     monkeypatch.setattr(os, "access", lambda *_: True)
     check_owner(tmp_path)
     monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(HomeInvalid, match="and 54322 runs this command"):
+    with pytest.raises(HomeInvalid, match="and 54322 runs this command: give all in it to 54322"):
         check_owner(tmp_path)
