@@ -148,8 +148,10 @@ def skews(rows: Iterable[MessageTimes]) -> dict[CountryCode, timedelta]:
             behind = max(0.0, row.id.made - row.at.timestamp())
             # One that says it was made later than any believed message is told by no clock: its id is its author's to write.
             shown = -timedelta(seconds=behind) if behind <= SKEW_FAILURE.total_seconds() else timedelta(0)
+        elif row.delivered is None:  # nothing was heard yet
+            continue
         else:
-            shown = max((row.at - row.delivered, timedelta(0))) if row.delivered else timedelta(0)
+            shown = max((row.at - row.delivered, timedelta(0)))
         if abs(shown) >= abs(found.get(row.peer, timedelta(0))):
             found[row.peer] = shown
     return found

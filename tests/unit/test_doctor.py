@@ -175,6 +175,7 @@ def test_slow_messages_are_no_skew():
     waiting = message("out", SE, at=NOW)
 
     assert judging.skews([slow, late, waiting]) == {FI: timedelta(0), SE: timedelta(0)}
+    assert judging.skews([waiting]) == {}  # nobody is said to agree who was never heard
 
 
 @pytest.mark.parametrize(
