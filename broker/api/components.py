@@ -58,7 +58,7 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
         "Accepted": _accepted(),
         "Reason": _reason(),
         "MessageItem": item,
-        "MessageList": list_of("MessageItem"),
+        "MessageList": list_of("MessageItem", unreadable=_unreadable()),
         "Upload": _upload(),
         "Receipt": _receipt(),
         "Message": _message(item),
@@ -178,6 +178,14 @@ def _held() -> Schema:
     item = _held_item()
     content = {"type": "object", "description": "Header and body; absent once it waits no more."}
     return {**item, "properties": {**item["properties"], "content": content}}
+
+
+def _unreadable() -> Schema:
+    return {
+        "type": "integer",
+        "minimum": 1,
+        "description": "Messages of this page that do not open and are not shown: the operator restores the newest backup.",
+    }
 
 
 def _reason() -> Schema:

@@ -108,7 +108,9 @@ class Messages:
             authority=request[PRINCIPAL].authority,
         )
         cursor, limit = query.page(self._services.limits)
-        listed, surge = await self._desk.looked(lambda reader: reader.messages(wanted, cursor=cursor, limit=limit))
+        listed, surge = await self._desk.looked(
+            lambda reader: reader.messages(wanted, cursor=cursor, limit=limit, readable_only=True)
+        )
         await self._desk.consult.messages(listed, wanted, request[PRINCIPAL].who)
         return answer(views.page(listed, views.message_item, surge))
 

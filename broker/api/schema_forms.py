@@ -87,8 +87,8 @@ def array_of(items: Schema) -> Schema:
     return {"type": "array", "items": items}
 
 
-def list_of(item: str) -> Schema:
-    """Return the schema of a page of a list."""
+def list_of(item: str, **more: Schema) -> Schema:
+    """Return the schema of a page of a list, with members that it may have beside those of every list."""
     cursor = {"type": "string", "description": "Cursor of the next page; absent on the last one."}
     members = {"items": array_of(reference(item)), "next": cursor, "surge": SURGE}
-    return object_of(members, optional=("next", "surge"))
+    return object_of({**members, **more}, optional=("next", "surge", *more))

@@ -60,8 +60,9 @@ _STEPS = ("published", "delivered", "handed_over", "opened", "refused")
 
 
 def page(listed: Page, view: Callable[[Any], dict[str, Any]], modes: Iterable[SurgeMode] = ()) -> dict[str, Any]:
-    """Return one page; `next` is absent on the last one, `surge` where no surge mode is in force."""
-    return present(items=[view(item) for item in listed.items], next=listed.next, surge=surge(modes) or None)
+    """Return one page; `next` is absent on the last one, `surge` where none is in force, `unreadable` where all of it opens."""
+    items = [view(item) for item in listed.items]
+    return present(items=items, next=listed.next, surge=surge(modes) or None, unreadable=listed.unreadable or None)
 
 
 def surge(modes: Iterable[SurgeMode]) -> list[dict[str, Any]]:

@@ -114,7 +114,9 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
 
     async def work(office: Office) -> Any:
         wanted = MessageFilter(direction=way, authority=office_of(office, authority))
-        page, modes = await office.looked(lambda reader: reader.messages(wanted, cursor=None, limit=limit))
+        page, modes = await office.looked(
+            lambda reader: reader.messages(wanted, cursor=None, limit=limit, readable_only=True)
+        )
         await office.consult.messages(page, wanted, operator(wanted.authority))
         return page, modes
 
@@ -123,7 +125,9 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
 
     def people() -> None:
         surge.say(modes)
-        if not rows:
+        if page.unreadable:
+            output.console().print(f"{page.unreadable} more do not open and are not shown: restore the newest backup.")
+        elif not rows:
             received = " were received; what was sent: --direction out." if way == "in" else "."
             output.console().print(f"No messages{received}")
             return

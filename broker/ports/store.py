@@ -45,7 +45,22 @@ class Reader(Protocol):
         """Return what was decided about those of these raw bytes that came before."""
         ...
 
-    def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page: ...
+    def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int, readable_only: bool = False) -> Page:
+        """Return a page of messages without their content, newest first.
+
+        Args:
+            wanted: what the list is limited to.
+            cursor: where the page before it ended; None: the first page.
+            limit: how many.
+            readable_only: count what does not open, for a person who looks for others. What decides about something must
+                not pass it by: it raises.
+
+        Raises:
+            BadCursor: the cursor is not one of this list.
+            CaseKeyMissing, StoreCorrupt: one of them does not open, and `readable_only` is not set.
+        """
+        ...
+
     def messages_of(self, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:
         """Return every message of that id with its content, ours first; several countries may have used one id."""
         ...

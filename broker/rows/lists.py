@@ -32,6 +32,7 @@ class Page:
 
     items: tuple[Any, ...]
     next: str | None
+    unreadable: int = 0  # rows of this page that are here but do not open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Column, Row, Select, bindparam, literal, select, tuple_, type_coerce
 
+from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.ids import AuthorityId, MessageId, ProcedureId
 from broker.core.messages import OutboxKind
 from broker.rows import MessageFilter, MessageRow, MessageTimes, Page
@@ -93,11 +94,14 @@ _ONE_OUT = _OUT.add_columns(outbox_content.c.content).where(outbox.c.id == bindp
 _ALL_IN = _IN.add_columns(inbox_content.c.content).where(inbox.c.id == bindparam("message"))
 
 
-def list_messages(db: Execution, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page:
+def list_messages(
+    db: Execution, wanted: MessageFilter, *, cursor: str | None, limit: int, readable_only: bool = False
+) -> Page:
     """Return a page of both directions merged, newest first.
 
     Raises:
         BadCursor: the cursor is not one of this list.
+        CaseKeyMissing, StoreCorrupt: one of them does not open, and `readable_only` is not set.
     """
     last = from_cursor(cursor, _SHAPE)
     found: list[Row[Any]] = []
@@ -108,8 +112,16 @@ def list_messages(db: Execution, wanted: MessageFilter, *, cursor: str | None, l
         peer, at = inbox.c.sender, inbox.c.received
         found += db.listed(_limited(_IN, inbox.c, "in", peer, at, wanted, last).limit(limit + 1), {})
     found.sort(key=_key, reverse=True)
-    items = tuple(_row(db, row) for row in found[:limit])
-    return Page(items=items, next=to_cursor(_key(found[limit - 1])) if items and len(found) > limit else None)
+    items, unreadable = list[MessageRow](), 0
+    for row in found[:limit]:
+        try:
+            items.append(_row(db, row))
+        except (CaseKeyMissing, StoreCorrupt):
+            if not readable_only:
+                raise
+            unreadable += 1
+    next_ = to_cursor(_key(found[limit - 1])) if len(found) > limit else None
+    return Page(items=tuple(items), next=next_, unreadable=unreadable)
 
 
 def messages_of(db: Execution, message: MessageId, authority: AuthorityId | None) -> tuple[MessageRow, ...]:

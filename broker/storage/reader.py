@@ -108,11 +108,11 @@ class SqlReader(Execution):
     adoptable_chunks = attachments.adoptable_chunks
     known_blobs = attachments.known_blobs
 
-    def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int) -> Page:
+    def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int, readable_only: bool = False) -> Page:
         whole = wanted.procedure is not None and self.procedure(wanted.procedure, wanted.authority) is not None
         if whole:  # who takes part sees all of a procedure
             wanted = replace(wanted, authority=None)
-        return lists.list_messages(self, wanted, cursor=cursor, limit=limit)
+        return lists.list_messages(self, wanted, cursor=cursor, limit=limit, readable_only=readable_only)
 
     def drafts(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page:
         last = from_cursor(cursor, (int, str))

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -86,3 +88,18 @@ def test_an_uploaded_file_has_the_form_of_the_api(trm, home, office, tmp_path, a
     added = trm("attachment", "add", file, "--home", home, "--authority", office, "--json").json
     assert (added.pop("name"), added.pop("kind")) == ("note.txt", "OTHER")
     assert_form("Upload", added)
+
+
+def test_a_message_that_does_not_open_is_counted_and_hides_no_other(trm, home, request_file, office, assert_form):
+    """The list says that there is more than it shows, to people and to scripts."""
+    messages = [
+        trm("submit", request_file, "--home", home, "--json", "--idempotency-key", key).json["message"] for key in "ab"
+    ]
+    with closing(sqlite3.connect(home / "trm.db")) as database, database:
+        database.execute("UPDATE outbox_content SET header = zeroblob(80) WHERE id = ?", messages[:1])
+
+    at = ("--home", home, "--authority", office, "--direction", "out")
+    assert "1 more do not open" in trm("inbox", *at).out
+    listed = trm("inbox", *at, "--json").json
+    assert_form("MessageList", listed)
+    assert ([item["id"] for item in listed["items"]], listed["unreadable"]) == (messages[1:], 1)

@@ -13,8 +13,10 @@ from sqlalchemy import select, text
 
 from broker.core.content import entry_of
 from broker.core.errors import CaseKeyMissing, KeyMissing, StoreCorrupt, VaultLocked
+from broker.core.ids import MessageId
 from broker.core.messages import OutboxEntry, OutboxKind
 from broker.ports import Store, Transaction
+from broker.rows import MessageFilter
 from broker.security.at_rest import NO_EPOCHS, EpochRing, Scope
 from broker.storage import AtRest, locked, open_store
 from broker.storage.schema import exclusive
@@ -162,6 +164,31 @@ async def test_what_was_changed_in_the_database_is_told_not_shown(
         await store.run(lambda tx: tx.outbox(message_id(1)))
     with pytest.raises(error):
         await store.read(lambda reader: reader.messages_of(message_id(1), None))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"DELETE FROM case_key WHERE scope = '{own_scope(2)}'",
+        f"UPDATE outbox_content SET header = zeroblob(80) WHERE id = '{message_id(2)}'",
+    ],
+)
+async def test_a_list_for_people_counts_what_does_not_open(store: Store, url: str, change: str) -> None:
+    """The others are shown, page by page; who decides something by a list is told that it is not whole."""
+    for number in (1, 2, 3):
+        await store.run(lambda tx, n=number: tx.add_outbox(alone(n), next_at=NOW))  # type: ignore[misc]
+    with exclusive(url) as connection:
+        connection.execute(text(change))
+
+    seen, cursor = list[tuple[list[MessageId], int]](), None
+    while not seen or cursor:
+        page = await store.read(
+            lambda reader, at=cursor: reader.messages(MessageFilter(), cursor=at, limit=1, readable_only=True)  # type: ignore[misc]
+        )
+        seen, cursor = [*seen, ([row.id for row in page.items], page.unreadable)], page.next
+    assert seen == [([message_id(3)], 0), ([], 1), ([message_id(1)], 0)]
+    with pytest.raises((CaseKeyMissing, StoreCorrupt)):
+        await store.read(lambda reader: reader.messages(MessageFilter(), cursor=None, limit=9))
 
 
 async def test_without_the_vault_all_works_that_needs_no_content(store: Store, url: str) -> None:
