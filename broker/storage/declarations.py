@@ -54,7 +54,7 @@ _THEIRS = (inbox, inbox_content, procedure.c.opener == procedure.c.peer, procedu
 
 @cache
 def _openers(name: str, over: frozenset[str]) -> Select[Any]:
-    """Return the other countries that opened such procedures: one that opens many hides what another one declares not."""
+    """Return the other countries that opened such procedures: one that opens many hides nothing that another one declares."""
     opened_by_peer = procedure.c.opener == procedure.c.peer
     return _standing(name, over).with_only_columns(procedure.c.peer).where(opened_by_peer).distinct()
 

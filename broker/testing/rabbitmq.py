@@ -34,7 +34,7 @@ __all__ = ["RabbitMissing", "RabbitServer", "RabbitStartFailed", "broker_start",
 Log = Callable[[str], None]
 
 _PATIENCE_SECONDS = 30.0
-_AGAIN_SECONDS = 0.2
+_AGAIN_SECONDS = 0.2  # between two questions: a server tells nobody when it is ready
 
 
 class RabbitMissing(NodeError):

@@ -34,7 +34,7 @@ from broker.flows.inspect import ProcedureView
 from broker.flows.receive import PARKED
 from broker.home import generate_keys, member_of
 from broker.ports import Store, Transport, TrustLook
-from broker.rows import Accepted, Attention
+from broker.rows import Accepted
 from broker.schema_files import load_catalogue, read_schema_file
 from broker.security.chunks import is_chunk
 from broker.storage import AtRest, migrate, open_store
@@ -45,6 +45,7 @@ from broker.testing.compute import InlineCompute
 from broker.testing.crashes import Fuse
 from broker.testing.federation import OFFICES
 from broker.testing.ids import SeededIds
+from broker.testing.kept import KeptTally, SilentNotifier
 from broker.testing.network import Network
 from broker.testing.offices import sealed_anew, with_office_keys
 from broker.vault import FileVault, PrivateKey
@@ -81,44 +82,6 @@ class SimulatedTrust:
         """Take the newest list."""
         self._current, self._looked = self.newest, self._clock.now()
         return TrustLook()
-
-
-class SilentNotifier:
-    """Keeps what would have been told."""
-
-    def __init__(self) -> None:
-        self.told: list[Attention] = []
-
-    async def notify(self, attention: Attention) -> None:
-        """Remember it."""
-        self.told.append(attention)
-
-
-class KeptTally:
-    """Implements `ports.Tally`: keeps what was counted, in order."""
-
-    def __init__(self) -> None:
-        self.counted: list[tuple[str, ...]] = []
-
-    def published(self, peer: str) -> None:
-        """Keep it."""
-        self.counted.append(("published", peer))
-
-    def publish_failed(self, peer: str, code: str) -> None:
-        """Keep it."""
-        self.counted.append(("publish-failed", peer, code))
-
-    def received(self, peer: str, message_type: str) -> None:
-        """Keep it."""
-        self.counted.append(("received", peer, message_type))
-
-    def receipt(self, *, direction: str, peer: str, kind: str) -> None:
-        """Keep it."""
-        self.counted.append(("receipt", direction, peer, kind))
-
-    def delivered(self, peer: str, seconds: float) -> None:
-        """Keep it."""
-        self.counted.append(("delivered", peer, f"{seconds:.3f}"))
 
 
 @dataclass(slots=True)

@@ -16,7 +16,8 @@ from broker.core.ids import CountryCode
 from broker.desk import Desk
 from broker.testing.compute import InlineCompute
 from broker.testing.hostile import Hostile
-from broker.testing.world import Country, KeptTally, SilentNotifier, World, officer
+from broker.testing.kept import KeptTally, SilentNotifier
+from broker.testing.world import Country, World, officer
 from broker.vault import FileVault
 from broker.wiring import Engine, Keys, Rings, wire_desk, wire_engine
 

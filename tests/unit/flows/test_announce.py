@@ -9,7 +9,8 @@ from datetime import UTC, datetime
 from broker.core.attention import AttentionCode
 from broker.flows.announce import Announce
 from broker.rows import Attention
-from broker.testing.world import Country, SilentNotifier, World
+from broker.testing.kept import SilentNotifier
+from broker.testing.world import Country, World
 
 AT = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
