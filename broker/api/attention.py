@@ -14,10 +14,14 @@ from broker.api.answers import answer
 from broker.api.requests import PRINCIPAL, Query, acting, number, path_id, scope, truth
 from broker.api.services import ApiServices
 from broker.api.tokens import WHOLE_NODE
+from broker.core.attention import AttentionCode
 from broker.core.audit import AuditReason
 from broker.core.errors import Forbidden
+from broker.core.ids import CountryCode
 
 __all__ = ["AttentionList", "AuditTrail"]
+
+_CODES = {code.value: code for code in AttentionCode}
 
 
 class AttentionList:
@@ -36,9 +40,12 @@ class AttentionList:
         authority = scope(request[PRINCIPAL])
         query = Query(request)
         open_only = query.take("open", truth) is not False
+        peer, code = query.take("peer", CountryCode), query.take("code", _code)
         cursor, limit = query.page(self._services.limits)
         listed, surge = await self._desk.looked(
-            lambda reader: reader.attention(authority, open_only=open_only, cursor=cursor, limit=limit)
+            lambda reader: reader.attention(
+                authority, open_only=open_only, peer=peer, code=code, cursor=cursor, limit=limit
+            )
         )
         return answer(views.page(listed, views.attention, surge))
 
@@ -74,3 +81,9 @@ class AuditTrail:
         listed = await self._desk.store.read(lambda reader: reader.audit(cursor=cursor, limit=limit))
         await self._desk.consult.trail(listed, principal.who, reason=AuditReason.SELF_MONITORING)
         return answer(views.page(listed, views.audit_row))
+
+
+def _code(text: str) -> AttentionCode:
+    if text not in _CODES:
+        raise ValueError("no code")
+    return _CODES[text]

@@ -16,6 +16,7 @@ from broker.api.routes import ROUTES, Route
 from broker.api.schema_forms import Schema, identifier, reference, types_schema
 from broker.api.services import ApiLimits, ApiServices, casework_types
 from broker.core.attachments import MAX_BYTES, MEDIA_TYPES
+from broker.core.attention import AttentionCode
 from broker.core.errors import (
     BadRequest,
     BrokerError,
@@ -134,6 +135,7 @@ _ABOUT = {
     "procedure": "Messages of one procedure.",
     "type": "Messages of one type.",
     "state": "Where the message stands on the evidence ladder.",
+    "code": "What a person is called for.",
     "open": "false: entries that were looked after, too.",
     "due": "true: only what is to be reviewed now.",
     "cursor": "The `next` of the page before.",
@@ -149,6 +151,7 @@ def _queries(types: Sequence[MessageType], limits: ApiLimits) -> dict[str, Schem
         "procedure": identifier(ProcedureId),
         "type": types_schema(types),
         "state": {"type": "string", "enum": list(STATES)},
+        "code": {"type": "string", "enum": [code.value for code in AttentionCode]},
         "open": {"type": "boolean", "default": True},
         "due": {"type": "boolean", "default": False},
         "cursor": {"type": "string", "pattern": "^[A-Za-z0-9_.:=~-]{1,256}$"},

@@ -230,7 +230,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         name="listAttention", method="GET", path="/attention", roles=_EVERYONE, answer="AttentionList",
-        summary="List what a person must look at.", query=("open", *_PAGE), errors=(BadCursor,),
+        summary="List what a person must look at.", query=("open", "peer", "code", *_PAGE), errors=(BadCursor,),
     ),
     Route(
         name="resolveAttention", method="POST", path="/attention/{id}/resolve", status=204,

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from broker.cli.options import AsJson, Home
+from broker.cli.options import AsJson, Cursor, Home
 
 __all__ = ["attention_commands"]
 
@@ -33,7 +33,10 @@ def list_all(
     home: Home,
     authority: Office = None,
     closed: Annotated[bool, typer.Option("--closed", help="Also what was looked after, by whom and when.")] = False,
+    peer: Annotated[str | None, typer.Option("--peer", help="Only what concerns this other country, e.g. FI.")] = None,
+    code: Annotated[str | None, typer.Option("--code", help="Only calls of this code, e.g. failed-opened.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="How many, newest first.")] = 50,
+    cursor: Cursor = None,
     as_json: AsJson = False,
 ) -> None:
     """List what a person must look at, newest first: since when, who must act, and what to do.
@@ -44,10 +47,11 @@ def list_all(
     Examples:
       trm attention list --home ./ee
       trm attention list --home ./ee --authority tracing-office --json
+      trm attention list --home ./ee --peer FI --code failed-opened
     """
     from broker.cli.attention import list_entries as work
 
-    work(home, authority=authority, closed=closed, limit=limit, as_json=as_json)
+    work(home, authority=authority, closed=closed, peer=peer, code=code, limit=limit, cursor=cursor, as_json=as_json)
 
 
 def resolve(

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from broker.cli.options import AsJson
+from broker.cli.options import AsJson, Cursor
 
 __all__ = ["audit_commands"]
 
@@ -107,6 +107,7 @@ def list_(
     actor: Annotated[str | None, typer.Option("--actor", help="Only what this one did.")] = None,
     action: Annotated[str | None, typer.Option("--action", help="Only this action, e.g. read.")] = None,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="How many, newest first.")] = 50,
+    cursor: Cursor = None,
     as_json: AsJson = False,
 ) -> None:
     """List entries, newest first.
@@ -129,6 +130,7 @@ def list_(
         actor=actor,
         action=action,
         limit=limit,
+        cursor=cursor,
         as_json=as_json,
     )
 

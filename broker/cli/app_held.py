@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from broker.cli.options import AsJson, AsOffice, Home
+from broker.cli.options import AsJson, AsOffice, Cursor, Home
 
 __all__ = ["held_commands"]
 
@@ -28,7 +28,13 @@ def held_commands() -> typer.Typer:
     return group
 
 
-def list_all(home: Home, authority: AsOffice = None, as_json: AsJson = False) -> None:
+def list_all(
+    home: Home,
+    authority: AsOffice = None,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="How many, oldest first.")] = 200,
+    cursor: Cursor = None,
+    as_json: AsJson = False,
+) -> None:
     """List what waits for a second person, oldest first. After 7 days it waits no more and is not sent.
 
     \b
@@ -37,7 +43,7 @@ def list_all(home: Home, authority: AsOffice = None, as_json: AsJson = False) ->
     """
     from broker.cli.held import list_held as work
 
-    work(home, authority=authority, as_json=as_json)
+    work(home, authority=authority, limit=limit, cursor=cursor, as_json=as_json)
 
 
 def show(message: Message, home: Home, authority: AsOffice = None, as_json: AsJson = False) -> None:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from broker.cli.options import AsJson, AsOffice, Home
+from broker.cli.options import AsJson, AsOffice, Cursor, Home
 
 __all__ = ["inbox", "resend", "show", "submit", "timeline", "validate"]
 
@@ -78,6 +78,7 @@ def inbox(
     authority: AsOffice = None,
     direction: Annotated[str, typer.Option("--direction", help="in: received, out: sent, all: both.")] = "in",
     limit: Annotated[int, typer.Option("--limit", min=1, max=500, help="How many, newest first.")] = 50,
+    cursor: Cursor = None,
     as_json: AsJson = False,
 ) -> None:
     """List messages, without their content.
@@ -91,7 +92,7 @@ def inbox(
     """
     from broker.cli.messages import inbox as work
 
-    work(home, authority=authority, direction=direction, limit=limit, as_json=as_json)
+    work(home, authority=authority, direction=direction, limit=limit, cursor=cursor, as_json=as_json)
 
 
 def show(

@@ -10,10 +10,10 @@ from typing import Any
 from broker.api import views
 from broker.cli import output, surge
 from broker.cli.acting import operator, with_office
-from broker.cli.input import parsed
+from broker.cli.input import one_of, parsed
 from broker.core.attention import AttentionCode
 from broker.core.errors import NotFound
-from broker.core.ids import AuthorityId
+from broker.core.ids import AuthorityId, CountryCode
 from broker.office import Office
 from broker.rows import Attention
 
@@ -22,18 +22,33 @@ __all__ = ["list_entries", "resolve"]
 _MEANING = {code.value: code.meaning for code in AttentionCode}
 
 
-def list_entries(home: Path, *, authority: str | None, closed: bool, limit: int, as_json: bool) -> None:
+def list_entries(
+    home: Path,
+    *,
+    authority: str | None,
+    closed: bool,
+    peer: str | None,
+    code: str | None,
+    limit: int,
+    cursor: str | None,
+    as_json: bool,
+) -> None:
     """List entries, newest first.
 
     Raises:
-        BadRequest: that is no office's id.
+        BadRequest: an option is not of its form, or there is no such code.
+        BadCursor: the cursor is none of this list.
         NodeError: the store cannot be read.
     """
     wanted = _office(authority)
+    country = None if peer is None else parsed(CountryCode, peer, "--peer")
+    about = None if code is None else one_of(AttentionCode, code, "--code", what="The code")
 
     async def work(office: Office) -> Any:
         return await office.looked(
-            lambda reader: reader.attention(wanted, open_only=not closed, cursor=None, limit=limit)
+            lambda reader: reader.attention(
+                wanted, open_only=not closed, peer=country, code=about, cursor=cursor, limit=limit
+            )
         )
 
     page, modes = with_office(home, work, without_vault=True)
@@ -42,7 +57,8 @@ def list_entries(home: Path, *, authority: str | None, closed: bool, limit: int,
     def people() -> None:
         surge.say(modes)
         if not rows:
-            output.console().print("Nothing waits for a person.")
+            asked = "of what was asked for " if (authority or peer or code or cursor) else ""
+            output.console().print(f"Nothing {asked}waits for a person.")
             return
         headings = ("entry", "since (UTC)", "code", "who must act", "office", "country", "about", "what")
         lines = [
@@ -50,6 +66,7 @@ def list_entries(home: Path, *, authority: str | None, closed: bool, limit: int,
             for row in rows
         ]
         output.table(headings, lines, wide=("about", "what"))
+        output.follows(page.next)
         output.console().print(f"Looked after one? trm attention resolve ENTRY --home {home}")
 
     output.answer(views.page(page, views.attention, modes), as_json=as_json, people=people)

@@ -82,12 +82,14 @@ def list_entries(
     actor: str | None,
     action: str | None,
     limit: int,
+    cursor: str | None,
     as_json: bool,
 ) -> None:
     """List entries, newest first.
 
     Raises:
         BadRequest: an option is not of its form.
+        BadCursor: the cursor is none of this list.
         NodeError: the store cannot be read or written.
     """
     why = one_of(AuditReason, reason, "--reason")
@@ -98,7 +100,7 @@ def list_entries(
     async def work(office: Office) -> Page:
         procedures = await chosen(office, cases)
         wanted = AuditFilter(since=period[0], until=period[1], procedures=procedures, actor=actor, action=action)
-        page = await office.store.read(lambda reader: reader.audit(cursor=None, limit=limit, wanted=wanted))
+        page = await office.store.read(lambda reader: reader.audit(cursor=cursor, limit=limit, wanted=wanted))
         await office.consult.trail(page, operator(), reason=why)
         return page
 
@@ -123,6 +125,7 @@ def list_entries(
             ),
             wide=("who", "subject", "detail"),
         )
+        output.follows(page.next)
 
     output.answer(views.page(page, views.audit_row), as_json=as_json, people=people)
 

@@ -21,20 +21,19 @@ from broker.rows import HeldDraft
 
 __all__ = ["list_held", "reject", "release", "show"]
 
-_MOST = 200
 
-
-def list_held(home: Path, *, authority: str | None, as_json: bool) -> None:
+def list_held(home: Path, *, authority: str | None, limit: int, cursor: str | None, as_json: bool) -> None:
     """List what waits, oldest first.
 
     Raises:
         BadRequest: no such office.
+        BadCursor: the cursor is none of this list.
         NodeError: the store cannot be read.
     """
 
     async def work(office: Office) -> Any:
         us = office_of(office, authority)
-        page, modes = await office.looked(lambda reader: reader.drafts(us, cursor=None, limit=_MOST))
+        page, modes = await office.looked(lambda reader: reader.drafts(us, cursor=cursor, limit=limit))
         await office.consult.drafts(page, operator(us))
         return page, modes
 
@@ -48,6 +47,7 @@ def list_held(home: Path, *, authority: str | None, as_json: bool) -> None:
             return
         lines = [(row.id, row.type, row.peer, time_to_text(row.at), row.author, _rules(row)) for row in rows]
         output.table(("message", "type", "to", "since", "author", "rules"), lines, wide=("message",))
+        output.follows(page.next)
 
     output.answer(views.page(page, views.held_item, modes), as_json=as_json, people=people)
 

@@ -103,11 +103,12 @@ def _parsed(office: Office, data: Any, file: Path, *, key: str) -> Submission:
         raise SchemaInvalid(detail, where=error.where) from None
 
 
-def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_json: bool) -> None:
+def inbox(home: Path, *, authority: str | None, direction: str, limit: int, cursor: str | None, as_json: bool) -> None:
     """List messages, newest first, without content.
 
     Raises:
         BadRequest: no such direction or office.
+        BadCursor: the cursor is none of this list.
         NodeError: the store cannot be read.
     """
     way = _way(direction)
@@ -115,7 +116,7 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
     async def work(office: Office) -> Any:
         wanted = MessageFilter(direction=way, authority=office_of(office, authority))
         page, modes = await office.looked(
-            lambda reader: reader.messages(wanted, cursor=None, limit=limit, readable_only=True)
+            lambda reader: reader.messages(wanted, cursor=cursor, limit=limit, readable_only=True)
         )
         await office.consult.messages(page, wanted, operator(wanted.authority))
         return page, modes
@@ -136,6 +137,7 @@ def inbox(home: Path, *, authority: str | None, direction: str, limit: int, as_j
             ((_short(row), _arrow(row), row.peer, _kind(row), row.state, row.id) for row in rows),
             wide=("time (UTC)", "type"),
         )
+        output.follows(page.next)
 
     output.answer(views.page(page, views.message_item, modes), as_json=as_json, people=people)
 

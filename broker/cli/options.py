@@ -9,11 +9,15 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsJson", "AsOffice", "Home", "OnDay"]
+__all__ = ["AsJson", "AsOffice", "Cursor", "Home", "OnDay"]
 
 AsJson = Annotated[
     bool,
     typer.Option("--json", help="Answer with one JSON document on standard output, as the API does where it answers."),
+]
+Cursor = Annotated[
+    str | None,
+    typer.Option("--cursor", help="Go on where a page ended: what it said of its following one (`next` with --json)."),
 ]
 OnDay = Annotated[str | None, typer.Option("--on", help="As of this day, like 2026-06-30. Default: today.")]
 Home = Annotated[

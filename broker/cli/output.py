@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_OK", "EXIT_REFUSED", "EXIT_USAGE",
-    "answer", "complain", "console", "plain", "table",
+    "answer", "complain", "console", "follows", "plain", "table",
 ]  # fmt: skip
 
 EXIT_OK = 0
@@ -91,6 +91,12 @@ def plain(text: str) -> str:
 
 def _steers(character: str) -> bool:
     return character not in _KEPT and unicodedata.category(character) in ("Cc", "Cf", "Cs")
+
+
+def follows(cursor: str | None) -> None:
+    """Say that a page is not the last one, and how to see the next."""
+    if cursor is not None:
+        console().print(f"More follow: the same again with --cursor {cursor}")
 
 
 def console(*, stderr: bool = False) -> Console:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol, TypeVar
 
+from broker.core.attention import AttentionCode
 from broker.core.audit import Entry, Head, Linked
 from broker.core.checkpoints import KeptCheckpoint
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, MessageType, ProcedureId
@@ -117,7 +118,13 @@ class Reader(Protocol):
         """Return every receipt, issued or received, about one message."""
         ...
 
-    def attention(self, authority: AuthorityId | None, *, open_only: bool, cursor: str | None, limit: int) -> Page: ...
+    def attention(
+        self, authority: AuthorityId | None, *, open_only: bool, cursor: str | None, limit: int,
+        peer: CountryCode | None = None, code: AttentionCode | None = None,
+    ) -> Page:  # fmt: skip
+        """Return a page of calls, newest first, limited to a country and a code where they are given."""
+        ...
+
     def called(self, code: str, subject: str) -> bool:
         """Whether a person was ever called with that code about that subject; a closed call counts."""
         ...

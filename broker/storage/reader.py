@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, BindParameter, bindparam, func, literal, or_, select, tuple_, type_coerce
 
+from broker.core.attention import AttentionCode
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, ProcedureId
 from broker.rows import (
     AttachmentRow,
@@ -150,11 +151,15 @@ class SqlReader(Execution):
         found = (procedures.procedure_row(row) for row in rows)
         return tuple(row for row in found if authority in {None, row.our_authority})
 
-    def attention(self, authority: AuthorityId | None, *, open_only: bool, cursor: str | None, limit: int) -> Page:
+    def attention(
+        self, authority: AuthorityId | None, *, open_only: bool, cursor: str | None, limit: int,
+        peer: CountryCode | None = None, code: AttentionCode | None = None,
+    ) -> Page:  # fmt: skip
         last = from_cursor(cursor, (int, int))
         statement = _ATTENTION
-        if authority is not None:
-            statement = statement.where(attention.c.authority == authority)
+        for column, value in ((attention.c.authority, authority), (attention.c.peer, peer), (attention.c.code, code)):
+            if value is not None:
+                statement = statement.where(column == value)
         if open_only:
             statement = statement.where(attention.c.resolved.is_(None))
         if last is not None:

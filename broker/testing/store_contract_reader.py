@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from broker.core.attention import AttentionCode
 from broker.core.errors import BadCursor
-from broker.core.ids import AuthorityId, MessageType
+from broker.core.ids import AuthorityId, CountryCode, MessageType
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
 from broker.ports import Reader, Store
@@ -248,6 +249,32 @@ class ReaderContract:
         assert await subjects(None, open_only=True) == ["c", "b", "a"]
         assert await subjects(BOARD, open_only=False) == ["b", "d"]
         assert await subjects(BOARD, open_only=True) == ["b"]
+
+    async def test_attention_is_listed_for_a_country_and_a_code(self, store: Store) -> None:
+        """Pages limited to either or both hold every such call once, also where others of the same time lie between."""
+        rows = [
+            attention(f"{country}-{code}-{at}", at=at, code=code, peer=country)
+            for at in (1, 2)
+            for country in (FI, SE)
+            for code in (AttentionCode.OVERDUE_DELIVERED, AttentionCode.GAP)
+        ]
+        for row in (*rows, attention("no-country", at=2, peer=None)):
+            await store.run(lambda tx, row=row: tx.raise_attention(row))  # type: ignore[misc]
+
+        async def subjects(peer: CountryCode | None, code: AttentionCode | None) -> list[str]:
+            found = await walk(
+                store,
+                lambda reader, cursor, limit: reader.attention(
+                    None, open_only=True, cursor=cursor, limit=limit, peer=peer, code=code
+                ),
+                limit=1,
+            )
+            return [row.subject for row in found]
+
+        assert await subjects(SE, None) == ["SE-gap-2", "SE-overdue-delivered-2", "SE-gap-1", "SE-overdue-delivered-1"]
+        assert await subjects(None, AttentionCode.GAP) == ["SE-gap-2", "FI-gap-2", "SE-gap-1", "FI-gap-1"]
+        assert await subjects(FI, AttentionCode.GAP) == ["FI-gap-2", "FI-gap-1"]
+        assert await subjects(FI, AttentionCode.FORKED) == []
 
     async def test_one_attention_entry_is_found_by_its_number(self, store: Store) -> None:
         """With who resolved it and when, and only for its authority."""

@@ -202,15 +202,16 @@ def held(number: int, *, user: str | None = "FI", size: int = 10, due: float | N
 
 
 def attention(
-    subject: str = "message-1", *, code: str = "overdue-delivered", at: float = 0, authority: AuthorityId | None = BOARD
-) -> Attention:
+    subject: str = "message-1", *, code: str = "overdue-delivered", at: float = 0, authority: AuthorityId | None = BOARD,
+    peer: CountryCode | None = FI,
+) -> Attention:  # fmt: skip
     """Return an entry to open."""
     return Attention(
         code=code,
         subject=subject,
         who="operator",
         at=later(at),
-        peer=FI,
+        peer=peer,
         authority=authority,
         detail="No receipt has come yet.",
     )

@@ -377,9 +377,11 @@ def _receive(tx: Transaction, header: Header, ref: ProcedureRef, services: ApiSe
 def raise_attention(store: Store, services: ApiServices) -> Callable[..., Any]:
     """Open an attention entry and return its id."""
 
-    async def put(subject: str, authority: str | None = OURS) -> int:
+    async def put(
+        subject: str, authority: str | None = OURS, *, code: str = "overdue-delivered", peer: CountryCode | None = FI
+    ) -> int:
         entry = Attention(
-            code="overdue-delivered", subject=subject, who="operator", at=services.desk.clock.now(), peer=FI,
+            code=code, subject=subject, who="operator", at=services.desk.clock.now(), peer=peer,
             authority=None if authority is None else AuthorityId(authority),
         )  # fmt: skip
         await store.run(lambda tx: tx.raise_attention(entry))

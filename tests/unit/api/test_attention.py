@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from broker.core.ids import CountryCode
+
 ATTENTION = "/api/v1/attention"
 
 
@@ -58,6 +60,38 @@ async def test_others_entries_cannot_be_resolved(
         reply = await desk.ask("POST", f"{ATTENTION}/{wanted}/resolve", token=desk.token())
         assert_problem(reply, 404, "not-found")
     assert await subjects(desk, desk.token(authority=names.other)) == ["theirs"]
+
+
+async def test_the_list_is_limited_to_a_country_and_a_code(
+    desk: Any, raise_attention: Callable[..., Any], names: SimpleNamespace
+) -> None:
+    """Either or both limit it, within what the office may see, and its pages hold each such call once."""
+    await raise_attention("fi-late-1")
+    await raise_attention("fi-gap", code="gap")
+    await raise_attention("lv-gap", code="gap", peer=CountryCode("LV"))
+    await raise_attention("clock", code="clock", peer=None)
+    await raise_attention("theirs", names.other, code="gap")
+    await raise_attention("fi-late-2")
+
+    assert await subjects(desk, desk.token(), "?peer=FI") == ["fi-gap", "fi-late-1", "fi-late-2"]
+    assert await subjects(desk, desk.token(), "?code=gap") == ["fi-gap", "lv-gap"]
+    assert await subjects(desk, desk.token(), "?peer=LV&code=gap") == ["lv-gap"]
+    assert await subjects(desk, desk.token(), "?peer=LV&code=clock") == []
+    page = await desk.ask("GET", f"{ATTENTION}?peer=FI&code=overdue-delivered&limit=1", token=desk.token())
+    more = f"?peer=FI&code=overdue-delivered&limit=1&cursor={page.json['next']}"
+    assert [item["subject"] for item in page.json["items"]] == ["fi-late-2"]
+    assert await subjects(desk, desk.token(), more) == ["fi-late-1"]
+    assert "next" not in (await desk.ask("GET", f"{ATTENTION}{more}", token=desk.token())).json
+
+
+@pytest.mark.parametrize(("name", "value"), [("peer", "finland"), ("peer", ""), ("code", "no-such"), ("code", "GAP")])
+async def test_a_filter_that_is_none_is_refused(
+    desk: Any, assert_problem: Callable[..., Any], name: str, value: str
+) -> None:
+    """A country or a code that cannot be is told, and not answered with an empty list."""
+    reply = await desk.ask("GET", f"{ATTENTION}?{name}={value}", token=desk.token())
+
+    assert_problem(reply, 400, "bad-request", where=f"query {name}")
 
 
 @pytest.mark.parametrize("value", ["yes", "TRUE", "", "1"])

@@ -86,6 +86,35 @@ def test_an_office_sees_and_closes_its_own_alone(trm, called):
     assert "attention-resolved" in trm("audit", "list", "--home", called, "--reason", "self-monitoring").out
 
 
+def test_the_list_is_limited_to_a_country_and_a_code_and_goes_on(trm, called):
+    """Either limits it, and a page says how to see the next one, which the cursor gives; the last page says nothing."""
+
+    def codes(*options):
+        return [item["code"] for item in trm("attention", "list", "--home", called, "--json", *options).json["items"]]
+
+    assert codes("--peer", "FI") == ["unread", "clock"]
+    assert codes("--peer", "LV") == []
+    assert codes("--peer", "FI", "--code", "clock") == ["clock"]
+    assert "Nothing of what was asked for" in trm("attention", "list", "--home", called, "--peer", "LV").out
+
+    page = trm("attention", "list", "--home", called, "--limit", "1", "--json").json
+    assert codes("--limit", "1", "--cursor", page["next"]) == ["clock"]
+    told = trm("attention", "list", "--home", called, "--limit", "1").out
+    assert f"--cursor {page['next']}" in told
+    assert "--cursor" not in trm("attention", "list", "--home", called, "--limit", "1", "--cursor", page["next"]).out
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "code"),
+    [("--peer", "Finland", "bad-request"), ("--code", "no-such", "bad-request"), ("--cursor", "é", "bad-cursor")],
+)
+def test_a_limit_that_is_none_is_refused(trm, called, option, value, code):
+    """A country, a code or a cursor that cannot be is told, and not answered with an empty list."""
+    ran = trm("attention", "list", "--home", called, option, value, "--json")
+
+    assert (ran.code, ran.json["error"]["code"]) == (1, code)
+
+
 def test_an_office_that_is_no_id_is_refused(trm, called):
     """The error names the option."""
     ran = trm("attention", "list", "--home", called, "--authority", "No Such", "--json")

@@ -120,6 +120,31 @@ def test_a_drill_is_told_from_a_case_wherever_it_is_listed(trm, home, request_fi
     assert [" · EXERCISE" in text for text in (listed, shown)] == [exercise, exercise]
 
 
+def test_every_list_goes_on_where_a_page_ended(trm, home, request_file, office):
+    """Inbox, held messages and audit trail alike: `next` is what --cursor takes, and the pages hold each entry once."""
+    data = json.loads(request_file.read_text("utf-8"))
+    data["body"]["child_wish"]["heard"]["wants_tracing"] = "NO"
+    waiting = request_file.with_name("held.json")
+    waiting.write_text(json.dumps(data), "utf-8")
+    for key in "abc":
+        assert trm("submit", request_file, "--home", home, "--idempotency-key", key).code == 0
+        assert trm("submit", waiting, "--home", home, "--idempotency-key", f"held {key}").code == 1
+    ours = ("--authority", office)
+    for command in (
+        ("inbox", "--direction", "out", *ours),
+        ("held", "list", *ours),
+        ("audit", "list", "--reason", "self-monitoring", "--action", "submitted"),
+    ):
+        whole = trm(*command, "--home", home, "--json").json
+        first = trm(*command, "--home", home, "--limit", "2", "--json").json
+        rest = trm(*command, "--home", home, "--limit", "2", "--cursor", first["next"], "--json").json
+        assert (len(whole["items"]), first["items"] + rest["items"]) == (3, whole["items"])
+        assert "next" not in whole.keys() | rest.keys()
+        assert f"--cursor {first['next']}" in trm(*command, "--home", home, "--limit", "2").out
+        refused = trm(*command, "--home", home, "--cursor", "none-of-ours", "--json")
+        assert (refused.code, refused.json["error"]["code"]) == (1, "bad-cursor")
+
+
 def test_an_empty_inbox_says_so(trm, home, office):
     """Where nothing came in, that is said, and only our own direction is looked at."""
     assert trm("inbox", "--home", home, "--authority", office).out.startswith("No messages were received;")
