@@ -22,10 +22,10 @@ from broker.core.excluded import brought_in
 from broker.core.foregoing import as_corrected, targets_of
 from broker.core.ids import CountryCode, Digest, MessageType, ProcedureId
 from broker.core.impersonal import possible_names
-from broker.core.messages import Body, Header
+from broker.core.messages import Body, Header, RecordEntry
 from broker.core.persons import PersonQuery
 from broker.core.reasons import Earlier
-from broker.core.record import Mark, RecordEntry, fold
+from broker.core.record import Mark, fold
 from broker.core.safeguards import weighs, weighs_for_good
 from broker.core.undisclosed import determines
 from broker.ports import Reader

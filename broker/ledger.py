@@ -18,10 +18,10 @@ from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
 from broker.core.errors import CatalogueInvalid
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
-from broker.core.messages import InboxEntry
+from broker.core.messages import InboxEntry, RecordEntry
 from broker.core.procedures import ProcedureTable
 from broker.core.receipts import Receipt, ReceiptKind, contradicts
-from broker.core.record import Folded, Mark, RecordEntry, agrees, fold, statement
+from broker.core.record import Folded, Mark, agrees, fold, statement
 from broker.ports import Reader, Transaction
 from broker.rows import Attention, AuditRow, ProcedureRow
 

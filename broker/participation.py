@@ -16,9 +16,9 @@ import orjson
 
 from broker.core.attention import AttentionCode
 from broker.core.ids import CountryCode, Digest
-from broker.core.messages import Body, Header, Party
+from broker.core.messages import Body, Header, Party, RecordEntry
 from broker.core.participants import SEATING, Roster, roster
-from broker.core.record import Folded, Mark, RecordEntry
+from broker.core.record import Folded, Mark
 from broker.ledger import Book, Ledger
 from broker.ports import Reader, Transaction
 from broker.rows import ProcedureRow

@@ -17,9 +17,10 @@ import orjson
 
 from broker.core.deadlines import Calendar, Deadline, Event, Moment, Phase, Running, Unit, run
 from broker.core.ids import CountryCode, Digest
+from broker.core.messages import RecordEntry
 from broker.core.procedures import ActKind, ProcedureTable, Role
 from broker.core.receipts import ReceiptKind
-from broker.core.record import Folded, Mark, RecordEntry
+from broker.core.record import Folded, Mark
 from broker.ledger import Book
 from broker.ports import Reader
 from broker.rows import MessageRow

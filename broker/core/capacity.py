@@ -12,8 +12,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from broker.core.ids import CountryCode
+from broker.core.messages import RecordEntry
 from broker.core.procedures import ALARM_CLOSED, ActKind, ProcedureTable
-from broker.core.record import RecordEntry
 
 __all__ = ["MOST_BY_ONE_SIDE", "RESERVED", "has_room"]
 

@@ -15,8 +15,9 @@ from datetime import date
 from typing import Any
 
 from broker.core.ids import Digest
+from broker.core.messages import RecordEntry
 from broker.core.procedures import ProcedureTable
-from broker.core.record import Folded, Mark, RecordEntry
+from broker.core.record import Folded, Mark
 
 __all__ = ["clearance_hindrances"]
 

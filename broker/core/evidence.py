@@ -9,15 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 from broker.core.ancestry import Ancestry, bits
 from broker.core.ids import CountryCode, Digest
+from broker.core.messages import RecordEntry
 from broker.core.procedures import Role
 from broker.core.receipts import Receipt
-
-if TYPE_CHECKING:
-    from broker.core.record import RecordEntry
 
 __all__ = ["Evidence"]
 

@@ -44,6 +44,7 @@ __all__ = [
     "Party",
     "ProcedureRef",
     "ProfileHeader",
+    "RecordEntry",
     "Sealed",
     "SealedChunk",
     "SealedEnvelope",
@@ -190,7 +191,7 @@ class OutboxKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxEntry:
-    """A message we accepted and owe to a country. Built by `core/composing`."""
+    """A message we accepted and owe to a country. Built by `core/content`."""
 
     id: MessageId
     kind: OutboxKind
@@ -264,7 +265,7 @@ class VerifiedMessage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InboxEntry:
-    """A believed and valid message, recorded here. Built by `flows/receive`."""
+    """A believed and valid message, recorded here. Built by `reception/deciding`."""
 
     id: MessageId
     sender: CountryCode
@@ -278,3 +279,32 @@ class InboxEntry:
     trust_version: int
     signatures: bytes | None = None  # as they came; None: not asked for, or stored by an older program
     mark: str = "message"  # the record mark at reception: message or forked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordEntry:
+    """A message in the set; a stub where the recipient signed a refusal."""
+
+    digest: Digest
+    message: MessageId
+    author: CountryCode
+    act: str
+    parents: tuple[Digest, ...]
+    code: str | None = None  # the refusal's code: then it is a stub
+
+    @classmethod
+    def of(cls, header: Header, digest: Digest, *, code: str | None = None) -> RecordEntry:
+        """Return the entry of the message with that header."""
+        return cls(
+            digest=digest,
+            message=header.id,
+            author=header.sender.country,
+            act=header.type.act,
+            parents=header.parents,
+            code=code,
+        )
+
+    @property
+    def stub(self) -> bool:
+        """Whether the recipient refused it."""
+        return self.code is not None

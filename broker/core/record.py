@@ -41,8 +41,8 @@ from enum import StrEnum
 from broker.core import canonical
 from broker.core.ancestry import build
 from broker.core.evidence import Evidence
-from broker.core.ids import CountryCode, Digest, MessageId
-from broker.core.messages import Header
+from broker.core.ids import CountryCode, Digest
+from broker.core.messages import RecordEntry
 from broker.core.procedures import (
     ALARM_CLOSED,
     ActKind,
@@ -60,7 +60,6 @@ __all__ = [
     "CONFIRMATION_MAX_AGE",
     "Folded",
     "Mark",
-    "RecordEntry",
     "agrees",
     "closure",
     "closure_digest",
@@ -70,35 +69,6 @@ __all__ = [
 ]
 
 CONFIRMATION_MAX_AGE = timedelta(hours=2)  # before an irreversible act: the peer was there, a stop would have come
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordEntry:
-    """A message in the set; a stub where the recipient signed a refusal."""
-
-    digest: Digest
-    message: MessageId
-    author: CountryCode
-    act: str
-    parents: tuple[Digest, ...]
-    code: str | None = None  # the refusal's code: then it is a stub
-
-    @classmethod
-    def of(cls, header: Header, digest: Digest, *, code: str | None = None) -> RecordEntry:
-        """Return the entry of the message with that header."""
-        return cls(
-            digest=digest,
-            message=header.id,
-            author=header.sender.country,
-            act=header.type.act,
-            parents=header.parents,
-            code=code,
-        )
-
-    @property
-    def stub(self) -> bool:
-        """Whether the recipient refused it."""
-        return self.code is not None
 
 
 class Mark(StrEnum):

@@ -10,8 +10,8 @@ from broker.catalogue import Catalogue
 from broker.core.attention import AttentionCode
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.ids import CountryCode, ProcedureId
+from broker.core.messages import RecordEntry
 from broker.core.persons import terms_of
-from broker.core.record import RecordEntry
 from broker.ledger import Ledger
 from broker.ports import Clock, Store, Transaction
 

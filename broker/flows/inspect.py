@@ -13,9 +13,10 @@ from broker.core.adulthood import ComingOfAge, coming_of_age
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.ladder import in_order
+from broker.core.messages import RecordEntry
 from broker.core.participants import Participant
 from broker.core.procedures import allowed
-from broker.core.record import Folded, RecordEntry, closure_digest
+from broker.core.record import Folded, closure_digest
 from broker.core.surge import SurgeMode
 from broker.ledger import Book, Ledger
 from broker.participation import Participation

@@ -12,8 +12,8 @@ from broker.core.attention import AttentionCode
 from broker.core.audit import Entry, Head, Linked
 from broker.core.checkpoints import KeptCheckpoint
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, MessageType, ProcedureId
+from broker.core.messages import RecordEntry
 from broker.core.receipts import Receipt
-from broker.core.record import RecordEntry
 from broker.ports.healing import HealingReader
 from broker.ports.retention import RetentionReader
 from broker.ports.transaction import Transaction

@@ -9,9 +9,8 @@ from datetime import datetime
 from typing import Protocol
 
 from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, ProcedureId
-from broker.core.messages import InboxEntry, OutboxEntry, SealedEnvelope
+from broker.core.messages import InboxEntry, OutboxEntry, RecordEntry, SealedEnvelope
 from broker.core.receipts import Receipt, ReceiptKind
-from broker.core.record import RecordEntry
 from broker.ports.attachments import AttachmentWriter
 from broker.ports.case_keys import CaseKeys
 from broker.ports.healing import HealingWriter

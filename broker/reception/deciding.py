@@ -16,11 +16,11 @@ from broker.core.delivery import CHUNK_QUIET_SECONDS
 from broker.core.errors import HeaderInvalid, IdReused, RecordFull, SenderError
 from broker.core.healing import HELD_TYPE, RESTORED_TYPE
 from broker.core.ids import AuthorityId, CountryCode, Digest
-from broker.core.messages import Header, InboxEntry, VerifiedMessage
+from broker.core.messages import Header, InboxEntry, RecordEntry, VerifiedMessage
 from broker.core.owed_chunks import OwedChunks
 from broker.core.persons import terms_of
 from broker.core.receipts import MAX_HEADS, RECEIPTS_TYPE, SEALED_ANEW_CODES, Receipt, ReceiptKind
-from broker.core.record import Folded, Mark, RecordEntry
+from broker.core.record import Folded, Mark
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Ids, Transaction, TrustSource

@@ -20,11 +20,10 @@ from broker.core.delivery import HEAL_ATTEMPTS, HEAL_PAUSE_SECONDS
 from broker.core.errors import CaseErased
 from broker.core.healing import Answer, HeldItem, Missed, MissedState
 from broker.core.ids import CountryCode, Digest
-from broker.core.messages import Header, OutboxKind, VerifiedMessage
+from broker.core.messages import Header, OutboxKind, RecordEntry, VerifiedMessage
 from broker.core.persons import terms_of
 from broker.core.procedures import NOT_OPENED
 from broker.core.receipts import Receipt
-from broker.core.record import RecordEntry
 from broker.core.roles import AuditRole
 from broker.ledger import Ledger
 from broker.participation import Participation

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, MessageId, ProcedureId
-from broker.core.messages import ProcedureRef
+from broker.core.messages import ProcedureRef, RecordEntry
 from broker.core.receipts import Receipt
-from broker.core.record import RecordEntry
 from broker.core.roles import Role
 
 __all__ = ["Declaration", "KeptRecord", "ProcedureRow"]

@@ -11,8 +11,7 @@ from typing import Any
 from sqlalchemy import Row, and_, bindparam, delete, insert, null, select, update
 
 from broker.core.ids import AuthorityId, Digest, ProcedureId
-from broker.core.messages import ProcedureRef
-from broker.core.record import RecordEntry
+from broker.core.messages import ProcedureRef, RecordEntry
 from broker.rows import ProcedureRow
 from broker.storage.batches import Batched
 from broker.storage.execution import Execution

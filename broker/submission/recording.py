@@ -19,11 +19,11 @@ from broker.core.clearance import clearance_hindrances
 from broker.core.content import compose
 from broker.core.errors import Healing, NotAllowed, NotParticipant, RecordFull, TooLargeToSend, UnknownRecipient
 from broker.core.ids import CountryCode, Digest
-from broker.core.messages import ClearedMessage, OutboxEntry, Submission, ValidMessage
+from broker.core.messages import ClearedMessage, OutboxEntry, RecordEntry, Submission, ValidMessage
 from broker.core.participants import may_send, named_offices
 from broker.core.persons import terms_of
 from broker.core.procedures import allowed
-from broker.core.record import Folded, RecordEntry, hindrances
+from broker.core.record import Folded, hindrances
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Transaction, TrustSource

@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from broker.core.ids import CountryCode, Digest, MessageId
+from broker.core.messages import RecordEntry
 from broker.core.procedures import ActKind, ProcedureTable, Role, allowed
 from broker.core.receipts import Receipt, ReceiptKind
-from broker.core.record import Folded, Mark, RecordEntry, closure, closure_digest, fold
+from broker.core.record import Folded, Mark, closure, closure_digest, fold
 
 __all__ = ["Fold", "Side", "check_pair", "play"]
 

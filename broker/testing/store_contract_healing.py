@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 from broker.core.healing import Missed, MissedState, Place, RestoredMark
+from broker.core.messages import RecordEntry
 from broker.core.receipts import ReceiptKind
-from broker.core.record import RecordEntry
 from broker.ports import Store, Transaction
 from broker.rows import Idempotent, OutboxState
 from broker.security.at_rest import Scope

@@ -28,11 +28,11 @@ from broker.core.messages import (
     OutboxKind,
     Party,
     ProcedureRef,
+    RecordEntry,
     SealedEnvelope,
     Urgency,
 )
 from broker.core.receipts import Receipt, ReceiptKind
-from broker.core.record import RecordEntry
 from broker.rows import Attention, HeldDelivery, ProcedureRow
 
 __all__ = [

@@ -26,11 +26,12 @@ from broker.core.messages import (
     Party,
     ProcedureRef,
     ProfileHeader,
+    RecordEntry,
     VerifiedMessage,
 )
 from broker.core.procedures import Role, allowed, start
 from broker.core.receipts import Receipt, ReceiptKind, from_body, to_body
-from broker.core.record import RecordEntry, fold
+from broker.core.record import fold
 from broker.core.safeguards import Cleared, decide
 from broker.core.trust import KeyUse
 from broker.schema_files import load_catalogue

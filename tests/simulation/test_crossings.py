@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from broker.core.ids import CountryCode
+from broker.core.messages import RecordEntry
 from broker.core.procedures import ProcedureTable, Role, State, start, step
 from broker.core.receipts import Receipt
-from broker.core.record import Folded, Mark, RecordEntry, fold
+from broker.core.record import Folded, Mark, fold
 from broker.core.tables import parse_table
 from broker.schema_files import load_catalogue
 from broker.testing.record_pair import EE, FI, Fold, Side, check_pair, play

@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from broker.core import evidence
 from broker.core.ids import CountryCode, Digest, MessageId
+from broker.core.messages import RecordEntry
 from broker.core.procedures import ActKind, ProcedureTable, Role, State, allowed
 from broker.core.receipts import Receipt, ReceiptKind, contradicts
-from broker.core.record import Folded, Mark, RecordEntry, agrees, closure_digest, fold, statement
+from broker.core.record import Folded, Mark, agrees, closure_digest, fold, statement
 from broker.core.tables import parse_table
 
 EE, FI = CountryCode("EE"), CountryCode("FI")

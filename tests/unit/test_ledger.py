@@ -12,8 +12,8 @@ import pytest
 from broker.core.attention import AttentionCode
 from broker.core.errors import CatalogueInvalid
 from broker.core.ids import CountryCode, Digest, MessageId
+from broker.core.messages import RecordEntry
 from broker.core.receipts import Receipt, ReceiptKind
-from broker.core.record import RecordEntry
 from broker.ports import Transaction
 from broker.rows import ProcedureRow
 from broker.testing.world import World

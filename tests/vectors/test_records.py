@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from broker.core.ids import CountryCode, Digest, MessageId
+from broker.core.messages import RecordEntry
 from broker.core.procedures import ProcedureTable
 from broker.core.receipts import Receipt, ReceiptKind
-from broker.core.record import Mark, RecordEntry, closure_digest, fold
+from broker.core.record import Mark, closure_digest, fold
 from broker.core.tables import parse_table
 
 HERE = Path(__file__).parent

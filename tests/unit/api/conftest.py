@@ -25,8 +25,7 @@ from broker.api.tokens import Role
 from broker.catalogue import Catalogue
 from broker.core.content import entry_of
 from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, MessageType
-from broker.core.messages import Header, InboxEntry, LegalBasis, OutboxKind, Party, ProcedureRef, Urgency
-from broker.core.record import RecordEntry
+from broker.core.messages import Header, InboxEntry, LegalBasis, OutboxKind, Party, ProcedureRef, RecordEntry, Urgency
 from broker.core.trust import Authority, Member, TrustList
 from broker.metrics import Metrics
 from broker.ports import Store, Transaction

@@ -9,7 +9,7 @@ import pytest
 from broker.core.canonical import digest
 from broker.core.capacity import MOST_BY_ONE_SIDE, RESERVED, has_room
 from broker.core.ids import CountryCode, MessageId
-from broker.core.record import RecordEntry
+from broker.core.messages import RecordEntry
 from broker.core.tables import parse_table
 
 EE, FI = CountryCode("EE"), CountryCode("FI")

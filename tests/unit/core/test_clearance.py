@@ -13,7 +13,8 @@ import pytest
 
 from broker.core.clearance import clearance_hindrances
 from broker.core.ids import CountryCode, Digest, MessageId
-from broker.core.record import RecordEntry, fold
+from broker.core.messages import RecordEntry
+from broker.core.record import fold
 from broker.core.tables import parse_table
 
 EE, FI = CountryCode("EE"), CountryCode("FI")

@@ -15,12 +15,12 @@ import pytest
 
 from broker.core import canonical
 from broker.core.ids import CountryCode, Digest, MessageId
+from broker.core.messages import RecordEntry
 from broker.core.procedures import Role, allowed
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.record import (
     Folded,
     Mark,
-    RecordEntry,
     agrees,
     closure,
     closure_digest,
