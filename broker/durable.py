@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import errno
 import os
-import pwd
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,7 +14,7 @@ from typing import BinaryIO
 
 from broker.core.errors import DiskFull, HomeInvalid
 
-__all__ = ["check_owner", "is_full", "not_written", "overwrite", "sync_folder", "write_durably", "writing_durably"]
+__all__ = ["is_full", "not_written", "overwrite", "sync_folder", "write_durably", "writing_durably"]
 
 _BLOCK = 1024 * 1024  # bytes
 
@@ -79,30 +78,6 @@ def sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def check_owner(folder: Path) -> None:
-    """Refuse to work on what lies in another account's folder: what root writes there, that account's node cannot read.
-
-    Raises:
-        HomeInvalid: it is another account's, and either root asks or this account may not use it.
-        OSError: the folder cannot be looked at.
-    """
-    owner, us = folder.stat().st_uid, os.geteuid()
-    if owner == us or (us != 0 and os.access(folder, os.R_OK | os.W_OK | os.X_OK)):
-        return
-    theirs, ours = _account(owner), _account(us)
-    to_do = f"run it as {theirs}" if us == 0 else f"give all in it to {ours} (chown -R), or run it as {theirs}"
-    raise HomeInvalid(
-        f"This folder belongs to the account {theirs}, and {ours} runs this command: {to_do}.", where=str(folder)
-    )
-
-
-def _account(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)
 
 
 def not_written(error: OSError, path: Path, sentence: str) -> DiskFull | HomeInvalid:

@@ -15,7 +15,8 @@ from typing import Any
 from broker.core.errors import HomeInvalid, TrustListInvalid
 from broker.core.ids import CountryCode, MessageType, SchemaVersion
 from broker.core.trust import LONGEST_ENVELOPE_LIFE, Authority, KeyUse, Member, MemberKey
-from broker.durable import check_owner, not_written, write_durably
+from broker.durable import not_written, write_durably
+from broker.ownership import check_owner
 from broker.security import jwk
 from broker.settings import FILE_NAME, Settings
 from broker.trust.member_documents import read_member, write_member

@@ -41,7 +41,7 @@ from pydantic_settings import (
 
 from broker.core.errors import HomeInvalid, SettingsInvalid
 from broker.core.ids import AuthorityId, CountryCode
-from broker.durable import check_owner
+from broker.ownership import check_owner
 
 __all__ = ["FILE_NAME", "TOKEN_KEY_FILE", "AdapterSettings", "Ladder", "Settings", "Trust", "settings_table"]
 

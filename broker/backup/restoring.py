@@ -29,8 +29,9 @@ from broker.core.content import time_from_text
 from broker.core.errors import BackupInvalid, HomeInvalid, SettingsInvalid
 from broker.core.ids import CountryCode
 from broker.core.roles import AuditRole
-from broker.durable import check_owner, not_written, sync_folder, write_durably
+from broker.durable import not_written, sync_folder, write_durably
 from broker.home import write_toml
+from broker.ownership import check_owner
 from broker.plain_files import open_plain
 from broker.security.backup_file import open_head
 from broker.security.suite import Opener

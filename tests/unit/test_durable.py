@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from broker.core.errors import DiskFull, HomeInvalid
-from broker.durable import check_owner, is_full, not_written, sync_folder, write_durably
+from broker.durable import is_full, not_written, sync_folder, write_durably
 
 
 def test_written_file_is_whole_and_the_owners_alone(tmp_path: Path) -> None:
@@ -82,33 +82,3 @@ def test_missing_folder_cannot_be_synced(tmp_path: Path) -> None:
     """The caller hears about it."""
     with pytest.raises(FileNotFoundError):
         sync_folder(tmp_path / "missing")
-
-
-def _anothers(folder: Path, monkeypatch: pytest.MonkeyPatch, *, us: int) -> None:
-    """Let the folder be another account's, whoever runs the tests."""
-    if os.geteuid() == 0:
-        os.chown(folder, 54321, -1)
-    monkeypatch.setattr(os, "geteuid", lambda: us)
-
-
-def test_root_works_in_no_other_accounts_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What root wrote there that account's node could not read: root is told whose it is; its own folder it may use."""
-    check_owner(tmp_path)
-    _anothers(tmp_path, monkeypatch, us=0)
-    with pytest.raises(
-        HomeInvalid, match=r"belongs to the account \w+, and root runs this command: run it as"
-    ) as caught:
-        check_owner(tmp_path)
-    assert caught.value.where == str(tmp_path)
-
-
-def test_an_account_that_may_not_use_a_folder_is_told_whose_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever may read and write there works on: a group may share it."""
-    _anothers(tmp_path, monkeypatch, us=54322)
-    monkeypatch.setattr(os, "access", lambda *_: True)
-    check_owner(tmp_path)
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    with pytest.raises(HomeInvalid, match="and 54322 runs this command: give all in it to 54322"):
-        check_owner(tmp_path)
