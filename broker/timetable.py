@@ -51,15 +51,16 @@ class Standing:
     extendable: bool  # once, by this deadline's own side, while it has not passed
     last_day: date  # in time, as it stands
     longest_day: date  # in time, once it is extended as far as its source allows
-    met: datetime | None
+    met: datetime | None  # the date of the message that settled it
+    came: datetime | None  # when that was with the other side; None: not yet, as far as is known here
+    extension_came_late: bool
     ours: bool  # this side must act
 
     @property
     def meaning(self) -> str:
         """What it means for people that it stands so."""
-        if self.phase is Phase.OVERDUE:
-            return self.deadline.silence
-        return _MEANINGS[self.phase]
+        means = self.deadline.silence if self.phase is Phase.OVERDUE else _MEANINGS[self.phase]
+        return f"{means} {_EXTENSION_CAME_LATE}" if self.extension_came_late else means
 
 
 _MEANINGS = {
@@ -67,8 +68,16 @@ _MEANINGS = {
     Phase.SOON: "It is due soon.",
     Phase.MET: "It was met.",
     Phase.MET_LATE: "It was met, but late.",
+    Phase.CAME_LATE: (
+        "The message that settles it is dated in time, and was not with the other side in time. A date proves nothing, and "
+        "a message may be held up on its way: ask, before anybody is blamed."
+    ),
     Phase.ENDED: "It no longer runs: the procedure has ended.",
 }
+
+_EXTENSION_CAME_LATE = (
+    "A longer time was announced, dated in time; it came only after the end and does not count: ask what held it up."
+)
 
 
 class Timetable:
@@ -104,6 +113,7 @@ class Timetable:
             urgency=opening.urgency if opening else None,
             ended=folded.state.name in table.final,
             calendar=calendar,
+            now=now,
         )
         role = row.role_of(self._us)
         return tuple(self._standing(running, calendar, country, role, now) for running in found)
@@ -128,7 +138,9 @@ class Timetable:
             extendable=running.extendable and now < running.due,
             last_day=calendar.last_day(running.due),
             longest_day=calendar.last_day(running.longest),
-            met=running.met,
+            met=None if running.settled is None else running.settled.created,
+            came=None if running.settled is None else running.settled.came,
+            extension_came_late=running.extension_came_late,
             ours=running.deadline.by is role,
         )
 
@@ -165,11 +177,13 @@ def _events(book: Book, folded: Folded, messages: Mapping[Digest, MessageRow]) -
         entry, message = held[digest], messages.get(digest)
         if message is None or not _happened(table, entry, folded.marks[digest]):
             continue
+        received = _delivered(message, delivered.get(digest))
         yield Event(
             act=entry.act,
             by=book.row.role_of(entry.author),
             created=message.header.created,
-            delivered=_delivered(message, delivered.get(digest)),
+            delivered=received,
+            came=message.at if message.direction == "in" else received,
             **_said(table, message, entry.act),
         )
 

@@ -166,13 +166,14 @@ def _deadline() -> Schema:
                 "format": "date",
                 "description": "Absent where it is not extendable: the last day that its source allows.",
             },
-            "met": TIME,
+            "met": {**TIME, "description": "The date of the message that settled it: its author's word."},
+            "came": {**TIME, "description": "When that was with the other side; absent: not yet, as far as is known."},
             "kind": {"type": "string", "enum": [kind.value for kind in DeadlineKind]},
             "source": TEXT,
             "source_read": {**TRUTH, "description": "False: taken from a secondary source, not verified."},
             "silence": TEXT,
         },
-        optional=("met", "extendable_until"),
+        optional=("met", "came", "extendable_until"),
     )
 
 

@@ -209,7 +209,10 @@ def procedure(view: ProcedureView, us: CountryCode) -> dict[str, Any]:
 
 
 def deadline(standing: Standing) -> dict[str, Any]:
-    """Return how a deadline stands: in words, with its source; `met` is absent until something settled it."""
+    """Return how a deadline stands: in words, with its source; `met` is absent until something settled it.
+
+    `came` is absent until that is with the other side, as far as is known here.
+    """
     item = standing.deadline
     document: dict[str, Any] = {
         "id": item.id,
@@ -233,7 +236,11 @@ def deadline(standing: Standing) -> dict[str, Any]:
     }
     if standing.extendable:
         document["extendable_until"] = standing.longest_day.isoformat()
-    return document if standing.met is None else {**document, "met": time_to_text(standing.met)}
+    if standing.met is not None:
+        document["met"] = time_to_text(standing.met)
+    if standing.came is not None:
+        document["came"] = time_to_text(standing.came)
+    return document
 
 
 def _coming_of_age(found: ComingOfAge | None) -> dict[str, Any] | None:

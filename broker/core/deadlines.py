@@ -9,6 +9,11 @@
 - Questions, incompleteness and holidays of the requesting side stop no clock (CASEWORK C-13). Only an act that the table
   names extends one: by its own side, in time, once, where the message names this deadline. An act may put another
   deadline in its place: a delay announces a new arrival (CASEWORK C-20).
+- In time is what is dated in time *and came* in time: a date is its author's word alone. What came is told by the node
+  that has it: by its own arrival, of its own messages by the other side's delivered receipt, so that both sides see the
+  same. What is dated in time and came later neither met the deadline nor missed it (`CAME_LATE`): it may have been held
+  up on its way, and whoever needs to know asks. An extension that came so extends nothing: the other side was not told
+  of it while the deadline ran (IR2055 1 and 6: delivery is the time, and an outage suspends nothing).
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from broker.core.errors import CatalogueInvalid
 from broker.core.roles import Role
 
 __all__ = [
+    "CLOCKS_DIFFER",
     "Calendar",
     "Deadline",
     "DeadlineKind",
@@ -36,6 +42,8 @@ __all__ = [
     "parse_deadline",
     "run",
 ]
+
+CLOCKS_DIFFER = timedelta(minutes=10)  # so far two countries' clocks may (PROTOCOL 8.16): what came so late is in time
 
 
 class Unit(StrEnum):
@@ -66,13 +74,14 @@ class Moment(StrEnum):
 
 
 class Phase(StrEnum):
-    """How a deadline stands; codes of the list ``deadline-phase``."""
+    """How a deadline stands; codes of the list ``deadline-phase-2``."""
 
     OPEN = "OPEN"
     SOON = "SOON"
     OVERDUE = "OVERDUE"
     MET = "MET"
     MET_LATE = "MET_LATE"
+    CAME_LATE = "CAME_LATE"  # dated in time, and not with the other side in time
     ENDED = "ENDED"  # the procedure ended before anything settled it
 
 
@@ -151,10 +160,15 @@ class Event:
 
     act: str
     by: Role
-    created: datetime
-    delivered: datetime | None
+    created: datetime  # its author's word
+    delivered: datetime | None  # from when a deadline of the recipient runs
+    came: datetime | None  # when the recipient had it; None: it has it not, as far as is known here
     stated: Mapping[str, datetime | date] = field(default_factory=dict)  # deadline id → what the body says
     extends: str | None = None  # id of the deadline that the message extends
+
+    def in_time(self, due: datetime, now: datetime) -> bool:
+        """Whether it is dated before that moment and came by then; what has not come yet comes now at the earliest."""
+        return self.created < due and (self.came or now) < due + CLOCKS_DIFFER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,18 +180,21 @@ class Running:
     due: datetime  # the first moment that is too late
     longest: datetime  # the same, as far as the source lets it be extended
     extended: bool
-    met: datetime | None  # when the settling message was composed
+    extension_came_late: bool  # a longer time was announced, dated in time, and came later: it counts not
+    settled: Event | None  # the message that settles it
     ended: bool  # the procedure is in a final state
 
     @property
     def extendable(self) -> bool:
         """Whether its source allows a longer time that nobody has announced yet; whether it is too late says `phase`."""
-        return self.deadline.extension is not None and not self.extended and self.met is None and not self.ended
+        return self.deadline.extension is not None and not self.extended and self.settled is None and not self.ended
 
     def phase(self, now: datetime, *, soon: timedelta) -> Phase:
         """Return how it stands; a short deadline is soon due only in its last half."""
-        if self.met is not None:
-            return Phase.MET if self.met < self.due else Phase.MET_LATE
+        if self.settled is not None:
+            if self.settled.created >= self.due:
+                return Phase.MET_LATE
+            return Phase.MET if self.settled.in_time(self.due, now) else Phase.CAME_LATE
         if self.ended:
             return Phase.ENDED
         if now >= self.due:
@@ -198,6 +215,7 @@ def run(
     urgency: str | None,
     ended: bool,
     calendar: Calendar,
+    now: datetime,
 ) -> tuple[Running, ...]:
     """Return every deadline that has started, in the table's order.
 
@@ -208,12 +226,15 @@ def run(
         urgency: urgency of the opening message.
         ended: whether the procedure is in a final state.
         calendar: of the requested side.
+        now: the current time.
     """
-    found = (_running(item, events, ended=ended, calendar=calendar) for item in deadlines if item.holds(basis, urgency))
+    found = (_running(item, events, ended, calendar, now) for item in deadlines if item.holds(basis, urgency))
     return tuple(item for item in found if item is not None)
 
 
-def _running(deadline: Deadline, events: Sequence[Event], *, ended: bool, calendar: Calendar) -> Running | None:
+def _running(
+    deadline: Deadline, events: Sequence[Event], ended: bool, calendar: Calendar, now: datetime
+) -> Running | None:
     for position in reversed(range(len(events))):
         start = _start(deadline, events[position]) if events[position].act == deadline.act else None
         if start is not None:
@@ -225,24 +246,27 @@ def _running(deadline: Deadline, events: Sequence[Event], *, ended: bool, calend
         return None
     due = calendar.end(start, deadline.limit, before=deadline.before, ends_on_date=deadline.ends_on_date)
     extension = deadline.extension
-    extended = extension is not None and any(_extends(event, deadline, extension, due) for event in later)
     longest = due if extension is None else _extended(deadline, extension, start, due, calendar)
+    notices = [event for event in later if extension is not None and _extends(event, deadline, extension, due)]
+    extended = any(event.in_time(due, now) for event in notices)
     due = longest if extended else due
-    settled = (event.created for event in later if event.by is deadline.by and event.act in deadline.until)
+    settling = [event for event in later if event.by is deadline.by and event.act in deadline.until]
+    in_time = (event for event in settling if event.in_time(due, now))
     return Running(
         deadline=deadline,
         start=start,
         due=due,
         longest=longest,
         extended=extended,
-        met=next(settled, None),
+        extension_came_late=bool(notices) and not extended,
+        settled=next(in_time, next(iter(settling), None)),
         ended=ended,
     )
 
 
 def _extends(event: Event, deadline: Deadline, extension: Extension, due: datetime) -> bool:
-    in_time = event.act == extension.act and event.by is deadline.by and event.created < due
-    return in_time and event.extends == deadline.id
+    dated = event.act == extension.act and event.by is deadline.by and event.created < due
+    return dated and event.extends == deadline.id
 
 
 def _start(deadline: Deadline, event: Event) -> datetime | date | None:

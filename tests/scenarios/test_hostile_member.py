@@ -116,6 +116,28 @@ async def test_a_receipt_dated_ahead_puts_off_no_deadline(world: World) -> None:
     assert "answer-overdue" in await ee.attention()
 
 
+async def test_an_answer_dated_back_is_not_told_as_in_time(world: World) -> None:
+    """Written after the end with a date before it, it stands as come late, with both moments, and changes no record."""
+    ee, fi = world["EE"], world["FI"]
+    request = await ee.submit("request.json")
+    await world.settle()
+    asked = await fi.store.read(lambda reader: reader.messages_of(request.message, None))
+    due = (await ee.view(request.procedure)).deadlines[0].due
+    world.clock.advance(20 * 86_400)
+    header = asked[0].header
+    answer = Hostile(fi, ee).message(
+        "acknowledgement.json", procedure=header.procedure, case_ref=header.case_ref, parents=(request.digest,),
+        created=due - timedelta(days=1),
+    )  # fmt: skip
+    assert await Hostile(fi, ee).send(answer) == "recorded"
+
+    view = await ee.view(request.procedure)
+    acknowledge = view.deadlines[0]
+    assert (acknowledge.phase, acknowledge.met) == ("CAME_LATE", due - timedelta(days=1))
+    assert acknowledge.came == world.clock.now()
+    assert [line.mark for line in view.entries] == ["effect", "effect"]
+
+
 async def test_a_restored_node_is_given_no_record_beyond_its_room(
     world: World, asking: Asking, monkeypatch: pytest.MonkeyPatch
 ) -> None:

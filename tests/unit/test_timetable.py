@@ -101,6 +101,27 @@ async def test_a_met_deadline_says_when(world: World) -> None:
     assert (acknowledge["phase"], acknowledge["met"]) == ("MET", time_to_text(answer.created))
 
 
+async def test_what_was_held_up_on_its_way_accuses_nobody(world: World) -> None:
+    """Sent in time into a broken line, it came after the end: both sides say so alike, and hold the same record."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    answer = await world["FI"].submit("acknowledgement.json", procedure=request.procedure)
+    on_its_way = deadline((await world["FI"].view(request.procedure)).deadlines[0])
+    assert (on_its_way["phase"], "came" in on_its_way) == ("MET", False)
+
+    world.clock.advance(10 * 86_400)
+    assert deadline((await world["FI"].view(request.procedure)).deadlines[0])["phase"] == "CAME_LATE"
+    assert deadline((await world["EE"].view(request.procedure)).deadlines[0])["phase"] == "OVERDUE"
+    await world.settle()
+    ours, theirs = await world["EE"].view(request.procedure), await world["FI"].view(request.procedure)
+    assert (ours.state, ours.digest) == (theirs.state, theirs.digest)
+    for view in (ours, theirs):
+        shown = deadline(view.deadlines[0])
+        assert (shown["phase"], shown["met"]) == ("CAME_LATE", time_to_text(answer.created))
+        assert shown["came"] > shown["due"]
+        assert "ask, before anybody is blamed" in shown["meaning"]
+
+
 async def test_an_announced_extension_lengthens_the_deadline_that_it_names(world: World) -> None:
     """Two weeks for the standard form, two more once the requested side has announced them in time, on both sides."""
     asked = json.loads(read_schema_file("examples/demo/request.json"))

@@ -42,16 +42,19 @@ def _event(
     *,
     by: Role = Role.REQUESTED,
     delivered: bool = True,
+    came: float | None = None,
     extends: str | None = "answer",
     **stated: Any,
 ) -> Event:
     at = START + timedelta(days=days)
-    return Event(act=act, by=by, created=at, delivered=at if delivered else None, stated=stated, extends=extends)
+    had = at if came is None else START + timedelta(days=came)
+    had_or_not = had if delivered else None
+    return Event(act=act, by=by, created=at, delivered=had_or_not, came=had_or_not, stated=stated, extends=extends)
 
 
-def _run(*events: Event, ended: bool = False, basis: str = "B2B_80", **changes: Any) -> Running | None:
-    deadline = parse_deadline({**DATA, **changes}, "")
-    found = run([deadline], events, basis=basis, urgency="ROUTINE", ended=ended, calendar=PlainDays())
+def _run(*events: Event, ended: bool = False, basis: str = "B2B_80", now: float = 30, **changes: Any) -> Running | None:
+    deadline, moment = parse_deadline({**DATA, **changes}, ""), START + timedelta(days=now)
+    found = run([deadline], events, basis=basis, urgency="ROUTINE", ended=ended, calendar=PlainDays(), now=moment)
     return found[0] if found else None
 
 
@@ -63,21 +66,21 @@ def test_a_deadline_runs_from_the_delivered_receipt() -> None:
     assert _run(_event("request", 0, by=Role.REQUESTING, delivered=False)) is None
     running = _run(ASKED)
     assert running is not None
-    assert (running.start, running.due, running.met) == (START, START + timedelta(days=10), None)
+    assert (running.start, running.due, running.settled) == (START, START + timedelta(days=10), None)
 
 
 def test_the_newest_message_of_the_starting_act_counts() -> None:
     """A second report starts the period anew, and only what stands after it settles it."""
     running = _run(ASKED, _event("result", 1), _event("request", 5, by=Role.REQUESTING))
     assert running is not None
-    assert (running.start, running.met) == (START + timedelta(days=5), None)
+    assert (running.start, running.settled) == (START + timedelta(days=5), None)
 
 
 def test_only_the_side_that_must_act_settles_it() -> None:
     """The other side's message of the same name settles nothing."""
     running = _run(ASKED, _event("result", 1, by=Role.REQUESTING))
     assert running is not None
-    assert running.met is None
+    assert running.settled is None
 
 
 def test_a_deadline_of_another_basis_or_urgency_does_not_run() -> None:
@@ -96,15 +99,26 @@ PHASES = {
     "the moment that is too late": ([], 10, False, Phase.OVERDUE),
     "answered in time, read much later": ([_event("result", 9)], 30, False, Phase.MET),
     "answered too late": ([_event("result", 10)], 11, False, Phase.MET_LATE),
+    "dated in time, came within ten minutes": ([_event("result", 9.999, came=10.006)], 11, False, Phase.MET),
+    "dated in time, came a day later": ([_event("result", 9, came=11)], 30, False, Phase.CAME_LATE),
+    "dated after the end, came later still": ([_event("result", 10, came=12)], 30, False, Phase.MET_LATE),
+    "on its way before the end": ([_event("result", 9, delivered=False)], 9.5, False, Phase.MET),
+    "still on its way after the end": ([_event("result", 9, delivered=False)], 11, False, Phase.CAME_LATE),
+    "a first one held up, a second in time": (
+        [_event("result", 8, came=12), _event("result", 9)],
+        30,
+        False,
+        Phase.MET,
+    ),
     "withdrawn meanwhile": ([], 30, True, Phase.ENDED),
 }
 
 
 @pytest.mark.parametrize("case", PHASES)
 def test_a_deadline_stands_as_the_moment_says(case: str) -> None:
-    """Open, soon, overdue, met, met late, ended."""
+    """Open, soon, overdue, ended; met by what is dated and came in time, met late, or dated in time and come late."""
     later, days, ended, phase = PHASES[case]
-    running = _run(ASKED, *later, ended=ended)
+    running = _run(ASKED, *later, ended=ended, now=days)
     assert running is not None
     assert running.phase(START + timedelta(days=days), soon=SOON) is phase
 
@@ -135,6 +149,21 @@ def test_an_extension_counts_once_and_only_in_time() -> None:
     without = _run(ASKED, notice)
     assert without is not None
     assert not without.extended
+
+
+def test_an_extension_that_came_late_does_not_count_and_is_told() -> None:
+    """A notice dated back would else give its author the time after it had missed the end; one on its way counts till then."""
+    extension = {"act": "extension-notice", "limit": {"days": 4}}
+    for notice, now, extended, late in (
+        (_event("extension-notice", 9, came=9.5), 12, True, False),
+        (_event("extension-notice", 9, came=11), 12, False, True),
+        (_event("extension-notice", 9, delivered=False), 9.5, True, False),
+        (_event("extension-notice", 9, delivered=False), 12, False, True),
+        (_event("extension-notice", 11), 12, False, False),
+    ):
+        running = _run(ASKED, notice, now=now, extension=extension)
+        assert running is not None
+        assert (running.extended, running.extension_came_late) == (extended, late)
 
 
 def test_an_extension_in_another_unit_runs_on_from_the_first_end() -> None:

@@ -26,10 +26,10 @@ DOCUMENTS = {
 SPOKEN = {  # by the API and the trust list's member documents, in no message
     "competence": ["SEND", "RECEIVE", "DECIDE"],
     "deadline-kind": [*DeadlineKind],
-    "deadline-phase": [*Phase],
+    "deadline-phase-2": [*Phase],
 }
 KEPT = {  # named by nothing; a published catalogue loses no list (LANGUAGE.md)
-    "message-status", "parent-position", "placement-decision", "tracing-status",
+    "deadline-phase", "message-status", "parent-position", "placement-decision", "tracing-status",
 }  # fmt: skip
 
 
