@@ -79,7 +79,7 @@ class Upload:
             row = await self._keep(row, chunk)
         if row.received < row.size or row.digest is not None:
             return row
-        return await self._look(row)
+        return await self._advanced(row, await self._look(row))  # an older program kept the last bytes before it looked
 
     def _begin(self, tx: Transaction, row: UploadRow, actor: str, role: AuditRole) -> None:
         if tx.count_uploads(row.authority) >= MAX_UPLOADS:
@@ -97,7 +97,13 @@ class Upload:
             return row  # a cut in the middle of a chunk: the caller sends it again from the chunk's beginning
         stored = await self._compute.run(lambda: seal_stored(chunk, row.key, index))
         await self._blobs.put(row.id, index, stored)
-        return await self._store.run(lambda tx: self._advance(tx, row, replace(row, received=after)))
+        kept = replace(row, received=after)
+        # The last bytes count together with what the file turned out to be: a caller whose connection is cut in between
+        # takes an offset at the end for a whole file, and would attach it in vain.
+        return await self._advanced(row, await self._look(kept) if after == row.size else kept)
+
+    async def _advanced(self, before: UploadRow, after: UploadRow) -> UploadRow:
+        return await self._store.run(lambda tx: self._advance(tx, before, after))
 
     def _advance(self, tx: Transaction, before: UploadRow, after: UploadRow) -> UploadRow:
         held = tx.upload(before.id)
@@ -121,8 +127,7 @@ class Upload:
         except AttachmentRefused:
             await self._drop(row)
             raise
-        seen = replace(row, media_type=media_type, digest=inspector.digest)
-        return await self._store.run(lambda tx: self._advance(tx, row, seen))
+        return replace(row, media_type=media_type, digest=inspector.digest)
 
     async def _check_sealed(self, row: UploadRow) -> None:
         """Hold a sealed file to the form of its head, which is all of it that a node can read (PROTOCOL 16.7).

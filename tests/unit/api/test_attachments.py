@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from broker.core.attachments import CHUNK_BYTES, MAX_BYTES
+from broker.core.errors import StoreUnavailable
 
 UPLOADS = "/api/v1/attachments"
 BYTES = "application/offset+octet-stream"
@@ -75,6 +76,26 @@ async def test_an_upload_goes_on_where_it_was_cut(desk: Any) -> None:
     whole = await send(desk, upload, CHUNK_BYTES, PLAIN[CHUNK_BYTES:])
 
     assert whole.json["digest"] == hashlib.sha256(PLAIN).hexdigest()
+
+
+async def test_an_upload_at_its_end_can_be_attached(
+    desk: Any, document: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut while the node looks at the file, it is not at its end: its last MiB is sent again, and then it is whole."""
+
+    async def cut(*_: object) -> bytes:
+        raise StoreUnavailable
+
+    upload = (await begin(desk, len(PLAIN))).json["upload"]
+    with monkeypatch.context() as meanwhile:
+        meanwhile.setattr(desk.services.desk.blobs, "get", cut)
+        unanswered = await send(desk, upload, 0, PLAIN)
+    asked = await desk.ask("HEAD", f"{UPLOADS}/{upload}", token=desk.token())
+    await send(desk, upload, CHUNK_BYTES, PLAIN[CHUNK_BYTES:])
+    accepted = await desk.submit({**document, "attachments": [{"upload": upload, "name": "a.txt", "kind": "REPORT"}]})
+
+    assert (unanswered.status, asked.headers["Upload-Offset"]) == (503, str(CHUNK_BYTES))
+    assert accepted.status == 202, accepted.text
 
 
 @pytest.mark.parametrize(
