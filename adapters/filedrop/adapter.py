@@ -92,9 +92,12 @@ class FileDrop:
         if await asyncio.to_thread(self._folders.holds, name, attachment.size):
             return
         part = await asyncio.to_thread(self._folders.begin, name)
-        async for raw in attachment.read():
-            await asyncio.to_thread(self._folders.append, part, raw)
-        await asyncio.to_thread(self._folders.finish, part, name)
+        try:
+            async for raw in attachment.read():
+                await asyncio.to_thread(self._folders.append, part, raw)
+            await asyncio.to_thread(self._folders.finish, part, name)
+        finally:
+            await asyncio.to_thread(self._folders.discard, part)
 
     async def erased(self, message: ErasedMessage) -> None:
         """Delete a received message and its attachments from in/, or a sent one with its files and its note from sent/.

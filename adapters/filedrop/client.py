@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import stat
 from contextlib import suppress
 from dataclasses import dataclass
@@ -100,14 +101,15 @@ class Folders:
         return there is not None
 
     def begin(self, name: str) -> Path:
-        """Return an empty hidden file that an attachment's parts are written to.
+        """Return an empty hidden file, of this attempt alone, that an attachment's parts are written to.
+
+        Another worker may be at the same attachment: one that was paused for longer than its lease goes on with its own.
 
         Raises:
             AdapterFailed: it cannot be made.
         """
-        part = self._root / "in" / f".{name}.part"
+        part = self._root / "in" / f".{name}.{secrets.token_hex(8)}.part"
         try:
-            part.unlink(missing_ok=True)  # of an attempt that a crash ended
             os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, self._file_mode))
             part.chmod(self._file_mode)
         except OSError as error:
@@ -118,16 +120,18 @@ class Folders:
         """Write the next part.
 
         Raises:
-            AdapterFailed: it cannot be written.
+            AdapterFailed: it cannot be written, or another attempt was finished.
         """
         try:
-            with part.open("ab") as stream:
+            # never made anew: a rest would take the whole attachment's name
+            descriptor = os.open(part, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            with os.fdopen(descriptor, "ab") as stream:
                 stream.write(raw)
         except OSError as error:
             raise _failed(error, "A received attachment cannot be written") from None
 
     def finish(self, part: Path, name: str) -> None:
-        """Make it durable and give it its name.
+        """Make it durable and give it its name; what other attempts have left, or still write, goes.
 
         Raises:
             AdapterFailed: it is not there.
@@ -135,10 +139,21 @@ class Folders:
         try:
             with part.open("rb") as stream:
                 os.fsync(stream.fileno())
+            for other in self._parts(name):
+                if other != part:
+                    other.unlink(missing_ok=True)
             part.rename(self._root / "in" / name)
             sync_folder(self._root / "in")
         except OSError as error:
             raise _failed(error, "A received attachment cannot be written") from None
+
+    def discard(self, part: Path) -> None:
+        """Delete what an attempt that failed has written: on a full disk each would leave less room for the next."""
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+
+    def _parts(self, name: str) -> list[Path]:
+        return [path for path in (self._root / "in").iterdir() if path.name.startswith(f".{name}.")]
 
     def scan(self) -> tuple[Offered, ...]:
         """Return what is offered in out/, oldest first.

@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +15,9 @@ import pytest
 import adapters.filedrop.adapter as filedrop_adapter
 from adapters.filedrop.adapter import FileDrop, create
 from adapters.filedrop.manifest import MANIFEST
-from broker.adapter_api import AdapterEvent, AdapterFailed, BrokerError, SettingsInvalid
+from broker.adapter_api import AdapterEvent, AdapterFailed, BrokerError, InboundAttachment, SettingsInvalid
 from broker.core.errors import DiskFull, NotCanonical, SchemaInvalid, StoreUnavailable
+from broker.core.ids import Digest
 from broker.testing.adapter_node import CANARY, SimulatedNode, sample_message, sample_submission
 
 POLL = 2
@@ -217,6 +220,23 @@ async def test_names_are_never_logged(root: Path, adapter: FileDrop, node: Simul
     assert sorted(event for event, _ in node.lines) == ["adapter.refused", "adapter.refused", "adapter.submitted"]
     assert "Maarika" not in repr(node.lines)
     assert all(len(str(fields["digest"])) == 64 for _, fields in node.lines)
+
+
+async def test_attachment_that_ends_early_leaves_nothing(root: Path, adapter: FileDrop) -> None:
+    """However often it is tried: on a full disk what each attempt left would take the room of the next."""
+
+    async def cut() -> AsyncIterator[bytes]:
+        yield b"half"
+        raise StoreUnavailable
+
+    attachment = InboundAttachment(
+        name="a.pdf", kind="REPORT", media_type="application/pdf", size=8, digest=Digest("0" * 64), read=cut
+    )
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await adapter.deliver(replace(sample_message(), attachments=(attachment,)))
+
+    assert names(root, "in") == set()
 
 
 def test_manual_lists_every_option() -> None:

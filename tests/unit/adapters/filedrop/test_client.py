@@ -371,6 +371,34 @@ def test_tag_names_a_file_without_its_name(root: Path, folders: Folders) -> None
     assert renamed.tag == first.tag
 
 
+def test_attempts_at_one_attachment_do_not_mix(root: Path, folders: Folders) -> None:
+    """A worker that was paused beyond its lease goes on when another has finished: it fails, and the file stays whole."""
+    name = "EE.7.1.pdf"
+    paused, other = folders.begin(name), folders.begin(name)
+    folders.append(paused, b"first half, ")
+    folders.append(other, b"first half, second half")
+    folders.finish(other, name)
+
+    with pytest.raises(AdapterFailed, match="cannot be written"):
+        folders.append(paused, b"second half")
+    with pytest.raises(AdapterFailed, match="cannot be written"):
+        folders.finish(paused, name)
+    assert contents(root, "in") == {name: b"first half, second half"}
+
+
+def test_finished_attachment_leaves_nothing_of_earlier_attempts(root: Path, folders: Folders) -> None:
+    """What a killed node had written goes; what is being written of another attachment stays."""
+    name = "EE.7.1.pdf"
+    folders.append(folders.begin(name), b"half")
+    (root / "in" / f".{name}.part").write_bytes(b"of an older program")
+    another = folders.begin("EE.7.11.pdf")
+    part = folders.begin(name)
+    folders.append(part, b"whole")
+    folders.finish(part, name)
+
+    assert set(contents(root, "in")) == {name, another.name}
+
+
 def test_erased_message_goes_with_its_attachments_and_unfinished_parts(root: Path, folders: Folders) -> None:
     """Another message's files, also of a longer id from the same country, stay; again it is no failure."""
     for name in ("EE.7.json", "EE.7.1.pdf", ".EE.7.2.pdf.part", "EE.71.json", "FI.7.json"):
