@@ -20,9 +20,11 @@ from broker.core.errors import (
     HomeInvalid,
     KeyMissing,
     NodeError,
+    PublishUnconfirmed,
     SettingsInvalid,
     StoreCorrupt,
     StoreNeedsMigration,
+    TransportUnavailable,
     TrustListExpired,
     TrustListInvalid,
     Unroutable,
@@ -30,7 +32,8 @@ from broker.core.errors import (
 )
 
 __all__ = [
-    "AHEAD_HOURS",
+    "AHEAD_SECONDS",
+    "ASK_AHEAD_SECONDS",
     "ASK_MAX_SECONDS",
     "ATTACHMENT_ATTENTION_HOURS",
     "ATTENTION_AFTER_ATTEMPTS",
@@ -62,6 +65,7 @@ __all__ = [
     "RESENDS_BY_ITSELF",
     "RETRY_MAX_SECONDS",
     "RETRY_MIN_SECONDS",
+    "RETRY_TRANSPORT_MAX_SECONDS",
     "SIGN_OF_LOSS_SECONDS",
     "STALE_LIST_HOURS",
     "TRUST_REFRESH_SECONDS",
@@ -93,8 +97,11 @@ PARKED_MAX_CHUNKS = 128  # per broker user: the largest attachment and some
 CARRY_BATCH = 4  # chunks in hand at a time: each is held three times while it is sealed and sent
 CARRY_LEASE_SECONDS = 120
 CHUNK_QUIET_SECONDS = 600  # without a chunk of an attachment that lacks some: ask for them
-AHEAD_HOURS = 24  # nothing is put off or leased for so long: a later moment was written before a clock was set right
+# Nothing is put off or leased for so long: a later moment was written before a clock was set right. Less than an hour, for
+# a clock is most often wrong by the hours of its time zone.
+AHEAD_SECONDS = 1_800
 ASK_MAX_SECONDS = 21_600  # between two questions for the same chunks
+ASK_AHEAD_SECONDS = 25_200  # likewise of a question that was asked before
 CHUNKS_ASKED_SECONDS = 300  # the same chunks are not sent again sooner, however often a peer asks
 COMPLETE_BATCH = 10  # attachments that are asked for together
 COMPLETE_LEASE_SECONDS = 300  # to read a hundred MiB once
@@ -121,6 +128,7 @@ WATCH_BATCH = 200  # entries
 REMIND_BATCH = 200  # procedures
 RETRY_MIN_SECONDS = 1
 RETRY_MAX_SECONDS = 300
+RETRY_TRANSPORT_MAX_SECONDS = 30  # what comes back by itself: all that waits leaves soon, and about as it was written
 ATTENTION_AFTER_ATTEMPTS = 5  # about half a minute of trying
 
 # A retry cannot mend these: a person is called at the first failure. The entry is tried on all the same.
@@ -138,6 +146,8 @@ _CALL_AT_ONCE = (
     Unroutable,
     VaultLocked,
 )
+# Nothing is wrong with the entry, and an attempt costs next to nothing while there is no connection.
+_TRANSPORT_AWAY = (PublishUnconfirmed, TransportUnavailable)
 
 
 # --- trying again ---------------------------------------------------------------------------------------------------
@@ -153,7 +163,7 @@ class RetryDecision:
 
 def is_due(next_at: datetime, now: datetime) -> bool:
     """Whether that moment has come, or can only have been written before a clock was set right."""
-    return not now < next_at <= now + timedelta(hours=AHEAD_HOURS)
+    return not now < next_at <= now + timedelta(seconds=AHEAD_SECONDS)
 
 
 def retry(attempts: int, error: BrokerError, *, now: datetime, jitter: float) -> RetryDecision:
@@ -165,8 +175,9 @@ def retry(attempts: int, error: BrokerError, *, now: datetime, jitter: float) ->
         now: the current time.
         jitter: a random number in [0, 1): full jitter, so that a thousand entries do not come back at once.
     """
+    longest = RETRY_TRANSPORT_MAX_SECONDS if isinstance(error, _TRANSPORT_AWAY) else RETRY_MAX_SECONDS
     doublings = min(attempts, RETRY_MAX_SECONDS.bit_length())
-    ceiling = min(RETRY_MIN_SECONDS * 2 ** (doublings + 1), RETRY_MAX_SECONDS)
+    ceiling = min(RETRY_MIN_SECONDS * 2 ** (doublings + 1), longest)
     hopeless = isinstance(error, _CALL_AT_ONCE) or not isinstance(error, NodeError)
     if hopeless:
         ceiling = RETRY_MAX_SECONDS  # nothing changes within seconds; a person mends it within minutes at best

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, literal_column, or_, select, update
 
-from broker.core.delivery import AHEAD_HOURS
+from broker.core.delivery import AHEAD_SECONDS, ASK_AHEAD_SECONDS
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.owed_chunks import OwedChunks
 from broker.rows import AttachmentRow, ParkedChunk, UploadRow
@@ -63,7 +63,16 @@ _DOUBT = (
 
 _NOW: Any = bindparam("now", type_=attachment.c.next_at.type)
 _BEYOND: Any = bindparam("beyond", type_=attachment.c.next_at.type)  # for the reason see outbox.py
-_DUE = (attachment.c.next_at.is_not(None), or_(attachment.c.next_at <= _NOW, attachment.c.next_at > _BEYOND))
+_ASK_BEYOND: Any = bindparam("ask_beyond", type_=attachment.c.next_at.type)
+_NOT_ASKED = or_(attachment.c.attempts == literal_column("0"), attachment.c.author == bindparam("us"))
+_DUE = (
+    attachment.c.next_at.is_not(None),
+    or_(
+        attachment.c.next_at <= _NOW,
+        and_(attachment.c.next_at > _BEYOND, _NOT_ASKED),
+        attachment.c.next_at > _ASK_BEYOND,
+    ),
+)
 _KEYS = (attachment.c.author, attachment.c.message, attachment.c.handle)
 # Chunks leave when their message has left, and no longer when it was refused.
 _LEAVING = (
@@ -218,8 +227,8 @@ def _lease(
     db: Execution, due: Any, us: CountryCode, now: datetime, until: datetime, limit: int
 ) -> tuple[AttachmentRow, ...]:
     taken = []
-    beyond = now + timedelta(hours=AHEAD_HOURS)
-    for key in db.all(due, {"us": us, "now": now, "beyond": beyond, "most": limit}):
+    beyond, ask_beyond = (now + timedelta(seconds=ahead) for ahead in (AHEAD_SECONDS, ASK_AHEAD_SECONDS))
+    for key in db.all(due, {"us": us, "now": now, "beyond": beyond, "ask_beyond": ask_beyond, "most": limit}):
         names = {"author_": key.author, "message_": key.message, "handle_": key.handle}
         db.changed(_LEASE, {**names, "until": until})
         row = db.first(_FIND, names)

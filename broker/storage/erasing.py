@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, update
 
-from broker.core.delivery import AHEAD_HOURS
+from broker.core.delivery import AHEAD_SECONDS
 from broker.core.erasures import CaseMessage, Duty, Erasure, ErasureState, Retained
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, ProcedureId
 from broker.core.messages import OutboxKind
@@ -270,7 +270,7 @@ class SqlRetention:
         )  # fmt: skip
 
     def lease_duties(self, *, now: datetime, until: datetime, limit: int) -> tuple[Duty, ...]:
-        beyond = now + timedelta(hours=AHEAD_HOURS)  # for the reason see outbox.py
+        beyond = now + timedelta(seconds=AHEAD_SECONDS)  # for the reason see outbox.py
         rows = self._db.all(_DUE, {"now": now, "beyond": beyond, "most": limit})
         for row in rows:
             self._db.changed(_LEASE, {"kind_": row.kind, "name_": row.name, "until": until})

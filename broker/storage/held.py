@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Row, Table, bindparam, delete, func, insert, or_, select, update
 
-from broker.core.delivery import AHEAD_HOURS
+from broker.core.delivery import AHEAD_SECONDS
 from broker.core.ids import Digest
 from broker.rows import HeldDelivery, SeenRaw
 from broker.security.at_rest import Scope
@@ -147,7 +147,7 @@ def park(db: Execution, held: HeldDelivery, *, max_items: int, max_bytes: int) -
 
 def due_parked(db: Execution, *, now: datetime, limit: int) -> tuple[HeldDelivery, ...]:
     """Return what is to be offered again, longest due first."""
-    beyond = now + timedelta(hours=AHEAD_HOURS)  # for the reason see outbox.py
+    beyond = now + timedelta(seconds=AHEAD_SECONDS)  # for the reason see outbox.py
     return tuple(_parked(db, row) for row in db.all(_DUE, {"now": now, "beyond": beyond, "most": limit}))
 
 

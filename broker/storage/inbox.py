@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, case, insert, null, or_, select, tuple_, update
 
-from broker.core.delivery import AHEAD_HOURS
+from broker.core.delivery import AHEAD_SECONDS
 from broker.core.errors import CaseKeyMissing, NodeError, StoreCorrupt
 from broker.core.ids import CountryCode, KeyId, MessageId
 from broker.core.messages import InboxEntry
@@ -187,7 +187,7 @@ def lease_inbox(
     db: Execution, *, now: datetime, until: datetime, token: str, limit: int
 ) -> tuple[InboxRow | InboxBrief, ...]:
     """Lease what is due to be handed over, oldest first; what is damaged holds up nothing else."""
-    beyond = now + timedelta(hours=AHEAD_HOURS)
+    beyond = now + timedelta(seconds=AHEAD_SECONDS)
     leased = db.all(_LEASE, {"now": now, "beyond": beyond, "until": until, "token": token, "most": limit})
     if not leased:
         return ()

@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, exists, literal, or_, select
 
 from broker.core.canonical import b64url_encode
-from broker.core.delivery import AHEAD_HOURS
+from broker.core.delivery import AHEAD_SECONDS
 from broker.core.ids import MessageId
 from broker.rows import NOT_KNOWN, Idempotent
 from broker.storage.execution import Execution, PerDialect, insert_new
@@ -114,5 +114,5 @@ def _returned(db: Execution, nonce: str) -> str:
 
 def take_lease(db: Execution, name: str, *, token: str, now: datetime, until: datetime) -> bool:
     """Take or renew a named lease; one that ends beyond any lease was taken by a clock that has been set right since."""
-    beyond = now + timedelta(hours=AHEAD_HOURS)
+    beyond = now + timedelta(seconds=AHEAD_SECONDS)
     return db.changed(_TAKE, {"name_": name, "token_": token, "until_": until, "now": now, "beyond": beyond}) == 1

@@ -24,7 +24,7 @@ from sqlalchemy import (
     update,
 )
 
-from broker.core.delivery import AHEAD_HOURS
+from broker.core.delivery import AHEAD_SECONDS
 from broker.core.errors import CaseKeyMissing, NodeError, StoreCorrupt
 from broker.core.healing import HEAL_TYPES
 from broker.core.ids import CountryCode, MessageId
@@ -189,7 +189,7 @@ def lease_outbox(
     db: Execution, us: CountryCode, *, now: datetime, until: datetime, token: str, limit: int
 ) -> tuple[OwedEntry, ...]:
     """Lease what is due, oldest first, and return it with content and sealed bytes."""
-    beyond = now + timedelta(hours=AHEAD_HOURS)
+    beyond = now + timedelta(seconds=AHEAD_SECONDS)
     leased = db.all(_LEASE, {"now": now, "beyond": beyond, "until": until, "token": token, "most": limit})
     rows = _SOME.rows(db, [row.id for row in leased])
     rows.sort(key=lambda row: (row.created, row.id))

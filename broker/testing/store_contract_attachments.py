@@ -103,9 +103,20 @@ class AttachmentContract:
         due = await store.run(lambda tx: tx.lease_arriving(now=later(1), until=later(60), limit=5))
         assert [row.message for row in due] == [message_id(1)]
         assert await store.run(lambda tx: tx.lease_arriving(now=later(2), until=later(60), limit=5)) == ()
-        days = later(3 * 86_400)  # by a clock that was set right since
-        await store.run(lambda tx: tx.lease_arriving(now=later(61), until=days, limit=5))
+        hours = later(2 * 3_600)  # by a clock that was set right since
+        await store.run(lambda tx: tx.lease_arriving(now=later(61), until=hours, limit=5))
         assert len(await store.run(lambda tx: tx.lease_arriving(now=later(62), until=later(90), limit=5))) == 1
+
+    async def test_a_question_for_chunks_may_wait_for_hours_but_not_for_days(self, store: Store) -> None:
+        """Asked again and again its pause grows to six hours; a later moment was written before a clock was set right."""
+        await store.run(lambda tx: tx.add_inbox(incoming(1), next_at=None))
+        await store.run(lambda tx: tx.add_attachment(attachment(1, author=FI)))
+        due = []
+        for ahead in (6 * 3_600, 3 * 86_400):
+            asked = replace(attachment(1, author=FI), attempts=5, next_at=later(ahead))
+            await store.run(lambda tx, asked=asked: tx.save_attachment(asked))  # type: ignore[misc]
+            due.append(len(await store.run(lambda tx: tx.lease_arriving(now=NOW, until=later(60), limit=5))))
+        assert due == [0, 1]
 
     async def test_a_message_that_waited_for_its_attachments_goes_on(self, store: Store) -> None:
         """Either its adapter is offered it, or the officers' inbox has it."""

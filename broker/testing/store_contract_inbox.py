@@ -44,13 +44,13 @@ class InboxContract:
     """What we believed."""
 
     async def test_a_clock_that_was_ahead_holds_back_nothing_that_came(self, store: Store) -> None:
-        """Nothing is put off or leased for days: what says so was written before the clock was set right."""
-        year = 365 * 86400
+        """Nothing is put off or leased for hours: what says so was written before the clock was set to its own time zone."""
+        hours = 2 * 3600
         await believe(store, 1, 2)
-        assert len(await take(store, now=year)) == 2
+        assert len(await take(store, now=hours)) == 2
         assert await store.run(
             lambda tx: tx.retry_inbox(
-                FI, message_id(1), next_at=later(year + 300), error="adapter-failed", token=_TOKEN
+                FI, message_id(1), next_at=later(hours + 300), error="adapter-failed", token=_TOKEN
             )
         )
         assert [row.entry.id for row in await take(store, token="now")] == [message_id(1), message_id(2)]

@@ -70,12 +70,12 @@ class OutboxContract:
         assert [r.id for r in again] == [message_id(1), message_id(2), message_id(3)]
 
     async def test_a_clock_that_was_ahead_holds_nothing_back(self, store: Store) -> None:
-        """Nothing is put off or leased for days: what says so was written before the clock was set right."""
-        year = 365 * 86400
+        """Nothing is put off or leased for hours: what says so was written before the clock was set to its own time zone."""
+        hours = 2 * 3600
         await owe(store, 1, 2)
-        assert len(await lease(store, now=year)) == 2
+        assert len(await lease(store, now=hours)) == 2
         assert await store.run(
-            lambda tx: tx.retry_outbox(message_id(1), next_at=later(year + 300), error="unroutable", token=TOKEN)
+            lambda tx: tx.retry_outbox(message_id(1), next_at=later(hours + 300), error="unroutable", token=TOKEN)
         )
         assert [entry.id for entry in await lease(store, token="now")] == [message_id(1), message_id(2)]
         assert await lease(store, token="beside it") == ()

@@ -169,9 +169,9 @@ class RetentionContract:
         await store.run(lambda tx: tx.retention.retry_duty(duty, next_at=later(5)))
         again = await store.run(lambda tx: tx.retention.lease_duties(now=later(6), until=later(60), limit=9))
         assert again == (replace(duty, attempts=1),)
-        days = later(3 * 86_400)  # by a clock that was set right since
-        await store.run(lambda tx: tx.retention.lease_duties(now=later(61), until=days, limit=9))
-        assert len(await store.run(lambda tx: tx.retention.lease_duties(now=later(62), until=days, limit=9))) == 1
+        hours = later(2 * 3_600)  # by a clock that was set right since
+        await store.run(lambda tx: tx.retention.lease_duties(now=later(61), until=hours, limit=9))
+        assert len(await store.run(lambda tx: tx.retention.lease_duties(now=later(62), until=hours, limit=9))) == 1
         assert await store.run(lambda tx: tx.retention.duties_of(duty.erasure)) == 1
         await store.run(lambda tx: tx.retention.drop_duty(duty))
         assert await store.run(lambda tx: tx.retention.duties_of(duty.erasure)) == 0

@@ -19,6 +19,7 @@ from broker.core.delivery import (
     LadderStep,
     Overdue,
     StepLimit,
+    is_due,
     overdue,
     resend_due,
     retry,
@@ -28,6 +29,7 @@ from broker.core.errors import (
     BrokerError,
     DiskFull,
     KeyMissing,
+    PublishUnconfirmed,
     RecipientSuspended,
     TransportUnavailable,
     Unroutable,
@@ -50,10 +52,25 @@ def test_an_entry_is_always_tried_again_between_a_second_and_five_minutes(
 def test_waiting_doubles_up_to_five_minutes() -> None:
     """The longest wait doubles with each failure."""
     waits = [
-        round((retry(attempts, TransportUnavailable(), now=NOW, jitter=ALMOST_ONE).next_at - NOW).total_seconds())
+        round((retry(attempts, AdapterFailed(), now=NOW, jitter=ALMOST_ONE).next_at - NOW).total_seconds())
         for attempts in range(10)
     ]
     assert waits == [2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+
+
+@pytest.mark.parametrize("error", [TransportUnavailable(), PublishUnconfirmed()])
+def test_nothing_waits_for_long_once_the_transport_is_back(error: BrokerError) -> None:
+    """However long it was away, what waits is tried again within half a minute."""
+    wait = retry(10**6, error, now=NOW, jitter=ALMOST_ONE).next_at - NOW
+    assert wait <= timedelta(seconds=30)
+
+
+def test_a_moment_that_no_right_clock_has_written_is_due() -> None:
+    """Hours ahead, as by a wrong time zone: nothing is put off for so long, so the clock was set right since."""
+    waits = (-1.0, 0.0, 0.01, 0.25, 0.9, 24.0, 1_000.0)
+    assert [is_due(NOW + timedelta(hours=hours), NOW) for hours in waits] == [
+        True, True, False, False, True, True, True,
+    ]  # fmt: skip
 
 
 def test_jitter_spreads_over_the_whole_wait() -> None:
