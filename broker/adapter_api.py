@@ -260,7 +260,7 @@ class AdapterContext:
 def problem(error: BrokerError) -> dict[str, str]:
     """Return what the people of the national system need: code, detail, where, who must act."""
     where = {} if error.where is None else {"where": error.where}
-    return {"code": error.code, "detail": error.detail, **where, "who": error.who.value}
+    return {"code": error.code, "detail": error.detail, **where, "who_must_act": error.who.value}
 
 
 # --- the adapter itself ---------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from broker.api.places import Places
 from broker.api.requests import PRINCIPAL, Query, acting, idempotency_key, path_id, read_json, read_reason
 from broker.api.routes import PREFIX
 from broker.api.services import ApiServices, casework_types
+from broker.api.tokens import Role
 from broker.core.content import time_to_text
 from broker.core.delivery import ResendReason
 from broker.core.errors import (
@@ -118,6 +119,7 @@ class Messages:
         """Return one message with its content and evidence.
 
         Raises:
+            MessageErased: it was erased here; an officer is told by which decision.
             NotFound: it is not here or another authority's.
             AmbiguousMessage: several countries used its id, and the query does not say which one is meant.
         """
@@ -126,9 +128,11 @@ class Messages:
         query.finish()
         wanted, authority = path_id(request, MessageId), request[PRINCIPAL].authority
 
-        us = self._desk.us
+        us, decided = self._desk.us, request[PRINCIPAL].role is Role.OFFICER
         found, surge = await self._desk.looked(
-            lambda reader: find_with_evidence(reader, us, wanted, authority, direction=direction, peer=peer)
+            lambda reader: find_with_evidence(
+                reader, us, wanted, authority, direction=direction, peer=peer, decided=decided
+            )
         )
         await self._desk.consult.message(found[0], request[PRINCIPAL].who)
         return answer(views.message(*found, surge))
@@ -137,7 +141,7 @@ class Messages:
         """State that a person has seen a received message.
 
         Raises:
-            NotFound: there is no such received message for the authority.
+            MessageErased, NotFound: there is no such received message for the authority.
             AmbiguousMessage: several countries used its id, and no peer is named.
         """
         query = Query(request)
@@ -153,7 +157,7 @@ class Messages:
 
         Raises:
             BadRequest: the body is not one known reason.
-            NotFound: there is no such message of the authority's own.
+            MessageErased, NotFound: there is no such message of the authority's own.
             AlreadySettled: nothing of its evidence is missing.
         """
         Query(request).finish()

@@ -76,8 +76,9 @@ def _procedure_item() -> Schema:
         "state": TEXT,
         "alarm": TRUTH,
         "gap": TRUTH,
+        "erased": {**TIME, "description": "Since when its contents are gone; absent while they are here."},
     }
-    return object_of(properties, optional=("case_ref",))
+    return object_of(properties, optional=("case_ref", "erased"))
 
 
 def _record_line() -> Schema:

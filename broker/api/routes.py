@@ -25,6 +25,7 @@ from broker.core.errors import (
     Healing,
     IdempotencyConflict,
     LegalHold,
+    MessageErased,
     MessagesOwed,
     NotAllowed,
     NotArranged,
@@ -101,18 +102,18 @@ ROUTES: tuple[Route, ...] = (
     Route(
         name="readMessage", method="GET", path="/messages/{id}", roles=_CASEWORK, answer="Message",
         summary="Read one message: header, body and the evidence about it.",
-        query=("direction", "peer"), errors=(NotFound, AmbiguousMessage),
+        query=("direction", "peer"), errors=(NotFound, MessageErased, AmbiguousMessage),
     ),
     Route(
         name="markOpened", method="POST", path="/messages/{id}/opened", roles=_CASEWORK, answer="Opened",
         summary="State that a person has seen a received message; its sender gets a signed receipt.",
-        query=("peer",), errors=(NotFound, AmbiguousMessage, AttachmentIncomplete),
+        query=("peer",), errors=(NotFound, MessageErased, AmbiguousMessage, AttachmentIncomplete),
     ),
     Route(
         name="resendMessage", method="POST", path="/messages/{id}/resend", status=202, answer="Resent", body="Resend",
         roles=frozenset({Role.OFFICER, Role.ADMIN}),
         summary="Send a message once more, for a reason; the other side answers again with every receipt that it has.",
-        errors=(NotFound, AlreadySettled, RequestTooLarge, UnsupportedMediaType),
+        errors=(NotFound, MessageErased, AlreadySettled, RequestTooLarge, UnsupportedMediaType),
     ),
     Route(
         name="listHeld", method="GET", path="/held", roles=frozenset({Role.OFFICER}), answer="HeldList",
@@ -139,7 +140,7 @@ ROUTES: tuple[Route, ...] = (
     Route(
         name="readAttachment", method="GET", path="/messages/{id}/attachments/{digest}", roles=_CASEWORK, file=True,
         summary="Download an attachment of a message; the audit trail says who did.",
-        query=("direction", "peer"), errors=(NotFound, AmbiguousMessage, AttachmentIncomplete),
+        query=("direction", "peer"), errors=(NotFound, MessageErased, AmbiguousMessage, AttachmentIncomplete),
     ),
     Route(
         name="beginUpload", method="POST", path="/attachments", roles=_CASEWORK, status=201, answer="Upload",

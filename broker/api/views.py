@@ -181,6 +181,7 @@ def procedure_item(row: ProcedureRow, us: CountryCode) -> dict[str, Any]:
         state=row.state,
         alarm=row.alarm,
         gap=row.gap,
+        erased=None if row.erased is None else time_to_text(row.erased),
     )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 
-from broker.cli.input import parsed, read_day
+from broker.cli.input import named_case, read_day
 from broker.core.ids import CaseRef, ProcedureId
 
 if TYPE_CHECKING:
@@ -27,12 +27,12 @@ async def chosen(office: Office, cases: Sequence[str]) -> tuple[ProcedureId, ...
         return None
     found: list[ProcedureId] = []
     for text in cases:
-        if text.startswith(("CR-", "EX-")):
-            case = parsed(CaseRef, text, "--case")
-            rows = await office.store.read(lambda reader, case=case: reader.procedures_of(case, None))  # type: ignore[misc]
+        named = named_case(text, "--case")
+        if isinstance(named, CaseRef):
+            rows = await office.store.read(lambda reader, case=named: reader.procedures_of(case, None))  # type: ignore[misc]
             found.extend(row.ref.id for row in rows)
         else:
-            found.append(parsed(ProcedureId, text, "--case"))
+            found.append(named)
     return tuple(found)
 
 

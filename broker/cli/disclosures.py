@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
-from broker.cli.input import one_of, parsed
+from broker.cli.input import named_case, one_of
 from broker.core.audit import AuditReason
 from broker.core.content import time_to_text
-from broker.core.ids import CaseRef, ProcedureId
 
 if TYPE_CHECKING:
     from broker.disclosed import Correction, Disclosure
@@ -32,9 +31,7 @@ def disclosures(case: str, home: Path, *, authority: str | None, reason: str, as
         NodeError: the store cannot be read, or the look not recorded.
     """
     why = one_of(AuditReason, reason, "--reason")
-    wanted: CaseRef | ProcedureId = (
-        parsed(CaseRef, case, "CASE") if case.startswith(("CR-", "EX-")) else parsed(ProcedureId, case, "CASE")
-    )
+    wanted = named_case(case)
 
     async def work(office: Office) -> CaseDisclosures:
         us = office_of(office, authority)

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from broker.api import retention_views
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
-from broker.cli.input import one_of, parsed
+from broker.cli.input import named_case, one_of, parsed
 from broker.core.content import time_to_text
 from broker.core.erasures import Erasure, ErasureState, Listed
-from broker.core.ids import CaseRef, ErasureId, ProcedureId
+from broker.core.ids import ErasureId
 from broker.core.retention import EraseReason, KeepReason
 
 if TYPE_CHECKING:
     from broker.flows.retain.list_case import Case
     from broker.office import Office
 
-__all__ = ["confirm", "erase", "erasures", "named_case", "reject"]
+__all__ = ["confirm", "erase", "erasures", "reject"]
 
 _MOST = 200
 _WAIT_SECONDS = 180.0  # a running node begins the next epoch within a minute
@@ -147,17 +147,6 @@ def reject(erasure: str, home: Path, *, authority: str | None, why: str | None, 
         as_json=as_json,
         people=lambda: output.console().print("Rejected; nothing was erased."),
     )
-
-
-def named_case(text: str) -> CaseRef | ProcedureId:
-    """Return the case reference or procedure that was typed.
-
-    Raises:
-        BadRequest: it is neither.
-    """
-    if text.startswith(("CR-", "EX-")):
-        return parsed(CaseRef, text, "CASE")
-    return parsed(ProcedureId, text, "CASE")
 
 
 async def _final(office: Office, done: Erasure) -> Erasure:

@@ -12,26 +12,74 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from broker.core.errors import BadRequest, RequestTooLarge
+from broker.core.ids import (
+    ArrangementId,
+    AuthorityId,
+    CaseRef,
+    CountryCode,
+    Digest,
+    ErasureId,
+    KeyId,
+    MessageId,
+    MessageType,
+    ProcedureId,
+    SchemaVersion,
+)
 
-__all__ = ["MAX_BYTES", "one_of", "parsed", "read_bytes", "read_day", "read_json"]
+__all__ = ["MAX_BYTES", "named_case", "one_of", "parsed", "read_bytes", "read_day", "read_json"]
 
 T = TypeVar("T")
 Code = TypeVar("Code", bound=str)
 
 MAX_BYTES = 8 * 1024 * 1024  # of a file; the largest message is 1 MiB
+_TIMED = "01920000-0000-7000-8000-000000000000"
+_CASE = "CR-0123456789ABCDEFGHJK"
+_RIGHT: dict[Callable[[str], Any], str] = {  # what a right one is called, and looks like
+    ArrangementId: "an arrangement's id, like nordic-2026",
+    AuthorityId: "an office's id, like social-insurance-board: small letters, digits and hyphens, at most 63",
+    CaseRef: f"a case reference, like {_CASE}, with EX- before it in an exercise",
+    CountryCode: "a country's code, like FI: two capital letters (ISO 3166-1; Greece is GR, the United Kingdom GB)",
+    Digest: "a digest: 64 digits and letters from a to f",
+    ErasureId: f"an erasure's id, like {_TIMED}: trm case erasures shows them",
+    KeyId: "a key's id: 43 letters, digits, hyphens and underscores, as trm keys list shows them",
+    MessageId: f"a message's id, like {_TIMED}: trm inbox shows them",
+    MessageType: "a message type, like family-tracing.request",
+    ProcedureId: f"a procedure's id, like {_TIMED}: trm show names that of a message",
+    SchemaVersion: "a version, like 1.0",
+}
 
 
 def parsed(kind: Callable[[str], T], text: str, where: str) -> T:
     """Return the identifier.
 
+    Args:
+        kind: one of those in `core.ids`.
+        text: what was typed.
+        where: the option or argument.
+
     Raises:
-        BadRequest: the text does not have its form.
+        BadRequest: the text does not have its form; the sentence says what a right one looks like.
     """
     try:
         return kind(text)
     except ValueError as error:
-        name = getattr(kind, "__name__", "value")
-        raise BadRequest(f"This is not a {name}.", where=where) from error
+        raise BadRequest(f"This is not {_RIGHT[kind]}.", where=where) from error
+
+
+def named_case(text: str, where: str = "CASE") -> CaseRef | ProcedureId:
+    """Return the case reference or procedure that was typed.
+
+    Raises:
+        BadRequest: it is neither.
+    """
+    for kind in (CaseRef, ProcedureId):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    raise BadRequest(
+        f"This is neither a case reference, like {_CASE}, nor a procedure's id, like {_TIMED}.", where=where
+    )
 
 
 def one_of(codes: Iterable[Code], text: str, where: str, *, what: str = "The reason") -> Code:

@@ -155,6 +155,7 @@ def show(
     """Show one message with its content; with `opened`, also owe its sender the receipt.
 
     Raises:
+        MessageErased: it was erased here; it says when, and by which decision.
         NotFound: it is not here, or another office's.
         AmbiguousMessage: several countries used its id, and the options do not say which one is meant.
         NodeError: the store cannot be read.
@@ -167,7 +168,7 @@ def show(
         if opened:
             await office.open_message(wanted, operator(us), peer=other)
         found, modes = await office.looked(
-            lambda reader: find_with_evidence(reader, office.us, wanted, us, direction=way, peer=other)
+            lambda reader: find_with_evidence(reader, office.us, wanted, us, direction=way, peer=other, decided=True)
         )
         row = found[0]
         await office.consult.message(row, operator(us))
@@ -234,6 +235,10 @@ def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, 
             f"{view.row.ref.name} with {view.row.peer}, {view.role.lower()} side: {view.state}{marks}"
         )
         rows = ((time_to_text(line.at), line.who, line.what, line.state, line.evidence) for line in lines)
+        if view.row.erased is not None:
+            output.console().print(
+                f"ERASED here at {time_to_text(view.row.erased)}: its contents are gone, nothing goes on."
+            )
         if view.coming_of_age:
             output.console().print(f"OF AGE on {view.coming_of_age.on}: {view.coming_of_age.meaning}")
         output.table(("time", "who", "what", "state", "evidence"), rows, wide=("time", "what", "evidence"))
@@ -280,7 +285,9 @@ def _addressed(data: Any, *, authority: str | None, to: str | None, procedure: s
     if authority is not None:
         changed["sender"] = {"authority": str(parsed(AuthorityId, authority, "--authority"))}
     if to is not None:
-        country, _, office = to.partition("/")
+        country, slash, office = to.partition("/")
+        if not slash:
+            raise BadRequest("Say country and office, like FI/tracing-office.", where="--to")
         changed["recipient"] = {
             "country": str(parsed(CountryCode, country, "--to")),
             "authority": str(parsed(AuthorityId, office, "--to")),

@@ -50,7 +50,12 @@ def complain(error: Exception, *, as_json: bool) -> int:
     """Say what is wrong, where, and who must act; return the exit code."""
     known = _known(error)
     if as_json:
-        document = {"code": known.code, "detail": known.detail, "where": known.where, "who": known.who.value}
+        document = {
+            "code": known.code,
+            "detail": known.detail,
+            "where": known.where,
+            "who_must_act": known.who.value,
+        }
         sys.stdout.write(_json({"error": document}))
     else:
         sys.stderr.write(f"trm: {known.code}: {plain(known.detail)}\n")

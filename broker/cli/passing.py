@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from broker.api import retention_views, views
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
-from broker.cli.erasure import named_case
-from broker.cli.input import one_of, parsed, read_json
+from broker.cli.input import named_case, one_of, parsed, read_json
 from broker.core.errors import BadRequest
 from broker.core.ids import MessageId
 from broker.core.retention import EraseReason

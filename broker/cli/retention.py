@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from broker.api import retention_views
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
-from broker.cli.erasure import named_case
-from broker.cli.input import one_of, read_day
+from broker.cli.input import named_case, one_of, read_day
 from broker.core.errors import BadRequest
 from broker.core.retention import HoldReason, KeepReason
 

@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from broker.cli import output
-from broker.cli.input import parsed
+from broker.cli.input import one_of, parsed
 from broker.core.errors import BadRequest
 from broker.core.ids import AuthorityId
 from broker.settings import Settings
@@ -32,7 +32,7 @@ def token(home: Path, *, role: str, authority: str | None, subject: str, minutes
     settings = Settings.load(home)
     if settings.token_issuer is not None:
         raise BadRequest("This node's tokens come from the issuer that its settings name.", where="token_issuer")
-    wanted = parsed(Role, role, "--role")
+    wanted = one_of(Role, role, "--role", what="The role")
     lifetime = timedelta(minutes=minutes)
     if lifetime > LONGEST[wanted]:
         longest = int(LONGEST[wanted].total_seconds() // 60)

@@ -118,7 +118,7 @@ class Inspect:
             digest=closure_digest(table, row.opener, entries, receipts, folded.heads, whole=folded),
             heads=folded.heads,
             participants=self._participation.seen(reader, book, folded).now,
-            actions=allowed(table, folded.state, role),
+            actions=allowed(table, folded.state, role) if row.erased is None else (),  # nothing is added to it any more
             entries=_lines(entries, folded),
             deadlines=self._timetable.standings(reader, book, folded, now=now),
             coming_of_age=self._coming_of_age(reader, book, ended=folded.state.name in table.final),

@@ -40,7 +40,7 @@ class Open:
         """Return when the message was first opened.
 
         Raises:
-            NotFound: there is no such inbound message for that office.
+            MessageErased, NotFound: there is no such inbound message for that office.
             AmbiguousMessage: several countries used its id, and no peer is named.
             AttachmentIncomplete: its attachments have not all come: nobody has seen it whole.
         """

@@ -67,7 +67,7 @@ class ReadAttachment:
         """Return the attachment and its bytes; the audit trail has it before the first byte.
 
         Raises:
-            NotFound: that office has no such message, or it no such attachment.
+            MessageErased, NotFound: that office has no such message, or it no such attachment.
             AmbiguousMessage: several countries used its id, and nothing says which one is meant.
             AttachmentIncomplete: not all of it is here and verified.
             TooManyCases: it must not be shown (R-38).

@@ -35,7 +35,7 @@ class Resend:
         """Owe the message's publishing from now on, and return that time.
 
         Raises:
-            NotFound: there is no such message of that office's own.
+            MessageErased, NotFound: there is no such message of that office's own.
             AlreadySettled: it was opened or refused: nothing is missing.
         """
         row = await self._store.read(lambda reader: find_message(reader, message, who.authority, direction="out"))

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Protocol
 
 from broker.core.erasures import CaseMessage, Duty, Erasure, ErasureState, Retained
-from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, ProcedureId
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, MessageId, ProcedureId
 from broker.rows import HeldDraft, ProcedureRow
 from broker.security.at_rest import Scope
 
@@ -25,6 +25,14 @@ class RetentionReader(Protocol):
 
     def case_messages(self, procedures: Sequence[ProcedureId]) -> tuple[CaseMessage, ...]:
         """Return the messages of both directions, oldest first; also of what is erased."""
+        ...
+
+    def erased_messages(self, message: MessageId) -> tuple[CaseMessage, ...]:
+        """Return what is left of every message of that id whose procedure is erased; several countries may have used one id."""
+        ...
+
+    def erasure_of(self, procedure: ProcedureRow) -> Erasure | None:
+        """Return the newest erasure that was carried out of a procedure; None also where a restored backup knows none."""
         ...
 
     def drafts_of(self, scope: Scope) -> tuple[HeldDraft, ...]:

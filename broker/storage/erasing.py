@@ -15,10 +15,10 @@ from sqlalchemy import Row, and_, bindparam, delete, func, insert, or_, select, 
 
 from broker.core.delivery import AHEAD_SECONDS
 from broker.core.erasures import CaseMessage, Duty, Erasure, ErasureState, Retained
-from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, ProcedureId
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, MessageId, ProcedureId
 from broker.core.messages import OutboxKind
 from broker.rows import HeldDraft, OutboxState, ProcedureRow
-from broker.security.at_rest import Scope, covered
+from broker.security.at_rest import Scope, covered, scopes_of
 from broker.storage.drafts import draft_row, drafts_within
 from broker.storage.execution import Execution, insert_new
 from broker.storage.procedures import procedure_row
@@ -61,6 +61,26 @@ _LAST_IN = select(func.max(inbox.c.received, type_=inbox.c.received.type).label(
     inbox.c.procedure == bindparam("procedure_")
 )
 
+_GONE_OUT = (
+    select(
+        outbox.c.id, outbox.c.digest, outbox.c.recipient.label("peer"), outbox.c.authority, outbox.c.type,
+        outbox.c.created.label("at"), outbox.c.procedure,
+    )
+    .join_from(outbox, procedure, procedure.c.id == outbox.c.procedure)
+    .where(
+        outbox.c.id == bindparam("message"), outbox.c.kind == OutboxKind.MESSAGE, procedure.c.erased.is_not(None)
+    )
+)  # fmt: skip
+_GONE_IN = (
+    select(
+        inbox.c.id, inbox.c.digest, inbox.c.sender.label("peer"), inbox.c.authority, inbox.c.type,
+        inbox.c.received.label("at"), inbox.c.procedure,
+    )
+    .join_from(inbox, procedure, procedure.c.id == inbox.c.procedure)
+    .where(inbox.c.id == bindparam("message"), procedure.c.erased.is_not(None))
+    .order_by(inbox.c.sender)
+)  # fmt: skip
+
 _RETAINED = select(retained).where(retained.c.scope == bindparam("scope_"))
 _NO_RETAINED = delete(retained).where(retained.c.scope == bindparam("scope_"))
 _ADD_RETAINED = insert(retained)
@@ -70,6 +90,11 @@ _LOCKED = _ERASURE.with_for_update()
 _UNDECIDED = select(erasure).where(erasure.c.scope == bindparam("scope_"), erasure.c.decided.is_(None))
 _ERASURES = select(erasure).order_by(erasure.c.proposed.desc(), erasure.c.id.desc()).limit(bindparam("most"))
 _ERASURES_OF = _ERASURES.where(erasure.c.authority == bindparam("office"))
+_CARRIED_OUT = (
+    select(erasure)
+    .where(erasure.c.scope.in_(bindparam("scopes", expanding=True)), erasure.c.state == ErasureState.ERASED)
+    .order_by(erasure.c.decided.desc(), erasure.c.id.desc())
+)
 _ADD_ERASURE = insert_new(erasure)
 _SETTLE = (
     update(erasure)
@@ -175,6 +200,16 @@ class SqlRetention:
             found += [_message(row, "out", one, settled=row.state not in _UNSETTLED) for row in sent]
             found += [_message(row, "in", one, settled=row.handed_over is not None) for row in came]
         return tuple(sorted(found, key=lambda message: (message.at, message.direction, message.id)))
+
+    def erased_messages(self, message: MessageId) -> tuple[CaseMessage, ...]:
+        found = [("out", row) for row in self._db.all(_GONE_OUT, {"message": message})]
+        found += [("in", row) for row in self._db.all(_GONE_IN, {"message": message})]
+        return tuple(_message(row, direction, row.procedure, settled=True) for direction, row in found)
+
+    def erasure_of(self, procedure: ProcedureRow) -> Erasure | None:
+        scopes = scopes_of(procedure.peer, procedure.case_ref, procedure.ref.id)
+        found = (_known(row) for row in self._db.all(_CARRIED_OUT, {"scopes": list(scopes)}))
+        return next((one for one in found if procedure.ref.id in one.procedures), None)
 
     def drafts_of(self, scope: Scope) -> tuple[HeldDraft, ...]:
         return tuple(draft_row(self._db, row) for row in drafts_within(self._db, scope))

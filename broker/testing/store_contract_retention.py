@@ -159,6 +159,31 @@ class RetentionContract:
         assert row is not None
         assert row.erased == later(60)
 
+    async def test_what_is_left_of_an_erased_message_is_found_by_its_id(self, store: Store) -> None:
+        """Ours and theirs of one id, once their procedure is erased; which erasure it was, the newest that took it."""
+        await store.run(lambda tx: tx.add_procedure(procedure(1)))
+        await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
+        await store.run(lambda tx: tx.add_inbox(incoming(1), next_at=NOW))
+        lapsed = erasure(1, state=ErasureState.LAPSED, decided=later(20), decided_by="node")
+        done = erasure(
+            2, state=ErasureState.ERASED, decided=later(30), decided_by="second", procedures=(procedure_id(1),)
+        )
+        other = erasure(3, state=ErasureState.ERASED, decided=later(40), decided_by="second", procedures=())
+        for one in (lapsed, done, other):
+            await store.run(lambda tx, one=one: tx.retention.add_erasure(one))  # type: ignore[misc]
+        assert await store.read(lambda reader: reader.retention.erased_messages(message_id(1))) == ()
+
+        await store.run(lambda tx: tx.retention.mark_erased(procedure_id(1), later(30)))
+        found = await store.read(lambda reader: reader.retention.erased_messages(message_id(1)))
+        assert [(one.direction, one.peer, one.procedure, one.authority) for one in found] == [
+            ("out", FI, procedure_id(1), BOARD), ("in", FI, procedure_id(1), BOARD),
+        ]  # fmt: skip
+        row = await store.read(lambda reader: reader.procedure(procedure_id(1), None))
+        assert row is not None
+        assert await store.read(lambda reader: reader.retention.erasure_of(row)) == done
+        unknown = replace(row, ref=procedure(2).ref)
+        assert await store.read(lambda reader: reader.retention.erasure_of(unknown)) is None
+
     async def test_a_duty_stands_until_it_is_confirmed(self, store: Store) -> None:
         """Nobody else takes it meanwhile; a failed attempt is counted and comes again when it is due."""
         duty = Duty(kind=DutyKind.BLOB, name="a", erasure=erasure(1).id, authority=BOARD)

@@ -147,7 +147,7 @@ def test_node_message_goes_to_no_adapter() -> None:
 def test_problem_names_code_reason_place_and_who() -> None:
     """People of the national system get what they need; a place that does not apply is absent."""
     assert problem(SchemaInvalid("The member is missing.", where="/body/child")) == {
-        "code": "schema-invalid", "detail": "The member is missing.", "where": "/body/child", "who": "sender",
+        "code": "schema-invalid", "detail": "The member is missing.", "where": "/body/child", "who_must_act": "sender",
     }  # fmt: skip
     assert "where" not in problem(StoreUnavailable())
 

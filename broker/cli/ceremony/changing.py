@@ -13,7 +13,7 @@ from broker.cli import output
 from broker.cli.ceremony.comparing import compare
 from broker.cli.ceremony.officers import public_officers, signers_of, words_of
 from broker.cli.ceremony.showing import staged_document, tell_staged
-from broker.cli.input import MAX_BYTES, parsed, read_bytes
+from broker.cli.input import MAX_BYTES, one_of, parsed, read_bytes
 from broker.core.errors import BadRequest, CeremonyRefused
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import MemberKind, RevocationReason
@@ -157,7 +157,7 @@ def revoke_key(folder: Path, country: str, key: str, *, reason: str, at: str | N
         CeremonyRefused: the member does not list the key.
     """
     name, kid = parsed(CountryCode, country, "COUNTRY"), parsed(KeyId, key, "KEY")
-    because = parsed(RevocationReason, reason, "--reason")
+    because = one_of(RevocationReason, reason, "--reason")
     _change(folder, as_json, lambda r, now: r.revoke_key(name, kid, at=_time(at) or now, reason=because, now=now))
 
 

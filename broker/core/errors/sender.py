@@ -27,6 +27,7 @@ __all__ = [
     "HeaderInvalid",
     "IdempotencyConflict",
     "LegalHold",
+    "MessageErased",
     "MessagesOwed",
     "MethodNotAllowed",
     "NotAllowed",
@@ -302,6 +303,14 @@ class CaseErased(SenderError):
     code = "case-erased"
     http_status = 410
     who = Actor.SENDER
+
+
+class MessageErased(SenderError):
+    """The message was erased here: its content is gone, its times and receipts stay."""
+
+    code = "message-erased"
+    http_status = 410
+    who = Actor.CALLER
 
 
 class LegalHold(SenderError):

@@ -85,6 +85,43 @@ async def test_two_officers_erase(desk: Any, sent: dict[str, Any], case: str) ->
     assert (await _post(desk, "/erasures", asked)).json["code"] == "case-erased"
 
 
+async def test_an_erased_message_says_so_to_whom_it_would_have_been_shown(
+    desk: Any, sent: dict[str, Any], case: str, assert_problem: Any
+) -> None:
+    """An officer learns when and by which decision, a system when; another office learns nothing, as before."""
+    taken = Receipt(
+        issuer=CountryCode("FI"), author=CountryCode("EE"), message=MessageId(sent["message"]),
+        digest=Digest(sent["digest"]), kind=ReceiptKind.DELIVERED, at=desk.clock.now(),
+    )  # fmt: skip
+    assert await desk.store.run(lambda tx: tx.settle_outbox([taken]))
+    path = f"{API}/messages/{sent['message']}"
+    before = await desk.ask("GET", path, token=desk.token(authority="ministry-of-justice"))
+    assert "erased" not in (await desk.ask("GET", f"{API}/procedures/{case}", token=desk.token())).json
+    made = (await _post(desk, "/erasures", {"case": case, "reason": "court-order"})).json["erasure"]["id"]
+    await _post(desk, f"/erasures/{made}/confirm", {}, "officer-2")
+
+    seen = await desk.ask("GET", path, token=desk.token())
+    assert_problem(seen, 410, "message-erased")
+    when = "It was erased here at 2026-11-22T03:00:00.000Z"
+    stays = f"Its times and receipts stay in procedure {case}."
+    assert seen.json["detail"] == f"{when} by erasure {made} (court-order). {stays}"
+    system = await desk.ask("GET", path, token=desk.token(role="system"))
+    assert (system.status, system.json["detail"]) == (410, f"{when}. {stays}")
+    for more in ("/attachments/" + "0" * 64, "?direction=out&peer=FI"):
+        assert_problem(await desk.ask("GET", path + more, token=desk.token()), 410, "message-erased")
+    assert_problem(
+        await _post(desk, f"/messages/{sent['message']}/resend", {"reason": "no-answer"}), 410, "message-erased"
+    )
+    for more in ("?direction=in", "?peer=SE"):
+        assert_problem(await desk.ask("GET", path + more, token=desk.token()), 404, "not-found")
+
+    after = await desk.ask("GET", path, token=desk.token(authority="ministry-of-justice"))
+    assert (after.status, after.json) == (before.status, before.json) == (404, after.json)
+    read = (await desk.ask("GET", f"{API}/procedures/{case}", token=desk.token())).json
+    assert read["erased"] == "2026-11-22T03:00:00.000Z"
+    assert (await desk.ask("GET", f"{API}/procedures/{case}/actions", token=desk.token())).json["items"] == []
+
+
 async def test_a_correction_is_passed_on(desk: Any, case: str) -> None:
     """A list alone sends nothing; the office is named, and a wrong detail is told by its code."""
     asked = {"case": case, "kind": "erase", "reason": "unlawful", "office_kind": "CENTRAL_AUTHORITY"}

@@ -75,7 +75,7 @@ def test_what_is_typed_wrongly_is_one_document_with_json(trm, tmp_path, monkeypa
         assert (ran.code, ran.err) == (2, "")
         assert ran.json["error"]["code"] == "bad-request"
         assert said in ran.json["error"]["detail"]
-        assert ran.json["error"]["who"] == "caller"
+        assert ran.json["error"]["who_must_act"] == "caller"
 
 
 def test_a_refusal_is_exit_code_1_and_a_fault_of_ours_3(trm, tmp_path):
@@ -95,7 +95,7 @@ def test_an_error_with_json_is_one_document_on_standard_output(trm, tmp_path):
 
     assert ran.json["error"]["code"] == "home-invalid"
     assert ran.json["error"]["where"] == str(tmp_path / "missing")
-    assert ran.json["error"].keys() == {"code", "detail", "where", "who"}
+    assert ran.json["error"].keys() == {"code", "detail", "where", "who_must_act"}
     assert ran.err == ""
 
 

@@ -75,6 +75,24 @@ def test_two_persons_erase(trm, home, office, case, monkeypatch):
     assert f"Procedure {case} with FI was erased on" in shown.out  # and not only: nothing was disclosed
 
 
+def test_an_erased_message_says_by_which_decision(trm, home, office, case, monkeypatch):
+    """Its office learns when and why, and where its times stay; another office learns nothing."""
+    deliver(home)
+    (message,) = _act(trm, home, office, "erase", case, "--reason", "court-order", "--dry-run").json["listed"][
+        "messages"
+    ]
+    made = _act(trm, home, office, "erase", case, "--reason", "court-order").json["erasure"]["id"]
+    monkeypatch.setenv("SUDO_USER", "another")
+    assert _act(trm, home, office, "confirm", made).code == 0
+
+    said = trm("show", message["id"], "--home", home, "--authority", office)
+    assert (said.code, said.out) == (1, "")
+    assert f"by erasure {made} (court-order). Its times and receipts stay in procedure {case}." in said.err
+    other = trm("show", message["id"], "--home", home, "--authority", "other-desk", "--json")
+    assert other.json["error"]["detail"] == "There is no such thing here, or it belongs to another authority."
+    assert "ERASED here at" in trm("timeline", case, "--home", home, "--authority", office).out
+
+
 def test_a_proposal_is_taken_back(trm, home, office, case):
     """By whoever made it too; then it waits no more."""
     deliver(home)

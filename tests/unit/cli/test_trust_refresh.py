@@ -28,5 +28,9 @@ def test_a_source_that_is_away_is_a_sentence(trm, home, request_file, federation
     assert trm("submit", request_file, "--home", home).code == 0
     shutil.rmtree(federation.office.folder)
     ran = trm("trust", "refresh", "--home", home, "--json")
-    assert (ran.code, ran.json["error"]["code"], ran.json["error"]["who"]) == (3, "trust-list-invalid", "federation")
+    assert (ran.code, ran.json["error"]["code"], ran.json["error"]["who_must_act"]) == (
+        3,
+        "trust-list-invalid",
+        "federation",
+    )
     assert trm("submit", request_file, "--home", home, "--idempotency-key", "another").code == 0

@@ -142,7 +142,7 @@ async def test_refused_file_goes_to_rejected_with_its_problem(
     assert names(root, "rejected") == {"a.json", "a.json.problem.json"}
     note = read(root, "rejected", "a.json.problem.json")
     assert note["code"] == code
-    assert note.keys() >= {"code", "detail", "who"}
+    assert note.keys() >= {"code", "detail", "who_must_act"}
     assert node.accepted == {}
     assert [(event, fields["code"]) for event, fields in node.lines] == [(AdapterEvent.REFUSED, code)]
 

@@ -125,7 +125,7 @@ def test_note_of_a_repeated_answer_is_the_same() -> None:
 def test_problem_says_what_where_and_who() -> None:
     """The note beside a rejected file has all that its author needs."""
     assert json.loads(problem_note(SchemaInvalid("It is missing.", where="/body/child"))) == {
-        "code": "schema-invalid", "detail": "It is missing.", "where": "/body/child", "who": "sender",
+        "code": "schema-invalid", "detail": "It is missing.", "where": "/body/child", "who_must_act": "sender",
     }  # fmt: skip
 
 
