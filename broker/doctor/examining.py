@@ -10,7 +10,7 @@ import random
 import shutil
 import stat
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +24,7 @@ from broker.doctor import judging
 from broker.doctor.judging import Finding, failed, ok, skipped, warning
 from broker.ports import Clock
 from broker.rows import MessageTimes
-from broker.settings import Settings
+from broker.settings import FILE_NAME, Settings
 
 if TYPE_CHECKING:
     from aiormq.abc import AbstractChannel
@@ -35,7 +35,7 @@ _CONNECT_SECONDS = 5.0
 _NEWEST = 200  # messages of each direction that clock and peers are judged by
 _NEXT = {
     "settings-invalid": "Mend that line; the manual's table lists every setting.",
-    "home-invalid": "Check the folder and its owner; 'trm init' makes a new home.",
+    "home-invalid": "Check the folder and its owner: this home stays as it is, and none is made anew.",
     "vault-locked": "Give the right passphrase where the setting `passphrase_file` says.",
     "certificate-invalid": "Run 'trm broker certificate request', and 'install' what the broker's operator returns.",
     "key-missing": "Restore the file from its backup.",
@@ -64,7 +64,12 @@ async def examine(home: Path, clock: Clock) -> tuple[Finding, ...]:
         settings = Settings.load(home)
     except BrokerError as error:
         unread = [skipped(name, "the settings cannot be read") for name in _AFTER_SETTINGS]
-        return (_of(error, "settings"), *unread)
+        found = _of(error, "settings")
+        if _missing(home) or _missing(home / FILE_NAME):
+            found = replace(
+                found, advice="Name the node's own folder with --home; only where there is no node yet: trm init."
+            )
+        return (found, *unread)
     patient = _Patient(settings, clock)
     return tuple([await check() for check in patient.checks()])
 
@@ -233,6 +238,17 @@ _AFTER_SETTINGS = (
 def _of(error: BrokerError, name: str) -> Finding:
     where = f" ({error.where})" if error.where else ""
     return failed(name, f"{error.detail}{where}", _NEXT.get(error.code, f"This is for the {error.who.value}."))
+
+
+def _missing(path: Path) -> bool:
+    """Whether nothing is there; what may not be looked at is somebody's."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False
+    return False
 
 
 def _made(file: Path) -> datetime:

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the doctor sees and what it makes of it."""
 
+import os
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -354,10 +355,24 @@ async def test_unreadable_settings_skip_all_else(home: Path):
 
 
 async def test_a_home_that_is_not_there_is_a_sentence(tmp_path: Path):
-    """A mistyped folder is said to be missing, and what makes one."""
-    findings = await _found(tmp_path / "missing")
+    """A mistyped folder is said to be missing, and what makes one; one without a node is told alike."""
+    for folder in (tmp_path / "missing", tmp_path):
+        settings = (await _found(folder))["settings"]
 
-    assert "trm init" in findings["settings"].sentence
+        assert "trm init" in settings.sentence
+        assert settings.advice.startswith("Name the node's own folder with --home")
+
+
+async def test_a_home_of_another_account_is_never_made_anew(home: Path, monkeypatch: pytest.MonkeyPatch):
+    """Who runs the command under the wrong account is told whose home it is, and not to make a new one beside it."""
+    if os.geteuid() == 0:
+        os.chown(home, 54321, -1)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    settings = (await _found(home))["settings"]
+
+    assert "belongs to the account" in settings.sentence
+    assert "trm init" not in settings.sentence + settings.advice
+    assert "none is made anew" in settings.advice
 
 
 async def test_a_clock_set_back_is_a_failure(home: Path):
