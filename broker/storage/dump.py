@@ -19,7 +19,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import Boolean, Connection, Table, bindparam, func, inspect, select, text
+from sqlalchemy import Boolean, Connection, Table, bindparam, inspect, select, text
 
 from broker.core.attachments import chunk_count
 from broker.core.audit import AuditRow, Head
@@ -29,7 +29,7 @@ from broker.core.owed_chunks import OwedChunks
 from broker.storage import attachments, held, search, trail
 from broker.storage.columns import Raw
 from broker.storage.encrypting import refuse_clear
-from broker.storage.erasing import mark_destroyed
+from broker.storage.erasing import erased_cases, mark_destroyed
 from broker.storage.execution import Execution, insert_new
 from broker.storage.faults import fault_of
 from broker.storage.healing import begin_healing
@@ -51,8 +51,6 @@ _EPOCHS = select(case_key.c.epoch).where(case_key.c.wrapped.is_not(None)).distin
 _FILES = select(
     attachment.c.author, attachment.c.message, attachment.c.blob, attachment.c.chunks, attachment.c.owed
 ).where(attachment.c.code.is_(None))  # what was not what its message says was deleted, and a person called
-
-_ERASED = select(func.count()).select_from(case_key).where(case_key.c.destroyed.is_not(None))
 
 
 def data_tables() -> tuple[str, ...]:
@@ -268,7 +266,7 @@ class Loading:
         trail.add(db, note)
         begin_healing(db, since=since, restored=note.at, position=last.position, head=last.chain)
         db.changed(_ADD_MARK, {"name": f"{_MARK}{mark}", "value": 1})
-        return _erased(self._connection)
+        return erased_cases(db)
 
     def _kinds(self, table: str) -> dict[str, Any]:
         if table not in self._columns:
@@ -315,12 +313,8 @@ def restored_already(url: str, mark: str) -> int | None:
     with exclusive(url) as connection:
         if not inspect(connection).has_table(counter.name):
             return None
-        found = Execution(connection).first(_FIND_MARK, {"name_": f"{_MARK}{mark}"})
-        return None if found is None else _erased(connection)
-
-
-def _erased(connection: Connection) -> int:
-    return int(connection.execute(_ERASED).scalar_one())
+        db = Execution(connection)
+        return None if db.first(_FIND_MARK, {"name_": f"{_MARK}{mark}"}) is None else erased_cases(db)
 
 
 def _numbered() -> tuple[str, ...]:

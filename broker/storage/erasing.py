@@ -36,9 +36,10 @@ from broker.storage.tables import (
     retained,
 )
 
-__all__ = ["SqlRetention", "mark_destroyed"]
+__all__ = ["SqlRetention", "erased_cases", "mark_destroyed"]
 
 _DESTROYED = select(case_key.c.scope, case_key.c.destroyed).where(case_key.c.destroyed.is_not(None))
+_ERASED_ROWS = select(procedure.c.peer, procedure.c.case_ref, procedure.c.id).where(procedure.c.erased.is_not(None))
 _UNSETTLED = frozenset({OutboxState.RECORDED, OutboxState.PUBLISHED})
 
 _CASE = (
@@ -174,6 +175,19 @@ def mark_destroyed(db: Execution) -> None:
         _, named = covered(Scope(row.scope)) or (None, None)
         if isinstance(named, ProcedureId):
             db.changed(_MARK, {"procedure_": named, "at": row.destroyed})
+
+
+def erased_cases(db: Execution) -> int:
+    """Return how many cases towards one country are erased: each of their procedures may have a destroyed key of its own.
+
+    A procedure without a case counts as one.
+    """
+    found: set[tuple[CountryCode, str]] = {(row.peer, row.case_ref or row.id) for row in db.all(_ERASED_ROWS, {})}
+    for row in db.all(_DESTROYED, {}):
+        peer, named = covered(Scope(row.scope)) or (None, None)
+        if peer is not None and isinstance(named, CaseRef):
+            found.add((peer, named))
+    return len(found)
 
 
 class SqlRetention:

@@ -87,8 +87,9 @@ def test_what_was_erased_since_is_marked_erased(home: BackedHome) -> None:
 
     home.work(erase)
     _, keys = home.back_up(120)
-    home.restore(data.file, keys.file)
+    done = home.restore(data.file, keys.file)
 
+    assert done.erased == 1  # the case, whose key and whose procedure's own key are both destroyed
     found: list[datetime | None] = []
     home.anew().work(lambda tx: found.extend(row.erased for row in tx.retention.case_of(rows.FI, rows.CASE)))
     assert found == [at]
