@@ -7,6 +7,7 @@ from __future__ import annotations
 import orjson
 
 from broker.catalogue import Catalogue
+from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.persons import PersonQuery
 from broker.ports import Reader
 from broker.rows import MessageFilter, ProcedureRow
@@ -18,7 +19,11 @@ _PROCEDURES = 50  # in one read: each read goes through the whole table of bucke
 
 
 def speaks_of(reader: Reader, catalogue: Catalogue, row: ProcedureRow, query: PersonQuery) -> bool:
-    """Whether any message of the procedure names that person."""
+    """Whether any message of the procedure names that person.
+
+    Raises:
+        CaseKeyMissing, StoreCorrupt: one that is looked at does not open.
+    """
     wanted, cursor = MessageFilter(procedure=row.ref.id), None
     while True:
         page = reader.messages(wanted, cursor=cursor, limit=_MESSAGES)
@@ -34,12 +39,19 @@ def speaks_of(reader: Reader, catalogue: Catalogue, row: ProcedureRow, query: Pe
 
 
 def anybody(reader: Reader, catalogue: Catalogue, query: PersonQuery) -> bool:
-    """Whether any procedure of this node, of whichever office, names that person."""
+    """Whether any procedure of this node, of whichever office, names that person, or may and does not open."""
     cursor = None
     while True:
         page = reader.possible_procedures(query.terms, None, cursor=cursor, limit=_PROCEDURES)
-        if any(speaks_of(reader, catalogue, row, query) for row in page.items):
+        if any(_may_speak_of(reader, catalogue, row, query) for row in page.items):
             return True
         cursor = page.next
         if cursor is None:
             return False
+
+
+def _may_speak_of(reader: Reader, catalogue: Catalogue, row: ProcedureRow, query: PersonQuery) -> bool:
+    try:
+        return speaks_of(reader, catalogue, row, query)
+    except (CaseKeyMissing, StoreCorrupt):
+        return True

@@ -46,7 +46,14 @@ def procedure_schemas() -> dict[str, Schema]:
                 "items": array_of(reference("ProcedureItem")),
                 "more": {"type": "boolean", "description": "There are more: ask more exactly."},
                 "whole": {"type": "boolean", "description": "false: older messages are still being made searchable."},
-            }
+                "unreadable": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "description": "Procedures that may speak of the person and do not open: the operator restores the newest "
+                    "backup.",
+                },
+            },
+            optional=("unreadable",),
         ),
         "Participant": _participant(),
         "RecordLine": _record_line(),

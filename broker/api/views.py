@@ -267,9 +267,12 @@ def timeline(line: TimelineLine) -> dict[str, Any]:
 
 
 def found(result: Found, us: CountryCode) -> dict[str, Any]:
-    """Return the procedures that a search for a person found; nothing of their contents."""
+    """Return the procedures that a search for a person found; nothing of their contents.
+
+    `unreadable` is absent where all of it opens.
+    """
     items = [procedure_item(row, us) for row in result.items]
-    return {"items": items, "more": result.more, "whole": result.whole}
+    return present(items=items, more=result.more, whole=result.whole, unreadable=result.unreadable or None)
 
 
 def attention(entry: Attention) -> dict[str, Any]:

@@ -67,6 +67,8 @@ def _print(found: Found) -> None:
         output.table(columns, map(_row, found.items), wide=("with", "case", "procedure"))
     else:
         say("Nothing was found. Another spelling, or another script, is another name.")
+    if found.unreadable:
+        say(f"{found.unreadable} more may speak of this person and do not open: restore the newest backup.")
     if found.more:
         say(f"There are more than these {len(found.items)}: ask more exactly.")
     if not found.whole:

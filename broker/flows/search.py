@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find the procedures that speak of a person, by name and birth, among those that the asking office takes part in.
 
-The store knows only buckets that many names share; what may fit is opened here and compared. Who searched, for which
-office and what for is on record with what was found, and never for whom; what cannot be recorded is not shown.
+The store knows only buckets that many names share; what may fit is opened here and compared. What does not open hides
+nothing else: it is counted, for it may speak of the person. Who searched, for which office and what for is on record with
+what was found, and never for whom; what cannot be recorded is not shown.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import orjson
 
 from broker.catalogue import Catalogue
 from broker.core.audit import AuditAction, AuditRow, SearchReason, Who
-from broker.core.errors import BadRequest, NotFound
+from broker.core.errors import BadRequest, CaseKeyMissing, NotFound, StoreCorrupt
 from broker.core.ids import ProcedureId
 from broker.core.persons import PersonQuery
 from broker.core.same_child import child_query
@@ -35,6 +36,7 @@ class Found:
     items: tuple[ProcedureRow, ...]  # newest first
     more: bool  # there are more than are shown
     whole: bool  # False: messages from before there was a search are still being made searchable
+    unreadable: int = 0  # procedures that may speak of the person and do not open
 
 
 class Search:
@@ -70,24 +72,31 @@ class Search:
 
     async def _find(self, query: PersonQuery, who: Who, reason: SearchReason, *, of: ProcedureId | None) -> Found:
         found: list[ProcedureRow] = []
-        cursor = None
+        cursor, unreadable = None, 0
         while True:
             page = await self._store.read(lambda reader, after=cursor: self._look(reader, query, who, after))  # type: ignore[misc]
             found.extend(row for row in page.items if row.ref.id != of)
+            unreadable += page.unreadable
             cursor = page.next
             if cursor is None or len(found) > MOST_FOUND:
                 break
         whole = not await self._store.read(lambda reader: reader.search_owed(1))
-        answer = Found(items=tuple(found[:MOST_FOUND]), more=len(found) > MOST_FOUND, whole=whole)
+        shown, more = tuple(found[:MOST_FOUND]), len(found) > MOST_FOUND
+        answer = Found(items=shown, more=more, whole=whole, unreadable=unreadable)
         entry = self._entry(query, answer, who, reason, of)
         await self._store.run(lambda tx: tx.audit(entry))
         return answer
 
     def _look(self, reader: Reader, query: PersonQuery, who: Who, cursor: str | None) -> Page:
         page = reader.possible_procedures(query.terms, who.authority, cursor=cursor, limit=_OPENED_AT_ONCE)
-        return Page(
-            items=tuple(row for row in page.items if speaks_of(reader, self._catalogue, row, query)), next=page.next
-        )
+        found, unreadable = list[ProcedureRow](), 0
+        for row in page.items:
+            try:
+                if speaks_of(reader, self._catalogue, row, query):
+                    found.append(row)
+            except (CaseKeyMissing, StoreCorrupt):
+                unreadable += 1
+        return Page(items=tuple(found), next=page.next, unreadable=unreadable)
 
     def _entry(
         self, query: PersonQuery, found: Found, who: Who, reason: SearchReason, of: ProcedureId | None
@@ -95,6 +104,7 @@ class Search:
         ids = [row.ref.id for row in found.items]
         shown = [f"newest={ids[0]}", f"oldest={ids[-1]}"] if ids else []
         asked = [f"words={len(query.words)}", f"born={_PRECISION[len(query.born or '')]}"]
+        lacking = ["more"] * found.more + [f"unreadable={found.unreadable}"] * (found.unreadable > 0)
         return AuditRow(
             at=self._clock.now(),
             actor=who.actor,
@@ -102,7 +112,7 @@ class Search:
             authority=who.authority,
             action=AuditAction.SEARCHED,
             subject="people",
-            detail=" ".join([f"items={len(ids)}", *shown, *asked, *(["more"] if found.more else [])]),
+            detail=" ".join([f"items={len(ids)}", *shown, *asked, *lacking]),
             procedure=of,
             reason=reason,
         )

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from broker.core.persons import PersonQuery
@@ -29,3 +32,15 @@ async def test_whoever_a_message_names_is_known_by_the_whole_name_alone(world: W
     assert await ee.store.read(lambda reader: anybody(reader, ee.desk.catalogue, query)) is known
     assert await ee.store.read(lambda reader: speaks_of(reader, ee.desk.catalogue, row, query)) is known
     assert await world["SE"].store.read(lambda reader: anybody(reader, ee.desk.catalogue, query)) is False
+
+
+async def test_what_does_not_open_may_name_anybody_of_its_buckets(world: World) -> None:
+    """A message about nobody waits for a second person then, instead of failing; who has no such name is not meant."""
+    ee = world["EE"]
+    await ee.submit("request.json")
+    with closing(sqlite3.connect(ee.url.removeprefix("sqlite:///"))) as db, db:
+        db.execute("UPDATE outbox_content SET content = x'00'")
+
+    for name, known in (("Test-Maarika Näidis", True), ("Somebody Else", False)):
+        query = PersonQuery.of(name, None)
+        assert await ee.store.read(lambda reader, asked=query: anybody(reader, ee.desk.catalogue, asked)) is known  # type: ignore[misc]

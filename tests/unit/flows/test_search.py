@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -113,6 +115,24 @@ async def test_what_is_erased_is_not_found(world: World) -> None:
     await erase(ee, gone)
     assert await ids(ee, "Maarika", "2014-05-03") == [stays.procedure]
     assert len(await ids(fi, "Maarika", office=HELSINKI)) == 2
+
+
+@pytest.mark.parametrize(
+    "spoil", ["DELETE FROM case_key WHERE scope = ?", "UPDATE outbox_content SET content = x'00' WHERE scope = ?"]
+)
+async def test_what_does_not_open_hides_nobody_else_and_is_counted(world: World, spoil: str) -> None:
+    """A lost key or a damaged row: the others are shown, that one more may be meant is said, and both are on record."""
+    ee = world["EE"]
+    spoilt, whole = await ee.submit("request.json"), await ee.submit("request.json")
+    row = await ee.store.read(lambda reader: reader.procedure(spoilt.procedure, None))
+    assert row is not None
+    with closing(sqlite3.connect(ee.url.removeprefix("sqlite:///"))) as db, db:
+        assert db.execute(spoil, (f"FI:{row.case_ref}",)).rowcount
+    await world.restart("EE")
+    answer = await found(ee, "Maarika")
+    assert ([one.ref.id for one in answer.items], answer.unreadable) == ([whole.procedure], 1)
+    assert (await searches(ee))[-1].detail.endswith(" unreadable=1")
+    assert await found(ee, "Nobody") == search.Found(items=(), more=False, whole=True)
 
 
 async def test_who_searched_is_on_record_and_not_for_whom(world: World) -> None:
