@@ -90,15 +90,11 @@ def read_casefile(
 
 def child_described(
     reader: Reader, us: CountryCode, row: ProcedureRow, entries: Iterable[RecordEntry]
-) -> Mapping[str, Any]:
-    """Return the child as the newest message of a procedure that tells its birth describes it, corrected; empty: none does."""
+) -> tuple[Mapping[str, Any], ...]:
+    """Return the child as each message of a procedure describes it, corrected, newest first."""
     found = [message for entry in _weighing(entries, row.ref.name, False) for message in _of_entry(reader, us, entry)]
     told = as_corrected([_earlier(message) for message in sorted(found, key=lambda one: one.header.created)])
-    for body in (item.body for item in reversed(told)):
-        child = body.get("child")
-        if isinstance(child, Mapping) and "birth" in child.get("named", child.get("pseudonym", child)):
-            return child
-    return {}
+    return tuple(child for item in reversed(told) if isinstance(child := item.body.get("child"), Mapping))
 
 
 def adult_came_before(reader: Reader, message: MessageRow) -> bool:

@@ -1,18 +1,23 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""From which day a person is certainly no child any more (CRC 1), and which legal bases end then (rule R-36)."""
+"""From which day a person is certainly no child any more (CRC 1), and which legal bases end then (rule R-36).
+
+Whoever may be a child is treated as one (R-15; ATD 13(2), CETS197 10(3)): a person is of age only where all that either
+side told of the birth is certain and says so. A newer certain birth does not lift an older doubt, nor a birth by which
+the person is a child still: that takes a decision on age, and no message but an identity reply has a place to name one.
+"""
 
 from __future__ import annotations
 
 from calendar import monthrange
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
 from broker.core.messages import LegalBasis
 
-__all__ = ["ComingOfAge", "coming_of_age", "majority", "of_age", "only_for_children", "says_birth"]
+__all__ = ["ComingOfAge", "coming_of_age", "majority", "of_age", "of_age_by_all", "only_for_children", "says_birth"]
 
 _OF_AGE = 18  # years; CRC 1
 # B2b 2(2)(6) and recital 17, H96 2; AMMR 23 and IR2055 11 are about minors, CRC 22(2) and CETS197 10(4) about children.
@@ -40,10 +45,23 @@ class ComingOfAge:
         return _REACHED if self.reached else _AHEAD
 
 
-def coming_of_age(child: Mapping[str, Any], day: date) -> ComingOfAge | None:
-    """Return what is to be done about that child from six months before; None: not yet, or the age is not certain (R-15)."""
-    first = majority(child)
-    return None if first is None or first - day > _SIX_MONTHS else ComingOfAge(on=first, reached=first <= day)
+def coming_of_age(told: Sequence[Mapping[str, Any]], day: date) -> ComingOfAge | None:
+    """Return what is to be done about a child from six months before; None: not yet, or the age is not certain (R-15).
+
+    Args:
+        told: every description of the child, the newest that says a birth first: it names the day.
+        day: today.
+    """
+    first = next((majority(child) for child in told if says_birth(child)), None)
+    if first is None or first - day > _SIX_MONTHS or (first <= day and not of_age_by_all(told, day)):
+        return None
+    return ComingOfAge(on=first, reached=first <= day)
+
+
+def of_age_by_all(told: Sequence[Mapping[str, Any]], day: date) -> bool:
+    """Whether a person is of age by everything that was told of the birth; by nothing told nobody is."""
+    births = [child for child in told if says_birth(child)]
+    return bool(births) and all(of_age(child, day) for child in births)
 
 
 def only_for_children(basis: LegalBasis | None) -> bool:

@@ -8,7 +8,8 @@
 - It is counted in the requested side's calendar and time zone (`Calendar`; DESIGN: record of a procedure).
 - Questions, incompleteness and holidays of the requesting side stop no clock (CASEWORK C-13). Only an act that the table
   names extends one: by its own side, in time, once, where the message names this deadline. An act may put another
-  deadline in its place: a delay announces a new arrival (CASEWORK C-20).
+  deadline in its place: a delay announces a new arrival (CASEWORK C-20). An arrival is expected within a week of the
+  message that announces it, whatever day that names: no day of a far year puts the alarm off (R-13).
 - In time is what is dated in time *and came* in time: a date is its author's word alone. What came is told by the node
   that has it: by its own arrival, of its own messages by the other side's delivered receipt, so that both sides see the
   same. What is dated in time and came later neither met the deadline nor missed it (`CAME_LATE`): it may have been held
@@ -29,6 +30,7 @@ from broker.core.roles import Role
 
 __all__ = [
     "CLOCKS_DIFFER",
+    "LONGEST_JOURNEY",
     "Calendar",
     "Deadline",
     "DeadlineKind",
@@ -43,7 +45,10 @@ __all__ = [
     "run",
 ]
 
+LONGEST_JOURNEY = timedelta(days=7)  # IR2055 24: by then an arrival is confirmed, or the child has not appeared
 CLOCKS_DIFFER = timedelta(minutes=10)  # so far two countries' clocks may (PROTOCOL 8.16): what came so late is in time
+
+_ARRIVAL_EXPECTED = "/eta/at"  # of a child on its way
 
 
 class Unit(StrEnum):
@@ -276,7 +281,10 @@ def _start(deadline: Deadline, event: Event) -> datetime | date | None:
         case Moment.CREATED:
             return event.created
         case Moment.STATED:
-            return event.stated.get(deadline.id)
+            stated = event.stated.get(deadline.id)
+            if deadline.stated_at != _ARRIVAL_EXPECTED or not isinstance(stated, datetime):
+                return stated
+            return min(stated, event.created + LONGEST_JOURNEY)  # a far year would keep everybody waiting without alarm
 
 
 def _extended(

@@ -9,18 +9,21 @@ child does not leave. Unknown is never read as safe.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from datetime import date
 from typing import Any
 
+from broker.core.deadlines import LONGEST_JOURNEY
 from broker.core.ids import CountryCode
-from broker.core.messages import Body
+from broker.core.messages import Body, ValidMessage
 from broker.core.reasons import Reason, Rule, block, hold
 
-__all__ = ["MOVEMENT_RULES"]
+__all__ = ["MOVEMENT_RULES", "expected"]
 
 _FAMILY = frozenset(
     {"PARENTS", "STEP_PARENT", "CUSTOMARY_CAREGIVER", "ADULT_SIBLING", "KINSHIP_CARE", "UNRELATED_ADULT"}
 )
 _FAMILY_SOLUTION = frozenset({"TRANSFER_TO_FAMILY_OTHER_STATE"})
+_ON_THE_WAY = frozenset({"transfer.departure", "transfer.delay"})
 
 
 def _is(fact: Mapping[str, Any], *codes: str) -> bool:
@@ -187,6 +190,19 @@ def _check_lawyer(body: Body, _: CountryCode) -> Iterator[Reason]:
 
 def _case_lawyer(body: Body, _: CountryCode) -> Iterator[Reason]:
     yield from _lawyer(body, "")
+
+
+def expected(message: ValidMessage, day: date) -> Iterator[Reason]:
+    """R-13; CASEWORK C-20, IR2055 24: nobody waits longer than a week for a child on its way before there is an alarm."""
+    if message.header.type not in _ON_THE_WAY:
+        return
+    ahead = (date.fromisoformat(message.body["eta"]["at"][:10]) - day).days
+    if ahead > LONGEST_JOURNEY.days:
+        yield block(
+            "R-13", "arrival-too-far", "/eta/at",
+            f"An arrival is expected within {LONGEST_JOURNEY.days} days. Correct the day; where the child comes later than "
+            "that, tell that it has not arrived (transfer.not-arrived): that calls both sides.",
+        )  # fmt: skip
 
 
 MOVEMENT_RULES: Mapping[str, Mapping[str, Rule]] = {

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Safeguards that depend on the two countries: whose office is competent, which consents their law asks for.
 
-- R-07 and C-03, R-09, R-12, R-31, R-33, R-34, R-36, R-45, over country profiles and the trust list's competences.
-- A later message says less of the child than the first one: its age is taken from what was exchanged before.
+- R-07 and C-03, R-09, R-12, R-31, R-33, R-34, R-45, over country profiles and the trust list's competences.
+- A later message says less of the child than the first one: its age is taken from what was exchanged before, as it reads
+  after its corrections.
 - Unknown is never read as no: where a wrong guess would make a placement void it blocks, elsewhere the message leaves and
   its author is told which question is open, so that it can be asked (`consultation.question`).
 """
@@ -14,8 +15,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
-from broker.core.adulthood import of_age, only_for_children, says_birth
-from broker.core.elsewhere import looks_elsewhere
+from broker.core.adulthood import says_birth
+from broker.core.foregoing import as_corrected
 from broker.core.messages import Body, Header, ValidMessage
 from broker.core.reasons import Earlier, Reason, block, hold, warn
 from broker.core.sides import Side, Sides
@@ -55,11 +56,10 @@ GIVES_CONSENT = dict(_RESTS_ON.values())
 def national(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -> Iterator[Reason]:
     """Yield what the law and the offices of the two countries have against a message, and what is not known of them."""
     header, body = message.header, message.body
+    earlier = as_corrected(earlier)
     if sides.opening:
         yield from competence(header, sides)
     yield from _exempt(header, body, sides)
-    if only_for_children(header.legal_basis):
-        yield from _of_age(header, (body, *(item.body for item in reversed(earlier))), sides)
     if header.type in _CONSENTS:
         for side in (sides.there, sides.here):
             yield from _consents(header.type, body, _child(body, earlier), side, sides.day)
@@ -191,34 +191,16 @@ def _oldest(child: Mapping[str, Any], day: date) -> int | None:
     known = child.get("named", child.get("pseudonym", child)).get("birth", {}).get("value")
     if not isinstance(known, Mapping) or known.get("estimated") is not False:
         return None
-    if "date" in known:
-        year, month, of_month = (int(part) for part in (*known["date"].split("-"), "1", "1")[:3])
-        return day.year - year - ((day.month, day.day) < (month, of_month))
-    if "age_years" in known and "age_on" in known:
-        since = date.fromisoformat(known["age_on"])
-        return int(known["age_years"]) + day.year - since.year + 1  # a birthday may have passed in each year
+    try:
+        if "date" in known:
+            year, month, of_month = (int(part) for part in (*known["date"].split("-"), "1", "1")[:3])
+            return day.year - year - ((day.month, day.day) < (month, of_month))
+        if "age_years" in known and "age_on" in known:
+            since = date.fromisoformat(known["age_on"])
+            return int(known["age_years"]) + day.year - since.year + 1  # a birthday may have passed in each year
+    except (ValueError, TypeError):
+        return None  # no day of the calendar: a correction may have put any text here
     return None
-
-
-# --- R-36 -------------------------------------------------------------------------------------------------------------
-
-
-def _of_age(header: Header, bodies: Sequence[Body], sides: Sides) -> Iterator[Reason]:
-    """R-36; CRC 1, B2b 2(2)(6), H96 2: what only a child can be asked about ends on the day of majority.
-
-    The newest message that says a birth counts. An age that is estimated or contested is no age, also where an older
-    message was certain of it: whoever may be a child is treated as one (R-15).
-    """
-    children = (child for given in bodies if isinstance(child := given.get("child"), Mapping))
-    newest = next((child for child in children if says_birth(child)), {})
-    if not of_age(newest, sides.day):
-        return
-    if sides.opening or looks_elsewhere(header.type):
-        text = "By the recorded birth this person is of age: this legal basis is for children only."
-        yield block("R-36", "of-age", "", f"{text} It goes on as an adult's, with own consent, on another basis.")
-    else:
-        text = "By the recorded birth this person is of age: close this procedure, or go on as an adult's with own consent."
-        yield warn("R-36", "turned-of-age", "", text)
 
 
 # --- R-45 -------------------------------------------------------------------------------------------------------------

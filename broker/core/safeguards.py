@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
+from broker.core.childhood import childhood
 from broker.core.elsewhere import Elsewhere, elsewhere
 from broker.core.errors import SafeguardBlocked, SafeguardHeld
 from broker.core.excluded import excluded
@@ -24,7 +25,7 @@ from broker.core.foregoing import foregoing, is_correction
 from broker.core.ids import CountryCode, MessageType
 from broker.core.impersonal import IMPERSONAL_RULES, personal_purpose
 from broker.core.messages import Body, ClearedMessage, ValidMessage
-from broker.core.movement import MOVEMENT_RULES
+from broker.core.movement import MOVEMENT_RULES, expected
 from broker.core.national import GIVES_CONSENT, national
 from broker.core.origin import no_contact_with_origin
 from broker.core.placement import PLACEMENT_RULES
@@ -100,7 +101,7 @@ def decide(
     rules = _rules_of(kind)
     if rules is None:
         return Blocked(reasons=(_NO_RULES,))
-    of_sides = () if sides is None else (*national(message, earlier, sides), *excluded(message, earlier, sides))
+    of_sides = () if sides is None else _of_sides(message, earlier, sides)
     of_others = () if other is None else elsewhere(message, earlier, other)
     of_itself = (*_judge(kind, message.body, country), *foregoing(message, earlier, _judge))
     if message.header.case_ref is None:
@@ -113,6 +114,12 @@ def decide(
     if any(reason.level is Level.HOLD for reason in reasons):
         return Held(reasons=reasons)
     return Cleared(message=ClearedMessage(message=message, reasons=tuple(rules)), warnings=reasons)
+
+
+def _of_sides(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -> tuple[Reason, ...]:
+    """Return what depends on the two countries or on the day."""
+    on_the_day = (*childhood(message, earlier, sides), *expected(message, sides.day))
+    return (*national(message, earlier, sides), *on_the_day, *excluded(message, earlier, sides))
 
 
 def weighs(kind: MessageType) -> bool:

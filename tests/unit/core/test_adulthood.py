@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.core.adulthood import coming_of_age, majority, of_age, only_for_children
+from broker.core.adulthood import coming_of_age, majority, of_age, of_age_by_all, only_for_children
 from broker.core.messages import LegalBasis
 
 
@@ -99,6 +99,28 @@ def test_coming_of_age_is_told_for_six_months_before_and_from_then_on(
     child: dict[str, Any], day: str, reached: bool | None
 ) -> None:
     """R-36: not earlier, for the birth is told by it; nothing of an age that is contested (R-15)."""
-    found = coming_of_age(child, date.fromisoformat(day))
+    found = coming_of_age([{}, child], date.fromisoformat(day))
     assert (None if found is None else found.reached) == reached
     assert found is None or (found.on == date(2026, 11, 22) and found.meaning)
+
+
+GROWN, YOUNGER = _child(date="2005-01-01"), _child(date="2010-01-01")
+
+
+@pytest.mark.parametrize(
+    ("told", "adult"),
+    [
+        ([GROWN], True),
+        ([GROWN, {}, {"birth": {"unknown": True}}, GROWN], True),
+        ([GROWN, _child(date="2005-01-01", estimated=True)], False),
+        ([GROWN, _child(date="2005-01-01", age_assessment={"method": "x", "result": "y"})], False),
+        ([GROWN, YOUNGER], False),
+        ([YOUNGER, GROWN], False),
+        ([], False),
+    ],
+)
+def test_nobody_is_of_age_whose_age_any_message_leaves_open(told: list[dict[str, Any]], adult: bool) -> None:
+    """R-15: a newer certain birth lifts no older doubt, and no birth by which the person is a child; then nothing is told."""
+    day = date(2026, 11, 22)
+    assert of_age_by_all(told, day) is adult
+    assert (coming_of_age(told, day) is not None) is adult

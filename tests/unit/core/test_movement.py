@@ -7,7 +7,7 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ import pytest
 
 from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, SchemaVersion
 from broker.core.messages import Header, Party, ValidMessage
+from broker.core.movement import expected
+from broker.core.reasons import Level
 from broker.core.safeguards import Blocked, Cleared, Decision, Held, decide
 
 EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples" / "transfer"
@@ -182,6 +184,33 @@ def test_what_has_happened_is_told_whatever_else_is_wrong() -> None:
     """A delay, a missing arrival and a suspension are held up by nothing."""
     for kind in ("transfer.delay", "transfer.not-arrived", "transfer.suspension", "transfer.withdrawal"):
         assert isinstance(_decide(kind, {}, lambda _: None), Cleared)
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "blocked"),
+    [
+        ("transfer.delay", "2026-11-29T23:59:59.000Z", False),
+        ("transfer.delay", "2026-11-30T00:00:00.000Z", True),
+        ("transfer.departure", "2126-11-24T09:00:00.000Z", True),
+        ("transfer.arrival", "2126-11-24T09:00:00.000Z", False),
+    ],
+)
+def test_nobody_is_told_to_wait_longer_than_a_week_for_a_child_on_its_way(kind: str, at: str, blocked: bool) -> None:
+    """R-13: a day of the wrong year would put the alarm off; the sentence says what to tell instead."""
+    header = Header(
+        id=MessageId("01890000-0000-7000-8000-000000000001"),
+        type=MessageType(kind),
+        version=SchemaVersion("1.0"),
+        sender=Party(country=CountryCode("EE"), authority=AuthorityId("board")),
+        recipient=Party(country=CountryCode("FI"), authority=AuthorityId("county")),
+        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
+        exercise=False,
+        nonce="AAAAAAAAAAAAAAAAAAAAAA",
+    )
+    found = list(expected(ValidMessage(header=header, body={"eta": {"at": at}}), date(2026, 11, 22)))
+    told = [(one.rule, one.level, one.where) for one in found]
+    assert told == ([("R-13", Level.BLOCK, "/eta/at")] if blocked else [])
+    assert all("transfer.not-arrived" in one.text and "2126" not in one.text for one in found)
 
 
 def test_a_case_changes_its_court_with_a_lawyer_beside_the_child() -> None:

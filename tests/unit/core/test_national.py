@@ -349,52 +349,6 @@ def test_the_sides_are_those_of_the_messages_day() -> None:
     assert (sides.here.profile, sides.here.listed, sides.here.offices) == (None, None, ())
 
 
-GROWN, YOUNG = ({"birth": {"value": {"date": born, "estimated": False}}} for born in ("2008-11-22", "2008-11-23"))
-
-
-@pytest.mark.parametrize(
-    ("kind", "basis", "child", "opening", "expected"),
-    [
-        ("child-information.request", "B2B_80", GROWN, True, ["block of-age"]),
-        ("child-information.request", "B2B_80", YOUNG, True, []),
-        ("child-information.request", "ATD_11_4", GROWN, True, []),
-        ("child-information.status", "B2B_80", GROWN, False, ["warn turned-of-age"]),
-        ("transfer.departure", "B2B_82", GROWN, False, ["block of-age"]),
-    ],
-)
-def test_what_only_a_child_can_be_asked_about_ends_on_the_day_of_majority(
-    kind: str, basis: str, child: dict[str, Any], opening: bool, expected: list[str]
-) -> None:
-    """R-36: nothing new is opened and nobody is moved; what is under way may still be answered and closed."""
-    first = Earlier(type=MessageType("x.request"), digest=Digest("a" * 64), author=EE, body={"child": child})
-    listed = (f"{basis}:SEND",), (f"{basis}:RECEIVE",)
-    sides = _sides(ours=listed[0], theirs=listed[1], opening=opening)
-    told = [one for one in _found(_message(kind, {}, basis=basis), sides, first) if "age" in one.split()[1]]
-    assert told == expected
-    assert not any("2008" in reason.text for reason in national(_message(kind, {}, basis=basis), (first,), sides))
-
-
-@pytest.mark.parametrize(
-    ("doubt", "expected"),
-    [
-        ({"estimated": True}, []),
-        ({"estimated": False, "age_assessment": {"method": "x", "result": "y"}}, []),
-        ({"estimated": False}, ["block of-age"]),
-    ],
-)
-def test_a_birth_that_is_contested_later_is_no_longer_certain(doubt: dict[str, Any], expected: list[str]) -> None:
-    """R-15, R-36: the newest message that says a birth counts, and whoever may be a child is treated as one."""
-    contested = {"named": {"birth": {"value": {"date": "2008-11-22", **doubt}}}}
-    told = (GROWN, contested, {"named": {"birth": {"unknown": True}}}, {"pseudonym": {}})
-    earlier = tuple(
-        Earlier(type=MessageType("x.note"), digest=Digest(f"{n}" * 64), author=EE, body={"child": child})
-        for n, child in enumerate(told)
-    )
-    sides = _sides(ours=("B2B_82:SEND",), theirs=("B2B_82:RECEIVE",))
-    found = list(national(_message("transfer.departure", {}, basis="B2B_82"), earlier, sides))
-    assert [f"{one.level.value} {one.code}" for one in found if one.rule == "R-36"] == expected
-
-
 def test_whoever_may_be_old_enough_is_asked_also_when_an_older_message_was_certain() -> None:
     """R-15, R-33: an age that is contested now may be any."""
     check = copy.deepcopy(_body("transfer/pre-departure-six-questions.json"))

@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Who may be a child is treated as one, and what only a child can be asked about ends on the day of majority."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Any
+
+import pytest
+
+from broker.core.childhood import childhood
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, SchemaVersion
+from broker.core.messages import Header, LegalBasis, Party, ValidMessage
+from broker.core.reasons import Earlier
+from broker.core.safeguards import Held, decide
+from broker.core.sides import Side, Sides
+
+EE, FI = CountryCode("EE"), CountryCode("FI")
+BOARD, COUNTY = AuthorityId("board"), AuthorityId("county")
+
+
+def _message(kind: str, body: Any, *, basis: str = "B2B_82") -> ValidMessage:
+    header = Header(
+        id=MessageId("01890000-0000-7000-8000-000000000001"),
+        type=MessageType(kind),
+        version=SchemaVersion("1.0"),
+        sender=Party(country=EE, authority=BOARD),
+        recipient=Party(country=FI, authority=COUNTY),
+        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
+        exercise=False,
+        nonce="AAAAAAAAAAAAAAAAAAAAAA",
+        legal_basis=LegalBasis(code=basis),
+    )
+    return ValidMessage(header=header, body=body)
+
+
+def _sides(*, opening: bool = False) -> Sides:
+    here, there = Side(country=EE, office=BOARD), Side(country=FI, office=COUNTY)
+    return Sides(here=here, there=there, opening=opening, day=date(2026, 11, 22))
+
+
+def _told(*children: Any) -> tuple[Earlier, ...]:
+    kind = MessageType("transfer.plan")
+    return tuple(
+        Earlier(type=kind, digest=Digest(f"{n}" * 64), author=EE, body={"child": child})
+        for n, child in enumerate(children, 1)
+    )
+
+
+def _found(message: ValidMessage, earlier: tuple[Earlier, ...], *, opening: bool = False) -> list[str]:
+    return [f"{one.level.value} {one.code}" for one in childhood(message, earlier, _sides(opening=opening))]
+
+
+def _born(day: str, **more: Any) -> dict[str, Any]:
+    return {"birth": {"value": {"date": day, "estimated": False, **more}}}
+
+
+GROWN, YOUNG = _born("2008-11-22"), _born("2008-11-23")
+ESTIMATED = _born("2008-11-22", estimated=True)
+ASSESSED = _born("2008-11-22", age_assessment={"method": "x", "result": "y"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "basis", "child", "opening", "expected"),
+    [
+        ("child-information.request", "B2B_80", GROWN, True, ["block of-age"]),
+        ("child-information.request", "B2B_80", YOUNG, True, []),
+        ("child-information.request", "ATD_11_4", GROWN, True, []),
+        ("child-information.status", "B2B_80", GROWN, False, ["warn turned-of-age"]),
+        ("transfer.departure", "B2B_82", GROWN, False, ["block of-age"]),
+    ],
+)
+def test_what_only_a_child_can_be_asked_about_ends_on_the_day_of_majority(
+    kind: str, basis: str, child: dict[str, Any], opening: bool, expected: list[str]
+) -> None:
+    """R-36: nothing new is opened and nobody is moved; what is under way may still be answered and closed."""
+    message = _message(kind, {}, basis=basis)
+    assert _found(message, _told(child), opening=opening) == expected
+    assert not any("2008" in one.text for one in childhood(message, _told(child), _sides(opening=opening)))
+
+
+@pytest.mark.parametrize("doubt", [ESTIMATED, ASSESSED, YOUNG], ids=["estimated", "assessed", "a child"])
+@pytest.mark.parametrize("doubted_first", [True, False])
+def test_a_doubt_in_any_message_leaves_somebody_presumed_a_child(doubt: dict[str, Any], doubted_first: bool) -> None:
+    """R-15, R-36: a newer certain birth lifts no older doubt, as an older one does not stand against a newer doubt."""
+    told = (doubt, GROWN) if doubted_first else (GROWN, doubt)
+    unsaid = {"named": {"birth": {"unknown": True}}}
+    assert _found(_message("transfer.departure", {}), _told(*told, unsaid, {"pseudonym": {}})) == []
+    assert _found(_message("transfer.departure", {}), _told(GROWN, GROWN)) == ["block of-age"]
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "expected"),
+    [
+        (GROWN, ESTIMATED, ["hold age-not-decided"]),
+        (GROWN, ASSESSED, ["hold age-not-decided"]),
+        (GROWN, YOUNG, ["hold age-not-decided"]),
+        (ESTIMATED, YOUNG, []),
+        (YOUNG, ESTIMATED, []),
+        (GROWN, {"birth": {"unknown": True}}, ["block of-age"]),
+        (GROWN, GROWN, ["block of-age"]),
+    ],
+)
+def test_no_message_makes_an_adult_of_who_may_be_a_child_unseen(now: Any, before: Any, expected: list[str]) -> None:
+    """R-15: a second person releases it, and names the decision; what makes younger or was never known needs none."""
+    assert _found(_message("transfer.plan", {"child": now}), _told(before)) == expected
+
+
+def test_a_correction_makes_no_adult_either_and_a_mended_slip_of_the_pen_counts_as_mended() -> None:
+    """R-15: the corrected birth is judged like a new one; what it replaces is no doubt any more."""
+    child = _told(_born("2010-05-03"))
+    field = {"pointer": "/child/birth/value/date", "now": {"value": "2001-05-03"}}
+    mended = {"target": child[0].digest, "fields": [field]}
+    assert _found(_message("transfer.correction", mended), child) == ["hold age-not-decided", "warn turned-of-age"]
+
+    back = {"target": child[0].digest, "fields": [{**field, "now": {"value": "2010-05-03"}}]}
+    grown = _told(_born("2001-05-03"))
+    assert _found(_message("transfer.correction", back), grown) == []
+    sent = Earlier(type=MessageType("transfer.correction"), digest=Digest("f" * 64), author=EE, body=back)
+    assert _found(_message("transfer.departure", {}), (*grown, sent)) == []
+    assert _found(_message("transfer.departure", {}), grown) == ["block of-age"]
+
+
+def test_the_rule_is_asked_before_a_message_leaves() -> None:
+    """A second person decides about it like about every hold."""
+    decision = decide(_message("transfer.status", {"child": GROWN}), _told(ESTIMATED), _sides())
+    assert isinstance(decision, Held)
+    assert [one.code for one in decision.reasons if one.rule == "R-15"] == ["age-not-decided"]
