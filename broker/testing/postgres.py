@@ -48,7 +48,7 @@ _SETTINGS = {
     "recovery_init_sync_method": "syncfs",  # after a crash: one call instead of one for each file of each database
     "max_wal_size": "4GB",  # no checkpoint within a run: each new database writes seven megabytes
     "checkpoint_timeout": "1h",
-    "max_connections": "60",
+    "max_connections": "200",
     "shared_buffers": "32MB",
     "log_min_messages": "panic",
     "log_min_error_statement": "panic",

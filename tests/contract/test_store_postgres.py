@@ -19,7 +19,7 @@ from broker.core.errors import DiskFull, StoreUnavailable
 from broker.core.ids import MessageId
 from broker.ports import Reader, Store, Transaction
 from broker.rows import AuditRow
-from broker.storage import migrate, open_store, trail
+from broker.storage import migrate, open_store, postgres, trail
 from broker.storage.execution import Execution
 from broker.storage.postgres import postgres_engine
 from broker.testing.at_rest import unsafe_at_rest
@@ -67,6 +67,17 @@ async def test_lost_connections_are_replaced(
         *(store.run(lambda tx, n=n: tx.add_outbox(outgoing(n), next_at=NOW)) for n in range(8, 16))  # type: ignore[misc]
     )
     assert (await store.read(lambda reader: reader.counts()))["outbox.recorded"] == 16
+
+
+async def test_one_transaction_gets_past_every_lost_connection(
+    store: Store, postgres_run: PostgresServer, postgres_store_url: str
+) -> None:
+    """Though it meets each of those that lay idle, one after the other."""
+    together = threading.Barrier(postgres._WRITERS)
+    await asyncio.gather(*(store.run(lambda _: together.wait(10)) for _ in range(postgres._WRITERS)))
+    assert postgres_run.disconnect_all(postgres_store_url) >= postgres._WRITERS
+    await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
+    assert (await store.read(lambda reader: reader.counts()))["outbox.recorded"] == 1
 
 
 async def test_a_connection_lost_in_the_middle_is_begun_again(

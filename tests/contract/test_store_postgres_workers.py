@@ -12,7 +12,7 @@ from dataclasses import replace
 import pytest
 
 from broker.core.audit import AuditAction, AuditRow
-from broker.core.errors import TooManyCases
+from broker.core.errors import StoreUnavailable, TooManyCases
 from broker.core.receipts import ReceiptKind
 from broker.core.roles import AuditRole
 from broker.ledger import Ledger
@@ -145,4 +145,23 @@ async def test_a_server_that_falls_silent_is_given_up(monkeypatch: pytest.Monkey
         assert len(set(backends)) == 2
         assert len(backends) == 6
         assert (await store.read(lambda reader: reader.counts()))["outbox.recorded"] == 5
+        await store.close()
+
+
+async def test_a_server_that_stays_silent_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once the time for it is over no further connection is tried: who waits hears that the database does not answer."""
+    monkeypatch.setattr(pipeline, "_PATIENCE", 300)
+    monkeypatch.setattr(postgres, "_REPEATING_SECONDS", 0.5)
+    with postgres_server(lambda _: None, ours=True) as server, ExitStack() as silence:
+        store = open_store(server.database(like=migrate), us=EE, cipher=unsafe_at_rest())
+        backends: list[int] = []
+
+        def work(tx: Transaction) -> None:
+            backends.append(tx._driver._libpq.backend_pid)  # type: ignore[attr-defined]
+            silence.enter_context(server.silent(backends[-1]))
+            tx.take_lease("trust", token="a", now=NOW, until=later(60))
+
+        with pytest.raises(StoreUnavailable):
+            await store.run(work)
+        assert 1 < len(backends) < 4
         await store.close()
