@@ -40,6 +40,7 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Protocol
 
 from broker.core.attachments import Attachment, hide_keys
+from broker.core.characters import spelled_out
 from broker.core.content import encode_header, time_to_text
 from broker.core.errors import (
     AdapterFailed,
@@ -69,7 +70,7 @@ __all__ = [
     "ENTRY_POINT_GROUP", "Accepted", "Adapter", "AdapterContext", "AdapterEvent", "AdapterFactory", "AdapterFailed",
     "AdapterLog", "BadRequest", "BrokerError", "Clock", "ErasedMessage", "InboundAttachment", "InboundMessage", "LegalBasis", "Manifest", "NodeError", "NotFound", "Option", "Party",
     "SenderError", "SettingsInvalid", "Submit", "TooLargeToSend", "UploadState", "Uploads", "Urgency", "discover", "inbound_message", "is_full", "problem",
-    "sync_folder", "write_durably",
+    "spelled_out", "sync_folder", "write_durably",
 ]  # fmt: skip
 
 ENTRY_POINT_GROUP = "trm.adapters"

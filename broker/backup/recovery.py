@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.core import canonical
+from broker.core.characters import is_hidden
 from broker.core.errors import BackupInvalid, HomeInvalid
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import KeyUse
@@ -152,7 +153,7 @@ def _named(item: Any, path: Path) -> NamedKey:
 
 
 def _label(text: str) -> str:
-    if not 1 <= len(text) <= _MAX_LABEL or not text.isprintable():
+    if not 1 <= len(text) <= _MAX_LABEL or is_hidden(text):
         raise BackupInvalid(f"The name of a recovery key has 1 to {_MAX_LABEL} printable characters.", where="--label")
     return text
 

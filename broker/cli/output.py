@@ -12,10 +12,10 @@ import json
 import os
 import secrets
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from broker.core.characters import spelled_out
 from broker.core.errors import BrokerError, DiskFull, HomeInvalid, Internal, NodeError
 from broker.durable import is_full
 
@@ -85,17 +85,12 @@ def _place(error: OSError) -> str | None:
 
 def _json(document: Mapping[str, Any]) -> str:
     """Return the document's lines: the same value to a program, and nothing in it that a terminal would obey."""
-    text = json.dumps(document, ensure_ascii=False, indent=2, default=str)
-    return "".join(json.dumps(one)[1:-1] if _steers(one) else one for one in text) + "\n"
+    return spelled_out(json.dumps(document, ensure_ascii=False, indent=2, default=str), keep="\n") + "\n"
 
 
 def plain(text: str) -> str:
     """Return the text with every control and direction character spelled out."""
-    return "".join(f"\\u{ord(one):04x}" if _steers(one) else one for one in text)
-
-
-def _steers(character: str) -> bool:
-    return character not in _KEPT and unicodedata.category(character) in ("Cc", "Cf", "Cs")
+    return spelled_out(text, keep=_KEPT)
 
 
 def follows(cursor: str | None) -> None:

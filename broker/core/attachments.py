@@ -8,12 +8,12 @@ What a name may hold is decided once, for who sends and for who receives: a name
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from broker.core import canonical
+from broker.core.characters import is_composed, is_hidden, without_case
 from broker.core.errors import AttachmentRefused
 from broker.core.ids import Digest
 
@@ -45,8 +45,6 @@ MEDIA_TYPES: Mapping[str, tuple[str, ...]] = {
 }
 
 _FORBIDDEN = frozenset('/\\:*?"<>|')
-# Other, separators but the plain space: controls, bidirectional overrides, zero widths, unassigned, line separators.
-_FORBIDDEN_CATEGORIES = frozenset({"Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"})
 _RESERVED = re.compile(r"(?:con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])", re.IGNORECASE)
 _MEMBERS = frozenset({"name", "kind", "media_type", "size", "digest", "key", "chunks"})
 
@@ -95,7 +93,7 @@ def check_attachments(attachments: Iterable[Attachment]) -> None:
         check_name(item.name, item.media_type, where=f"{place}/name")
         if item.size < 1 or item.chunks != chunk_count(item.size):
             raise AttachmentRefused("The number of chunks does not fit the size.", where=f"{place}/chunks")
-        folded = item.name.casefold()
+        folded = without_case(item.name)
         if folded in names or item.digest in digests:
             raise AttachmentRefused("Two attachments have one name or are the same file.", where=place)
         names.add(folded)
@@ -116,8 +114,8 @@ def check_name(name: str, media_type: str, *, where: str) -> None:
     stem, _, ending = name.rpartition(".")
     reasons = {
         "The name is empty or too long.": not 1 <= len(name) <= _NAME_CHARACTERS or len(name.encode()) > _NAME_BYTES,
-        "The name is not in Unicode's composed form.": unicodedata.normalize("NFC", name) != name,
-        "The name holds a character that a file name may not have.": any(_forbidden(letter) for letter in name),
+        "The name is not in Unicode's composed form.": not is_composed(name),
+        "The name holds a character that a file name may not have.": is_hidden(name) or not _FORBIDDEN.isdisjoint(name),
         "The name begins with a dot or a space, or has one before its ending.": name[:1] in {".", " "}
         or stem[-1:] in {".", " "},
         "The name is reserved by an operating system.": _RESERVED.fullmatch(name.split(".", maxsplit=1)[0].rstrip(" "))
@@ -127,11 +125,6 @@ def check_name(name: str, media_type: str, *, where: str) -> None:
     for reason, applies in reasons.items():
         if applies:
             raise AttachmentRefused(reason, where=where)
-
-
-def _forbidden(letter: str) -> bool:
-    category = unicodedata.category(letter)
-    return letter in _FORBIDDEN or category in _FORBIDDEN_CATEGORIES or (category == "Zs" and letter != " ")
 
 
 def encode_attachment(item: Attachment) -> dict[str, Any]:

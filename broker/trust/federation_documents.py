@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from broker.core.characters import is_line
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import MemberKind, MemberStatus
@@ -79,6 +80,6 @@ def _membership(data: Any) -> Membership:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_TEXT or not value.isprintable():
+    if not isinstance(value, str) or len(value) > _MAX_TEXT or not is_line(value):
         raise ValueError("not a line of text")
     return value

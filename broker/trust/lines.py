@@ -8,6 +8,8 @@ import re
 from datetime import date
 from typing import Any
 
+from broker.core.characters import is_line
+
 __all__ = ["day", "line", "text"]
 
 _MAX_LINE = 300  # characters
@@ -45,12 +47,6 @@ def text(value: Any) -> str:
 
 
 def _words(value: Any, most: int) -> str:
-    if (
-        not isinstance(value, str)
-        or not value
-        or value != value.strip()
-        or len(value) > most
-        or not value.isprintable()
-    ):
+    if not isinstance(value, str) or value != value.strip(" ") or len(value) > most or not is_line(value):
         raise ValueError("not one line of words")
     return value

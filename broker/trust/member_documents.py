@@ -13,6 +13,7 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
+from broker.core.characters import is_line
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
 from broker.core.trust import (
@@ -268,7 +269,7 @@ def _message_type(text: str) -> MessageType:
 
 
 def _line(value: Any, longest: int) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > longest or not value.isprintable():
+    if not isinstance(value, str) or len(value) > longest or not is_line(value):
         raise ValueError("not a line of text")
     return value
 

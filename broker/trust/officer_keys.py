@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.mldsa import MLDSA65PrivateKey, M
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 from securesystemslib.signer import CryptoSigner, Key, SSlibKey
 
+from broker.core.characters import is_line
 from broker.core.errors import HomeInvalid, TrustListInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import KeyUse, TrustRule
@@ -186,7 +187,7 @@ def _ml_dsa(value: Mapping[str, Any]) -> bytes:
 
 
 def _text(value: Any) -> str:
-    if not isinstance(value, str) or not value.strip() or len(value) > _MAX_LABEL or not value.isprintable():
+    if not isinstance(value, str) or len(value) > _MAX_LABEL or not is_line(value):
         raise ValueError("not a label")
     return value
 

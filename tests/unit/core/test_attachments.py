@@ -75,7 +75,18 @@ def test_chunks_hold_exactly_the_file(size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["birth certificate.txt", "Õigeksvõtt nr 7.TXT", "sünnitunnistus.2026.txt", "a" * 116 + ".txt", "報告.txt"]
+    "name",
+    [
+        "birth certificate.txt",
+        "Õigeksvõtt nr 7.TXT",
+        "sünnitunnistus.2026.txt",
+        "a" * 116 + ".txt",
+        "報告.txt",
+        "\U00011f02 Kawi of Unicode 15.txt",
+        "\U0002ebf0 of 15.1.txt",
+        "\U000105c9 of 16.txt",
+        "\U000afffd of none.txt",
+    ],
 )
 def test_ordinary_names_pass(name: str) -> None:
     """People name their files in their own language."""
@@ -108,11 +119,21 @@ def test_hostile_names_are_refused_without_being_repeated(name: str) -> None:
         ([attachment(chunks=2)], "/0/chunks"),
         ([attachment(size=0, chunks=0)], "/0/chunks"),
         ([attachment(1), attachment(2, name="NOTE 1.txt")], "/1"),
+        ([attachment(1, name="Õun ß.txt"), attachment(2, name="õUN SS.txt")], "/1"),
         ([attachment(1), attachment(2, digest=Digest(f"{1:064x}"))], "/1"),
         ([attachment(1, size=MAX_BYTES, chunks=100), attachment(2)], ""),
         ([attachment(number) for number in range(1, MAX_ATTACHMENTS + 2)], ""),
     ],
-    ids=["type", "chunks", "empty", "name twice", "file twice", "too large together", "too many"],
+    ids=[
+        "type",
+        "chunks",
+        "empty",
+        "name twice",
+        "name twice in Estonian",
+        "file twice",
+        "too large together",
+        "too many",
+    ],
 )
 def test_what_does_not_add_up_is_refused_at_its_place(items: list[Attachment], where: str) -> None:
     """The author is told which one."""
