@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
-from broker.adapter_api import Accepted, BadRequest, BrokerError, ErasedMessage, InboundMessage, problem
+from broker.adapter_api import Accepted, BadRequest, BrokerError, ErasedMessage, InboundMessage, problem, spelled_out
 
 __all__ = [
     "ACCEPTED_SUFFIX", "NOTE_SUFFIX", "PROBLEM_SUFFIX", "accepted_note", "attachment_name", "enclosed_files", "files_name",
@@ -81,7 +81,7 @@ def enclosed_files(submission: Mapping[str, Any]) -> tuple[tuple[int, str], ...]
     for place, item in enumerate(items):
         if isinstance(item, dict) and "file" in item:
             file = item["file"]
-            if not isinstance(file, str) or file in {"", ".", ".."} or "/" in file or not file.isprintable():
+            if not isinstance(file, str) or file in {"", ".", ".."} or "/" in file or spelled_out(file) != file:
                 raise BadRequest("A file is named as it is called in the folder.", where=f"/attachments/{place}/file")
             found.append((place, file))
     return tuple(found)
@@ -139,7 +139,8 @@ def free_names(name: str) -> Iterator[str]:
 
 
 def _json(data: Any) -> bytes:
-    return json.dumps(data, indent=2, ensure_ascii=False).encode("utf-8") + b"\n"
+    """Return readable JSON; what could turn or hide text where a person opens the file stands in it as an escape."""
+    return spelled_out(json.dumps(data, indent=2, ensure_ascii=False), keep="\n").encode("utf-8") + b"\n"
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

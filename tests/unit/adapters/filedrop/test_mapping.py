@@ -44,6 +44,21 @@ def test_received_file_is_named_by_the_message_alone() -> None:
     assert received_file(message) == received_file(sample_message())
 
 
+def test_a_person_who_opens_a_file_reads_what_stands_there_and_a_system_what_was_sent() -> None:
+    """Directions, zero widths and controls lie as escapes in every file of ours, other scripts as letters; no value differs."""
+    steering = "\u202e\u2066\u200b\ufeff\x9b\x1b\x7f\u2028\U000e0041"
+    said = f"Näidis ليلى 名 \U0001f33b{steering}"
+    message = replace(sample_message(), body={"reasons": said})
+
+    raw = received_file(message)
+    assert json.loads(raw) == message.to_json()
+    assert json.loads(raw)["body"] == {"reasons": said}
+    assert not set(steering) & set(raw.decode())
+    assert "Näidis ليلى 名 \U0001f33b\\u202e" in raw.decode()
+    note = problem_note(BadRequest("a\u202eb"))
+    assert (json.loads(note)["detail"], b"\\u202e" in note) == ("a\u202eb", True)
+
+
 @pytest.mark.parametrize(
     ("name", "offered"),
     [
