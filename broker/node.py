@@ -243,7 +243,7 @@ class Node:
 
     async def _store_health(self) -> str | None:
         await self.office.store.read(lambda reader: reader.counts())
-        return None
+        return self.office.full()
 
     async def _vault_health(self) -> str | None:
         return await self._compute.run(self._vault.look)

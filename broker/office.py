@@ -19,6 +19,7 @@ from broker.desk import Desk
 from broker.settings import Settings
 from broker.storage import AtRest, encrypt_clear, locked, migrate, open_store
 from broker.storage.blobs import DiskBlobs
+from broker.storage.watched import WatchedStore
 from broker.system import SystemClock, SystemIds, ThreadCompute
 from broker.trust.opening import begin_trust, open_trust
 from broker.vault import FileVault
@@ -39,6 +40,7 @@ class Office(Desk):
 
     settings: Settings
     compute: ThreadCompute
+    full: Callable[[], str | None]  # what a write said a moment ago that found no room in the database
     signed_catalogue: Digest | None  # what the trust list calls the catalogue here; None: it is not the list's
 
     async def close(self) -> None:
@@ -63,7 +65,7 @@ def open_office(settings: Settings, vault: FileVault | None, *, wake: Callable[[
     ids = SystemIds()
     migrate(settings.store_url)
     cipher = _cipher(settings, vault)
-    store = open_store(settings.store_url, us=settings.country, cipher=cipher)
+    store = WatchedStore(open_store(settings.store_url, us=settings.country, cipher=cipher), clock)
     begun = begin_trust(settings, clock)
     trust = open_trust(begun, settings, store=store, clock=clock, ids=ids)
     desk = wire_desk(
@@ -81,7 +83,10 @@ def open_office(settings: Settings, vault: FileVault | None, *, wake: Callable[[
         retention=_retention_rules(settings),
     )
     return Office(
-        settings=settings, signed_catalogue=begun.signed, **{name: getattr(desk, name) for name in Desk.__slots__}
+        settings=settings,
+        full=store.full,
+        signed_catalogue=begun.signed,
+        **{name: getattr(desk, name) for name in Desk.__slots__},
     )
 
 

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from broker.api.local_issuer import LocalIssuer
-from broker.core.errors import Internal, StoreUnavailable, TransportUnavailable
+from broker.core.errors import DiskFull, Internal, StoreUnavailable, TransportUnavailable
 from broker.core.ids import CountryCode
 from broker.node import LOOPS, Node, build
 from broker.schema_files import read_schema_file
@@ -115,6 +115,21 @@ async def test_a_disk_that_fills_up_shows_in_health(
     monkeypatch.setattr("broker.vitals.DISK_FAILURE", 2**62)
     assert (await node.checks["disk"]() or "").endswith("MiB are free on the disk of the home folder.")
     await node._close()
+
+
+async def test_a_store_without_room_shows_in_health_at_once(homes: Mapping[CountryCode, Path]) -> None:
+    """Reading still works, the home's own disk has room: the first submission that finds none makes the node not ready."""
+    node = _built(homes[CountryCode("EE")])
+
+    def full(_: object) -> None:
+        raise DiskFull("There is no room left on the disk of PostgreSQL's server.")
+
+    async with _serving(node) as address, aiohttp.ClientSession() as http:
+        with pytest.raises(DiskFull):
+            await node.office.store.run(full)
+        assert await node.checks["store"]() == "There is no room left on the disk of PostgreSQL's server."
+        async with http.get(f"{address}/api/v1/health") as response:
+            assert (response.status, (await response.json())["ready"]) == (503, False)
 
 
 async def test_a_failing_loop_shows_in_health(homes: Mapping[CountryCode, Path]) -> None:
