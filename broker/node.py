@@ -186,6 +186,7 @@ class Node:
             transport=self.transport,
             receive=engine.receive,
             take_chunk=engine.take_chunk,
+            trust=self.office.trust,
             store=self.office.store,
             ledger=self.office.ledger,
             metrics=self.metrics,

@@ -34,7 +34,7 @@ from broker.flows.take_chunk import TakeChunk
 from broker.ledger import Ledger
 from broker.logs import Event, Log
 from broker.metrics import Metrics
-from broker.ports import Clock, Store, Transaction, Transport
+from broker.ports import Clock, Store, Transaction, Transport, TrustSource
 from broker.rows import HeldDelivery
 from broker.security.chunks import is_chunk
 
@@ -42,6 +42,7 @@ __all__ = ["Receiving"]
 
 _PARKED_BATCH = 8  # in memory at a time, each up to a megabyte and a half; the next that are due follow at once
 _TROUBLED_MAX = 1_000  # deliveries
+_FOREIGN = "foreign-user"  # published by a broker user that is no member's
 _EVENTS = {
     Fate.REFUSE: Event.MESSAGE_REFUSED,
     Fate.DROP: Event.CHUNK_DROPPED,
@@ -60,6 +61,7 @@ class Receiving:
         transport: Transport,
         receive: Receive,
         take_chunk: TakeChunk,
+        trust: TrustSource,
         store: Store,
         ledger: Ledger,
         metrics: Metrics,
@@ -69,6 +71,7 @@ class Receiving:
         self._transport = transport
         self._receive = receive
         self._take_chunk = take_chunk
+        self._trust = trust
         self._store = store
         self._ledger = ledger
         self._metrics = metrics
@@ -82,7 +85,7 @@ class Receiving:
         async with asyncio.TaskGroup() as tasks:
             async for delivery in self._transport.deliveries():
                 await self._places.acquire()
-                tasks.create_task(self._one(delivery))
+                tasks.create_task(self._one(self._of_a_member(delivery)))
 
     async def offer_parked(self) -> int:
         """Offer again what was not yet believable; call a person for what stays so."""
@@ -125,6 +128,15 @@ class Receiving:
         for held in old:
             detail = by_code()[held.code]().detail if held.code in by_code() else ""
             self._ledger.call(tx, AttentionCode.PARKED, held.user or "unknown", now=self._clock.now(), detail=detail)
+
+    def _of_a_member(self, delivery: Delivery) -> Delivery:
+        """Name no publisher but a member: whoever runs the message broker can make up as many users as he likes.
+
+        Each would have a space of its own in quarantine and parking, and a call with his name in it.
+        """
+        if delivery.user is None or delivery.user in self._trust.current().members:
+            return delivery
+        return replace(delivery, user=None, abuse=(*delivery.abuse, _FOREIGN))
 
     async def _one(self, delivery: Delivery) -> None:
         self._metrics.seen()

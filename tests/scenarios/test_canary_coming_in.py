@@ -59,6 +59,7 @@ async def test_a_name_that_comes_in_any_place_is_repeated_nowhere(
         transport=WhatLiesThere(world.network, FI),
         receive=fi.engine.receive,
         take_chunk=fi.engine.take_chunk,
+        trust=fi.trust,
         store=fi.store,
         ledger=fi.desk.ledger,
         metrics=metrics,

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from prometheus_client import CollectorRegistry
@@ -15,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from broker.core.errors import CatalogueInvalid, StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.core.messages import Delivery
+from broker.flows import take_chunk
 from broker.metrics import Metrics
 from broker.receiving import Receiving
 from broker.testing.hostile import Hostile
@@ -56,6 +58,7 @@ def _receiving(world: World, endpoint: Endpoint, *, concurrency: int = 4, receiv
         transport=endpoint,
         receive=receive or fi.engine.receive,
         take_chunk=fi.engine.take_chunk,
+        trust=fi.trust,
         store=fi.store,
         ledger=fi.desk.ledger,
         metrics=Metrics(CollectorRegistry()),
@@ -258,3 +261,25 @@ async def test_a_store_that_is_away_is_no_reason_to_forget_a_delivery(world: Wor
     receiving._store = store
     await receiving.run()
     assert await fi.attention() == ["undecided"]
+
+
+async def test_made_up_broker_users_have_no_space_and_no_name_of_their_own(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs the message broker invents users: what they publish is of one unknown, in space, count and call."""
+    monkeypatch.setattr(take_chunk, "PARKED_MAX_CHUNKS", 3)
+    endpoint, waiting = WatchedEndpoint(world), world.network.waiting[FI]
+    for user in ("\x00", "Synthetic Child born 2014", *(f"Q{letter}" for letter in "ABCDEFGH")):
+        waiting.append(Delivery(raw=user.encode(), queue="in", user=user))
+        if len(user) == 2:
+            named = b"TRMC\x01" + user.encode() + b"FI" + UUID(world["EE"].ids.message_id()).bytes + bytes(32)
+            waiting.append(Delivery(raw=named + bytes(7) + b"\x01" + bytes(16_400), queue="chunk", user=user))
+    sent = len(waiting)
+    await _receiving(world, endpoint).run()
+
+    fi = world["FI"]
+    page = await fi.store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=100))
+    assert [(entry.code, entry.subject) for entry in page.items] == [("quarantined", "unknown")]
+    assert endpoint.settled == ["done"] * sent
+    assert len(fi.blobs.held) == 3
+    assert await fi.store.run(lambda tx: tx.count_abuse("unknown", "foreign-user", world.clock.now())) == 10 + 1
