@@ -76,12 +76,11 @@ def seal_to_office(
     length = next((length for length in lengths if len(plain) <= length), None)
     if length is None:
         raise TooLargeToSend("A sealed part is larger than any may be; send it as a sealed attachment.")
+    content_key, iv = secrets.token_bytes(suite.CONTENT_KEY_LENGTH), secrets.token_bytes(suite.IV_LENGTH)
     try:
-        key = primitives.hpke_public(public)
+        sealed = suite.hpke().encrypt(content_key, primitives.hpke_public(public), suite.HPKE_INFO)
     except ValueError:
         raise TrustListInvalid("An office's key is not a public encryption key.") from None
-    content_key, iv = secrets.token_bytes(suite.CONTENT_KEY_LENGTH), secrets.token_bytes(suite.IV_LENGTH)
-    sealed = suite.hpke().encrypt(content_key, key, suite.HPKE_INFO)
     header = {
         "alg": suite.KEY_ENCRYPTION,
         "crit": ["trm"],

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.hpke import MLKEM768X25519PrivateKey, MLKEM7
 from broker.core.trust import KeyUse
 
 __all__ = [
-    "PUBLIC_LENGTHS", "SEED_LENGTH", "ed25519_public", "fresh_seed", "hpke_private", "hpke_public", "load_public",
+    "PUBLIC_LENGTHS", "SEED_LENGTH", "check_usable", "ed25519_public", "fresh_seed", "hpke_private", "hpke_public", "load_public",
     "ml_dsa_public", "public_of",
 ]  # fmt: skip
 
@@ -82,6 +82,15 @@ def hpke_public(public: bytes) -> MLKEM768X25519PublicKey:
         MLKEM768PublicKey.from_public_bytes(public[:_ML_KEM_PUBLIC]),
         X25519PublicKey.from_public_bytes(public[_ML_KEM_PUBLIC:]),
     )
+
+
+def check_usable(public: bytes) -> None:
+    """Refuse a hybrid public key to which nobody can encrypt: its X25519 part is a point of small order (PROTOCOL 7.3).
+
+    Raises:
+        ValueError: every sealing to it would fail.
+    """
+    X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(public[_ML_KEM_PUBLIC:]))
 
 
 @lru_cache(maxsize=_KEPT_KEYS)

@@ -130,9 +130,9 @@ def _sign(content: bytes, trm: bytes, signer: Signer) -> bytes:
 def _encapsulate(content_key: bytes, recipient: MemberKey) -> tuple[bytes, bytes]:
     try:
         public = primitives.hpke_public(recipient.public)
+        sealed = suite.hpke().encrypt(content_key, public, suite.HPKE_INFO)
     except ValueError:
         raise TrustListInvalid("A recipient's key is not a public encryption key.") from None
-    sealed = suite.hpke().encrypt(content_key, public, suite.HPKE_INFO)
     return sealed[: suite.EK_LENGTH], sealed[suite.EK_LENGTH :]
 
 

@@ -19,7 +19,8 @@ from tuf.ngclient import Updater
 
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode, Digest
-from broker.core.trust import TrustRule
+from broker.core.trust import KeyUse, Member, TrustRule
+from broker.security import primitives
 from broker.trust import layout
 from broker.trust.arrangement_documents import read_arrangements
 from broker.trust.catalogue_documents import load_bundle
@@ -148,7 +149,7 @@ class Reading:
         raw, profile = self._target(path), self._target(profile_path)
         signed = member_list(self._folder.metadata, country)
         if raw is not None:
-            read_member(raw, country, where=path)
+            _check_keys(read_member(raw, country, where=path), path)
         self._note(country, signed.version)
         return MemberTexts(
             document=None if raw is None else _text(raw, path),
@@ -235,6 +236,20 @@ class Reading:
         name = None if place is None else str(place)
         file = self._updater.find_cached_target(info, name) or self._updater.download_target(info, name)
         return Path(file).read_bytes()
+
+
+def _check_keys(member: Member, where: str) -> None:
+    """Refuse a new document with a key to which nobody can encrypt; what is in force is read as it was believed.
+
+    Raises:
+        TrustListInvalid: the previous document of that member stays, whose keys can be sealed to.
+    """
+    own = (key.public for key in member.keys if key.use is KeyUse.HPKE)
+    for public in (*own, *(key.public for office in member.authorities for key in office.keys)):
+        try:
+            primitives.check_usable(public)
+        except ValueError:
+            raise TrustListInvalid("Nobody can encrypt to one of its keys.", where=where) from None
 
 
 def _federation(raw: bytes) -> FederationDocument:

@@ -368,6 +368,21 @@ def office_key_accepted_too_briefly(forge: Forge) -> None:
     _sign_with_offices(forge, EE, replace(key, accept_until=key.seal_until + timedelta(days=59)))
 
 
+def _unusable(public: bytes) -> bytes:
+    return public[:-32] + bytes(32)  # X25519's neutral point: every shared secret is zero
+
+
+def member_key_that_nobody_can_seal_to(forge: Forge) -> None:
+    keys = tuple(
+        replace(key, public=_unusable(key.public)) if key.use is KeyUse.HPKE else key for key in forge.listed[EE].keys
+    )
+    forge.document("members/EE.json", write_member(replace(forge.listed[EE], keys=keys)), role=EE)
+
+
+def office_key_that_nobody_can_seal_to(forge: Forge) -> None:
+    _sign_with_offices(forge, EE, _office_key(forge, _unusable(_encryption_key(forge.listed[EE]))))
+
+
 def office_key_with_an_unknown_member(forge: Forge) -> None:
     data = encode_member(_with_offices(forge.listed[EE], _office_key(forge)))
     data["authorities"][0]["keys"][0]["sign_until"] = data["authorities"][0]["keys"][0]["seal_until"]

@@ -119,11 +119,12 @@ def test_too_much_for_a_part_is_refused() -> None:
 
 
 def test_a_key_that_is_none_is_the_lists_fault() -> None:
-    """Nothing is sealed to what cannot be opened."""
-    with pytest.raises(TrustListInvalid):
-        nested.seal_to_office(
-            b"{}", kind=NestedKind.PART, kid=KEY.kid, public=b"short", profile=PROFILE, lengths=PART_LENGTHS
-        )
+    """Nothing is sealed to what cannot be opened, or shares no secret with anybody."""
+    for public in (b"short", KEY.public[:-32] + bytes(32)):
+        with pytest.raises(TrustListInvalid):
+            nested.seal_to_office(
+                b"{}", kind=NestedKind.PART, kid=KEY.kid, public=public, profile=PROFILE, lengths=PART_LENGTHS
+            )
 
 
 def test_a_file_does_not_pass_for_a_part() -> None:

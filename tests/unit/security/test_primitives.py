@@ -56,6 +56,15 @@ def test_a_hybrid_key_outside_the_field_is_refused() -> None:
         primitives.hpke_public(b"\xff" * 1216)
 
 
+@pytest.mark.parametrize("point", [0, 1, 2**255 - 20, 2**255 - 19, 2**255 - 18])
+def test_a_hybrid_key_to_which_nobody_can_encrypt_is_told_apart(point: int) -> None:
+    """With an X25519 part of small order there is no shared secret; every other key is usable."""
+    public = primitives.public_of(KeyUse.HPKE, SEED)
+    primitives.check_usable(public)
+    with pytest.raises(ValueError, match=r".+"):
+        primitives.check_usable(public[:1184] + point.to_bytes(32, "little"))
+
+
 def test_fresh_seeds_differ() -> None:
     """Two seeds are never the same."""
     assert primitives.fresh_seed() != primitives.fresh_seed()

@@ -97,11 +97,11 @@ def test_too_large_a_content_is_not_sealed(world: Any) -> None:
 
 
 def test_sealing_to_what_is_no_key_blames_the_trust_list(world: Any) -> None:
-    """A listed key that does not load is the federation's fault, not the author's."""
-    broken = replace(world.fi.listed[KeyUse.HPKE], public=b"x")
-
-    with pytest.raises(TrustListInvalid):
-        _seal(world, recipient=broken)
+    """A listed key that does not load, or shares no secret with anybody, is the federation's fault, not the author's."""
+    listed = world.fi.listed[KeyUse.HPKE]
+    for public in (b"x", listed.public[:-32] + bytes(32)):
+        with pytest.raises(TrustListInvalid):
+            _seal(world, recipient=replace(listed, public=public))
 
 
 def test_a_listed_key_that_does_not_load_blames_the_trust_list(world: Any) -> None:
