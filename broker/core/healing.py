@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from itertools import pairwise
 from typing import Any, TypeVar
 
 from broker.core.checkpoints import KeptCheckpoint
@@ -198,6 +199,16 @@ class Answer:
     sent: tuple[Digest, ...] = ()  # of those wanted: they come again
     lacking: tuple[Digest, ...] = ()  # of those wanted: it cannot give them
     returned: Returned | None = None
+
+    def goes_on(self, after: Place | None) -> bool:
+        """Whether its list begins behind that place, is in its order, and names its last message where there are more.
+
+        Else the same pages could come round for ever.
+        """
+        places = [(item.message, item.author) for item in self.items]
+        before = [] if after is None else [(after.message, after.author)]
+        ends = self.next is None or (bool(places) and places[-1] == (self.next.message, self.next.author))
+        return ends and all(first < second for first, second in pairwise([*before, *places]))
 
     def body(self) -> dict[str, Any]:
         """Return the body of the message; a member that does not apply is absent."""

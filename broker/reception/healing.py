@@ -13,17 +13,18 @@ from datetime import datetime, timedelta
 
 from broker.catalogue import Catalogue
 from broker.core import canonical
+from broker.core.attention import AttentionCode
 from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.content import entry_of
-from broker.core.delivery import HEAL_ATTEMPTS, HEAL_PAUSE_SECONDS
-from broker.core.errors import CaseErased
+from broker.core.delivery import HEAL_ATTEMPTS, HEAL_MOST, HEAL_PAUSE_SECONDS
+from broker.core.errors import CaseErased, SchemaInvalid
 from broker.core.healing import Answer, HeldItem, Missed, MissedState
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import Header, OutboxKind, RecordEntry, VerifiedMessage
 from broker.core.persons import terms_of
 from broker.core.procedures import NOT_OPENED
-from broker.core.receipts import Receipt
+from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.roles import AuditRole
 from broker.ledger import Ledger
 from broker.participation import Participation
@@ -89,12 +90,23 @@ class Healing:
             self._promised(tx, row.peer, answer)
             row = replace(row, next_at=now + _PAUSE)
         else:
+            if not answer.goes_on(row.after):
+                raise SchemaInvalid("The list is not in the order of its ids.", where="/body/items")
             for item in answer.items:
                 self._compare(tx, row.peer, item, now)
-            row = replace(row, listed=answer.next is None, after=answer.next, next_at=now + _PAUSE)
+            whole = answer.next is None or self._endless(tx, row.peer, now)
+            row = replace(row, listed=whole, after=answer.next, next_at=now + _PAUSE)
         tx.healing.save(replace(row, question=None, attempts=0))
 
     # --- the list ---------------------------------------------------------------------------------------------------
+
+    def _endless(self, tx: Transaction, peer: CountryCode, now: datetime) -> bool:
+        """Whether a country says that more is missing than can have passed; then a person hears where its list was left."""
+        if tx.healing.count_missed(peer) < HEAL_MOST:
+            return False
+        detail = f"It lists more than {HEAL_MOST} messages; the rest was not taken: telephone it."
+        self._ledger.call(tx, AttentionCode.HEALING_INCOMPLETE, peer, peer=peer, now=now, detail=detail)
+        return True
 
     def _compare(self, tx: Transaction, peer: CountryCode, item: HeldItem, now: datetime) -> None:
         """Note what lacks here; take the receipts for what does not."""
@@ -121,8 +133,8 @@ class Healing:
     def _keep_stub(self, tx: Transaction, procedure: ProcedureRow, item: HeldItem, now: datetime) -> bool:
         """Put a refused message in its place, if the record has room: neither side ever kept a stub beyond it."""
         book = self._ledger.read(tx, procedure)
-        if not has_room(book.table, book.entries, item.author, item.act):
-            return False
+        if book.holds(item.author, item.message) or not has_room(book.table, book.entries, item.author, item.act):
+            return False  # of the same id it holds another message
         stub = RecordEntry(
             digest=item.digest, message=item.message, author=item.author, act=item.act, parents=item.parents,
             code=item.code,
@@ -130,7 +142,8 @@ class Healing:
         book, folded = self._ledger.enter(tx, book, stub, now=now)
         if item.author == self._us:
             for receipt in item.receipts:
-                tx.add_receipt(receipt, issued=False)
+                if receipt.kind is ReceiptKind.REFUSED and _is_about(receipt, item):
+                    tx.add_receipt(receipt, issued=False)
         else:
             self._ledger.testify(tx, book, folded, stub, now=now)
         return True
@@ -209,3 +222,8 @@ class Healing:
             opened=now,
             state=NOT_OPENED,
         )
+
+
+def _is_about(receipt: Receipt, item: HeldItem) -> bool:
+    """Whether it is evidence of that message: about another one it would go past the rule that the first answer stands."""
+    return (receipt.author, receipt.message, receipt.digest) == (item.author, item.message, item.digest)

@@ -72,6 +72,7 @@ _MISSED = (
     .order_by(case((missed.c.author == missed.c.peer, 1), else_=0), missed.c.message, missed.c.digest)
     .limit(bindparam("most"))
 )
+_COUNT_MISSED = select(func.count().label("number")).select_from(missed).where(missed.c.peer == bindparam("peer_"))
 _MISSED_ONE = select(missed).where(missed.c.peer == bindparam("peer_"), missed.c.digest == bindparam("digest_"))
 _SAVE_MISSED = (
     update(missed)
@@ -201,6 +202,10 @@ class SqlHealing:
     def missed(self, peer: CountryCode, states: Sequence[MissedState], limit: int) -> tuple[Missed, ...]:
         wanted = {"peer_": peer, "states": list(states), "most": limit}
         return tuple(_missed(row) for row in self._db.all(_MISSED, wanted))
+
+    def count_missed(self, peer: CountryCode) -> int:
+        row = self._db.first(_COUNT_MISSED, {"peer_": peer})
+        return 0 if row is None else int(row.number)
 
     def missed_one(self, peer: CountryCode, digest: Digest) -> Missed | None:
         row = self._db.first(_MISSED_ONE, {"peer_": peer, "digest_": digest})

@@ -99,6 +99,7 @@ class HealingContract:
         await store.run(note)
         wanted = await store.read(lambda reader: reader.healing.missed(FI, (MissedState.WANTED,), 10))
         assert wanted == (missed(2, EE), missed(1))
+        assert await store.run(lambda tx: (tx.healing.count_missed(FI), tx.healing.count_missed(SE))) == (3, 0)
         assert await store.run(lambda tx: tx.healing.opener(procedure_id(1))) == EE
         assert await store.run(lambda tx: tx.healing.opener(procedure_id(9))) is None
         await store.run(lambda tx: tx.add_procedure(procedure(1)))

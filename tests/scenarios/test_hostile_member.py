@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,11 +16,13 @@ from broker import surges
 from broker.core import capacity
 from broker.core.content import entry_of
 from broker.core.errors import SafeguardBlocked
-from broker.core.healing import HELD_TYPE, Answer, HeldItem
+from broker.core.healing import HELD_TYPE, Answer, HeldItem, Place
 from broker.core.ids import CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.messages import OutboxEntry, OutboxKind
 from broker.core.receipts import ReceiptKind
 from broker.doctor.judging import skews
+from broker.flows.heal import HealingStatus
+from broker.reception import healing
 from broker.reception.answering import node_header
 from broker.schema_files import read_schema_file
 from broker.testing.hostile import Hostile
@@ -138,34 +141,120 @@ async def test_an_answer_dated_back_is_not_told_as_in_time(world: World) -> None
     assert [line.mark for line in view.entries] == ["effect", "effect"]
 
 
+class Restored:
+    """Finland's node after its disk was lost and a backup restored; Estonia's answers to it are made up."""
+
+    def __init__(self, world: World, asking: Asking) -> None:
+        self._world, self._asking = world, asking
+
+    async def status(self) -> HealingStatus:
+        (found,) = (one for one in await self._world["FI"].engine.heal.status() if one.row.peer == EE)
+        return found
+
+    async def ask(self) -> None:
+        """Let it ask what is due."""
+        self._world.clock.advance(3600)
+        await self._world["FI"].engine.heal()
+
+    def refused(self, count: int) -> list[HeldItem]:
+        """Return messages of Estonia that Finland is said to have refused, in their order."""
+        ref, request, ids = self._asking.request.procedure, self._asking.request, self._world["EE"].ids
+        assert ref is not None
+        return [
+            HeldItem(
+                author=EE, message=message, digest=Digest(secrets.token_hex(32)),
+                procedure=ref, opener=EE, act="request", code="schema-invalid", parents=(request.digest,),
+            )
+            for message in sorted(ids.message_id() for _ in range(count))
+        ]  # fmt: skip
+
+    async def answer(self, *items: HeldItem, more: Place | None = None) -> str:
+        """Have the newest question answered so, and return what became of the answer."""
+        question = (await self.status()).row.question
+        assert question is not None
+        header = node_header(self._world["EE"].ids, self._world.clock, HELD_TYPE, us=EE, peer=FI)
+        answer = Answer(question=question, items=items, next=more)
+        return await self._asking.hostile.send(entry_of(header, answer.body(), OutboxKind.RECEIPTS))
+
+
+@pytest.fixture
+async def restored(world: World, asking: Asking) -> Restored:
+    """Finland was restored, and has asked."""
+    kept = keep(world, "FI")
+    world.clock.advance(7200)
+    await lose_disk(world, "FI", kept)
+    await world["FI"].engine.heal()
+    return Restored(world, asking)
+
+
 async def test_a_restored_node_is_given_no_record_beyond_its_room(
-    world: World, asking: Asking, monkeypatch: pytest.MonkeyPatch
+    world: World, asking: Asking, restored: Restored, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever lists refused messages without end makes no record that takes minutes to fold; each is named as lost."""
     monkeypatch.setattr(capacity, "MOST_BY_ONE_SIDE", 5)
     monkeypatch.setattr(capacity, "RESERVED", 1)
-    fi, procedure, kept = world["FI"], asking.request.procedure, keep(world, "FI")
+    fi, procedure = world["FI"], asking.request.procedure
     assert procedure is not None
-    world.clock.advance(7200)
-    await lose_disk(world, "FI", kept)
-    await fi.engine.heal()
-    row = next(one.row for one in await fi.engine.heal.status() if one.row.peer == EE)
-    assert row.question is not None
-    ids = world["EE"].ids
-    items = [
-        HeldItem(
-            author=EE, message=ids.message_id(), digest=Digest(f"{number:064x}"), procedure=procedure, opener=EE,
-            act="request", code="schema-invalid", parents=(asking.request.digest,),
-        )
-        for number in range(100)
-    ]  # fmt: skip
-    header = node_header(ids, world.clock, HELD_TYPE, us=EE, peer=FI)
-    answer = Answer(question=row.question, items=tuple(items))
-    assert await asking.hostile.send(entry_of(header, answer.body(), OutboxKind.RECEIPTS)) == "held"
+    assert await restored.answer(*restored.refused(100)) == "held"
 
     assert len(await fi.store.read(lambda reader: reader.record(procedure))) == 4
-    (status,) = (one for one in await fi.engine.heal.status() if one.row.peer == EE)
-    assert len(status.lost) == 100
+    assert len((await restored.status()).lost) == 100
+
+
+async def test_a_country_whose_list_never_ends_is_left_at_the_bound(
+    world: World, restored: Restored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says "more" each time: at so many messages the list counts as whole, a person is told, and sending goes on."""
+    monkeypatch.setattr(healing, "HEAL_MOST", 6)
+    pages = 0
+    while not (await restored.status()).row.listed:
+        items = restored.refused(2)
+        assert await restored.answer(*items, more=Place(message=items[-1].message, author=EE)) == "held"
+        await restored.ask()
+        pages += 1
+    assert pages == 3
+    assert "healing-incomplete" in await world["FI"].attention()
+    await restored.ask()
+    assert (await restored.status()).row.ended is not None
+
+
+@pytest.mark.parametrize("wrong", ["the same page", "turned around", "more behind another", "more behind nothing"])
+async def test_a_list_that_does_not_go_on_has_no_effect(world: World, restored: Restored, wrong: str) -> None:
+    """Pages that come round, or that lead elsewhere, are not taken: the question stands until it is answered."""
+    first, second, third = restored.refused(3)
+    assert await restored.answer(first, second, more=Place(message=second.message, author=EE)) == "held"
+    await restored.ask()
+    taken = len((await restored.status()).lost)
+    behind = Place(message=second.message, author=EE)
+    outcome = await {
+        "the same page": lambda: restored.answer(first, second, more=behind),
+        "turned around": lambda: restored.answer(third, first),
+        "more behind another": lambda: restored.answer(third, more=behind),
+        "more behind nothing": lambda: restored.answer(more=behind),
+    }[wrong]()
+
+    assert (outcome, taken) == ("schema-invalid", len((await restored.status()).lost))
+    assert (await restored.status()).row.after == behind
+    assert await restored.answer(third) == "held"
+
+
+async def test_a_list_brings_no_receipt_about_another_message_and_no_other_message_of_an_id(
+    world: World, asking: Asking, restored: Restored
+) -> None:
+    """After a restore too the first answer stands: what a list says of one message is no evidence about another."""
+    fi, procedure = world["FI"], asking.request.procedure
+    assert procedure is not None
+    ours, known = restored.refused(2)
+    elsewhere = asking.hostile.receipt(MessageId(known.message), known.digest, ReceiptKind.OPENED)
+    about = asking.hostile.receipt(ours.message, ours.digest, ReceiptKind.REFUSED, code="schema-invalid")
+    again = replace(known, message=asking.request.id)
+    items = sorted((replace(ours, author=FI, receipts=(about, elsewhere)), again), key=lambda item: item.message)
+    assert await restored.answer(*items) == "held"
+
+    record = await fi.store.read(lambda reader: reader.record(procedure))
+    assert {entry.digest for entry in record} == {asking.request.digest, ours.digest}
+    assert await fi.store.read(lambda reader: reader.receipts_about(FI, known.message)) == ()
+    assert len(await fi.store.read(lambda reader: reader.receipts_about(FI, ours.message))) == 1
 
 
 async def test_a_country_that_declares_without_end_hides_no_others_declaration(
