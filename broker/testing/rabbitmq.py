@@ -27,7 +27,7 @@ from broker.core.errors import NodeError
 from broker.core.ids import CountryCode
 from broker.testing.rabbitmq_install import RabbitContainer, container_runs, install_package
 from broker.testing.rabbitmq_private import PrivateRabbit, RabbitStartFailed, installed_program
-from broker.transport.topology import VHOST, QueueLimits, definitions
+from broker.transport.topology import MAX_MESSAGE_BYTES, VHOST, QueueLimits, definitions
 
 __all__ = ["RabbitMissing", "RabbitServer", "RabbitStartFailed", "broker_start", "rabbitmq", "rabbitmq_program"]
 
@@ -194,6 +194,21 @@ class RabbitServer:
             yield
         finally:
             control("set_vm_memory_high_watermark", "absolute", "1GB")
+
+    @contextlib.contextmanager
+    def taking_bodies_of(self, most: int) -> Iterator[None]:
+        """Let channels that are opened in the block publish so many bytes at a time, as a broker does that nobody set up.
+
+        Raises:
+            RabbitStartFailed: rabbitmqctl failed.
+            RuntimeError: the instance is not ours.
+        """
+        control, line = self._private().control, "application:set_env(rabbit, max_message_size, {})."
+        control("eval", line.format(most))
+        try:
+            yield
+        finally:
+            control("eval", line.format(MAX_MESSAGE_BYTES))
 
     def close(self) -> None:
         """End what was started here."""

@@ -9,13 +9,15 @@ import gc
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
+import aio_pika
 import pytest
 
 from broker.core.canonical import digest
 from broker.testing.pytest_rabbitmq import RabbitFederation
-from broker.testing.transport_contract import EE, FI, FastClock, sealed
+from broker.testing.transport_contract import EE, FI, FastClock, sealed, take
 from broker.transport.rabbit import RabbitOptions, RabbitTransport
-from broker.transport.topology import in_queue
+from broker.transport.rabbit_delivery import properties_for
+from broker.transport.topology import EXCHANGE, in_queue
 
 pytestmark = pytest.mark.rabbitmq
 
@@ -51,6 +53,30 @@ async def _round_trips(transport: RabbitTransport, enough: Callable[[], bool]) -
     async with asyncio.timeout(60):
         while not enough():
             await session._channel.queue_declare(in_queue(FI), passive=True)
+
+
+async def test_a_broker_that_takes_bodies_of_any_length_fills_no_memory(
+    rabbit: RabbitFederation, workers: Callable[[str], RabbitTransport]
+) -> None:
+    """Of a body longer than any that is taken no more is kept than shows it; what comes behind it is read as ever."""
+    recipient, envelope = workers("FI"), sealed()
+    with rabbit.server.taking_bodies_of(64 * MIB):
+        connection = await aio_pika.connect(rabbit.url("EE"))
+        channel = await (await connection.channel()).get_underlay_channel()
+        long = bytes(40 * MIB)
+        for _ in range(8):
+            await channel.basic_publish(
+                long, exchange=EXCHANGE, routing_key="FI", properties=properties_for(envelope), timeout=60
+            )
+        del long
+        await connection.close()
+    await workers("EE").publish(envelope)
+    gc.collect()
+    before = _resident()
+    came = await take(recipient, 9)
+
+    assert [len(delivery.raw) for delivery in came] == [LARGEST + 1] * 8 + [len(envelope.raw)]
+    assert _resident() - before < 64 * MIB
 
 
 async def test_a_flood_of_large_envelopes_fills_no_memory(workers: Callable[[str], RabbitTransport]) -> None:
