@@ -140,7 +140,9 @@ def _known(reader: Reader, name: ChunkName) -> tuple[AttachmentRow, Attachment] 
     """
     row = reader.attachment(name.sender, name.message, name.handle)
     if row is None:
-        if reader.receipts_about(name.sender, name.message) or reader.attachments_of(name.sender, name.message):
+        # Refused for its envelope alone it is no answer: the same message comes again, and its chunks do not.
+        answered = any(receipt.answers for receipt in reader.receipts_about(name.sender, name.message))
+        if answered or reader.attachments_of(name.sender, name.message):
             raise ChunkUnknown
         return None
     for message in reader.messages_of(name.message, None):

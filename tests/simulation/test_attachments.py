@@ -210,6 +210,18 @@ async def test_chunks_before_their_message_are_parked_and_used(tmp_path: Path) -
         assert len(world["FI"].blobs.held) == 1
 
 
+async def test_chunks_of_a_message_that_is_sealed_anew_wait_for_it(tmp_path: Path) -> None:
+    """Refused for its envelope alone it comes again: its chunks are no abuse, and nobody waits until they are asked for."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        accepted = await send(world["EE"], THREE)
+        await world["EE"].step()
+        world.clock.advance(31 * 86_400)
+        await world.settle()
+
+        assert world["FI"].outcomes == ["expired", *["chunk-parked"] * 3, "recorded"]
+        assert await received(world["FI"], "EE", accepted) == [THREE]
+
+
 async def test_a_flood_of_chunks_is_bounded_and_stops_nothing(tmp_path: Path) -> None:
     """A hostile member's chunks for messages that never come keep to its own places; another's message passes."""
     async with World.create(tmp_path, ("EE", "FI", "SE")) as world:
