@@ -220,13 +220,12 @@ class TrustList:
 
     def sendable(self, now: datetime, grace: timedelta) -> bool:
         """Whether anything may still be sent by this list: until some days after it ran out."""
-        return self.expires is None or now < self.expires + grace
+        return _fresh(self.expires, now, grace)
 
     def sendable_to(self, country: CountryCode, now: datetime, grace: timedelta) -> bool:
         """Whether the list and what that member's own officers signed are both fresh enough to send to it."""
         member = self.members.get(country)
-        fresh = member is None or member.expires is None or now < member.expires + grace
-        return fresh and self.sendable(now, grace)
+        return (member is None or _fresh(member.expires, now, grace)) and self.sendable(now, grace)
 
     def find_key(self, kid: KeyId) -> tuple[Member, MemberKey] | None:
         """Return the key of that thumbprint and the member it speaks for."""
@@ -235,3 +234,9 @@ class TrustList:
                 if key.kid == kid:
                     return member, key
         return None
+
+
+def _fresh(end: datetime | None, now: datetime, grace: timedelta) -> bool:
+    return (
+        end is None or now - grace < end
+    )  # nothing is added to an end: a member may have signed the last day there is

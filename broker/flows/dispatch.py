@@ -178,11 +178,11 @@ class Dispatch:
     def _seal(self, entry: OwedEntry, trust: TrustList, now: datetime, signer: Callable[[], Signer]) -> Outcome:
         if entry.fault is not None:
             return Outcome(entry=entry, error=entry.fault)
-        if not all(trust.sendable_to(country, now, self._grace) for country in (self._us, entry.recipient)):
-            return Outcome(entry=entry, error=TrustListExpired())
-        if entry.envelope is not None and self._still_good(entry.envelope, trust, now):
-            return Outcome(entry=entry, envelope=entry.envelope)
         try:
+            if not all(trust.sendable_to(country, now, self._grace) for country in (self._us, entry.recipient)):
+                raise TrustListExpired
+            if entry.envelope is not None and self._still_good(entry.envelope, trust, now):
+                return Outcome(entry=entry, envelope=entry.envelope)
             envelope = self._sealed(entry, trust, now, signer)
         except BrokerError as error:
             return Outcome(entry=entry, error=error)

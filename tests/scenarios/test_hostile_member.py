@@ -17,7 +17,7 @@ from broker.core import capacity
 from broker.core.content import entry_of
 from broker.core.errors import SafeguardBlocked
 from broker.core.healing import HELD_TYPE, Answer, HeldItem, Place
-from broker.core.ids import CountryCode, Digest, MessageId, MessageType, ProcedureId
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.messages import OutboxEntry, OutboxKind
 from broker.core.receipts import ReceiptKind
 from broker.doctor.judging import skews
@@ -255,6 +255,21 @@ async def test_a_list_brings_no_receipt_about_another_message_and_no_other_messa
     assert {entry.digest for entry in record} == {asking.request.digest, ours.digest}
     assert await fi.store.read(lambda reader: reader.receipts_about(FI, known.message)) == ()
     assert len(await fi.store.read(lambda reader: reader.receipts_about(FI, ours.message))) == 1
+
+
+async def test_a_list_that_its_officers_let_end_on_the_last_day_there_is_stops_nobody(world: World) -> None:
+    """They sign what end they like: what is owed to that country leaves, and what is owed to all others beside it."""
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    world.set_trust(lambda member: replace(member, expires=last) if member.country == EE else member)
+    for country in world.countries.values():
+        await country.engine.refresh_trust()
+    fi = world["FI"]
+    asked = [await world["SE"].submit("request.json", sender_authority=AuthorityId("gender-equality-agency"))]
+    asked.append(await world["EE"].submit("request.json"))
+    await world.settle()
+
+    assert await world["SE"].states(asked[0]) == await world["EE"].states(asked[1]) == ["handed-over"]
+    assert (await fi.attention(), (await fi.counts())["receipts.waiting"]) == ([], 0)
 
 
 async def test_a_country_that_declares_without_end_hides_no_others_declaration(
