@@ -36,13 +36,14 @@ class ProfiledCalendars:
         """
         version = self._version(country)
         key, zone = _text(version, _HOLIDAYS), _text(version, _ZONE)
-        named, _, subdivision = (key or country).partition("-")
-        if named != country:  # another country's holidays are none of this one's
-            return calendar_of(country, None, zone)
+        named, _, part = (key or country).partition("-")
+        subdivision = part if named == country and part else None  # another country's holidays are none of this one's
         try:
-            return calendar_of(country, subdivision or None, zone)
-        except CatalogueInvalid:
-            return calendar_of(country)  # a profile of a newer library; the key is checked before a profile is signed
+            return calendar_of(country, subdivision, zone)
+        except (
+            CatalogueInvalid
+        ):  # of a newer library, or signed unchecked: no profile may stop what looks at every country
+            return calendar_of(country)
 
     def open_questions(self, country: str) -> tuple[str, ...]:
         """Return what nobody has said of the country's calendar, as sentences."""

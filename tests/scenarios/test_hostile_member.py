@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from broker.core.errors import SafeguardBlocked
 from broker.core.healing import HELD_TYPE, Answer, HeldItem, Place
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.messages import OutboxEntry, OutboxKind
+from broker.core.profiles import CountryProfile, Entry, ProfileVersion, Source, Standing
 from broker.core.receipts import ReceiptKind
 from broker.doctor.judging import skews
 from broker.flows.heal import HealingStatus
@@ -270,6 +271,31 @@ async def test_a_list_that_its_officers_let_end_on_the_last_day_there_is_stops_n
 
     assert await world["SE"].states(asked[0]) == await world["EE"].states(asked[1]) == ["handed-over"]
     assert (await fi.attention(), (await fi.counts())["receipts.waiting"]) == ([], 0)
+
+
+async def test_a_profile_that_its_officers_fill_with_nonsense_silences_no_reminder(world: World) -> None:
+    """P9: a time zone that is none, beside another country's holidays: deadlines of that country and of all others call."""
+    source = Source(document="A made-up act")
+    said = {"calendar.holidays": "FI", "calendar.time_zone": "Mars/Base"}
+    entries = {name: Entry(standing=Standing.VERIFIED, value=value, source=source) for name, value in said.items()}
+    version = ProfileVersion(
+        valid_from=date(2026, 1, 1), edited=date(2026, 1, 1), editor="A ministry", because="x", entries=entries
+    )
+    fi, data = world["FI"], _example("demo/request")
+    fi.trust.newest = replace(fi.trust.newest, profiles={EE: CountryProfile(country=EE, versions=(version,))})
+    await fi.engine.refresh_trust()
+    offices = {"sender": {"authority": "helsinki-wellbeing-services"}}
+    ours = await fi.submit(
+        {**data, **offices, "recipient": {"country": "EE", "authority": "social-insurance-board"}},
+    )
+    theirs = await world["SE"].submit("request.json", sender_authority=AuthorityId("gender-equality-agency"))
+    await world.settle()
+    world.clock.advance(40 * 86_400)
+    await fi.engine.remind()
+
+    assert {"answer-overdue", "deadline-overdue"} <= set(await fi.attention())
+    assert (await fi.view(ours.procedure)).deadlines
+    assert (await fi.view(theirs.procedure)).deadlines
 
 
 async def test_a_country_that_declares_without_end_hides_no_others_declaration(

@@ -7,6 +7,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
+import pytest
+
 from broker.calendars import ProfiledCalendars
 from broker.core.ids import CountryCode
 from broker.core.profiles import CountryProfile, Entry, ProfileVersion, Source, Standing
@@ -54,3 +56,10 @@ def test_a_profile_that_the_libraries_do_not_know_leaves_the_country_its_own_cal
     assert _calendars("FI", holidays="FI-NOWHERE", time_zone="Europe/Helsinki")("FI").subdivision is None
     other = _calendars("FI", holidays="SE", time_zone="Europe/Helsinki")("FI")
     assert (other.country, other.zone_name) == ("FI", "Europe/Helsinki")
+
+
+@pytest.mark.parametrize("zone", ["Mars/Base", "Europe", "../localtime", "z" * 1_000])
+@pytest.mark.parametrize("key", ["EE", "EE-NOWHERE", "FI"])
+def test_a_time_zone_that_is_none_leaves_the_country_its_own_calendar(key: str, zone: str) -> None:
+    """Whatever stands beside it: the reminders of every country are counted in the same look."""
+    assert _calendars("EE", holidays=key, time_zone=zone)("EE").zone_name == "Europe/Tallinn"
