@@ -9,8 +9,8 @@ from datetime import timedelta
 from broker.core.ids import CountryCode
 
 __all__ = [
-    "ARRANGEMENTS", "CATALOGUE", "CATALOGUE_FILE", "FEDERATION", "LIFETIMES", "MAX_DOCUMENT", "MAX_METADATA", "ONLINE_ROLES", "ROOT", "SNAPSHOT",
-    "TARGETS", "TIMESTAMP", "lifetime", "member_path", "member_paths", "owner_of", "profile_path",
+    "ARRANGEMENTS", "CATALOGUE", "CATALOGUE_FILE", "FEDERATION", "LIFETIMES", "MAX_DOCUMENT", "MAX_METADATA", "MAX_VERSION",
+    "ONLINE_ROLES", "ROOT", "SNAPSHOT", "TARGETS", "TIMESTAMP", "lifetime", "member_path", "member_paths", "owner_of", "profile_path",
 ]  # fmt: skip
 
 ROOT, TARGETS, SNAPSHOT, TIMESTAMP = "root", "targets", "snapshot", "timestamp"
@@ -29,6 +29,7 @@ LIFETIMES = {
 }
 _MEMBER_LIFETIME = timedelta(days=400)
 
+MAX_VERSION = 2**53 - 1  # of a list: what canonical JSON can write; a node keeps the versions that it has seen
 MAX_METADATA = 2 * 1024 * 1024  # bytes of one signed list; a federation of fifty fits in an eighth of it
 MAX_DOCUMENT = 8 * 1024 * 1024  # bytes of one document; the catalogue is the largest
 

@@ -122,8 +122,10 @@ class Reading:
         undo a revocation.
 
         Raises:
-            TrustListInvalid: it is older than the one in force.
+            TrustListInvalid: it is older than the one in force, or can be kept by nobody.
         """
+        if version > layout.MAX_VERSION:
+            raise TrustListInvalid("The list's version is too large.", where=f"{role}.json", rule=TrustRule.VERSION)
         if version < self._versions.get(role, 0):
             raise TrustListInvalid(
                 "The list is older than the one in force.", where=f"{role}.json", rule=TrustRule.VERSION

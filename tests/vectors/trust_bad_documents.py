@@ -258,6 +258,10 @@ def member_list_of_another_version(forge: Forge) -> None:
     forge.announce("EE", raw, version=2)
 
 
+def member_list_of_a_version_that_nobody_can_keep(forge: Forge) -> None:
+    forge.change(EE, lambda targets: setattr(targets, "version", 2**53))
+
+
 def member_delegates_on(forge: Forge) -> None:
     key = tuf_key(forge.office.members[EE][0].officer)
     role = DelegatedRole("FI", [key.keyid], 1, terminating=True, paths=["members/FI.json"])
