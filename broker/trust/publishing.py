@@ -100,7 +100,8 @@ def _members(folder: TrustFolder, targets: _Version) -> dict[str, _Version]:
     """Return the version of each member that has signed anything yet.
 
     Raises:
-        CeremonyRefused: root or targets name other officers than those that signed what is in force.
+        CeremonyRefused: root or targets name other officers than those that signed what is in force, or a version is too
+            large for nodes.
     """
     delegations = targets.metadata.signed.delegations
     names = tuple(delegations.roles or {}) if delegations is not None else ()
@@ -108,6 +109,8 @@ def _members(folder: TrustFolder, targets: _Version) -> dict[str, _Version]:
     for name, version in versions.items():
         if version is not None and not verified_by(targets.metadata.signed, name, version.metadata):
             raise CeremonyRefused("The country's new officers must sign its documents first.", where=name)
+        if version is not None and version.metadata.signed.version > layout.MAX_VERSION:  # no way leads back from it
+            raise CeremonyRefused("The country's list has a version that no node takes: remove it.", where=name)
     return {name: version for name, version in versions.items() if version is not None}
 
 
@@ -121,8 +124,8 @@ def _documents(folder: TrustFolder, version: _Version) -> list[tuple[str, str, b
     """Return path, hash and bytes of what a version names."""
     found = []
     for path, file in version.metadata.signed.targets.items():
-        sha256 = file.hashes["sha256"]
-        raw = folder.document(path, sha256)
+        sha256 = file.hashes.get("sha256", "")
+        raw = folder.document(path, sha256) if sha256 else None
         if raw is None:
             raise CeremonyRefused("A document that is signed for is not in the folder.", where=path)
         found.append((path, sha256, raw))

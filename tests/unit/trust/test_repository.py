@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tuf.api.metadata import Targets
 
 from broker.core.errors import CeremonyRefused, TrustListInvalid
 from broker.core.ids import CountryCode, KeyId
@@ -17,6 +19,7 @@ from broker.core.trust import Member, MemberKind, MemberStatus, RevocationReason
 from broker.schema_files import list_profiles, read_schema_file
 from broker.testing.trust import TrustOffice, make_officers, signers
 from broker.trust.federation_documents import Membership
+from broker.trust.folder import TrustFolder
 from broker.trust.member_documents import read_member, write_member
 from broker.trust.repository import Repository
 from broker.trust.signers import Signers
@@ -224,6 +227,36 @@ def test_new_officers_of_a_member_sign_before_anything_is_published(office: Trus
     office.members[EE] = new
     office.publish(now=now)
     assert office.repository.signers("EE") == signers(new, 2)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (lambda targets: setattr(targets, "version", 2**53), "no node takes"),
+        (
+            lambda targets: setattr(next(iter(targets.targets.values())), "hashes", {"sha512": "0" * 128}),
+            "not in the folder",
+        ),
+    ],
+    ids=["a version beyond all numbers", "a document without its SHA-256"],
+)
+def test_what_a_members_officers_signed_by_hand_is_not_published(
+    office: TrustOffice, ee: Member, now: datetime, change: Callable[[Targets], object], sentence: str
+) -> None:
+    """Nodes would never take it, and no later list of that country either: whoever publishes is told which one it is."""
+    office.set(replace(ee, authorities=()), now=now)
+    staged = TrustFolder(office.folder).staged("EE")
+    assert staged is not None
+    change(staged.signed)
+    staged.signatures.clear()
+    for key in office.members[EE]:
+        staged.sign(key.signer, append=True)
+    TrustFolder(office.folder).stage("EE", staged)
+    before = files(office.folder / "metadata")
+    with pytest.raises(CeremonyRefused, match=sentence) as refused:
+        office.repository.publish(office.online, now=now)
+    assert "EE" in str(refused.value.where)
+    assert files(office.folder / "metadata") == before
 
 
 def test_a_removed_member_is_gone_from_list_and_delegations(office: TrustOffice, fi: Member, now: datetime) -> None:
