@@ -9,6 +9,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from broker.core.content import time_to_text
 from broker.core.errors import AmbiguousMessage, MessageErased, NotFound, SenderError
 from broker.core.ids import AuthorityId, CountryCode, MessageId
@@ -43,16 +45,14 @@ def find_message(
         NotFound: there is none that the authority may see.
         AmbiguousMessage: there are several; it says which.
     """
-    rows = [
-        row
-        for row in reader.messages_of(message, authority)
-        if direction in {None, row.direction} and peer in {None, row.peer}
-    ]
+    seen = reader.messages_of(message, authority)
+    rows = [row for row in seen if direction in {None, row.direction} and peer in {None, row.peer}]
+    if seen and not rows:
+        raise NotFound(f"A message of this id is here, but another one than is asked for: {_ways(seen)}.")
     if not rows:
         raise _gone(reader, message, authority, direction=direction, peer=peer, decided=decided)
     if len(rows) > 1:
-        found = ", ".join(f"{'to' if row.direction == 'out' else 'from'} {row.peer}" for row in rows)
-        raise AmbiguousMessage(f"Several messages have this id: {found}. Say which one by peer or direction.")
+        raise AmbiguousMessage(f"Several messages have this id: {_ways(rows)}. Say which one by peer or direction.")
     return rows[0]
 
 
@@ -74,6 +74,10 @@ def find_with_evidence(
     row = find_message(reader, message, authority, direction=direction, peer=peer, decided=decided)
     author = us if row.direction == "out" else row.peer
     return row, reader.receipts_about(author, row.id), reader.attachments_of(author, row.id)
+
+
+def _ways(rows: Sequence[MessageRow]) -> str:
+    return ", ".join(f"{'to' if row.direction == 'out' else 'from'} {row.peer}" for row in rows)
 
 
 def _gone(

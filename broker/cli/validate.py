@@ -44,7 +44,7 @@ def validate(file: Path, *, type_name: str | None, version: str | None, as_json:
             output.table(
                 ("where", "what is wrong"), ((p.pointer, p.sentence) for p in problems), wide=("what is wrong",)
             )
-            output.console().print(f"{len(problems)} problems in {file}.")
+            output.console().print(f"{len(problems)} {'problem' if len(problems) == 1 else 'problems'} in {file}.")
         else:
             output.console().print(f"{file} is a valid {document['type']}.")
 

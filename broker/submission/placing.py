@@ -33,6 +33,8 @@ from broker.submission.repeating import nonce_of
 
 __all__ = ["Placing"]
 
+_NAMED = 12  # offices; a country may list hundreds
+
 
 class Placing:
     """Makes a draft of a submission; nothing is stored."""
@@ -103,7 +105,9 @@ class Placing:
         trust = self._trust.current()
         us, member = trust.members.get(self._us), trust.members.get(submission.recipient.country)
         if us is None or us.authority(submission.sender_authority) is None:
-            raise UnknownRecipient("The sending authority is not in the trust list.", where="/sender/authority")
+            raise UnknownRecipient(
+                f"The sending authority is not in the trust list. {_offices(us)}", where="/sender/authority"
+            )
         if member is None or member.country == self._us:
             raise UnknownRecipient(where="/recipient/country")
         if member.status is not MemberStatus.ACTIVE:
@@ -111,7 +115,9 @@ class Placing:
         if not all(trust.sendable_to(country, now, self._grace) for country in (self._us, member.country)):
             raise TrustListExpired
         if member.authority(submission.recipient.authority) is None:
-            raise UnknownRecipient(where="/recipient/authority")
+            raise UnknownRecipient(
+                f"The addressed country has no such authority. {_offices(member)}", where="/recipient/authority"
+            )
         return member
 
     def _version(self, submission: Submission, member: Member) -> SchemaVersion:
@@ -195,3 +201,10 @@ class Placing:
             "until that country's officers have signed a member document with it (trm trust versions).",
             where="/type",
         )
+
+
+def _offices(member: Member | None) -> str:
+    """Name a country's offices, for a person who mistyped one."""
+    names = [str(office.id) for office in member.authorities] if member is not None else []
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"The trust list has: {', '.join(names[:_NAMED])}{more}." if names else "The trust list has none."

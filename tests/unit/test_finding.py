@@ -37,10 +37,10 @@ async def test_a_message_whose_id_another_country_uses_too_is_named_by_its_peer(
         row = await read(lambda reader, peer=peer: find_message(reader, request.message, HELSINKI, peer=peer))
         assert (row.peer, row.direction) == (peer, "in")
     for wanted in ({"direction": "out"}, {"peer": CountryCode("FI")}):
-        with pytest.raises(NotFound):
+        with pytest.raises(NotFound, match=r"another one than is asked for: from \w\w, from \w\w\."):
             await read(lambda reader, wanted=wanted: find_message(reader, request.message, HELSINKI, **wanted))
-    with pytest.raises(NotFound):
-        await read(lambda reader: find_message(reader, request.message, OTHER))
+    with pytest.raises(NotFound, match="There is no such thing here, or it belongs to another authority"):
+        await read(lambda reader: find_message(reader, request.message, OTHER, direction="out"))
 
 
 async def test_a_country_that_answers_with_our_own_id_hides_nothing(world: World) -> None:

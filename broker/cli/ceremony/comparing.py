@@ -27,7 +27,9 @@ def compare(raw: bytes, words: str | None, *, what: str, reader: str) -> None:
     heard = words if words is not None else _heard(what, reader)
     if not same_words(raw, heard):
         raise BadRequest(
-            f"These are not the words of this {what}: do not use it, and find out who changed it.", where="--words"
+            f"These are not the words of this {what}. Have them read once more; where they differ again, do not use it, and "
+            "find out who changed it.",
+            where="--words",
         )
 
 

@@ -42,7 +42,7 @@ def create(country: str, files: Sequence[Path], *, passphrase_file: Path | None,
         for key in keys:
             console.print(f"{key['file']}: the key of {key['label']} ({us})\n  words: {key['words']}")
         console.print(
-            "Each officer keeps the own file and passphrase, apart from each other and from any network; whoever has both\n"
+            "Each officer keeps one such file and, apart from it, its passphrase, away from any network; whoever has both\n"
             "signs in the officer's name. The '.public.json' files beside them are for the ceremony."
         )
 

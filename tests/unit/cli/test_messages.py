@@ -52,6 +52,18 @@ def test_a_message_can_be_addressed_anew(trm, home, request_file, office):
     assert trm("inbox", "--home", home, "--direction", "all", "--authority", office, "--json").json == {"items": []}
 
 
+def test_who_mistypes_an_office_is_told_which_there_are(trm, home, request_file):
+    """Of the own country and of the other one: the trust list is no secret among its members."""
+    ours = trm("submit", request_file, "--home", home, "--authority", "no-such", "--json").json["error"]
+    theirs = trm("submit", request_file, "--home", home, "--to", "FI/no-such", "--json").json["error"]
+
+    sender = json.loads(request_file.read_bytes())["sender"]["authority"]
+    assert (ours["where"], theirs["where"]) == ("/sender/authority", "/recipient/authority")
+    assert sender in ours["detail"].partition("The trust list has: ")[2]
+    assert "The trust list has: " in theirs["detail"]
+    assert "no-such" not in ours["detail"] + theirs["detail"]
+
+
 def test_the_sender_can_be_named(trm, home, request_file):
     """--authority speaks for another office of this country."""
     ran = trm("submit", request_file, "--home", home, "--authority", "nobody", "--json")
@@ -217,6 +229,7 @@ def test_our_own_message_cannot_be_opened(trm, home, request_file, office):
     ran = trm("show", message, "--home", home, "--authority", office, "--opened", "--json")
 
     assert (ran.code, ran.json["error"]["code"]) == (1, "not-found")
+    assert ran.json["error"]["detail"].endswith("another one than is asked for: to FI.")
 
 
 def test_a_timeline_is_found_by_procedure_and_by_message(trm, home, request_file, office):
