@@ -66,7 +66,11 @@ def judge_trust(trust: TrustList, now: datetime) -> Finding:
 def judge_keys(member: Member | None, held: Iterable[KeyId], now: datetime) -> Finding:
     """Judge whether each use has a key that the trust list allows now and whose private part is here."""
     if member is None:
-        return failed("keys", "The trust list does not name this node's country.", "Have the federation add it.")
+        return failed(
+            "keys",
+            "The trust list does not name this node's country.",
+            "Have the federation add it: trm trust request makes the file for its officers.",
+        )
     here, left = frozenset(held), {}
     for use in KeyUse:
         usable = [key for key in member.keys if key.use is use and key.usable(now) and key.kid in here]

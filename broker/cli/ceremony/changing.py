@@ -11,7 +11,7 @@ from pathlib import Path
 from broker.catalogue.compatibility import broken_promises
 from broker.cli import output
 from broker.cli.ceremony.comparing import compare
-from broker.cli.ceremony.officers import public_officers, signers_of, words_of
+from broker.cli.ceremony.officers import public_officers, signers_of, warn_of_one, words_of
 from broker.cli.ceremony.showing import staged_document, tell_staged
 from broker.cli.input import MAX_BYTES, one_of, parsed, read_bytes
 from broker.core.errors import BadRequest, CeremonyRefused
@@ -46,6 +46,8 @@ def init(
     repository = Repository.create(folder, name=name, federation=signers, online=publisher, now=now)
     repository.set_document(layout.CATALOGUE, write_bundle(read_schema_files()), now=now)
     _tell(repository, as_json=as_json)
+    if not as_json:
+        warn_of_one(signers)
 
 
 def add_member(folder: Path, request: Path, *, words: str | None, as_json: bool) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from broker.cli import output
 from broker.cli.acting import with_office
 from broker.cli.ceremony.comparing import compare
-from broker.cli.ceremony.officers import opened, signers_of, words_of
+from broker.cli.ceremony.officers import opened, signers_of, warn_of_one, words_of
 from broker.cli.input import MAX_BYTES, read_bytes
 from broker.core.errors import HomeInvalid, StoreCorrupt, StoreNeedsMigration, StoreUnavailable
 from broker.durable import write_durably
@@ -72,6 +72,7 @@ def request(
         console.print(f"{out} is {us}'s request to join; it is public. Words of the file:\n  {words}")
         for officer in signers.officers:
             console.print(f"  {officer.label}: {words_of(officer)}")
+        warn_of_one(signers)
         console.print("Send it to the federation's officers and read them the words over the telephone.")
 
     output.answer({"country": us, "file": str(out), "words": words}, as_json=as_json, people=people)

@@ -18,7 +18,7 @@ from broker.trust.signers import Signers
 from broker.trust.words import fingerprint_words
 from broker.vault.passphrase import read_source
 
-__all__ = ["create", "open_key", "opened", "public_officers", "signers_of", "words_of"]
+__all__ = ["create", "open_key", "opened", "public_officers", "signers_of", "warn_of_one", "words_of"]
 
 
 def create(country: str, files: Sequence[Path], *, passphrase_file: Path | None, as_json: bool) -> None:
@@ -115,3 +115,12 @@ def _from(passphrase_file: Path) -> bytes:
 def _must_be_asked() -> None:
     if not sys.stdin.isatty():
         raise BadRequest("Nobody can be asked for a passphrase here; name a file.", where="--passphrase-file")
+
+
+def warn_of_one(signers: Signers) -> None:
+    """Say to people that one officer alone decides: nothing forbids it, and nobody should find it out later."""
+    if signers.threshold == 1:
+        output.console().print(
+            "TAKE CARE: one officer alone can change all that is signed here, and so can whoever steals that one key. Name "
+            "three officers, of whom two must sign."
+        )
