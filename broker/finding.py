@@ -3,7 +3,7 @@
 """Find the one message that a person or a program names: an id alone may be used by several countries.
 
 - What belongs to another authority does not exist, and makes nothing ambiguous.
-- What was erased is told as erased to whom it would have been shown, and to nobody else.
+- What was erased or held back is told as such to whom it would have been shown, and to nobody else.
 - Nothing is guessed: a country that reuses another's id must not put its message in the other one's place.
 """
 
@@ -89,7 +89,10 @@ def _gone(
     peer: CountryCode | None,
     decided: bool,
 ) -> SenderError:
-    """Return what to say of a message that is not there: that it was erased, or nothing."""
+    """Return what to say of a message that is not there: that it was held back, or erased, or nothing."""
+    held = reader.draft(message, authority)
+    if held is not None and direction in {None, "out"} and peer in {None, held.peer}:
+        return NotFound("No message of this id has left: it stands among the held messages, with what became of it.")
     for one in reader.retention.erased_messages(message):
         if direction not in {None, one.direction} or peer not in {None, one.peer}:
             continue

@@ -29,6 +29,17 @@ def test_a_held_message_is_listed_and_shown(trm, home, held, office):
     assert trm("held", "show", held["id"], "--home", home, "--authority", office, "--json").json["content"]["body"]
 
 
+def test_a_held_message_is_looked_for_where_it_stands(trm, home, held, office):
+    """Its id was given when it was submitted: who shows it as a message is told where it is, another office nothing."""
+    ours = trm("show", held["id"], "--home", home, "--authority", office, "--json").json["error"]
+    assert (ours["code"], "among the held messages" in ours["detail"]) == ("not-found", True)
+    for more in (("--direction", "in"), ("--peer", "SE")):
+        elsewhere = trm("show", held["id"], "--home", home, "--authority", office, *more, "--json").json["error"]
+        assert elsewhere["detail"].startswith("There is no such thing here")
+    other = trm("show", held["id"], "--home", home, "--authority", "other-desk", "--json").json["error"]
+    assert other["detail"].startswith("There is no such thing here")
+
+
 def test_a_second_person_reads_what_stands_there(trm, home, request_file, office):
     """Characters that turn or hide text are spelled out; a name in another script stays as it is written."""
     data = json.loads(request_file.read_text("utf-8"))
