@@ -127,6 +127,10 @@ class AttentionCode(StrEnum):
         "bulk-reading", Actor.SECURITY,
         "One person opened more cases in an hour than casework needs, and is shown no further one until this is closed.",
     )  # fmt: skip
+    MANY_PROCEDURES = (
+        "many-procedures", Actor.SECURITY,
+        "Another country opened far more procedures here in a day than it usually does: telephone it, or have the federation suspend it.",
+    )  # fmt: skip
     AUDIT_BROKEN = (
         "audit-broken", Actor.SECURITY,
         "This node's audit trail is not the one whose head was signed: somebody wrote into its database. Run trm audit verify.",

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Look at the clock for people: what is overdue on the evidence ladder, and what shows a sign of loss."""
+"""Look at the clock for people: what is overdue on the evidence ladder, what shows a sign of loss, who sends without end."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from datetime import datetime, timedelta
 from broker.core.attention import WAITS_STILL, AttentionCode, message_subject
 from broker.core.audit import AuditAction
 from broker.core.delivery import (
+    FAR_OVER_USUAL,
     HOLD_DAYS,
+    MANY_OPENED,
     SIGN_OF_LOSS_SECONDS,
     UNSENT_HOURS,
     WATCH_BATCH,
@@ -29,6 +31,7 @@ __all__ = ["Watch"]
 _SETTLED = timedelta(seconds=SIGN_OF_LOSS_SECONDS)
 
 _UNSENT = timedelta(hours=UNSENT_HOURS)
+_DAY, _MONTH = timedelta(days=1), timedelta(days=31)
 _WAITING = (OutboxState.RECORDED, OutboxState.PUBLISHED, OutboxState.DELIVERED, OutboxState.HANDED_OVER)
 
 
@@ -67,6 +70,7 @@ class Watch:
     def _look(self, tx: Transaction) -> tuple[int, Mapping[OutboxState, OverdueEntry]]:
         now, resent = self._clock.now(), 0
         self._expire(tx, now)
+        self._call_for_many(tx, now)
         places: dict[OutboxState, OverdueEntry] = {}
         for state in _WAITING:
             wait = _UNSENT if state is OutboxState.RECORDED else self._limits.warn(state)
@@ -101,6 +105,17 @@ class Watch:
             self._ledger.call(
                 tx, AttentionCode.HOLD_EXPIRED, subject, peer=draft.peer, authority=draft.authority, now=now
             )
+
+    def _call_for_many(self, tx: Transaction, now: datetime) -> None:
+        """Tell a person early, once a day, who opens procedures as if without end: well-formed, each is taken (P1)."""
+        many = {peer: n for peer, n in tx.opened_by_others(now - _DAY, now + _DAY).items() if n >= MANY_OPENED}
+        usual = tx.opened_by_others(now - _MONTH, now - _DAY) if many else {}
+        for peer, opened in many.items():
+            subject = f"{peer}/{now:%Y-%m-%d}"
+            far_over = opened * (_MONTH / _DAY - 1) >= FAR_OVER_USUAL * usual.get(peer, 0)
+            if far_over and tx.last_call(AttentionCode.MANY_PROCEDURES, subject) is None:
+                detail = f"It opened {opened} within 24 hours, and {usual.get(peer, 0)} in the 30 days before."
+                self._ledger.call(tx, AttentionCode.MANY_PROCEDURES, subject, peer=peer, detail=detail, now=now)
 
     def _call_unsent(self, tx: Transaction, row: OverdueEntry, now: datetime) -> None:
         """Whatever keeps it here: a dispatcher that stands still fails at no entry, and would tell nobody."""

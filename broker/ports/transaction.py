@@ -66,6 +66,10 @@ class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
         """Return the procedures that there are, each locked as above, with their records and the answers in them."""
         ...
 
+    def opened_by_others(self, since: datetime, until: datetime) -> Mapping[CountryCode, int]:
+        """Return how many procedures each other country opened here between two moments, the second not included."""
+        ...
+
     def add_procedure(self, row: ProcedureRow) -> None: ...
     def save_procedure(self, row: ProcedureRow) -> None:
         """Store state, alarm and gap of an existing row."""

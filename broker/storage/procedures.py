@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, insert, null, select, update
+from sqlalchemy import Row, and_, bindparam, delete, func, insert, null, select, update
 
-from broker.core.ids import AuthorityId, Digest, ProcedureId
+from broker.core.ids import AuthorityId, CountryCode, Digest, ProcedureId
 from broker.core.messages import ProcedureRef, RecordEntry
 from broker.rows import ProcedureRow
 from broker.storage.batches import Batched
@@ -18,14 +19,23 @@ from broker.storage.execution import Execution
 from broker.storage.tables import participant, procedure, record_entry
 
 __all__ = [
-    "add_procedure", "add_record_entry", "find_procedure", "lock_procedure", "lock_procedures", "make_stub", "procedure_row",
-    "record", "records", "save_offices", "save_procedure", "takes_part",
+    "add_procedure", "add_record_entry", "find_procedure", "lock_procedure", "lock_procedures", "make_stub", "opened_by_others",
+    "procedure_row", "record", "records", "save_offices", "save_procedure", "takes_part",
 ]  # fmt: skip
 
 _ONE = select(procedure).where(procedure.c.id == bindparam("procedure_"))
 _LOCK = _ONE.with_for_update()  # SQLite: no words for it, and none needed under BEGIN IMMEDIATE
 _LOCK_SOME = Batched(  # in one order in every worker: two that lock the same ones must not wait for each other
     procedure.c.id, select(procedure).order_by(procedure.c.id).with_for_update().where
+)
+_OPENED_BY_OTHERS = (
+    select(procedure.c.peer, func.count().label("many"))
+    .where(
+        procedure.c.opened >= bindparam("since"),
+        procedure.c.opened < bindparam("until"),
+        procedure.c.opener == procedure.c.peer,
+    )
+    .group_by(procedure.c.peer)
 )
 _INSERT = insert(procedure)
 _SAVE = (
@@ -74,6 +84,11 @@ def find_procedure(db: Execution, procedure_id: ProcedureId) -> ProcedureRow | N
     """Return the row without a lock."""
     row = db.first(_ONE, {"procedure_": procedure_id})
     return None if row is None else procedure_row(row)
+
+
+def opened_by_others(db: Execution, since: datetime, until: datetime) -> Mapping[CountryCode, int]:
+    """Return how many procedures each other country opened here between two moments, the second not included."""
+    return {row.peer: row.many for row in db.all(_OPENED_BY_OTHERS, {"since": since, "until": until})}
 
 
 def add_procedure(db: Execution, row: ProcedureRow) -> None:

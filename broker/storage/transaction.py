@@ -55,6 +55,7 @@ class SqlTransaction(Execution):
             for row in rows
         )
 
+    opened_by_others = procedures.opened_by_others
     add_procedure = procedures.add_procedure
     save_procedure = procedures.save_procedure
     save_offices = procedures.save_offices

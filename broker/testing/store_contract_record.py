@@ -62,6 +62,16 @@ class RecordContract:
         await store.run(lambda tx: tx.save_procedure(replace(folded, peer=SE)))
         assert await store.run(lambda tx: tx.lock_procedure(procedure_id(1))) == folded
 
+    async def test_what_others_opened_is_counted_by_country(self, store: Store) -> None:
+        """Between two moments, the second not included; what this country opened is not among it."""
+        theirs = [replace(procedure(n), opener=FI) for n in (1, 2, 3)]
+        swedish = replace(procedure(4), peer=SE, opener=SE)
+        for row in (*theirs, swedish, procedure(5)):
+            await store.run(lambda tx, row=row: tx.add_procedure(row))  # type: ignore[misc]
+        assert await store.run(lambda tx: tx.opened_by_others(NOW, later(9))) == {FI: 3, SE: 1}
+        assert await store.run(lambda tx: tx.opened_by_others(later(2), later(4))) == {FI: 2}
+        assert await store.run(lambda tx: tx.opened_by_others(later(8), later(9))) == {}
+
     async def test_a_procedure_has_the_offices_that_were_stored_last(self, store: Store) -> None:
         """Each of ours that takes part sees it and all of its messages; who left sees what it had alone."""
         row, court, ministry = procedure(1), AuthorityId("court"), AuthorityId("ministry")

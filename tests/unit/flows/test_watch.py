@@ -28,6 +28,7 @@ from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import SealedEnvelope
 from broker.core.receipts import ReceiptKind
 from broker.core.trust import KeyUse, Member, MemberStatus
+from broker.flows import watch
 from broker.storage.healing import begin_healing
 from broker.testing.hostile import Hostile
 from broker.testing.store_rows import digest
@@ -261,3 +262,31 @@ async def test_a_call_for_what_waited_ends_when_it_leaves(world: World) -> None:
     await estonia.engine.dispatch()
     assert await estonia.states(request) == ["published"]
     assert await estonia.attention() == []
+
+
+async def test_a_country_that_opens_procedures_without_end_is_told_of_once_a_day(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Far over its usual, and never for few: each of them is taken, and a security officer hears of it on the same day."""
+    monkeypatch.setattr(watch, "MANY_OPENED", 3)
+    ee, fi = world["EE"], world["FI"]
+    for _ in range(3):
+        assert await fi.attention() == []
+        await ee.submit("request.json")
+        await world.settle()
+        await fi.engine.watch()
+    assert await fi.attention() == ["many-procedures"]
+    assert await ee.attention() == []
+    [call] = (await fi.store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=5))).items
+    assert (call.peer, call.detail) == ("EE", "It opened 3 within 24 hours, and 0 in the 30 days before.")
+
+    await fi.desk.attend.resolve(call.id, officer())
+    await fi.engine.watch()
+    assert await fi.attention() == []
+    world.clock.advance(26 * HOUR)
+    for _ in range(3):  # a tenth of which is usual by now
+        await ee.submit("request.json")
+    await world.settle()
+    monkeypatch.setattr(watch, "FAR_OVER_USUAL", 31)
+    await fi.engine.watch()
+    assert "many-procedures" not in await fi.attention()
