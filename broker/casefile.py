@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,7 +40,8 @@ _PROCEDURES = 50  # in one read: each goes through the whole table of buckets
 _ORDERED = "ORDERED"
 _IN_EFFECT = frozenset({"CONSENTED", _ORDERED})  # states of a placement in which its consent holds
 _OVER = frozenset({"CLOSED", "WITHDRAWN"})  # states of a notice that tells of nothing any more
-_REMEDY, _OBJECTION, _ANSWER = "notice.remedy", "guardian.objection", "guardian.answer"
+_REMEDY, _CONCERN = "notice.remedy", "guardian.concern"
+_OBJECTION, _ANSWER = "guardian.objection", "guardian.answer"
 _ASSESSMENTS = 3  # newest messages with nothing but an assessment of danger that are read
 CORRECTION = "correction"  # the procedure whose messages name those of other procedures
 
@@ -172,12 +174,16 @@ def _remedies(reader: Reader, row: ProcedureRow, about: frozenset[Digest]) -> It
 
 
 def _objections(reader: Reader, row: ProcedureRow, about: frozenset[Digest]) -> Iterator[Body]:
-    """Yield the objections against one of these messages that no later answer of their procedure is about."""
-    answers = _by_procedure(reader, row, _ANSWER)
+    """Yield the objections against one of these messages that no answer of their procedure is about.
+
+    An answer names the day of what it answers: where more was raised on a day than answered, an objection of that day stands.
+    """
+    answers, concerns = _by_procedure(reader, row, _ANSWER), _by_procedure(reader, row, _CONCERN)
     for procedure, raised in _by_procedure(reader, row, _OBJECTION).items():
-        answered = {_body(one)["raised_on"] for one in answers.get(procedure, ())}
-        bodies = map(_body, raised)
-        yield from (body for body in bodies if _against(body, about) and body["raised_on"] not in answered)
+        answered = Counter(_body(one)["raised_on"] for one in answers.get(procedure, ()))
+        asked = Counter(_body(one)["raised_on"] for one in (*raised, *concerns.get(procedure, ())))
+        open_days = {day for day, times in asked.items() if answered[day] < times}
+        yield from (body for body in map(_body, raised) if _against(body, about) and body["raised_on"] in open_days)
 
 
 def _against(body: Body, about: frozenset[Digest]) -> bool:

@@ -8,21 +8,25 @@ child does not leave. Unknown is never read as safe.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from datetime import date
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, timedelta
 from typing import Any
 
 from broker.core.deadlines import LONGEST_JOURNEY
+from broker.core.foregoing import as_corrected
 from broker.core.ids import CountryCode
 from broker.core.messages import Body, ValidMessage
-from broker.core.reasons import Reason, Rule, block, hold
+from broker.core.reasons import Earlier, Reason, Rule, block, hold
 
-__all__ = ["MOVEMENT_RULES", "expected"]
+__all__ = ["MOVEMENT_RULES", "day_of", "moving"]
 
 _FAMILY = frozenset(
     {"PARENTS", "STEP_PARENT", "CUSTOMARY_CAREGIVER", "ADULT_SIBLING", "KINSHIP_CARE", "UNRELATED_ADULT"}
 )
 _FAMILY_SOLUTION = frozenset({"TRANSFER_TO_FAMILY_OTHER_STATE"})
+_RETURN = frozenset({"RETURN_REINTEGRATION_ORIGIN", "RETURN_COUNTRY_OF_RETURN"})
+_PLAN, _CHECK = "transfer.plan", "transfer.pre-departure"
+_SIX_MONTHS = timedelta(days=184)  # the longest six months of a calendar
 _ON_THE_WAY = frozenset({"transfer.departure", "transfer.delay"})
 
 
@@ -192,17 +196,52 @@ def _case_lawyer(body: Body, _: CountryCode) -> Iterator[Reason]:
     yield from _lawyer(body, "")
 
 
-def expected(message: ValidMessage, day: date) -> Iterator[Reason]:
+def moving(message: ValidMessage, earlier: Sequence[Earlier], day: date) -> Iterator[Reason]:
+    """Yield what the day, or the plan that is carried out, has against a message about a child's move."""
+    kind, body = message.header.type, message.body
+    if kind in _ON_THE_WAY:
+        yield from _expected(body, day)
+    if kind == _PLAN:
+        yield from _verified_lately(body, "", day)
+    if kind == _CHECK:
+        yield from _verified_lately(body["is_it_safe"], "/is_it_safe", day)
+        yield from _lawyer_for_return(body, earlier, message.header.sender.country)
+
+
+def _expected(body: Body, day: date) -> Iterator[Reason]:
     """R-13; CASEWORK C-20, IR2055 24: nobody waits longer than a week for a child on its way before there is an alarm."""
-    if message.header.type not in _ON_THE_WAY:
-        return
-    ahead = (date.fromisoformat(message.body["eta"]["at"][:10]) - day).days
-    if ahead > LONGEST_JOURNEY.days:
+    arrives = day_of(body["eta"]["at"])
+    if arrives is None or arrives - day > LONGEST_JOURNEY:
         yield block(
             "R-13", "arrival-too-far", "/eta/at",
             f"An arrival is expected within {LONGEST_JOURNEY.days} days. Correct the day; where the child comes later than "
             "that, tell that it has not arrived (transfer.not-arrived): that calls both sides.",
         )  # fmt: skip
+
+
+def _verified_lately(part: Body, at: str, day: date) -> Iterator[Reason]:
+    """R-04; DOMAIN 8: what was found of a carer holds for six months at most. No release for a transfer."""
+    for position, carer in enumerate(part["carers"].get("value", ())):
+        if date.fromisoformat(carer["on"]) < day - _SIX_MONTHS:
+            where = f"{at}/carers/value/{position}/on"
+            text = "This carer was verified more than six months ago: have it looked at again."
+            yield block("R-04", "carer-verified-long-ago", where, text)
+
+
+def _lawyer_for_return(body: Body, earlier: Sequence[Earlier], us: CountryCode) -> Iterator[Reason]:
+    """R-42; CASEWORK 4.5: that a child leaves without a lawyer may be released for a transfer, never for a return."""
+    plans = [item.body for item in as_corrected(earlier) if item.type == _PLAN and item.author == us]
+    if plans and plans[-1]["durable_solution"] in _RETURN and body["who_is_there"]["lawyer"]["status"] != "NAMED":
+        where = "/who_is_there/lawyer/status"
+        yield block("R-42", "no-lawyer-for-return", where, "No child is returned without a lawyer beside it.")
+
+
+def day_of(moment: str) -> date | None:
+    """Return the day of a moment as the schemas write it; None: they let a 31 February through."""
+    try:
+        return date.fromisoformat(moment[:10])
+    except ValueError:
+        return None
 
 
 MOVEMENT_RULES: Mapping[str, Mapping[str, Rule]] = {

@@ -18,6 +18,7 @@ from typing import Any
 from broker.core.adulthood import says_birth
 from broker.core.foregoing import as_corrected
 from broker.core.messages import Body, Header, ValidMessage
+from broker.core.movement import day_of
 from broker.core.reasons import Earlier, Reason, block, hold, warn
 from broker.core.sides import Side, Sides
 from broker.core.trust import Authority
@@ -42,6 +43,7 @@ _CARED_FOR_HERE = "urgent-measures.notice"
 _CARED_FOR = frozenset({_CARED_FOR_HERE, "placement.order"})
 _ASYLUM = frozenset({"AMMR_48"})
 _NOTICE = 21  # days; IR2055 25(3), 26(3)
+_NO_STATUS = frozenset({"NOT_CONFIRMED", "STATUS_UNKNOWN"})
 _ADULT = 18  # years; CRC 1
 _GUARDIANS = frozenset({"GUARDIAN", "REPRESENTATIVE", "PARENT"})
 
@@ -227,7 +229,14 @@ def _consulate(kind: str, body: Body, child: Mapping[str, Any], sides: Sides) ->
 
 
 def _recognised(acceptance: Body, side: Side) -> Iterator[Reason]:
-    """R-09; S004:1236, ATD 11: the receiving country has said which status and which services the child has there."""
+    """R-09; S004:1236, ATD 11: the receiving country recognises a status and gives services, and has said which."""
+    status, services = acceptance["status_recognised"].get("value", {}), acceptance["services"].get("value", ())
+    if status.get("status") in _NO_STATUS:
+        yield hold(
+            "R-09", "not-recognised", "", f"{side.country} does not recognise the child as a victim: find another way."
+        )
+    if services and all(one["decision"] == "DECLINED" for one in services):
+        yield hold("R-09", "services-declined", "", f"{side.country} declines every service: find another way.")
     for name, what in (
         ("status_recognised", "which status it recognises"),
         ("services", "which services are arranged"),
@@ -239,7 +248,8 @@ def _recognised(acceptance: Body, side: Side) -> Iterator[Reason]:
 def _notice(header: Header, body: Body, day: date) -> Iterator[Reason]:
     """R-12; IR2055 25(3), 26(3): a plan for a child goes out 21 days before the arrival, unless both authorities agree."""
     basis = header.legal_basis.code if header.legal_basis else ""
-    if basis in _ASYLUM and (date.fromisoformat(body["arrival"]["at"][:10]) - day).days < _NOTICE:
+    arrives = day_of(body["arrival"]["at"]) if basis in _ASYLUM else None
+    if basis in _ASYLUM and (arrives is None or (arrives - day).days < _NOTICE):
         text = f"The arrival is less than {_NOTICE} days away: both authorities must agree to the shorter notice."
         yield hold("R-12", "notice-too-short", "/arrival", text)
 

@@ -14,7 +14,7 @@ from broker.core.ids import CountryCode
 from broker.core.messages import Body
 from broker.core.reasons import Reason, Rule, block, hold
 
-__all__ = ["PLACEMENT_RULES"]
+__all__ = ["PLACEMENT_RULES", "translated"]
 
 
 def _carers(body: Body, _: CountryCode) -> Iterator[Reason]:
@@ -33,8 +33,8 @@ def _heard(body: Body, _: CountryCode) -> Iterator[Reason]:
         yield hold("R-05", "child-does-not-want", "/views/heard/wants", "The child does not want this.")
 
 
-def _translated(body: Body, _: CountryCode) -> Iterator[Reason]:
-    """R-20; B2b 82(4), H96 54. A machine's translation that nobody read is none."""
+def translated(body: Body, _: CountryCode) -> Iterator[Reason]:
+    """R-20; B2b 80(3), 82(4), H96 54, of any request. A machine's translation that nobody read is none."""
     translation = body["translation"]
     if translation.get("value", {}).get("kind") == "MACHINE":
         yield hold("R-20", "translation-by-machine", "/translation/value/kind", "Nobody has read the translation.")
@@ -106,7 +106,7 @@ PLACEMENT_RULES: Mapping[str, Mapping[str, Rule]] = {
     "placement.request": {
         "R-04": _carers,
         "R-05": _heard,
-        "R-20": _translated,
+        "R-20": translated,
         "R-33": _consented,
         "R-34": _liberty,
         "R-35": _siblings,

@@ -25,10 +25,10 @@ from broker.core.foregoing import foregoing, is_correction
 from broker.core.ids import CountryCode, MessageType
 from broker.core.impersonal import IMPERSONAL_RULES, personal_purpose
 from broker.core.messages import Body, ClearedMessage, ValidMessage
-from broker.core.movement import MOVEMENT_RULES, expected
+from broker.core.movement import MOVEMENT_RULES, moving
 from broker.core.national import GIVES_CONSENT, national
 from broker.core.origin import no_contact_with_origin
-from broker.core.placement import PLACEMENT_RULES
+from broker.core.placement import PLACEMENT_RULES, translated
 from broker.core.procedures import ALARM_CLOSED
 from broker.core.reasons import Earlier, Level, Reason, Rule, block, hold
 from broker.core.sides import Sides
@@ -118,7 +118,7 @@ def decide(
 
 def _of_sides(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -> tuple[Reason, ...]:
     """Return what depends on the two countries or on the day."""
-    on_the_day = (*childhood(message, earlier, sides), *expected(message, sides.day))
+    on_the_day = (*childhood(message, earlier, sides), *moving(message, earlier, sides.day))
     return (*national(message, earlier, sides), *on_the_day, *excluded(message, earlier, sides))
 
 
@@ -254,9 +254,9 @@ _RULES: Mapping[str, Mapping[str, Rule]] = {
     "best-interests.information": _ANSWER,
     "best-interests.opinion": _OPINION,
     "best-interests.conference": _ANSWER,
-    "child-information.request": _URGENT,
+    "child-information.request": {**_URGENT, "R-20": translated},
     "child-information.reply": _ANSWER,
-    "carer-assessment.request": _REQUEST,
+    "carer-assessment.request": {**_REQUEST, "R-20": translated},
     "carer-assessment.report": {**_ANSWER, **PLACEMENT_RULES["carer-assessment.report"]},
     "carer-assessment.lapse": _FORM,  # what nobody is to be placed on any more must always get out
     "consultation.question": _FORM,

@@ -329,6 +329,23 @@ async def test_an_objection_waits_for_its_answer_before_the_child_departs(world:
     await _depart(world, plan, acceptance)
 
 
+async def test_one_answer_answers_one_objection_of_a_day(world: World) -> None:
+    """R-28: an answer names the day alone; the second objection of that day holds the departure until it has its own."""
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    guardian = await _elsewhere(world, "EE", "guardian/appointed-in-lithuania")
+    for _ in range(2):
+        raised = {"raised_on": "2026-11-21", "remedy": "NONE_OPEN", "of": {"value": str(plan.digest)}}
+        await _elsewhere(world, "EE", OBJECTION, guardian, **raised)
+    await _elsewhere(world, "FI", ANSWER, guardian, raised_on="2026-11-21")
+    with pytest.raises(SafeguardHeld, match="not answered in writing"):
+        await _depart(world, plan, acceptance)
+    await _elsewhere(world, "FI", ANSWER, guardian, raised_on="2026-11-21")
+
+    await _depart(world, plan, acceptance)
+
+
 async def test_silence_never_lets_a_child_depart(world: World) -> None:
     """A year without an answer: the plan is still only proposed, on whatever basis."""
     plan = await _planned(world, valid_until="2028-12-31")

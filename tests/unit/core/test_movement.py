@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, SchemaVersion
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, SchemaVersion
 from broker.core.messages import Header, Party, ValidMessage
-from broker.core.movement import expected
-from broker.core.reasons import Level
+from broker.core.movement import moving
+from broker.core.reasons import Earlier, Level, Reason
 from broker.core.safeguards import Blocked, Cleared, Decision, Held, decide
 
 EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples" / "transfer"
@@ -186,17 +186,7 @@ def test_what_has_happened_is_told_whatever_else_is_wrong() -> None:
         assert isinstance(_decide(kind, {}, lambda _: None), Cleared)
 
 
-@pytest.mark.parametrize(
-    ("kind", "at", "blocked"),
-    [
-        ("transfer.delay", "2026-11-29T23:59:59.000Z", False),
-        ("transfer.delay", "2026-11-30T00:00:00.000Z", True),
-        ("transfer.departure", "2126-11-24T09:00:00.000Z", True),
-        ("transfer.arrival", "2126-11-24T09:00:00.000Z", False),
-    ],
-)
-def test_nobody_is_told_to_wait_longer_than_a_week_for_a_child_on_its_way(kind: str, at: str, blocked: bool) -> None:
-    """R-13: a day of the wrong year would put the alarm off; the sentence says what to tell instead."""
+def _moving(kind: str, body: Any, *earlier: Earlier) -> list[Reason]:
     header = Header(
         id=MessageId("01890000-0000-7000-8000-000000000001"),
         type=MessageType(kind),
@@ -207,10 +197,64 @@ def test_nobody_is_told_to_wait_longer_than_a_week_for_a_child_on_its_way(kind: 
         exercise=False,
         nonce="AAAAAAAAAAAAAAAAAAAAAA",
     )
-    found = list(expected(ValidMessage(header=header, body={"eta": {"at": at}}), date(2026, 11, 22)))
+    return list(moving(ValidMessage(header=header, body=body), earlier, date(2026, 11, 22)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "at", "blocked"),
+    [
+        ("transfer.delay", "2026-11-29T23:59:59.000Z", False),
+        ("transfer.delay", "2026-11-30T00:00:00.000Z", True),
+        ("transfer.delay", "2026-11-31T00:00:00.000Z", True),
+        ("transfer.departure", "2126-11-24T09:00:00.000Z", True),
+        ("transfer.arrival", "2126-11-24T09:00:00.000Z", False),
+    ],
+)
+def test_nobody_is_told_to_wait_longer_than_a_week_for_a_child_on_its_way(kind: str, at: str, blocked: bool) -> None:
+    """R-13: a day of the wrong year, or none, would put the alarm off; the sentence says what to tell instead."""
+    found = _moving(kind, {"eta": {"at": at}})
     told = [(one.rule, one.level, one.where) for one in found]
     assert told == ([("R-13", Level.BLOCK, "/eta/at")] if blocked else [])
     assert all("transfer.not-arrived" in one.text and "2126" not in one.text for one in found)
+
+
+@pytest.mark.parametrize(("on", "blocked"), [("2026-05-22", False), ("2026-05-21", True), ("2024-11-22", True)])
+def test_what_was_found_of_a_carer_holds_for_six_months(on: str, blocked: bool) -> None:
+    """R-04: neither a plan nor the check rests on an older verification, however good it was."""
+    for kind, given, at in (("transfer.plan", PLAN, ""), ("transfer.pre-departure", CHECK, "/is_it_safe")):
+        body = copy.deepcopy(given)
+        part = body["is_it_safe"] if at else body
+        part["carers"]["value"][0]["on"] = on
+        found = [(one.rule, one.code, one.where) for one in _moving(kind, body)]
+        where = f"{at}/carers/value/0/on"
+        assert found == ([("R-04", "carer-verified-long-ago", where)] if blocked else [])
+
+
+@pytest.mark.parametrize(
+    ("solution", "lawyer", "blocked"),
+    [
+        ("RETURN_REINTEGRATION_ORIGIN", "REQUESTED", True),
+        ("RETURN_COUNTRY_OF_RETURN", "NOT_AVAILABLE", True),
+        ("RETURN_REINTEGRATION_ORIGIN", "NAMED", False),
+        ("TRANSFER_TO_FAMILY_OTHER_STATE", "REQUESTED", False),
+    ],
+)
+def test_no_child_is_returned_without_a_lawyer(solution: str, lawyer: str, blocked: bool) -> None:
+    """R-42: by our newest plan; what a second person may release for a transfer nobody releases for a return."""
+    plans = [
+        Earlier(type=MessageType("transfer.plan"), digest=Digest(f"{n}" * 64), author=CountryCode(author), body=body)
+        for n, (author, body) in enumerate(
+            [
+                ("EE", PLAN),
+                ("EE", {**PLAN, "durable_solution": solution}),
+                ("FI", {**PLAN, "durable_solution": "PENDING"}),
+            ]
+        )
+    ]
+    check = copy.deepcopy(CHECK)
+    check["who_is_there"]["lawyer"] = {"status": lawyer}
+    found = [(one.rule, one.level, one.code) for one in _moving("transfer.pre-departure", check, *plans)]
+    assert found == ([("R-42", Level.BLOCK, "no-lawyer-for-return")] if blocked else [])
 
 
 def test_a_case_changes_its_court_with_a_lawyer_beside_the_child() -> None:

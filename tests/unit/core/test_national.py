@@ -308,10 +308,53 @@ def test_a_departure_waits_until_the_receiving_country_says_what_awaits_the_chil
 
 
 @pytest.mark.parametrize(
+    ("status", "decisions", "expected"),
+    [
+        ("IDENTIFIED", ["ACCEPTED", "DECLINED"], []),
+        ("AT_RISK", ["FORWARDED"], []),
+        ("NOT_CONFIRMED", ["ACCEPTED"], ["hold not-recognised"]),
+        ("STATUS_UNKNOWN", ["DECLINED"], ["hold not-recognised", "hold services-declined"]),
+    ],
+)
+def test_a_departure_into_no_recognition_and_no_services_waits(
+    status: str, decisions: list[str], expected: list[str]
+) -> None:
+    """R-09: that the answer was given is not enough, if it is no; another way is looked for."""
+    acceptance = Earlier(
+        type=MessageType("transfer.acceptance"), digest=Digest("a" * 64), author=FI,
+        body={
+            "consent": "CONSENT_NOT_REQUIRED",
+            "status_recognised": {"value": {"status": status}},
+            "services": {"value": [{"decision": one} for one in decisions]},
+        },
+    )  # fmt: skip
+    assert _found(_message("transfer.departure", {}), _sides(), acceptance) == expected
+
+
+def test_a_birth_that_was_corrected_counts_as_corrected() -> None:
+    """R-33: whose age was a slip of the pen is asked for its consent by the right one; words instead of a day are no age."""
+    check = copy.deepcopy(_body("transfer/pre-departure-six-questions.json"))
+    check["knows_and_wants"]["child_consent"] = NONE
+    profile = _profile(placement__child_consent_age=15, placement__guardian_consent=False)
+    child = {"named": {"birth": {"value": {"date": "2019-05-03", "estimated": False}}}}
+    plan = Earlier(type=MessageType("transfer.plan"), digest=Digest("a" * 64), author=EE, body={"child": child})
+    for now, expected in (("2009-05-03", 2), ("in spring", 2), ("2018-05-03", 0)):
+        field = {"pointer": "/child/named/birth/value/date", "now": {"value": now}}
+        correction = Earlier(
+            type=MessageType("transfer.correction"), digest=Digest("b" * 64), author=EE,
+            body={"target": plan.digest, "fields": [field]},
+        )  # fmt: skip
+        sides = _sides(here=profile, there=profile)
+        found = national(_message("transfer.pre-departure", check), (plan, correction), sides)
+        assert [one.code for one in found if one.rule == "R-33"] == ["child-has-not-consented"] * expected
+
+
+@pytest.mark.parametrize(
     ("basis", "arrival", "expected"),
     [
         ("AMMR_48", "2026-12-13T09:00:00.000Z", []),
         ("AMMR_48", "2026-12-12T09:00:00.000Z", ["hold notice-too-short"]),
+        ("AMMR_48", "2027-02-31T09:00:00.000Z", ["hold notice-too-short"]),
         ("B2B_82", "2026-11-23T09:00:00.000Z", []),
     ],
 )

@@ -409,6 +409,26 @@ def test_a_referral_that_the_child_does_not_want_is_held() -> None:
     assert [reason.where for reason in decision.reasons] == ["/views/heard/wants"]
 
 
+@pytest.mark.parametrize(
+    ("kind", "example"),
+    [
+        ("child-information.request", "child-information/request-mother-in-estonia.json"),
+        ("carer-assessment.request", "carer-assessment/request-aunt.json"),
+    ],
+)
+def test_a_request_waits_for_a_translation_that_a_person_has_read(kind: str, example: str) -> None:
+    """R-20; B2b 80(3): for information as for a placement; that none is needed can be said."""
+    body = _example(example)
+    for stated, where in (
+        ({"not_applicable": True}, []),
+        ({"unknown": True}, ["/translation"]),
+        ({"value": {**body["translation"]["value"], "kind": "MACHINE"}}, ["/translation/value/kind"]),
+    ):
+        decision = decide(_message({**body, "translation": stated}, kind=kind, to="EE"))
+        reasons = () if isinstance(decision, Cleared) else decision.reasons
+        assert [one.where for one in reasons if one.rule == "R-20"] == where
+
+
 def test_an_answer_about_nobody_needs_no_danger_assessment() -> None:
     """Of a clarification's answer only what concerns a person is assessed; unknown or withheld danger blocks."""
     body = _example("acts/clarification-answer-no-person.json")
