@@ -9,7 +9,7 @@
 - Questions, incompleteness and holidays of the requesting side stop no clock (CASEWORK C-13). Only an act that the table
   names extends one: by its own side, in time, once, where the message names this deadline. An act may put another
   deadline in its place: a delay announces a new arrival (CASEWORK C-20). An arrival is expected within a week of the
-  message that announces it, whatever day that names: no day of a far year puts the alarm off (R-13).
+  message that announces it, the next visit within a year, whatever day that names: no far year puts an alarm off (R-13, R-14).
 - In time is what is dated in time *and came* in time: a date is its author's word alone. What came is told by the node
   that has it: by its own arrival, of its own messages by the other side's delivered receipt, so that both sides see the
   same. What is dated in time and came later neither met the deadline nor missed it (`CAME_LATE`): it may have been held
@@ -30,6 +30,7 @@ from broker.core.roles import Role
 
 __all__ = [
     "CLOCKS_DIFFER",
+    "LONGEST_INTERVAL",
     "LONGEST_JOURNEY",
     "Calendar",
     "Deadline",
@@ -46,9 +47,13 @@ __all__ = [
 ]
 
 LONGEST_JOURNEY = timedelta(days=7)  # IR2055 24: by then an arrival is confirmed, or the child has not appeared
+LONGEST_INTERVAL = timedelta(
+    days=366
+)  # between two visits after a move: the last of R-14's default intervals is a year
 CLOCKS_DIFFER = timedelta(minutes=10)  # so far two countries' clocks may (PROTOCOL 8.16): what came so late is in time
 
-_ARRIVAL_EXPECTED = "/eta/at"  # of a child on its way
+# By when after the message a stated moment is expected at the latest: a far year would keep everybody waiting unalarmed.
+_AT_MOST: Mapping[str, timedelta] = {"/eta/at": LONGEST_JOURNEY, "/visit/next_on": LONGEST_INTERVAL}
 
 
 class Unit(StrEnum):
@@ -281,10 +286,11 @@ def _start(deadline: Deadline, event: Event) -> datetime | date | None:
         case Moment.CREATED:
             return event.created
         case Moment.STATED:
-            stated = event.stated.get(deadline.id)
-            if deadline.stated_at != _ARRIVAL_EXPECTED or not isinstance(stated, datetime):
+            stated, at_most = event.stated.get(deadline.id), _AT_MOST.get(deadline.stated_at or "")
+            if stated is None or at_most is None:
                 return stated
-            return min(stated, event.created + LONGEST_JOURNEY)  # a far year would keep everybody waiting without alarm
+            latest = event.created + at_most
+            return min(stated, latest) if isinstance(stated, datetime) else min(stated, latest.date())
 
 
 def _extended(

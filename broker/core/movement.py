@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-from broker.core.deadlines import LONGEST_JOURNEY
+from broker.core.deadlines import LONGEST_INTERVAL, LONGEST_JOURNEY
 from broker.core.foregoing import as_corrected
 from broker.core.ids import CountryCode
 from broker.core.messages import Body, ValidMessage
@@ -25,7 +25,7 @@ _FAMILY = frozenset(
 )
 _FAMILY_SOLUTION = frozenset({"TRANSFER_TO_FAMILY_OTHER_STATE"})
 _RETURN = frozenset({"RETURN_REINTEGRATION_ORIGIN", "RETURN_COUNTRY_OF_RETURN"})
-_PLAN, _CHECK = "transfer.plan", "transfer.pre-departure"
+_PLAN, _CHECK, _VISITED = "transfer.plan", "transfer.pre-departure", "monitoring.report"
 _SIX_MONTHS = timedelta(days=184)  # the longest six months of a calendar
 _ON_THE_WAY = frozenset({"transfer.departure", "transfer.delay"})
 
@@ -201,6 +201,8 @@ def moving(message: ValidMessage, earlier: Sequence[Earlier], day: date) -> Iter
     kind, body = message.header.type, message.body
     if kind in _ON_THE_WAY:
         yield from _expected(body, day)
+    if kind == _VISITED:
+        yield from _next_visit(body["visit"]["next_on"], day)
     if kind == _PLAN:
         yield from _verified_lately(body, "", day)
     if kind == _CHECK:
@@ -217,6 +219,17 @@ def _expected(body: Body, day: date) -> Iterator[Reason]:
             f"An arrival is expected within {LONGEST_JOURNEY.days} days. Correct the day; where the child comes later than "
             "that, tell that it has not arrived (transfer.not-arrived): that calls both sides.",
         )  # fmt: skip
+
+
+def _next_visit(stated: Mapping[str, Any], day: date) -> Iterator[Reason]:
+    """R-14; S004:1240: the day of the next visit is what becomes overdue; without one nobody would miss it."""
+    named = stated.get("value")
+    far = named is not None and date.fromisoformat(named) - day > LONGEST_INTERVAL
+    if far or (named is None and "not_applicable" not in stated):
+        text = (
+            "No visit follows within a year: nobody would notice if none came. A supervisor may lengthen the interval."
+        )
+        yield hold("R-14", "next-visit-not-near", "/visit/next_on", text)
 
 
 def _verified_lately(part: Body, at: str, day: date) -> Iterator[Reason]:

@@ -193,18 +193,20 @@ def test_a_stated_day_starts_a_period_that_is_counted_back() -> None:
     assert _run(_event("plan", 0, by=Role.REQUESTING), **changes) is None
 
 
-def test_an_announced_arrival_is_waited_for_a_week_at_most() -> None:
-    """A delay that names a far year puts nobody's alarm off; of other stated moments the stated one counts."""
+def test_a_far_year_puts_no_alarm_off() -> None:
+    """An announced arrival is waited for a week, the next visit a year at most; of other moments the stated one counts."""
     far, near = datetime(2190, 1, 1, tzinfo=UTC), START + timedelta(days=2)
     for pointer, stated, start in (
         ("/eta/at", far, START + timedelta(days=7)),
         ("/eta/at", near, near),
-        ("/visit/next_on", far, far),
+        ("/visit/next_on", far.date(), (START + timedelta(days=366)).date()),
+        ("/visit/next_on", near.date(), near.date()),
+        ("/stays_until", far, far),
     ):
         changes = {"from_event": "delay.stated", "at": pointer, "limit": {"hours": 6}}
         running = _run(_event("delay", 0, answer=stated), **changes)
         assert running is not None
-        assert (running.start, running.due) == (start, start + timedelta(hours=6))
+        assert running.start == start
 
 
 def test_a_deadline_tells_what_kind_it_is_and_whether_its_source_was_read() -> None:

@@ -218,6 +218,21 @@ def test_nobody_is_told_to_wait_longer_than_a_week_for_a_child_on_its_way(kind: 
     assert all("transfer.not-arrived" in one.text and "2126" not in one.text for one in found)
 
 
+@pytest.mark.parametrize(
+    ("next_on", "held"),
+    [
+        ({"value": "2027-11-23"}, False),
+        ({"value": "2027-11-24"}, True),
+        ({"unknown": True}, True),
+        ({"not_applicable": True}, False),
+    ],
+)
+def test_a_report_names_a_next_visit_within_a_year(next_on: Any, held: bool) -> None:
+    """R-14: its day is what becomes overdue; a second person decides about a longer time, or none."""
+    found = [(one.rule, one.level, one.where) for one in _moving("monitoring.report", {"visit": {"next_on": next_on}})]
+    assert found == ([("R-14", Level.HOLD, "/visit/next_on")] if held else [])
+
+
 @pytest.mark.parametrize(("on", "blocked"), [("2026-05-22", False), ("2026-05-21", True), ("2024-11-22", True)])
 def test_what_was_found_of_a_carer_holds_for_six_months(on: str, blocked: bool) -> None:
     """R-04: neither a plan nor the check rests on an older verification, however good it was."""
