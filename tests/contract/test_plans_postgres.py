@@ -60,6 +60,7 @@ def plan(connection: Connection, statement: Executable | PerDialect) -> list[str
         receipts._OF_PROCEDURE,
         receipts._OF_PROCEDURES.sized(32),
         receipts._HEARD_OF,
+        procedures._OPENED_BY_OTHERS,
         procedures._RECORD,
         procedures._RECORDS.sized(32),
         procedures._LOCK_SOME.sized(32),

@@ -56,6 +56,7 @@ def plan(path: Path, statement: Any) -> str:
         (receipts._OF_PROCEDURE, "PRIMARY KEY"),
         (receipts._HEARD_OF, "PRIMARY KEY"),
         (receipts._OF_PROCEDURES.sized(32), "PRIMARY KEY"),
+        (procedures._OPENED_BY_OTHERS, "ix_procedure_opened"),
         (procedures._RECORD, "PRIMARY KEY"),
         (procedures._RECORDS.sized(32), "PRIMARY KEY"),
         (procedures._LOCK_SOME.sized(32), "PRIMARY KEY"),
