@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -12,11 +13,14 @@ import pytest
 from broker.core import canonical
 from broker.core.healing import Answer, Returned
 from broker.core.ids import CountryCode, Digest
-from broker.core.messages import VerifiedMessage
-from broker.core.trust import Member, TrustList
+from broker.core.messages import ProfileHeader, VerifiedMessage
+from broker.core.trust import KeyUse, Member, TrustList
 from broker.returned import ReturnedMessage, read_returned
+from broker.security import envelope as wire
+from broker.security.suite import Signer
 from broker.testing.store_rows import message_id
 from broker.testing.world import World
+from broker.vault import FileVault
 
 EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
 
@@ -37,7 +41,7 @@ async def came(world: World) -> tuple[VerifiedMessage, TrustList]:
     assert sent is not None
     profile: Any = type("Profile", (), {"recipient": EE, "sender": FI, "id": message_id(2)})()
     verified = VerifiedMessage(
-        profile=profile, content=b"", digest=request.digest, header={"type": "node.held"}, body=body, sender=FI,
+        profile=profile, content=b"", digest=Digest("1" * 64), header={"type": "node.held"}, body=body, sender=FI,
         signer_kids=row.entry.signer_kids, recipient_kid=row.entry.signer_kids[0], trust_version=1,
         received=world.clock.now(),
     )  # fmt: skip
@@ -57,7 +61,8 @@ async def test_what_we_signed_is_taken(world: World) -> None:
     verified, trust = await came(world)
     found = read(verified, trust)
     assert found.header is not None
-    assert (found.code, found.header.sender.country, canonical.digest(found.content)) == ("", EE, verified.digest)
+    assert (found.code, found.header.sender.country, canonical.digest(found.content)) == ("", EE, found.digest)
+    assert found.digest == verified.body["returned"]["digest"]
 
 
 async def test_what_we_did_not_sign_so_is_not(world: World) -> None:
@@ -81,16 +86,64 @@ async def test_another_countrys_message_and_a_revoked_key_do_not_count(world: Wo
     to_another: Any = type("Profile", (), {"recipient": SE, "sender": FI, "id": message_id(2)})()
     assert read(replace(verified, profile=to_another), trust).code == "header-mismatch"
 
-    def revoked(member: Member) -> Member:
-        now = world.clock.now()
-        return replace(member, keys=tuple(replace(key, revoked_at=now) for key in member.keys))
-
-    after = replace(trust, members={**trust.members, EE: revoked(trust.members[EE])})
-    assert read(verified, after).code == "key-revoked"
+    for use in (KeyUse.ED25519, KeyUse.ML_DSA_65):  # one of the two is enough
+        after = replace(trust, members={**trust.members, EE: revoked(trust.members[EE], use, world.clock.now())})
+        assert read(verified, after).code == "key-revoked"
     strangers = replace(trust, members={name: member for name, member in trust.members.items() if name != EE})
     assert read(verified, strangers).code == "unknown-key"
     moved = replace(trust, members={**strangers.members, FI: replace(trust.members[EE], country=FI)})
     assert read(verified, moved).code == "wrong-member-key"
+
+
+def revoked(member: Member, use: KeyUse, at: datetime) -> Member:
+    """Return the member without that key."""
+    return replace(member, keys=tuple(replace(key, revoked_at=at) if key.use is use else key for key in member.keys))
+
+
+async def test_a_key_signs_in_its_own_place_alone(world: World) -> None:
+    """A signature that names the country's key of the other kind is told apart from a false one."""
+    verified, trust = await came(world)
+    signed = verified.body["returned"]["signed"]
+    heads = [canonical.parse(canonical.b64url_decode(item["protected"])) for item in signed["signatures"]]
+    heads[0]["kid"], heads[1]["kid"] = heads[1]["kid"], heads[0]["kid"]
+    swapped = [
+        {**item, "protected": canonical.b64url_encode(canonical.dump(head))}
+        for item, head in zip(signed["signatures"], heads, strict=True)
+    ]
+    assert read(verified, trust, signed={**signed, "signatures": swapped}).code == "wrong-member-key"
+
+
+@pytest.mark.parametrize(
+    "header", [{}, {"sender": "EE", "recipient": {"country": "FI"}}, {"sender": {"country": "EE"}, "recipient": []}]
+)
+async def test_what_we_signed_and_is_no_message_is_not_taken(world: World, header: dict[str, Any]) -> None:
+    """Content under both our signatures that names no two countries is another one than announced, whoever signed it."""
+    verified, trust = await came(world)
+    content = canonical.dump({"header": header, "body": {}})
+    signer = FileVault(EE, world["EE"].keys).signer(trust, world.clock.now())
+    found = read(verified, trust, signed=signed_by(signer, content), digest=canonical.digest(content))
+    assert found == ReturnedMessage(digest=canonical.digest(content), code="header-mismatch")
+
+
+def signed_by(signer: Signer, content: bytes) -> dict[str, Any]:
+    """Return content under both signatures, as it would come back."""
+    payload, signatures = canonical.b64url_encode(content), []
+    profile = ProfileHeader(id=message_id(9), sender=EE, recipient=FI, exercise=False, expires=2_000_000_000)
+    for use, kid, sign in (
+        (KeyUse.ED25519, signer.ed25519_kid, signer.sign_ed25519),
+        (KeyUse.ML_DSA_65, signer.ml_dsa_kid, signer.sign_ml_dsa),
+    ):
+        head = wire.protected_jws(use, kid, wire.profile_bytes(profile))
+        signature = canonical.b64url_encode(sign(wire.signing_input(head, payload)))
+        signatures.append({"protected": head, "signature": signature})
+    return {"payload": payload, "signatures": signatures}
+
+
+async def test_an_answer_that_has_not_its_form_brings_nothing_back(world: World) -> None:
+    """Its schema refuses it; nothing is read out of it before."""
+    verified, trust = await came(world)
+    back = {**verified.body["returned"], "digest": "no digest"}
+    assert read_returned(replace(verified, body={**verified.body, "returned": back}), trust, EE) is None
 
 
 @pytest.mark.parametrize("header", [{"type": "node.receipts"}, {"type": "node.held"}])
