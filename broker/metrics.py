@@ -25,7 +25,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OTHER = "other"
 
 _CODE = re.compile(r"[a-z][a-z0-9-]{0,47}", re.ASCII)
-_METHODS = frozenset({"GET", "POST"})
+_METHODS = frozenset({"GET", "HEAD", "PATCH", "POST"})
 _DIRECTIONS = frozenset({"in", "out"})
 _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # seconds
 _DELIVERY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0, 3600.0, 43200.0)  # seconds

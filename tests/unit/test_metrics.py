@@ -10,6 +10,7 @@ import pytest
 from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from broker.api.routes import ROUTES
 from broker.core.ids import MessageType
 from broker.metrics import Metrics
 
@@ -67,6 +68,15 @@ def test_unknown_labels_become_other(metrics: Metrics, count: Callable[[Metrics]
     count(metrics)
 
     assert CANARY.lower() not in metrics.exposition({}).decode().lower()
+
+
+def test_every_method_of_the_api_is_counted_apart(metrics: Metrics) -> None:
+    """An operator sees uploads, which go on by PATCH, apart from what strangers try."""
+    for method in {route.method for route in ROUTES} | {"TRACE"}:
+        metrics.request(method=method, route="/x", status=200, seconds=0.1)
+
+    found = {dict(labels)["method"] for name, labels in samples(metrics) if name == "trm_http_requests_total"}
+    assert found == {route.method for route in ROUTES} | {"other"}
 
 
 def test_attention_codes_are_bounded(metrics: Metrics) -> None:
