@@ -66,8 +66,8 @@ class _States:
         return (_state(value, self.titles, where),)
 
 
-def parse_table(data: Mapping[str, Any], digest: Digest | None = None) -> ProcedureTable:
-    """Return the checked table of a JSON object; without a digest it is computed from the object's canonical bytes.
+def parse_table(data: Mapping[str, Any]) -> ProcedureTable:
+    """Return the checked table of a JSON object; its digest is over the object's canonical bytes.
 
     Raises:
         CatalogueInvalid: the table contradicts itself; ``where`` points at the place.
@@ -84,7 +84,7 @@ def parse_table(data: Mapping[str, Any], digest: Digest | None = None) -> Proced
     table = ProcedureTable(
         procedure=_text(data, "procedure", ""),
         version=_version(data["version"]),
-        digest=digest or _digest(data),
+        digest=_digest(data),
         title=_text(data, "title", ""),
         description=str(data.get("description", "")),
         source=str(data.get("source", "")),

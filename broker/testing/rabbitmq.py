@@ -162,24 +162,6 @@ class RabbitServer:
         """
         self._private().start()
 
-    def stop_app(self) -> None:
-        """Stop RabbitMQ in good order; connections are closed by the server.
-
-        Raises:
-            RabbitStartFailed: rabbitmqctl failed.
-            RuntimeError: the instance is not ours.
-        """
-        self._private().control("stop_app")
-
-    def start_app(self) -> None:
-        """Start RabbitMQ again after `stop_app`.
-
-        Raises:
-            RabbitStartFailed: rabbitmqctl failed.
-            RuntimeError: the instance is not ours.
-        """
-        self._private().control("start_app")
-
     @contextlib.contextmanager
     def short_of_memory(self) -> Iterator[None]:
         """Let the memory alarm be on for the block: RabbitMQ then reads nothing from whoever publishes.
