@@ -59,23 +59,6 @@ async def test_a_receipt_that_changes_while_it_is_put_into_an_envelope_waits_for
     assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (answer,)
 
 
-async def test_two_workers_put_no_receipt_into_two_envelopes(store: Store) -> None:
-    """What one writes an envelope of, the other passes by."""
-    first, second = (receipt(number, issuer=EE, author=FI, at=number) for number in (1, 2))
-    for row in (first, second):
-        await store.run(lambda tx, row=row: tx.issue_receipt(row))  # type: ignore[misc]
-    loop = asyncio.get_running_loop()
-
-    def write(tx: Transaction) -> None:
-        assert tx.waiting_receipts(FI, 1) == (first,)
-        seen = asyncio.run_coroutine_threadsafe(store.run(lambda other: other.waiting_receipts(FI, 10)), loop)
-        assert seen.result() == (second,)
-        tx.assign_receipts([first], message_id(50))
-
-    await store.run(write)
-    assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (second,)
-
-
 async def test_receipts_settle_messages_in_one_order(store: Store) -> None:
     """However a country orders them: two workers never wait for each other, and none begins anew."""
     for number in (1, 2):
