@@ -22,6 +22,7 @@ import pytest
 from broker.cli import main
 from broker.schema_files import read_schema_file
 from broker.trust.words import fingerprint_words
+from broker.vault import UNSAFE_DEV_KDF
 
 MANUAL = (Path(__file__).parents[2] / "keys" / "README.md").read_text("utf-8")
 PASSPHRASE = "only for this test"
@@ -64,12 +65,13 @@ def in_front(folder: Path) -> Iterator[list[str]]:
         patch.setattr("sys.stdin", Terminal())
         patch.setattr("builtins.input", answer)
         patch.setattr("getpass.getpass", lambda *_: PASSPHRASE)
+        patch.setattr("broker.vault.wrapping.DEFAULT_KDF", UNSAFE_DEV_KDF)  # a hundred passphrases would be tried slowly
         yield asked
 
 
 @pytest.fixture(scope="module")
 def federation(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A new federation, made once by the manual's commands: passphrases are slow to try, for us too."""
+    """A new federation, made once by the manual's commands."""
     folder = tmp_path_factory.mktemp("federation")
     with in_front(folder):
         follow("A new federation")
