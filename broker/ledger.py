@@ -23,7 +23,7 @@ from broker.core.procedures import ProcedureTable
 from broker.core.receipts import Receipt, ReceiptKind, contradicts
 from broker.core.record import Folded, Mark, agrees, fold, statement
 from broker.ports import Reader, Transaction
-from broker.rows import Attention, AuditRow, ProcedureRow
+from broker.rows import Attention, AuditRow, ProcedureRow, about_received
 
 __all__ = ["Book", "Ledger"]
 
@@ -164,17 +164,7 @@ class Ledger:
             at=now,
         )
         tx.issue_receipt(receipt)
-        tx.audit(
-            AuditRow(
-                at=now,
-                actor="node",
-                action=AuditAction.HANDED_OVER,
-                subject=entry.id,
-                authority=entry.header.recipient.authority,
-                procedure=entry.procedure,
-                peer=entry.sender,
-            )
-        )
+        tx.audit(about_received(entry, at=now, action=AuditAction.HANDED_OVER))
 
     @staticmethod
     def call(

@@ -29,7 +29,7 @@ from broker.core.receipts import ReceiptKind
 from broker.ledger import Ledger
 from broker.ports import Blobs, Clock, Compute, Ids, Store, Transaction, TrustSource
 from broker.reception import MISSING_TYPE, Reception
-from broker.rows import AttachmentRow, AuditRow
+from broker.rows import AttachmentRow, about_received
 from broker.sealed.checking import file_fault
 from broker.security.chunks import open_chunk
 from broker.security.sealed_files import LONGEST_HEAD
@@ -113,17 +113,7 @@ class Complete:
             by_peer.setdefault(row.author, []).append(missing)
             pause = min(CHUNK_QUIET_SECONDS * 2.0 ** min(row.attempts, 10), ASK_MAX_SECONDS)
             tx.save_attachment(replace(row, attempts=row.attempts + 1, next_at=now + timedelta(seconds=pause)))
-            tx.audit(
-                AuditRow(
-                    at=now,
-                    actor="node",
-                    action=AuditAction.CHUNKS_ASKED,
-                    subject=row.message,
-                    procedure=entry.procedure,
-                    peer=row.author,
-                    authority=entry.header.recipient.authority,
-                )
-            )
+            tx.audit(about_received(entry, at=now, action=AuditAction.CHUNKS_ASKED))
             if now - row.at >= timedelta(hours=ATTACHMENT_ATTENTION_HOURS):
                 office = entry.header.recipient.authority
                 self._ledger.call(
@@ -189,17 +179,7 @@ class Complete:
             return False
         tx.save_attachment(replace(held, complete=now, next_at=None, attempts=0))
         self._check_sealed(tx, entry, row.place, beginning)
-        tx.audit(
-            AuditRow(
-                at=now,
-                actor="node",
-                action=AuditAction.ATTACHMENT_COMPLETE,
-                subject=row.message,
-                procedure=entry.procedure,
-                peer=row.author,
-                authority=entry.header.recipient.authority,
-            )
-        )
+        tx.audit(about_received(entry, at=now, action=AuditAction.ATTACHMENT_COMPLETE))
         if any(other.complete is None for other in tx.attachments_of(row.author, row.message)):
             return False
         tx.resolve_attention(AttentionCode.ATTACHMENT_LATE, message_subject(row.author, row.message), at=now, by="node")

@@ -10,9 +10,9 @@ from typing import Any
 
 from broker.core.audit import AuditRow, Who
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
-from broker.core.messages import Header
+from broker.core.messages import Header, InboxEntry
 
-__all__ = ["AuditFilter", "MessageFilter", "MessageRow", "MessageTimes", "Page", "about"]
+__all__ = ["AuditFilter", "MessageFilter", "MessageRow", "MessageTimes", "Page", "about", "about_received"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +83,19 @@ def about(row: MessageRow, who: Who, *, at: datetime, action: str, detail: str =
         procedure=row.header.procedure.id if row.header.procedure else None,
         peer=row.peer,
         reason=reason,
+    )
+
+
+def about_received(entry: InboxEntry, *, at: datetime, action: str) -> AuditRow:
+    """Return the audit row of what this node did with a message that it believed."""
+    return AuditRow(
+        at=at,
+        actor="node",
+        action=action,
+        subject=entry.id,
+        authority=entry.header.recipient.authority,
+        procedure=entry.procedure,
+        peer=entry.sender,
     )
 
 
