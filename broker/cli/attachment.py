@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from broker.api import views
 from broker.cli import output
 from broker.cli.acting import office_of, operator, with_office
-from broker.cli.input import parsed
+from broker.cli.input import new_file, parsed
 from broker.core.errors import BadRequest
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.roles import AuditRole
@@ -59,6 +58,7 @@ def save(
     Raises:
         NotFound: that office has no such message or attachment.
         AttachmentIncomplete: not all of it has come.
+        StoreCorrupt: a part of it is damaged here; no file is left.
         BadRequest: the file cannot be written, or is there already.
     """
     wanted, which = parsed(MessageId, message, "MESSAGE"), parsed(Digest, digest, "DIGEST")
@@ -119,12 +119,8 @@ async def _parts(file: Path) -> AsyncIterator[bytes]:
 
 async def _write(to: Path, parts: AsyncIterator[bytes]) -> int:
     size = 0
-    try:
-        descriptor = os.open(to, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            async for part in parts:
-                await asyncio.to_thread(stream.write, part)
-                size += len(part)
-    except OSError as error:
-        raise BadRequest(f"The file cannot be written ({type(error).__name__}).", where=str(to)) from None
+    with new_file(to) as stream:
+        async for part in parts:
+            await asyncio.to_thread(stream.write, part)
+            size += len(part)
     return size

@@ -5,16 +5,14 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 from broker.cli import output
 from broker.cli.acting import operator, with_office
 from broker.cli.audit_options import chosen, period_of
-from broker.cli.input import one_of, parsed
+from broker.cli.input import new_file, one_of, parsed
 from broker.core import canonical
 from broker.core.audit import GENESIS, AuditReason, Head
 from broker.core.errors import BadRequest, NotFound
@@ -62,7 +60,7 @@ def export(
             settle=linking.settle, member_then=member_then(office.us),
         )  # fmt: skip
         try:
-            with _new_file(out) as stream:
+            with new_file(out) as stream:
                 return await give(wanted, operator(), reason=why, write=stream.write)
         finally:
             compute.close()
@@ -89,7 +87,7 @@ def witness_export(country: str, home: Path, *, out: Path, as_json: bool) -> Non
 
     async def work(office: Office) -> int:
         behind, count = Head(position=-1, chain=GENESIS.chain), 0
-        with _new_file(out) as stream:
+        with new_file(out) as stream:
             about = {"country": whose, "format": WITNESS_FORMAT, "held_by": office.us}
             stream.write(canonical.dump(about) + b"\n")
             while batch := await _witnesses(office, whose, behind):
@@ -134,20 +132,3 @@ def read_witness(path: Path) -> Iterator[WitnessStatement]:
 
 async def _witnesses(office: Office, whose: CountryCode, behind: Head) -> Any:
     return await office.store.read(lambda reader: reader.witnesses(whose, behind, _WITNESSES))
-
-
-@contextmanager
-def _new_file(path: Path) -> Iterator[IO[bytes]]:
-    """Give a new file for its owner alone; what was not written whole is taken away."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    except FileExistsError:
-        raise BadRequest("Something is there already; name a new file.", where=str(path)) from None
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-    except BaseException:
-        path.unlink(missing_ok=True)
-        raise

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 from broker.core.errors import BadRequest, RequestTooLarge
 from broker.core.ids import (
@@ -26,7 +28,7 @@ from broker.core.ids import (
     SchemaVersion,
 )
 
-__all__ = ["MAX_BYTES", "named_case", "one_of", "parsed", "read_bytes", "read_day", "read_json"]
+__all__ = ["MAX_BYTES", "named_case", "new_file", "one_of", "parsed", "read_bytes", "read_day", "read_json"]
 
 T = TypeVar("T")
 Code = TypeVar("Code", bound=str)
@@ -147,6 +149,30 @@ def read_json(file: Path) -> Any:
         raise BadRequest("The file is not JSON.", where=f"{where}: line {error.lineno}, column {error.colno}") from None
     except (ValueError, RecursionError):
         raise BadRequest("The file is nested too deep, or names something twice in one object.", where=where) from None
+
+
+@contextmanager
+def new_file(file: Path) -> Iterator[BinaryIO]:
+    """Give a new file, for its owner alone, that is taken away again when it does not become whole and last.
+
+    Raises:
+        BadRequest: something is there already, or nothing can be made there.
+    """
+    try:
+        descriptor = os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+    except FileExistsError:
+        raise BadRequest("Something is there already; name a new file.", where=str(file)) from None
+    except OSError as error:
+        raise BadRequest(f"The file cannot be written ({type(error).__name__}).", where=str(file)) from None
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield stream
+            stream.flush()
+            os.fsync(stream.fileno())
+    except BaseException:
+        with suppress(OSError):
+            file.unlink()
+        raise
 
 
 def _read(file: Path) -> bytes:

@@ -8,16 +8,15 @@ None of them runs inside a node, and none needs one: a node is handed what is se
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from broker.cli import output
 from broker.cli.authority_vault import named_office, open_authority_vault
-from broker.cli.input import MAX_BYTES, parsed, read_bytes, read_json
+from broker.cli.input import MAX_BYTES, new_file, parsed, read_bytes, read_json
 from broker.core.errors import BadRequest
 from broker.core.ids import CountryCode
 from broker.core.messages import Party
@@ -111,7 +110,7 @@ def seal_attachment(
     believed, _, _ = _federation(trust, root, home)
     recipient = named_office(to)
     key = key_of_office(believed, recipient, _now())
-    with _reading(file) as source, _made(out) as target:
+    with _reading(file) as source, new_file(out) as target:
         seal_file(source, target, name=name or file.name, sender=named_office(sender), recipient=recipient, key=key)
     size = out.stat().st_size
 
@@ -135,7 +134,7 @@ def unseal_attachment(
         BadRequest: a file cannot be read or written, or is there already.
     """
     held = open_authority_vault(vault, passphrase_file)
-    with _reading(file) as source, _made(out) as target:
+    with _reading(file) as source, new_file(out) as target:
         what = open_file(source, target, opener=held.opener(), sender=named_office(sender), recipient=held.owner)
     document = {"file": str(out.absolute()), "name": what.name, "media_type": what.media_type, "size": what.size}
     output.answer(
@@ -186,24 +185,6 @@ def _reading(file: Path) -> Iterator[BinaryIO]:
         raise BadRequest(f"The file cannot be read ({type(error).__name__}).", where=str(file)) from None
     with stream:
         yield stream
-
-
-@contextmanager
-def _made(out: Path) -> Iterator[BinaryIO]:
-    """Give a new file, for its owner only, that is taken away again when it does not become whole."""
-    try:
-        descriptor = os.open(out, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        raise BadRequest(f"The file cannot be written ({type(error).__name__}).", where=str(out)) from None
-    try:
-        with os.fdopen(descriptor, "wb") as stream:
-            yield stream
-            stream.flush()
-            os.fsync(stream.fileno())
-    except BaseException:
-        with suppress(OSError):
-            out.unlink()
-        raise
 
 
 def _now() -> datetime:

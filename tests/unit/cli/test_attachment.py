@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """`trm attachment` and `trm submit --attach` at a home's own store."""
 
-import json
 import stat
 
 import pytest
@@ -60,29 +59,42 @@ def test_a_command_that_is_repeated_sends_its_files_once(trm, home, office, note
     assert len(trm(*listed).json["items"]) == 2
 
 
-def test_a_message_takes_its_file_and_it_can_be_saved_once(trm, home, office, note, tmp_path, request_file):
-    """Attached under its own name; saved bytes are the same, for the owner's eyes; no key is shown; no file is written over."""
-    sent = trm("submit", request_file, "--attach", f"{note}=REPORT", "--home", home, "--authority", office, "--json")
+@pytest.fixture
+def sent(trm, home, office, note, request_file):
+    """A message with the file, as it is shown, and the beginning of the command that saves the file."""
+    at = ("--home", home, "--authority", office)
+    sent = trm("submit", request_file, "--attach", f"{note}=REPORT", *at, "--json")
     assert sent.code == 0, sent.err
-    shown = trm("show", sent.json["message"], "--direction", "out", "--home", home, "--authority", office, "--json")
+    shown = trm("show", sent.json["message"], "--direction", "out", *at, "--json")
     (described,) = shown.json["content"]["header"]["attachments"]
+    return described, ("attachment", "save", sent.json["message"], described["digest"], *at, "--to")
+
+
+def test_a_message_takes_its_file_and_it_can_be_saved_once(trm, sent, note, tmp_path):
+    """Attached under its own name; saved bytes are the same, for the owner's eyes; no key is shown; no file is written over."""
+    described, save = sent
     target = tmp_path / "saved.txt"
-    arguments = (
-        "attachment",
-        "save",
-        sent.json["message"],
-        described["digest"],
-        "--to",
-        target,
-        "--home",
-        home,
-        "--authority",
-        office,
-    )
 
     assert (described["name"], described["kind"]) == ("Õie märkus.txt", "REPORT")
     assert "key" not in described
-    assert trm(*arguments).code == 0
+    assert trm(*save, target).code == 0
     assert target.read_bytes() == note.read_bytes()
     assert stat.S_IMODE(target.stat().st_mode) == 0o600
-    assert json.loads(trm(*arguments, "--json").out)["error"]["code"] == "bad-request"
+    error = trm(*save, target, "--json").json["error"]
+    assert (error["code"], error["where"]) == ("bad-request", str(target))
+    assert "name a new file" in error["detail"]
+    assert target.read_bytes() == note.read_bytes()
+    assert trm(*save, tmp_path / "no" / "folder", "--json").json["error"]["code"] == "bad-request"
+
+
+def test_no_half_of_a_file_is_left(trm, sent, home, tmp_path):
+    """Where a part is damaged on the disk nobody takes what came before it for the whole, and the next attempt may write."""
+    _, save = sent
+    (chunk,) = [file for file in (home / "attachments").rglob("*") if file.is_file()]
+    whole = chunk.read_bytes()
+    chunk.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    ran = trm(*save, tmp_path / "saved.txt", "--json")
+    assert ran.json["error"]["code"] == "store-corrupt"
+    assert not (tmp_path / "saved.txt").exists()
+    chunk.write_bytes(whole)
+    assert trm(*save, tmp_path / "saved.txt").code == 0
