@@ -65,7 +65,9 @@ def in_front(folder: Path) -> Iterator[list[str]]:
         patch.setattr("sys.stdin", Terminal())
         patch.setattr("builtins.input", answer)
         patch.setattr("getpass.getpass", lambda *_: PASSPHRASE)
-        patch.setattr("broker.vault.wrapping.DEFAULT_KDF", UNSAFE_DEV_KDF)  # a hundred passphrases would be tried slowly
+        patch.setattr(
+            "broker.vault.wrapping.DEFAULT_KDF", UNSAFE_DEV_KDF
+        )  # a hundred passphrases would be tried slowly
         yield asked
 
 
