@@ -75,20 +75,7 @@ class Erase:
         case, listed = await self.look(wanted, reason, authority=who.authority)
         for hindrance in listed.hindrances:
             raise hindrance.error
-        made = Erasure(
-            id=ErasureId(self._ids.message_id()),
-            scope=case.key_scope,
-            peer=case.peer,
-            case_ref=case.case_ref,
-            procedures=case.procedures,
-            authority=case.authority,
-            reason=reason,
-            state=ErasureState.PROPOSED,
-            listed=listed.digest,
-            proposed=self._clock.now(),
-            proposed_by=who.actor,
-            role=who.role,
-        )
+        made = case.proposal(ErasureId(self._ids.message_id()), reason, listed.digest, who, self._clock.now())
         return await self._store.run(lambda tx: self._add(tx, made, who))
 
     async def confirm(self, erasure: ErasureId, who: Who) -> Erasure:

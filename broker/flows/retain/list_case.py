@@ -11,10 +11,11 @@ from typing import Any
 
 import orjson
 
+from broker.core.audit import Who
 from broker.core.content import decode_header
-from broker.core.erasures import CaseMessage, Hindrance, Listed, Obstacle, owed
+from broker.core.erasures import CaseMessage, Erasure, ErasureState, Hindrance, Listed, Obstacle, owed
 from broker.core.errors import BadRequest, CaseErased, Forbidden, NotFound
-from broker.core.ids import AuthorityId, CaseRef, CountryCode, MessageId, ProcedureId
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, ErasureId, MessageId, ProcedureId
 from broker.core.retention import EraseReason
 from broker.disclosed import corrections_of
 from broker.ledger import Ledger
@@ -59,6 +60,23 @@ class Case:
     def procedures(self) -> tuple[ProcedureId, ...]:
         """Their ids."""
         return tuple(row.ref.id for row in self.rows)
+
+    def proposal(self, erasure: ErasureId, reason: EraseReason, listed: Digest, who: Who, at: datetime) -> Erasure:
+        """Return the proposal to erase it with what was listed."""
+        return Erasure(
+            id=erasure,
+            scope=self.key_scope,
+            peer=self.peer,
+            case_ref=self.case_ref,
+            procedures=self.procedures,
+            authority=self.authority,
+            reason=reason,
+            state=ErasureState.PROPOSED,
+            listed=listed,
+            proposed=at,
+            proposed_by=who.actor,
+            role=who.role,
+        )
 
 
 def case_named(reader: Reader, wanted: CaseRef | ProcedureId, authority: AuthorityId | None) -> Case:

@@ -156,20 +156,8 @@ class Review:
         )
 
     def _proposal(self, tx: Transaction, case: Case, reason: EraseReason) -> Erasure:
-        return Erasure(
-            id=ErasureId(self._ids.message_id()),
-            scope=case.key_scope,
-            peer=case.peer,
-            case_ref=case.case_ref,
-            procedures=case.procedures,
-            authority=case.authority,
-            reason=reason,
-            state=ErasureState.PROPOSED,
-            listed=list_case(tx, case, self._us).digest,
-            proposed=self._clock.now(),
-            proposed_by=_NODE.actor,
-            role=_NODE.role,
-        )
+        listed = list_case(tx, case, self._us).digest
+        return case.proposal(ErasureId(self._ids.message_id()), reason, listed, _NODE, self._clock.now())
 
     def _erase(self, tx: Transaction, case: Case) -> int:
         """Erase an exercise, unless something came to it meanwhile, or a person decides about it."""
