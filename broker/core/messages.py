@@ -239,7 +239,7 @@ class Delivery:
     """Bytes that a transport handed over, with its hints; nothing of it is believed. Built by `transport`."""
 
     raw: bytes
-    queue: str  # "in" or "dead": the second input (RABBITMQ, permissions)
+    queue: str  # "in", "chunk" or "dead", what expired or came back too often; "parked": offered again from the store
     user: str | None = None  # broker user that published: whose parking and quarantine space it uses
     abuse: tuple[str, ...] = ()  # codes of broken publishing rules, counted against that user
     arrived: datetime | None = None  # of what was parked: when it came first; None: now

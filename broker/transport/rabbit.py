@@ -111,7 +111,7 @@ class RabbitTransport:
             raise _publish_error(error, session) from None
 
     async def deliveries(self) -> AsyncIterator[Delivery]:
-        """Yield from both queues until closed; several iterators share what arrives."""
+        """Yield from all of our queues until closed; several iterators share what arrives."""
         if not self._closed:
             self._consumer.start()
             self._chunk_consumer.start()
