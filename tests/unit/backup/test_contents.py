@@ -65,6 +65,8 @@ def test_a_whole_backup_is_accounted_for() -> None:
         (START, *INSIDE[1:], DONE),  # rows without a table
         (START, *INSIDE, *INSIDE[:2], DONE),  # a table twice
         (START, *INSIDE[:-1], DONE),  # something is missing
+        (START, *INSIDE[:4], Frame(kind=BLOB, payload=b'{"blob":"y","index":0}'), INSIDE[5], DONE),  # of another file
+        (START, *INSIDE[:3], Frame(kind=DATA, payload=b"texu"), *INSIDE[4:], DONE),  # another text
         (START, *INSIDE, DONE, INSIDE[0]),  # something follows
         (START, *INSIDE),  # no end
         (*INSIDE, DONE),  # no beginning

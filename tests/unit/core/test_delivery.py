@@ -15,6 +15,7 @@ from broker.core.attention import AttentionCode
 from broker.core.delivery import (
     ATTENTION_AFTER_ATTEMPTS,
     RESENDS_BY_ITSELF,
+    SIGN_OF_LOSS_SECONDS,
     LadderLimits,
     LadderStep,
     Overdue,
@@ -150,6 +151,9 @@ def test_a_receipt_for_something_later_is_a_sign_of_loss() -> None:
     assert due == [True, True, True, False]
     assert not resend_due(published=earlier, receipted=True, resends=0, newest_receipted=NOW)
     assert not resend_due(published=None, receipted=False, resends=0, newest_receipted=NOW)
+    for seconds, due_now in ((SIGN_OF_LOSS_SECONDS, False), (SIGN_OF_LOSS_SECONDS + 1, True)):
+        later = earlier + timedelta(seconds=seconds)
+        assert resend_due(published=earlier, receipted=False, resends=0, newest_receipted=later) is due_now
 
 
 def test_the_limits_are_the_designs() -> None:

@@ -45,8 +45,9 @@ def test_every_question_without_an_answer_is_listed() -> None:
 
 def test_a_verified_answer_of_this_year_is_not_listed() -> None:
     """What somebody read in its source and dated needs no second look."""
-    version = answered(placement__guardian_consent=entry(True))
-    assert not [item for item in review(version, today=TODAY) if item.question == "placement.guardian_consent"]
+    for read in (SOURCE.read, TODAY.isoformat()):
+        version = answered(placement__guardian_consent=entry(True, source=replace(SOURCE, read=read)))
+        assert not [item for item in review(version, today=TODAY) if item.question == "placement.guardian_consent"]
 
 
 @pytest.mark.parametrize(
@@ -62,8 +63,11 @@ def test_a_verified_answer_of_this_year_is_not_listed() -> None:
     ],
 )
 def test_an_answer_is_judged_by_its_source_and_age(answer: Entry, level: Level, code: str) -> None:
-    """Unverified and old answers are doubts; a claim that cannot be true is an error."""
-    assert found(answered(placement__guardian_consent=answer), level) == [(code, "placement.guardian_consent")]
+    """Unverified and old answers are doubts; a claim that cannot be true is an error. Who is told that one is old sees the day."""
+    version = answered(placement__guardian_consent=answer)
+    assert found(version, level) == [(code, "placement.guardian_consent")]
+    told = [item.sentence for item in review(version, today=TODAY) if item.code == "old"]
+    assert all(answer.source is not None and str(answer.source.read) in sentence for sentence in told)
 
 
 @pytest.mark.parametrize(

@@ -4,12 +4,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from broker.core import canonical
-from broker.core.sealed_parts import has_sealed_part, is_sealed_part, put, rest_digest, sealed_parts, value_at
+from broker.core.messages import Party
+from broker.core.sealed_parts import (
+    PartPlace,
+    has_sealed_part,
+    is_sealed_part,
+    put,
+    rest_digest,
+    sealed_parts,
+    value_at,
+)
+from broker.testing.store_rows import BOARD, EE, FI, header, procedure_id
 
 PART = {"kid": "k", "jwe": {}}
 BODY: dict[str, Any] = {"a": {"value": PART}, "list": [{"b": 1}, {"c": PART}], "t": "x"}
@@ -48,3 +59,14 @@ def test_the_rest_is_the_same_whatever_the_parts_hold() -> None:
     assert rest_digest(clear, PLACES) == rest_digest(BODY, PLACES)
     assert rest_digest({**BODY, "t": "y"}, PLACES) != rest_digest(BODY, PLACES)
     assert rest_digest(BODY, PLACES[:1]) != rest_digest(BODY, PLACES)
+
+
+def test_a_part_of_an_opening_message_names_no_procedure() -> None:
+    """Its office seals it before the node gives the procedure an id; every later one is bound to the procedure."""
+    about = header(1, sender=Party(country=EE, authority=BOARD), recipient=Party(country=FI, authority=BOARD))
+    places = [
+        PartPlace.of(given, opens=opens, rest=rest_digest(BODY, PLACES), place=PLACES[0])
+        for given, opens in ((about, False), (about, True), (replace(about, procedure=None), False))
+    ]
+    assert [place.procedure for place in places] == [procedure_id(1), None, None]
+    assert ["procedure" in place.to_json() for place in places] == [True, False, False]

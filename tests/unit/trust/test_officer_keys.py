@@ -61,6 +61,14 @@ def test_a_key_is_never_written_over(tmp_path: Path) -> None:
     assert (tmp_path / "key").read_bytes() == before
 
 
+def test_a_key_that_cannot_be_written_is_not_said_to_be_there(tmp_path: Path) -> None:
+    """Where its folder cannot be made the officer is told so, and no passphrase is tried in vain."""
+    (tmp_path / "file").write_text("no folder")
+    with pytest.raises(HomeInvalid, match="cannot be written") as caught:
+        create_officer_key(tmp_path / "file" / "key", EE, "officer 1", passphrase=b"x", kdf=UNSAFE_DEV_KDF)
+    assert caught.value.where == str(tmp_path / "file" / "key")
+
+
 def test_a_nodes_vault_is_no_officers_key(tmp_path: Path) -> None:
     """A file with message keys opens nothing here."""
     FileVault.create(tmp_path / "vault", b"secret", generate_keys(), us=EE, kdf=UNSAFE_DEV_KDF)
