@@ -280,7 +280,7 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What an adapter is and what it does with data; shown by ``trm doctor`` and read by data protection officers."""
+    """What an adapter is, which options it takes, and what it does with data, as data protection officers ask it."""
 
     name: str
     version: str
