@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import AsyncIterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,36 @@ async def test_a_group_is_short(store: Store, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(group_commit, "_GROUP_COMMITS", 0)
     assert await asyncio.gather(*(store.run(lambda _, n=n: n) for n in range(5))) == [0, 1, 2, 3, 4]  # type: ignore[misc]
     assert statements.count("COMMIT") == 5
+
+
+async def test_a_group_holds_the_file_on_when_its_first_failed(
+    store: Store, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the next one reads no other process changes before it writes: it would have to begin anew, and cannot."""
+    monkeypatch.setattr(group_commit, "_GROUP_SECONDS", 60)  # a slow machine ends no group before
+    begun, go_on = threading.Event(), threading.Event()
+
+    def first(_: Transaction) -> None:
+        begun.set()
+        go_on.wait(10)
+        raise ValueError("the first")
+
+    def second(_: Transaction) -> str:
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=0)) as other:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError as error:
+                return str(error)
+        return "the file was free"
+
+    failing = asyncio.create_task(store.run(first))
+    await asyncio.to_thread(begun.wait, 10)
+    beside = asyncio.create_task(store.run(second))
+    await asyncio.sleep(0)
+    go_on.set()
+    with pytest.raises(ValueError, match="the first"):
+        await failing
+    assert await beside == "database is locked"
 
 
 async def test_what_goes_ahead_waits_for_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
