@@ -72,6 +72,7 @@ class Messages:
         Raises:
             BrokerError: it is refused, or could not be stored; nothing was stored.
         """
+        Query(request).finish()
         principal = request[PRINCIPAL]
         key = idempotency_key(request)
         data = await read_json(request, self._services.limits)

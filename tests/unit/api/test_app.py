@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
+import pytest
+
 from broker.api.app import create_app
-from broker.api.routes import PREFIX, ROUTES
-from broker.api.tokens import Principal
+from broker.api.routes import PREFIX, ROUTES, Route
+from broker.api.tokens import Principal, Role
 from broker.core.errors import Unauthenticated
 
 
@@ -43,3 +46,14 @@ async def test_verifier_is_closed_with_the_application(services: Any) -> None:
     await app.cleanup()
 
     assert tokens.closed == 1
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+async def test_a_misspelt_parameter_is_refused_by_every_endpoint(desk: Any, route: Route) -> None:
+    """Nobody is shown more than was asked for, and nothing leaves that the caller believed to limit."""
+    role = "officer" if route.roles is None or Role.OFFICER in route.roles else min(route.roles)
+    token = desk.token(role, "social-insurance-board" if role == "officer" else "node")
+    path = re.sub(r"\{\w+\}", "1", route.template)
+    reply = await desk.ask(route.method, f"{path}?misspelt=1", token=token)
+    assert reply.status == 400
+    assert route.method == "HEAD" or reply.json["where"] == "query"
