@@ -228,6 +228,27 @@ async def test_a_group_holds_the_file_on_when_its_first_failed(
     assert await beside == "database is locked"
 
 
+async def test_what_was_given_up_before_its_turn_never_runs(store: Store) -> None:
+    """A caller that is cancelled while others are written finds its work undone, and not done behind its back."""
+    begun, go_on = threading.Event(), threading.Event()
+    ran: list[str] = []
+
+    def hold(_: Transaction) -> None:
+        begun.set()
+        go_on.wait(10)
+
+    held = asyncio.create_task(store.run(hold))
+    await asyncio.to_thread(begun.wait, 10)
+    given_up = asyncio.create_task(store.run(lambda _: ran.append("given up")))
+    await asyncio.sleep(0)
+    behind = asyncio.create_task(store.run(lambda _: ran.append("behind")))
+    given_up.cancel()
+    await asyncio.wait({given_up})
+    go_on.set()
+    await asyncio.gather(held, behind)
+    assert ran == ["behind"]
+
+
 async def test_what_goes_ahead_waits_for_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """It runs next, and is committed before those that waited longer begin."""
     monkeypatch.setattr(group_commit, "_GROUP_SECONDS", 60)  # a slow machine ends no group before
