@@ -17,7 +17,7 @@ from sqlalchemy import make_url
 
 from broker.core.erasures import Duty, DutyKind
 from broker.core.errors import NodeRunning, StoreUnavailable
-from broker.core.receipts import ReceiptKind
+from broker.core.receipts import Receipt, ReceiptKind
 from broker.ports import Store, Transaction
 from broker.security.at_rest import Scope
 from broker.storage import AtRest, open_store
@@ -239,6 +239,31 @@ async def test_records_are_locked_in_one_order(workers: Workers) -> None:
         then=lambda tx: tx.lock_procedure(procedure_id(2)),
     )
     assert (found.waited, len(found.given), found.runs) == (True, 2, 2)
+
+
+async def test_receipts_settle_messages_in_one_order(workers: Workers) -> None:
+    """However a country orders them: two workers never wait for each other, and none begins anew."""
+
+    def reopen(number: int) -> Work:
+        return lambda tx: tx.reopen_outbox(message_id(number), now=NOW, reseal=False, count_resend=False)
+
+    found = await workers.beside(reopen(3), lambda tx: tx.settle_outbox([receipt(4), receipt(3)]), then=reopen(4))
+    assert (found.waited, found.given, found.runs) == (True, 2, 2)
+
+
+async def test_a_receipt_that_changes_while_it_is_put_into_an_envelope_waits_for_the_next(workers: Workers) -> None:
+    """The answer that takes a refusal's place meanwhile is not taken for the one that travels."""
+    expired = receipt(1, ReceiptKind.REFUSED, issuer=EE, author=FI, at=1, code="expired")
+    answer = replace(expired, at=later(2), code="schema-invalid")
+    await workers.store.run(lambda tx: tx.issue_receipt(expired))
+    waiting: list[Receipt] = []
+    found = await workers.beside(
+        lambda tx: waiting.extend(tx.waiting_receipts(FI, 10)),
+        lambda tx: tx.add_receipt(answer, issued=True),
+        then=lambda tx: tx.assign_receipts(waiting, message_id(50)),
+    )
+    assert (found.waited, found.given, waiting[0]) == (True, True, expired)
+    assert await workers.store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (answer,)
 
 
 def test_processes_change_the_schema_one_after_the_other(workers: Workers, postgres_store_url: str) -> None:

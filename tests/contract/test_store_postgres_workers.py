@@ -6,14 +6,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, suppress
-from dataclasses import replace
+from contextlib import ExitStack
 
 import pytest
 
 from broker.core.audit import AuditAction, AuditRow
 from broker.core.errors import StoreUnavailable, TooManyCases
-from broker.core.receipts import ReceiptKind
 from broker.core.roles import AuditRole
 from broker.ledger import Ledger
 from broker.ports import Store, Transaction
@@ -22,7 +20,7 @@ from broker.schema_files import load_catalogue
 from broker.storage import migrate, open_store, pipeline, postgres
 from broker.testing.at_rest import unsafe_at_rest
 from broker.testing.postgres import postgres_server
-from broker.testing.store_rows import BOARD, EE, FI, NOW, later, message_id, outgoing, procedure_id, receipt
+from broker.testing.store_rows import BOARD, EE, NOW, later, outgoing, procedure_id
 
 pytestmark = pytest.mark.postgres
 
@@ -33,59 +31,6 @@ async def store(postgres_store_url: str) -> AsyncIterator[Store]:
     store = open_store(postgres_store_url, us=EE, cipher=unsafe_at_rest())
     yield store
     await store.close()
-
-
-async def test_a_receipt_that_changes_while_it_is_put_into_an_envelope_waits_for_the_next(store: Store) -> None:
-    """The answer that takes a refusal's place meanwhile is not taken for the one that travels."""
-    expired = receipt(1, ReceiptKind.REFUSED, issuer=EE, author=FI, at=1, code="expired")
-    answer = replace(expired, at=later(2), code="schema-invalid")
-    await store.run(lambda tx: tx.issue_receipt(expired))
-    loop = asyncio.get_running_loop()
-    answering: list[asyncio.Future[bool]] = []
-
-    async def answer_now() -> None:
-        answering.append(asyncio.ensure_future(store.run(lambda tx: tx.add_receipt(answer, issued=True))))
-        with suppress(TimeoutError):  # it may have to wait for the envelope
-            await asyncio.wait_for(asyncio.shield(answering[0]), 0.3)
-
-    def write(tx: Transaction) -> None:
-        waiting = tx.waiting_receipts(FI, 10)
-        assert waiting == (expired,)
-        asyncio.run_coroutine_threadsafe(answer_now(), loop).result()
-        tx.assign_receipts(waiting, message_id(50))
-
-    await store.run(write)
-    assert await answering[0]
-    assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (answer,)
-
-
-async def test_receipts_settle_messages_in_one_order(store: Store) -> None:
-    """However a country orders them: two workers never wait for each other, and none begins anew."""
-    for number in (1, 2):
-        await store.run(lambda tx, n=number: tx.add_outbox(outgoing(n), next_at=NOW))  # type: ignore[misc]
-    loop = asyncio.get_running_loop()
-    runs: list[str] = []
-    settling: list[asyncio.Future[int]] = []
-
-    def settle(tx: Transaction) -> int:
-        runs.append("settle")
-        return tx.settle_outbox([receipt(2), receipt(1)])
-
-    async def settle_now() -> None:
-        settling.append(asyncio.ensure_future(store.run(settle)))
-        with suppress(TimeoutError):  # it waits for the first
-            await asyncio.wait_for(asyncio.shield(settling[0]), 0.3)
-
-    def reopen(tx: Transaction) -> None:
-        runs.append("reopen")
-        for number in (1, 2):
-            assert tx.reopen_outbox(message_id(number), now=NOW, reseal=False, count_resend=False)
-            if number == 1:
-                asyncio.run_coroutine_threadsafe(settle_now(), loop).result()
-
-    await store.run(reopen)
-    assert await settling[0] == 2
-    assert runs == ["reopen", "settle"]
 
 
 async def test_what_one_person_is_shown_is_exceeded_by_no_more_than_runs_at_once(store: Store) -> None:
