@@ -4,13 +4,16 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 
 import pytest
 
 from broker.core.persons import PersonQuery
+from broker.schema_files import read_schema_file
 from broker.speaking import anybody, speaks_of
+from broker.testing.hostile import Hostile
 from broker.testing.world import World
 
 
@@ -44,3 +47,22 @@ async def test_what_does_not_open_may_name_anybody_of_its_buckets(world: World) 
     for name, known in (("Test-Maarika Näidis", True), ("Somebody Else", False)):
         query = PersonQuery.of(name, None)
         assert await ee.store.read(lambda reader, asked=query: anybody(reader, ee.desk.catalogue, asked)) is known  # type: ignore[misc]
+
+
+async def test_another_countrys_message_of_the_same_id_speaks_for_its_own_procedure_alone(world: World) -> None:
+    """Two countries may use one id: who is named in the one is not found in the other's procedure."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    hostile = Hostile(world["SE"], world["FI"])
+    body = json.loads(read_schema_file("examples/demo/request.json"))["body"]
+    given = {"family": "Synthetic", "given": "Other"}
+    body["child"]["name"] = {part: {**body["child"]["name"][part], "value": value} for part, value in given.items()}
+    assert await hostile.send(hostile.message("request.json", id=request.message, body=body)) == "recorded"
+    fi, query = world["FI"], PersonQuery.of("Other Synthetic", None)
+    rows = (await fi.store.read(lambda reader: reader.procedures(None, cursor=None, limit=9))).items
+
+    spoken = {
+        row.peer: await fi.store.read(lambda reader, row=row: speaks_of(reader, fi.desk.catalogue, row, query))  # type: ignore[misc]
+        for row in rows
+    }
+    assert spoken == {"EE": False, "SE": True}
