@@ -207,6 +207,29 @@ async def test_a_group_is_short(store: Store, monkeypatch: pytest.MonkeyPatch) -
     assert statements.count("COMMIT") == 5
 
 
+async def test_on_a_slow_disk_more_share_a_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A group may last several times what the last commit took, or most of the time would go into waiting for the disk."""
+    monkeypatch.setattr(group_commit, "_GROUP_SECONDS", 0)
+    writer = store._writer  # type: ignore[attr-defined]
+    statements: list[str] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hold(_: Transaction) -> None:
+        writer._connect()[1].set_trace_callback(statements.append)
+        begun.set()
+        go_on.wait(10)
+
+    await store.run(lambda _: None)
+    writer._commit_seconds = 60
+    held = asyncio.create_task(store.run(hold))
+    await asyncio.to_thread(begun.wait, 10)
+    rest = [asyncio.create_task(store.run(lambda _: None)) for _ in range(5)]
+    await asyncio.sleep(0)
+    go_on.set()
+    await asyncio.gather(held, *rest)
+    assert statements.count("COMMIT") == 1
+
+
 async def test_a_group_holds_the_file_on_when_its_first_failed(
     store: Store, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
