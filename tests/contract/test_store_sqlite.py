@@ -9,8 +9,8 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -164,9 +164,12 @@ async def test_a_commit_that_fails_fails_everybody(store: Store, monkeypatch: py
     assert (await store.read(lambda reader: reader.counts()))["outbox.recorded"] == 1
 
 
-async def test_what_waits_together_is_committed_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever has come while others were written shares one commit, 128 at the most."""
-    monkeypatch.setattr(group_commit, "_GROUP_SECONDS", 60)  # a slow machine ends no group before
+@asynccontextmanager
+async def busy(store: Store, ending: Callable[[], None] = lambda: None) -> AsyncIterator[list[str]]:
+    """Keep the writer at one transaction, which then ends so; what is asked for in the block waits behind it.
+
+    Gives the statements that follow, and does not end before all that was asked for has been queued.
+    """
     writer = store._writer  # type: ignore[attr-defined]
     statements: list[str] = []
     begun, go_on = threading.Event(), threading.Event()
@@ -175,16 +178,25 @@ async def test_what_waits_together_is_committed_together(store: Store, monkeypat
         writer._connect()[1].set_trace_callback(statements.append)
         begun.set()
         go_on.wait(10)
+        ending()
 
     held = asyncio.create_task(store.run(hold))
     await asyncio.to_thread(begun.wait, 10)
-    rest = [
-        asyncio.create_task(store.run(lambda tx, n=n: tx.add_outbox(outgoing(n), next_at=NOW)))  # type: ignore[misc]
-        for n in range(500)
-    ]
+    yield statements
     await asyncio.sleep(0)
     go_on.set()
-    await asyncio.gather(held, *rest)
+    await held
+
+
+async def test_what_waits_together_is_committed_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever has come while others were written shares one commit, 128 at the most."""
+    monkeypatch.setattr(group_commit, "_GROUP_SECONDS", 60)  # a slow machine ends no group before
+    async with busy(store) as statements:
+        rest = [
+            asyncio.create_task(store.run(lambda tx, n=n: tx.add_outbox(outgoing(n), next_at=NOW)))  # type: ignore[misc]
+            for n in range(500)
+        ]
+    await asyncio.gather(*rest)
     sizes = [0]
     for statement in statements:
         if statement.startswith("INSERT INTO outbox ("):
@@ -197,36 +209,22 @@ async def test_what_waits_together_is_committed_together(store: Store, monkeypat
 
 async def test_a_group_is_short(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """When it is time to commit, what waits besides is left to the next group."""
-    writer = store._writer  # type: ignore[attr-defined]
-    statements: list[str] = []
-    await store.run(lambda tx: writer._connect()[1].set_trace_callback(statements.append))
-    statements.clear()
     monkeypatch.setattr(group_commit, "_GROUP_SECONDS", 0)
     monkeypatch.setattr(group_commit, "_GROUP_COMMITS", 0)
-    assert await asyncio.gather(*(store.run(lambda _, n=n: n) for n in range(5))) == [0, 1, 2, 3, 4]  # type: ignore[misc]
+    async with busy(store) as statements:
+        rest = [asyncio.create_task(store.run(lambda _: None)) for _ in range(4)]
+    await asyncio.gather(*rest)
     assert statements.count("COMMIT") == 5
 
 
 async def test_on_a_slow_disk_more_share_a_commit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """A group may last several times what the last commit took, or most of the time would go into waiting for the disk."""
     monkeypatch.setattr(group_commit, "_GROUP_SECONDS", 0)
-    writer = store._writer  # type: ignore[attr-defined]
-    statements: list[str] = []
-    begun, go_on = threading.Event(), threading.Event()
-
-    def hold(_: Transaction) -> None:
-        writer._connect()[1].set_trace_callback(statements.append)
-        begun.set()
-        go_on.wait(10)
-
     await store.run(lambda _: None)
-    writer._commit_seconds = 60
-    held = asyncio.create_task(store.run(hold))
-    await asyncio.to_thread(begun.wait, 10)
-    rest = [asyncio.create_task(store.run(lambda _: None)) for _ in range(5)]
-    await asyncio.sleep(0)
-    go_on.set()
-    await asyncio.gather(held, *rest)
+    store._writer._commit_seconds = 60  # type: ignore[attr-defined]
+    async with busy(store) as statements:
+        rest = [asyncio.create_task(store.run(lambda _: None)) for _ in range(4)]
+    await asyncio.gather(*rest)
     assert statements.count("COMMIT") == 1
 
 
@@ -235,14 +233,11 @@ async def test_a_group_holds_the_file_on_when_its_first_failed(
 ) -> None:
     """What the next one reads no other process changes before it writes: it would have to begin anew, and cannot."""
     monkeypatch.setattr(group_commit, "_GROUP_SECONDS", 60)  # a slow machine ends no group before
-    begun, go_on = threading.Event(), threading.Event()
 
-    def first(_: Transaction) -> None:
-        begun.set()
-        go_on.wait(10)
+    def fail() -> None:
         raise ValueError("the first")
 
-    def second(_: Transaction) -> str:
+    def look(_: Transaction) -> str:
         with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=0)) as other:
             try:
                 other.execute("BEGIN IMMEDIATE")
@@ -250,61 +245,38 @@ async def test_a_group_holds_the_file_on_when_its_first_failed(
                 return str(error)
         return "the file was free"
 
-    failing = asyncio.create_task(store.run(first))
-    await asyncio.to_thread(begun.wait, 10)
-    beside = asyncio.create_task(store.run(second))
-    await asyncio.sleep(0)
-    go_on.set()
     with pytest.raises(ValueError, match="the first"):
-        await failing
-    assert await beside == "database is locked"
+        async with busy(store, fail):
+            looking = asyncio.create_task(store.run(look))
+    assert await looking == "database is locked"
 
 
 async def test_what_was_given_up_before_its_turn_never_runs(store: Store) -> None:
     """A caller that is cancelled while others are written finds its work undone, and not done behind its back."""
-    begun, go_on = threading.Event(), threading.Event()
     ran: list[str] = []
-
-    def hold(_: Transaction) -> None:
-        begun.set()
-        go_on.wait(10)
-
-    held = asyncio.create_task(store.run(hold))
-    await asyncio.to_thread(begun.wait, 10)
-    given_up = asyncio.create_task(store.run(lambda _: ran.append("given up")))
-    await asyncio.sleep(0)
-    behind = asyncio.create_task(store.run(lambda _: ran.append("behind")))
-    given_up.cancel()
-    await asyncio.wait({given_up})
-    go_on.set()
-    await asyncio.gather(held, behind)
+    async with busy(store):
+        given_up = asyncio.create_task(store.run(lambda _: ran.append("given up")))
+        await asyncio.sleep(0)
+        behind = asyncio.create_task(store.run(lambda _: ran.append("behind")))
+        given_up.cancel()
+    await asyncio.wait({given_up, behind})
     assert ran == ["behind"]
 
 
 async def test_what_goes_ahead_waits_for_nobody(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """It runs next, and is committed before those that waited longer begin."""
     monkeypatch.setattr(group_commit, "_GROUP_SECONDS", 60)  # a slow machine ends no group before
-    writer = store._writer  # type: ignore[attr-defined]
-    done: list[str] = []
-    begun, go_on = threading.Event(), threading.Event()
+    done: list[tuple[str, int]] = []
+    async with busy(store) as statements:
 
-    def hold(_: Transaction) -> None:
-        writer._connect()[1].set_trace_callback(
-            lambda statement: done.append(statement) if statement == "COMMIT" else None
-        )
-        begun.set()
-        go_on.wait(10)
+        def note(what: str) -> Callable[[Transaction], None]:
+            return lambda _: done.append((what, statements.count("COMMIT")))
 
-    held = asyncio.create_task(store.run(hold))
-    await asyncio.to_thread(begun.wait, 10)
-    rest = [asyncio.create_task(store.run(lambda _: done.append("rest"))) for _ in range(3)]
-    await asyncio.sleep(0)
-    ahead = asyncio.create_task(store.run(lambda _: done.append("ahead"), ahead=True))
-    await asyncio.sleep(0)
-    go_on.set()
-    await asyncio.gather(held, ahead, *rest)
-    assert done[:3] == ["ahead", "COMMIT", "rest"]
-    assert done.count("rest") == 3
+        rest = [asyncio.create_task(store.run(note("rest"))) for _ in range(3)]
+        await asyncio.sleep(0)
+        ahead = asyncio.create_task(store.run(note("ahead"), ahead=True))
+    await asyncio.gather(ahead, *rest)
+    assert done == [("ahead", 0), ("rest", 1), ("rest", 1), ("rest", 1)]
 
 
 async def test_the_file_is_durable_and_private(store: Store, url: str) -> None:
