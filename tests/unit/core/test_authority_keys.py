@@ -112,11 +112,12 @@ def test_a_revoked_key_is_sealed_to_no_more() -> None:
 
 
 def test_a_document_written_anew_keeps_what_is_in_force() -> None:
-    """A key that the node's copy of the document lacks is kept, and no revocation is taken back."""
+    """A key that the node's copy of the document lacks is kept, no revocation is taken back, and a new one counts."""
     in_force = listed_for(FINLAND, DESK, [key(1)], start=NOW, overlap=WEEK)
     assert keeping_authority_keys(FINLAND, in_force) == in_force
     gone = revoked(in_force, key(1).kid, at=NOW, reason=RevocationReason.COMPROMISED)
     assert keeping_authority_keys(in_force, gone) == gone
+    assert keeping_authority_keys(gone, in_force) == gone
     newer = listed_for(in_force, DESK, [key(2)], start=NOW, overlap=WEEK)
     assert keeping_authority_keys(newer, in_force) == newer
     assert keeping_authority_keys(in_force, replace(FINLAND, authorities=())) == in_force

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from broker.core import canonical
 from broker.core.content import entry_of
+from broker.core.delivery import RESENDS_BY_ITSELF
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageType, SchemaVersion
 from broker.core.messages import OutboxEntry, OutboxKind, Uploaded
 from broker.core.missing import Missing, to_body
@@ -114,6 +116,24 @@ async def test_the_first_answer_stands(world: World, asked: Hostile) -> None:
     assert await world["EE"].attention() == ["contradiction"]
     assert await world["EE"].states(request) == ["handed-over"]
     assert await world["EE"].view(request.procedure) == before
+
+
+async def test_a_message_is_sealed_anew_a_few_times_for_a_country_that_calls_all_expired(
+    world: World, asked: Hostile
+) -> None:
+    """Its clock is wrong: after the resends that a node makes by itself nothing is sent any more, and a person is called."""
+    request = await world["EE"].submit("request.json")
+    resends = []
+    for number in range(RESENDS_BY_ITSELF + 2):
+        while await world["EE"].step():
+            pass
+        refusal = asked.receipt(request.message, request.digest, ReceiptKind.REFUSED, code="expired")
+        refusal = replace(refusal, at=world.clock.now() + timedelta(seconds=number))
+        assert await asked.send(asked.receipts(refusal)) == "receipts"
+        row = await world["EE"].store.run(lambda tx: tx.outbox(request.message))
+        assert row is not None
+        resends.append((row.state, row.resends))
+    assert resends[-3:] == [("recorded", RESENDS_BY_ITSELF), *[("published", RESENDS_BY_ITSELF)] * 2]
 
 
 async def test_a_different_record_is_an_alert(world: World, asked: Hostile) -> None:
