@@ -10,14 +10,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import orjson
 
 from broker.catalogue import Catalogue
 from broker.core.accompanied import adult_asked_about, asks_about_adult, with_another_child
+from broker.core.adulthood import Told
 from broker.core.elsewhere import CONSENT, LAST_STEPS, Consent, Elsewhere, looks_elsewhere, named_consent
 from broker.core.excluded import brought_in
 from broker.core.foregoing import as_corrected, targets_of
@@ -90,13 +90,11 @@ def read_casefile(
     )
 
 
-def child_described(
-    reader: Reader, us: CountryCode, row: ProcedureRow, entries: Iterable[RecordEntry]
-) -> tuple[Mapping[str, Any], ...]:
-    """Return the child as each message of a procedure describes it, corrected, newest first."""
+def child_described(reader: Reader, us: CountryCode, row: ProcedureRow, entries: Iterable[RecordEntry]) -> Told:
+    """Return what the messages of a procedure tell of the child, corrected."""
     found = [message for entry in _weighing(entries, row.ref.name, False) for message in _of_entry(reader, us, entry)]
     told = as_corrected([_earlier(message) for message in sorted(found, key=lambda one: one.header.created)])
-    return tuple(child for item in reversed(told) if isinstance(child := item.body.get("child"), Mapping))
+    return Told.by([item.body for item in told])
 
 
 def adult_came_before(reader: Reader, message: MessageRow) -> bool:

@@ -4,7 +4,7 @@
 
 Whoever may be a child is treated as one (R-15; ATD 13(2), CETS197 10(3)): a person is of age only where all that either
 side told of the birth is certain and says so. A newer certain birth does not lift an older doubt, nor a birth by which
-the person is a child still: that takes a decision on age, and no message but an identity reply has a place to name one.
+the person is a child still: that takes a decision on age, which a correction names (`age_decision`, from version 1.1 on).
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
 
-from broker.core.messages import LegalBasis
+from broker.core.messages import Body, LegalBasis
 
-__all__ = ["ComingOfAge", "coming_of_age", "majority", "of_age", "of_age_by_all", "only_for_children", "says_birth"]
+__all__ = ["ComingOfAge", "Told", "coming_of_age", "majority", "of_age", "only_for_children", "says_birth"]
 
 _OF_AGE = 18  # years; CRC 1
 # B2b 2(2)(6) and recital 17, H96 2; AMMR 23 and IR2055 11 are about minors, CRC 22(2) and CETS197 10(4) about children.
@@ -45,23 +45,33 @@ class ComingOfAge:
         return _REACHED if self.reached else _AHEAD
 
 
-def coming_of_age(told: Sequence[Mapping[str, Any]], day: date) -> ComingOfAge | None:
-    """Return what is to be done about a child from six months before; None: not yet, or the age is not certain (R-15).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What the messages of a procedure tell of a child, as they read after their corrections."""
 
-    Args:
-        told: every description of the child, the newest that says a birth first: it names the day.
-        day: today.
-    """
-    first = next((majority(child) for child in told if says_birth(child)), None)
-    if first is None or first - day > _SIX_MONTHS or (first <= day and not of_age_by_all(told, day)):
+    births: tuple[Mapping[str, Any], ...] = ()  # the child as each describes it that says a birth, newest first
+    decided: bool = False  # one of them names a decision on age
+
+    @classmethod
+    def by(cls, bodies: Sequence[Body]) -> Told:
+        """Return what these bodies, oldest first, tell."""
+        children = (child for body in reversed(bodies) if isinstance(child := body.get("child"), Mapping))
+        births = tuple(child for child in children if says_birth(child))
+        return cls(births=births, decided=any(map(_names_decision, bodies)))
+
+    def of_age(self, day: date) -> bool:
+        """Whether the person is of age by everything that was told, or by the newest certain birth where it was decided."""
+        if self.decided:
+            return next((known for birth in self.births if (known := of_age(birth, day)) is not None), False)
+        return bool(self.births) and all(of_age(birth, day) for birth in self.births)
+
+
+def coming_of_age(told: Told, day: date) -> ComingOfAge | None:
+    """Return what is to be done about a child from six months before; None: not yet, or the age is not certain (R-15)."""
+    first = next((majority(child) for child in told.births), None)
+    if first is None or first - day > _SIX_MONTHS or (first <= day and not told.of_age(day)):
         return None
     return ComingOfAge(on=first, reached=first <= day)
-
-
-def of_age_by_all(told: Sequence[Mapping[str, Any]], day: date) -> bool:
-    """Whether a person is of age by everything that was told of the birth; by nothing told nobody is."""
-    births = [child for child in told if says_birth(child)]
-    return bool(births) and all(of_age(child, day) for child in births)
 
 
 def only_for_children(basis: LegalBasis | None) -> bool:
@@ -99,6 +109,11 @@ def majority(child: Mapping[str, Any]) -> date | None:
 def says_birth(child: Mapping[str, Any]) -> bool:
     """Whether a description says when the child was born, be it an estimate or contested; unknown and left out say nothing."""
     return _stated(child) is not None
+
+
+def _names_decision(body: Body) -> bool:
+    """Whether a body names a decision by which somebody is no child: a correction, or an answer on identity that says so."""
+    return "age_decision" in body and body.get("treated_as_child", "NO") == "NO"
 
 
 def _certain(child: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -3,17 +3,16 @@
 """R-15, R-36: who may be a child is treated as one, and what only a child can be asked about ends on the day of majority.
 
 - All that both sides told of the birth in the procedure counts, as it reads after its corrections (`adulthood.py`).
-- A message by which somebody is of age, after others that leave it open or say otherwise, waits for a second person: no
-  message but an identity reply has a place for the decision on age, so that its reference stands in the release's reason.
-  It leaves the procedure as it was: the person stays presumed a child there.
+- A message by which somebody is of age, after others that leave it open or say otherwise, waits for a second person, unless
+  a correction of the procedure names the decision on age. Where the other country knows no such version yet, whoever
+  releases it names the decision in the reason, and the person stays presumed a child in the procedure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
-from broker.core.adulthood import of_age, of_age_by_all, only_for_children, says_birth
+from broker.core.adulthood import Told, of_age, only_for_children
 from broker.core.elsewhere import looks_elsewhere
 from broker.core.foregoing import as_corrected
 from broker.core.ids import Digest
@@ -30,9 +29,9 @@ def childhood(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -
     """Yield what a message has against it because somebody is, or may be, a child or no child any more."""
     header = message.header
     this = Earlier(type=header.type, digest=_THIS, author=header.sender.country, body=message.body)
-    before, after = _described(as_corrected(earlier)), _described(as_corrected([*earlier, this]))
+    before, after = (Told.by([one.body for one in as_corrected(told)]) for told in (earlier, [*earlier, this]))
     yield from _undecided(before, after, sides)
-    if not only_for_children(header.legal_basis) or not of_age_by_all(after, sides.day):
+    if not only_for_children(header.legal_basis) or not after.of_age(sides.day):
         return
     if sides.opening or looks_elsewhere(header.type):
         text = "By the recorded birth this person is of age: this legal basis is for children only."
@@ -42,18 +41,12 @@ def childhood(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -
         yield warn("R-36", "turned-of-age", "", text)
 
 
-def _undecided(
-    before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]], sides: Sides
-) -> Iterator[Reason]:
+def _undecided(before: Told, after: Told, sides: Sides) -> Iterator[Reason]:
     """R-15; ATD 13(2), CETS197 10(3): no message makes an adult of who may be a child without a decision on age."""
-    makes_adult = any(of_age(child, sides.day) for child in after if child not in before)
-    if makes_adult and any(says_birth(child) and not of_age(child, sides.day) for child in before):
+    makes_adult = any(of_age(child, sides.day) for child in after.births if child not in before.births)
+    if makes_adult and not after.decided and not all(of_age(child, sides.day) for child in before.births):
         text = (
             "What was told before leaves open whether this person is a child, or says so. Only a decision on age says "
-            "otherwise: whoever releases this names it in the reason."
+            "otherwise: name it in a correction (age_decision), or in the reason of the release."
         )
         yield hold("R-15", "age-not-decided", "", text)
-
-
-def _described(told: Sequence[Earlier]) -> list[Mapping[str, Any]]:
-    return [child for item in told if isinstance(child := item.body.get("child"), Mapping)]

@@ -15,22 +15,22 @@ from broker.core.ids import MessageType, SchemaVersion
 from broker.schema_files import load_catalogue
 from broker.testing.spoiling import examples, mutations
 
-V1 = SchemaVersion("1.0")
 CATALOGUE: Catalogue = load_catalogue()
 BY_TYPE: dict[MessageType, list[Mapping[str, Any]]] = defaultdict(list)
 for _data in examples().values():
     BY_TYPE[MessageType(_data["type"])].append(_data)
 
 
-def _each(kind: MessageType) -> Iterator[tuple[str, str, Any]]:
+def _each(kind: MessageType) -> Iterator[tuple[SchemaVersion, str, str, Any]]:
     """Yield each kind of mutation once per place in the schema: list positions and repeated examples are the same place."""
     seen: set[tuple[str, str]] = set()
     for data in BY_TYPE[kind]:
-        for mutation in mutations(CATALOGUE.schema(kind, V1), data["body"]):
+        version = SchemaVersion(data["version"])
+        for mutation in mutations(CATALOGUE.schema(kind, version), data["body"]):
             place = "/".join("0" if step.isdigit() else step for step in mutation.pointer.split("/"))
             if (mutation.kind, place) not in seen:
                 seen.add((mutation.kind, place))
-                yield mutation.kind, mutation.pointer, mutation.body
+                yield version, mutation.kind, mutation.pointer, mutation.body
 
 
 @pytest.mark.parametrize("kind", sorted(BY_TYPE))
@@ -38,9 +38,9 @@ def test_what_is_wrong_is_refused_at_its_place(kind: MessageType) -> None:
     """Required members, codes, bounds, forms and three-valued facts: each spoilt place is named by its pointer."""
     missed = []
     tried = 0
-    for what, pointer, body in _each(kind):
+    for version, what, pointer, body in _each(kind):
         tried += 1
-        if pointer not in {problem.pointer for problem in CATALOGUE.explain(kind, V1, body)}:
+        if pointer not in {problem.pointer for problem in CATALOGUE.explain(kind, version, body)}:
             missed.append((what, pointer))
 
     assert missed == []

@@ -137,7 +137,7 @@ def _counts(bundle: Bundle, tables: Sequence[ProcedureTable]) -> str:
     deadlines = [deadline for item in tables for deadline in item.deadlines]
     kinds = Counter(deadline.kind for deadline in deadlines)
     return (
-        f"**{len(tables)} procedures · {len(bundle.messages)} message types · {len(bundle.codes)} code lists with "
+        f"**{len(tables)} procedures · {len({kind for kind, _ in bundle.messages})} message types · {len(bundle.codes)} code lists with "
         f"{sum(len(item.codes) for item in bundle.codes.values())} codes · {len(deadlines)} deadlines**, of which "
         f"{kinds[DeadlineKind.STATUTORY]} statutory, {kinds[DeadlineKind.CONVENTION]} of conventions, "
         f"{kinds[DeadlineKind.AGREED]} agreed between offices and {kinds[DeadlineKind.PRODUCT_DEFAULT]} proposals of this product.\n"

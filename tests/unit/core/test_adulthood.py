@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.core.adulthood import coming_of_age, majority, of_age, of_age_by_all, only_for_children
+from broker.core.adulthood import Told, coming_of_age, majority, of_age, only_for_children
 from broker.core.messages import LegalBasis
 
 
@@ -99,7 +99,7 @@ def test_coming_of_age_is_told_for_six_months_before_and_from_then_on(
     child: dict[str, Any], day: str, reached: bool | None
 ) -> None:
     """R-36: not earlier, for the birth is told by it; nothing of an age that is contested (R-15)."""
-    found = coming_of_age([{}, child], date.fromisoformat(day))
+    found = coming_of_age(Told.by([{}, {"child": child}]), date.fromisoformat(day))
     assert (None if found is None else found.reached) == reached
     assert found is None or (found.on == date(2026, 11, 22) and found.meaning)
 
@@ -121,6 +121,21 @@ GROWN, YOUNGER = _child(date="2005-01-01"), _child(date="2010-01-01")
 )
 def test_nobody_is_of_age_whose_age_any_message_leaves_open(told: list[dict[str, Any]], adult: bool) -> None:
     """R-15: a newer certain birth lifts no older doubt, and no birth by which the person is a child; then nothing is told."""
-    day = date(2026, 11, 22)
-    assert of_age_by_all(told, day) is adult
-    assert (coming_of_age(told, day) is not None) is adult
+    day, bodies = date(2026, 11, 22), [{"child": child} for child in told]
+    assert Told.by(bodies).of_age(day) is adult
+    assert (coming_of_age(Told.by(bodies), day) is not None) is adult
+
+
+@pytest.mark.parametrize(
+    ("decision", "told", "adult"),
+    [
+        ({"age_decision": {}}, [_child(date="2005-01-01", estimated=True), GROWN], True),
+        ({"age_decision": {}, "treated_as_child": "YES"}, [_child(date="2005-01-01", estimated=True), GROWN], False),
+        ({"age_decision": {}}, [GROWN, YOUNGER], False),
+        ({"age_decision": {}}, [_child(date="2005-01-01", estimated=True)], False),
+    ],
+)
+def test_a_decision_on_age_lets_the_newest_certain_birth_count(decision: Any, told: list[Any], adult: bool) -> None:
+    """R-15: what was told before it leaves nothing open any more; an estimate stays none."""
+    bodies = [{"child": told[0]}, decision, *({"child": child} for child in told[1:])]
+    assert Told.by(bodies).of_age(date(2026, 11, 22)) is adult

@@ -122,6 +122,22 @@ def test_a_correction_makes_no_adult_either_and_a_mended_slip_of_the_pen_counts_
     assert _found(_message("transfer.departure", {}), grown) == ["block of-age"]
 
 
+def test_a_correction_that_names_the_decision_lifts_the_presumption() -> None:
+    """R-15, R-36: then what makes an adult leaves, and what is for children only ends."""
+    decided = Earlier(
+        type=MessageType("transfer.correction"), digest=Digest("f" * 64), author=FI, body={"age_decision": {}}
+    )
+    told = _told(ESTIMATED)
+    assert _found(_message("transfer.status", {"child": GROWN}), (*told, decided)) == ["warn turned-of-age"]
+    assert _found(_message("transfer.departure", {}), (*told, decided)) == []
+    assert _found(_message("transfer.departure", {}), (*told, decided, *_told({}, GROWN)[1:])) == ["block of-age"]
+
+    field = {"pointer": "/child/birth/value/date", "now": {"value": "2001-05-03"}}
+    young = _told(_born("2010-05-03"))
+    mended = {"target": young[0].digest, "fields": [field], "age_decision": {}}
+    assert _found(_message("transfer.correction", mended), young) == ["warn turned-of-age"]
+
+
 def test_the_rule_is_asked_before_a_message_leaves() -> None:
     """A second person decides about it like about every hold."""
     decision = decide(_message("transfer.status", {"child": GROWN}), _told(ESTIMATED), _sides())

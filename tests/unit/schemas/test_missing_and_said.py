@@ -36,6 +36,7 @@ BY_RULE = {
     "age_years": "a birth is a date, or an age on a day",
     "age_on": "a birth is a date, or an age on a day",
     "age_assessment": "only where one was made",
+    "age_decision": "only where one says that somebody is no child; R-15 reads its absence as none",
     "on": "the day of what is stated beside it, where it has one",
     "amount_minor": "a cost may be described without an amount",
     "currency": "with an amount",

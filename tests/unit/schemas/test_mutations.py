@@ -24,7 +24,7 @@ def test_each_single_mutation_of_an_example_is_refused(catalogue, examples, spoi
     first = {data["type"]: data for data in reversed(examples.values())}
     accepted, tried = [], 0
     for kind, data in first.items():
-        schema = catalogue.schema(MessageType(kind), V1)
+        schema = catalogue.schema(MessageType(kind), SchemaVersion(data["version"]))
         decide = jsonschema_rs.Draft202012Validator(schema, validate_formats=True).is_valid
         for mutation in spoil(schema, data["body"]):
             tried += 1
@@ -39,12 +39,12 @@ def test_each_kind_of_mutation_is_explained_at_its_place(catalogue, examples, sp
     """The explanation of each kind of mutation at each depth contains the pointer of what is wrong."""
     seen: set[tuple[str, int]] = set()
     for data in {data["type"]: data for data in examples.values()}.values():
-        kind = MessageType(data["type"])
-        for mutation in spoil(catalogue.schema(kind, V1), data["body"]):
+        kind, version = MessageType(data["type"]), SchemaVersion(data["version"])
+        for mutation in spoil(catalogue.schema(kind, version), data["body"]):
             family = (mutation.kind, mutation.pointer.count("/"))
             if family not in seen:
                 seen.add(family)
-                pointers = [problem.pointer for problem in catalogue.explain(kind, V1, mutation.body)]
+                pointers = [problem.pointer for problem in catalogue.explain(kind, version, mutation.body)]
                 assert mutation.pointer in pointers, mutation
 
     assert len(seen) > 80
