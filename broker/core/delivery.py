@@ -50,6 +50,7 @@ __all__ = [
     "HEAL_ATTEMPTS",
     "HEAL_MARGIN_SECONDS",
     "HEAL_MOST",
+    "HEAL_PATIENCE_HOURS",
     "HEAL_PAUSE_SECONDS",
     "HOLD_DAYS",
     "LEASE_SECONDS",
@@ -122,6 +123,7 @@ HEAL_PAUSE_SECONDS = 20.0  # between two answers to one restored country: each m
 HEAL_MARGIN_SECONDS = 3600.0  # by which clocks may differ, and commits follow the moment of a backup
 HEAL_ASK_MAX_SECONDS = 900.0  # at the latest a country that does not answer is asked again
 HEAL_MOST = 100_000  # messages that one country may say are missing here: whoever never ends is asked no further
+HEAL_PATIENCE_HOURS = 1  # then what waits for our own messages is shown without them
 HEAL_ATTEMPTS = 5  # how often a message may be promised and not come
 HOLD_DAYS = 7  # a held message expires into an attention entry
 LEASE_SECONDS = 60  # longer than the longest publish or hand-over takes

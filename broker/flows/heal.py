@@ -105,7 +105,10 @@ class Heal:
             tx.healing.settle_found(row.peer)
             wanted = tx.healing.missed(row.peer, (MissedState.WANTED,), MAX_WANTED)
             # Ours first: what the other side wrote in answer to it would wait for it, and be confirmed without it.
-            wanted = tuple(item for item in wanted if item.author == self._us) or wanted
+            ours = tuple(item for item in wanted if item.author == self._us)
+            if not ours:
+                tx.hasten_parked(now=now)  # what waited for them
+            wanted = ours or wanted
             if not wanted:
                 self._finish(tx, row, now)
                 return

@@ -141,6 +141,8 @@ class Reception:
         if self._memory.known(tx, verified, raw_sha256, now):
             return "repeat"
         check_times(Content(header=verified.header, body=verified.body), verified.profile, now=now)
+        parents = verified.header.get("parents")
+        self._healing.check_order(tx, verified.sender, parents, arrived=arrived, now=now)
         case = self._admission.judge(tx, verified, arrived, now=now)
         book = self._admission.book(tx, case, now=now)
         if book.holds(verified.sender, verified.profile.id):  # the procedure is locked now: another worker was first

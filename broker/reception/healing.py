@@ -17,8 +17,8 @@ from broker.core.attention import AttentionCode
 from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.content import entry_of
-from broker.core.delivery import HEAL_ATTEMPTS, HEAL_MOST, HEAL_PAUSE_SECONDS
-from broker.core.errors import CaseErased, SchemaInvalid
+from broker.core.delivery import HEAL_ATTEMPTS, HEAL_MOST, HEAL_PATIENCE_HOURS, HEAL_PAUSE_SECONDS
+from broker.core.errors import CaseErased, NotHealed, SchemaInvalid
 from broker.core.healing import Answer, HeldItem, Missed, MissedState
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import Header, OutboxKind, RecordEntry, VerifiedMessage
@@ -38,6 +38,7 @@ from broker.security.at_rest import scopes_of
 __all__ = ["Healing"]
 
 _PAUSE = timedelta(seconds=HEAL_PAUSE_SECONDS)
+_PATIENCE = timedelta(hours=HEAL_PATIENCE_HOURS)
 
 
 class Healing:
@@ -59,6 +60,24 @@ class Healing:
         self._participation = participation
         self._memory = memory
         self._words = words
+
+    def check_order(
+        self, tx: Transaction, peer: CountryCode, parents: object, *, arrived: datetime, now: datetime
+    ) -> None:
+        """Let what was under way when this node was lost wait for our own messages that are not back yet.
+
+        Confirmed before them, it would seem to both sides that they were written afterwards and ignore it: they would be
+        marked as forked, and have no effect for good. What opens a procedure has none of ours beside it.
+
+        Raises:
+            NotHealed: it is offered again.
+        """
+        if not parents or now - arrived >= _PATIENCE or not tx.healing.waits(peer):
+            return
+        row = tx.healing.row(peer)
+        first = tx.healing.missed(peer, (MissedState.WANTED,), 1)
+        if row is None or not row.listed or any(item.author == self._us for item in first):
+            raise NotHealed
 
     def take(
         self,

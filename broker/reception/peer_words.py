@@ -72,6 +72,8 @@ class PeerWords:
         said: list[tuple[Receipt, ProcedureId | None]] = []
         for receipt in receipts:
             brief = briefs.get(receipt.message) if receipt.author == self._us else None
+            if brief is None and tx.healing.waits(receipt.issuer):
+                continue  # about what was lost with the disk: it comes again with the message
             if brief is None or brief.digest != receipt.digest or brief.recipient != receipt.issuer:
                 # One call per country for ids that it makes up: it could hide every other call behind thousands.
                 subject = receipt.issuer if brief is None else message_subject(self._us, receipt.message)

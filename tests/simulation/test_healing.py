@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import sqlite3
 from collections.abc import AsyncIterator, Mapping
@@ -20,9 +21,11 @@ from broker.core.errors import Healing
 from broker.core.healing import MissedState
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import Party, Uploaded
+from broker.core.record import Mark
 from broker.core.roles import AuditRole
 from broker.flows.verify_audit import VerifyAudit, WitnessStatement
 from broker.rows import Accepted
+from broker.schema_files import read_schema_file
 from broker.storage import migrate
 from broker.testing.crashes import Crash
 from broker.testing.lost_disk import Kept, keep, lose_disk
@@ -122,6 +125,68 @@ async def test_nothing_is_sent_before_the_other_country_has_answered(exchange: E
     again = await world["EE"].submit("request.json", idempotency_key="k")
     await world.settle()
     assert await world["EE"].states(again) == ["handed-over"]
+
+
+@pytest.mark.parametrize("answered", [True, False], ids=["an answer", "crossing"])
+async def test_what_was_under_way_waits_for_our_own_messages(tmp_path: Path, *, answered: bool) -> None:
+    """Confirmed before what was lost with the disk is back, it would leave that without effect, for good.
+
+    It is in the broker's queue when the restored node starts: an answer to what was lost, or what crossed it on the way.
+    """
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        asked = await world["EE"].submit("request.json")
+        await world.settle()
+        kept = keep(world, "EE")
+        world.clock.advance(60)
+        if answered:
+            asked = await world["EE"].submit("request.json")
+            await world.settle()
+        else:
+            withdrawal = json.loads(read_schema_file("examples/family-tracing/withdrawal-no-reason.json"))
+            await world["EE"].submit(withdrawal, procedure=asked.procedure)
+            await world["EE"].engine.dispatch()
+        await world["FI"].submit("acknowledgement.json", procedure=asked.procedure)
+        await world["FI"].engine.dispatch()  # and EE is lost before it takes this
+        while await world["FI"].step():
+            pass
+        await lose_disk(world, "EE", kept)
+        await heal_and_offer(world)
+
+        ours, theirs = [await world[name].view(asked.procedure) for name in ("EE", "FI")]
+        assert (ours.state, ours.digest, len(ours.entries)) == (theirs.state, theirs.digest, 2 if answered else 3)
+        assert Mark.FORKED not in {line.mark for line in (*ours.entries, *theirs.entries)}
+        assert world["EE"].outcomes.count("not-healed") > 0
+        assert await world["EE"].attention() == []
+        assert await world["FI"].attention() == ["peer-restored"]
+
+
+async def test_what_was_under_way_is_shown_within_the_hour(tmp_path: Path) -> None:
+    """Its author is down and gives nothing back: officers see what it wrote, although earlier messages are missing."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        kept = keep(world, "EE")
+        asked = await world["EE"].submit("request.json")
+        await world.settle()
+        answer = await world["FI"].submit("acknowledgement.json", procedure=asked.procedure)
+        await world["FI"].engine.dispatch()
+        await lose_disk(world, "EE", kept)
+        seen = []
+        for _ in range(3):
+            await world["EE"].step()
+            await world["EE"].offer_parked()
+            seen.append(await world["EE"].store.run(lambda tx: tx.inbox(FI, answer.message)) is not None)
+            world.clock.advance(1_801)
+
+        assert seen == [False, False, True]
+
+
+async def heal_and_offer(world: World) -> None:
+    """Let some minutes pass, and offer what is parked as the node's loop does."""
+    for _ in range(12):
+        await world.settle()
+        for name in ("EE", "FI"):
+            await world[name].offer_parked()
+        world.clock.advance(61)
+    await world.settle()
 
 
 async def test_a_country_that_is_down_is_asked_on_and_told_of(exchange: Exchange) -> None:

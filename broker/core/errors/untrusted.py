@@ -24,6 +24,7 @@ __all__ = [
     "KeyRevoked",
     "NotCanonical",
     "NotForUs",
+    "NotHealed",
     "OwnKeyMissing",
     "Padding",
     "SenderSuspended",
@@ -223,6 +224,14 @@ class TrustListStale(UntrustedError):
     """It would be refused by a trust list that was last asked for before it came; a newer one is asked for first."""
 
     code = "trust-list-stale"
+    fate = Fate.PARK
+    who = Actor.OPERATOR
+
+
+class NotHealed(UntrustedError):
+    """This node was restored from a backup: this waits, an hour at most, for messages of our own that are not back yet."""
+
+    code = "not-healed"
     fate = Fate.PARK
     who = Actor.OPERATOR
 
