@@ -189,7 +189,12 @@ class Reception:
             self._ledger.hand_over(tx, entry, now=now)
 
     def _await_attachments(self, tx: Transaction, entry: InboxEntry, now: datetime) -> None:
-        """The message is in the record and can be read; it is answered when its attachments are complete."""
+        """The message is in the record and can be read; it is answered when its attachments are complete.
+
+        Chunks follow their message by themselves, but not one that comes again after a restore: they are asked for at once.
+        """
+        again = tx.healing.missed_one(entry.sender, entry.digest) is not None
+        quiet = timedelta(0) if again else timedelta(seconds=CHUNK_QUIET_SECONDS)
         for place, attachment in enumerate(entry.header.attachments):
             tx.add_attachment(
                 AttachmentRow(
@@ -204,7 +209,7 @@ class Reception:
                     owed=OwedChunks.all_of(attachment.chunks),
                     at=now,
                     moved=now,
-                    next_at=now + timedelta(seconds=CHUNK_QUIET_SECONDS),
+                    next_at=now + quiet,
                 )
             )
 

@@ -255,7 +255,7 @@ async def test_files_come_again_and_own_ones_are_named(tmp_path: Path) -> None:
         await world.settle()
         assert await world["EE"].states(ours) == await world["FI"].states(theirs) == ["handed-over"]
         await lose_disk(world, "EE", kept)
-        await heal(world, rounds=30)
+        await heal(world, rounds=6)
 
         row = await world["EE"].store.run(lambda tx: tx.inbox(FI, theirs.message))
         assert row is not None
