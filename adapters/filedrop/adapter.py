@@ -37,7 +37,7 @@ from broker.adapter_api import (
 
 __all__ = ["FileDrop", "create"]
 
-_LONGEST_DELAY_SECONDS = 300
+_LONGEST_DELAY_SECONDS = 60  # so long what was written later may overtake it once the node can decide again
 
 
 def create(options: Mapping[str, Any]) -> FileDrop:
