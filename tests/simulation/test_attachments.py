@@ -11,7 +11,14 @@ import pytest
 
 from broker.core.attachments import CHUNK_BYTES
 from broker.core.delivery import PARKED_MAX_CHUNKS
-from broker.core.errors import AttachmentIncomplete, AttachmentRefused, DiskFull, PublishRefused, StoreCorrupt
+from broker.core.errors import (
+    AttachmentIncomplete,
+    AttachmentRefused,
+    DiskFull,
+    PublishRefused,
+    StoreCorrupt,
+    StoreUnavailable,
+)
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.messages import Delivery, SealedChunk, Uploaded
 from broker.core.roles import AuditRole
@@ -162,6 +169,26 @@ async def test_the_message_is_shown_at_once_and_counts_when_its_attachment_is_wh
         world.network.waiting[CountryCode("FI")].append(last)
         await world.settle()
         assert await received(fi, "EE", accepted) == [THREE]
+        assert await world["EE"].states(accepted) == ["handed-over"]
+
+
+async def test_a_file_whose_reader_died_is_read_again_within_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of it was here when the node died: nobody waits longer for it than for a message."""
+
+    async def died(*_: object) -> bytes:
+        raise StoreUnavailable
+
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        accepted = await send(world["EE"], THREE)
+        with monkeypatch.context() as meanwhile:
+            meanwhile.setattr(world["FI"].desk.blobs, "get", died)
+            with pytest.raises(StoreUnavailable):
+                await world.settle()
+        world.clock.advance(61)
+        await world.settle()
+
         assert await world["EE"].states(accepted) == ["handed-over"]
 
 
