@@ -18,7 +18,7 @@ import aiohttp
 import pytest
 
 from broker.api.local_issuer import LocalIssuer
-from broker.api.tokens import Role
+from broker.api.tokens import WHOLE_NODE, Role
 from broker.core.ids import AuthorityId, CountryCode
 from broker.demo.client import OfficeClient, until
 from broker.demo.processes import LOG_NAME, NodeProcess, node_process
@@ -61,8 +61,9 @@ class Nodes:
     def client(self, name: str) -> OfficeClient:
         issuer = LocalIssuer.load(self.homes[name] / TOKEN_KEY_FILE, us=CountryCode(name), clock=SystemClock())
         token = issuer.issue("test-system", Role.SYSTEM, OFFICE[name], timedelta(minutes=10))
+        operator = issuer.issue("test-operator", Role.ADMIN, AuthorityId(WHOLE_NODE), timedelta(minutes=10))
         return OfficeClient(
-            country=name, url=self.running[name][0].url, http=self.http, system=token, officer=token
+            country=name, url=self.running[name][0].url, http=self.http, system=token, officer=operator
         )  # fmt: skip
 
     async def submit(self, count: int) -> list[str]:
