@@ -114,7 +114,7 @@ def test_what_is_no_profile_is_refused(trm, tmp_path, profile_file):
     (tmp_path / "bad.json").write_text('{"format": "trm-profile/1"}')
     for arguments, said in (
         (("show", "XK"), "No profile of that country"),
-        (("show", "EL"), "CountryCode"),
+        (("show", "EL"), "Greece is GR"),
         (("show", "EE", "--on", "yesterday"), "not a day"),
         (("show", "FI", "--file", profile_file), "profile of SE"),
         (("check", tmp_path / "none.json"), "cannot be read"),
