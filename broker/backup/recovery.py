@@ -8,7 +8,6 @@ A private half lies in a file of the vault's format, under a passphrase of its o
 from __future__ import annotations
 
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,15 @@ from broker.plain_files import read_plain
 from broker.security import jwk
 from broker.security.backup_file import RecoveryKey
 from broker.security.suite import KeyRing, Opener
-from broker.vault import Entry, KdfParameters, PassphraseWrapper, PrivateKey, VaultFile
+from broker.vault import (
+    Entry,
+    KdfParameters,
+    PassphraseWrapper,
+    PrivateKey,
+    VaultFile,
+    public_beside,
+    write_offline_key,
+)
 
 __all__ = ["RECOVERY_FILE", "NamedKey", "accept", "accepted", "create_recovery_key", "open_recovery_key", "read_public"]
 
@@ -58,18 +65,11 @@ def create_recovery_key(
         VaultLocked: the passphrase is empty.
         DiskFull: no room.
     """
-    public = path.with_name(f"{path.name}.public.json")
-    if os.path.lexists(path) or os.path.lexists(public):
-        raise HomeInvalid("There is a key already; it is never written over.", where=str(path))
+    wrapper = PassphraseWrapper(passphrase, kdf)
     key = PrivateKey(use=KeyUse.HPKE, seed=jwk.generate(KeyUse.HPKE)[0])
     named = NamedKey(country=country, label=_label(label), key=RecoveryKey(public=key.public))
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_durably(public, _json(_document(named)), mode=0o644)
-    except OSError as error:
-        raise not_written(error, path, "The folder cannot be written") from None
-    VaultFile(path, PassphraseWrapper(passphrase, kdf)).create(country, [Entry.of(key, created=None)])
-    return named, public
+    write_offline_key(path, Entry.of(key, created=None), _json(_document(named)), country, wrapper)
+    return named, public_beside(path)
 
 
 def open_recovery_key(path: Path, passphrase: bytes) -> Opener:

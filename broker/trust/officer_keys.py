@@ -8,7 +8,6 @@ stays secret by it. The private part lies in a file of the vault's format and is
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,10 +21,17 @@ from broker.core.characters import is_line
 from broker.core.errors import HomeInvalid, TrustListInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import KeyUse, TrustRule
-from broker.durable import not_written, write_durably
 from broker.security import jwk
 from broker.trust.strict import Fields, exactly, placed, read_json, write_json
-from broker.vault import Entry, KdfParameters, PassphraseWrapper, PrivateKey, VaultFile
+from broker.vault import (
+    Entry,
+    KdfParameters,
+    PassphraseWrapper,
+    PrivateKey,
+    VaultFile,
+    public_beside,
+    write_offline_key,
+)
 
 __all__ = [
     "Officer", "OfficerKey", "create_officer_key", "generate_officer_key", "officer_of", "open_officer_key", "read_officer", "tuf_key",
@@ -35,7 +41,6 @@ __all__ = [
 FORMAT = "trm-officer/1"
 _LABEL, _COUNTRY = "x-trm-label", "x-trm-country"
 _MAX_LABEL = 100  # characters
-_PUBLIC_SUFFIX = ".public.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,17 +88,10 @@ def create_officer_key(
         VaultLocked: the passphrase is empty.
         DiskFull: no room.
     """
-    public_path = _public_path(path)
-    if os.path.lexists(path) or os.path.lexists(public_path):
-        raise HomeInvalid("There is a key already; it is never written over.", where=str(path))
+    wrapper = PassphraseWrapper(passphrase, kdf)
     key, seed = generate_officer_key(country, label)
     entry = Entry.of(PrivateKey(use=KeyUse.ML_DSA_65, seed=seed), created=None)
-    try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_durably(public_path, write_officer(key.officer), mode=0o644)
-    except OSError as error:
-        raise not_written(error, path, "The key cannot be written") from None
-    VaultFile(path, PassphraseWrapper(passphrase, kdf)).create(country, [entry])
+    write_offline_key(path, entry, write_officer(key.officer), country, wrapper)
     return key.officer
 
 
@@ -192,13 +190,9 @@ def _text(value: Any) -> str:
     return value
 
 
-def _public_path(path: Path) -> Path:
-    return path.with_name(path.name + _PUBLIC_SUFFIX)
-
-
 def _label_beside(path: Path) -> str:
     """Return the label in the public file beside a key; it signs nothing, so a missing one does no harm."""
     try:
-        return read_officer(_public_path(path).read_bytes(), where=str(path)).label
+        return read_officer(public_beside(path).read_bytes(), where=str(path)).label
     except (OSError, TrustListInvalid):
         return path.name[:_MAX_LABEL]

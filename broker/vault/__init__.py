@@ -17,10 +17,12 @@ from __future__ import annotations
 from broker.vault.entries import AT_REST, Entry, EntryKind, EntryState, PrivateKey
 from broker.vault.file import Contents, VaultFile
 from broker.vault.held import FileVault
+from broker.vault.offline import public_beside, write_offline_key
 from broker.vault.unlocking import Unlocking, open_vault
 from broker.vault.wrapping import DEFAULT_KDF, UNSAFE_DEV_KDF, KdfParameters, PassphraseWrapper, Wrapper
 
 __all__ = [
     "AT_REST", "DEFAULT_KDF", "UNSAFE_DEV_KDF", "Contents", "Entry", "EntryKind", "EntryState", "FileVault", "KdfParameters",
-    "PassphraseWrapper", "PrivateKey", "Unlocking", "VaultFile", "Wrapper", "open_vault",
+    "PassphraseWrapper", "PrivateKey", "Unlocking", "VaultFile", "Wrapper", "open_vault", "public_beside",
+    "write_offline_key",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
-from broker.core.errors import HomeInvalid, TrustListInvalid, VaultLocked
+from broker.core.errors import DiskFull, HomeInvalid, TrustListInvalid, VaultLocked
 from broker.core.ids import CountryCode
 from broker.home import generate_keys
 from broker.trust.officer_keys import (
@@ -23,7 +23,7 @@ from broker.trust.officer_keys import (
     tuf_key,
     write_officer,
 )
-from broker.vault import UNSAFE_DEV_KDF, FileVault
+from broker.vault import UNSAFE_DEV_KDF, FileVault, VaultFile
 
 EE = CountryCode("EE")
 
@@ -67,6 +67,24 @@ def test_a_key_that_cannot_be_written_is_not_said_to_be_there(tmp_path: Path) ->
     with pytest.raises(HomeInvalid, match="cannot be written") as caught:
         create_officer_key(tmp_path / "file" / "key", EE, "officer 1", passphrase=b"x", kdf=UNSAFE_DEV_KDF)
     assert caught.value.where == str(tmp_path / "file" / "key")
+
+
+@pytest.mark.parametrize("passphrase", [b"", b"right"])
+def test_what_did_not_become_a_key_is_no_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, passphrase: bytes
+) -> None:
+    """After an empty passphrase, or a disk that filled up between the two files, the next attempt makes the key."""
+    with monkeypatch.context() as full:
+        if passphrase:
+            full.setattr(VaultFile, "create", _full)
+        with pytest.raises((VaultLocked, DiskFull)):
+            create_officer_key(tmp_path / "key", EE, "officer 1", passphrase=passphrase, kdf=UNSAFE_DEV_KDF)
+    assert list(tmp_path.iterdir()) == []
+    create_officer_key(tmp_path / "key", EE, "officer 1", passphrase=b"right", kdf=UNSAFE_DEV_KDF)
+
+
+def _full(*_: object) -> None:
+    raise DiskFull
 
 
 def test_a_nodes_vault_is_no_officers_key(tmp_path: Path) -> None:
