@@ -25,9 +25,8 @@ def open_plain(file: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: it is not there, cannot be read, or is no ordinary file.
     """
-    descriptor = os.open(
-        file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
-    )  # a pipe without a writer opens
+    # Without waiting: a pipe that nobody writes to opens as well.
+    descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     with os.fdopen(descriptor, "rb") as stream:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "no ordinary file")

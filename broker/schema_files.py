@@ -28,9 +28,8 @@ _DOCUMENTS = "documents/"
 _LAW = "law/"
 _RETENTION = "retention/"
 RETENTION_RULES = f"{_RETENTION}rules.json"  # how long cases are kept where a node says nothing else
-_APART = frozenset(
-    {_LABELS, _PROFILES, _DOCUMENTS, _LAW, _RETENTION}
-)  # no node needs them for its messages: read one by one when they are asked for
+# No node needs them for its messages: read one by one when they are asked for.
+_APART = frozenset({_LABELS, _PROFILES, _DOCUMENTS, _LAW, _RETENTION})
 
 
 def load_catalogue(folder: Path | None = None, earlier: Mapping[str, bytes] = MappingProxyType({})) -> Catalogue:

@@ -40,9 +40,8 @@ class ProfiledCalendars:
         subdivision = part if named == country and part else None  # another country's holidays are none of this one's
         try:
             return calendar_of(country, subdivision, zone)
-        except (
-            CatalogueInvalid
-        ):  # of a newer library, or signed unchecked: no profile may stop what looks at every country
+        except CatalogueInvalid:
+            # Of a newer library, or signed unchecked: no profile may stop what looks at every country.
             return calendar_of(country)
 
     def open_questions(self, country: str) -> tuple[str, ...]:

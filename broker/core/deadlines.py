@@ -47,9 +47,7 @@ __all__ = [
 ]
 
 LONGEST_JOURNEY = timedelta(days=7)  # IR2055 24: by then an arrival is confirmed, or the child has not appeared
-LONGEST_INTERVAL = timedelta(
-    days=366
-)  # between two visits after a move: the last of R-14's default intervals is a year
+LONGEST_INTERVAL = timedelta(days=366)  # between two visits after a move: R-14's last default interval is a year
 CLOCKS_DIFFER = timedelta(minutes=10)  # so far two countries' clocks may (PROTOCOL 8.16): what came so late is in time
 
 # By when after the message a stated moment is expected at the latest: a far year would keep everybody waiting unalarmed.

@@ -27,9 +27,7 @@ __all__ = [
 ]  # fmt: skip
 
 PROPOSAL_DAYS = 7  # as long as a held message waits: who proposed an erasure still knows why
-EXERCISE_KEPT = timedelta(
-    days=30
-)  # a drill is evaluated within a month; its invented data are of no use after it
+EXERCISE_KEPT = timedelta(days=30)  # a drill is evaluated within a month; its data are invented
 LONGEST_KEEP_DAYS = 5 * 366  # a review may put the next one off so far: a date without end would be none
 
 LONGEST_LIMITS: Mapping[Unit, int] = MappingProxyType(

@@ -237,6 +237,5 @@ class TrustList:
 
 
 def _fresh(end: datetime | None, now: datetime, grace: timedelta) -> bool:
-    return (
-        end is None or now - grace < end
-    )  # nothing is added to an end: a member may have signed the last day there is
+    # Nothing is added to an end: a member may have signed the last day there is.
+    return end is None or now - grace < end

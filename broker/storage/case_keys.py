@@ -98,9 +98,8 @@ _OWED = (
 )
 
 KEY_COLUMNS = (case_key.c.epoch.label("key_epoch"), case_key.c.wrapped.label("key_wrapped"))
-READABLE: ColumnElement[bool] = case_key.c.destroyed.is_(
-    None
-)  # true also where a key is missing: that is told, not hidden
+# True also where a key is missing: that is told, not hidden.
+READABLE: ColumnElement[bool] = case_key.c.destroyed.is_(None)
 
 
 def keyed(tables: FromClause, content: Table) -> FromClause:

@@ -56,9 +56,8 @@ class RabbitTag:
     number: int  # delivery tag on that channel
     count: int  # how often it came back before
     lost: asyncio.Event  # of the session that it came by
-    unsettled: set[int] = field(
-        repr=False
-    )  # delivery tags of that queue that are neither acknowledged nor given back; shared
+    # Delivery tags of that queue that are neither acknowledged nor given back; shared.
+    unsettled: set[int] = field(repr=False)
 
     def settle(self) -> bool:
         """Return whether this is the first settling; a second one would make the broker close the channel."""

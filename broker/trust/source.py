@@ -26,10 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["LOOK_SECONDS", "StoredTrust", "row_of"]
 
 LOOK_SECONDS = 900  # between two regular looks of all workers together, give or take a tenth
-_REGULAR, _ASKED = (
-    "trust-look",
-    "trust-asked",
-)  # leases: whoever gets one asks the source, and nobody else until it ends
+# Leases: whoever gets one asks the source, and nobody else until it ends.
+_REGULAR, _ASKED = "trust-look", "trust-asked"
 
 
 class StoredTrust:

@@ -68,12 +68,9 @@ OWED_RECEIPTS = and_(
 RECEIPTED = outbox.c.state.in_(
     fixed(OutboxState.DELIVERED, OutboxState.HANDED_OVER, OutboxState.OPENED, OutboxState.REFUSED)
 )
-Index(
-    "ix_outbox_owed_receipts", outbox.c.recipient, sqlite_where=OWED_RECEIPTS
-)  # what peers_with_waiting_receipts asks
-Index(
-    "ix_outbox_receipted", outbox.c.recipient, outbox.c.published, sqlite_where=RECEIPTED
-)  # what newest_receipted asks
+# What peers_with_waiting_receipts and newest_receipted ask.
+Index("ix_outbox_owed_receipts", outbox.c.recipient, sqlite_where=OWED_RECEIPTS)
+Index("ix_outbox_receipted", outbox.c.recipient, outbox.c.published, sqlite_where=RECEIPTED)
 
 outbox_content = Table(
     "outbox_content",
