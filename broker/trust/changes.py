@@ -54,12 +54,12 @@ class Change:
 
 
 def sentences(changes: Iterable[Change]) -> Iterator[str]:
-    """Yield every change in words; the hundreds of message versions of a country in a sentence for each procedure.
+    """Yield every change in words; a country's hundreds of messages in one for each procedure and list of versions.
 
     Who signs must find a new key among them. Nothing is left out, and only names of one plain form are joined. The
     hundreds of files of a catalogue where there was none are counted by folder: its document's hash stands for them all.
     """
-    changes = tuple(changes)
+    changes = sorted(changes, key=_order)
     first = any(change.place == _CATALOGUE and change.before is None for change in changes)
     for alike, group in groupby(changes, lambda change: _alike(change, first=first)):
         several = tuple(group)
@@ -71,6 +71,13 @@ def sentences(changes: Iterable[Change]) -> Iterator[str]:
             continue
         names = ", ".join(change.place.removeprefix(alike[0]) for change in several)
         yield replace(several[0], place=f"{alike[0].rstrip('. ')}: {names}").sentence.replace(" is ", " each is ", 1)
+
+
+def _order(change: Change) -> tuple[str, str, str]:
+    """By place; but of one procedure's messages those together that are taken in the same versions."""
+    found = _VERSIONS.fullmatch(change.place)
+    versions = "" if found is None else f"{change.before}:{change.after}"
+    return change.place if found is None else found[1], versions, change.place
 
 
 def _alike(change: Change, *, first: bool) -> tuple[str, str | None, str | None] | None:
