@@ -141,9 +141,12 @@ class Complete:
         )
 
     def _lost(self, tx: Transaction, described: Described, lacking: OwedChunks) -> None:
-        """A chunk that was here is not any more: ask for it like for one that never came."""
+        """A chunk that was here is not any more: ask for it like for one that never came.
+
+        Where another worker read it meanwhile, and it is whole or was dropped as spoiled, nothing is asked for.
+        """
         row = tx.attachment(described[0].author, described[0].message, described[0].handle)
-        if row is not None:
+        if row is not None and row.complete is None and row.code is None:
             tx.save_attachment(replace(row, owed=lacking, next_at=self._clock.now()))
 
     # --- what is whole ----------------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from broker.core.messages import Delivery, SealedChunk, Uploaded
 from broker.core.roles import AuditRole
 from broker.rows import Accepted
 from broker.sealed.files import open_file, seal_file
-from broker.security.chunks import is_chunk
+from broker.security.chunks import is_chunk, seal_stored
 from broker.submission.sealed_files import SealedFiles
 from broker.testing.offices import authority_key, office, opener_of
 from broker.testing.world import Country, World, officer
@@ -51,6 +51,17 @@ async def send(country: Country, *plains: bytes) -> Accepted:
     """Submit the opening request with these files."""
     files = [await uploaded(country, plain, f"note {number}.txt") for number, plain in enumerate(plains)]
     return await country.submit("request.json", attachments=tuple(files))
+
+
+async def send_another_file(country: Country) -> Accepted:
+    """Submit the opening request with a file whose bytes are not those that it describes."""
+    accepted = await send(country, b"x")
+    row = await country.store.read(lambda reader: reader.attachments_of(country.us, accepted.message)[0])
+    entry = await country.store.run(lambda tx: tx.outbox(accepted.message))
+    assert entry is not None
+    key = entry.entry.header.attachments[0].key_bytes
+    await country.blobs.put(row.blob, 0, seal_stored(b"y", key, 0))
+    return accepted
 
 
 async def received(country: Country, sender: str, accepted: Accepted) -> list[bytes]:
@@ -301,14 +312,7 @@ async def test_a_file_that_is_not_what_its_message_says_is_never_delivered(tmp_p
     """A lying sender's chunks open and their sum is wrong: the bytes go, a person is called, nothing is asked for."""
     async with World.create(tmp_path, ("EE", "FI")) as world:
         ee, fi = world["EE"], world["FI"]
-        accepted = await send(ee, b"x")
-        from broker.security.chunks import seal_stored
-
-        row = await ee.store.read(lambda reader: reader.attachments_of(CountryCode("EE"), accepted.message)[0])
-        entry = await ee.store.run(lambda tx: tx.outbox(accepted.message))
-        assert entry is not None
-        key = entry.entry.header.attachments[0].key_bytes
-        await ee.blobs.put(row.blob, 0, seal_stored(b"y", key, 0))
+        accepted = await send_another_file(ee)
         await world.settle()
         world.clock.advance(108000)
         await world.settle()
@@ -318,6 +322,32 @@ async def test_a_file_that_is_not_what_its_message_says_is_never_delivered(tmp_p
         assert fi.blobs.held == {}
         with pytest.raises(AttachmentIncomplete):
             await received(fi, "EE", accepted)
+
+
+async def test_two_readers_of_a_file_that_is_not_what_its_message_says_ask_for_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slower one finds the bytes gone that the other one dropped: nothing lacks that should come again."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        fi = world["FI"]
+        await send_another_file(world["EE"])
+        get, began = fi.blobs.get, list[str]()
+
+        async def slow(blob: str, index: int) -> bytes:
+            began.append(blob)
+            if len(began) == 1:
+                world.clock.advance(61)
+                await fi.engine.complete()
+            return await get(blob, index)
+
+        monkeypatch.setattr(fi.desk.blobs, "get", slow)
+        await world.settle()
+        world.clock.advance(108_000)
+        await world.settle()
+
+        assert len(began) == 2
+        assert len([sealed for sealed in world.network.published if isinstance(sealed, SealedChunk)]) == 1
+        assert await fi.attention() == ["attachment-spoiled"]
 
 
 async def test_a_file_that_was_lost_here_is_asked_for_again_when_somebody_reads_it(tmp_path: Path) -> None:
