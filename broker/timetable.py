@@ -52,14 +52,17 @@ class Standing:
     last_day: date  # in time, as it stands
     longest_day: date  # in time, once it is extended as far as its source allows
     met: datetime | None  # the date of the message that settled it
-    came: datetime | None  # when that was with the other side; None: not yet, as far as is known here
+    came: datetime | None  # when that was with the other side, with its files; None: not yet, as far as is known here
     extension_came_late: bool
     ours: bool  # this side must act
 
     @property
     def meaning(self) -> str:
         """What it means for people that it stands so."""
-        means = self.deadline.silence if self.phase is Phase.OVERDUE else _MEANINGS[self.phase]
+        if self.phase is Phase.CAME_LATE and self.came is None:
+            means = _NOT_THERE_YET
+        else:
+            means = self.deadline.silence if self.phase is Phase.OVERDUE else _MEANINGS[self.phase]
         return f"{means} {_EXTENSION_CAME_LATE}" if self.extension_came_late else means
 
 
@@ -74,6 +77,11 @@ _MEANINGS = {
     ),
     Phase.ENDED: "It no longer runs: the procedure has ended.",
 }
+
+_NOT_THERE_YET = (
+    "The message that settles it is dated in time, and nothing says yet that it is with the other side, with all of its files: "
+    "it may be held up on its way, or only its receipt. Telephone, if it matters today."
+)
 
 _EXTENSION_CAME_LATE = (
     "A longer time was announced, dated in time; it came only after the end and does not count: ask what held it up."
@@ -183,7 +191,7 @@ def _events(book: Book, folded: Folded, messages: Mapping[Digest, MessageRow]) -
             by=book.row.role_of(entry.author),
             created=message.header.created,
             delivered=received,
-            came=message.at if message.direction == "in" else received,
+            came=received,
             **_said(table, message, entry.act),
         )
 

@@ -11,8 +11,7 @@
   deadline in its place: a delay announces a new arrival (CASEWORK C-20). An arrival is expected within a week of the
   message that announces it, the next visit within a year, whatever day that names: no far year puts an alarm off (R-13, R-14).
 - In time is what is dated in time *and came* in time: a date is its author's word alone. What came is told by the node
-  that has it: by its own arrival, of its own messages by the other side's delivered receipt, so that both sides see the
-  same. What is dated in time and came later neither met the deadline nor missed it (`CAME_LATE`): it may have been held
+  that has it, with all of its files, by its delivered receipt, so that both sides see the same. What is dated in time and came later neither met the deadline nor missed it (`CAME_LATE`): it may have been held
   up on its way, and whoever needs to know asks. An extension that came so extends nothing: the other side was not told
   of it while the deadline ran (IR2055 1 and 6: delivery is the time, and an outage suspends nothing).
 """
@@ -170,7 +169,7 @@ class Event:
     by: Role
     created: datetime  # its author's word
     delivered: datetime | None  # from when a deadline of the recipient runs
-    came: datetime | None  # when the recipient had it; None: it has it not, as far as is known here
+    came: datetime | None  # when the recipient had it whole; None: it has it not, as far as is known here
     stated: Mapping[str, datetime | date] = field(default_factory=dict)  # deadline id → what the body says
     extends: str | None = None  # id of the deadline that the message extends
 

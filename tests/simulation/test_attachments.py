@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from broker.core.attachments import CHUNK_BYTES
+from broker.core.deadlines import Phase
 from broker.core.delivery import PARKED_MAX_CHUNKS
 from broker.core.errors import (
     AttachmentIncomplete,
@@ -39,9 +40,11 @@ async def once(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
-async def uploaded(country: Country, plain: bytes, name: str = "note.txt") -> Uploaded:
+async def uploaded(
+    country: Country, plain: bytes, name: str = "note.txt", *, office: AuthorityId | None = None
+) -> Uploaded:
     """Upload a file for the country's office."""
-    office = country.submission("request.json").sender_authority
+    office = office or country.submission("request.json").sender_authority
     row = await country.desk.upload.begin(len(plain), authority=office, actor="test", role=AuditRole.OFFICER)
     await country.desk.upload.append(row.id, authority=office, offset=0, parts=once(plain))
     return Uploaded(upload=row.id, name=name, kind="REPORT")
@@ -181,6 +184,30 @@ async def test_the_message_is_shown_at_once_and_counts_when_its_attachment_is_wh
         await world.settle()
         assert await received(fi, "EE", accepted) == [THREE]
         assert await world["EE"].states(accepted) == ["handed-over"]
+
+
+async def test_both_sides_date_an_answer_with_files_by_its_last_chunk(tmp_path: Path) -> None:
+    """It came in time without its file, and after the end with it: neither side calls the deadline met, both name one moment."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        ee, fi = world["EE"], world["FI"]
+        request = await ee.submit("request.json")
+        await world.settle()
+        answer = fi.submission("acknowledgement.json", procedure=request.procedure)
+        file = await uploaded(fi, THREE, office=answer.sender_authority)
+        await fi.submit("acknowledgement.json", procedure=request.procedure, attachments=(file,))
+        await fi.step()
+        last = world.network.waiting[CountryCode("EE")].pop()
+        await world.settle()
+        world.clock.advance(10 * 86_400)
+        for country in (ee, fi):
+            standing = (await country.view(request.procedure)).deadlines[0]
+            assert (standing.phase, standing.came) == (Phase.CAME_LATE, None)
+
+        world.network.waiting[CountryCode("EE")].append(last)
+        await world.settle()
+        shown = [(await country.view(request.procedure)).deadlines[0] for country in (ee, fi)]
+        assert [one.phase for one in shown] == [Phase.CAME_LATE, Phase.CAME_LATE]
+        assert shown[0].came == shown[1].came is not None
 
 
 async def test_a_file_whose_reader_died_is_read_again_within_a_minute(

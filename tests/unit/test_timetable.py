@@ -110,7 +110,9 @@ async def test_what_was_held_up_on_its_way_accuses_nobody(world: World) -> None:
     assert (on_its_way["phase"], "came" in on_its_way) == ("MET", False)
 
     world.clock.advance(10 * 86_400)
-    assert deadline((await world["FI"].view(request.procedure)).deadlines[0])["phase"] == "CAME_LATE"
+    not_there = deadline((await world["FI"].view(request.procedure)).deadlines[0])
+    assert not_there["phase"] == "CAME_LATE"
+    assert "nothing says yet that it is with the other side" in not_there["meaning"]
     assert deadline((await world["EE"].view(request.procedure)).deadlines[0])["phase"] == "OVERDUE"
     await world.settle()
     ours, theirs = await world["EE"].view(request.procedure), await world["FI"].view(request.procedure)
