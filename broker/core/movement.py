@@ -9,7 +9,7 @@ child does not leave. Unknown is never read as safe.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from broker.core.deadlines import LONGEST_INTERVAL, LONGEST_JOURNEY
@@ -27,6 +27,7 @@ _FAMILY_SOLUTION = frozenset({"TRANSFER_TO_FAMILY_OTHER_STATE"})
 _RETURN = frozenset({"RETURN_REINTEGRATION_ORIGIN", "RETURN_COUNTRY_OF_RETURN"})
 _PLAN, _CHECK, _VISITED = "transfer.plan", "transfer.pre-departure", "monitoring.report"
 _SIX_MONTHS = timedelta(days=184)  # the longest six months of a calendar
+_TOMORROW = timedelta(days=1)  # a country further east may have that day already
 _ON_THE_WAY = frozenset({"transfer.departure", "transfer.delay"})
 
 
@@ -200,7 +201,7 @@ def moving(message: ValidMessage, earlier: Sequence[Earlier], day: date) -> Iter
     """Yield what the day, or the plan that is carried out, has against a message about a child's move."""
     kind, body = message.header.type, message.body
     if kind in _ON_THE_WAY:
-        yield from _expected(body, day)
+        yield from _expected(body, message.header.created)
     if kind == _VISITED:
         yield from _next_visit(body["visit"]["next_on"], day)
     if kind == _PLAN:
@@ -210,10 +211,13 @@ def moving(message: ValidMessage, earlier: Sequence[Earlier], day: date) -> Iter
         yield from _lawyer_for_return(body, earlier, message.header.sender.country)
 
 
-def _expected(body: Body, day: date) -> Iterator[Reason]:
-    """R-13; CASEWORK C-20, IR2055 24: nobody waits longer than a week for a child on its way before there is an alarm."""
-    arrives = day_of(body["eta"]["at"])
-    if arrives is None or arrives - day > LONGEST_JOURNEY:
+def _expected(body: Body, created: datetime) -> Iterator[Reason]:
+    """R-13; CASEWORK C-20, IR2055 24: nobody waits longer than a week for a child on its way before there is an alarm.
+
+    Judged to the moment: a later arrival is not waited for (`deadlines.py`), and its alarm would come before it.
+    """
+    arrives = _moment_of(body["eta"]["at"])
+    if arrives is None or arrives - created > LONGEST_JOURNEY:
         yield block(
             "R-13", "arrival-too-far", "/eta/at",
             f"An arrival is expected within {LONGEST_JOURNEY.days} days. Correct the day; where the child comes later than "
@@ -227,7 +231,8 @@ def _next_visit(stated: Mapping[str, Any], day: date) -> Iterator[Reason]:
     far = named is not None and date.fromisoformat(named) - day > LONGEST_INTERVAL
     if far or (named is None and "not_applicable" not in stated):
         text = (
-            "No visit follows within a year: nobody would notice if none came. A supervisor may lengthen the interval."
+            "No visit follows within a year: nobody would notice if none came. Name the day on which somebody looks again; a "
+            "supervisor may lengthen the interval."
         )
         yield hold("R-14", "next-visit-not-near", "/visit/next_on", text)
 
@@ -235,10 +240,14 @@ def _next_visit(stated: Mapping[str, Any], day: date) -> Iterator[Reason]:
 def _verified_lately(part: Body, at: str, day: date) -> Iterator[Reason]:
     """R-04; DOMAIN 8: what was found of a carer holds for six months at most. No release for a transfer."""
     for position, carer in enumerate(part["carers"].get("value", ())):
-        if date.fromisoformat(carer["on"]) < day - _SIX_MONTHS:
-            where = f"{at}/carers/value/{position}/on"
+        on, where = date.fromisoformat(carer["on"]), f"{at}/carers/value/{position}/on"
+        if on < day - _SIX_MONTHS:
             text = "This carer was verified more than six months ago: have it looked at again."
             yield block("R-04", "carer-verified-long-ago", where, text)
+        elif on > day + _TOMORROW:
+            yield block(
+                "R-04", "carer-verified-ahead", where, "This day is still to come: name the one of the verification."
+            )
 
 
 def _lawyer_for_return(body: Body, earlier: Sequence[Earlier], us: CountryCode) -> Iterator[Reason]:
@@ -251,8 +260,13 @@ def _lawyer_for_return(body: Body, earlier: Sequence[Earlier], us: CountryCode) 
 
 def day_of(moment: str) -> date | None:
     """Return the day of a moment as the schemas write it; None: they let a 31 February through."""
+    found = _moment_of(moment)
+    return None if found is None else found.date()
+
+
+def _moment_of(text: str) -> datetime | None:
     try:
-        return date.fromisoformat(moment[:10])
+        return datetime.fromisoformat(text)
     except ValueError:
         return None
 

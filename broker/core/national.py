@@ -232,9 +232,8 @@ def _recognised(acceptance: Body, side: Side) -> Iterator[Reason]:
     """R-09; S004:1236, ATD 11: the receiving country recognises a status and gives services, and has said which."""
     status, services = acceptance["status_recognised"].get("value", {}), acceptance["services"].get("value", ())
     if status.get("status") in _NO_STATUS:
-        yield hold(
-            "R-09", "not-recognised", "", f"{side.country} does not recognise the child as a victim: find another way."
-        )
+        text = f"{side.country} has not recognised the child as a victim: ask it once more, or find another way."
+        yield hold("R-09", "not-recognised", "", text)
     if services and all(one["decision"] == "DECLINED" for one in services):
         yield hold("R-09", "services-declined", "", f"{side.country} declines every service: find another way.")
     for name, what in (

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rules that clear, hold or block a message before it leaves, with reasons that a person understands (promise P6).
 
-- A rule reads the coded fields of the body, and the addressed country; never free text, a name or a date. Words are
+- A rule reads the coded fields and the days of the body, and the addressed country; never free text or a name. Words are
   judged by what the procedure's earlier messages say (`foregoing.py`), a correction as the message that it corrects.
 - A block is lifted by no one: only other facts, recorded by those who may record them, make another message. A hold is
   decided by a second person.
