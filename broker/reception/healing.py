@@ -114,7 +114,7 @@ class Healing:
             for item in answer.items:
                 self._compare(tx, row.peer, item, now)
             whole = answer.next is None or self._endless(tx, row.peer, now)
-            row = replace(row, listed=whole, after=answer.next, next_at=now + _PAUSE)
+            row = replace(row, listed=whole, after=None if whole else answer.next, next_at=now + _PAUSE)
         tx.healing.save(replace(row, question=None, attempts=0))
 
     # --- the list ---------------------------------------------------------------------------------------------------

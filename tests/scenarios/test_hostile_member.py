@@ -214,6 +214,7 @@ async def test_a_country_whose_list_never_ends_is_left_at_the_bound(
         await restored.ask()
         pages += 1
     assert pages == 3
+    assert (await restored.status()).row.after is None
     assert "healing-incomplete" in await world["FI"].attention()
     await restored.ask()
     assert (await restored.status()).row.ended is not None
