@@ -3,6 +3,7 @@
 """What was exchanged before and weighs in the decision about the next message: read from the store for the safeguards.
 
 - Of the messages that only hold an assessment of danger the newest ones are read: an old one decides nothing any more.
+  What tells an age, or a decision on it, is read however old it is (R-15).
 - Before a child is moved other procedures are read too, of every office of this country: the consent that is named, and
   what names a message of this procedure as the one that it is against.
 """

@@ -20,7 +20,10 @@ from broker.core.messages import ValidMessage
 from broker.core.reasons import Earlier, Reason, block, hold, warn
 from broker.core.sides import Sides
 
-__all__ = ["childhood"]
+__all__ = ["TELLS_AGE", "childhood"]
+
+# Types that may tell a birth or name a decision on age, and that no other rule asks to be read however old they are.
+TELLS_AGE = frozenset({"identity.reply", "monitoring.breakdown", "monitoring.incident", "monitoring.report"})
 
 _THIS = Digest("0" * 64)  # of the message itself, which has none yet
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from broker.core.childhood import childhood
+from broker.core.childhood import TELLS_AGE, childhood
 from broker.core.elsewhere import Elsewhere, elsewhere
 from broker.core.errors import SafeguardBlocked, SafeguardHeld
 from broker.core.excluded import excluded
@@ -128,9 +128,12 @@ def weighs(kind: MessageType) -> bool:
 
 
 def weighs_for_good(kind: MessageType) -> bool:
-    """Whether it weighs however old it is: it states a claim to protection, gives a consent, or changes what another one says."""
+    """Whether it weighs however old it is.
+
+    It states a claim to protection or an age, gives a consent, or changes what another one says.
+    """
     changes = kind.procedure == "correction" or is_correction(kind)
-    return changes or kind in GIVES_CONSENT or "R-01" in (_rules_of(kind) or {})
+    return changes or kind in GIVES_CONSENT or kind in TELLS_AGE or "R-01" in (_rules_of(kind) or {})
 
 
 def judged_types() -> Mapping[str, tuple[str, ...]]:

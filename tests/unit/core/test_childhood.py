@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, date, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from broker.core.childhood import childhood
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, SchemaVersion
 from broker.core.messages import Header, LegalBasis, Party, ValidMessage
 from broker.core.reasons import Earlier
-from broker.core.safeguards import Held, decide
+from broker.core.safeguards import Held, decide, weighs_for_good
 from broker.core.sides import Side, Sides
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
@@ -136,6 +138,15 @@ def test_a_correction_that_names_the_decision_lifts_the_presumption() -> None:
     young = _told(_born("2010-05-03"))
     mended = {"target": young[0].digest, "fields": [field], "age_decision": {}}
     assert _found(_message("transfer.correction", mended), young) == ["warn turned-of-age"]
+
+
+def test_no_message_that_tells_an_age_is_ever_too_old_to_be_read() -> None:
+    """R-15: a doubt, or the decision that lifts it, counts however many messages came after it."""
+    messages = Path(__file__).parents[3] / "schemas" / "messages"
+    schemas = [json.loads(path.read_text(encoding="utf-8")) for path in messages.glob("*/*/*.json")]
+    telling = {one["x-trm-type"] for one in schemas if {"child", "age_decision"} & one.get("properties", {}).keys()}
+    assert "identity.reply" in telling
+    assert [kind for kind in sorted(telling) if not weighs_for_good(MessageType(kind))] == []
 
 
 def test_the_rule_is_asked_before_a_message_leaves() -> None:
