@@ -22,6 +22,7 @@ __all__ = ["CONSENT", "LAST_STEPS", "PLAN", "Consent", "Elsewhere", "elsewhere",
 
 PLAN, CONSENT = "transfer.plan", "placement.decision"
 LAST_STEPS = frozenset({"transfer.pre-departure", "transfer.departure", "placement.order"})
+_ANSWERED = "What was raised on one day, concerns too, is answered one by one (guardian.answer)."
 _NEED_CONSENT = frozenset({"B2B_82", "H96_33"})  # legal bases on which a placement is void without it
 
 
@@ -123,16 +124,11 @@ def _objections(found: Elsewhere) -> Iterator[Reason]:
     """R-28; S004:194, 1055. An objection is answered in writing before the step is taken."""
     for raised in found.objections:
         if raised["remedy"] == "OPEN_SUSPENSIVE":
-            yield block(
-                "R-28", "objection-suspends", "", "A guardian's objection comes with a remedy that suspends this step."
-            )
+            text = "A guardian's objection, not answered yet, comes with a remedy that suspends this step."
+            yield block("R-28", "objection-suspends", "", f"{text} {_ANSWERED}")
         else:
-            yield hold(
-                "R-28",
-                "objection-unanswered",
-                "",
-                "A guardian's objection to this step is not answered in writing yet.",
-            )
+            text = "A guardian's objection to this step is not answered in writing yet."
+            yield hold("R-28", "objection-unanswered", "", f"{text} {_ANSWERED}")
 
 
 def _plan(body: Body, earlier: Sequence[Earlier], us: CountryCode) -> Body | None:

@@ -137,6 +137,10 @@ def test_an_objection_without_an_answer_holds_the_step() -> None:
     suspends = Elsewhere(objections=({**OBJECTION, "remedy": "OPEN_SUSPENSIVE"},))
     assert _found(_message(DEPARTURE, {}), waits) == ["hold objection-unanswered"]
     assert _found(_message(DEPARTURE, {}), suspends) == ["block objection-suspends"]
+    for known in (waits, suspends):
+        assert all(
+            "answered one by one (guardian.answer)" in one.text for one in elsewhere(_message(DEPARTURE, {}), (), known)
+        )
 
 
 def test_the_decision_counts_other_procedures() -> None:
