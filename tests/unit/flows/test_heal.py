@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from types import MappingProxyType
 
 import pytest
@@ -14,6 +15,7 @@ from broker.core.errors import NotFound
 from broker.core.ids import CountryCode, MessageType
 from broker.core.roles import AuditRole
 from broker.core.trust import Member, MemberKind
+from broker.rows import HeldDelivery
 from broker.storage.healing import begin_healing
 from broker.testing.store_rows import NOW, digest
 from broker.testing.world import World
@@ -90,3 +92,23 @@ async def test_a_country_that_holds_nothing_since_is_done_with_at_once(world: Wo
     assert {one.row.ended is not None for one in await world["EE"].engine.heal.status()} == {True}
     assert await world["EE"].attention() == []
     assert await world["FI"].attention() == ["peer-restored"]
+
+
+async def test_what_waited_for_our_own_messages_is_offered_once_they_are_back(world: World) -> None:
+    """Not when its minute is over: the list has come, and names nothing of ours that is not here."""
+    ee, now = world["EE"], world.clock.now()
+    held = HeldDelivery(
+        sha256=digest("1"), raw=b"x", code="not-healed", user=FI, received=now, next_at=now + timedelta(seconds=60)
+    )
+
+    async def due() -> int:
+        return len(await ee.store.run(lambda tx: tx.due_parked(now=world.clock.now(), limit=9)))
+
+    await restored(world)
+    await ee.store.run(lambda tx: tx.park(held, max_items=9, max_bytes=99))
+    await world.settle()
+    before = await due()
+    world.clock.advance(21)
+    await ee.engine.heal()
+
+    assert (before, await due()) == (0, 1)
