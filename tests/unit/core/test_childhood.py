@@ -5,36 +5,26 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from broker.core.childhood import childhood
-from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, SchemaVersion
-from broker.core.messages import Header, LegalBasis, Party, ValidMessage
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageType
+from broker.core.messages import ValidMessage
 from broker.core.reasons import Earlier
 from broker.core.safeguards import Held, decide, weighs_for_good
 from broker.core.sides import Side, Sides
+from broker.testing.valid_messages import valid_message
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
 BOARD, COUNTY = AuthorityId("board"), AuthorityId("county")
 
 
 def _message(kind: str, body: Any, *, basis: str = "B2B_82") -> ValidMessage:
-    header = Header(
-        id=MessageId("01890000-0000-7000-8000-000000000001"),
-        type=MessageType(kind),
-        version=SchemaVersion("1.0"),
-        sender=Party(country=EE, authority=BOARD),
-        recipient=Party(country=FI, authority=COUNTY),
-        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
-        exercise=False,
-        nonce="AAAAAAAAAAAAAAAAAAAAAA",
-        legal_basis=LegalBasis(code=basis),
-    )
-    return ValidMessage(header=header, body=body)
+    return valid_message(kind, body, basis=basis)
 
 
 def _sides(*, opening: bool = False) -> Sides:

@@ -5,17 +5,17 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from broker.core.elsewhere import Consent, Elsewhere, elsewhere, looks_elsewhere, named_consent
-from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, SchemaVersion
-from broker.core.messages import Body, Header, LegalBasis, Party, ValidMessage
+from broker.core.ids import CountryCode, Digest, MessageType
+from broker.core.messages import Body, ValidMessage
 from broker.core.reasons import Earlier
 from broker.core.safeguards import Blocked, decide
+from broker.testing.valid_messages import valid_message
 
 EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples"
 EE, FI = CountryCode("EE"), CountryCode("FI")
@@ -37,18 +37,7 @@ OBJECTION = _body("guardian/objection-flight-date.json")
 
 
 def _message(kind: str, body: Body, basis: str = "B2B_82") -> ValidMessage:
-    header = Header(
-        id=MessageId("01890000-0000-7000-8000-000000000001"),
-        type=MessageType(kind),
-        version=SchemaVersion("1.0"),
-        sender=Party(country=EE, authority=AuthorityId("board")),
-        recipient=Party(country=FI, authority=AuthorityId("county")),
-        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
-        exercise=False,
-        nonce="AAAAAAAAAAAAAAAAAAAAAA",
-        legal_basis=LegalBasis(code=basis),
-    )
-    return ValidMessage(header=header, body=body)
+    return valid_message(kind, body, basis=basis)
 
 
 def _known(*, in_effect: bool = True, ordered: bool = False, **changes: Any) -> Elsewhere:

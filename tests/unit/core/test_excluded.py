@@ -4,18 +4,19 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+from datetime import date
 from typing import Any
 
 import pytest
 
 from broker.core.excluded import excluded
-from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, SchemaVersion
-from broker.core.messages import Body, Header, Party, ValidMessage
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageType
+from broker.core.messages import Body, ValidMessage
 from broker.core.reasons import Earlier
 from broker.core.safeguards import Blocked, decide
 from broker.core.sides import Side, Sides
 from broker.core.trust import Authority
+from broker.testing.valid_messages import valid_message
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
 BOARD, COUNTY, OTHER = AuthorityId("board"), AuthorityId("county"), AuthorityId("other-county")
@@ -31,17 +32,7 @@ SIDES = Sides(
 
 
 def _message(body: Body, kind: str = "family-tracing.status") -> ValidMessage:
-    header = Header(
-        id=MessageId("01890000-0000-7000-8000-000000000001"),
-        type=MessageType(kind),
-        version=SchemaVersion("1.0"),
-        sender=Party(country=EE, authority=BOARD),
-        recipient=Party(country=FI, authority=COUNTY),
-        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
-        exercise=False,
-        nonce="AAAAAAAAAAAAAAAAAAAAAA",
-    )
-    return ValidMessage(header=header, body=body)
+    return valid_message(kind, body)
 
 
 def _office(country: str, name: str, authority: str | None = None) -> dict[str, Any]:

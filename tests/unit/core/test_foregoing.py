@@ -8,7 +8,6 @@ import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, MessageType, SchemaVersion
-from broker.core.messages import Header, Party, ValidMessage
+from broker.core.ids import CaseRef, CountryCode, Digest, MessageType
+from broker.core.messages import ValidMessage
 from broker.core.reasons import Earlier
 from broker.core.safeguards import Blocked, Cleared, Decision, Held, decide, weighs, weighs_for_good
 from broker.schema_files import load_catalogue
+from broker.testing.valid_messages import valid_message
 
 ROOT = Path(__file__).parents[3] / "schemas"
 EXAMPLES = [json.loads(path.read_text("utf-8")) for path in sorted((ROOT / "examples").rglob("*.json"))]
@@ -31,18 +31,7 @@ PROTECTING = {"withdrawal", "alarm-closed", "stop", "stand-down", "suspension"}
 
 
 def _message(kind: str, body: Any, *, to: CountryCode = FI) -> ValidMessage:
-    header = Header(
-        id=MessageId("01890000-0000-7000-8000-000000000001"),
-        type=MessageType(kind),
-        version=SchemaVersion("1.0"),
-        sender=Party(country=EE, authority=AuthorityId("social-insurance-board")),
-        recipient=Party(country=to, authority=AuthorityId("central-authority")),
-        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
-        exercise=False,
-        nonce="AAAAAAAAAAAAAAAAAAAAAA",
-        case_ref=CaseRef("CR-" + "0" * 20),
-    )
-    return ValidMessage(header=header, body=body)
+    return valid_message(kind, body, recipient=f"{to}/central-authority", case_ref=CaseRef("CR-" + "0" * 20))
 
 
 def _request(**parts: Any) -> dict[str, Any]:

@@ -8,17 +8,16 @@ import copy
 import json
 import re
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from broker.core.ids import AuthorityId, CaseRef, CountryCode, MessageId, MessageType, SchemaVersion
+from broker.core.ids import CaseRef
 from broker.core.impersonal import personal_purpose, possible_names
-from broker.core.messages import Header, Party, ValidMessage
 from broker.core.reasons import Level
 from broker.core.safeguards import Cleared, decide
+from broker.testing.valid_messages import valid_message
 
 EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples"
 Change = Callable[[Any], object]
@@ -30,19 +29,8 @@ def _reasons(
     data = json.loads((EXAMPLES / f"{example}.json").read_text(encoding="utf-8"))
     body = copy.deepcopy(data["body"])
     change(body)
-    header = Header(
-        id=MessageId("01890000-0000-7000-8000-000000000001"),
-        type=MessageType(data["type"]),
-        version=SchemaVersion("1.0"),
-        sender=Party(country=CountryCode("PL"), authority=AuthorityId("national-centre")),
-        recipient=Party(country=CountryCode(country), authority=AuthorityId("gender-equality-agency")),
-        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
-        exercise=False,
-        nonce="AAAAAAAAAAAAAAAAAAAAAA",
-        purpose=purpose,
-        case_ref=case_ref,
-    )
-    decision = decide(ValidMessage(header=header, body=body))
+    message = valid_message(data["type"], body, recipient=f"{country}/agency", purpose=purpose, case_ref=case_ref)
+    decision = decide(message)
     return [] if isinstance(decision, Cleared) else [(item.rule, item.where, item.level) for item in decision.reasons]
 
 

@@ -7,17 +7,17 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, SchemaVersion
-from broker.core.messages import Header, Party, ValidMessage
+from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.movement import moving
 from broker.core.reasons import Earlier, Level, Reason
 from broker.core.safeguards import Blocked, Cleared, Decision, Held, decide
+from broker.testing.valid_messages import valid_message
 
 EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples" / "transfer"
 CHECK = json.loads((EXAMPLES / "pre-departure-six-questions.json").read_text(encoding="utf-8"))["body"]
@@ -28,17 +28,7 @@ Change = Callable[[Any], object]
 def _decide(kind: str, body: Any, change: Change) -> Decision:
     changed = copy.deepcopy(body)
     change(changed)
-    header = Header(
-        id=MessageId("01890000-0000-7000-8000-000000000001"),
-        type=MessageType(kind),
-        version=SchemaVersion("1.0"),
-        sender=Party(country=CountryCode("EE"), authority=AuthorityId("social-insurance-board")),
-        recipient=Party(country=CountryCode("FI"), authority=AuthorityId("helsinki-wellbeing-services")),
-        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
-        exercise=False,
-        nonce="AAAAAAAAAAAAAAAAAAAAAA",
-    )
-    return decide(ValidMessage(header=header, body=changed))
+    return decide(valid_message(kind, changed))
 
 
 def _found(decision: Decision) -> list[tuple[str, str]]:
@@ -187,17 +177,7 @@ def test_what_has_happened_is_told_whatever_else_is_wrong() -> None:
 
 
 def _moving(kind: str, body: Any, *earlier: Earlier) -> list[Reason]:
-    header = Header(
-        id=MessageId("01890000-0000-7000-8000-000000000001"),
-        type=MessageType(kind),
-        version=SchemaVersion("1.0"),
-        sender=Party(country=CountryCode("EE"), authority=AuthorityId("board")),
-        recipient=Party(country=CountryCode("FI"), authority=AuthorityId("county")),
-        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
-        exercise=False,
-        nonce="AAAAAAAAAAAAAAAAAAAAAA",
-    )
-    return list(moving(ValidMessage(header=header, body=body), earlier, date(2026, 11, 22)))
+    return list(moving(valid_message(kind, body), earlier, date(2026, 11, 22)))
 
 
 @pytest.mark.parametrize(

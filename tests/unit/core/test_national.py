@@ -6,20 +6,21 @@ from __future__ import annotations
 
 import copy
 import json
-from datetime import UTC, date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, SchemaVersion
-from broker.core.messages import Header, LegalBasis, Party, ValidMessage
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageType
+from broker.core.messages import ValidMessage
 from broker.core.national import national
 from broker.core.profiles import CountryProfile, Entry, ProfileVersion, Source, Standing, Value
 from broker.core.reasons import Earlier, Level
 from broker.core.safeguards import Blocked, Cleared, Held, decide
 from broker.core.sides import Side, Sides, sides_of
 from broker.core.trust import Authority, Member, TrustList
+from broker.testing.valid_messages import valid_message
 
 EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples"
 EE, FI = CountryCode("EE"), CountryCode("FI")
@@ -34,18 +35,7 @@ def _body(path: str) -> dict[str, Any]:
 
 
 def _message(kind: str, body: Any, *, basis: str = "B2B_82") -> ValidMessage:
-    header = Header(
-        id=MessageId("01890000-0000-7000-8000-000000000001"),
-        type=MessageType(kind),
-        version=SchemaVersion("1.0"),
-        sender=Party(country=EE, authority=BOARD),
-        recipient=Party(country=FI, authority=COUNTY),
-        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
-        exercise=False,
-        nonce="AAAAAAAAAAAAAAAAAAAAAA",
-        legal_basis=LegalBasis(code=basis),
-    )
-    return ValidMessage(header=header, body=body)
+    return valid_message(kind, body, basis=basis)
 
 
 def _profile(standing: Standing = Standing.VERIFIED, **answers: Value) -> ProfileVersion:

@@ -7,15 +7,13 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, SchemaVersion
-from broker.core.messages import Header, Party, ValidMessage
 from broker.core.safeguards import Blocked, Cleared, Decision, Held, decide
+from broker.testing.valid_messages import valid_message
 
 EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples"
 Change = Callable[[Any], object]
@@ -34,17 +32,7 @@ BODIES = {
 def _decide(kind: str, change: Change) -> Decision:
     changed = copy.deepcopy(BODIES[kind])
     change(changed)
-    header = Header(
-        id=MessageId("01890000-0000-7000-8000-000000000001"),
-        type=MessageType(kind),
-        version=SchemaVersion("1.0"),
-        sender=Party(country=CountryCode("DE"), authority=AuthorityId("federal-office-of-justice")),
-        recipient=Party(country=CountryCode("EE"), authority=AuthorityId("social-insurance-board")),
-        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
-        exercise=False,
-        nonce="AAAAAAAAAAAAAAAAAAAAAA",
-    )
-    return decide(ValidMessage(header=header, body=changed))
+    return decide(valid_message(kind, changed, sender="DE/board", recipient="EE/county"))
 
 
 def _put(*path: str | int, value: Any) -> Change:

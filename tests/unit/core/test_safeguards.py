@@ -7,7 +7,6 @@ from __future__ import annotations
 import copy
 import json
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from broker.core.errors import SafeguardBlocked, SafeguardHeld
-from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType, SchemaVersion
-from broker.core.messages import Header, Party, ValidMessage
+from broker.core.ids import MessageType
+from broker.core.messages import ValidMessage
 from broker.core.reasons import block, hold, warn
 from broker.core.safeguards import Blocked, Cleared, Held, Level, decide, refusal, weighs, weighs_for_good
+from broker.testing.valid_messages import valid_message
 
 ROOT = Path(__file__).parents[3] / "schemas"
 EXAMPLES = sorted((ROOT / "examples").rglob("*.json"))
@@ -27,17 +27,7 @@ REQUEST = json.loads((ROOT / "examples" / "demo" / "request.json").read_text(enc
 
 
 def _message(body: Any, *, kind: str = "family-tracing.request", to: str = "FI") -> ValidMessage:
-    header = Header(
-        id=MessageId("01890000-0000-7000-8000-000000000001"),
-        type=MessageType(kind),
-        version=SchemaVersion("1.0"),
-        sender=Party(country=CountryCode("EE"), authority=AuthorityId("social-insurance-board")),
-        recipient=Party(country=CountryCode(to), authority=AuthorityId("central-authority")),
-        created=datetime(2026, 11, 22, 3, 0, tzinfo=UTC),
-        exercise=False,
-        nonce="AAAAAAAAAAAAAAAAAAAAAA",
-    )
-    return ValidMessage(header=header, body=body)
+    return valid_message(kind, body, recipient=f"{to}/central-authority")
 
 
 def _body(
