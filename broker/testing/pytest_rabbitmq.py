@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 
 import pytest
@@ -25,6 +25,7 @@ class RabbitFederation:
 
     server: RabbitServer
     vhost: str
+    said_before: int  # characters of the server's log when the test began
 
     def url(self, user: str | None = None, *, port: int | None = None) -> str:
         """Return the address of a country, or the administrator's; `port` for a proxy in between."""
@@ -33,6 +34,10 @@ class RabbitFederation:
     def join(self, *, limits: QueueLimits | None = None) -> None:
         """Import the definitions of the three countries again."""
         self.server.join(*_MEMBERS, vhost=self.vhost, limits=limits)
+
+    def said(self) -> str:
+        """Return the warnings and errors of the server since the test began."""
+        return self.server.said()[self.said_before :]
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +55,19 @@ def rabbit_server(pytestconfig: pytest.Config) -> Iterator[RabbitServer]:
 @pytest.fixture
 def rabbit(rabbit_server: RabbitServer) -> Iterator[RabbitFederation]:
     """Give a fresh virtual host, removed afterwards."""
-    federation = RabbitFederation(server=rabbit_server, vhost=f"t-{secrets.token_hex(6)}")
+    federation = RabbitFederation(
+        server=rabbit_server, vhost=f"t-{secrets.token_hex(6)}", said_before=len(rabbit_server.said())
+    )
     federation.join()
     yield federation
     rabbit_server.delete_vhost(federation.vhost)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Show beside a failure what the server said meanwhile: its fault looks like ours from outside, and its log goes."""
+    report = yield
+    federation = getattr(item, "funcargs", {}).get("rabbit")
+    if report.failed and isinstance(federation, RabbitFederation):
+        report.sections.append(("RabbitMQ's warnings and errors during the test", federation.said()))
+    return report

@@ -192,6 +192,10 @@ class RabbitServer:
         finally:
             control("eval", line.format(MAX_MESSAGE_BYTES))
 
+    def said(self) -> str:
+        """Return the warnings and errors that the broker has logged so far; nothing when it is not ours to read."""
+        return self._own.said() if isinstance(self._own, PrivateRabbit) else ""
+
     def close(self) -> None:
         """End what was started here."""
         own, self._own = self._own, None

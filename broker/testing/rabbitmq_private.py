@@ -162,6 +162,10 @@ class PrivateRabbit:
         if done.returncode:
             raise RabbitStartFailed(f"an operator's line ended with {done.returncode}")
 
+    def said(self) -> str:
+        """Return the warnings and errors that the node has logged so far, over all its starts."""
+        return "".join(log.read_text("utf-8", "replace") for log in sorted((self._folder / "log").glob("*.log")))
+
     def close(self) -> None:
         """End everything that was started and remove its files."""
         for name in list(self._parts):

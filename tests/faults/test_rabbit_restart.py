@@ -16,6 +16,7 @@ from broker.core.errors import NodeError, PublishRefused, PublishUnconfirmed, Tr
 from broker.core.messages import SealedEnvelope
 from broker.testing.faults import TcpProxy
 from broker.testing.pytest_rabbitmq import RabbitFederation
+from broker.testing.pytest_rabbitmq import pytest_runtest_makereport as told
 from broker.testing.transport_contract import EE, FI, FastClock, sealed, take
 from broker.transport.rabbit import RabbitOptions, RabbitTransport
 from broker.transport.topology import in_queue
@@ -244,6 +245,28 @@ async def test_a_wrong_password_is_told_in_words(rabbit: RabbitFederation) -> No
     sentence = await transport.health()
     assert sentence == "The message broker refuses this node's user, password or certificate."
     await transport.close()
+
+
+async def test_a_failed_test_shows_what_the_broker_said_meanwhile(rabbit: RabbitFederation, request) -> None:
+    """The broker's warnings since the test began stand in its report, and a test that passed shows none."""
+    transport = RabbitTransport(RabbitOptions(url=rabbit.url("EE").replace("EE:", "nobody:"), us=EE), FastClock())
+    await transport.health()
+    await transport.close()
+    async with asyncio.timeout(30):
+        while "nobody" not in rabbit.said():  # noqa: ASYNC110  the broker writes its log when it likes
+            await asyncio.sleep(0.05)
+
+    shown = {}
+    for outcome in ("failed", "passed"):
+        report = pytest.TestReport("id", ("file", 1, "name"), {}, outcome, None, "call")
+        made = told(request.node)
+        next(made)
+        with pytest.raises(StopIteration):
+            made.send(report)
+        shown[outcome] = "".join(text for _, text in report.sections)
+
+    assert "nobody" in shown["failed"]
+    assert shown["passed"] == ""
 
 
 async def test_a_refusal_beside_other_publishes_is_called_unknown(rabbit: RabbitFederation, workers) -> None:
