@@ -128,10 +128,17 @@ class Healing:
         return True
 
     def _compare(self, tx: Transaction, peer: CountryCode, item: HeldItem, now: datetime) -> None:
-        """Note what lacks here; take the receipts for what does not."""
-        if item.author not in {self._us, peer} or item.opener not in {self._us, peer}:
-            return
-        if tx.healing.is_recorded(item.procedure, item.digest):
+        """Note what lacks here; take the receipts for what does not.
+
+        Raises:
+            SchemaInvalid: it is none that two honest nodes exchanged, or was named before: such a list need never end.
+        """
+        if not {item.author, item.opener} <= {self._us, peer}:
+            raise SchemaInvalid("The list names a message of another country.", where="/body/items")
+        recorded = tx.healing.recorded(item.procedure, item.digest)
+        if recorded is not None:
+            if recorded != (item.author, item.message):
+                raise _twice()
             self._words.take(tx, item.receipts, now=now)
             return
         missed = Missed(
@@ -147,7 +154,8 @@ class Healing:
             # A refused message has no effect on either side: its place in the record is all that is needed of it.
             state = MissedState.FOUND if kept and item.author == peer else MissedState.LOST
             missed = replace(missed, state=state, code="refused")
-        tx.healing.note_missed(missed)
+        if not tx.healing.note_missed(missed):
+            raise _twice()
 
     def _keep_stub(self, tx: Transaction, procedure: ProcedureRow, item: HeldItem, now: datetime) -> bool:
         """Put a refused message in its place, if the record has room: neither side ever kept a stub beyond it."""
@@ -241,6 +249,10 @@ class Healing:
             opened=now,
             state=NOT_OPENED,
         )
+
+
+def _twice() -> SchemaInvalid:
+    return SchemaInvalid("The list names one message twice.", where="/body/items")
 
 
 def _is_about(receipt: Receipt, item: HeldItem) -> bool:

@@ -86,7 +86,7 @@ _FOUND = (
     .values(state=MissedState.FOUND)
 )
 _OPENER = select(missed.c.opener).where(missed.c.procedure == bindparam("procedure_")).limit(1)
-_RECORDED = select(record_entry.c.digest).where(
+_RECORDED = select(record_entry.c.author, record_entry.c.message).where(
     record_entry.c.procedure == bindparam("procedure_"), record_entry.c.digest == bindparam("digest_")
 )
 _DESTROYED = select(case_key.c.scope).where(case_key.c.scope == bindparam("scope_"), case_key.c.destroyed.is_not(None))
@@ -211,15 +211,13 @@ class SqlHealing:
         row = self._db.first(_MISSED_ONE, {"peer_": peer, "digest_": digest})
         return None if row is None else _missed(row)
 
-    def note_missed(self, item: Missed) -> None:
-        self._db.changed(
-            _NOTE,
-            {
-                "peer": item.peer, "digest": item.digest, "author": item.author, "message": item.message,
-                "procedure": item.procedure, "opener": item.opener, "act": item.act, "state": item.state,
-                "code": item.code, "attempts": item.attempts,
-            },
-        )  # fmt: skip
+    def note_missed(self, item: Missed) -> bool:
+        values = {
+            "peer": item.peer, "digest": item.digest, "author": item.author, "message": item.message,
+            "procedure": item.procedure, "opener": item.opener, "act": item.act, "state": item.state,
+            "code": item.code, "attempts": item.attempts,
+        }  # fmt: skip
+        return self._db.changed(_NOTE, values) == 1
 
     def save_missed(self, item: Missed) -> None:
         self._db.changed(
@@ -237,8 +235,9 @@ class SqlHealing:
         row = self._db.first(_OPENER, {"procedure_": procedure})
         return None if row is None else row.opener
 
-    def is_recorded(self, procedure: ProcedureId, digest: Digest) -> bool:
-        return self._db.first(_RECORDED, {"procedure_": procedure, "digest_": digest}) is not None
+    def recorded(self, procedure: ProcedureId, digest: Digest) -> tuple[CountryCode, MessageId] | None:
+        row = self._db.first(_RECORDED, {"procedure_": procedure, "digest_": digest})
+        return None if row is None else (row.author, row.message)
 
     def is_destroyed(self, scope: Scope) -> bool:
         return self._db.first(_DESTROYED, {"scope_": scope}) is not None

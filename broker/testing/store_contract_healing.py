@@ -92,9 +92,9 @@ class HealingContract:
 
         def note(tx: Transaction) -> None:
             for item in (missed(1), missed(2, EE), missed(3)):
-                tx.healing.note_missed(item)
+                assert tx.healing.note_missed(item)
             tx.healing.save_missed(replace(missed(3), state=MissedState.LOST, code="not-held", attempts=1))
-            tx.healing.note_missed(missed(3))
+            assert not tx.healing.note_missed(missed(3))
 
         await store.run(note)
         wanted = await store.read(lambda reader: reader.healing.missed(FI, (MissedState.WANTED,), 10))
@@ -104,7 +104,8 @@ class HealingContract:
         assert await store.run(lambda tx: tx.healing.opener(procedure_id(9))) is None
         await store.run(lambda tx: tx.add_procedure(procedure(1)))
         await store.run(lambda tx: tx.add_record_entry(procedure_id(1), noted(1, FI)))
-        assert await store.run(lambda tx: tx.healing.is_recorded(procedure_id(1), digest(1)))
+        assert await store.run(lambda tx: tx.healing.recorded(procedure_id(1), digest(1))) == (FI, message_id(1))
+        assert await store.run(lambda tx: tx.healing.recorded(procedure_id(1), digest(9))) is None
         assert await store.run(lambda tx: tx.healing.settle_found(FI)) == 1
         states = await store.run(lambda tx: [tx.healing.missed_one(FI, digest(n)) for n in (1, 2, 3, 4)])
         assert [one and (one.state, one.code, one.attempts) for one in states] == [

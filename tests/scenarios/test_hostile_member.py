@@ -220,9 +220,17 @@ async def test_a_country_whose_list_never_ends_is_left_at_the_bound(
     assert (await restored.status()).row.ended is not None
 
 
-@pytest.mark.parametrize("wrong", ["the same page", "turned around", "more behind another", "more behind nothing"])
-async def test_a_list_that_does_not_go_on_has_no_effect(world: World, restored: Restored, wrong: str) -> None:
-    """Pages that come round, or that lead elsewhere, are not taken: the question stands until it is answered."""
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "the same page", "turned around", "more behind another", "more behind nothing", "named before", "known otherwise",
+        "of another author", "of another opener",
+    ],
+)  # fmt: skip
+async def test_a_list_that_does_not_go_on_has_no_effect(
+    world: World, asking: Asking, restored: Restored, wrong: str
+) -> None:
+    """Pages that come round, that lead elsewhere, or that count for nothing are not taken: the question stands."""
     first, second, third = restored.refused(3)
     assert await restored.answer(first, second, more=Place(message=second.message, author=EE)) == "held"
     await restored.ask()
@@ -233,6 +241,10 @@ async def test_a_list_that_does_not_go_on_has_no_effect(world: World, restored: 
         "turned around": lambda: restored.answer(third, first),
         "more behind another": lambda: restored.answer(third, more=behind),
         "more behind nothing": lambda: restored.answer(more=behind),
+        "named before": lambda: restored.answer(replace(third, digest=first.digest)),
+        "known otherwise": lambda: restored.answer(replace(third, digest=asking.request.digest)),
+        "of another author": lambda: restored.answer(replace(third, author=CountryCode("SE"))),
+        "of another opener": lambda: restored.answer(replace(third, opener=CountryCode("SE"))),
     }[wrong]()
 
     assert (outcome, taken) == ("schema-invalid", len((await restored.status()).lost))
