@@ -44,6 +44,8 @@ _CARED_FOR = frozenset({_CARED_FOR_HERE, "placement.order"})
 _ASYLUM = frozenset({"AMMR_48"})
 _NOTICE = 21  # days; IR2055 25(3), 26(3)
 _NO_STATUS = frozenset({"NOT_CONFIRMED", "STATUS_UNKNOWN"})
+_STATUSES = _NO_STATUS | {"AT_RISK", "SUSPECTED", "PRESUMED", "IDENTIFIED"}
+_DECISIONS = frozenset({"ACCEPTED", "PARTLY", "DECLINED", "FORWARDED"})
 _ADULT = 18  # years; CRC 1
 _GUARDIANS = frozenset({"GUARDIAN", "REPRESENTATIVE", "PARENT"})
 
@@ -230,11 +232,15 @@ def _consulate(kind: str, body: Body, child: Mapping[str, Any], sides: Sides) ->
 
 def _recognised(acceptance: Body, side: Side) -> Iterator[Reason]:
     """R-09; S004:1236, ATD 11: the receiving country recognises a status and gives services, and has said which."""
-    status, services = acceptance["status_recognised"].get("value", {}), acceptance["services"].get("value", ())
-    if status.get("status") in _NO_STATUS:
+    statuses = _codes(acceptance["status_recognised"], "status", _STATUSES)
+    decisions = _codes(acceptance["services"], "decision", _DECISIONS)
+    if statuses is None or decisions is None:
+        text = f"{side.country} has told in words which status it recognises, or which services it gives: read them."
+        yield hold("R-09", "recognition-in-words", "", text)
+    if statuses and _NO_STATUS.issuperset(statuses):
         text = f"{side.country} has not recognised the child as a victim: ask it once more, or find another way."
         yield hold("R-09", "not-recognised", "", text)
-    if services and all(one["decision"] == "DECLINED" for one in services):
+    if decisions and set(decisions) == {"DECLINED"}:
         yield hold("R-09", "services-declined", "", f"{side.country} declines every service: find another way.")
     for name, what in (
         ("status_recognised", "which status it recognises"),
@@ -242,6 +248,14 @@ def _recognised(acceptance: Body, side: Side) -> Iterator[Reason]:
     ):
         if "value" not in acceptance[name] and "not_applicable" not in acceptance[name]:
             yield hold("R-09", "recognition-not-confirmed", "", f"{side.country} has not said {what}.")
+
+
+def _codes(fact: Mapping[str, Any], name: str, known: frozenset[str]) -> list[Any] | None:
+    """Return the codes that a fact's value holds; None: a correction has put words there, which only people read."""
+    value = fact.get("value", ())
+    items = value if isinstance(value, list | tuple) else (value,)
+    found = [item.get(name) if isinstance(item, Mapping) else None for item in items]
+    return found if known.issuperset(found) else None
 
 
 def _notice(header: Header, body: Body, day: date) -> Iterator[Reason]:

@@ -265,7 +265,7 @@ def test_a_consent_counts_with_the_second_decision_that_the_law_asks_for(
 ) -> None:
     """R-34: for who gives the consent, and for who lets the child depart on it; the newest consent counts."""
     profile = None if needed is None else _profile(placement__second_decision=needed)
-    told = {"status_recognised": {"value": {}}, "services": {"value": []}}
+    told = {"status_recognised": {"value": {"status": "IDENTIFIED"}}, "services": {"value": []}}
     acceptance = {"consent": "CONSENT_GRANTED", "decision": decision, **told}
     assert _found(_message("transfer.acceptance", acceptance), _sides(here=profile)) == expected
     older = Earlier(
@@ -280,7 +280,7 @@ def test_a_consent_counts_with_the_second_decision_that_the_law_asks_for(
 @pytest.mark.parametrize(
     ("status", "services", "held"),
     [
-        ({"value": {}}, {"value": []}, 0),
+        ({"value": {"status": "AT_RISK"}}, {"value": []}, 0),
         ({"not_applicable": True}, {"value": []}, 0),
         ({"withheld": "NOT_COMPETENT"}, {"value": []}, 1),
         ({"unknown": True}, {"unknown": True}, 2),
@@ -319,6 +319,36 @@ def test_a_departure_into_no_recognition_and_no_services_waits(
         },
     )  # fmt: skip
     assert _found(_message("transfer.departure", {}), _sides(), acceptance) == expected
+
+
+@pytest.mark.parametrize(
+    ("pointer", "now", "expected"),
+    [
+        ("/status_recognised", {"value": "Identified on 3 December"}, ["hold recognition-in-words"]),
+        ("/services", {"value": "All are arranged"}, ["hold recognition-in-words"]),
+        ("/services/value/0/decision", {"value": "declined"}, ["hold recognition-in-words"]),
+        ("/status_recognised/value/status", {"value": "not confirmed"}, ["hold recognition-in-words"]),
+        ("/status_recognised/value/status", {"value": "not_confirmed"}, ["hold not-recognised"]),
+        ("/services", {"withheld": {"why": "x"}}, ["hold recognition-not-confirmed"]),
+    ],
+)
+def test_a_recognition_that_was_told_in_words_is_read_by_a_second_person(
+    pointer: str, now: Any, expected: list[str]
+) -> None:
+    """R-09: who did not know at first tells it by a correction, which holds text alone; a person reads it."""
+    told: dict[str, Any] = {
+        "status_recognised": {"value": {"status": "IDENTIFIED"}},
+        "services": {"value": [{"decision": "ACCEPTED"}]},
+    }
+    if "value" not in pointer:
+        told[pointer[1:]] = {"unknown": {"why": "x"}}
+    body = {"consent": "CONSENT_NOT_REQUIRED", **told}
+    acceptance = Earlier(type=MessageType("transfer.acceptance"), digest=Digest("a" * 64), author=FI, body=body)
+    correction = Earlier(
+        type=MessageType("transfer.correction"), digest=Digest("b" * 64), author=FI,
+        body={"target": acceptance.digest, "fields": [{"pointer": pointer, "now": now}]},
+    )  # fmt: skip
+    assert _found(_message("transfer.departure", {}), _sides(), acceptance, correction) == expected
 
 
 def test_a_birth_that_was_corrected_counts_as_corrected() -> None:
