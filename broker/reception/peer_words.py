@@ -72,8 +72,8 @@ class PeerWords:
         said: list[tuple[Receipt, ProcedureId | None]] = []
         for receipt in receipts:
             brief = briefs.get(receipt.message) if receipt.author == self._us else None
-            if brief is None and tx.healing.waits(receipt.issuer):
-                continue  # about what was lost with the disk: it comes again with the message
+            if brief is None and _comes_again(tx, receipt):
+                continue
             if brief is None or brief.digest != receipt.digest or brief.recipient != receipt.issuer:
                 # One call per country for ids that it makes up: it could hide every other call behind thousands.
                 subject = receipt.issuer if brief is None else message_subject(self._us, receipt.message)
@@ -154,3 +154,15 @@ class PeerWords:
                     reason=receipt.code or "",
                 )
             )
+
+
+def _comes_again(tx: Transaction, receipt: Receipt) -> bool:
+    """Whether it is about what was lost with the disk, and comes again with that.
+
+    What the whole list of its issuer does not name does not come: it was decided there behind the list, and only this
+    receipt tells of it.
+    """
+    if not tx.healing.waits(receipt.issuer):
+        return False
+    row = tx.healing.row(receipt.issuer)
+    return row is None or not row.listed or tx.healing.missed_one(receipt.issuer, receipt.digest) is not None

@@ -179,6 +179,26 @@ async def test_what_was_under_way_is_shown_within_the_hour(tmp_path: Path) -> No
         assert seen == [False, False, True]
 
 
+async def test_a_receipt_for_what_no_list_names_calls_a_person(tmp_path: Path) -> None:
+    """It was lost with the disk and reached the other country behind its list: nothing else here tells of it ever."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        kept = keep(world, "EE")
+        await world["EE"].submit("request.json")
+        await world.settle()
+        late = await world["EE"].submit("request.json")
+        await world["EE"].engine.dispatch()
+        under_way = world.network.waiting[FI].copy()
+        world.network.waiting[FI].clear()
+        await lose_disk(world, "EE", kept)
+        for name in ("EE", "FI", "EE"):  # asked, answered with a list, taken
+            await world[name].step()
+        world.network.waiting[FI].extend(under_way)
+        await heal(world)
+
+        assert await world["EE"].store.run(lambda tx: tx.outbox(late.message)) is None
+        assert await world["EE"].attention() == ["strange-receipt"]
+
+
 async def heal_and_offer(world: World) -> None:
     """Let some minutes pass, and offer what is parked as the node's loop does."""
     for _ in range(12):
