@@ -8,10 +8,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import orjson
 
@@ -26,6 +26,10 @@ from broker.ports import Reader
 from broker.rows import MessageRow
 
 __all__ = ["Standing", "Timetable", "UsesCalendar"]
+
+D = TypeVar("D", bound=date)
+
+_LAST_DAYS = ("30", "29", "28")  # of months that have no 31st
 
 
 class UsesCalendar(Protocol):
@@ -228,9 +232,20 @@ def _at(body: Any, pointer: str) -> Any:
 
 
 def _moment(stated: Any) -> datetime | date | None:
-    """Return a day or a time as the schemas write them; anything less exact starts nothing."""
+    """Return a day or a time as the schemas write them; anything less exact starts nothing.
+
+    The schemas let a time on 31 November through, which is read as the month's last day: no slip puts an alarm off.
+    """
+    text = str(stated)
+    if "T" not in text:
+        return _read(date.fromisoformat, text)
+    days = (text[8:10], *_LAST_DAYS)
+    readings = (_read(datetime.fromisoformat, f"{text[:8]}{day}{text[10:]}") for day in days)
+    return next((moment.astimezone(UTC) for moment in readings if moment is not None), None)
+
+
+def _read(reading: Callable[[str], D], text: str) -> D | None:
     try:
-        text = str(stated)
-        return datetime.fromisoformat(text).astimezone(UTC) if "T" in text else date.fromisoformat(text)
+        return reading(text)
     except ValueError:
         return None

@@ -378,6 +378,25 @@ async def test_the_arrival_is_waited_for_by_the_newest_announcement(world: World
     assert await _states(world, plan) == {"NOT_ARRIVED"}
 
 
+async def test_a_day_that_no_calendar_has_puts_no_alarm_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An older program lets 31 November leave: it counts as the month's last day, a week at most, then both are called."""
+    monkeypatch.setattr("broker.core.safeguards.moving", lambda *_: ())
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    await _depart(world, plan, acceptance)
+    delay = _example("delay-storm")
+    delay["body"]["eta"]["at"] = "2026-11-31T09:00:00.000Z"
+    await _send(world["EE"], delay, plan)
+    await world.settle()
+
+    for country in ("EE", "FI"):
+        view = await world[country].view(plan.procedure)
+        assert {
+            item.deadline.id: str(item.due) for item in view.deadlines if item.deadline.id.startswith("arrival")
+        } == {"arrival-after-delay": "2026-11-29 10:00:00+00:00"}
+
+
 async def test_a_check_that_finds_a_remedy_does_not_leave(world: World) -> None:
     """The safeguard stops it before anything is stored, although the table would allow it."""
     plan = await _planned(world)
