@@ -20,7 +20,6 @@ from broker.core.errors import (
     HomeInvalid,
     KeyMissing,
     NodeError,
-    PublishUnconfirmed,
     SettingsInvalid,
     StoreCorrupt,
     StoreNeedsMigration,
@@ -134,7 +133,9 @@ WATCH_BATCH = 200  # entries
 REMIND_BATCH = 200  # procedures
 RETRY_MIN_SECONDS = 1
 RETRY_MAX_SECONDS = 300
-RETRY_TRANSPORT_MAX_SECONDS = 30  # what comes back by itself: all that waits leaves soon, and about as it was written
+# Without a connection, which comes back by itself: all that waits leaves soon, and about as it was written. But over one, a
+# queue that confirms nothing costs each attempt its time and perhaps a copy: so often, it would hold up all other countries.
+RETRY_TRANSPORT_MAX_SECONDS = 30
 ATTENTION_AFTER_ATTEMPTS = 5  # about half a minute of trying
 
 # A retry cannot mend these: a person is called at the first failure. The entry is tried on all the same.
@@ -152,8 +153,6 @@ _CALL_AT_ONCE = (
     Unroutable,
     VaultLocked,
 )
-# Nothing is wrong with the entry, and an attempt costs next to nothing while there is no connection.
-_TRANSPORT_AWAY = (PublishUnconfirmed, TransportUnavailable)
 
 
 # --- trying again ---------------------------------------------------------------------------------------------------
@@ -181,7 +180,7 @@ def retry(attempts: int, error: BrokerError, *, now: datetime, jitter: float) ->
         now: the current time.
         jitter: a random number in [0, 1): full jitter, so that a thousand entries do not come back at once.
     """
-    longest = RETRY_TRANSPORT_MAX_SECONDS if isinstance(error, _TRANSPORT_AWAY) else RETRY_MAX_SECONDS
+    longest = RETRY_TRANSPORT_MAX_SECONDS if isinstance(error, TransportUnavailable) else RETRY_MAX_SECONDS
     doublings = min(attempts, RETRY_MAX_SECONDS.bit_length())
     ceiling = min(RETRY_MIN_SECONDS * 2 ** (doublings + 1), longest)
     hopeless = isinstance(error, _CALL_AT_ONCE) or not isinstance(error, NodeError)

@@ -14,15 +14,16 @@ from typing import Any, TypeVar
 
 import pytest
 
-from broker.core.errors import CaseKeyMissing, KeyMissing, PublishRefused, Unroutable
+from broker.core.errors import CaseKeyMissing, KeyMissing, PublishRefused, PublishUnconfirmed, Unroutable
 from broker.core.ids import AuthorityId, CountryCode
+from broker.core.messages import Party
 from broker.core.trust import KeyUse, Member, MemberStatus
 from broker.storage import AtRest, open_store
 from broker.testing.world import Country, World
 from broker.vault import FileVault
 
 T = TypeVar("T")
-EE, FI = CountryCode("EE"), CountryCode("FI")
+EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
 
 
 class PausedCompute:
@@ -248,6 +249,29 @@ async def test_a_publish_that_fails_does_not_hold_up_the_others(world: World) ->
     world.clock.advance(10)
     await world.settle()
     assert sorted(_to(world, FI)) == sorted(sent)
+
+
+async def test_a_queue_that_confirms_nothing_does_not_hold_up_the_other_countries(world: World) -> None:
+    """Each batch waits ten seconds for it: what is tried again leaves turns for what is written later."""
+    await _submit(world["EE"], 150)
+    ee, real = world["EE"], world["EE"].engine.dispatch._transport
+
+    class OneHangs:
+        async def publish(self, envelope: Any) -> None:
+            if envelope.recipient == FI:
+                raise PublishUnconfirmed
+            await real.publish(envelope)
+
+    ee.engine.dispatch._transport = OneHangs()
+    for _ in range(60):
+        await ee.engine.dispatch()
+        world.clock.advance(10)
+    elsewhere = Party(country=SE, authority=AuthorityId("gender-equality-agency"))
+    await ee.submit("request.json", recipient=elsewhere)
+    for _ in range(6):
+        await ee.engine.dispatch()
+        world.clock.advance(10)
+    assert len(_to(world, SE)) == 1
 
 
 async def test_a_cancelled_worker_remembers_what_it_published(world: World) -> None:
