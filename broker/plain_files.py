@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["leads_out", "open_plain", "read_plain"]
+__all__ = ["files_below", "leads_out", "open_plain", "read_plain"]
 
 
 @contextmanager
@@ -43,6 +43,16 @@ def read_plain(file: Path, most: int) -> bytes:
         return stream.read(most + 1)
 
 
+def files_below(folder: Path) -> list[Path]:
+    """Return what lies in a folder and the folders below it, and is no folder, sorted; nothing where there is no such folder.
+
+    Raises:
+        OSError: one of the folders cannot be read; pathlib's globs would leave it out without a word.
+    """
+    found = os.walk(folder, onerror=_unless_gone)
+    return sorted(Path(place, name) for place, _, names in found for name in names)
+
+
 def leads_out(file: Path, folder: Path) -> bool:
     """Whether a link takes this file out of its folder, or in a circle; the file need not be there yet."""
     try:
@@ -52,3 +62,8 @@ def leads_out(file: Path, folder: Path) -> bool:
             return True
         place = os.path.realpath(file)
     return not Path(place).is_relative_to(os.path.realpath(folder))
+
+
+def _unless_gone(error: OSError) -> None:
+    if not isinstance(error, FileNotFoundError):
+        raise error

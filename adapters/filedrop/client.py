@@ -233,7 +233,7 @@ class Folders:
         place = self._root / "sent"
         self.enclosures.follow()
         try:
-            for note in list(place.glob(f"*{ACCEPTED_SUFFIX}")):
+            for note in [path for path in place.iterdir() if path.name.endswith(ACCEPTED_SUFFIX)]:
                 found = note.lstat()
                 if not stat.S_ISREG(found.st_mode) or found.st_size > _LONGEST_NOTE:
                     continue

@@ -41,7 +41,7 @@ from broker.core.errors import BackupInvalid, HomeInvalid, StoreUnavailable
 from broker.core.ids import Digest, KeyId
 from broker.durable import not_written, overwrite, writing_durably
 from broker.home import MEMBER_FILE
-from broker.plain_files import open_plain
+from broker.plain_files import files_below, open_plain
 from broker.security.backup_file import FileCipher, begin, read_head, sign_backup
 from broker.settings import Settings
 from broker.storage.dump import KEY_TABLES, Snapshot, data_tables, snapshot
@@ -249,12 +249,11 @@ def _below(home: Path, folder: Path) -> Iterator[tuple[str, Path]]:
     """Yield the ordinary files of a folder that is inside the home, by their names in the home.
 
     Raises:
-        OSError: a folder in it cannot be read; pathlib would leave it out without a word.
+        OSError: a folder in it cannot be read.
     """
     if not folder.is_relative_to(home):
         return
-    found = os.walk(folder, onerror=_unless_gone)
-    for file in sorted(Path(place, name) for place, _, names in found for name in names):
+    for file in files_below(folder):
         if _is_ordinary(file):
             yield file.relative_to(home).as_posix(), file
 
@@ -264,11 +263,6 @@ def _is_ordinary(file: Path) -> bool:
         return stat.S_ISREG(file.lstat().st_mode)
     except FileNotFoundError:  # replaced meanwhile
         return False
-
-
-def _unless_gone(error: OSError) -> None:
-    if not isinstance(error, FileNotFoundError):
-        raise error
 
 
 @contextmanager

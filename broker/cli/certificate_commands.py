@@ -257,8 +257,9 @@ def _folder(home: Path) -> tuple[Settings, CertificateFolder]:
 
 def _copy_revoked(ca: Path, out: Path) -> None:
     (out / REVOKED_FOLDER).mkdir(mode=0o755, exist_ok=True)
-    for file in (ca / REVOKED_FOLDER).glob("*.r0"):
-        write_durably(out / REVOKED_FOLDER / file.name, file.read_bytes(), mode=0o644)
+    for file in (ca / REVOKED_FOLDER).iterdir():  # not `glob`, to which a folder that cannot be read is empty
+        if file.suffix == ".r0":
+            write_durably(out / REVOKED_FOLDER / file.name, file.read_bytes(), mode=0o644)
 
 
 def _new_passphrase(source: str | None) -> bytes:

@@ -53,7 +53,7 @@ class TrustFolder:
         """Return the file of the newest published version of a role; None where there is none."""
         versions = [
             int(number)
-            for number, _, rest in (file.name.partition(".") for file in self._metadata.glob(f"*.{role}.json"))
+            for number, _, rest in (name.partition(".") for name in _names_in(self._metadata))
             if number.isdecimal() and rest == f"{role}.json"
         ]
         return self._metadata / f"{max(versions)}.{role}.json" if versions else None
@@ -72,7 +72,7 @@ class TrustFolder:
 
     def staged_roles(self) -> tuple[str, ...]:
         """Return the roles that wait, root and targets first."""
-        names = {file.stem for file in self._staged.glob("*.json")}
+        names = {name.removesuffix(".json") for name in _names_in(self._staged) if name.endswith(".json")}
         first = [role for role in (ROOT, TARGETS) if role in names]
         return (*first, *sorted(name for name in names if CountryCode.pattern.fullmatch(name)))
 
@@ -165,6 +165,15 @@ class TrustFolder:
             write_durably(file, raw, mode=0o644)
         except OSError as error:
             raise not_written(error, file, "The folder cannot be written") from None
+
+
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return [file.name for file in folder.iterdir()]  # not `glob`, to which a folder that cannot be read is empty
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise HomeInvalid(f"The folder cannot be read ({type(error).__name__}).", where=str(folder)) from None
 
 
 def _known(path: str) -> str:

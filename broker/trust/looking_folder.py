@@ -10,6 +10,7 @@ from pathlib import Path
 from broker.core import canonical
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import Digest
+from broker.plain_files import files_below
 from broker.trust import layout
 from broker.trust.catalogue_documents import PROCEDURES, read_bundle_files, tables_of
 
@@ -47,9 +48,13 @@ class LookingFolder:
         self.newer_catalogue.replace(self._catalogue)
 
     def memory(self) -> dict[str, bytes]:
-        """Return the files by their names; the link to the newest root is made anew each time."""
+        """Return the files by their names; the link to the newest root is made anew each time.
+
+        Raises:
+            OSError: they cannot be read.
+        """
         root = self.metadata.parent
-        files = [file for file in root.rglob("*.json") if file.is_file() and not file.is_symlink()]
+        files = [file for file in files_below(root) if file.name.endswith(".json") and not file.is_symlink()]
         return {file.relative_to(root).as_posix(): file.read_bytes() for file in files}
 
 

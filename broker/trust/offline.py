@@ -18,7 +18,7 @@ from pathlib import Path
 from broker.core.errors import CeremonyRefused, HomeInvalid, TrustListInvalid
 from broker.core.trust import TrustRule
 from broker.durable import not_written, write_durably
-from broker.plain_files import leads_out, open_plain, read_plain
+from broker.plain_files import files_below, leads_out, open_plain, read_plain
 from broker.trust.layout import MAX_DOCUMENT
 
 __all__ = ["pack", "unpack"]
@@ -34,9 +34,9 @@ def pack(folder: Path, file: Path) -> None:
 
     Raises:
         CeremonyRefused: nothing is published in the folder, or a link in it leads elsewhere.
-        HomeInvalid, DiskFull: the file cannot be written.
+        HomeInvalid, DiskFull: the folder cannot be read, or the file cannot be written.
     """
-    items = [item for part in ("metadata", "targets") for item in sorted((folder / part).rglob("*.json"))]
+    items = [item for part in ("metadata", "targets") for item in _documents(folder / part)]
     for item in items:
         if leads_out(item, folder):  # a stick's link would carry out a file of this machine
             raise CeremonyRefused("A link leads out of the folder.", where=str(item))
@@ -71,6 +71,13 @@ def unpack(file: Path) -> dict[str, bytes]:
         raise _bad(file, f"The bundle cannot be read ({type(error).__name__}).", TrustRule.UNREACHABLE) from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError):
         raise _bad(file, "The file is damaged or not a bundle.", TrustRule.MALFORMED) from None
+
+
+def _documents(folder: Path) -> list[Path]:
+    try:
+        return [file for file in files_below(folder) if file.name.endswith(".json")]
+    except OSError as error:
+        raise HomeInvalid(f"The folder cannot be read ({type(error).__name__}).", where=str(folder)) from None
 
 
 def _document(file: Path) -> bytes:

@@ -4,9 +4,11 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -43,6 +45,25 @@ def _each_catalogue_is_read_once() -> Iterator[None]:
     Catalogue.from_files = classmethod(from_files)  # type: ignore[assignment, method-assign]
     yield
     Catalogue.from_files = reading
+
+
+@pytest.fixture
+def unreadable(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Give what makes the system refuse to say what lies in one folder, also to root, who may read all."""
+
+    def make(folder: Path) -> None:
+        def refusing(whole: Callable[..., object]) -> Callable[..., object]:
+            def look(place: str | Path = ".") -> object:
+                if Path(place) == folder:
+                    raise PermissionError(errno.EACCES, "not allowed", str(place))
+                return whole(place)
+
+            return look
+
+        for name in ("listdir", "scandir"):  # which one pathlib asks depends on the version of Python
+            monkeypatch.setattr(os, name, refusing(getattr(os, name)))
+
+    return make
 
 
 @pytest.fixture(scope="session", autouse=True)

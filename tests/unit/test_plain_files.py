@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from broker.plain_files import leads_out, open_plain, read_plain
+from broker.plain_files import files_below, leads_out, open_plain, read_plain
 
 
 def test_an_ordinary_file_is_read_up_to_one_byte_too_many(tmp_path: Path) -> None:
@@ -54,3 +55,27 @@ def test_a_link_leads_out_of_its_folder_or_in_a_circle(tmp_path: Path, target: s
     assert leads_out(folder / "link", folder) is out
     assert leads_out(also / "link", also) is out
     assert not leads_out(also / "below" / "later", also)
+
+
+def test_what_lies_below_a_folder_is_found_at_every_depth(tmp_path: Path) -> None:
+    """Sorted, links and pipes too, for the caller to judge; no linked folder is entered; no folder has nothing in it."""
+    for name in ("b/c/2", "b/1", "a"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"1")
+    (tmp_path / "elsewhere").symlink_to("/etc")
+    (tmp_path / "link").symlink_to("nowhere")
+    os.mkfifo(tmp_path / "pipe")
+    found = [file.relative_to(tmp_path).as_posix() for file in files_below(tmp_path)]
+    assert found == ["a", "b/1", "b/c/2", "link", "pipe"]
+    assert files_below(tmp_path / "none") == []
+
+
+@pytest.mark.parametrize("name", [".", "b", "b/c"])
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(
+    tmp_path: Path, unreadable: Callable[[Path], None], name: str
+) -> None:
+    """Whoever copies or counts files would go on without those that nobody saw."""
+    (tmp_path / "b" / "c").mkdir(parents=True)
+    unreadable(tmp_path / name)
+    with pytest.raises(PermissionError):
+        files_below(tmp_path)

@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,18 +61,11 @@ def test_a_place_that_leads_in_a_circle_is_a_sentence(home: BackedHome) -> None:
         back_up(home.settings, home.vault, to=home.folder / "circle", keys_to=home.folder / "keys", now=rows.NOW)
 
 
-def test_a_folder_that_cannot_be_read_is_not_left_out(home: BackedHome, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_cannot_be_read_is_not_left_out(home: BackedHome, unreadable: Callable[[Path], None]) -> None:
     """A backup without the trust list in it would be found out after the disaster."""
     metadata = home.settings.home / "trust" / "metadata"
     metadata.mkdir(parents=True, exist_ok=True)
-    whole = os.scandir
-
-    def scan(place: str | Path) -> object:
-        if Path(place) == metadata:
-            raise PermissionError(errno.EACCES, "not allowed", str(place))
-        return whole(place)
-
-    monkeypatch.setattr(os, "scandir", scan)
+    unreadable(metadata)
     with pytest.raises(HomeInvalid, match="cannot be written"):
         home.back_up()
     assert list((home.folder / "data").iterdir()) == []

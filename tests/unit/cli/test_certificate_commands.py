@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -47,6 +48,17 @@ def test_a_country_gets_renews_and_loses_its_certificate(trm, home: Path, ca: tu
     states = [row["state"] for row in trm("broker", "ca", "show", ca[1], *ca[2:], "--json").json["issued"]]
     assert (revoked, states) == (serials, ["revoked", "revoked"])
     assert len(list((tmp_path / "crl").glob("*.r0"))) == 1
+
+
+def test_a_revocation_list_that_cannot_be_read_is_not_taken_for_an_empty_one(
+    trm, ca: tuple[object, ...], tmp_path: Path, unreadable: Callable[[Path], None]
+):
+    """A broker that is given no list would let in whom it kept out; the operator hears which folder it is."""
+    unreadable(tmp_path / "ca" / "crl")
+    ran = trm("broker", "certificate", "host", "localhost", *ca, "--out", tmp_path / "tls", "--json")
+
+    assert (ran.code, ran.json["error"]["code"]) == (3, "home-invalid")
+    assert ran.json["error"]["where"] == str(tmp_path / "ca" / "crl")
 
 
 def test_a_first_certificate_without_fingerprint_is_refused(trm, home: Path, ca: tuple[object, ...], tmp_path: Path):

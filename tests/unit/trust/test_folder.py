@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -78,3 +79,15 @@ def test_what_no_ceremony_would_stage_is_not_put_before_officers(
         with pytest.raises(TrustListInvalid) as refused:
             step()
         assert refused.value.where == "members/EE.json: /trusted"
+
+
+def test_a_folder_that_cannot_be_read_holds_no_empty_federation(
+    office: TrustOffice, ee: Member, now: datetime, unreadable: Callable[[Path], None]
+) -> None:
+    """Another federation would be founded over the one that is there, or what waits for signatures be passed over."""
+    unreadable(office.folder / "metadata")
+    with pytest.raises(HomeInvalid, match="cannot be read"):
+        TrustOffice.create(office.folder, now=now)
+    unreadable(office.folder / "staged")
+    with pytest.raises(HomeInvalid, match="cannot be read"):
+        office.repository.staged()

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import zipfile
+from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
@@ -66,6 +67,21 @@ def test_a_link_that_leads_elsewhere_or_in_a_circle_is_not_followed(tmp_path: Pa
     (tmp_path / "officer.key").write_text("not for everybody", "utf-8")
     (office.folder / "targets" / "x.json").symlink_to(target)
     with pytest.raises(CeremonyRefused, match="link"):
+        pack(office.folder, tmp_path / "b.zip")
+    assert not (tmp_path / "b.zip").exists()
+
+
+@pytest.mark.parametrize("name", ["metadata", "targets/members"])
+def test_a_folder_that_cannot_be_read_is_not_left_out(
+    tmp_path: Path, ee: Member, now: datetime, unreadable: Callable[[Path], None], name: str
+) -> None:
+    """A bundle without its members' documents would be refused at the site without a connection, a day's drive away."""
+    office = TrustOffice.create(tmp_path / "trust", now=now)
+    office.add(ee, now=now)
+    office.publish(now=now)
+    assert (office.folder / name).is_dir()
+    unreadable(office.folder / name)
+    with pytest.raises(HomeInvalid, match="cannot be read"):
         pack(office.folder, tmp_path / "b.zip")
     assert not (tmp_path / "b.zip").exists()
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -429,3 +430,13 @@ def test_folder_that_is_away_is_adapter_failed(root: Path, folders: Folders) -> 
         with pytest.raises(AdapterFailed) as raised:
             forget()
         assert CHILD not in str(raised.value)
+
+
+@pytest.mark.parametrize("place", ["in", "sent"])
+def test_folder_that_cannot_be_listed_is_adapter_failed(
+    root: Path, folders: Folders, unreadable: Callable[[Path], None], place: str
+) -> None:
+    """Else the erasure would be told as done, with the child's file still there."""
+    unreadable(root / place)
+    with pytest.raises(AdapterFailed, match="cannot be deleted"):
+        folders.forget_received("EE.7.") if place == "in" else folders.forget_sent("7")
