@@ -209,7 +209,10 @@ class BrokerAuthority:
 
     def _register(self, serial: int, name: str, ends: datetime) -> None:
         file = self.folder / REGISTER_FILE
-        before = _read(file) if file.exists() else b""
+        try:
+            before = _read(file)
+        except FileNotFoundError:
+            before = b""
         line = json.dumps({"serial": f"{serial:x}", "name": name, "ends": ends.isoformat()})
         write_durably(file, before + line.encode("ascii") + b"\n")
 

@@ -111,6 +111,15 @@ def test_the_register_remembers_and_revoking_marks(authority: BrokerAuthority, i
         authority.revoke([1], now=now)
 
 
+def test_a_register_that_cannot_be_read_is_not_begun_anew(authority: BrokerAuthority, issue) -> None:
+    """Nothing is issued: what is not in the register can never be revoked."""
+    register = authority.folder / REGISTER_FILE
+    register.symlink_to(REGISTER_FILE)
+    with pytest.raises(OSError, match="symbolic links"):
+        issue("EE")
+    assert register.is_symlink()
+
+
 def test_the_revocation_list_is_found_by_name_and_lasts_as_long_as_the_authority(
     authority: BrokerAuthority, issue, now: datetime
 ) -> None:
