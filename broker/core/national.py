@@ -191,20 +191,22 @@ def _child(body: Body, earlier: Sequence[Earlier]) -> Mapping[str, Any]:
 
 
 def _oldest(child: Mapping[str, Any], day: date) -> int | None:
-    """Return the age in years that the child has at most; None where that is not known or estimated."""
+    """Return the age in years that the child has at most; None where that is not known, estimated or still to come."""
     known = child.get("named", child.get("pseudonym", child)).get("birth", {}).get("value")
     if not isinstance(known, Mapping) or known.get("estimated") is not False:
         return None
     try:
         if "date" in known:
             year, month, of_month = (int(part) for part in (*known["date"].split("-"), "1", "1")[:3])
-            return day.year - year - ((day.month, day.day) < (month, of_month))
-        if "age_years" in known and "age_on" in known:
+            age = day.year - year - ((day.month, day.day) < (month, of_month))
+        elif "age_years" in known and "age_on" in known:
             since = date.fromisoformat(known["age_on"])
-            return int(known["age_years"]) + day.year - since.year + 1  # a birthday may have passed in each year
+            age = int(known["age_years"]) + day.year - since.year + 1  # a birthday may have passed in each year
+        else:
+            return None
     except (ValueError, TypeError):
         return None  # no day of the calendar: a correction may have put any text here
-    return None
+    return age if age >= 0 else None
 
 
 # --- R-45 -------------------------------------------------------------------------------------------------------------

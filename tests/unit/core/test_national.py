@@ -352,13 +352,13 @@ def test_a_recognition_that_was_told_in_words_is_read_by_a_second_person(
 
 
 def test_a_birth_that_was_corrected_counts_as_corrected() -> None:
-    """R-33: whose age was a slip of the pen is asked for its consent by the right one; words instead of a day are no age."""
+    """R-33: whose age was a slip of the pen is asked for its consent by the right one; words, or a day to come, are no age."""
     check = copy.deepcopy(_body("transfer/pre-departure-six-questions.json"))
     check["knows_and_wants"]["child_consent"] = NONE
     profile = _profile(placement__child_consent_age=15, placement__guardian_consent=False)
     child = {"named": {"birth": {"value": {"date": "2019-05-03", "estimated": False}}}}
     plan = Earlier(type=MessageType("transfer.plan"), digest=Digest("a" * 64), author=EE, body={"child": child})
-    for now, expected in (("2009-05-03", 2), ("in spring", 2), ("2018-05-03", 0)):
+    for now, expected in (("2009-05-03", 2), ("in spring", 2), ("2018-05-03", 0), ("2109-05-03", 2)):
         field = {"pointer": "/child/named/birth/value/date", "now": {"value": now}}
         correction = Earlier(
             type=MessageType("transfer.correction"), digest=Digest("b" * 64), author=EE,
