@@ -4,7 +4,8 @@
 
 Whoever may be a child is treated as one (R-15; ATD 13(2), CETS197 10(3)): a person is of age only where all that either
 side told of the birth is certain and says so. A newer certain birth does not lift an older doubt, nor a birth by which
-the person is a child still: that takes a decision on age, which a correction names (`age_decision`, from version 1.1 on).
+the person is a child still: that takes a decision on age, which a correction names (`age_decision`, from version 1.1 on),
+and lasts until an answer on identity treats the person as a child again.
 """
 
 from __future__ import annotations
@@ -50,20 +51,23 @@ class Told:
     """What the messages of a procedure tell of a child, as they read after their corrections."""
 
     births: tuple[Mapping[str, Any], ...] = ()  # the child as each describes it that says a birth, newest first
-    decided: bool = False  # one of them names a decision on age
+    decided: bool | None = (
+        None  # the newest word on it: True, a decision by which it is none; False, it is treated as one
+    )
 
     @classmethod
     def by(cls, bodies: Sequence[Body]) -> Told:
         """Return what these bodies, oldest first, tell."""
         children = (child for body in reversed(bodies) if isinstance(child := body.get("child"), Mapping))
         births = tuple(child for child in children if says_birth(child))
-        return cls(births=births, decided=any(map(_names_decision, bodies)))
+        words = (word for body in reversed(bodies) if (word := _decided(body)) is not None)
+        return cls(births=births, decided=next(words, None))
 
     def of_age(self, day: date) -> bool:
         """Whether the person is of age by everything that was told, or by the newest certain birth where it was decided."""
         if self.decided:
             return next((known for birth in self.births if (known := of_age(birth, day)) is not None), False)
-        return bool(self.births) and all(of_age(birth, day) for birth in self.births)
+        return self.decided is None and bool(self.births) and all(of_age(birth, day) for birth in self.births)
 
 
 def coming_of_age(told: Told, day: date) -> ComingOfAge | None:
@@ -111,9 +115,11 @@ def says_birth(child: Mapping[str, Any]) -> bool:
     return _stated(child) is not None
 
 
-def _names_decision(body: Body) -> bool:
-    """Whether a body names a decision by which somebody is no child: a correction, or an answer on identity that says so."""
-    return "age_decision" in body and body.get("treated_as_child", "NO") == "NO"
+def _decided(body: Body) -> bool | None:
+    """Return whether a correction, or an answer on identity, names a decision by which somebody is no child; None: no word."""
+    if "treated_as_child" in body:
+        return body["treated_as_child"] == "NO" and "age_decision" in body
+    return True if "age_decision" in body else None
 
 
 def _certain(child: Mapping[str, Any]) -> Mapping[str, Any] | None:

@@ -47,7 +47,8 @@ def childhood(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -
 def _undecided(before: Told, after: Told, sides: Sides) -> Iterator[Reason]:
     """R-15; ATD 13(2), CETS197 10(3): no message makes an adult of who may be a child without a decision on age."""
     makes_adult = any(of_age(child, sides.day) for child in after.births if child not in before.births)
-    if makes_adult and not after.decided and not all(of_age(child, sides.day) for child in before.births):
+    settled = before.decided is not False and all(of_age(child, sides.day) for child in before.births)
+    if makes_adult and not after.decided and not settled:
         text = (
             "What was told before leaves open whether this person is a child, or says so. Only a decision on age says "
             "otherwise: name it in a correction (age_decision), or in the reason of the release."

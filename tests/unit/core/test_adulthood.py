@@ -133,9 +133,23 @@ def test_nobody_is_of_age_whose_age_any_message_leaves_open(told: list[dict[str,
         ({"age_decision": {}, "treated_as_child": "YES"}, [_child(date="2005-01-01", estimated=True), GROWN], False),
         ({"age_decision": {}}, [GROWN, YOUNGER], False),
         ({"age_decision": {}}, [_child(date="2005-01-01", estimated=True)], False),
+        ({"treated_as_child": "YES"}, [GROWN, GROWN], False),
+        ({"treated_as_child": "UNKNOWN"}, [GROWN, GROWN], False),
     ],
 )
 def test_a_decision_on_age_lets_the_newest_certain_birth_count(decision: Any, told: list[Any], adult: bool) -> None:
     """R-15: what was told before it leaves nothing open any more; an estimate stays none."""
     bodies = [{"child": told[0]}, decision, *({"child": child} for child in told[1:])]
     assert Told.by(bodies).of_age(date(2026, 11, 22)) is adult
+
+
+def test_the_newest_word_on_the_age_counts() -> None:
+    """R-15: who is treated as a child again, because the decision fell or is in doubt, is presumed one until the next."""
+    doubt, decision = {"child": _child(date="2005-01-01", estimated=True)}, {"age_decision": {}}
+    again = {"treated_as_child": "YES", "age_decision": {}}
+    told = [doubt, decision, {"child": GROWN}]
+    day = date(2026, 11, 22)
+
+    assert Told.by(told).of_age(day)
+    assert not Told.by([*told, again]).of_age(day)
+    assert Told.by([*told, again, {"treated_as_child": "NO", "age_decision": {}}]).of_age(day)
