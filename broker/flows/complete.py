@@ -178,7 +178,7 @@ class Complete:
         """Note that it is verified; with the last one the message is delivered. Return whether it is."""
         now = self._clock.now()
         held = tx.attachment(row.author, row.message, row.handle)
-        if held is None or held.complete is not None:
+        if held is None or held.complete is not None or held.owed:  # a part was lost since this one read it
             return False
         tx.save_attachment(replace(held, complete=now, next_at=None, attempts=0))
         self._check_sealed(tx, entry, row.place, beginning)

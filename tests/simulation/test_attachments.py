@@ -377,6 +377,32 @@ async def test_two_readers_of_a_file_that_is_not_what_its_message_says_ask_for_n
         assert await fi.attention() == ["attachment-spoiled"]
 
 
+async def test_a_reader_who_was_overtaken_does_not_call_a_file_whole_that_has_lost_a_part_since(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the faster one found gone is asked for: delivered is signed when it has come again, and not before."""
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        fi, plain = world["FI"], b"z" * (CHUNK_BYTES + 1)
+        accepted = await send(world["EE"], plain)
+        get, reads = fi.blobs.get, list[int]()
+
+        async def slow(blob: str, index: int) -> bytes:
+            reads.append(index)
+            if len(reads) == 2:
+                del fi.blobs.held[blob][0]
+                world.clock.advance(61)
+                await fi.engine.complete()
+            return await get(blob, index)
+
+        monkeypatch.setattr(fi.desk.blobs, "get", slow)
+        await world.settle()
+        world.clock.advance(700)
+        await world.settle()
+
+        assert await received(fi, "EE", accepted) == [plain]
+        assert await world["EE"].states(accepted) == ["handed-over"]
+
+
 async def test_a_file_that_was_lost_here_is_asked_for_again_when_somebody_reads_it(tmp_path: Path) -> None:
     """A delivered file whose chunk is gone or damaged is shown to nobody before it is whole again; no receipt is doubled."""
     async with World.create(tmp_path, ("EE", "FI")) as world:
