@@ -7,4 +7,5 @@
   RabbitMQ the common name is the user, so whatever other authority it trusted could speak for any country.
 - A key and its certificate stand in one file, so that no reader ever sees one without the other.
 - `identity` judges, `authority` issues and revokes, `request` asks, `folder` keeps what a node shows.
+- `servers` is about web servers alone: what their certificates are judged by.
 """

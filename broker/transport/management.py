@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from broker.certificates.servers import server_context
 from broker.core.errors import BadRequest, SettingsInvalid, TransportUnavailable
 from broker.transport.rights import Membership, Plan, plan
 from broker.transport.topology import definitions
@@ -63,6 +64,7 @@ class Management:
 
         Raises:
             TransportUnavailable: it does not answer, or refused.
+            SettingsInvalid: the authority of its certificate cannot be read.
         """
         connection = self._connection()
         try:
@@ -87,7 +89,12 @@ class Management:
         host, port = self._parts.hostname or "", self._parts.port
         if self._parts.scheme == "http":
             return http.client.HTTPConnection(host, port or 15672, timeout=_TIMEOUT_SECONDS)
-        context = ssl.create_default_context(cafile=self._address.authority)
+        try:
+            context = server_context(self._address.authority)
+        except OSError:
+            raise SettingsInvalid(
+                "The file holds no certificate authority that could be read.", where="--authority"
+            ) from None
         return http.client.HTTPSConnection(host, port or 15671, timeout=_TIMEOUT_SECONDS, context=context)
 
 

@@ -23,10 +23,12 @@ from urllib.parse import unquote, urlsplit
 from tuf.api.exceptions import DownloadError, DownloadHTTPError, SlowRetrievalError
 from tuf.ngclient import FetcherInterface
 
+from broker.certificates.servers import server_context
 from broker.core.errors import SettingsInvalid
 from broker.plain_files import open_plain
 from broker.trust.layout import MAX_DOCUMENT
 from broker.trust.offline import unpack
+from broker.trust.tuf_faults import CertificateRefused
 
 __all__ = ["BundleSource", "FolderSource", "HttpSource", "Source", "source_of"]
 
@@ -125,8 +127,7 @@ class HttpSource(Source):
 
     @cached_property
     def _opener(self) -> urllib.request.OpenerDirector:
-        context = ssl.create_default_context()
-        return urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _NoRedirect())
+        return urllib.request.build_opener(urllib.request.HTTPSHandler(context=server_context()), _NoRedirect())
 
     def _fetch(self, url: str) -> Iterator[bytes]:
         request = urllib.request.Request("/".join((self._url, *self._path(url))))  # noqa: S310  its scheme was checked
@@ -139,6 +140,8 @@ class HttpSource(Source):
             error.close()
             raise DownloadHTTPError("the server refused", error.code) from None
         except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, urllib.error.URLError) and isinstance(error.reason, ssl.SSLCertVerificationError):
+                raise CertificateRefused from None
             raise DownloadError(f"the server does not answer ({type(error).__name__})") from None
 
     def _patience(self) -> float:

@@ -13,7 +13,12 @@ from broker.core.errors import DiskFull, HomeInvalid, TrustListInvalid
 from broker.core.trust import TrustRule
 from broker.durable import is_full
 
-__all__ = ["translated"]
+__all__ = ["CertificateRefused", "translated"]
+
+
+class CertificateRefused(tuf_errors.DownloadError):
+    """The server's certificate is not acceptable."""
+
 
 _RULES: tuple[tuple[type[Exception], TrustRule, str], ...] = (  # the special before the general
     (tuf_errors.ExpiredMetadataError, TrustRule.EXPIRED, "A signed list has run out."),
@@ -23,6 +28,7 @@ _RULES: tuple[tuple[type[Exception], TrustRule, str], ...] = (  # the special be
     (tuf_errors.RepositoryError, TrustRule.MALFORMED, "A signed list cannot be read."),
     (tuf_errors.DownloadLengthMismatchError, TrustRule.TOO_LARGE, "A file is larger than it may be."),
     (tuf_errors.SlowRetrievalError, TrustRule.UNREACHABLE, "The source of the trust list is too slow."),
+    (CertificateRefused, TrustRule.UNREACHABLE, "The certificate of the trust list's source is not acceptable."),
     (tuf_errors.DownloadError, TrustRule.UNREACHABLE, "The source of the trust list does not answer."),
 )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from threading import Thread
 from typing import Any
 
@@ -83,3 +84,16 @@ def test_an_empty_list_deletes_nobody(answers: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         apply(_api(answers["url"]), Membership(active=(), suspended=(CountryCode("EE"),)), vhost="trm")
     assert answers["asked"] == []
+
+
+@pytest.mark.parametrize("raw", [None, b"no certificate"])
+def test_an_authority_that_cannot_be_read_is_told(tmp_path: Path, raw: bytes | None) -> None:
+    """Missing or none at all: the person is told which option is wrong."""
+    if raw is not None:
+        (tmp_path / "ca.pem").write_bytes(raw)
+    address = ManagementAddress(
+        url="https://localhost:1", user="operator", password="secret", authority=tmp_path / "ca.pem"
+    )
+    with pytest.raises(SettingsInvalid) as refused:
+        Management(address).call("GET", "/api/users")
+    assert refused.value.where == "--authority"

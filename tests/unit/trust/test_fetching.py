@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import threading
 import time
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from typing import Any
 
 import pytest
 
+from broker.certificates.authority import AUTHORITY_FILE, BrokerAuthority
 from broker.core.errors import SettingsInvalid, TrustListInvalid
 from broker.core.trust import Member
 from broker.testing.trust import TrustOffice
@@ -60,13 +62,15 @@ class Hostile(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def served(handler: Any) -> Iterator[str]:
+def served(handler: Any, tls: ssl.SSLContext | None = None) -> Iterator[str]:
     """Serve on this machine; give the address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
+        yield f"{'http' if tls is None else 'https'}://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()
@@ -106,6 +110,23 @@ def test_only_https_is_fetched_from_elsewhere(url: str) -> None:
     with pytest.raises(SettingsInvalid):
         source_of(url)
     assert isinstance(source_of("https://example.org/trust"), HttpSource)
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told_as_one(
+    office: TrustOffice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server does answer: whoever looked for it on the network would look in vain. Once believed, it is read."""
+    now = datetime.now(UTC)
+    authority = BrokerAuthority.create(tmp_path / "ca", b"sixteen letters and more", name="Test authority", now=now)
+    (tmp_path / "server.pem").write_bytes(authority.issue_broker(["127.0.0.1"], now=now, days=1).pem())
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(tmp_path / "server.pem")
+    with served(partial(Quiet, directory=str(office.folder)), tls) as url:
+        with pytest.raises(TrustListInvalid, match="certificate") as caught:
+            TrustClient(source_of(url), office.root).fetch()
+        assert str(caught.value.rule) == "unreachable"
+        monkeypatch.setenv("SSL_CERT_FILE", str(authority.folder / AUTHORITY_FILE))
+        assert TrustClient(source_of(url), office.root).fetch().document
 
 
 @pytest.mark.parametrize("path", ["redirect", "broken"])
