@@ -34,7 +34,7 @@ _Recovery = Annotated[
 ]
 _Passphrase = Annotated[
     str | None,
-    typer.Option("--passphrase", help="Where the recovery key's passphrase is: a file or fd:N. Default: ask."),
+    typer.Option("--passphrase-file", help="Where the recovery key's passphrase is: a file or fd:N. Default: ask."),
 ]
 
 
@@ -142,7 +142,9 @@ def restore(
     passphrase: _Passphrase = None,
     vault_passphrase: Annotated[
         str | None,
-        typer.Option("--vault-passphrase", help="Where the vault's passphrase is, if elsewhere than the settings say."),
+        typer.Option(
+            "--vault-passphrase-file", help="Where the vault's passphrase is, if elsewhere than the settings say."
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:

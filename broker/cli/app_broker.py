@@ -24,7 +24,9 @@ ListHome = Annotated[
 Ca = Annotated[Path, typer.Option("--ca", help="The certificate authority's folder.")]
 Passphrase = Annotated[
     str | None,
-    typer.Option("--passphrase", help="Where the authority's passphrase is: a file, fd:N, credential:NAME or prompt."),
+    typer.Option(
+        "--passphrase-file", help="Where the authority's passphrase is: a file, fd:N, credential:NAME or prompt."
+    ),
 ]
 
 
@@ -120,7 +122,7 @@ def ca_init(
 
     \b
     Example:
-      trm broker ca init ./broker-ca --passphrase ./broker-ca.pass
+      trm broker ca init ./broker-ca --passphrase-file ./broker-ca.pass
     """
     from broker.cli.certificate_commands import ca_init as work
 
@@ -136,7 +138,7 @@ def ca_show(
 
     \b
     Example:
-      trm broker ca show ./broker-ca --passphrase ./broker-ca.pass
+      trm broker ca show ./broker-ca --passphrase-file ./broker-ca.pass
     """
     from broker.cli.certificate_commands import ca_show as work
 

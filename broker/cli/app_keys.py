@@ -227,13 +227,17 @@ def rewrap(
     passphrase_file: _PassphraseFile = None,
     passphrase: Annotated[
         str | None,
-        typer.Option("--to-passphrase", help="Where the new passphrase is: a file, fd:N, credential:NAME or prompt."),
+        typer.Option(
+            "--to-passphrase-file", help="Where the new passphrase is: a file, fd:N, credential:NAME or prompt."
+        ),
     ] = None,
     token: Annotated[str | None, typer.Option("--to-token", help="Label of the HSM's token.")] = None,
     label: Annotated[
         str, typer.Option("--hsm-key", help="Label of the wrapping key in the HSM; made there if it is missing.")
     ] = "trm-vault",
-    pin: Annotated[str | None, typer.Option("--pin", help="Where the HSM's PIN is, as --to-passphrase.")] = None,
+    pin: Annotated[
+        str | None, typer.Option("--pin-file", help="Where the HSM's PIN is, as --to-passphrase-file.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Put the vault under another passphrase, or under a key in an HSM.
@@ -244,9 +248,9 @@ def rewrap(
 
     \b
     Examples:
-      trm keys rewrap --home ./ee --to-passphrase new.pass
-      trm keys rewrap --home ./ee --to-token trm --pin /run/pin
-      trm keys rewrap --vault office.vault --to-passphrase new.pass
+      trm keys rewrap --home ./ee --to-passphrase-file new.pass
+      trm keys rewrap --home ./ee --to-token trm --pin-file /run/pin
+      trm keys rewrap --vault office.vault --to-passphrase-file new.pass
     """
     if vault is not None:
         from broker.cli.authority_vault import rewrap as rewrap_of_office

@@ -105,7 +105,7 @@ def rewrap(vault: Path, *, passphrase_file: Path | None, new_passphrase: str | N
         HomeInvalid, VaultLocked: the vault cannot be opened or written.
     """
     if new_passphrase is None:
-        raise BadRequest("Say where the new passphrase is.", where="--to-passphrase")
+        raise BadRequest("Say where the new passphrase is.", where="--to-passphrase-file")
     held = open_authority_vault(vault, passphrase_file)
     held.rewrap(PassphraseWrapper(read_source(new_passphrase, home=Path.cwd())))
     output.answer(

@@ -179,12 +179,12 @@ def rewrap(
         BadRequest: not exactly one new way is named.
     """
     if (passphrase is None) == (token is None):
-        raise BadRequest("Name either --to-passphrase or --to-token.")
+        raise BadRequest("Name either --to-passphrase-file or --to-token.")
     settings = Settings.load(home)
     wrapper: Wrapper
     if token is not None:
         if pin is None:
-            raise BadRequest("Say where the HSM's PIN is.", where="--pin")
+            raise BadRequest("Say where the HSM's PIN is.", where="--pin-file")
         library, secret = checked_library(settings.hsm_library), read_source(pin, home=Path.cwd())
         wrapper, under = HsmWrapper(library, secret, token=token, label=label), f"key {label} of token {token}"
     else:

@@ -67,7 +67,7 @@ class Site:
 
     @property
     def ca(self) -> tuple[object, ...]:
-        return ("--ca", self.folder / "ca", "--passphrase", self.folder / "ca.pass")
+        return ("--ca", self.folder / "ca", "--passphrase-file", self.folder / "ca.pass")
 
     def status(self, country: str, status: str) -> None:
         """Let the federation's officers suspend a country, or resume it."""

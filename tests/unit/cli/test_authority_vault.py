@@ -73,7 +73,7 @@ def test_a_vault_under_another_passphrase_opens_with_it_alone(trm, office, tmp_p
     trm("keys", "generate", "--authority", name, *own)
     (tmp_path / "new.pass").write_text("another one")
     assert trm("keys", "rewrap", *own).code == 1
-    assert trm("keys", "rewrap", *own, "--to-passphrase", tmp_path / "new.pass").code == 0
+    assert trm("keys", "rewrap", *own, "--to-passphrase-file", tmp_path / "new.pass").code == 0
     assert trm("keys", "list", *own).code == 3
     shown = trm("keys", "export-public", *own[:2], "--passphrase-file", tmp_path / "new.pass").out
     assert set(json.loads(shown)) == {"format", "country", "authority", "keys"}

@@ -17,7 +17,7 @@ def ready(trm, home, tmp_path, monkeypatch):
     (tmp_path / "pass").write_text("a passphrase of an officer")
     key = tmp_path / "officer-1.key"
     made = trm(
-        "backup", "key", "--country", "EE", "--label", "officer 1", "--out", key, "--passphrase", tmp_path / "pass", "--json"
+        "backup", "key", "--country", "EE", "--label", "officer 1", "--out", key, "--passphrase-file", tmp_path / "pass", "--json"
     ).json  # fmt: skip
     accepted = trm("backup", "accept", made["public"], "--home", home, "--json").json
     assert accepted == {"keys": [{"id": made["id"], "label": "officer 1"}]}
@@ -45,7 +45,7 @@ def test_a_node_is_made_anew_from_its_backups(trm, backed_up, home, office, tmp_
     anew = tmp_path / "anew"
     ran = trm(
         "restore", backed_up["data"], "--keys", backed_up["keys"], "--recovery", backed_up["key"], "--home", anew,
-        "--passphrase", tmp_path / "pass", "--vault-passphrase", _kept(tmp_path), "--json",
+        "--passphrase-file", tmp_path / "pass", "--vault-passphrase-file", _kept(tmp_path), "--json",
     )  # fmt: skip
     assert (ran.code, ran.json["country"], ran.json["erased"]) == (0, "EE", 0)
     (anew / DEV_PASSPHRASE_FILE).write_bytes(_kept(tmp_path).read_bytes())
@@ -69,7 +69,7 @@ def test_a_backup_is_checked_with_and_without_the_recovery_key(trm, backed_up, t
     """Without: that it is as it was signed. With: that it holds what it says."""
     closed = trm("backup", "verify", backed_up["data"], "--json").json
     opened = trm(
-        "backup", "verify", backed_up["keys"], "--recovery", backed_up["key"], "--passphrase", tmp_path / "pass", "--json"
+        "backup", "verify", backed_up["keys"], "--recovery", backed_up["key"], "--passphrase-file", tmp_path / "pass", "--json"
     ).json  # fmt: skip
     assert (closed["kind"], closed["opened"], "holds" in closed) == ("data", False, False)
     assert (opened["kind"], opened["opened"]) == ("keys", True)
@@ -88,7 +88,7 @@ def test_without_a_recovery_key_nothing_is_written(trm, home, tmp_path):
 def test_another_countrys_recovery_key_is_not_accepted(trm, ready, home, tmp_path):
     """Whoever mixes them up would lock this country out."""
     other = trm(
-        "backup", "key", "--country", "FI", "--label", "x", "--out", tmp_path / "fi.key", "--passphrase", tmp_path / "pass",
+        "backup", "key", "--country", "FI", "--label", "x", "--out", tmp_path / "fi.key", "--passphrase-file", tmp_path / "pass",
         "--json",
     ).json  # fmt: skip
     ran = trm("backup", "accept", other["public"], "--home", home)

@@ -19,9 +19,9 @@ from broker.testing.federation import Federation
 @pytest.fixture
 def ca(trm, tmp_path: Path) -> tuple[object, ...]:
     """An authority, and the options that name it."""
-    ran = trm("broker", "ca", "init", tmp_path / "ca", "--passphrase", tmp_path / "ca.pass", "--json")
+    ran = trm("broker", "ca", "init", tmp_path / "ca", "--passphrase-file", tmp_path / "ca.pass", "--json")
     assert ran.code == 0, ran.err
-    return ("--ca", tmp_path / "ca", "--passphrase", tmp_path / "ca.pass")
+    return ("--ca", tmp_path / "ca", "--passphrase-file", tmp_path / "ca.pass")
 
 
 def test_a_country_gets_renews_and_loses_its_certificate(trm, home: Path, ca: tuple[object, ...], tmp_path: Path):

@@ -5,6 +5,7 @@
 import errno
 import json
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,13 @@ def test_every_command_teaches_by_an_example_and_speaks_json(trm, command):
     assert ran.code == 0
     assert any(line.startswith(f"trm {command}") or f"$(trm {command}" in line for line in lines)
     assert "--json" in ran.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_an_option_that_says_where_a_secret_is_ends_alike(trm, command):
+    """Whoever reads --passphrase types the passphrase itself, which stays in the shell's history: its name says file."""
+    asked = re.findall(r"--[a-z-]*(?:passphrase|pin)[a-z-]*", trm(*command.split(), "--help").out)
+    assert [option for option in asked if not option.endswith("-file")] == []
 
 
 def test_what_is_typed_wrongly_is_exit_code_2(trm):

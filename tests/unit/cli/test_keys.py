@@ -76,7 +76,7 @@ def test_rotation_of_one_kind_from_now(trm, home):
         ("retire", "--key", "A" * 43),
         ("retire", "--key", "-" * 43),
         ("rewrap",),
-        ("rewrap", "--to-passphrase", "x", "--to-token", "y"),
+        ("rewrap", "--to-passphrase-file", "x", "--to-token", "y"),
         ("rewrap", "--to-token", "y"),
     ],
 )
@@ -149,7 +149,7 @@ def test_keys_in_use_are_not_destroyed(trm, home):
 def test_vault_goes_under_another_passphrase(trm, home, tmp_path):
     """The new passphrase opens it once the setting names it, the old one does not."""
     (tmp_path / "new").write_bytes(b"new horse\n")
-    ran = trm("keys", "rewrap", "--home", home, "--to-passphrase", tmp_path / "new")
+    ran = trm("keys", "rewrap", "--home", home, "--to-passphrase-file", tmp_path / "new")
     assert "passphrase_file" in ran.out
     assert trm("keys", "list", "--home", home).code == 3
 
