@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -87,13 +88,14 @@ def test_every_python_judges_a_server_alike(
             _greet(context, server)
 
 
-def test_the_servers_own_authority_need_not_be_the_first(
+def test_what_is_named_need_not_be_its_own_authority(
     tmp_path: Path, authority: BrokerAuthority, today: datetime
 ) -> None:
-    """What is named is believed, also an authority that another one certified: nobody need find that other one."""
+    """What a person names is believed though another one certified it: nobody need find that other one."""
     own = _whole(authority, today)
-    (tmp_path / "leaf.pem").write_bytes(own.pem())
-    _greet(server_context(tmp_path / "leaf.pem"), _serving(own, tmp_path))
+    alone = replace(own, chain=own.chain[:1])
+    (tmp_path / "leaf.pem").write_bytes(alone.pem())
+    _greet(server_context(tmp_path / "leaf.pem"), _serving(alone, tmp_path))
 
 
 def test_what_is_no_authority_is_told(tmp_path: Path) -> None:
