@@ -50,19 +50,18 @@ def complain(error: Exception, *, as_json: bool) -> int:
     """Say what is wrong, where, and who must act; return the exit code."""
     known = _known(error)
     if as_json:
-        document = {
-            "code": known.code,
-            "detail": known.detail,
-            "where": known.where,
-            "who_must_act": known.who.value,
-        }
-        sys.stdout.write(_json({"error": document}))
+        sys.stdout.write(_json({"error": error_document(known)}))
     else:
         sys.stderr.write(f"trm: {known.code}: {plain(known.detail)}\n")
         if known.where:
             sys.stderr.write(f"  where: {plain(known.where)}\n")
         sys.stderr.write(f"  who must act: {known.who.value}\n")
     return EXIT_FAILED if isinstance(known, NodeError) else EXIT_REFUSED
+
+
+def error_document(error: BrokerError) -> dict[str, Any]:
+    """Return what is wrong, where, and who must act as JSON."""
+    return {"code": error.code, "detail": error.detail, "where": error.where, "who_must_act": error.who.value}
 
 
 def _known(error: Exception) -> BrokerError:

@@ -93,7 +93,7 @@ class TrustOffice:
     def publish(self, *, now: datetime) -> int:
         """Sign everything and publish it; return the version."""
         self.sign()
-        return self.repository.publish(self.online, now=now)
+        return self.repository.publish(self.online, now=now).version
 
     def _officers(self, role: str) -> Iterable[OfficerKey]:
         if role in {layout.ROOT, layout.TARGETS}:

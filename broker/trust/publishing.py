@@ -3,25 +3,26 @@
 """Publishing what enough officers have signed, under a new snapshot and timestamp by the online key.
 
 Everything is judged before anything is written, and the timestamp is written last: a reader sees the old state whole or
-the new one whole. Interrupted and run again, it writes the same once more.
+the new one whole. Interrupted and run again, it writes the same once more. A member's version that nodes would not take
+is left out and named: no country's officers hold up the others' lists, a revocation in the night among them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Timestamp
 
-from broker.core.errors import CeremonyRefused
+from broker.core.errors import CeremonyRefused, TrustListInvalid
 from broker.trust import layout
 from broker.trust.believing import believed_roots, follows, verified_by
 from broker.trust.folder import Signed, TrustFolder
 from broker.trust.officer_keys import OfficerKey
 
-__all__ = ["publish"]
+__all__ = ["LeftOut", "Published", "publish"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,10 +31,27 @@ class _Version:
 
     metadata: Metadata[Any]
     fresh: bool  # it was staged until now
+    documents: tuple[tuple[str, str, bytes], ...] = ()  # path, hash and bytes of what a fresh one names
 
 
-def publish(folder: TrustFolder, online: OfficerKey, *, now: datetime) -> int:
-    """Publish what is complete; return the snapshot's version.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """A role whose staged version is not published, and why; what was in force of it still is."""
+
+    role: str
+    error: CeremonyRefused | TrustListInvalid
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What was published."""
+
+    version: int  # of the snapshot
+    left_out: tuple[LeftOut, ...]
+
+
+def publish(folder: TrustFolder, online: OfficerKey, *, now: datetime) -> Published:
+    """Publish what is complete.
 
     Raises:
         CeremonyRefused: nodes would refuse the result; nothing was written.
@@ -46,15 +64,16 @@ def publish(folder: TrustFolder, online: OfficerKey, *, now: datetime) -> int:
     targets = _must(_next(folder, layout.TARGETS, _signed_for(root, layout.TARGETS)), layout.TARGETS)
     if not verified_by(root.metadata.signed, layout.TARGETS, targets.metadata):
         raise CeremonyRefused("The federation's officers of the root must sign its list first.", where=layout.TARGETS)
-    versions = {layout.TARGETS: targets, **_members(folder, targets)}
-    documents = [item for version in versions.values() if version.fresh for item in _documents(folder, version)]
+    members, left_out = _members(folder, targets)
+    versions = {layout.TARGETS: _with_documents(folder, targets), **members}
     if root.fresh:
         folder.publish(layout.ROOT, root.metadata)
-    for path, sha256, raw in documents:
-        folder.publish_document(path, sha256, raw)
+    for version in versions.values():
+        for path, sha256, raw in version.documents:
+            folder.publish_document(path, sha256, raw)
     published = _publish_lists(folder, versions, online, now=now)
     _unstage(folder, {layout.ROOT: root, **versions})
-    return published
+    return Published(version=published, left_out=left_out)
 
 
 def _next(folder: TrustFolder, role: str, complete: Callable[[Metadata[Any]], bool]) -> _Version | None:
@@ -96,22 +115,41 @@ def _signed_for(delegator: _Version, role: str) -> Callable[[Metadata[Any]], boo
     return lambda staged: verified_by(delegator.metadata.signed, role, staged)
 
 
-def _members(folder: TrustFolder, targets: _Version) -> dict[str, _Version]:
-    """Return the version of each member that has signed anything yet.
+def _members(folder: TrustFolder, targets: _Version) -> tuple[dict[str, _Version], tuple[LeftOut, ...]]:
+    """Return the version of each member that has signed anything yet, and the members whose newest one is left out.
 
     Raises:
-        CeremonyRefused: root or targets name other officers than those that signed what is in force, or a version is too
-            large for nodes.
+        CeremonyRefused: root or targets name other officers than those that signed what is in force.
     """
     delegations = targets.metadata.signed.delegations
-    names = tuple(delegations.roles or {}) if delegations is not None else ()
-    versions = {name: _next(folder, name, _signed_for(targets, name)) for name in names}
-    for name, version in versions.items():
-        if version is not None and not verified_by(targets.metadata.signed, name, version.metadata):
+    versions, left_out = dict[str, _Version](), list[LeftOut]()
+    for name in (delegations.roles or {}) if delegations is not None else ():
+        try:
+            version = _member(folder, targets, name)
+        except CeremonyRefused as error:
+            left_out.append(LeftOut(role=name, error=error))
+            published = folder.published(name)
+            version = None if published is None else _Version(metadata=published, fresh=False)
+        if version is None:
+            continue
+        if not verified_by(targets.metadata.signed, name, version.metadata):
             raise CeremonyRefused("The country's new officers must sign its documents first.", where=name)
-        if version is not None and version.metadata.signed.version > layout.MAX_VERSION:  # no way leads back from it
-            raise CeremonyRefused("The country's list has a version that no node takes: remove it.", where=name)
-    return {name: version for name, version in versions.items() if version is not None}
+        versions[name] = version
+    return versions, tuple(left_out)
+
+
+def _member(folder: TrustFolder, targets: _Version, name: str) -> _Version | None:
+    """Return a member's version that will be in force; None: it has signed none yet.
+
+    Raises:
+        CeremonyRefused: nodes would not take it.
+    """
+    version = _next(folder, name, _signed_for(targets, name))
+    if version is None:
+        return None
+    if version.metadata.signed.version > layout.MAX_VERSION:  # no way leads back from it
+        raise CeremonyRefused("The country's list has a version that no node takes: remove it.", where=name)
+    return _with_documents(folder, version)
 
 
 def _check_online(root: Root, online: OfficerKey) -> None:
@@ -120,16 +158,22 @@ def _check_online(root: Root, online: OfficerKey) -> None:
             raise CeremonyRefused("This is not the key that the root names for publishing.", where=role)
 
 
-def _documents(folder: TrustFolder, version: _Version) -> list[tuple[str, str, bytes]]:
-    """Return path, hash and bytes of what a version names."""
-    found = []
+def _with_documents(folder: TrustFolder, version: _Version) -> _Version:
+    """Return a fresh version with what it names; what is in force has been published with it.
+
+    Raises:
+        CeremonyRefused: a document is not here, or there is none of its path.
+    """
+    if not version.fresh:
+        return version
+    documents = []
     for path, file in version.metadata.signed.targets.items():
         sha256 = file.hashes.get("sha256", "")
         raw = folder.document(path, sha256) if sha256 else None
         if raw is None:
             raise CeremonyRefused("A document that is signed for is not in the folder.", where=path)
-        found.append((path, sha256, raw))
-    return found
+        documents.append((path, sha256, raw))
+    return replace(version, documents=tuple(documents))
 
 
 def _publish_lists(folder: TrustFolder, versions: Mapping[str, _Version], online: OfficerKey, *, now: datetime) -> int:

@@ -19,7 +19,7 @@ from typing import Any
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from broker.core.authority_keys import revoked
-from broker.core.errors import CeremonyRefused
+from broker.core.errors import CeremonyRefused, TrustListInvalid
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import MemberKind, MemberStatus, RevocationReason
 from broker.trust import layout
@@ -29,7 +29,7 @@ from broker.trust.federation_documents import FederationDocument, Membership, re
 from broker.trust.folder import TrustFolder
 from broker.trust.member_documents import read_member, write_member
 from broker.trust.officer_keys import Officer, OfficerKey, officer_of
-from broker.trust.publishing import publish
+from broker.trust.publishing import LeftOut, Published, publish
 from broker.trust.signers import Signers, delegate, end_of, new_root, signers_of, withdraw
 from broker.trust.staging import StagedRole, digest_of, signed_by, staged_role
 
@@ -123,8 +123,22 @@ class Repository:
         return signers_of(delegator, role)
 
     def staged(self) -> tuple[StagedRole, ...]:
-        """Return what waits for signatures: what it changes, its digest, who has signed and who may."""
-        return tuple(staged_role(self._folder, role, self._delegator(role)) for role in self._folder.staged_roles())
+        """Return what waits for signatures: what it changes, its digest, who has signed and who may.
+
+        Raises:
+            CeremonyRefused, TrustListInvalid: something that waits is damaged, or nodes would refuse it.
+        """
+        return tuple(self._waiting(role) for role in self._folder.staged_roles())
+
+    def sifted(self) -> tuple[tuple[StagedRole, ...], tuple[LeftOut, ...]]:
+        """Return what waits for signatures, and apart from it what nobody could sign as it lies there."""
+        waiting, spoiled = list[StagedRole](), list[LeftOut]()
+        for role in self._folder.staged_roles():
+            try:
+                waiting.append(self._waiting(role))
+            except (CeremonyRefused, TrustListInvalid) as error:
+                spoiled.append(LeftOut(role=role, error=error))
+        return tuple(waiting), tuple(spoiled)
 
     # changing
 
@@ -273,12 +287,12 @@ class Repository:
         self._edit(role, lambda targets: None, now=now)
 
     def discard(self, role: str) -> None:
-        """Forget what is staged of a role.
+        """Forget what is staged of a role, also what cannot be read.
 
         Raises:
             CeremonyRefused: nothing is.
         """
-        if self._folder.staged(role) is None:
+        if role not in self._folder.staged_roles():
             raise CeremonyRefused("Nothing of this role waits for signatures.", where=role)
         self._folder.unstage(role)
 
@@ -318,10 +332,11 @@ class Repository:
             taken += len(fresh)
         return taken
 
-    def publish(self, online: OfficerKey, *, now: datetime) -> int:
-        """Publish every role that enough officers have signed, with a new snapshot and timestamp; return its version.
+    def publish(self, online: OfficerKey, *, now: datetime) -> Published:
+        """Publish every role that enough officers have signed, with a new snapshot and timestamp.
 
-        Without anything complete it renews snapshot and timestamp alone, as must be done weekly.
+        Without anything complete it renews snapshot and timestamp alone, as must be done weekly. What a member's officers
+        signed and no node would take is left out.
 
         Raises:
             CeremonyRefused: nodes would refuse the result; nothing was published.
@@ -329,6 +344,9 @@ class Repository:
         return publish(self._folder, online, now=now)
 
     # inside
+
+    def _waiting(self, role: str) -> StagedRole:
+        return staged_role(self._folder, role, self._delegator(role))
 
     def _counting(self, role: str, metadata: Metadata[Any]) -> frozenset[str]:
         """Return the keys whose signatures verify and count."""

@@ -8,6 +8,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import typer
+
 from broker.cli import output
 from broker.cli.ceremony.officers import open_key, opened
 from broker.cli.ceremony.showing import digest_words, staged_document, tell_root, tell_staged
@@ -81,24 +83,35 @@ def collect(folder: Path, copy: Path, *, as_json: bool) -> None:
 
 
 def publish(folder: Path, *, key: Path, passphrase_file: Path | None, as_json: bool) -> None:
-    """Publish what is complete, under a new snapshot and timestamp.
+    """Publish what is complete, under a new snapshot and timestamp; exit code 1 where something is left out for good.
 
     Raises:
         CeremonyRefused: nodes would refuse the result; nothing was published.
     """
     repository = Repository(folder)
-    version = repository.publish(open_key(key, passphrase_file), now=SystemClock().now())
-    left = repository.staged()
+    published = repository.publish(open_key(key, passphrase_file), now=SystemClock().now())
+    waiting, spoiled = repository.sifted()
+    left_out = {item.role: item.error for item in (*spoiled, *published.left_out)}
 
     def people() -> None:
         console = output.console()
-        console.print(f"Published as version {version} in {repository.folder}.")
-        for item in left:
-            console.print(f"{item.role} waits for {item.missing} more signatures and is not in it.")
+        console.print(f"Published as version {published.version} in {repository.folder}.")
+        for item in waiting:
+            if item.role not in left_out:
+                console.print(f"{item.role} waits for {item.missing} more signatures and is not in it.")
+        for role, error in left_out.items():
+            console.print(f"{role} is left out, what was published of it stays: {output.plain(str(error))}")
+            console.print(f"Next: trm trust discard {folder} {role}; then its officers stage and sign anew.")
         console.print("Nodes take it within 15 minutes; sites without a connection need 'trm trust bundle'.")
 
-    document = {"version": version, "waiting": [staged_document(item) for item in left]}
+    document = {
+        "version": published.version,
+        "waiting": [staged_document(item) for item in waiting if item.role not in left_out],
+        "left_out": [{"role": role, **output.error_document(error)} for role, error in left_out.items()],
+    }
     output.answer(document, as_json=as_json, people=people)
+    if left_out:
+        raise typer.Exit(output.EXIT_REFUSED)
 
 
 def bundle(folder: Path, out: Path, *, as_json: bool) -> None:

@@ -89,7 +89,7 @@ def test_a_staged_root_is_published_only_by_the_officers_before_it(
     """Neither over the first root, nor after it, nor beyond it is a root published that its own officers alone signed."""
     forged = forged_root(office.folder, version)
     TrustFolder(office.folder).stage("root", forged)
-    assert office.repository.publish(office.online, now=now) == 2
+    assert office.repository.publish(office.online, now=now).version == 2
     assert (office.folder / "metadata" / "1.root.json").read_bytes() == office.root
     assert [file.name for file in (office.folder / "metadata").glob("*.root.json")] == ["1.root.json"]
 
@@ -137,10 +137,12 @@ def test_no_document_leads_out_of_the_folder(office: TrustOffice, tmp_path: Path
     folder.stage("EE", staged)
     state = files(tmp_path)
     with pytest.raises(CeremonyRefused, match="there is none of"):
-        office.repository.publish(office.online, now=now)
-    with pytest.raises(CeremonyRefused, match="there is none of"):
         office.repository.staged()
     assert files(tmp_path) == state
+    (left,) = office.repository.publish(office.online, now=now).left_out
+    assert "there is none of" in left.error.detail
+    written = files(tmp_path).keys() - state.keys()
+    assert {Path(name).parent for name in written} == {Path("trust/metadata")}
 
 
 def test_a_signature_that_does_not_verify_keeps_out_none(office: TrustOffice, tmp_path: Path, now: datetime) -> None:

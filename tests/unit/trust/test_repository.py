@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from tuf.api.metadata import Targets
+from tuf.api.metadata import TargetFile, Targets
 
 from broker.core.errors import CeremonyRefused, TrustListInvalid
 from broker.core.ids import CountryCode, KeyId
@@ -66,7 +66,7 @@ def test_one_signature_of_two_publishes_nothing_of_the_change(office: TrustOffic
     staged = office.repository.staged()[0]
     after = office.repository.sign("targets", staged.digest, office.federation[0])
     assert (after.missing, after.complete, len(after.signed_by), len(after.waiting)) == (1, False, 1, 2)
-    assert office.repository.publish(office.online, now=now) == 2
+    assert office.repository.publish(office.online, now=now).version == 2
     assert (office.folder / "metadata" / "2.snapshot.json").exists()
     assert not (office.folder / "metadata" / "2.targets.json").exists()
     assert [item.role for item in office.repository.staged()] == ["targets"]
@@ -229,22 +229,31 @@ def test_new_officers_of_a_member_sign_before_anything_is_published(office: Trus
     assert office.repository.signers("EE") == signers(new, 2)
 
 
+def _set_version(targets: Targets) -> None:
+    targets.version = 2**53
+
+
+def _name_no_hash(targets: Targets) -> None:
+    next(iter(targets.targets.values())).hashes = {"sha512": "0" * 128}
+
+
+def _name_elsewhere(targets: Targets) -> None:
+    path = "members/../root.json"
+    targets.targets[path] = TargetFile.from_data(path, b"{}", ["sha256"])
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
-    [
-        (lambda targets: setattr(targets, "version", 2**53), "no node takes"),
-        (
-            lambda targets: setattr(next(iter(targets.targets.values())), "hashes", {"sha512": "0" * 128}),
-            "not in the folder",
-        ),
-    ],
-    ids=["a version beyond all numbers", "a document without its SHA-256"],
+    [(_set_version, "no node takes"), (_name_no_hash, "not in the folder"), (_name_elsewhere, "there is none of")],
+    ids=["a version beyond all numbers", "a document without its SHA-256", "a path out of the folder"],
 )
-def test_what_a_members_officers_signed_by_hand_is_not_published(
-    office: TrustOffice, ee: Member, now: datetime, change: Callable[[Targets], object], sentence: str
+def test_what_a_members_officers_signed_by_hand_is_left_out(
+    office: TrustOffice, ee: Member, fi: Member, now: datetime, change: Callable[[Targets], object], sentence: str
 ) -> None:
-    """Nodes would never take it, and no later list of that country either: whoever publishes is told which one it is."""
+    """Nodes would never take it: it is named, what was in force of it stays, and another country's news go out."""
+    office.add(fi, kind=MemberKind.PAPER, now=now)
     office.set(replace(ee, authorities=()), now=now)
+    office.sign()
     staged = TrustFolder(office.folder).staged("EE")
     assert staged is not None
     change(staged.signed)
@@ -252,11 +261,31 @@ def test_what_a_members_officers_signed_by_hand_is_not_published(
     for key in office.members[EE]:
         staged.sign(key.signer, append=True)
     TrustFolder(office.folder).stage("EE", staged)
-    before = files(office.folder / "metadata")
-    with pytest.raises(CeremonyRefused, match=sentence) as refused:
-        office.repository.publish(office.online, now=now)
-    assert "EE" in str(refused.value.where)
-    assert files(office.folder / "metadata") == before
+    before = TrustFolder(office.folder).published("EE")
+
+    published = office.repository.publish(office.online, now=now)
+
+    ((left),) = published.left_out
+    assert left.role == "EE"
+    assert sentence in left.error.detail
+    assert TrustFolder(office.folder).published("EE") == before
+    assert TrustFolder(office.folder).published("FI") is not None
+
+
+def test_a_damaged_list_of_a_member_holds_up_nobody_and_can_be_discarded(office: TrustOffice, now: datetime) -> None:
+    """What cannot even be read is left out and forgotten on request; the weekly renewal goes on meanwhile."""
+    (office.folder / "staged").mkdir(exist_ok=True)
+    (office.folder / "staged" / "EE.json").write_text("{")
+
+    published = office.repository.publish(office.online, now=now)
+
+    assert [(left.role, left.error.detail) for left in published.left_out] == [
+        ("EE", "A signed list in the folder is damaged.")
+    ]
+    assert [left.role for left in office.repository.sifted()[1]] == ["EE"]
+    office.repository.discard("EE")
+    assert office.repository.sifted() == ((), ())
+    assert office.repository.publish(office.online, now=now).left_out == ()
 
 
 def test_a_removed_member_is_gone_from_list_and_delegations(office: TrustOffice, fi: Member, now: datetime) -> None:
