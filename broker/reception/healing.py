@@ -130,15 +130,18 @@ class Healing:
     def _compare(self, tx: Transaction, peer: CountryCode, item: HeldItem, now: datetime) -> None:
         """Note what lacks here; take the receipts for what does not.
 
+        A list may begin anew, where two workers were at it at once. But each message has one id and one digest, and ids only
+        go up: a list that names others' messages, or one of ours under ever new ids, need never end.
+
         Raises:
-            SchemaInvalid: it is none that two honest nodes exchanged, or was named before: such a list need never end.
+            SchemaInvalid: it is none that the two exchanged, or another id has its digest.
         """
         if not {item.author, item.opener} <= {self._us, peer}:
             raise SchemaInvalid("The list names a message of another country.", where="/body/items")
         recorded = tx.healing.recorded(item.procedure, item.digest)
         if recorded is not None:
             if recorded != (item.author, item.message):
-                raise _twice()
+                raise _otherwise()
             self._words.take(tx, item.receipts, now=now)
             return
         missed = Missed(
@@ -155,7 +158,9 @@ class Healing:
             state = MissedState.FOUND if kept and item.author == peer else MissedState.LOST
             missed = replace(missed, state=state, code="refused")
         if not tx.healing.note_missed(missed):
-            raise _twice()
+            known = tx.healing.missed_one(peer, item.digest)
+            if known is None or (known.author, known.message) != (item.author, item.message):
+                raise _otherwise()
 
     def _keep_stub(self, tx: Transaction, procedure: ProcedureRow, item: HeldItem, now: datetime) -> bool:
         """Put a refused message in its place, if the record has room: neither side ever kept a stub beyond it."""
@@ -251,8 +256,8 @@ class Healing:
         )
 
 
-def _twice() -> SchemaInvalid:
-    return SchemaInvalid("The list names one message twice.", where="/body/items")
+def _otherwise() -> SchemaInvalid:
+    return SchemaInvalid("The list names one digest under two ids.", where="/body/items")
 
 
 def _is_about(receipt: Receipt, item: HeldItem) -> bool:

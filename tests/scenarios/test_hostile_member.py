@@ -252,6 +252,19 @@ async def test_a_list_that_does_not_go_on_has_no_effect(
     assert await restored.answer(third) == "held"
 
 
+async def test_a_list_that_begins_anew_is_taken(world: World, restored: Restored) -> None:
+    """Two workers that asked and took an answer at once may ask for what they have: what is known already lacks once."""
+    first, second, third = (replace(item, code=None, parents=()) for item in restored.refused(3))
+    assert await restored.answer(first, second, more=Place(message=second.message, author=EE)) == "held"
+    row = (await restored.status()).row
+    await world["FI"].store.run(lambda tx: tx.healing.save(replace(row, after=None)))
+    await restored.ask()
+
+    assert await restored.answer(first, second, third) == "held"
+    assert (await restored.status()).row.listed
+    assert len((await restored.status()).wanted) == 3
+
+
 async def test_a_list_brings_no_receipt_about_another_message_and_no_other_message_of_an_id(
     world: World, asking: Asking, restored: Restored
 ) -> None:
