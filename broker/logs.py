@@ -115,7 +115,7 @@ _TEXT_FIELDS: dict[str, re.Pattern[str]] = {
     "transport": _CODE,
     "type": _CODE,
     "version": _VERSION,
-    "who": re.compile(r"[a-z]+(?: [a-z]+)?", re.ASCII),
+    "who_must_act": re.compile(r"[a-z]+(?: [a-z]+)?", re.ASCII),
 }
 _NUMBER_FIELDS = frozenset(
     {

@@ -24,7 +24,7 @@ class LogNotifier:
             "code": attention.code,
             "peer": attention.peer,
             "authority": attention.authority,
-            "who": attention.who,
+            "who_must_act": attention.who,
         }
         said = {name: value for name, value in fields.items() if value is not None}
         if attention.code == ARRIVED:

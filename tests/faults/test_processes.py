@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -175,7 +176,7 @@ def _customised(folder: Path, code: str, monkeypatch: pytest.MonkeyPatch) -> Non
     """Let every node that is started from here on run this first."""
     folder.mkdir()
     (folder / "sitecustomize.py").write_text(code)
-    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
 
 
 @pytest.fixture
@@ -261,7 +262,7 @@ async def test_a_node_whose_clock_is_behind_says_so_and_loses_nothing(
         return [line for line in nodes.log("FI") if line["event"] == "attention.raised"]
 
     (line, *more) = await until("somebody is told of the clock", told, seconds=BOUND_SECONDS)
-    assert (line["code"], line["who"], more) == ("clock", "operator", [])
+    assert (line["code"], line["who_must_act"], more) == ("clock", "operator", [])
     await nodes.stop("FI")
     async with nodes.office("FI") as office:
         page = await office.store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))

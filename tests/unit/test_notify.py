@@ -41,7 +41,7 @@ async def test_attention_is_one_line_without_content(log_text: io.StringIO) -> N
 
     (line,) = [json.loads(text) for text in log_text.getvalue().splitlines()]
     assert (line["event"], line["level"]) == ("attention.raised", "warning")
-    assert (line["code"], line["peer"], line["authority"], line["who"]) == (
+    assert (line["code"], line["peer"], line["authority"], line["who_must_act"]) == (
         "adapter-stopped", "FI", "test-office", "operator",
     )  # fmt: skip
     assert "Maarika" not in log_text.getvalue()

@@ -302,7 +302,7 @@ class CaseErased(SenderError):
 
     code = "case-erased"
     http_status = 410
-    who = Actor.SENDER
+    who = Actor.CALLER
 
 
 class MessageErased(SenderError):
