@@ -179,3 +179,7 @@ def _times() -> Iterator[Case]:
     yield accepted("created-a-number", "A time of creation that is no text is left to the header's schema.", number)
     thirtieth = message(BODY, created="2027-02-30T00:00:00.000Z")
     yield accepted("created-on-no-day", "So is one of a day that no calendar has.", thirtieth)
+    midnight = message(BODY, created=f"{NOW:%Y-%m-%d}T24:00:00.000Z")
+    yield accepted(
+        "created-at-hour-24", "So is one of an hour 24, which some programs take for the next day's 00.", midnight
+    )

@@ -213,3 +213,19 @@ def test_any_other_spelling_of_a_time_is_refused(text: str) -> None:
     except ValueError:
         return
     assert content.time_to_text(moment) == text
+
+
+class _Newer(datetime):
+    """The time of Python 3.14, which knows an hour 24."""
+
+    @classmethod
+    def fromisoformat(cls, text: str, /) -> datetime:
+        return datetime.fromisoformat(text.replace("T24:", "T00:")) + timedelta(days="T24:" in text)
+
+
+@pytest.mark.parametrize("python", [datetime, _Newer])
+def test_there_is_no_hour_24(monkeypatch: pytest.MonkeyPatch, python: type[datetime]) -> None:
+    """Whatever Python makes of it: else one node would park what another refuses."""
+    monkeypatch.setattr(content, "datetime", python)
+    with pytest.raises(ValueError, match="canonical"):
+        content.time_from_text("2026-11-22T24:00:00.000Z")
