@@ -123,22 +123,12 @@ class Repository:
         return signers_of(delegator, role)
 
     def staged(self) -> tuple[StagedRole, ...]:
-        """Return what waits for signatures: what it changes, its digest, who has signed and who may.
+        """Return what waits for signatures: what it changes, its digest, who has signed and who may; see `spoiled`."""
+        return self._sifted()[0]
 
-        Raises:
-            CeremonyRefused, TrustListInvalid: something that waits is damaged, or nodes would refuse it.
-        """
-        return tuple(self._waiting(role) for role in self._folder.staged_roles())
-
-    def sifted(self) -> tuple[tuple[StagedRole, ...], tuple[LeftOut, ...]]:
-        """Return what waits for signatures, and apart from it what nobody could sign as it lies there."""
-        waiting, spoiled = list[StagedRole](), list[LeftOut]()
-        for role in self._folder.staged_roles():
-            try:
-                waiting.append(self._waiting(role))
-            except (CeremonyRefused, TrustListInvalid) as error:
-                spoiled.append(LeftOut(role=role, error=error))
-        return tuple(waiting), tuple(spoiled)
+    def spoiled(self) -> tuple[LeftOut, ...]:
+        """Return what lies there as if it waited and nobody could sign: damaged, or nodes would refuse it."""
+        return self._sifted()[1]
 
     # changing
 
@@ -345,8 +335,15 @@ class Repository:
 
     # inside
 
-    def _waiting(self, role: str) -> StagedRole:
-        return staged_role(self._folder, role, self._delegator(role))
+    def _sifted(self) -> tuple[tuple[StagedRole, ...], tuple[LeftOut, ...]]:
+        """Part what lies there by role, so that what is wrong with one country's part keeps nobody from another's."""
+        waiting, spoiled = list[StagedRole](), list[LeftOut]()
+        for role in self._folder.staged_roles():
+            try:
+                waiting.append(staged_role(self._folder, role, self._delegator(role)))
+            except (CeremonyRefused, TrustListInvalid) as error:
+                spoiled.append(LeftOut(role=role, error=error))
+        return tuple(waiting), tuple(spoiled)
 
     def _counting(self, role: str, metadata: Metadata[Any]) -> frozenset[str]:
         """Return the keys whose signatures verify and count."""

@@ -12,7 +12,7 @@ from broker.catalogue.compatibility import broken_promises
 from broker.cli import output
 from broker.cli.ceremony.comparing import compare
 from broker.cli.ceremony.officers import public_officers, signers_of, warn_of_one, words_of
-from broker.cli.ceremony.showing import staged_document, tell_staged
+from broker.cli.ceremony.showing import sifted, staged_document, tell_staged
 from broker.cli.input import MAX_BYTES, one_of, parsed, read_bytes
 from broker.core.errors import BadRequest, CeremonyRefused
 from broker.core.ids import CountryCode, KeyId
@@ -202,7 +202,7 @@ def _change(folder: Path, as_json: bool, change: Callable[[Repository, datetime]
 
 
 def _tell(repository: Repository, *, as_json: bool, first: Callable[[], None] | None = None) -> None:
-    waiting = repository.staged()
+    waiting = sifted(repository)
 
     def people() -> None:
         if first is not None:

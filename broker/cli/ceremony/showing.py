@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from broker.trust.repository import Repository
 from broker.trust.staging import StagedRole
 from broker.trust.words import fingerprint_words
 
-__all__ = ["diff", "digest_words", "show", "staged_document", "tell_root", "tell_staged", "verify"]
+__all__ = [
+    "diff", "digest_words", "discard_hint", "show", "sifted", "staged_document", "tell_root", "tell_staged", "verify",
+]  # fmt: skip
 
 
 def show(folder: Path, *, as_json: bool) -> None:
@@ -40,7 +42,7 @@ def show(folder: Path, *, as_json: bool) -> None:
         }
         for country, item in sorted(federation.members.items())
     ]
-    waiting, root = repository.staged(), _signing(repository, "root")
+    waiting, root = sifted(repository), _signing(repository, "root")
     newest = repository.root_file()
     words = fingerprint_words(newest.read_bytes()) if newest is not None else None
     document = {
@@ -77,9 +79,9 @@ def diff(folder: Path, *, as_json: bool) -> None:
     """Show every change that waits, place by place.
 
     Raises:
-        CeremonyRefused: there is no trust repository, or a document is missing.
+        CeremonyRefused: there is no trust repository.
     """
-    waiting = Repository(folder).staged()
+    waiting = sifted(Repository(folder))
 
     def people() -> None:
         for item in waiting:
@@ -110,6 +112,26 @@ def verify(source: str, root: Path, *, as_json: bool) -> None:
         ],
     }
     output.answer(document, as_json=as_json, people=lambda: _tell_verified(fetched))
+
+
+def sifted(repository: Repository, wanted: Collection[str] = ()) -> tuple[StagedRole, ...]:
+    """Return what waits for signatures; tell beside the answer what of others nobody could sign as it lies there.
+
+    Raises:
+        CeremonyRefused, TrustListInvalid: of a role that is wanted.
+    """
+    console = output.console(stderr=True)
+    for left in repository.spoiled():
+        if left.role in wanted:
+            raise left.error
+        console.print(f"{left.role} cannot be shown or signed: {output.plain(str(left.error))}")
+        console.print(discard_hint(repository, left.role))
+    return repository.staged()
+
+
+def discard_hint(repository: Repository, role: str) -> str:
+    """Return what is done about a role that is spoiled."""
+    return f"Next: trm trust discard {repository.folder} {role}; then its officers stage and sign anew."
 
 
 def tell_staged(item: StagedRole) -> None:

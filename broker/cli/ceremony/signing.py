@@ -12,7 +12,7 @@ import typer
 
 from broker.cli import output
 from broker.cli.ceremony.officers import open_key, opened
-from broker.cli.ceremony.showing import digest_words, staged_document, tell_root, tell_staged
+from broker.cli.ceremony.showing import digest_words, discard_hint, sifted, staged_document, tell_root, tell_staged
 from broker.core.errors import BadRequest, CeremonyRefused
 from broker.system import SystemClock
 from broker.trust.officer_keys import OfficerKey
@@ -45,9 +45,10 @@ def sign(
     Raises:
         BadRequest: nobody can be asked, or the answer was no.
         CeremonyRefused: none of the keys signs anything that waits, or it changed meanwhile.
+        CeremonyRefused, TrustListInvalid: of a role that was asked for: nobody can sign it as it lies there.
     """
     repository = Repository(folder)
-    waiting = [item for item in repository.staged() if not roles or item.role in roles]
+    waiting = [item for item in sifted(repository, roles) if not roles or item.role in roles]
     officers = opened(keys, passphrase_file)
     signed: list[StagedRole] = []
     for item in waiting:
@@ -78,7 +79,7 @@ def collect(folder: Path, copy: Path, *, as_json: bool) -> None:
     """
     repository = Repository(folder)
     taken = repository.take_signatures(copy)
-    document = {"taken": taken, "waiting": [staged_document(item) for item in repository.staged()]}
+    document = {"taken": taken, "waiting": [staged_document(item) for item in sifted(repository)]}
     output.answer(document, as_json=as_json, people=lambda: output.console().print(f"{taken} signatures taken over."))
 
 
@@ -90,23 +91,22 @@ def publish(folder: Path, *, key: Path, passphrase_file: Path | None, as_json: b
     """
     repository = Repository(folder)
     published = repository.publish(open_key(key, passphrase_file), now=SystemClock().now())
-    waiting, spoiled = repository.sifted()
-    left_out = {item.role: item.error for item in (*spoiled, *published.left_out)}
+    left_out = {item.role: item.error for item in (*repository.spoiled(), *published.left_out)}
+    waiting = [item for item in repository.staged() if item.role not in left_out]
 
     def people() -> None:
         console = output.console()
         console.print(f"Published as version {published.version} in {repository.folder}.")
         for item in waiting:
-            if item.role not in left_out:
-                console.print(f"{item.role} waits for {item.missing} more signatures and is not in it.")
+            console.print(f"{item.role} waits for {item.missing} more signatures and is not in it.")
         for role, error in left_out.items():
             console.print(f"{role} is left out, what was published of it stays: {output.plain(str(error))}")
-            console.print(f"Next: trm trust discard {folder} {role}; then its officers stage and sign anew.")
+            console.print(discard_hint(repository, role))
         console.print("Nodes take it within 15 minutes; sites without a connection need 'trm trust bundle'.")
 
     document = {
         "version": published.version,
-        "waiting": [staged_document(item) for item in waiting if item.role not in left_out],
+        "waiting": [staged_document(item) for item in waiting],
         "left_out": [{"role": role, **output.error_document(error)} for role, error in left_out.items()],
     }
     output.answer(document, as_json=as_json, people=people)

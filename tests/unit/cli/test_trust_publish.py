@@ -15,7 +15,7 @@ def publish(trm, federation, monkeypatch):
 
 
 def test_a_spoiled_list_is_left_out_and_said(publish, trm, federation):
-    """The others' news are out; exit code 1, what is wrong, and the command that puts it right."""
+    """The others' news are out, and what else waits is shown; exit code 1, what is wrong, and the command that puts it right."""
     folder = federation.office.folder
     (folder / "staged").mkdir(exist_ok=True)
     (folder / "staged" / "FI.json").write_text("{")
@@ -29,6 +29,10 @@ def test_a_spoiled_list_is_left_out_and_said(publish, trm, federation):
         ("FI", "ceremony-refused", "federation")
     ]
     assert ran.json["waiting"] == []
+
+    shown = trm("trust", "show", folder, "--json")
+    assert (shown.code, shown.json["waiting"]) == (0, [])
+    assert "FI cannot be shown or signed" in shown.err
 
     assert trm("trust", "discard", folder, "FI").code == 0
     assert (publish("--json").code, publish("--json").json["left_out"]) == (0, [])

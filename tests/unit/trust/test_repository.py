@@ -282,9 +282,9 @@ def test_a_damaged_list_of_a_member_holds_up_nobody_and_can_be_discarded(office:
     assert [(left.role, left.error.detail) for left in published.left_out] == [
         ("EE", "A signed list in the folder is damaged.")
     ]
-    assert [left.role for left in office.repository.sifted()[1]] == ["EE"]
+    assert [left.role for left in office.repository.spoiled()] == ["EE"]
     office.repository.discard("EE")
-    assert office.repository.sifted() == ((), ())
+    assert (office.repository.staged(), office.repository.spoiled()) == ((), ())
     assert office.repository.publish(office.online, now=now).left_out == ()
 
 
