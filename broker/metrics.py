@@ -5,6 +5,7 @@
 - The registry is passed in: two nodes in one process keep their counts apart.
 - A label value that is not of its closed form is counted as ``other``, so neither a name nor an endless series gets in.
 - Gauges come from `Reader.counts()` at the moment of a scrape.
+- What an alert asks the increase of begins with nought: Prometheus sees none in a series whose first value is one.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from collections.abc import Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import generate_latest
 
-from broker.core.errors import Fate, by_code
+from broker.core.attention import AttentionCode
+from broker.core.errors import Fate, UntrustedError, by_code
 from broker.core.ids import CountryCode, MessageType
 from broker.core.receipts import ReceiptKind
 
@@ -27,9 +29,9 @@ OTHER = "other"
 _CODE = re.compile(r"[a-z][a-z0-9-]{0,47}", re.ASCII)
 _METHODS = frozenset({"GET", "HEAD", "PATCH", "POST"})
 _DIRECTIONS = frozenset({"in", "out"})
+_CALLS = frozenset(code.value for code in AttentionCode)
 _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # seconds
 _DELIVERY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0, 3600.0, 43200.0)  # seconds
-_MAX_CODES = 64  # attention codes counted apart; the rest together
 
 
 class Metrics:
@@ -43,7 +45,6 @@ class Metrics:
         self._registry = registry
         self._types = frozenset(str(known) for known in types)
         self._error_codes = frozenset(by_code())
-        self._attention_codes: set[str] = set()
         ProcessCollector(registry=registry)
         self._requests = Counter(
             "trm_http_requests", "Requests answered.", ("method", "route", "status"), registry=registry
@@ -57,6 +58,9 @@ class Metrics:
         self._received = Counter("trm_received", "Messages believed and recorded.", ("peer", "type"), registry=registry)
         self._rejected = Counter(
             "trm_rejected", "Inbound messages refused, quarantined or parked.", ("fate", "code"), registry=registry
+        )
+        self._abused = Counter(
+            "trm_publishing_abuse", "Rules of publishing that a broker user broke.", ("peer", "code"), registry=registry
         )
         self._seen = Counter("trm_deliveries_seen", "Deliveries looked at, whatever was decided.", registry=registry)
         self._repeated = Counter("trm_repeated", "Deliveries that were known already.", registry=registry)
@@ -72,6 +76,11 @@ class Metrics:
         self._outbox = Gauge("trm_outbox", "Outbox entries by state.", ("state",), registry=registry)
         self._inbox = Gauge("trm_inbox", "Inbox entries by state.", ("state",), registry=registry)
         self._waiting = Gauge("trm_waiting", "What waits elsewhere.", ("what",), registry=registry)
+        for called in AttentionCode:
+            self._raised.labels(called.value)
+        for code, error in by_code().items():
+            if issubclass(error, UntrustedError):
+                self._rejected.labels(error.fate, code)
 
     def request(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """Count an answered request; the route is a template of the route table, never a raw path."""
@@ -98,6 +107,10 @@ class Metrics:
         """Count a delivery that was refused, quarantined, parked or left undecided."""
         self._rejected.labels(fate if fate in frozenset(Fate) else OTHER, self._error(code)).inc()
 
+    def abused(self, peer: str, code: str) -> None:
+        """Count a rule of publishing that the broker user of a delivery broke."""
+        self._abused.labels(_country(peer), code if _CODE.fullmatch(code) else OTHER).inc()
+
     def seen(self) -> None:
         """Count a delivery that the transport brought, whatever was decided about it."""
         self._seen.inc()
@@ -113,9 +126,7 @@ class Metrics:
 
     def attention_raised(self, code: str) -> None:
         """Count an entry raised for people."""
-        if _CODE.fullmatch(code) and len(self._attention_codes) < _MAX_CODES:
-            self._attention_codes.add(code)
-        self._raised.labels(code if code in self._attention_codes else OTHER).inc()
+        self._raised.labels(code if code in _CALLS else OTHER).inc()
 
     def delivered(self, peer: str, seconds: float) -> None:
         """Count the time from submit to the delivered receipt."""

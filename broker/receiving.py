@@ -140,6 +140,8 @@ class Receiving:
 
     async def _one(self, delivery: Delivery) -> None:
         self._metrics.seen()
+        for broken in delivery.abuse:
+            self._metrics.abused(delivery.user or "unknown", broken)
         try:
             outcome = await (self._take_chunk if is_chunk(delivery.raw) else self._receive)(delivery)
             await self._transport.done(delivery)

@@ -11,6 +11,8 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from broker.api.routes import ROUTES
+from broker.core.attention import AttentionCode
+from broker.core.errors import Fate, UntrustedError, by_code
 from broker.core.ids import MessageType
 from broker.metrics import Metrics
 
@@ -59,6 +61,7 @@ def test_counters_count_by_country_and_type(metrics: Metrics) -> None:
         lambda metrics: metrics.receipt(direction=CANARY, peer=CANARY, kind=CANARY),
         lambda metrics: metrics.attention_raised(CANARY),
         lambda metrics: metrics.delivered(CANARY, 1.0),
+        lambda metrics: metrics.abused(CANARY, CANARY),
         lambda metrics: metrics.request(method=CANARY, route="/api/v1/messages", status=200, seconds=0.1),
         lambda metrics: metrics.exposition({f"outbox.{CANARY}": 1, CANARY: 1, f"waiting.{CANARY}": 2}),
     ],
@@ -68,6 +71,17 @@ def test_unknown_labels_become_other(metrics: Metrics, count: Callable[[Metrics]
     count(metrics)
 
     assert CANARY.lower() not in metrics.exposition({}).decode().lower()
+
+
+def test_what_an_alert_asks_for_is_counted_from_nought() -> None:
+    """Prometheus sees no increase in a series that begins with one: the first call for each code would alert nobody."""
+    begun = samples(Metrics(CollectorRegistry()))
+
+    for code in AttentionCode:
+        assert begun["trm_attention_raised_total", (("code", code.value),)] == 0
+    for code, error in by_code().items():
+        if issubclass(error, UntrustedError) and error.fate is Fate.QUARANTINE:
+            assert begun["trm_rejected_total", (("code", code), ("fate", "quarantine"))] == 0
 
 
 def test_every_method_of_the_api_is_counted_apart(metrics: Metrics) -> None:
@@ -80,13 +94,13 @@ def test_every_method_of_the_api_is_counted_apart(metrics: Metrics) -> None:
 
 
 def test_attention_codes_are_bounded(metrics: Metrics) -> None:
-    """However many codes come, the number of series stays small."""
+    """However many codes come, the number of series stays small: those of the list, and one for all others."""
     for number in range(500):
         metrics.attention_raised(f"code-{number}")
 
     series = [key for key in samples(metrics) if key[0] == "trm_attention_raised_total"]
-    assert len(series) == 65
-    assert samples(metrics)["trm_attention_raised_total", (("code", "other"),)] == 500 - 64
+    assert len(series) == len(AttentionCode) + 1
+    assert samples(metrics)["trm_attention_raised_total", (("code", "other"),)] == 500
 
 
 def test_gauges_are_the_counts_of_this_scrape(metrics: Metrics) -> None:

@@ -283,3 +283,19 @@ async def test_made_up_broker_users_have_no_space_and_no_name_of_their_own(
     assert endpoint.settled == ["done"] * sent
     assert len(fi.blobs.held) == 3
     assert await fi.store.run(lambda tx: tx.count_abuse("unknown", "foreign-user", world.clock.now())) == 10 + 1
+
+
+async def test_broken_publishing_rules_are_counted_by_country_and_rule(world: World) -> None:
+    """Whoever runs the message broker sees whose user to look at; one that is no member's is counted without a name."""
+    endpoint, waiting = WatchedEndpoint(world), world.network.waiting[FI]
+    for user, abuse in (("EE", ("copies",)), ("EE", ("copies", "headers")), ("QX", ("copies",)), (None, ("no-user",))):
+        waiting.append(Delivery(raw=repr((user, abuse)).encode(), queue="in", user=user, abuse=abuse))
+    receiving = _receiving(world, endpoint)
+    await receiving.run()
+
+    for peer, code, times in (
+        ("EE", "copies", 2), ("EE", "headers", 1),
+        ("other", "copies", 1), ("other", "foreign-user", 1), ("other", "no-user", 1),
+    ):  # fmt: skip
+        assert _counted(receiving, f'trm_publishing_abuse_total{{code="{code}",peer="{peer}"}} {times}.0')
+    assert not _counted(receiving, "QX")
