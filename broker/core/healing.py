@@ -244,7 +244,7 @@ class Answer:
                 returned=None
                 if back is None
                 else Returned(
-                    digest=Digest(back["digest"]), signed=back["signed"], receipts=_receipts_of(back, sender)
+                    digest=Digest(back["digest"]), signed=dict(back["signed"]), receipts=_receipts_of(back, sender)
                 ),
             )
         )

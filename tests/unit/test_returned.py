@@ -139,10 +139,11 @@ def signed_by(signer: Signer, content: bytes) -> dict[str, Any]:
     return {"payload": payload, "signatures": signatures}
 
 
-async def test_an_answer_that_has_not_its_form_brings_nothing_back(world: World) -> None:
+@pytest.mark.parametrize("wrong", [{"digest": "no digest"}, {"signed": 5}, {"signed": "x"}, {"signed": None}])
+async def test_an_answer_that_has_not_its_form_brings_nothing_back(world: World, wrong: dict[str, Any]) -> None:
     """Its schema refuses it; nothing is read out of it before."""
     verified, trust = await came(world)
-    back = {**verified.body["returned"], "digest": "no digest"}
+    back = {**verified.body["returned"], **wrong}
     assert read_returned(replace(verified, body={**verified.body, "returned": back}), trust, EE) is None
 
 
