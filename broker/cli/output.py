@@ -95,7 +95,7 @@ def plain(text: str) -> str:
 def follows(cursor: str | None) -> None:
     """Say that a page is not the last one, and how to see the next."""
     if cursor is not None:
-        console().print(f"More follow: the same again with --cursor {cursor}")
+        console().print(f"More follow: the same again with --cursor {cursor}", soft_wrap=True)
 
 
 def console(*, stderr: bool = False) -> Console:

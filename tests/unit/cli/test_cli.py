@@ -149,6 +149,15 @@ def test_the_operating_systems_no_is_a_sentence(capsys, number, code):
     assert "/a/file" in said
 
 
+def test_a_cursor_stays_one_word_on_a_narrow_terminal(capsys, monkeypatch):
+    """What is copied from there and typed again is the cursor, without a break in it."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    cursor = "WyIyMDI2" * 20
+    output.follows(cursor)
+    assert cursor in capsys.readouterr().out
+
+
 def test_text_of_others_cannot_steer_the_terminal():
     """Control and direction characters are spelled out; letters of every script stay."""
     assert output.plain("Näidis Ωmega 名 \x1b[2J\u202eabc\x9b\n") == "Näidis Ωmega 名 \\u001b[2J\\u202eabc\\u009b\n"
