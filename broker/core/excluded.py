@@ -8,6 +8,7 @@ named in words, which people read: that a person is to be kept out is shown with
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -75,4 +76,4 @@ def _others(side: Side, kept_out: Sequence[Office]) -> str:
 
 
 def _spelled(name: str) -> str:
-    return " ".join(name.casefold().split())
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())  # decided here alone: any Unicode will do

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -82,6 +83,15 @@ def test_an_office_that_is_kept_out_neither_joins_nor_is_forwarded_to(body: dict
     found = list(excluded(_message(body), (_keeps_out(_office("FI", "kolmas")),), SIDES))
 
     assert [reason.where for reason in found if reason.code == "office-excluded"] == where
+
+
+def test_a_name_is_known_however_its_letters_are_composed() -> None:
+    """R-44: the trust list may hold a name in another Unicode form than a message, which looks the same to everybody."""
+    kept_out = (_keeps_out(_office("FI", "Länsi-Näidis")),)
+    listed = Authority(id=COUNTY, name="La\u0308nsi-Na\u0308idis")
+    found = excluded(_message({}), kept_out, replace(SIDES, there=replace(SIDES.there, offices=(listed,))))
+
+    assert [reason.code for reason in found] == ["addressee-excluded"]
 
 
 def test_the_decision_is_a_block() -> None:
