@@ -51,9 +51,7 @@ class Told:
     """What the messages of a procedure tell of a child, as they read after their corrections."""
 
     births: tuple[Mapping[str, Any], ...] = ()  # the child as each describes it that says a birth, newest first
-    decided: bool | None = (
-        None  # the newest word on it: True, a decision by which it is none; False, it is treated as one
-    )
+    decided: bool | None = None  # the newest word on the age: True, a decision says adult; False, treated as a child
 
     @classmethod
     def by(cls, bodies: Sequence[Body]) -> Told:
