@@ -16,9 +16,9 @@ from broker.core import canonical
 from broker.core.accompanied import asks_about_adult
 from broker.core.content import decode_header
 from broker.core.elsewhere import looks_elsewhere
-from broker.core.errors import NotAllowed, SenderError, TrustListExpired
+from broker.core.errors import NotAllowed, SchemaInvalid, SenderError, TrustListExpired, VersionNotSupported
 from broker.core.ids import CountryCode
-from broker.core.messages import Body, ClearedMessage, Submission, ValidMessage
+from broker.core.messages import Body, ClearedMessage, Draft, Submission, ValidMessage
 from broker.core.procedures import NOT_OPENED
 from broker.core.safeguards import Cleared, Decision, Held, decide, refusal, released
 from broker.core.sides import sides_of
@@ -119,10 +119,26 @@ class Submit:
 
     async def _take(self, submission: Submission, asked: Idempotent, release: Release | None) -> Accepted:
         row, draft = await self._place(submission, release.draft if release else None)
-        message, opens = self._catalogue.validate(draft), submission.procedure is None
+        message, opens = self._validated(draft), submission.procedure is None
         check_sent(message.header, message.body, self._trust.current(), opens=opens, now=message.header.created)
         await self._sealed_files.check(message.header)
         return await self._decide(asked, row, message, submission, release)
+
+    def _validated(self, draft: Draft) -> ValidMessage:
+        """Return the valid message; of what only a newer version can say, tell that the recipient knows it not yet."""
+        try:
+            return self._catalogue.validate(draft)
+        except SchemaInvalid as error:
+            used, newest = draft.header.version, self._catalogue.versions(draft.header.type)[-1]
+            try:
+                self._catalogue.validate(replace(draft, header=replace(draft.header, version=newest)))
+            except SenderError:
+                raise error from None
+            raise VersionNotSupported(
+                f"This goes out in version {used}, the newest that the addressed country lists or the one that was asked for, "
+                f"and something in it came with version {newest}: leave that out, and say it in words.",
+                where=error.where,
+            ) from None
 
     async def _decide(
         self, asked: Idempotent, row: ProcedureRow, message: ValidMessage, asking: Submission, release: Release | None

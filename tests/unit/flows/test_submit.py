@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -14,9 +15,12 @@ import pytest
 from broker.core.errors import (
     NotAllowed,
     SafeguardBlocked,
+    SchemaInvalid,
     SenderError,
     TooLargeToSend,
+    VersionNotSupported,
 )
+from broker.core.ids import MessageType, SchemaVersion
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.testing.world import Country, World
@@ -134,3 +138,26 @@ async def test_what_is_not_known_of_a_country_is_told_to_the_author(world: World
     assert [(one.rule, one.code) for one in accepted.warnings] == [("R-31", "competence-not-known")]
     again = await world["EE"].submit("request.json", idempotency_key="k")
     assert (again.repeated, again.warnings) == (True, accepted.warnings)
+
+
+async def test_what_only_a_newer_version_can_say_is_refused_with_what_to_do(world: World) -> None:
+    """The form is right, the country is older: that is said, and not that the member is none; a wrong form stays one."""
+    ee, kind = world["EE"], MessageType("family-tracing.correction")
+    world.set_trust(
+        lambda member: (
+            replace(member, messages={**member.messages, kind: (SchemaVersion("1.0"),)})
+            if member.country == "FI"
+            else member
+        )
+    )
+    await ee.trust.refresh()
+    request = await ee.submit("request.json")
+    correction = json.loads(read_schema_file("examples/acts/correction-age-decided.json"))
+    del correction["version"]
+
+    with pytest.raises(VersionNotSupported, match=r"version 1\.0.*version 1\.1.*in words") as refused:
+        await ee.submit(correction, procedure=request.procedure)
+    assert refused.value.where == "/body"
+    correction["body"]["age_decison"] = correction["body"].pop("age_decision")
+    with pytest.raises(SchemaInvalid):
+        await ee.submit(correction, procedure=request.procedure)
