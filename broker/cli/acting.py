@@ -31,10 +31,17 @@ ROUTE = "cli"  # part of an idempotency key's scope
 def operator(authority: AuthorityId | None = None) -> Who:
     """Return who is at this keyboard, as the audit trail names him: whoever became the node's account by sudo."""
     return Who(
-        actor=f"{ROUTE}:{os.environ.get('SUDO_USER') or getpass.getuser()}",
+        actor=f"{ROUTE}:{os.environ.get('SUDO_USER') or _account()}",
         role=AuditRole.OPERATOR,
         authority=authority,
     )
+
+
+def _account() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # one without a name, as a container may run us by; Python 3.13 says it by the latter
+        return str(os.getuid())
 
 
 def office_of(office: Office, named: str | None) -> AuthorityId:
