@@ -88,10 +88,13 @@ class Heal:
         if tx.healing.begin(self._everybody()):
             for row in tx.healing.rows():
                 self._ledger.call(tx, AttentionCode.HEALING, row.peer, peer=row.peer, now=now)
-        due = [row for row in tx.healing.rows() if row.ended is None and is_due(row.next_at, now)]
-        for row in due:
-            self._ask(tx, row, now)
-        return len(due)
+        asked = 0
+        for due in [row for row in tx.healing.rows() if _is_due(row, now)]:
+            locked = tx.healing.lock(due.peer)
+            if locked is not None and _is_due(locked, now):  # not asked, answered or ended by another worker meanwhile
+                self._ask(tx, locked, now)
+                asked += 1
+        return asked
 
     def _everybody(self) -> tuple[CountryCode, ...]:
         members = self._trust.current().members
@@ -154,7 +157,7 @@ class Heal:
         )
 
     def _end(self, tx: Transaction, peer: CountryCode, who: Who) -> None:
-        row, now = tx.healing.row(peer), self._clock.now()
+        row, now = tx.healing.lock(peer), self._clock.now()
         if row is None or row.ended is not None:
             raise NotFound("That country is not asked for anything.")
         for item in tx.healing.missed(peer, (MissedState.WANTED,), _LISTED):
@@ -166,6 +169,10 @@ class Heal:
                 at=now, actor=who.actor, role=who.role, action=AuditAction.HEALING_ENDED, subject=peer, peer=peer
             )
         )  # fmt: skip
+
+
+def _is_due(row: HealingRow, now: datetime) -> bool:
+    return row.ended is None and is_due(row.next_at, now)
 
 
 def _answers(member: Member | None) -> bool:

@@ -96,7 +96,7 @@ class Healing:
         self._catalogue.admit(verified)
         answer = Answer.of(verified.body, verified.sender)
         self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, "held", now=now)
-        row = tx.healing.row(verified.sender)
+        row = tx.healing.lock(verified.sender)
         if row is None or row.ended is not None:
             return
         if answer.returned is not None:

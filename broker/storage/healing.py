@@ -53,6 +53,7 @@ NOBODY_YET = ""  # the peer of the row that a restore leaves: everybody waits
 _COLUMNS = tuple(str(name) for name in healing.c.keys())  # noqa: SIM118
 _ROWS = select(healing).where(healing.c.peer != NOBODY_YET).order_by(healing.c.peer)
 _ROW = select(healing).where(healing.c.peer == bindparam("peer_"))
+_LOCKED = _ROW.with_for_update()  # what another worker saves of it from an older look would end or undo the asking
 _GOES_ON = exists().where(healing.c.ended.is_(None))
 _WAITS = select(  # two questions: for an IN, and for an OR about one column, SQLite fills a table at each execution
     or_(_GOES_ON.where(healing.c.peer == bindparam("peer_")), _GOES_ON.where(healing.c.peer == literal_column("''")))
@@ -178,6 +179,10 @@ class SqlHealing:
 
     def row(self, peer: CountryCode) -> HealingRow | None:
         row = self._db.first(_ROW, {"peer_": str(peer)})
+        return None if row is None else _row(row)
+
+    def lock(self, peer: CountryCode) -> HealingRow | None:
+        row = self._db.first(_LOCKED, {"peer_": str(peer)})
         return None if row is None else _row(row)
 
     def save(self, row: HealingRow) -> None:

@@ -82,7 +82,8 @@ class HealingContract:
             next_at=later(9),
         )  # fmt: skip
         await store.run(lambda tx: tx.healing.save(changed))
-        assert await store.run(lambda tx: tx.healing.row(FI)) == changed
+        assert await store.run(lambda tx: (tx.healing.row(FI), tx.healing.lock(FI))) == (changed, changed)
+        assert await store.run(lambda tx: (tx.healing.row(EE), tx.healing.lock(EE))) == (None, None)
         await store.run(lambda tx: tx.healing.save(replace(changed, peer=SE, ended=later(150))))
         assert await store.run(leased) == [SE]
         assert await store.run(lambda tx: (tx.healing.waits(FI), tx.healing.waits(SE))) == (True, False)

@@ -25,6 +25,7 @@ from broker.storage.presence import Presence, announce_presence, refuse_beside_s
 from broker.storage.schema import exclusive
 from broker.testing.at_rest import UnsafeEpochs
 from broker.testing.store_contract_attachments import attachment, upload
+from broker.testing.store_contract_healing import restored
 from broker.testing.store_contract_retention import erasure
 from broker.testing.store_rows import (
     BOARD,
@@ -138,6 +139,8 @@ def _fill(tx: Transaction) -> None:
         tx.add_attachment(replace(attachment(2), handle=attachment(ord(name)).handle, blob=name * 32))
     tx.add_upload(upload(1))
     tx.retention.add_erasure(erasure(1))
+    restored(tx)
+    tx.healing.begin([SE])
 
 
 def _due(tx: Transaction) -> dict[str, Any]:
@@ -188,6 +191,7 @@ WAITING: dict[str, tuple[Work, Work]] = {
         lambda tx: tx.attachment(FI, message_id(3), attachment(3).handle),
     ),
     "an erasure": (lambda tx: tx.retention.erasure(erasure(1).id), lambda tx: tx.retention.erasure(erasure(1).id)),
+    "the asking after a restore": (lambda tx: tx.healing.lock(SE), lambda tx: tx.healing.lock(SE)),
     "the key that a message is stored under, by who would erase the case": (
         lambda tx: tx.add_outbox(outgoing(9), next_at=NOW),
         lambda tx: tx.hold_case(SCOPE),

@@ -4,26 +4,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from broker.core.audit import GENESIS
-from broker.core.errors import Healing
+from broker.core.errors import Healing as StillHealing
 from broker.core.healing import MissedState
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import Party, Uploaded
 from broker.core.record import Mark
 from broker.core.roles import AuditRole
 from broker.flows.verify_audit import VerifyAudit, WitnessStatement
+from broker.reception.healing import Healing
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.storage import migrate
@@ -117,7 +121,7 @@ async def test_nothing_is_sent_before_the_other_country_has_answered(exchange: E
     world = exchange.world
     await lose_disk(world, "EE", exchange.kept)
     world.network.published.clear()
-    with pytest.raises(Healing):
+    with pytest.raises(StillHealing):
         await world["EE"].submit("request.json", idempotency_key="k")
     await world["EE"].step()
     assert len(world.network.published) == 1  # the question
@@ -197,6 +201,50 @@ async def test_a_receipt_for_what_no_list_names_calls_a_person(tmp_path: Path) -
 
         assert await world["EE"].store.run(lambda tx: tx.outbox(late.message)) is None
         assert await world["EE"].attention() == ["strange-receipt"]
+
+
+@pytest.mark.postgres
+@pytest.mark.xdist_group("postgres")
+async def test_who_ends_the_asking_while_an_answer_is_taken_has_ended_it(
+    tmp_path: Path, postgres_run: PostgresServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker that takes the answer looked before: what it saves does not begin the asking anew, with nobody told."""
+    urls, loop, ended = {"EE": postgres_run.database(like=migrate)}, asyncio.get_running_loop(), list[Any]()
+    exchange = await exchanged(tmp_path, urls)
+    world = exchange.world
+    await lose_disk(world, "EE", exchange.kept)
+    for name in ("EE", "FI", "FI"):  # asked and answered
+        await world[name].step()
+    compare = Healing._compare
+
+    def slowly(self: Healing, *given: Any) -> None:
+        if not ended:
+            ending = world["EE"].engine.heal.end(FI, officer(None, "o"))
+            ended.append(asyncio.run_coroutine_threadsafe(ending, loop))
+            until_it_waits(urls["EE"], ended[0].done)
+        compare(self, *given)
+
+    monkeypatch.setattr(Healing, "_compare", slowly)
+    await world["EE"].step()
+    await asyncio.wrap_future(ended[0])
+
+    (status,) = await world["EE"].engine.heal.status()
+    assert status.row.ended is not None
+    await world.__aexit__()
+    postgres_run.drop(urls["EE"])
+
+
+def until_it_waits(url: str, done: Callable[[], bool]) -> None:
+    """Return when something of this database waits for a lock, or when what may have waited is done."""
+    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as looking:
+        while not done():
+            row = looking.execute(
+                "SELECT count(*) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
+            ).fetchone()
+            if row != (0,):
+                return
 
 
 async def heal_and_offer(world: World) -> None:
