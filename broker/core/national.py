@@ -16,6 +16,7 @@ from datetime import date
 from typing import Any
 
 from broker.core.adulthood import says_birth
+from broker.core.elsewhere import PLAN
 from broker.core.foregoing import as_corrected
 from broker.core.messages import Body, Header, ValidMessage
 from broker.core.movement import day_of
@@ -63,11 +64,11 @@ def national(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) ->
     earlier = as_corrected(earlier)
     if sides.opening:
         yield from competence(header, sides)
-    yield from _exempt(header, body, sides)
+    yield from _exempt(header, body, earlier, sides)
     if header.type in _CONSENTS:
         for side in (sides.there, sides.here):
             yield from _consents(header.type, body, _child(body, earlier), side, sides.day)
-    if header.type == "transfer.plan":
+    if header.type == PLAN:
         yield from _notice(header, body, sides.day)
     if header.type in _CARED_FOR:
         yield from _consulate(header.type, body, _child(body, earlier), sides)
@@ -123,13 +124,14 @@ def _names(offices: Sequence[Authority]) -> str:
 # --- R-07 and C-03 ----------------------------------------------------------------------------------------------------
 
 
-def _exempt(header: Header, body: Body, sides: Sides) -> Iterator[Reason]:
+def _exempt(header: Header, body: Body, earlier: Sequence[Earlier], sides: Sides) -> Iterator[Reason]:
     """R-07; B2b 82(2), H96 33; CASEWORK C-03, C-06: a placement without the consent that it needed is void there."""
     stated = body.get("standing", body.get("consent"))
     if stated != _EXEMPTION_NEEDED:
         return
-    placing = sides.here if header.type in GIVES_CONSENT else sides.there
-    care, basis = _kind_of_care(body), header.legal_basis.code if header.legal_basis else ""
+    placing, planning = (sides.here, sides.there) if header.type in GIVES_CONSENT else (sides.there, sides.here)
+    plans = [item.body for item in earlier if item.type == PLAN and item.author == planning.country]
+    care, basis = _kind_of_care(body, plans), header.legal_basis.code if header.legal_basis else ""
     exemption = body.get("exemption")
     if exemption == "WITH_PARENT" and care not in {None, "PARENTS"}:
         yield block("R-07", "not-with-parent", "/exemption", "This care is not with a parent: it needs consent.")
@@ -150,10 +152,11 @@ def _exempt(header: Header, body: Body, sides: Sides) -> Iterator[Reason]:
         )  # fmt: skip
 
 
-def _kind_of_care(body: Body) -> str | None:
-    care = body.get("care", {})
-    kind = care.get("kind", care.get("value", {}).get("kind") if isinstance(care.get("value"), Mapping) else None)
-    return kind if isinstance(kind, str) else None
+def _kind_of_care(body: Body, plans: Sequence[Body]) -> str | None:
+    """Return the form of care that a message names; an acceptance and the check name none, and go by the newest plan."""
+    named = (one["care"] for one in (body, *reversed(plans)) if "care" in one)
+    kinds = (care.get("kind") if isinstance(care, Mapping) else care for care in named)
+    return next((kind for kind in kinds if isinstance(kind, str)), None)
 
 
 # --- R-33 -------------------------------------------------------------------------------------------------------------

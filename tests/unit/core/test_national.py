@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -126,20 +127,32 @@ def test_relatives_are_exempt_only_where_the_country_notified_them(
     assert _found(message, sides) == expected
     unknown = [reason.text for reason in national(message, (), sides) if reason.code == "exemption-not-known"]
     assert all("placement.relative_categories" in text for text in unknown)
-    decision = {
-        "consent": "CONSENT_NOT_REQUIRED",
-        "exemption": "NOTIFIED_RELATIVE_CATEGORY",
-        "care": {"value": {"kind": care}},
-    }
+    decision = {"consent": "CONSENT_NOT_REQUIRED", "exemption": "NOTIFIED_RELATIVE_CATEGORY", "care": care}
     assert _found(_message("placement.decision", decision, basis=basis), _sides(here=profile)) == expected
+    before = Earlier(type=MessageType("transfer.plan"), digest=Digest("a" * 64), author=FI, body=plan)
+    acceptance = {name: decision[name] for name in ("consent", "exemption")}
+    ours = replace(before, digest=Digest("b" * 64), author=EE, body={**plan, "care": {"kind": "PARENTS"}})
+    assert (
+        _found(_message("transfer.acceptance", acceptance, basis=basis), _sides(here=profile), before, ours) == expected
+    )
 
 
 def test_being_with_a_parent_is_no_name_for_other_care() -> None:
     """R-07: the exemption fits the care."""
-    plan = {"consent": "CONSENT_NOT_REQUIRED", "exemption": "WITH_PARENT", "care": {"kind": "FOSTER_CARE"}}
-    assert _found(_message("placement.decision", plan), _sides()) == ["block not-with-parent"]
-    plan["care"] = {"kind": "PARENTS"}
-    assert _found(_message("placement.decision", plan), _sides()) == []
+    decision = {"consent": "CONSENT_NOT_REQUIRED", "exemption": "WITH_PARENT", "care": "FOSTER_CARE"}
+    assert _found(_message("placement.decision", decision), _sides()) == ["block not-with-parent"]
+    assert _found(_message("placement.decision", {**decision, "care": "PARENTS"}), _sides()) == []
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/*.json")), ids=lambda path: f"{path.parent.name}/{path.stem}")
+def test_every_example_can_be_judged_by_what_is_known_of_both_countries(path: Path) -> None:
+    """Whatever a message of that form says: the rules answer, and never with a fault of their own."""
+    data = json.loads(path.read_text(encoding="utf-8"))
+    if "type" in data:
+        profile = _profile(**RELATIVES)
+        message = _message(data["type"], data["body"], basis=data.get("legal_basis", {}).get("code", "B2B_82"))
+        for opening in (True, False):
+            assert decide(message, (), _sides(here=profile, there=profile, opening=opening))
 
 
 AGE, SIGNS = "child__referral_consent_age", "child__referral_guardian_signs"
