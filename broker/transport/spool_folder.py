@@ -17,6 +17,7 @@ import fcntl
 import os
 import re
 import secrets
+import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,9 +88,9 @@ class SpoolFolder:
         """
         target = self._folder / sealed.recipient
         with _as_ours():
-            if not self._folder.is_dir():
+            if not _is_folder(self._folder):
                 raise TransportUnavailable("The spool folder is missing: is its medium mounted?")
-            if not (target / "new").is_dir():
+            if not _is_folder(target / "new"):
                 raise Unroutable("The spool has no folder for that country.")
             name = file_name(sealed)
             part = target / "tmp" / f"{name}.{secrets.token_hex(8)}.part"
@@ -183,10 +184,13 @@ class SpoolFolder:
 
     def trouble(self) -> str | None:
         """Return what an operator must mend, or None."""
-        if not self._folder.is_dir():
-            return "The spool folder is missing: is its medium mounted?"
-        if not all((self._own / part).is_dir() for part in _PARTS):
-            return "The spool has no complete folder for this country."
+        try:
+            if not _is_folder(self._folder):
+                return "The spool folder is missing: is its medium mounted?"
+            if not all(_is_folder(self._own / part) for part in _PARTS):
+                return "The spool has no complete folder for this country."
+        except OSError as error:
+            return _ours(error.errno).detail
         if not os.access(self._own / "claimed", os.W_OK | os.X_OK):
             return "This node may not write into its spool folder."
         with contextlib.suppress(OSError):
@@ -257,6 +261,14 @@ def _synchronise(folder: Path) -> None:
             raise
     finally:
         os.close(descriptor)
+
+
+def _is_folder(path: Path) -> bool:
+    # Not `Path.is_dir`, to which, from Python 3.14 on, a share that does not answer is no folder.
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:

@@ -237,6 +237,31 @@ def test_nobody_waits_for_what_was_put_in_the_place_of_a_claimed_file(spool: Pat
     folder.close()
 
 
+@pytest.mark.parametrize(
+    ("number", "error", "sentence"),
+    [
+        (errno.ENOTCONN, TransportUnavailable, "The spool folder cannot be used."),
+        (errno.EACCES, PublishRefused, "The spool folder may not be written."),
+    ],
+)
+@pytest.mark.parametrize("place", ["", "FI/new"])
+async def test_a_share_that_fails_is_told_as_one(
+    spool: Path, monkeypatch: pytest.MonkeyPatch, place: str, number: int, error: type[NodeError], sentence: str
+) -> None:
+    """Whoever heard that the folder or its country is missing would make another, or look for a stick."""
+    whole = os.stat
+
+    def failing(path: Any, **more: Any) -> os.stat_result:
+        if Path(path) == spool / place:
+            raise OSError(number, "no answer", str(path))
+        return whole(path, **more)
+
+    monkeypatch.setattr(os, "stat", failing)
+    with pytest.raises(error, match=sentence):
+        SpoolFolder(spool, EE, "a" * 16).put(sealed())
+    assert SpoolFolder(spool, FI, "b" * 16).trouble() == sentence
+
+
 async def test_a_file_that_is_never_read_is_told_until_somebody_takes_it_away(spool: Path) -> None:
     """P7: it is tried on, and health, by which a person is called, names it; what lies behind it is delivered."""
     broken, whole = sorted((sealed(), sealed()), key=file_name)
