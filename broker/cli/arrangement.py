@@ -136,9 +136,14 @@ def add(file: Path, data: dict[str, Any], *, as_json: bool) -> None:
     """Add an arrangement; a file that is not there yet is made.
 
     Raises:
-        BadRequest: the arrangement has not its form, or its id was used before.
+        BadRequest: the arrangement has not its form, its id was used before, or the file cannot be read.
     """
-    register = _read(file) if file.exists() else ArrangementRegister()
+    try:
+        file.lstat()  # not `exists`, to which what cannot be looked at is not there: the register would be begun anew
+    except FileNotFoundError:
+        register = ArrangementRegister()
+    else:
+        register = _read(file)
     item = _parse(data)
     if register.find(item.id) is not None:
         raise BadRequest("There is an arrangement of that id; an id is never used twice.", where="ID")

@@ -47,6 +47,16 @@ def test_an_id_is_never_used_twice(trm, register):
     assert register.read_bytes() == before
 
 
+def test_a_register_that_cannot_be_read_is_not_begun_anew(trm, tmp_path):
+    """The file is named and stays as it is; what other arrangements it may hold would be lost."""
+    file = tmp_path / "arrangements.json"
+    file.symlink_to(file)
+    ran = _add(trm, file, "tracing")
+    assert ran.code == 1
+    assert f"where: {file}" in ran.err
+    assert file.is_symlink()
+
+
 @pytest.mark.parametrize(
     ("more", "members", "where"),
     [
