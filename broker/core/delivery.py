@@ -20,6 +20,7 @@ from broker.core.errors import (
     HomeInvalid,
     KeyMissing,
     NodeError,
+    PublishUnconfirmed,
     SettingsInvalid,
     StoreCorrupt,
     StoreNeedsMigration,
@@ -171,7 +172,9 @@ def is_due(next_at: datetime, now: datetime) -> bool:
     return not now < next_at <= now + timedelta(seconds=AHEAD_SECONDS)
 
 
-def retry(attempts: int, error: BrokerError, *, now: datetime, jitter: float) -> RetryDecision:
+def retry(
+    attempts: int, error: BrokerError, *, now: datetime, jitter: float, before: str | None = None
+) -> RetryDecision:
     """Return the decision after one more failure; it never gives up.
 
     Args:
@@ -179,8 +182,13 @@ def retry(attempts: int, error: BrokerError, *, now: datetime, jitter: float) ->
         error: why it failed.
         now: the current time.
         jitter: a random number in [0, 1): full jitter, so that a thousand entries do not come back at once.
+        before: code of the failure before this one, where it is known.
     """
-    longest = RETRY_TRANSPORT_MAX_SECONDS if isinstance(error, TransportUnavailable) else RETRY_MAX_SECONDS
+    away = isinstance(error, TransportUnavailable) or (
+        isinstance(error, PublishUnconfirmed)
+        and before == TransportUnavailable.code  # a broker that is just coming back
+    )
+    longest = RETRY_TRANSPORT_MAX_SECONDS if away else RETRY_MAX_SECONDS
     doublings = min(attempts, RETRY_MAX_SECONDS.bit_length())
     ceiling = min(RETRY_MIN_SECONDS * 2 ** (doublings + 1), longest)
     hopeless = isinstance(error, _CALL_AT_ONCE) or not isinstance(error, NodeError)

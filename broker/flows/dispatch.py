@@ -244,7 +244,7 @@ class Dispatch:
                 if entry.error is not None or now - entry.created >= _UNSENT:  # for so long `Watch` calls too
                     tx.resolve_attention(AttentionCode.NOT_SENT, message_subject(self._us, entry.id), at=now, by="node")
                 continue
-            decision = retry(entry.attempts, error, now=now, jitter=self._ids.jitter())
+            decision = retry(entry.attempts, error, now=now, jitter=self._ids.jitter(), before=entry.error)
             tx.retry_outbox(entry.id, next_at=decision.next_at, error=error.code, token=token)
             if decision.call_person:
                 office = entry.authority if entry.kind is OutboxKind.MESSAGE else None

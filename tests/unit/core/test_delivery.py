@@ -30,6 +30,7 @@ from broker.core.errors import (
     BrokerError,
     DiskFull,
     KeyMissing,
+    PublishUnconfirmed,
     RecipientSuspended,
     TransportUnavailable,
     Unroutable,
@@ -62,6 +63,15 @@ def test_nothing_waits_for_long_once_the_transport_is_back() -> None:
     """However long it was away, what waits is tried again within half a minute."""
     wait = retry(10**6, TransportUnavailable(), now=NOW, jitter=ALMOST_ONE).next_at - NOW
     assert wait <= timedelta(seconds=30)
+
+
+@pytest.mark.parametrize(
+    ("before", "longest"), [("transport-unavailable", 30), ("publish-unconfirmed", 300), (None, 300)]
+)
+def test_a_broker_that_is_just_coming_back_makes_nothing_wait_for_long(before: str | None, longest: int) -> None:
+    """Its first outcome may be unknown; whose outcome stays unknown is tried less often."""
+    wait = retry(10**6, PublishUnconfirmed(), now=NOW, jitter=ALMOST_ONE, before=before).next_at - NOW
+    assert round(wait.total_seconds()) == longest
 
 
 def test_a_moment_that_no_right_clock_has_written_is_due() -> None:

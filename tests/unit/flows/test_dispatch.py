@@ -14,7 +14,14 @@ from typing import Any, TypeVar
 
 import pytest
 
-from broker.core.errors import CaseKeyMissing, KeyMissing, PublishRefused, PublishUnconfirmed, Unroutable
+from broker.core.errors import (
+    CaseKeyMissing,
+    KeyMissing,
+    PublishRefused,
+    PublishUnconfirmed,
+    TransportUnavailable,
+    Unroutable,
+)
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import Party
 from broker.core.trust import KeyUse, Member, MemberStatus
@@ -272,6 +279,16 @@ async def test_a_queue_that_confirms_nothing_does_not_hold_up_the_other_countrie
         await ee.engine.dispatch()
         world.clock.advance(10)
     assert len(_to(world, SE)) == 1
+
+
+async def test_what_waited_for_the_broker_leaves_soon_though_its_first_outcome_is_unknown(world: World) -> None:
+    """After an hour without it, a queue that is not quite back yet puts nothing off for minutes."""
+    (sent,) = await _submit(world["EE"], 1)
+    for fault in (*[TransportUnavailable()] * 120, PublishUnconfirmed(), None):
+        world.network.fault = fault
+        await world["EE"].engine.dispatch()
+        world.clock.advance(31)
+    assert _to(world, FI) == [sent]
 
 
 async def test_a_cancelled_worker_remembers_what_it_published(world: World) -> None:
