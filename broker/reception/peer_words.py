@@ -72,7 +72,7 @@ class PeerWords:
         said: list[tuple[Receipt, ProcedureId | None]] = []
         for receipt in receipts:
             brief = briefs.get(receipt.message) if receipt.author == self._us else None
-            if brief is None and _comes_again(tx, receipt):
+            if brief is None and _is_lost(tx, receipt):
                 continue
             if brief is None or brief.digest != receipt.digest or brief.recipient != receipt.issuer:
                 # One call per country for ids that it makes up: it could hide every other call behind thousands.
@@ -156,13 +156,13 @@ class PeerWords:
             )
 
 
-def _comes_again(tx: Transaction, receipt: Receipt) -> bool:
-    """Whether it is about what was lost with the disk, and comes again with that.
+def _is_lost(tx: Transaction, receipt: Receipt) -> bool:
+    """Whether it is about what was lost with the disk: it comes again with that, or that was named to a person.
 
-    What the whole list of its issuer does not name does not come: it was decided there behind the list, and only this
-    receipt tells of it.
+    What the whole list of its issuer does not name is neither: it was decided there behind the list, and only this receipt
+    tells of it.
     """
-    if not tx.healing.waits(receipt.issuer):
-        return False
+    if tx.healing.missed_one(receipt.issuer, receipt.digest) is not None:
+        return True
     row = tx.healing.row(receipt.issuer)
-    return row is None or not row.listed or tx.healing.missed_one(receipt.issuer, receipt.digest) is not None
+    return tx.healing.waits(receipt.issuer) and (row is None or not row.listed)

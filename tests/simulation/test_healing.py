@@ -291,6 +291,27 @@ async def test_what_we_never_signed_is_refused_and_named(exchange: Exchange, tmp
     assert "healing-incomplete" in await world["EE"].attention()
 
 
+async def test_a_later_receipt_for_what_could_not_be_got_back_is_nothing_strange(
+    exchange: Exchange, tmp_path: Path
+) -> None:
+    """The other country keeps it without its signatures; it was named to a person, and is opened there days later."""
+    world = exchange.world
+    await lose_disk(world, "EE", exchange.kept)
+    await world["FI"].store.close()
+    with sqlite3.connect(tmp_path / "FI.db") as database:
+        database.execute("UPDATE inbox_content SET signatures = NULL WHERE id = ?", (exchange.new.message,))
+    database.close()
+    await world.restart("FI")
+    await heal(world)
+    await world["FI"].desk.open_message(exchange.new.message, officer(OFFICE, "o"))
+    await world.settle()
+
+    (status,) = await world["EE"].engine.heal.status()
+    assert [(item.message, item.code) for item in status.lost] == [(exchange.new.message, "not-held")]
+    assert status.row.ended is not None
+    assert "strange-receipt" not in await world["EE"].attention()
+
+
 async def test_what_a_national_system_repeats_is_not_sent_twice(tmp_path: Path) -> None:
     """It never heard yes, or the yes was lost with the disk: the same key gets the message that was sent then."""
     async with World.create(tmp_path, ("EE", "FI")) as world:
