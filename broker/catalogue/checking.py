@@ -162,7 +162,7 @@ class Catalogue(Contents):
                 raise BasisNotAllowed(found[0].sentence, where=f"/header{found[0].pointer}")
 
     def _check_places(self, header: Header, body: Any) -> None:
-        """Refuse a country or language that does not exist: nobody there could be found, or could read it."""
+        """Refuse a country, language or day that does not exist: nobody could be found, read it, or be waited for."""
         if header.language is not None:
             for where, sentence in unknown_language(header.language, "/header/language"):
                 raise HeaderInvalid(sentence, where=where)

@@ -81,7 +81,7 @@ class CompiledSchema:
         return problems(self.schema, instance, start) or (Problem(pointer=start or "/", rule="form", sentence=_UNFIT),)
 
     def unknown_places(self, instance: Any, start: str) -> tuple[Problem, ...]:
-        """The countries and languages that it names and that do not exist."""
+        """The countries, languages and days that it names and that do not exist."""
         unknown = unknown_place(self.places, instance, start)
         return tuple(Problem(pointer=where, rule="exists", sentence=sentence) for where, sentence in unknown)
 

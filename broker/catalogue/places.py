@@ -1,13 +1,14 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Where a body names countries and languages: a schema holds their form only, whether one exists is asked of `nations`.
+"""Where a body names countries, languages and moments: a schema holds their form only, not whether one exists.
 
-Asked of what leaves alone: another node's registers may be newer, and what it sent is not refused for that.
+A time on 31 November has the form of one. Countries and languages are asked of `nations`. Asked of what leaves alone: another node's registers may be newer, and what it sent is not refused for that.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +23,14 @@ _LANGUAGE = "parts/language.json"
 _KEPT = lru_cache(maxsize=1024)  # codes; there are about 250 countries and as many languages of daily work
 
 
+def _is_moment(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
+
+
 # Part → what a person is told, and who knows.
 _ASKED: Mapping[str, tuple[str, Callable[[str], bool]]] = MappingProxyType(
     {
@@ -30,13 +39,14 @@ _ASKED: Mapping[str, tuple[str, Callable[[str], bool]]] = MappingProxyType(
             "There is no country of that code (ISO 3166-1; XXA: stateless).",
             _KEPT(is_nationality),
         ),
+        "parts/time.json": ("The calendar has no such day.", _is_moment),
         _LANGUAGE: ("There is no language of that tag (BCP 47).", _KEPT(is_language)),
     }
 )
 
 
 class Places:
-    """The members of a schema that lead to countries and languages, and nothing else of it."""
+    """The members of a schema that lead to countries, languages and moments, and nothing else of it."""
 
     __slots__ = ("asked", "items", "members")
 
@@ -47,7 +57,7 @@ class Places:
 
 
 def places_in(documents: Mapping[str, Schema], path: str) -> Places | None:
-    """Return where the schema at a path leads to countries and languages; None: nowhere."""
+    """Return where the schema at a path leads to countries, languages and moments; None: nowhere."""
     return _found(documents, documents[path], ())
 
 

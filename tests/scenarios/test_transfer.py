@@ -381,6 +381,7 @@ async def test_the_arrival_is_waited_for_by_the_newest_announcement(world: World
 async def test_a_day_that_no_calendar_has_puts_no_alarm_off(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """An older program lets 31 November leave: it counts as the month's last day, a week at most, then both are called."""
     monkeypatch.setattr("broker.core.safeguards.moving", lambda *_: ())
+    monkeypatch.setattr("broker.catalogue.compiled.unknown_place", lambda *_: [])
     plan = await _planned(world)
     acceptance = await _accept(world, plan)
     await _check(world, plan, acceptance)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""A country or language that does not exist does not leave."""
+"""A country, a language or a day that does not exist does not leave."""
 
 from __future__ import annotations
 
@@ -59,6 +59,15 @@ async def test_what_does_not_exist_is_refused_at_its_place(
     assert not sum((await ee.counts()).values())
     problems = ee.desk.catalogue.explain_submission(_put(place, value))
     assert [(one.pointer, one.rule) for one in problems] == [(place, "exists")]
+
+
+async def test_a_time_on_a_day_that_no_calendar_has_does_not_leave(world: World) -> None:
+    """31 November is a slip of the pen: whoever waits for the child is told no such day, whatever the legal basis."""
+    plan = json.loads(read_schema_file("examples/transfer/plan-to-aunt.json"))
+    plan["body"]["arrival"]["at"] = "2026-11-31T09:00:00.000Z"
+    with pytest.raises(SchemaInvalid, match="no such day") as caught:
+        await world["EE"].submit(plan)
+    assert caught.value.where == "/body/arrival/at"
 
 
 def test_stateless_and_kosovo_exist() -> None:
