@@ -45,7 +45,9 @@ __all__ = [
     "COMPLETE_LEASE_SECONDS",
     "DELIVER_BATCH",
     "DISPATCH_BATCH",
+    "HAND_OVER_PAUSE_SECONDS",
     "HAND_OVER_SECONDS",
+    "HAND_OVER_SLOW_SECONDS",
     "HEAL_ASK_MAX_SECONDS",
     "HEAL_ATTEMPTS",
     "HEAL_MARGIN_SECONDS",
@@ -128,6 +130,8 @@ HEAL_ATTEMPTS = 5  # how often a message may be promised and not come
 HOLD_DAYS = 7  # a held message expires into an attention entry
 LEASE_SECONDS = 60  # longer than a publish takes, or a hand-over without files: with files two workers may be at it
 HAND_OVER_SECONDS = 45  # then an adapter has failed: one that hangs must not hold up the other offices' messages
+HAND_OVER_SLOW_SECONDS = 5  # an adapter that takes so long to fail is left alone for a while
+HAND_OVER_PAUSE_SECONDS = 60  # in which the other offices' messages have their turn
 DISPATCH_BATCH = 32  # entries
 DELIVER_BATCH = 32  # entries
 WATCH_BATCH = 200  # entries

@@ -15,7 +15,14 @@ from datetime import datetime, timedelta
 from broker.adapter_api import Adapter, inbound_message
 from broker.core.attachments import CHUNK_BYTES, Attachment
 from broker.core.attention import AttentionCode, message_subject
-from broker.core.delivery import DELIVER_BATCH, HAND_OVER_SECONDS, LEASE_SECONDS, retry
+from broker.core.delivery import (
+    DELIVER_BATCH,
+    HAND_OVER_PAUSE_SECONDS,
+    HAND_OVER_SECONDS,
+    HAND_OVER_SLOW_SECONDS,
+    LEASE_SECONDS,
+    retry,
+)
 from broker.core.errors import AdapterFailed, BrokerError, StoreCorrupt
 from broker.core.ids import AuthorityId
 from broker.core.messages import InboxEntry
@@ -27,7 +34,11 @@ __all__ = ["Deliver"]
 
 
 class Deliver:
-    """InboxEntry → adapter → handed-over receipt."""
+    """InboxEntry → adapter → handed-over receipt.
+
+    A batch lasts as long as its slowest hand-over. So an adapter that took long to fail is not asked for a while: what
+    waits for it fails at once meanwhile, and a hundred messages for one system that hangs hold up no other office's.
+    """
 
     def __init__(
         self,
@@ -54,6 +65,7 @@ class Deliver:
         self._clock = clock
         self._ids = ids
         self._wake = wake
+        self._paused: dict[AuthorityId, float] = {}  # whose adapter is left alone, and until when on the steady clock
 
     async def __call__(self) -> int:
         """Hand over one batch; return how many entries were taken."""
@@ -77,21 +89,36 @@ class Deliver:
         return len(due)
 
     async def _hand_over(self, row: InboxRow) -> BrokerError | None:
-        adapter = self._adapter_for(row.entry.header.recipient.authority)
+        office = row.entry.header.recipient.authority
+        adapter = self._adapter_for(office)
         if adapter is None:
             return None
+        started = self._clock.monotonic()
+        if started < self._paused.get(office, started):
+            return AdapterFailed("The adapter failed a moment ago, and slowly.")
+        error, expired = await self._offer(row, adapter)
+        slow = expired or self._clock.monotonic() >= started + HAND_OVER_SLOW_SECONDS
+        if error is not None and slow:
+            self._paused[office] = self._clock.monotonic() + HAND_OVER_PAUSE_SECONDS
+        elif error is None:
+            self._paused.pop(office, None)
+        return error
+
+    async def _offer(self, row: InboxRow, adapter: Adapter) -> tuple[BrokerError | None, bool]:
+        """Return why the adapter did not take it, and whether it ran out of time."""
         try:
             size = sum(attachment.size for attachment in row.entry.header.attachments)
             async with asyncio.timeout(HAND_OVER_SECONDS + size / CHUNK_BYTES) as bound:
                 await adapter.deliver(inbound_message(row.entry, functools.partial(self._read, row.entry)))
         except BrokerError as error:
-            return error
+            return error, False
         except TimeoutError as error:
-            late = "did not answer in time" if bound.expired() else f"raised {type(error).__name__}"
-            return AdapterFailed(f"The adapter {late}.")
+            expired = bound.expired()
+            late = "did not answer in time" if expired else f"raised {type(error).__name__}"
+            return AdapterFailed(f"The adapter {late}."), expired
         except Exception as error:
-            return AdapterFailed(f"The adapter raised {type(error).__name__}.")
-        return None
+            return AdapterFailed(f"The adapter raised {type(error).__name__}."), False
+        return None, False
 
     def _settle(
         self,

@@ -15,11 +15,12 @@ import pytest
 
 from broker.core.errors import CaseKeyMissing, KeyMissing
 from broker.core.ids import AuthorityId, CountryCode, MessageId
+from broker.core.messages import Party
 from broker.storage import AtRest, open_store
 from broker.testing.world import World
 
 FI = CountryCode("FI")
-HELSINKI = AuthorityId("helsinki-wellbeing-services")
+HELSINKI, MINISTRY = AuthorityId("helsinki-wellbeing-services"), AuthorityId("ministry-of-justice")
 NAME = "Test-Maarika"
 BOUND_SECONDS = 20  # reached only when something hangs
 
@@ -44,8 +45,12 @@ class System:
     async def close(self) -> None: ...
 
 
-async def _arrive(world: World, count: int) -> list[str]:
-    sent = [(await world["EE"].submit("request.json")).message for _ in range(count)]
+async def _at_once(_: Any) -> None:
+    """Nothing is done before a message is taken."""
+
+
+async def _arrive(world: World, count: int, **changes: Any) -> list[str]:
+    sent = [(await world["EE"].submit("request.json", **changes)).message for _ in range(count)]
     while await world["EE"].engine.dispatch():
         pass
     for delivery in world.network.waiting[FI]:
@@ -166,6 +171,32 @@ async def test_an_adapter_that_hangs_has_failed(world: World, monkeypatch: pytes
     row = await world["FI"].store.run(lambda tx: tx.inbox(CountryCode("EE"), MessageId(sent[1])))
     assert row is not None
     assert (row.state, row.error, row.attempts) == ("recorded", "adapter-failed", 1)
+
+
+async def test_a_hundred_messages_for_a_system_that_hangs_hold_up_no_other_office(world: World) -> None:
+    """Its adapter fails slowly: it is asked once for a batch, then left alone for a minute, in which the rest goes on."""
+    asked = 0
+
+    async def fails_slowly(_: Any) -> None:
+        nonlocal asked
+        asked += 1
+        if not asked % 32:
+            world.clock.advance(30)  # as long as a whole batch takes
+        raise ConnectionError
+
+    other = System(_at_once)
+    world["FI"].adapters |= {HELSINKI: System(fails_slowly), MINISTRY: other}
+    await _arrive(world, 100)
+    await _arrive(world, 1, recipient=Party(country=FI, authority=MINISTRY))
+
+    for _ in range(4):  # a hundred and one messages, 32 at a time
+        await world["FI"].engine.deliver()
+    assert sum(other.taken.values()) == 1
+    assert asked == 32
+
+    world.clock.advance(301)
+    await world["FI"].engine.deliver()
+    assert asked == 64
 
 
 async def test_what_is_damaged_holds_up_nothing_else(world: World) -> None:
