@@ -37,6 +37,17 @@ _OFFICE = MappingProxyType({"name": "Test-Office", "kind": "CP_SERVICE", "countr
 
 INSIDES: Mapping[str, Any] = MappingProxyType(
     {
+        "parts/best-interests-statements.json": {
+            "statements": [
+                {
+                    "nature": "FACT",
+                    "text": "Test-Statement of an invented doctor.",
+                    "by": dict(_OFFICE),
+                    "on": "2026-11-01",
+                    "source": "VISIT",
+                }
+            ]
+        },
         "parts/carer-contact.json": {"address": {"country": "EE", "town": "Test-Tartu", "street": "Test-Street 1"}},
         "parts/carer-checks.json": {
             "criminal_record": {"value": "None, in this test."},

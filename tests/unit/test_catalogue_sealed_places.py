@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from broker.catalogue.sealed_places import sealed_places
 from broker.core.ids import MessageType
 from broker.schema_files import load_catalogue
 from broker.testing.offices import INSIDES
+from broker.testing.spoiling import SCHEMAS
 
 DOCUMENTS = {
     "parts/own.json": {"properties": {"deep": {"x-trm-sealed": "/parts/inside.json", "$ref": "/parts/sealed.json"}}},
@@ -44,6 +47,10 @@ def test_a_body_of_another_form_has_no_places(body: object) -> None:
 def test_what_is_inside_is_held_against_its_schema() -> None:
     """A good inside passes; one that lacks something, or names a country that does not exist, is told by its place."""
     catalogue = load_catalogue()
+    sealed = {
+        path for file in SCHEMAS.rglob("*.json") for path in re.findall(r'"x-trm-sealed": "/(.+?)"', file.read_text())
+    }
+    assert sealed == INSIDES.keys()
     for path, inside in INSIDES.items():
         assert catalogue.explain_part(path, inside, "/x", leaving=True) == (), path
     nowhere = {"place": {"country": "QQ"}, "with": {"unknown": True}, "since": {"unknown": True}, "may_be_told": []}
