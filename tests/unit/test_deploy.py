@@ -140,6 +140,7 @@ def test_alerts_ask_for_what_is_counted() -> None:
     metrics.attention_raised("forked")
     metrics.published("FI")
     metrics.rejected(Fate.QUARANTINE, "malformed")
+    metrics.abused("FI", "no-user")
     counts = {"attention": 1, "quarantine.dropped": 0, "parked.dropped": 0}
     counts |= {f"outbox.{state}": 0 for state in OutboxState}
     given = metrics.exposition(counts).decode("ascii")
