@@ -18,7 +18,7 @@ from types import MappingProxyType
 from typing import Any, TypeVar
 
 from broker.core import canonical
-from broker.core.deadlines import parse_deadline
+from broker.core.deadline_tables import parse_deadline
 from broker.core.errors import CatalogueInvalid, NotCanonical
 from broker.core.ids import Digest, MessageType, SchemaVersion
 from broker.core.procedures import (

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from typing import Any
 
-import jsonschema_rs
+from broker.catalogue.compiled import validator_of
+from broker.testing.schema_walk import Schema, members, parts_of, places
 
 __all__ = ["AnyBodies", "texts_in"]
 
@@ -20,8 +21,6 @@ _DAYS = ("1900-01-01", "2008-11-22", "2008-11-23", "2024-02-29", "2026-11-21", "
 _WORDS = ("Näidis", "Test-Nadja", "Ω", "مثال", "0")
 _TRIES = 6  # of one step
 _DEEP = 4  # below here optional members are few: bodies must end
-
-Schema = Mapping[str, Any]
 
 
 def texts_in(value: Any) -> Iterator[str]:
@@ -46,7 +45,7 @@ class AnyBodies:
         rng: what it chooses by.
         """
         self._schema = schema
-        self._validator = jsonschema_rs.Draft202012Validator(dict(schema), validate_formats=True)
+        self._validator = validator_of(schema)
         self._texts = sorted(set(texts))
         self._random = rng
 
@@ -63,8 +62,9 @@ class AnyBodies:
 
     def _changed(self, body: Any) -> Any:
         """Take a member or item out, put one in, or say something else, at any place."""
-        path, schema, value = self._random.choice(list(_places(self._schema, self._schema, body)))
-        names = _members(_parts(self._schema, schema))
+        walked = places(self._schema, [self._schema], body, alternatives=True)
+        path, parts, value = self._random.choice(list(walked))
+        names = members(parts)
         kind = self._random.random()
         if isinstance(value, dict) and kind < 0.2 and value:
             del value[self._random.choice(sorted(value))]
@@ -80,12 +80,14 @@ class AnyBodies:
             inner = body
             for step in above:
                 inner = inner[step]
-            inner[last] = self._any(schema)
+            inner[last] = self._of(parts)
         return body
 
-    def _any(self, schema: Schema, depth: int = 0) -> Any:
+    def _any(self, schemas: Sequence[Schema], depth: int = 0) -> Any:
+        return self._of(parts_of(self._schema, schemas, alternatives=True), depth)
+
+    def _of(self, parts: Sequence[Schema], depth: int = 0) -> Any:
         """Return something of that form, mostly: the validator has the last word."""
-        parts = list(_parts(self._schema, schema))
         for part in parts:
             if "const" in part:
                 return part["const"]
@@ -103,17 +105,19 @@ class AnyBodies:
         return self._object(parts, depth) if kind == "object" else self._random.random() < 0.5
 
     def _object(self, parts: Sequence[Schema], depth: int) -> dict[str, Any]:
-        members = _members(parts)
+        known = members(parts)
         if any(part.get("maxProperties") == 1 for part in parts):  # a fact: known, or why not
-            chosen = ["value" if "value" in members and self._random.random() < 0.6 else self._one(members)]
+            chosen = [
+                "value" if "value" in known and self._random.random() < 0.6 else self._random.choice(sorted(known))
+            ]
         else:
             needed = {name for part in parts for name in part.get("required", ())}
             often = 0.5 if depth < _DEEP else 0.1
-            chosen = [name for name in members if name in needed or self._random.random() < often]
-        return {name: self._any(members[name], depth + 1) for name in chosen}
+            chosen = [name for name in known if name in needed or self._random.random() < often]
+        return {name: self._any(known[name], depth + 1) for name in chosen}
 
     def _list(self, parts: Sequence[Schema], depth: int) -> list[Any]:
-        items = _joined([part["items"] for part in parts if "items" in part])
+        items = [part["items"] for part in parts if "items" in part]
         least = max(part.get("minItems", 0) for part in parts)
         most = min(part.get("maxItems", least + 2) for part in parts)
         count = self._random.randint(least, max(least, min(most, least + 2)))
@@ -129,44 +133,3 @@ class AnyBodies:
             fitting = [text for text in self._texts if all(re.match(pattern, text) for pattern in patterns)]
             return self._random.choice(fitting) if fitting else ""
         return self._random.choice((*(word[:longest] for word in _WORDS), "x" * longest))
-
-    def _one(self, members: Mapping[str, Any]) -> str:
-        return self._random.choice(sorted(members))
-
-
-def _parts(root: Schema, schema: Schema) -> Iterator[Schema]:
-    """Yield a schema and all that it refers to or may consist of, for the same place."""
-    yield schema
-    if "$ref" in schema:
-        yield from _parts(root, root["$defs"][schema["$ref"].removeprefix("#/$defs/")])
-    for keyword in ("allOf", "anyOf"):
-        for part in schema.get(keyword, ()):
-            yield from _parts(root, part)
-
-
-def _members(parts: Iterable[Schema]) -> dict[str, Schema]:
-    """Return what may stand in an object of those schemas, each with all that is said of it."""
-    said: dict[str, list[Schema]] = {}
-    for part in parts:
-        for name, item in part.get("properties", {}).items():
-            said.setdefault(name, []).append(item)
-    return {name: _joined(items) for name, items in said.items()}
-
-
-def _joined(schemas: Sequence[Schema]) -> Schema:
-    return schemas[0] if len(schemas) == 1 else {"allOf": schemas}
-
-
-def _places(
-    root: Schema, schema: Schema, value: Any, path: tuple[str | int, ...] = ()
-) -> Iterator[tuple[tuple[str | int, ...], Schema, Any]]:
-    """Yield every place of a value with its schema."""
-    yield path, schema, value
-    if isinstance(value, dict):
-        members = _members(_parts(root, schema))
-        for name in sorted(value.keys() & members.keys()):
-            yield from _places(root, members[name], value[name], (*path, name))
-    elif isinstance(value, list):
-        items = _joined([part["items"] for part in _parts(root, schema) if "items" in part])
-        for position, item in enumerate(value):
-            yield from _places(root, items, item, (*path, position))

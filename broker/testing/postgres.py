@@ -27,7 +27,7 @@ from sqlalchemy import make_url
 
 from broker.testing.packages import install_packages, may_install
 
-__all__ = ["URL_VARIABLE", "PostgresServer", "postgres", "postgres_server"]
+__all__ = ["URL_VARIABLE", "PostgresServer", "postgres", "postgres_server", "waits_for_lock"]
 
 URL_VARIABLE = "TRM_TEST_POSTGRES_URL"
 
@@ -39,6 +39,7 @@ _STOP_SECONDS = 20
 # The shell ends the server when its input closes: also when this process was killed and could not end it itself.
 # At once, without writing out what is thrown away a moment later.
 _WATCHED = '"$@" & server=$!; cat > /dev/null; kill -QUIT "$server"; wait "$server"; rm -rf "$HOME"'
+_BLOCKED = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
 _FILLED = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
 _WAL_WRITER = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'"  # writes what no commit waits for
 _SIGNAL = sql.SQL("COPY (SELECT) TO PROGRAM 'cat > /dev/null; kill -{signal} {pid}'")  # what it is given it reads
@@ -189,6 +190,15 @@ def postgres_server(say: Callable[[str], None] = print, *, ours: bool = False) -
         finally:
             if named:  # what we started ends with all its databases
                 server.drop_all()
+
+
+def waits_for_lock(url: str, done: Callable[[], bool]) -> bool:
+    """Return when something of this database waits for a lock, or when what may have waited is done: False."""
+    with psycopg.connect(_plain(url), autocommit=True) as looking:
+        while not done():
+            if looking.execute(_BLOCKED).fetchone() != (0,):
+                return True
+    return False
 
 
 @contextmanager

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from broker.testing.schema_walk import places
+
 __all__ = ["Mutation", "examples", "mutations"]
 
 SCHEMAS = Path(__file__).parents[2] / "schemas"  # of the checkout: the installed package is not tested by itself
@@ -35,7 +37,7 @@ class Mutation:
 
 def mutations(schema: Mapping[str, Any], body: Any) -> Iterator[Mutation]:
     """Yield every single-step mutation of a valid body that its schema must refuse."""
-    for path, parts, value in _nodes(schema, schema, body, ()):
+    for path, parts, value in places(schema, [schema], body, alternatives=False):
         pointer = "/body" + "".join(f"/{step}" for step in path)
 
         def put(kind: str, new: Any, place: str = pointer, path: tuple[str | int, ...] = path) -> Mutation:
@@ -74,29 +76,6 @@ def mutations(schema: Mapping[str, Any], body: Any) -> Iterator[Mutation]:
                 yield put("too many items", value * (part["maxItems"] + 1))
             if "minItems" in part:
                 yield put("no items", [])
-
-
-def _nodes(root: Any, schema: Any, value: Any, path: tuple[str | int, ...]) -> Iterator[tuple[Any, list[Any], Any]]:
-    parts = list(_resolved(root, schema))
-    yield path, parts, value
-    if isinstance(value, dict):
-        for name, item in value.items():
-            below = [part["properties"][name] for part in parts if name in part.get("properties", {})]
-            yield from _nodes(root, {"allOf": below}, item, (*path, name))
-    if isinstance(value, list):
-        below = [part["items"] for part in parts if "items" in part]
-        for position, item in enumerate(value):
-            yield from _nodes(root, {"allOf": below}, item, (*path, position))
-
-
-def _resolved(root: Any, schema: Any) -> Iterator[Any]:
-    """Yield the schema and everything it refers to or consists of, for the same place."""
-    yield schema
-    if "$ref" in schema:
-        yield from _resolved(root, root["$defs"][schema["$ref"].removeprefix("#/$defs/")])
-    if set(schema) == {"allOf"}:
-        for part in schema["allOf"]:
-            yield from _resolved(root, part)
 
 
 def _replaced(body: Any, path: Sequence[str | int], new: Any) -> Any:

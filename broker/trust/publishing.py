@@ -16,13 +16,14 @@ from typing import Any
 
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, Timestamp
 
-from broker.core.errors import CeremonyRefused, TrustListInvalid
+from broker.core.errors import CeremonyRefused
 from broker.trust import layout
 from broker.trust.believing import believed_roots, follows, verified_by
 from broker.trust.folder import Signed, TrustFolder
 from broker.trust.officer_keys import OfficerKey
+from broker.trust.staging import Spoiled
 
-__all__ = ["LeftOut", "Published", "publish"]
+__all__ = ["Published", "publish"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,19 +36,11 @@ class _Version:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
-    """A role whose staged version is not published, and why; what was in force of it still is."""
-
-    role: str
-    error: CeremonyRefused | TrustListInvalid
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
     """What was published."""
 
     version: int  # of the snapshot
-    left_out: tuple[LeftOut, ...]
+    left_out: tuple[Spoiled, ...]  # members whose newest version no node would take; what was in force of them still is
 
 
 def publish(folder: TrustFolder, online: OfficerKey, *, now: datetime) -> Published:
@@ -115,19 +108,19 @@ def _signed_for(delegator: _Version, role: str) -> Callable[[Metadata[Any]], boo
     return lambda staged: verified_by(delegator.metadata.signed, role, staged)
 
 
-def _members(folder: TrustFolder, targets: _Version) -> tuple[dict[str, _Version], tuple[LeftOut, ...]]:
+def _members(folder: TrustFolder, targets: _Version) -> tuple[dict[str, _Version], tuple[Spoiled, ...]]:
     """Return the version of each member that has signed anything yet, and the members whose newest one is left out.
 
     Raises:
         CeremonyRefused: root or targets name other officers than those that signed what is in force.
     """
     delegations = targets.metadata.signed.delegations
-    versions, left_out = dict[str, _Version](), list[LeftOut]()
+    versions, left_out = dict[str, _Version](), list[Spoiled]()
     for name in (delegations.roles or {}) if delegations is not None else ():
         try:
             version = _member(folder, targets, name)
         except CeremonyRefused as error:
-            left_out.append(LeftOut(role=name, error=error))
+            left_out.append(Spoiled(role=name, error=error))
             published = folder.published(name)
             version = None if published is None else _Version(metadata=published, fresh=False)
         if version is None:

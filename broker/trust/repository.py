@@ -4,7 +4,7 @@
 
 - Nothing is signed but what was shown: `staged` gives a digest of the bytes to sign, `sign` takes it back.
 - Each change makes a new version of one role without signatures; signatures made before count no more.
-- A step that cannot be published whole is not published at all.
+- What root and targets say is published whole or not at all; a country's part that no node would take is left out.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
 from broker.core.authority_keys import revoked
-from broker.core.errors import CeremonyRefused, TrustListInvalid
+from broker.core.errors import CeremonyRefused
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import MemberKind, MemberStatus, RevocationReason
 from broker.trust import layout
@@ -29,9 +29,9 @@ from broker.trust.federation_documents import FederationDocument, Membership, re
 from broker.trust.folder import TrustFolder
 from broker.trust.member_documents import read_member, write_member
 from broker.trust.officer_keys import Officer, OfficerKey, officer_of
-from broker.trust.publishing import LeftOut, Published, publish
+from broker.trust.publishing import Published, publish
 from broker.trust.signers import Signers, delegate, end_of, new_root, signers_of, withdraw
-from broker.trust.staging import StagedRole, digest_of, signed_by, staged_role
+from broker.trust.staging import Spoiled, StagedRole, digest_of, sifted, signed_by, staged_role
 
 __all__ = ["Repository"]
 
@@ -124,11 +124,11 @@ class Repository:
 
     def staged(self) -> tuple[StagedRole, ...]:
         """Return what waits for signatures: what it changes, its digest, who has signed and who may; see `spoiled`."""
-        return self._sifted()[0]
+        return sifted(self._folder, self._delegator)[0]
 
-    def spoiled(self) -> tuple[LeftOut, ...]:
+    def spoiled(self) -> tuple[Spoiled, ...]:
         """Return what lies there as if it waited and nobody could sign: damaged, or nodes would refuse it."""
-        return self._sifted()[1]
+        return sifted(self._folder, self._delegator)[1]
 
     # changing
 
@@ -334,16 +334,6 @@ class Repository:
         return publish(self._folder, online, now=now)
 
     # inside
-
-    def _sifted(self) -> tuple[tuple[StagedRole, ...], tuple[LeftOut, ...]]:
-        """Part what lies there by role, so that what is wrong with one country's part keeps nobody from another's."""
-        waiting, spoiled = list[StagedRole](), list[LeftOut]()
-        for role in self._folder.staged_roles():
-            try:
-                waiting.append(staged_role(self._folder, role, self._delegator(role)))
-            except (CeremonyRefused, TrustListInvalid) as error:
-                spoiled.append(LeftOut(role=role, error=error))
-        return tuple(waiting), tuple(spoiled)
 
     def _counting(self, role: str, metadata: Metadata[Any]) -> frozenset[str]:
         """Return the keys whose signatures verify and count."""

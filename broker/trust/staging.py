@@ -5,13 +5,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from tuf.api.metadata import Metadata, Root, TargetFile, Targets
 
-from broker.core.errors import CeremonyRefused
+from broker.core.errors import CeremonyRefused, TrustListInvalid
 from broker.trust import layout
 from broker.trust.believing import believed
 from broker.trust.changes import Change, compare, lay_out_document, lay_out_root, lay_out_targets
@@ -20,7 +21,7 @@ from broker.trust.folder import Signed, TrustFolder
 from broker.trust.officer_keys import Officer, officer_of
 from broker.trust.strict import read_json
 
-__all__ = ["StagedRole", "digest_of", "signed_by", "staged_role"]
+__all__ = ["Spoiled", "StagedRole", "digest_of", "sifted", "signed_by", "staged_role"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +41,14 @@ class StagedRole:
     def complete(self) -> bool:
         """Whether enough officers have signed."""
         return self.missing == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoiled:
+    """A role whose next version lies there and nobody could sign, or no node would take; and why."""
+
+    role: str
+    error: CeremonyRefused | TrustListInvalid
 
 
 def digest_of(metadata: Metadata[Any]) -> str:
@@ -74,6 +83,19 @@ def staged_role(folder: TrustFolder, role: str, delegator: Root | Targets) -> St
         waiting=unsigned,
         missing=missing,
     )
+
+
+def sifted(
+    folder: TrustFolder, delegator: Callable[[str], Root | Targets]
+) -> tuple[tuple[StagedRole, ...], tuple[Spoiled, ...]]:
+    """Part what lies there by role, so that what is wrong with one country's part keeps nobody from another's."""
+    waiting, spoiled = list[StagedRole](), list[Spoiled]()
+    for role in folder.staged_roles():
+        try:
+            waiting.append(staged_role(folder, role, delegator(role)))
+        except (CeremonyRefused, TrustListInvalid) as error:
+            spoiled.append(Spoiled(role=role, error=error))
+    return tuple(waiting), tuple(spoiled)
 
 
 def signed_by(

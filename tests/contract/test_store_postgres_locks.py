@@ -24,6 +24,7 @@ from broker.storage import AtRest, open_store
 from broker.storage.presence import Presence, announce_presence, refuse_beside_server
 from broker.storage.schema import exclusive
 from broker.testing.at_rest import UnsafeEpochs
+from broker.testing.postgres import waits_for_lock
 from broker.testing.store_contract_attachments import attachment, upload
 from broker.testing.store_contract_healing import restored
 from broker.testing.store_contract_retention import erasure
@@ -83,23 +84,11 @@ class Workers:
             tx.settle()  # type: ignore[attr-defined]  # what is only queued holds no lock yet
             if not others:
                 others.append(asyncio.run_coroutine_threadsafe(self.store.run(other), loop))
-                waited.append(self.waits(others[0].done))
+                waited.append(waits_for_lock(self.url, others[0].done))
             then(tx)
 
         await self.store.run(one)
         return Beside(waited=waited[0], given=await asyncio.wrap_future(others[0]), runs=len(runs))
-
-    def waits(self, done: Callable[[], bool]) -> bool:
-        """Return when something of this database waits for a lock, or when what may have waited is done: False."""
-        with psycopg.connect(self.url, autocommit=True) as looking:
-            while not done():
-                row = looking.execute(
-                    "SELECT count(*) FROM pg_stat_activity"
-                    " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
-                ).fetchone()
-                if row != (0,):
-                    return True
-        return False
 
 
 @pytest.fixture
@@ -281,7 +270,7 @@ def test_processes_change_the_schema_one_after_the_other(workers: Workers, postg
     with exclusive(postgres_store_url):
         beside = threading.Thread(target=second)
         beside.start()
-        assert workers.waits(lambda: not beside.is_alive())
+        assert waits_for_lock(workers.url, lambda: not beside.is_alive())
     beside.join()
     assert entered == [True]
 

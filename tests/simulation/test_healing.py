@@ -9,15 +9,13 @@ import itertools
 import json
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-import psycopg
 import pytest
-from sqlalchemy import make_url
 
 from broker.core.audit import GENESIS
 from broker.core.errors import Healing as StillHealing
@@ -33,7 +31,7 @@ from broker.schema_files import read_schema_file
 from broker.storage import migrate
 from broker.testing.crashes import Crash
 from broker.testing.lost_disk import Kept, keep, lose_disk
-from broker.testing.postgres import PostgresServer
+from broker.testing.postgres import PostgresServer, waits_for_lock
 from broker.testing.world import Country, World, officer
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
@@ -221,7 +219,7 @@ async def test_who_ends_the_asking_while_an_answer_is_taken_has_ended_it(
         if not ended:
             ending = world["EE"].engine.heal.end(FI, officer(None, "o"))
             ended.append(asyncio.run_coroutine_threadsafe(ending, loop))
-            until_it_waits(urls["EE"], ended[0].done)
+            waits_for_lock(urls["EE"], ended[0].done)
         compare(self, *given)
 
     monkeypatch.setattr(Healing, "_compare", slowly)
@@ -232,19 +230,6 @@ async def test_who_ends_the_asking_while_an_answer_is_taken_has_ended_it(
     assert status.row.ended is not None
     await world.__aexit__()
     postgres_run.drop(urls["EE"])
-
-
-def until_it_waits(url: str, done: Callable[[], bool]) -> None:
-    """Return when something of this database waits for a lock, or when what may have waited is done."""
-    plain = make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
-    with psycopg.connect(plain, autocommit=True) as looking:
-        while not done():
-            row = looking.execute(
-                "SELECT count(*) FROM pg_stat_activity"
-                " WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0"
-            ).fetchone()
-            if row != (0,):
-                return
 
 
 async def heal_and_offer(world: World) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from broker.core.deadlines import DeadlineKind, Event, Limit, Phase, Running, Unit, parse_deadline, run
+from broker.core.deadline_tables import parse_deadline
+from broker.core.deadlines import DeadlineKind, Event, Limit, Phase, Running, Unit, run
 from broker.core.errors import CatalogueInvalid
 from broker.core.roles import Role
 
