@@ -37,7 +37,9 @@ __all__ = ["TOKEN_KEY_FILE", "Node", "Office", "build", "local_issuer", "open_of
 
 LOOPS = {  # name → seconds between two looks when nobody rings
     "dispatch": 1.0,
+    "dispatch-apart": 1.0,
     "deliver": 1.0,
+    "deliver-apart": 1.0,
     "parked": 5.0,
     "trust": 60.0,  # what another worker took; the source is asked every quarter of an hour
     "watch": 30.0,
@@ -50,6 +52,7 @@ LOOPS = {  # name → seconds between two looks when nobody rings
     "vitals": 15.0,
     "announce": 2.0,
     "carry": 1.0,
+    "carry-apart": 1.0,
     "complete": 2.0,
     "tidy": 3600.0,
     "review": 60.0,
@@ -172,8 +175,8 @@ class Node:
             limits=_limits(self.settings),
             envelope_life=timedelta(days=self.settings.envelope_days),
             rings=Rings(
-                work=lambda: self._bells.ring("dispatch"),
-                offer=lambda: self._bells.ring("deliver"),
+                work=lambda: self._bells.ring("dispatch", "dispatch-apart"),
+                offer=lambda: self._bells.ring("deliver", "deliver-apart"),
                 trust=lambda: self._bells.ring("trust"),
                 parked=lambda: self._bells.ring("parked"),
                 whole=lambda: self._bells.ring("complete"),
@@ -198,7 +201,9 @@ class Node:
         office = self.office
         work: dict[str, Callable[[], Awaitable[int | bool]]] = {
             "dispatch": engine.dispatch,
+            "dispatch-apart": engine.dispatch.apart,
             "deliver": engine.deliver,
+            "deliver-apart": engine.deliver.apart,
             "parked": self._receiving.offer_parked,
             "trust": engine.refresh_trust,
             "watch": engine.watch,
@@ -217,6 +222,7 @@ class Node:
             ),
             "announce": Announce(store=office.store, notifier=self._notifier),
             "carry": engine.carry,
+            "carry-apart": engine.carry.apart,
             "complete": self._complete(engine),
             "tidy": engine.tidy,
             "review": engine.review,
@@ -280,7 +286,7 @@ def build(settings: Settings, vault: FileVault) -> Node:
         NodeError: with what is wrong, where, and who must act.
     """
     bells = Bells(LOOPS)
-    office = open_office(settings, vault, wake=lambda: bells.ring("dispatch"))
+    office = open_office(settings, vault, wake=lambda: bells.ring("dispatch", "dispatch-apart"))
     transport, warnings = _transport(office)
     catalogue = {AttentionCode.CATALOGUE: lambda: _newer_catalogue(office)}
     presence = announce_presence(settings.store_url)

@@ -5,13 +5,21 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from broker.core.attachments import Attachment
 from broker.core.attention import AttentionCode, message_subject
-from broker.core.delivery import CARRY_BATCH, CARRY_LEASE_SECONDS, retry
-from broker.core.errors import BrokerError, Internal, RecipientSuspended, TrustListExpired, UnknownRecipient
+from broker.core.delivery import CARRY_BATCH, CARRY_LEASE_SECONDS, PUBLISH_SLOW_SECONDS, retry
+from broker.core.errors import (
+    BrokerError,
+    Internal,
+    RecipientSuspended,
+    TransportUnavailable,
+    TrustListExpired,
+    UnknownRecipient,
+)
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import SealedChunk
 from broker.core.trust import MemberStatus
@@ -33,7 +41,10 @@ class _Load:
 
 
 class Carry:
-    """AttachmentRow → SealedChunk → transport."""
+    """AttachmentRow → SealedChunk → transport.
+
+    A country whose queue took long to fail is sent to apart, in a loop of its own, as by `Dispatch` and for the same reason.
+    """
 
     def __init__(
         self,
@@ -59,6 +70,7 @@ class Carry:
         self._ids = ids
         self._ledger = ledger
         self._grace = trust_grace
+        self._slow: frozenset[CountryCode] = frozenset()  # to whom is sent apart
 
     async def __call__(self) -> int:
         """Send a few chunks of one attachment; return how many, or how many failed.
@@ -66,39 +78,60 @@ class Carry:
         Raises:
             StoreUnavailable, DiskFull: what was sent is sent once more after the lease.
         """
-        load = await self._store.run(self._take)
+        return await self._carry(lambda tx: self._take(tx, but=self._slow))
+
+    async def apart(self) -> int:
+        """Send a few chunks of one attachment to one of the countries whose queue took long to fail; return how many.
+
+        Raises:
+            StoreUnavailable, DiskFull: as of a call.
+        """
+        slow = self._slow
+        return await self._carry(lambda tx: self._take(tx, only=slow), apart=True) if slow else 0
+
+    async def _carry(self, take: Callable[[Transaction], _Load | None], *, apart: bool = False) -> int:
+        load = await self._store.run(take)
         if load is None:
             return 0
         indices = sorted(load.row.owed)[:CARRY_BATCH]
-        outcomes = await asyncio.gather(*(self._send(load, index) for index in indices))
+        outcomes = await asyncio.gather(*(self._send(load, index, apart=apart) for index in indices))
         sent = [index for index, error in zip(indices, outcomes, strict=True) if error is None]
         error = next(filter(None, outcomes), None)
         # Shielded: a cancelled worker must not forget what it sent.
         await asyncio.shield(self._store.run(lambda tx: self._settle(tx, load, sent, error)))
         return len(indices)
 
-    def _take(self, tx: Transaction) -> _Load | None:
+    def _take(
+        self, tx: Transaction, *, only: frozenset[CountryCode] = frozenset(), but: frozenset[CountryCode] = frozenset()
+    ) -> _Load | None:
         now = self._clock.now()
         until = now + timedelta(seconds=CARRY_LEASE_SECONDS)
-        for row in tx.lease_leaving(now=now, until=until, limit=1):
+        for row in tx.lease_leaving(now=now, until=until, limit=1, only=only, but=but):
             entry = tx.outbox(row.message)
             if entry is not None:
                 header = entry.entry.header
                 return _Load(row=row, attachment=header.attachments[row.place], office=header.sender.authority)
         return None
 
-    async def _send(self, load: _Load, index: int) -> BrokerError | None:
-        row = load.row
+    async def _send(self, load: _Load, index: int, *, apart: bool) -> BrokerError | None:
+        row, started = load.row, self._clock.monotonic()
+        failed: BrokerError
         try:
             self._check_peer(row.peer)
             stored = await self._blobs.get(row.blob, index)
             chunk = await self._compute.run(lambda: self._sealed(load, stored, index))
-            await self._transport.publish(chunk)
+            await self._transport.publish(chunk, apart=apart)
         except BrokerError as error:
-            return error
+            failed = error
         except Exception as error:  # an unforeseen fault in one chunk must not hold up all others for ever
-            return Internal(f"Sending a chunk raised {type(error).__name__}.")
-        return None
+            failed = Internal(f"Sending a chunk raised {type(error).__name__}.")
+        else:
+            self._slow -= {row.peer}
+            return None
+        slow = self._clock.monotonic() >= started + PUBLISH_SLOW_SECONDS
+        if slow and not isinstance(failed, TransportUnavailable):  # for the reason see `Dispatch`
+            self._slow |= {row.peer}
+        return failed
 
     def _sealed(self, load: _Load, stored: bytes, index: int) -> SealedChunk:
         attachment = load.attachment

@@ -36,8 +36,9 @@ __all__ = ["Deliver"]
 class Deliver:
     """InboxEntry → adapter → handed-over receipt.
 
-    A batch lasts as long as its slowest hand-over. So an adapter that took long to fail is not asked for a while: what
-    waits for it fails at once meanwhile, and a hundred messages for one system that hangs hold up no other office's.
+    A batch lasts as long as its slowest hand-over. So an office whose adapter took long is served *apart*, in a loop of its
+    own, until its adapter is quick again: as often as ever, and nobody else waits for it. And an adapter that took long to
+    fail is not asked for a while: what waits for it fails at once meanwhile.
     """
 
     def __init__(
@@ -66,13 +67,32 @@ class Deliver:
         self._ids = ids
         self._wake = wake
         self._paused: dict[AuthorityId, float] = {}  # whose adapter is left alone, and until when on the steady clock
+        self._slow: frozenset[AuthorityId] = frozenset()  # who is served apart
 
     async def __call__(self) -> int:
         """Hand over one batch; return how many entries were taken."""
-        token = self._ids.token()
+        return await self._serve(self._take)
+
+    async def apart(self) -> int:
+        """Hand over one batch to the offices whose adapter took long; return how many entries were taken."""
+        return await self._serve(self._take_apart) if self._slow else 0
+
+    def _take(self, tx: Transaction, token: str) -> tuple[InboxRow | InboxBrief, ...]:
         now = self._clock.now()
         until = now + timedelta(seconds=LEASE_SECONDS)
-        due = await self._store.run(lambda tx: tx.lease_inbox(now=now, until=until, token=token, limit=DELIVER_BATCH))
+        return tx.lease_inbox(now=now, until=until, token=token, limit=DELIVER_BATCH, but=self._slow)
+
+    def _take_apart(self, tx: Transaction, token: str) -> tuple[InboxRow | InboxBrief, ...]:
+        """Lease some for each: one of them must not wait behind all that another does not take."""
+        slow, now = sorted(self._slow), self._clock.now()
+        until = now + timedelta(seconds=LEASE_SECONDS)
+        most = max(DELIVER_BATCH // max(len(slow), 1), 1)
+        leased = (tx.lease_inbox(now=now, until=until, token=token, limit=most, only={office}) for office in slow)
+        return tuple(row for rows in leased for row in rows)
+
+    async def _serve(self, take: Callable[[Transaction, str], tuple[InboxRow | InboxBrief, ...]]) -> int:
+        token = self._ids.token()
+        due = await self._store.run(lambda tx: take(tx, token))
         if not due:
             return 0
         rows = [row for row in due if isinstance(row, InboxRow)]
@@ -98,6 +118,10 @@ class Deliver:
             return AdapterFailed("The adapter failed a moment ago, and slowly.")
         error, expired = await self._offer(row, adapter)
         slow = expired or self._clock.monotonic() >= started + HAND_OVER_SLOW_SECONDS
+        if slow:
+            self._slow |= {office}
+        elif error is None:
+            self._slow -= {office}
         if error is not None and slow:
             self._paused[office] = self._clock.monotonic() + HAND_OVER_PAUSE_SECONDS
         elif error is None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol
 
@@ -42,8 +43,22 @@ class AttachmentWriter(Protocol):
         """Store how far it is."""
         ...
 
-    def lease_leaving(self, *, now: datetime, until: datetime, limit: int) -> tuple[AttachmentRow, ...]:
-        """Take attachments of published messages with chunks to send; nobody else takes them until then."""
+    def lease_leaving(
+        self,
+        *,
+        now: datetime,
+        until: datetime,
+        limit: int,
+        only: Collection[CountryCode] = (),
+        but: Collection[CountryCode] = (),
+    ) -> tuple[AttachmentRow, ...]:
+        """Take attachments of published messages with chunks to send; nobody else takes them until then.
+
+        Args:
+            now, until, limit: the lease.
+            only: the recipients, if any are named.
+            but: the recipients whose files are left.
+        """
         ...
 
     def lease_arriving(self, *, now: datetime, until: datetime, limit: int) -> tuple[AttachmentRow, ...]:

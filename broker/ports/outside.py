@@ -134,8 +134,13 @@ class TrustSource(Protocol):
 class Transport(Protocol):
     """Carries sealed envelopes and chunks between members. At least once: duplicates and reordering are normal."""
 
-    async def publish(self, sealed: Sealed) -> None:
+    async def publish(self, sealed: Sealed, *, apart: bool = False) -> None:
         """Hand an envelope or a chunk over; returns only when the other side of the transport holds it durably.
+
+        Args:
+            sealed: what is handed over.
+            apart: its recipient took long before: whatever it does now, nothing to any other may wait for it. To one
+                recipient at a time.
 
         Raises:
             Unroutable: there is no such destination.

@@ -102,8 +102,23 @@ class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
         """Return what receipts are held against, without content, of those messages that there are."""
         ...
 
-    def lease_outbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[OwedEntry, ...]:
-        """Lease entries in state RECORDED whose next_at has come and whose lease is free or over; oldest first."""
+    def lease_outbox(
+        self,
+        *,
+        now: datetime,
+        until: datetime,
+        token: str,
+        limit: int,
+        only: Collection[CountryCode] = (),
+        but: Collection[CountryCode] = (),
+    ) -> tuple[OwedEntry, ...]:
+        """Lease entries in state RECORDED whose next_at has come and whose lease is free or over; oldest first.
+
+        Args:
+            now, until, token, limit: the lease.
+            only: the recipients, if any are named.
+            but: the recipients whose entries are left.
+        """
         ...
 
     def save_sealed(self, envelopes: Sequence[SealedEnvelope], *, token: str) -> frozenset[MessageId]:
@@ -193,9 +208,22 @@ class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
         ...
 
     def lease_inbox(
-        self, *, now: datetime, until: datetime, token: str, limit: int
+        self,
+        *,
+        now: datetime,
+        until: datetime,
+        token: str,
+        limit: int,
+        only: Collection[AuthorityId] = (),
+        but: Collection[AuthorityId] = (),
     ) -> tuple[InboxRow | InboxBrief, ...]:
-        """Lease what is due to be handed over, oldest first; of what is damaged only a brief."""
+        """Lease what is due to be handed over, oldest first; of what is damaged only a brief.
+
+        Args:
+            now, until, token, limit: the lease.
+            only: the offices, if any are named.
+            but: the offices whose entries are left.
+        """
         ...
 
     def retry_inbox(

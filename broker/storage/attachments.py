@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,6 +15,7 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId
 from broker.core.owed_chunks import OwedChunks
 from broker.rows import AttachmentRow, ParkedChunk, UploadRow
 from broker.security.at_rest import Scope
+from broker.storage.batches import Parted
 from broker.storage.case_keys import KEY_COLUMNS, drop_key, encrypted, keyed, opened, own_key
 from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import attachment, outbox, parked_chunk, upload
@@ -75,13 +76,15 @@ _DUE = (
 )
 _KEYS = (attachment.c.author, attachment.c.message, attachment.c.handle)
 # Chunks leave when their message has left, and no longer when it was refused.
-_LEAVING = (
+_LEAVING = Parted(
+    attachment.c.peer,
     select(*_KEYS)
     .join_from(attachment, outbox, outbox.c.id == attachment.c.message)
     .where(*_DUE, attachment.c.author == bindparam("us"), outbox.c.published.is_not(None), outbox.c.refused.is_(None))
     .order_by(attachment.c.next_at, attachment.c.message, attachment.c.handle)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True, of=attachment)
+    .where,
 )
 _ARRIVING = (
     select(*_KEYS)
@@ -210,25 +213,40 @@ def doubt(db: Execution, us: CountryCode, messages: Sequence[str], *, at: dateti
 
 
 def lease_leaving(
-    db: Execution, us: CountryCode, *, now: datetime, until: datetime, limit: int
+    db: Execution,
+    us: CountryCode,
+    *,
+    now: datetime,
+    until: datetime,
+    limit: int,
+    only: Collection[CountryCode] = (),
+    but: Collection[CountryCode] = (),
 ) -> tuple[AttachmentRow, ...]:
     """Take attachments of ours with chunks to send; nobody else takes them until then."""
-    return _lease(db, _LEAVING, us, now, until, limit)
+    due, chosen = _LEAVING.of(only, but)
+    return _lease(db, due, us, now, until, limit, chosen)
 
 
 def lease_arriving(
     db: Execution, us: CountryCode, *, now: datetime, until: datetime, limit: int
 ) -> tuple[AttachmentRow, ...]:
     """Take others' attachments that have been without a new chunk for too long."""
-    return _lease(db, _ARRIVING, us, now, until, limit)
+    return _lease(db, _ARRIVING, us, now, until, limit, {})
 
 
 def _lease(
-    db: Execution, due: Any, us: CountryCode, now: datetime, until: datetime, limit: int
+    db: Execution,
+    due: Any,
+    us: CountryCode,
+    now: datetime,
+    until: datetime,
+    limit: int,
+    chosen: Mapping[str, Any],
 ) -> tuple[AttachmentRow, ...]:
     taken = []
     beyond, ask_beyond = (now + timedelta(seconds=ahead) for ahead in (AHEAD_SECONDS, ASK_AHEAD_SECONDS))
-    for key in db.all(due, {"us": us, "now": now, "beyond": beyond, "ask_beyond": ask_beyond, "most": limit}):
+    times = {"now": now, "beyond": beyond, "ask_beyond": ask_beyond}
+    for key in db.all(due, {"us": us, **times, "most": limit, **chosen}):
         names = {"author_": key.author, "message_": key.message, "handle_": key.handle}
         db.changed(_LEASE, {**names, "until": until})
         row = db.first(_FIND, names)

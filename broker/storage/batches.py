@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""One statement about several rows: for some sizes of list, each written when it is first needed and prepared once."""
+"""One statement about several rows, of some sizes of list, or about some values of a column only, or all but those."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Callable, Collection, Iterator
 from functools import cache
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, ColumnElement, Executable, Row, bindparam
+from sqlalchemy import Column, ColumnElement, Executable, Row, bindparam, true
 
 from broker.storage.execution import Execution
 
-__all__ = ["Batched"]
+__all__ = ["Batched", "Parted"]
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ _NAMES = [f"id_{n}" for n in range(_SIZES[-1])]  # of its parameters
 
 
 class Batched:
-    """A statement in which a column is one of a list."""
+    """A statement in which a column is one of a list; for each size written when it is first needed, and prepared once."""
 
     def __init__(self, column: Column[Any], words: Callable[[ColumnElement[bool]], Executable]) -> None:
         """Args:
@@ -44,6 +44,25 @@ class Batched:
             StoreUnavailable, DiskFull, StoreCorrupt: the transaction is lost.
         """
         return [row for statement, wanted in self.parts(ids) for row in db.all(statement, wanted)]
+
+
+class Parted:
+    """A statement about all rows, prepared; seldom about some values of a column only, or about all but some."""
+
+    def __init__(self, column: Column[Any], words: Callable[[ColumnElement[bool]], Executable]) -> None:
+        """Args:
+        column: that chooses.
+        words: makes the statement with that further condition.
+        """
+        some: Any = bindparam("some", type_=column.type, expanding=True)
+        self.all = words(true())
+        self._only, self._but = words(column.in_(some)), words(column.not_in(some))
+
+    def of(self, only: Collection[Any], but: Collection[Any]) -> tuple[Executable, dict[str, Any]]:
+        """Return the statement and its parameters about those only, if any are named; else about all but those."""
+        if only:
+            return self._only, {"some": sorted(only)}
+        return (self._but, {"some": sorted(but)}) if but else (self.all, {})
 
 
 def _filled(given: list[T]) -> Iterator[list[T]]:

@@ -8,18 +8,20 @@ national system still gets it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, case, insert, null, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, case, insert, null, or_, select, tuple_, update
 
 from broker.core.delivery import AHEAD_SECONDS
 from broker.core.errors import CaseKeyMissing, NodeError, StoreCorrupt
-from broker.core.ids import CountryCode, KeyId, MessageId
+from broker.core.ids import AuthorityId, CountryCode, KeyId, MessageId
 from broker.core.messages import InboxEntry
 from broker.rows import InboxBrief, InboxRow, InboxState
 from broker.security.at_rest import scope_of
 from broker.storage import headers
+from broker.storage.batches import Parted
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, key_for_writing, keyed, opened
 from broker.storage.execution import Execution, insert_new
 from broker.storage.search import add_terms
@@ -82,14 +84,20 @@ _DUE = (
     .order_by(inbox.c.received, inbox.c.id, inbox.c.sender)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
-    .cte("due")  # for the reason see outbox.py
 )
-_LEASE = (
-    update(inbox)
-    .where(tuple_(inbox.c.sender, inbox.c.id).in_(select(_DUE.c.sender, _DUE.c.id)))
-    .values(lease=bindparam("token"), lease_until=bindparam("until"))
-    .returning(inbox.c.sender, inbox.c.id)
-)
+
+
+def _lease(chosen: ColumnElement[bool]) -> Executable:
+    due = _DUE.where(chosen).cte("due")  # for the reason see outbox.py
+    return (
+        update(inbox)
+        .where(tuple_(inbox.c.sender, inbox.c.id).in_(select(due.c.sender, due.c.id)))
+        .values(lease=bindparam("token"), lease_until=bindparam("until"))
+        .returning(inbox.c.sender, inbox.c.id)
+    )
+
+
+_LEASE = Parted(inbox.c.authority, _lease)
 
 _HELD = and_(_KEY, inbox.c.lease == bindparam("token"), inbox.c.handed_over.is_(None))
 _RETRY = (
@@ -184,11 +192,19 @@ def add_inbox(
 
 
 def lease_inbox(
-    db: Execution, *, now: datetime, until: datetime, token: str, limit: int
+    db: Execution,
+    *,
+    now: datetime,
+    until: datetime,
+    token: str,
+    limit: int,
+    only: Collection[AuthorityId] = (),
+    but: Collection[AuthorityId] = (),
 ) -> tuple[InboxRow | InboxBrief, ...]:
     """Lease what is due to be handed over, oldest first; what is damaged holds up nothing else."""
     beyond = now + timedelta(seconds=AHEAD_SECONDS)
-    leased = db.all(_LEASE, {"now": now, "beyond": beyond, "until": until, "token": token, "most": limit})
+    lease, chosen = _LEASE.of(only, but)
+    leased = db.all(lease, {"now": now, "beyond": beyond, "until": until, "token": token, "most": limit, **chosen})
     if not leased:
         return ()
     rows = db.all(_SOME, {"messages": [(str(row.sender), str(row.id)) for row in leased]})

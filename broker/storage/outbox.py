@@ -10,6 +10,8 @@ from typing import Any
 
 from sqlalchemy import (
     ColumnClause,
+    ColumnElement,
+    Executable,
     Row,
     Text,
     and_,
@@ -32,7 +34,7 @@ from broker.core.messages import OutboxEntry, OutboxKind, SealedEnvelope
 from broker.rows import OutboxBrief, OutboxRow, OutboxState, OverdueEntry, OwedEntry
 from broker.security.at_rest import scope_of
 from broker.storage import headers
-from broker.storage.batches import Batched
+from broker.storage.batches import Batched, Parted
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, key_for_writing, keyed, opened
 from broker.storage.execution import Execution
 from broker.storage.search import add_terms
@@ -92,7 +94,6 @@ _HEALING = or_(
 _NOW = bindparam("now", type_=outbox.c.next_at.type)
 _BEYOND = bindparam("beyond", type_=outbox.c.next_at.type)  # what any clock that is right may say
 # Only an entry in state RECORDED has a next_at: by this alone the index of what is owed gives them in order.
-# A materialised list of ids: PostgreSQL may run a plain IN (SELECT … LIMIT …) more than once and lock too many rows.
 _DUE = (
     select(outbox.c.id)
     .where(
@@ -105,14 +106,21 @@ _DUE = (
     .order_by(outbox.c.created, outbox.c.id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
-    .cte("due")
 )
-_LEASE = (
-    update(outbox)
-    .where(outbox.c.id.in_(select(_DUE.c.id)))
-    .values(lease=bindparam("token"), lease_until=bindparam("until"))
-    .returning(outbox.c.id)
-)
+
+
+def _lease(chosen: ColumnElement[bool]) -> Executable:
+    # A materialised list of ids: PostgreSQL may run a plain IN (SELECT … LIMIT …) more than once and lock too many rows.
+    due = _DUE.where(chosen).cte("due")
+    return (
+        update(outbox)
+        .where(outbox.c.id.in_(select(due.c.id)))
+        .values(lease=bindparam("token"), lease_until=bindparam("until"))
+        .returning(outbox.c.id)
+    )
+
+
+_LEASE = Parted(outbox.c.recipient, _lease)
 
 _BRIEFS = Batched(
     outbox.c.id,
@@ -186,11 +194,20 @@ def outbox_briefs(db: Execution, messages: Collection[MessageId]) -> dict[Messag
 
 
 def lease_outbox(
-    db: Execution, us: CountryCode, *, now: datetime, until: datetime, token: str, limit: int
+    db: Execution,
+    us: CountryCode,
+    *,
+    now: datetime,
+    until: datetime,
+    token: str,
+    limit: int,
+    only: Collection[CountryCode] = (),
+    but: Collection[CountryCode] = (),
 ) -> tuple[OwedEntry, ...]:
     """Lease what is due, oldest first, and return it with content and sealed bytes."""
     beyond = now + timedelta(seconds=AHEAD_SECONDS)
-    leased = db.all(_LEASE, {"now": now, "beyond": beyond, "until": until, "token": token, "most": limit})
+    lease, chosen = _LEASE.of(only, but)
+    leased = db.all(lease, {"now": now, "beyond": beyond, "until": until, "token": token, "most": limit, **chosen})
     rows = _SOME.rows(db, [row.id for row in leased])
     rows.sort(key=lambda row: (row.created, row.id))
     return tuple(_owed(db, us, row) for row in rows)

@@ -80,8 +80,17 @@ class SqlTransaction(Execution):
 
     outbox_briefs = sent.outbox_briefs
 
-    def lease_outbox(self, *, now: datetime, until: datetime, token: str, limit: int) -> tuple[OwedEntry, ...]:
-        return sent.lease_outbox(self, self._us, now=now, until=until, token=token, limit=limit)
+    def lease_outbox(
+        self,
+        *,
+        now: datetime,
+        until: datetime,
+        token: str,
+        limit: int,
+        only: Collection[CountryCode] = (),
+        but: Collection[CountryCode] = (),
+    ) -> tuple[OwedEntry, ...]:
+        return sent.lease_outbox(self, self._us, now=now, until=until, token=token, limit=limit, only=only, but=but)
 
     save_sealed = steps.save_sealed
     mark_published = steps.mark_published
@@ -195,8 +204,16 @@ class SqlTransaction(Execution):
     attachments_of = attachments.attachments_of
     save_attachment = attachments.save_attachment
 
-    def lease_leaving(self, *, now: datetime, until: datetime, limit: int) -> tuple[AttachmentRow, ...]:
-        return attachments.lease_leaving(self, self._us, now=now, until=until, limit=limit)
+    def lease_leaving(
+        self,
+        *,
+        now: datetime,
+        until: datetime,
+        limit: int,
+        only: Collection[CountryCode] = (),
+        but: Collection[CountryCode] = (),
+    ) -> tuple[AttachmentRow, ...]:
+        return attachments.lease_leaving(self, self._us, now=now, until=until, limit=limit, only=only, but=but)
 
     def lease_arriving(self, *, now: datetime, until: datetime, limit: int) -> tuple[AttachmentRow, ...]:
         return attachments.lease_arriving(self, self._us, now=now, until=until, limit=limit)

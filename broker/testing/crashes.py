@@ -136,8 +136,8 @@ class _Transport:
     def __init__(self, inner: Transport, fuse: Fuse) -> None:
         self._inner, self._fuse = inner, fuse
 
-    async def publish(self, sealed: Sealed) -> None:
-        await self._fuse.guard("transport.publish", lambda: self._inner.publish(sealed))
+    async def publish(self, sealed: Sealed, *, apart: bool = False) -> None:
+        await self._fuse.guard("transport.publish", lambda: self._inner.publish(sealed, apart=apart))
 
     def deliveries(self) -> AsyncIterator[Delivery]:
         return self._inner.deliveries()

@@ -81,7 +81,7 @@ class FaultyTransport:
             self._window = 0
             await self._flush()
 
-    async def publish(self, envelope: SealedEnvelope) -> None:
+    async def publish(self, envelope: SealedEnvelope, *, apart: bool = False) -> None:
         """Publish through the faults that are on.
 
         Raises:

@@ -37,7 +37,7 @@ class Endpoint:
         self._us = us
         self._closed = asyncio.Event()
 
-    async def publish(self, sealed: Sealed) -> None:
+    async def publish(self, sealed: Sealed, *, apart: bool = False) -> None:
         """Put an envelope on its way.
 
         Raises:

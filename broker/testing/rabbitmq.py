@@ -178,6 +178,22 @@ class RabbitServer:
             control("set_vm_memory_high_watermark", "absolute", "1GB")
 
     @contextlib.contextmanager
+    def silent(self, queue: str, *, vhost: str = VHOST) -> Iterator[None]:
+        """Let a queue confirm nothing for the block, as one does that has lost its quorum; all others go on.
+
+        Raises:
+            RabbitStartFailed: rabbitmqctl failed.
+            RuntimeError: the instance is not ours.
+        """
+        control, found = self._private().control, f'rabbit_misc:r(<<"{vhost}">>, queue, <<"{queue}">>)'
+        line = f"{{ok, Q}} = rabbit_amqqueue:lookup({found}), {{N, _}} = amqqueue:get_pid(Q), sys:%s(N)."
+        control("eval", line % "suspend")
+        try:
+            yield
+        finally:
+            control("eval", line % "resume")
+
+    @contextlib.contextmanager
     def taking_bodies_of(self, most: int) -> Iterator[None]:
         """Let channels that are opened in the block publish so many bytes at a time, as a broker does that nobody set up.
 
@@ -185,8 +201,7 @@ class RabbitServer:
             RabbitStartFailed: rabbitmqctl failed.
             RuntimeError: the instance is not ours.
         """
-        control = self._private().control
-        line = "application:set_env(rabbit, max_message_size, {0}), persistent_term:put(max_message_size, {0})."  # 3.10, 4.x
+        control, line = self._private().control, "application:set_env(rabbit, max_message_size, {})."
         control("eval", line.format(most))
         try:
             yield

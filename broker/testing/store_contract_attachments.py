@@ -11,7 +11,7 @@ from broker.core.ids import AuthorityId, CountryCode
 from broker.core.owed_chunks import OwedChunks
 from broker.ports import Store
 from broker.rows import AttachmentRow, InboxRow, ParkedChunk, UploadRow
-from broker.testing.store_rows import EE, FI, NOW, digest, incoming, later, message_id, outgoing
+from broker.testing.store_rows import EE, FI, NOW, SE, digest, incoming, later, message_id, outgoing
 
 __all__ = ["AttachmentContract"]
 
@@ -91,6 +91,11 @@ class AttachmentContract:
         assert await leaving(1) == []
         await store.run(lambda tx: tx.lease_outbox(now=later(1), until=later(60), token=_LEASE, limit=5))
         assert await store.run(lambda tx: tx.mark_published([message_id(1)], at=later(2), token=_LEASE)) == 1
+        for named in ({"only": {SE}}, {"but": {FI}}):
+            rows = await store.run(
+                lambda tx, named=named: tx.lease_leaving(now=later(3), until=later(63), limit=5, **named)  # type: ignore[misc]
+            )
+            assert rows == ()
         assert await leaving(3) == [message_id(1)]
         assert await leaving(4) == []
         assert await leaving(64) == [message_id(1)]

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from broker.ports import Store
 from broker.rows import InboxBrief, InboxRow, InboxState
-from broker.testing.store_rows import FI, NOW, SE, incoming, kid, later, message_id
+from broker.testing.store_rows import BOARD, COURT, FI, NOW, SE, incoming, kid, later, message_id
 
 __all__ = ["InboxContract"]
 
@@ -55,6 +55,21 @@ class InboxContract:
         )
         assert [row.entry.id for row in await take(store, token="now")] == [message_id(1), message_id(2)]
         assert await take(store, token="beside it") == ()
+
+    async def test_leases_go_to_some_offices_only_or_to_all_others(self, store: Store) -> None:
+        """Whoever names none leases for all; what is left is due as before."""
+        for number, office in ((1, BOARD), (2, COURT), (3, BOARD)):
+            entry = incoming(number, authority=office)
+            await store.run(lambda tx, entry=entry: tx.add_inbox(entry, next_at=NOW))  # type: ignore[misc]
+        leased = []
+        for only, but, token in (((), (BOARD,), "a"), ((COURT,), (), "b"), ((BOARD,), (), "c"), ((), (), "d")):
+            rows = await store.run(
+                lambda tx, only=only, but=but, token=token: tx.lease_inbox(  # type: ignore[misc]
+                    now=NOW, until=later(60), token=token, limit=9, only=only, but=but
+                )
+            )
+            leased.append(sorted(row.entry.id for row in rows if isinstance(row, InboxRow)))
+        assert leased == [[message_id(2)], [], [message_id(1), message_id(3)], []]
 
     async def test_a_received_message_comes_back_as_it_was(self, store: Store) -> None:
         """Content, keys, list version and times are kept."""

@@ -13,7 +13,7 @@ from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
 from broker.ports import Store, Transaction
 from broker.rows import OutboxRow, OutboxState, OwedEntry
-from broker.testing.store_rows import NOW, kid, later, message_id, outgoing, receipt, sealed
+from broker.testing.store_rows import FI, NOW, SE, kid, later, message_id, outgoing, receipt, sealed
 
 __all__ = ["TOKEN", "OutboxContract", "lease", "owe", "publish", "row"]
 
@@ -68,6 +68,21 @@ class OutboxContract:
         assert await lease(store, now=59.999, token="worker-3") == ()
         again = await lease(store, now=60, token="worker-3")
         assert [r.id for r in again] == [message_id(1), message_id(2), message_id(3)]
+
+    async def test_leases_go_to_some_recipients_only_or_to_all_others(self, store: Store) -> None:
+        """Whoever names none leases to all; what is left is due as before."""
+        for number, recipient in ((1, FI), (2, SE), (3, FI)):
+            entry = outgoing(number, recipient=recipient)
+            await store.run(lambda tx, entry=entry: tx.add_outbox(entry, next_at=NOW))  # type: ignore[misc]
+        leased = []
+        for only, but, token in (((), (FI,), "a"), ((SE,), (), "b"), ((FI,), (), "c"), ((), (), "d")):
+            rows = await store.run(
+                lambda tx, only=only, but=but, token=token: tx.lease_outbox(  # type: ignore[misc]
+                    now=NOW, until=later(60), token=token, limit=9, only=only, but=but
+                )
+            )
+            leased.append([row.id for row in rows])
+        assert leased == [[message_id(2)], [], [message_id(1), message_id(3)], []]
 
     async def test_a_clock_that_was_ahead_holds_nothing_back(self, store: Store) -> None:
         """Nothing is put off or leased for hours: what says so was written before the clock was set to its own time zone."""

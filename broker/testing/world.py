@@ -128,14 +128,15 @@ class Country:
 
     async def step(self) -> int:
         """Do everything once that waits here; return how much that was."""
-        done = await self.engine.heal() + await self.engine.dispatch() + await self.engine.carry()
+        done = await self.engine.heal() + await self.engine.dispatch() + await self.engine.dispatch.apart()
+        done += await self.engine.carry() + await self.engine.carry.apart()
         waiting = list(self.network.waiting[self.us])
         for delivery in waiting:
             take = self.engine.take_chunk if is_chunk(delivery.raw) else self.engine.receive
             self.outcomes.append(await take(delivery))
             await self.transport.done(delivery)
         done += await self.engine.take_chunk.adopt() + await self.engine.complete()
-        return done + len(waiting) + await self.engine.deliver()
+        return done + len(waiting) + await self.engine.deliver() + await self.engine.deliver.apart()
 
     async def offer_parked(self) -> None:
         """Offer again what was not yet believable."""

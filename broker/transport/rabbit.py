@@ -4,6 +4,8 @@
 
 - Publishing and consuming have a connection each: flow control against publishers must not delay acknowledgements.
 - Chunks of attachments have two of their own: a message never waits behind megabytes on a slow line.
+- What is published apart has one of its own, chunks another: on a channel that first meets a queue which does not answer,
+  RabbitMQ lets all that comes after wait for it, whatever its queue.
 - A publish is mandatory, persistent, confirmed and bounded as a whole, waiting for the connection included.
 - After a publish of unknown outcome the connection is thrown away. A late return could otherwise be taken for the
   answer to the same message sent again, because the client library matches returns by message id.
@@ -58,7 +60,9 @@ class RabbitTransport:
         self._pauses: set[asyncio.Task[None]] = set()
         self._closed = False
         self._publisher = self._publishing("rabbit-publish")
+        self._publisher_apart = self._publishing("rabbit-publish-apart")
         self._carrier = self._publishing("rabbit-carry")
+        self._carrier_apart = self._publishing("rabbit-carry-apart")
         self._consumer = self._consuming("rabbit-consume", "in", "dead")
         self._chunk_consumer = self._consuming("rabbit-chunks", "chunk")
 
@@ -77,7 +81,7 @@ class RabbitTransport:
             self._options, self._clock, self._jitter, name=name, open_session=open_session, confirms=False
         )
 
-    async def publish(self, sealed: Sealed) -> None:
+    async def publish(self, sealed: Sealed, *, apart: bool = False) -> None:
         """Publish and wait for the confirmation; see `ports.Transport.publish`.
 
         Raises:
@@ -89,7 +93,10 @@ class RabbitTransport:
         if self._closed:
             raise TransportUnavailable("This node is stopping.")
         chunk = isinstance(sealed, SealedChunk)
-        link = self._carrier if chunk else self._publisher
+        if chunk:
+            link = self._carrier_apart if apart else self._carrier
+        else:
+            link = self._publisher_apart if apart else self._publisher
         bound = self._options.chunk_timeout_seconds if chunk else self._options.publish_timeout_seconds
         link.start()
         session: _Publishing | None = None
@@ -153,8 +160,8 @@ class RabbitTransport:
         for pause in self._pauses:
             pause.cancel()
         await asyncio.gather(*self._pauses, return_exceptions=True)
-        links = (self._publisher, self._carrier, self._consumer, self._chunk_consumer)
-        await asyncio.gather(*(link.close() for link in links))
+        publishing = (self._publisher, self._publisher_apart, self._carrier, self._carrier_apart)
+        await asyncio.gather(*(link.close() for link in (*publishing, self._consumer, self._chunk_consumer)))
 
     @contextlib.asynccontextmanager
     async def _alone(self, message: str) -> AsyncIterator[None]:

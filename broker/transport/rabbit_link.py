@@ -36,9 +36,6 @@ _CLOSE_SECONDS = 5.0
 _LOST = "The connection to the message broker was lost."
 _CANCELS = 3  # the library's cleanup waits after a first cancellation
 
-_NO_RIGHT = (  # to look at a queue: https://github.com/rabbitmq/rabbitmq-server/pull/16272
-    "This node's user may not use its queues: import the definitions file. RabbitMQ 4.2.6 and 4.3.0 refuse it in any case."
-)
 _NO_HOST = "The message broker does not let this node's user onto the virtual host that the address names."
 _SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
     (aiormq.exceptions.ProbableAuthenticationError, "The message broker refuses this node's user, password or certificate."),
@@ -46,7 +43,7 @@ _SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
     (aiormq.exceptions.ConnectionNotAllowed, _NO_HOST),
     (aiormq.exceptions.InvalidFrameError, _NO_HOST),  # what the library makes of a refusal at the very opening
     (aiormq.exceptions.ChannelNotFoundEntity, "A queue or exchange of this node is missing: import the definitions file."),
-    (aiormq.exceptions.ChannelAccessRefused, _NO_RIGHT),
+    (aiormq.exceptions.ChannelAccessRefused, "This node's user may not use its queues: import the definitions file."),
     (TimeoutError, "The message broker does not answer in time."),
     (ConnectionResetError, "The message broker hung up; over TLS: it may refuse this node's certificate."),
     (BrokenPipeError, "The message broker hung up; over TLS: it may refuse this node's certificate."),

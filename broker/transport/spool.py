@@ -68,8 +68,8 @@ class SpoolTransport:
         self._recover_at = 0.0
         self._closed = False
 
-    async def publish(self, sealed: Sealed) -> None:
-        """Write an envelope or chunk into the recipient's folder; see `ports.Transport.publish`.
+    async def publish(self, sealed: Sealed, *, apart: bool = False) -> None:
+        """Write an envelope or chunk into the recipient's folder, a file of its own; see `ports.Transport.publish`.
 
         Raises:
             Unroutable: the country has no folder.

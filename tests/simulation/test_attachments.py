@@ -6,6 +6,7 @@ import io
 import random
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -17,11 +18,12 @@ from broker.core.errors import (
     AttachmentRefused,
     DiskFull,
     PublishRefused,
+    PublishUnconfirmed,
     StoreCorrupt,
     StoreUnavailable,
 )
 from broker.core.ids import AuthorityId, CountryCode, MessageId
-from broker.core.messages import Delivery, SealedChunk, Uploaded
+from broker.core.messages import Delivery, Party, SealedChunk, Uploaded
 from broker.core.roles import AuditRole
 from broker.rows import Accepted
 from broker.sealed.files import open_file, seal_file
@@ -509,3 +511,32 @@ async def test_another_country_cannot_ask_for_chunks_that_were_not_sent_to_it(tm
 
         assert world["EE"].outcomes.count("missing") == 2
         assert sum(isinstance(sealed, SealedChunk) for sealed in world.network.published) == before
+
+
+async def test_files_for_a_silent_queue_hold_up_no_other_countrys(tmp_path: Path) -> None:
+    """Its chunks are sent apart once they took long to fail; nothing of them is lost when the queue is back."""
+    async with World.create(tmp_path, ("EE", "FI", "SE")) as world:
+        ee, carry = world["EE"], world["EE"].engine.carry
+        real, silent = carry._transport, True
+
+        class SilentQueue:
+            async def publish(self, chunk: Any, *, apart: bool = False) -> None:
+                if silent and chunk.recipient == CountryCode("FI"):
+                    world.clock.advance(90)
+                    raise PublishUnconfirmed
+                await real.publish(chunk)
+
+        carry._transport = cast("Any", SilentQueue())
+        held_up = [await send(ee, THREE) for _ in range(5)]
+        file = await uploaded(ee, THREE)
+        in_sweden = Party(country=CountryCode("SE"), authority=AuthorityId("gender-equality-agency"))
+        quick = await ee.submit("request.json", recipient=in_sweden, attachments=(file,))
+        await ee.engine.dispatch()
+        assert [await carry() for _ in range(3)] == [3, 3, 0]
+        chunks = [one for one in world.network.published if isinstance(one, SealedChunk)]
+        assert [chunk.recipient for chunk in chunks] == ["SE"] * 3
+
+        silent = False
+        world.clock.advance(301)
+        await world.settle()
+        assert await ee.states(*held_up, quick) == ["handed-over"] * 6

@@ -191,12 +191,43 @@ async def test_a_hundred_messages_for_a_system_that_hangs_hold_up_no_other_offic
 
     for _ in range(4):  # a hundred and one messages, 32 at a time
         await world["FI"].engine.deliver()
+        await world["FI"].engine.deliver.apart()
     assert sum(other.taken.values()) == 1
     assert asked == 32
 
     world.clock.advance(301)
-    await world["FI"].engine.deliver()
+    await world["FI"].engine.deliver.apart()
     assert asked == 64
+
+
+async def test_a_system_that_takes_long_for_each_message_keeps_no_other_office_waiting(world: World) -> None:
+    """It is served apart as soon as that shows, until it is quick again; nothing of it is put off or called about."""
+    seconds = 20.0
+
+    async def takes_long(_: Any) -> None:
+        started = world.clock.monotonic()
+        await asyncio.sleep(0)  # all of the batch are offered by now
+        world.clock.advance(max(started + seconds - world.clock.monotonic(), 0))
+
+    slow, other = System(takes_long), System(_at_once)
+    world["FI"].adapters |= {HELSINKI: slow, MINISTRY: other}
+    deliver = world["FI"].engine.deliver
+    await _arrive(world, 100)
+    world.clock.advance(1)
+    await _arrive(world, 1, recipient=Party(country=FI, authority=MINISTRY))
+    began = world.clock.monotonic()
+    while not other.taken:
+        await deliver()
+    assert world.clock.monotonic() - began <= seconds
+    assert (await deliver(), sum(slow.taken.values())) == (0, 32)
+
+    assert [await deliver.apart() for _ in range(2)] == [32, 32]
+    seconds = 1.0
+    assert [await deliver.apart(), await deliver.apart()] == [4, 0]
+    await _arrive(world, 1)
+    assert await deliver() == 1
+    assert set(slow.taken.values()) == {1}
+    assert (sum(slow.taken.values()), await world["FI"].attention()) == (101, [])
 
 
 async def test_what_is_damaged_holds_up_nothing_else(world: World) -> None:

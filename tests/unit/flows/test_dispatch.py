@@ -31,6 +31,7 @@ from broker.vault import FileVault
 
 T = TypeVar("T")
 EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
+IN_SWEDEN = Party(country=SE, authority=AuthorityId("gender-equality-agency"))
 
 
 class PausedCompute:
@@ -166,7 +167,7 @@ async def test_a_worker_that_publishes_late_sends_the_same_bytes(world: World, c
     ee, real = world["EE"], world["EE"].engine.dispatch._transport
 
     class SlowTransport:
-        async def publish(self, envelope: Any) -> None:
+        async def publish(self, envelope: Any, *, apart: bool = False) -> None:
             world.clock.advance(61)
             await colleague.engine.dispatch()
             await real.publish(envelope)
@@ -244,7 +245,7 @@ async def test_a_publish_that_fails_does_not_hold_up_the_others(world: World) ->
     turns = itertools.count()
 
     class OneFails:
-        async def publish(self, envelope: Any) -> None:
+        async def publish(self, envelope: Any, *, apart: bool = False) -> None:
             if next(turns) == 1:
                 raise PublishRefused
             await real.publish(envelope)
@@ -264,7 +265,7 @@ async def test_a_queue_that_confirms_nothing_does_not_hold_up_the_other_countrie
     ee, real = world["EE"], world["EE"].engine.dispatch._transport
 
     class OneHangs:
-        async def publish(self, envelope: Any) -> None:
+        async def publish(self, envelope: Any, *, apart: bool = False) -> None:
             if envelope.recipient == FI:
                 raise PublishUnconfirmed
             await real.publish(envelope)
@@ -273,12 +274,88 @@ async def test_a_queue_that_confirms_nothing_does_not_hold_up_the_other_countrie
     for _ in range(60):
         await ee.engine.dispatch()
         world.clock.advance(10)
-    elsewhere = Party(country=SE, authority=AuthorityId("gender-equality-agency"))
-    await ee.submit("request.json", recipient=elsewhere)
+    await ee.submit("request.json", recipient=IN_SWEDEN)
     for _ in range(6):
         await ee.engine.dispatch()
         world.clock.advance(10)
     assert len(_to(world, SE)) == 1
+
+
+class SilentQueue:
+    """A transport on which one country's queue confirms nothing: what is sent to it together fails after ten seconds."""
+
+    def __init__(self, world: World, country: CountryCode, real: Any, error: Any = PublishUnconfirmed) -> None:
+        self._world, self._country, self._real, self._error = world, country, real, error
+        self.silent = True
+        self.asked = 0
+        self.apart: list[tuple[str, bool]] = []
+
+    async def publish(self, envelope: Any, *, apart: bool = False) -> None:
+        self.apart.append((envelope.recipient, apart))
+        if self.silent and envelope.recipient == self._country:
+            self.asked += 1
+            started = self._world.clock.monotonic()
+            await asyncio.sleep(0)  # all of the batch are asked by now
+            self._world.clock.advance(started + 10 - self._world.clock.monotonic())
+            raise self._error
+        await self._real.publish(envelope, apart=apart)
+
+
+async def test_what_waits_for_a_silent_queue_holds_up_other_countries_for_one_batch_only(world: World) -> None:
+    """It is found out in ten seconds and sent to apart from then on; what waited leaves when the queue is back."""
+    sent = await _submit(world["EE"], 200)
+    ee = world["EE"]
+    queue = SilentQueue(world, FI, ee.engine.dispatch._transport)
+    ee.engine.dispatch._transport = queue
+    world.clock.advance(1)
+    await ee.submit("request.json", recipient=IN_SWEDEN)
+    began = world.clock.monotonic()
+    while not _to(world, SE):
+        await ee.engine.dispatch()
+    assert world.clock.monotonic() - began <= 10
+    assert (await ee.engine.dispatch(), queue.asked) == (0, 32)
+
+    tried = [await ee.engine.dispatch.apart() for _ in range(30)]  # five minutes, in which each is tried several times
+    assert set(tried) == {32}
+    assert await ee.attention() == ["not-sent"] * 100  # of 200, as many as a page shows
+
+    queue.silent = False
+    assert (await ee.engine.dispatch.apart(), await ee.engine.dispatch.apart()) == (32, 0)
+    world.clock.advance(301)
+    await world.settle()
+    assert sorted(_to(world, FI)) == sorted(sent)
+    assert await ee.attention() == []
+
+
+async def test_a_country_whose_queue_is_back_does_not_wait_behind_one_whose_queue_is_not(world: World) -> None:
+    """Those that are sent to apart have turns, and each batch is one country's alone."""
+    await _submit(world["EE"], 100)
+    ee, real = world["EE"], world["EE"].engine.dispatch._transport
+    ee.engine.dispatch._transport = SilentQueue(world, FI, SilentQueue(world, SE, real))
+    await ee.engine.dispatch()
+    await ee.submit("request.json", recipient=IN_SWEDEN)
+    await ee.engine.dispatch()
+
+    ee.engine.dispatch._transport = queue = SilentQueue(world, FI, real)
+    world.clock.advance(2)
+    turns = [await ee.engine.dispatch.apart() for _ in range(3)]
+    assert sorted(turns) == [1, 32, 32]
+    assert len(set(queue.apart[:32])) == 1
+    assert {apart for _, apart in queue.apart} == {True}
+    await ee.submit("request.json", recipient=IN_SWEDEN)
+    assert await ee.engine.dispatch() == 1
+    assert queue.apart[-1] == (SE, False)
+    assert len(_to(world, SE)) == 2
+
+
+async def test_without_a_connection_nobody_is_sent_to_apart(world: World) -> None:
+    """A broker that is away says nothing about any country's queue."""
+    await _submit(world["EE"], 1)
+    ee = world["EE"]
+    ee.engine.dispatch._transport = SilentQueue(world, FI, None, TransportUnavailable())
+    await ee.engine.dispatch()
+    world.clock.advance(301)
+    assert (await ee.engine.dispatch.apart(), await ee.engine.dispatch()) == (0, 1)
 
 
 async def test_what_waited_for_the_broker_leaves_soon_though_its_first_outcome_is_unknown(world: World) -> None:
@@ -336,7 +413,7 @@ async def test_an_unforeseen_fault_over_one_entry_does_not_hold_up_its_batch(wor
     dispatch = world["EE"].engine.dispatch
     whole = dispatch._transport.publish
 
-    async def publish(envelope: Any) -> None:
+    async def publish(envelope: Any, *, apart: bool = False) -> None:
         if envelope.id == first:
             raise ZeroDivisionError("Näidis")
         await whole(envelope)

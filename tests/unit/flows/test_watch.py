@@ -190,7 +190,7 @@ async def _suspended(world: World) -> None:
 
 
 async def _failing(world: World, error: Exception) -> None:
-    async def publish(envelope: SealedEnvelope) -> None:
+    async def publish(envelope: SealedEnvelope, *, apart: bool = False) -> None:
         raise error
 
     world["EE"].engine.dispatch._transport.publish = publish  # type: ignore[method-assign]

@@ -42,12 +42,12 @@ def plan(path: Path, statement: Any) -> str:
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (outbox._LEASE, "ix_outbox_owed"),
+        (outbox._LEASE.all, "ix_outbox_owed"),
         (outbox._OVERDUE, "ix_outbox_state"),
         (outbox_steps._HELD.sized(32), "PRIMARY KEY"),
         (outbox_steps._PUBLISHED.sized(32), "PRIMARY KEY"),
         (outbox._RECEIPTED, "ix_outbox_receipted"),
-        (inbox._LEASE, "ix_inbox_owed"),
+        (inbox._LEASE.all, "ix_inbox_owed"),
         (inbox._OVERDUE, "ix_inbox_state"),
         (receipts._WAITING, "ix_receipt_waiting"),
         (receipts._PEERS, "ix_receipt_waiting"),
