@@ -35,7 +35,7 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId
 from broker.core.messages import Delivery, VerifiedMessage
 from broker.core.receipts import ReceiptKind
 from broker.core.rotation import may_destroy
-from broker.core.trust import TrustList
+from broker.core.trust import KeyUse, TrustList
 from broker.ports import Clock, Compute, Notifier, Store, Tally, Transaction, TrustSource, Vault
 from broker.reception import Reception
 from broker.returned import ReturnedMessage, read_returned
@@ -256,7 +256,9 @@ class Receive:
     def _should_hold(self, kid: KeyId, trust: TrustList, now: datetime) -> bool:
         """Whether the list in force still lets others seal to that key of ours: then its absence is our own fault."""
         found = trust.find_key(kid)
-        return found is not None and found[0].country == self._us and not may_destroy(found[1], now)
+        if found is None or found[0].country != self._us or found[1].use is not KeyUse.HPKE:
+            return False
+        return not may_destroy(found[1], now)
 
     def _hold(self, tx: Transaction, delivery: Delivery, raw_sha256: Digest, error: BrokerError) -> None:
         """Keep the sealed bytes: in quarantine for good, or parked until they may be believable."""

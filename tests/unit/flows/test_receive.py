@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.canonical import dump, parse
+from broker.core.canonical import b64url_decode, b64url_encode, dump, parse
 from broker.core.errors import StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.core.messages import Delivery
@@ -250,6 +250,19 @@ async def test_a_key_of_ours_that_the_vault_lost_calls_our_operator(world: World
     await fi.offer_parked()
     assert fi.outcomes == ["recorded"]
     assert ((await fi.counts())["parked"], await fi.attention()) == (0, [])
+
+
+async def test_naming_our_signing_key_calls_no_operator(world: World, hostile: Hostile) -> None:
+    """No envelope is sealed to a key that signs: whoever names it says nothing about our vault, and is quarantined."""
+    fi = world["FI"]
+    (signing,) = (key.kid for key in fi.trust.current().members[FI].keys if key.use is KeyUse.ED25519)
+    sealed = hostile.seal(hostile.message("request.json"))
+    envelope: Any = parse(sealed.raw)
+    header: Any = parse(b64url_decode(envelope["protected"]))
+    named = {**envelope, "protected": b64url_encode(dump({**header, "kid": str(signing)}))}
+
+    assert await fi.engine.receive(replace(sealed, raw=dump(named))) == "unknown-recipient-key"
+    assert await fi.attention() == ["quarantined"]
 
 
 async def test_a_key_that_was_rightly_destroyed_calls_security(world: World, hostile: Hostile) -> None:
