@@ -126,6 +126,11 @@ class MessageType(_Id):
     __slots__ = ()
     pattern = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*\.[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 
+    @classmethod
+    def is_of_nodes(cls, value: object) -> bool:
+        """Whether this is a type of what nodes say to each other: held against no time, never answered (PROTOCOL 8)."""
+        return isinstance(value, str) and value.startswith("node.") and cls.pattern.fullmatch(value) is not None
+
     @property
     def procedure(self) -> str:
         """The procedure's name."""

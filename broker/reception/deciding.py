@@ -13,9 +13,9 @@ from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.content import decode_header
 from broker.core.delivery import CHUNK_QUIET_SECONDS
-from broker.core.errors import HeaderInvalid, IdReused, RecordFull, SenderError
+from broker.core.errors import HeaderInvalid, IdReused, RecordFull, SenderError, UnknownType
 from broker.core.healing import HELD_TYPE, RESTORED_TYPE
-from broker.core.ids import AuthorityId, CountryCode, Digest
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageType
 from broker.core.messages import Header, InboxEntry, RecordEntry, VerifiedMessage
 from broker.core.owed_chunks import OwedChunks
 from broker.core.persons import terms_of
@@ -40,7 +40,6 @@ __all__ = ["MISSING_TYPE", "Reception"]
 
 MISSING_TYPE = "node.missing"
 _LONGEST_TYPE = 100  # characters, as the header's schema has it
-_OWN_TYPES = (RECEIPTS_TYPE, MISSING_TYPE, RESTORED_TYPE, HELD_TYPE)  # no set: what is looked for in it may be anything
 
 
 class Reception:
@@ -119,7 +118,7 @@ class Reception:
             UntrustedError: it cannot be believed after all, or not yet.
         """
         kind, now = verified.header.get("type"), self._clock.now()
-        if kind not in _OWN_TYPES:
+        if not MessageType.is_of_nodes(kind):
             return self._record(tx, verified, raw_sha256, arrived, now)
         if kind == RECEIPTS_TYPE:
             # Expired or not: receipts are evidence about something past, and taking them twice changes nothing.
@@ -131,8 +130,10 @@ class Reception:
         if kind == RESTORED_TYPE:
             self._answering.take(tx, verified, raw_sha256, now=now)
             return "restored"
-        self._healing.take(tx, verified, raw_sha256, returned, now=now)
-        return "held"
+        if kind == HELD_TYPE:
+            self._healing.take(tx, verified, raw_sha256, returned, now=now)
+            return "held"
+        raise UnknownType(where="/header/type")  # of a newer program: no casework, so not answered either
 
     def _record(
         self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, arrived: datetime, now: datetime
@@ -216,7 +217,7 @@ class Reception:
     def refuse(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, error: SenderError) -> str:
         """Keep a stub of a believed message that is not taken, and sign why."""
         now = self._clock.now()
-        if verified.header.get("type") in _OWN_TYPES:
+        if MessageType.is_of_nodes(verified.header.get("type")):
             # Receipts get no receipts: their sender answers again when our message comes again.
             self._memory.remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code, now=now)
             return error.code

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 COUNTRY = re.compile(rb"(?!EL|UK)[A-Z]{2}")
 UUID7 = re.compile(r"[0-9a-f]{12}7[0-9a-f]{3}[89ab][0-9a-f]{15}")
 BEGINNINGS = {
-    "application/pdf": (b"%PDF-",),
+    "application/pdf": (b"%PDF-1.", b"%PDF-2."),
     "image/jpeg": (b"\xff\xd8\xff",),
     "image/png": (b"\x89PNG\r\n\x1a\n",),
     "image/tiff": (b"II*\x00", b"MM\x00*"),
@@ -90,11 +90,14 @@ def one(vector: dict[str, Any], raw: bytes) -> tuple[int, bytes]:
 
 
 def is_type(plain: bytes, media_type: str) -> bool:
-    """Whether a file begins like one of its type and is nothing else; ZIP documents are not among the vectors."""
+    """Whether a file is of its type by its bytes and nothing else too (15.6a); ZIP documents are not among the vectors."""
     if b"PK\x05\x06" in plain[-65_557:] or (media_type != "application/pdf" and b"%PDF-" in plain[:1024]):
         return False
     if media_type == "text/plain":
-        return not any(byte < 32 and byte not in (9, 10, 12, 13) for byte in plain) and is_utf8(plain)
+        controls = {*range(32), 127} - {9, 10, 12, 13}
+        return controls.isdisjoint(plain) and is_utf8(plain)
+    if media_type == "application/pdf" and b"%%EOF" not in plain[-1024:]:
+        return False
     return plain.startswith(BEGINNINGS[media_type])
 
 

@@ -183,6 +183,8 @@ def _sender() -> Iterator[Case]:
     yield case("sender-suspended", "suspended", "Estonia is suspended.",
                members=with_sender(*map(listed, EE[:2]), status="SUSPENDED"))  # fmt: skip
     yield case("unknown-key", "ed25519-key-unknown", "An Ed25519 key that nobody has.", signers=(EE_NEW[0], EE[1]))
+    yield case("unknown-key", "ed25519-key-with-spare-bits", "A key id whose last character no digest gives.",
+               jws_header=lambda i, header: header if i else {**header, "kid": "A" * 42 + "B"})  # fmt: skip
     yield case("unknown-key", "ml-dsa-key-unknown", "An ML-DSA-65 key that nobody has.", signers=(EE[0], EE_NEW[1]))
     yield from _keys_of_others()
     for index, name in enumerate(("ed25519", "ml-dsa")):

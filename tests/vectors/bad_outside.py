@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
 from cases import FI, FI_NEW, SE, TRM, Case, flip, forge, plus, refused, without
+from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PublicKey
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from forge import INFO, Key, b64, pad
 
@@ -216,6 +219,10 @@ def _recipient() -> Iterator[Case]:
                   recipient=SE[2])  # fmt: skip
     yield refused("key", "unknown-recipient-key", "key-for-signatures", "Names the recipient's Ed25519 key.",
                   header=plus(kid=FI[0].kid))  # fmt: skip
+    yield refused("recipient", "not-for-us", "recipient-unassigned", "Addressed to two letters that are no country's.",
+                  profile={"to": "XX"})  # fmt: skip
+    yield refused("key", "unknown-recipient-key", "key-with-spare-bits", "A key id whose last character no digest gives.",
+                  header=plus(kid="A" * 42 + "B"))  # fmt: skip
 
 
 def _lengths() -> Iterator[Case]:
@@ -276,6 +283,9 @@ def _decrypt() -> Iterator[Case]:
         encapsulate=lambda key, to: _flip_ek(key, to, 1100),
     )
     yield case("ek-of-zeros", "The encapsulated key is all zero.", header=lambda h: {**h, "ek": b64(bytes(1120))})
+    yield case(
+        "ek-of-small-order", "Its X25519 part is zero, and so is the secret that comes of it.", encapsulate=_small_order
+    )
     yield case("encrypted-key-changed", "A bit of the encrypted key is changed.", fields=flipped("encrypted_key", 0))
     yield case("iv-changed", "A bit of the iv is changed.", fields=flipped("iv", 0))
     yield case("ciphertext-changed", "A bit of the first byte is changed.", fields=flipped("ciphertext", 0))
@@ -308,6 +318,17 @@ def _decrypt() -> Iterator[Case]:
 def _flip_ek(content_key: bytes, recipient: Key, at: int) -> tuple[bytes, bytes]:
     ek, encrypted_key = _seal(content_key, recipient)
     return flip(ek, at), encrypted_key
+
+
+def _small_order(content_key: bytes, recipient: Key) -> tuple[bytes, bytes]:
+    """Encapsulate as PROTOCOL 6.4 has it in bytes: no library does this with a point of small order."""
+    public = recipient.public_bytes
+    secret, ciphertext = MLKEM768PublicKey.from_public_bytes(public[:-32]).encapsulate()
+    point, zeros = bytes(32), bytes(32)
+    shared = hashlib.sha3_256(secret + zeros + point + public[-32:] + bytes.fromhex("5c2e2f2f5e5c")).digest()
+    suite = bytes.fromhex("48504b452d763148504b45647a001100020006736563726574006c0000000017")
+    schedule = hashlib.shake_256(bytes.fromhex("00000020") + shared + suite + INFO).digest(108)
+    return ciphertext + point, AESGCM(schedule[:32]).encrypt(schedule[32:44], content_key, b"")
 
 
 def _padding() -> Iterator[Case]:

@@ -39,6 +39,12 @@ SCRIPTS = {
     "ethiopic": ("ሙከራ-ማርያም", "ምሳሌ"),
     "han": ("測試-馬利亞", "範例𠮷"),
 }
+NODE = {"country": "EE", "authority": "node"}
+BARE: dict[str, Any] = {  # what a message between nodes has otherwise than casework
+    "sender": NODE,
+    "recipient": {**NODE, "country": "FI"},
+    **dict.fromkeys(("language", "urgency", "purpose", "case_ref", "legal_basis", "procedure")),
+}
 
 
 def cases() -> Iterator[Case]:
@@ -54,20 +60,17 @@ def cases() -> Iterator[Case]:
 
 
 def _contents() -> Iterator[Case]:
-    node = {"country": "EE", "authority": "node"}
-    bare = {"sender": node, "recipient": {**node, "country": "FI"}, "language": None, "urgency": None, "purpose": None}
-    bare |= {"case_ref": None, "legal_basis": None, "procedure": None}
     yield accepted(
         "empty-optional-parts",
         "Only the members that a header must have, and an empty body.",
-        message({}, type="node.sample", **bare),
+        message({}, type="node.sample", **BARE),
     )
     receipts = [_receipt(number) for number in range(20)]
     for name, comment, some in (
         ("receipts", "A message between nodes with one receipt.", receipts[:1]),
         ("receipts-twenty", "Twenty receipts, the most, still in the smallest length.", receipts),
     ):
-        yield accepted(name, comment, message({"receipts": some}, type="node.receipts", **bare))
+        yield accepted(name, comment, message({"receipts": some}, type="node.receipts", **BARE))
     exercise = message(exercise=True, case_ref="EX-" + HEADER["case_ref"])
     yield accepted(
         "exercise-message", "Marked as an exercise in all four headers.", exercise, profile={"exercise": True}
@@ -173,6 +176,11 @@ def _times() -> Iterator[Case]:
     yield accepted("longest-life", "Expires in 60 days and ten minutes.", profile={"exp": longest})
     ahead = message(BODY, created=text(NOW + timedelta(minutes=10)))
     yield accepted("clock-ten-minutes-ahead", "Made ten minutes in the recipient's future.", ahead)
+    receipts = message({"receipts": [_receipt(0)]}, type="node.receipts", **BARE)
+    comment = "Receipts in an envelope that has expired: they are evidence about something past, and taken at any age."
+    yield accepted("receipts-expired", comment, receipts, profile={"exp": second - 86_400})
+    ahead = message({"receipts": [_receipt(0)]}, type="node.receipts", **BARE, created=text(NOW + timedelta(days=1)))
+    yield accepted("receipts-made-ahead", "Receipts by a clock that is a day ahead.", ahead)
     old = message(BODY, created=text(NOW - timedelta(days=400)), nonce=NONCE, id=MESSAGE_ID)
     yield accepted("message-older-than-envelope", "The same message sealed anew after more than a year.", old)
     number = message(BODY, created=int((NOW + timedelta(days=1)).timestamp()))

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from broker.core import capacity
+from broker.core.content import entry_of
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageType
+from broker.core.messages import OutboxKind
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.reception.remembering import Memory
 from broker.rows import Accepted
@@ -318,3 +321,17 @@ async def test_an_adapter_is_told_that_a_message_is_forked(world: World, asked: 
     )
     await world["EE"].engine.deliver()
     assert [message.forked for message in given] == [False, True]
+
+
+async def test_what_a_newer_node_says_to_nodes_is_not_answered(world: World, asking: Hostile) -> None:
+    """A type `node.…` that nobody here knows is no casework: however old or early, it is neither answered nor parked."""
+    now, plain = world.clock.now(), asking.receipts().header
+    for created, expires in ((now, None), (now, now - timedelta(days=1)), (now + timedelta(hours=1), None)):
+        made = {"id": world["EE"].ids.message_id(), "type": MessageType("node.future"), "created": created}
+        entry = entry_of(replace(plain, **made), {}, OutboxKind.RECEIPTS)
+        assert await world["FI"].engine.receive(asking.seal(entry, expires=expires)) == "unknown-type"
+    await world.settle()
+
+    assert world.network.published == []
+    assert (await world["FI"].counts())["parked"] == 0
+    assert await world["FI"].attention() == []
