@@ -65,6 +65,7 @@ __all__ = [
     "closure_digest",
     "fold",
     "hindrances",
+    "is_unheld",
     "statement",
 ]
 
@@ -259,6 +260,15 @@ def hindrances(table: ProcedureTable, folded: Folded, act: str, role: Role, *, n
         "confirmation-too-old": confirmed is not None and abs(now - confirmed) > CONFIRMATION_MAX_AGE,
     }
     return tuple(reason for reason, holds in reasons.items() if holds)
+
+
+def is_unheld(entries: Iterable[RecordEntry], receipts: Iterable[Receipt]) -> bool:
+    """Whether the other side kept nothing of what opened the procedure: what descends from it would wait there for ever.
+
+    The stub of a message without parents is placed at once, so that a refusal which keeps one states heads (PROTOCOL 10.2).
+    """
+    refused = {entry.digest for entry in entries if entry.code is not None and not entry.parents}
+    return any(receipt.digest in refused and receipt.answers and not receipt.heads for receipt in receipts)
 
 
 def _answered(

@@ -16,7 +16,7 @@ from broker.core.ladder import in_order
 from broker.core.messages import RecordEntry
 from broker.core.participants import Participant
 from broker.core.procedures import allowed
-from broker.core.record import Folded, closure_digest
+from broker.core.record import Folded, closure_digest, is_unheld
 from broker.core.surge import SurgeMode
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
@@ -107,6 +107,7 @@ class Inspect:
         table, entries, receipts = book.table, book.entries, book.receipts
         folded = book.fold()
         role = row.role_of(self._us)
+        ended = row.erased is not None or is_unheld(entries, receipts)  # nothing is added to it any more
         now = self._clock.now()
         modes = surge_modes(reader, self._us, now.date())
         return ProcedureView(
@@ -118,7 +119,7 @@ class Inspect:
             digest=closure_digest(table, row.opener, entries, receipts, folded.heads, whole=folded),
             heads=folded.heads,
             participants=self._participation.seen(reader, book, folded).now,
-            actions=allowed(table, folded.state, role) if row.erased is None else (),  # nothing is added to it any more
+            actions=() if ended else allowed(table, folded.state, role),
             entries=_lines(entries, folded),
             deadlines=self._timetable.standings(reader, book, folded, now=now),
             coming_of_age=self._coming_of_age(reader, book, ended=folded.state.name in table.final),

@@ -23,7 +23,7 @@ from broker.core.messages import ClearedMessage, OutboxEntry, RecordEntry, Submi
 from broker.core.participants import may_send, named_offices
 from broker.core.persons import terms_of
 from broker.core.procedures import allowed
-from broker.core.record import Folded, hindrances
+from broker.core.record import Folded, hindrances, is_unheld
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Transaction, TrustSource
@@ -151,6 +151,8 @@ class Recording:
                 raise UnknownRecipient("Only listed offices of this country join or take over.", where=f"/body{where}")
 
     def _check_allowed(self, tx: Transaction, book: Book, folded: Folded, act: str, now: datetime) -> None:
+        if is_unheld(book.entries, book.receipts):
+            raise NotAllowed("The other country kept nothing of this procedure: open another one.", where="/procedure")
         role = book.row.role_of(self._us)
         if act not in allowed(book.table, folded.state, role):
             raise NotAllowed(where="/type")

@@ -334,6 +334,29 @@ async def test_a_refusal_after_an_expiry_reaches_its_author(world: World) -> Non
     assert await world["EE"].attention() == ["refused"]
 
 
+async def test_nothing_more_is_sent_in_a_procedure_that_the_other_side_does_not_have(world: World) -> None:
+    """Its opening went to an office that had gone: what followed would wait there for ever, so a new one is opened."""
+    was = {name: member.authorities for name, member in world["FI"].trust.current().members.items()}
+    world.set_trust(lambda member: replace(member, authorities=()) if member.country == FI else member)
+    await world["FI"].trust.refresh()  # Estonia has not heard yet
+    refused = await world["EE"].submit("request.json")
+    await world.settle()
+    world.clock.advance(3700)
+    await world["FI"].offer_parked()
+    await world.settle()
+    assert await _states(world["EE"], refused) == ["refused"]
+    assert (await world["EE"].view(refused.procedure)).actions == ()
+
+    world.set_trust(lambda member: replace(member, authorities=was[member.country]))
+    for country in ("EE", "FI"):
+        await world[country].trust.refresh()
+    with pytest.raises(NotAllowed, match="open another one"):
+        await world["EE"].submit("request.json", procedure=refused.procedure)
+    again = await world["EE"].submit("request.json")
+    await world.settle()
+    assert await _same_record(world, again) == "REQUESTED"
+
+
 async def test_a_country_whose_clock_is_wrong_does_not_make_us_send_for_ever(world: World) -> None:
     """It refuses each envelope as expired: after three new seals the sender waits, and a person is called."""
     request = await world["EE"].submit("request.json")

@@ -26,6 +26,7 @@ from broker.core.record import (
     closure_digest,
     fold,
     hindrances,
+    is_unheld,
     statement,
 )
 from broker.core.tables import parse_table
@@ -512,3 +513,23 @@ def test_a_thousand_messages_fold_in_no_more_than_linear_time(history: _History)
             spent.append(time.process_time() - begun)
         costs.append(min(spent))
     assert costs[1] < 25 * costs[0]
+
+
+@pytest.mark.parametrize(
+    ("code", "stated", "unheld"),
+    [("schema-invalid", True, False), ("procedure-mismatch", False, True), ("expired", False, False)],
+    ids=["a stub", "no stub", "sealed anew"],
+)
+def test_an_opening_refused_without_heads_is_nowhere_else(
+    history: _History, code: str, stated: bool, unheld: bool
+) -> None:
+    """Where its stub is held there, the refusal states it; one about the envelope says nothing yet; nor does a later message's."""
+    first = history.say(EE, "ask")
+    answered = history.answer(first, *([first] if stated else []), code=code)
+    history.entries[first] = replace(history.entries[first], code=code if answered.answers else None)
+    assert is_unheld(history.entries.values(), history.receipts) is unheld
+
+    second = history.say(EE, "cancel", first)
+    history.answer(second, code="schema-invalid")
+    history.entries[second] = replace(history.entries[second], code="schema-invalid")
+    assert is_unheld(history.entries.values(), history.receipts) is unheld
