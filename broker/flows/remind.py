@@ -45,7 +45,8 @@ class Remind:
     """Calls a person once for each deadline that is due soon or overdue; closes the call when it no longer is.
 
     Each look takes a bounded number of procedures and the next one goes on behind them. A person who has closed a call
-    is not called about the same thing again. A procedure that does not open hides the deadlines of no other.
+    is not called about the same thing again; but what was called for too early, by a clock that was ahead, is called for
+    once more when it is time. A procedure that does not open hides the deadlines of no other.
     """
 
     def __init__(self, *, store: Store, ledger: Ledger, timetable: Timetable, clock: Clock) -> None:

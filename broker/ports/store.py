@@ -126,7 +126,10 @@ class Reader(Protocol):
         ...
 
     def called(self, code: str, subject: str) -> bool:
-        """Whether a person was ever called with that code about that subject; a closed call counts."""
+        """Whether a person is or was called with that code about that subject.
+
+        A call that a person closed counts. One that the node closed does not: what it was about had ended, and begins anew.
+        """
         ...
 
     def open_calls(self, codes: Sequence[str]) -> tuple[Attention, ...]:

@@ -8,7 +8,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import BigInteger, BindParameter, bindparam, func, literal, or_, select, tuple_, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    bindparam,
+    func,
+    literal,
+    literal_column,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+)
 
 from broker.core.attention import AttentionCode
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, ProcedureId
@@ -63,7 +74,11 @@ _PROCEDURES_OF = (
 _ATTENTION = select(attention).order_by(attention.c.at.desc(), attention.c.id.desc()).limit(_MOST)
 _CALLED = (
     select(attention.c.id)
-    .where(attention.c.subject == bindparam("subject_"), attention.c.code == bindparam("code_"))
+    .where(
+        attention.c.subject == bindparam("subject_"),
+        attention.c.code == bindparam("code_"),
+        or_(attention.c.resolved.is_(None), attention.c.resolved_by != literal_column("'node'")),
+    )
     .limit(1)
 )
 _OPEN_CALLS = select(attention).where(

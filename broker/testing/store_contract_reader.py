@@ -330,7 +330,7 @@ class ReaderContract:
         assert (counts["outbox.recorded"], counts["inbox.recorded"], counts["outbox.published"]) == (4, 3, 0)
 
     async def test_whether_a_person_was_called_about_something(self, store: Store) -> None:
-        """A closed call counts as called and is no longer open; another code or subject is another call."""
+        """One that a person closed counts and is no longer open; another code or subject is another call."""
         row = attention()
         assert await store.run(lambda tx: tx.last_call(row.code, row.subject)) is None
         await store.run(lambda tx: tx.raise_attention(row))
@@ -351,3 +351,12 @@ class ReaderContract:
         last = await store.run(lambda tx: tx.last_call(row.code, row.subject))
         assert last is not None
         assert last.resolved is None
+
+    async def test_a_call_that_the_node_closed_may_be_made_again(self, store: Store) -> None:
+        """What it was about had ended: when that begins anew, nobody was called."""
+        row = attention()
+        for by, called in (("node", False), ("officer", True), ("node", True)):
+            await store.run(lambda tx: tx.raise_attention(row))
+            assert await store.read(lambda reader: reader.called(row.code, row.subject))
+            await store.run(lambda tx, by=by: tx.resolve_attention(row.code, row.subject, at=NOW, by=by))  # type: ignore[misc]
+            assert await store.read(lambda reader: reader.called(row.code, row.subject)) is called

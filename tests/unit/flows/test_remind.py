@@ -27,7 +27,7 @@ async def _asked(world: World) -> Accepted:
 def _go_to(world: World, year: int, month: int, day: int, hour: int = 12) -> None:
     """Move the clock to a local time in Helsinki."""
     moment = datetime(year, month, day, hour, tzinfo=HELSINKI)
-    world.clock.advance((moment - world.clock.now()).total_seconds())
+    world.clock.set_back((world.clock.now() - moment).total_seconds())
 
 
 async def _calls(country: Country, *, open_only: bool = True) -> list[Attention]:
@@ -80,6 +80,19 @@ async def test_a_person_who_closed_a_call_is_not_called_again(world: World) -> N
     assert await _calls(world["EE"]) == []
     view = await world["EE"].view(request.procedure)
     assert [item.phase for item in view.deadlines] == ["OVERDUE", "OPEN"]
+
+
+async def test_a_clock_that_was_ahead_takes_no_deadlines_call_away(world: World) -> None:
+    """Called hours too early, the call is closed when the clock is set right, and made again when the deadline has passed."""
+    await _asked(world)
+    for day, hour, expected in (
+        (27, 20, ["deadline-soon"]),
+        (28, 2, ["deadline-overdue"]),  # six hours ahead, for ten minutes
+        (27, 21, ["deadline-soon"]),
+        (28, 2, ["deadline-overdue"]),
+    ):
+        _go_to(world, 2026, 11, day, hour)
+        assert await _codes(world["FI"]) == await _codes(world["FI"]) == expected
 
 
 async def test_an_answer_closes_the_calls(world: World) -> None:
