@@ -13,7 +13,7 @@ from datetime import datetime
 
 import orjson
 
-from broker.core.foregoing import targets_of
+from broker.core.corrected import targets_of
 from broker.core.ids import Digest, MessageId, ProcedureId
 from broker.core.messages import Header
 from broker.ports import Reader

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """R-15, R-36: who may be a child is treated as one, and what only a child can be asked about ends on the day of majority.
 
-- All that both sides told of the birth in the procedure counts, as it reads after its corrections (`adulthood.py`).
+- All that both sides told of the birth in the procedure counts, as it reads after its corrections (`adulthood.py`); a birth
+  that a correction replaced stays a doubt until there is a decision on age.
 - A message by which somebody is of age, after others that leave it open or say otherwise, waits for a second person, unless
   a correction of the procedure names the decision on age. Where the other country knows no such version yet, whoever
   releases it names the decision in the reason, and the person stays presumed a child in the procedure.
@@ -13,26 +14,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from broker.core.adulthood import Told, of_age, only_for_children
+from broker.core.corrected import as_corrected, replaced
 from broker.core.elsewhere import looks_elsewhere
-from broker.core.foregoing import as_corrected
-from broker.core.ids import Digest
 from broker.core.messages import ValidMessage
-from broker.core.reasons import Earlier, Reason, block, hold, warn
+from broker.core.reasons import Earlier, Reason, block, hold, this_too, warn
 from broker.core.sides import Sides
 
-__all__ = ["TELLS_AGE", "childhood"]
+__all__ = ["TELLS_AGE", "childhood", "told_of_child"]
 
 # Types that may tell a birth or name a decision on age, and that no other rule asks to be read however old they are.
 TELLS_AGE = frozenset({"identity.reply", "monitoring.breakdown", "monitoring.incident", "monitoring.report"})
-
-_THIS = Digest("0" * 64)  # of the message itself, which has none yet
 
 
 def childhood(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -> Iterator[Reason]:
     """Yield what a message has against it because somebody is, or may be, a child or no child any more."""
     header = message.header
-    this = Earlier(type=header.type, digest=_THIS, author=header.sender.country, body=message.body)
-    before, after = (Told.by([one.body for one in as_corrected(told)]) for told in (earlier, [*earlier, this]))
+    before, after = told_of_child(earlier), told_of_child(this_too(earlier, message))
     yield from _undecided(before, after, sides)
     if not only_for_children(header.legal_basis) or not after.of_age(sides.day):
         return
@@ -42,6 +39,12 @@ def childhood(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -
     else:
         text = "By the recorded birth this person is of age: close this procedure, or go on as an adult's with own consent."
         yield warn("R-36", "turned-of-age", "", text)
+
+
+def told_of_child(earlier: Sequence[Earlier]) -> Told:
+    """Return what messages, oldest first, tell of the child; a birth that was corrected stays a doubt without a decision."""
+    doubts = ({"child": one.body["child"]} for one in replaced(earlier) if "child" in one.body)
+    return Told.by([*doubts, *(one.body for one in as_corrected(earlier))])
 
 
 def _undecided(before: Told, after: Told, sides: Sides) -> Iterator[Reason]:

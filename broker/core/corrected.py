@@ -4,6 +4,9 @@
 
 A correction says what a place is to hold as text. What cannot be put there as a code, a list of countries or a text is
 told as a trouble and left as it was: nobody could judge it.
+
+- Only its own author corrects a message; a correction too may be corrected: what it says then is what it corrects by.
+- Who reads corrections for a decision gives all that is at hand, those of procedures of their own too (`archive.py`).
 """
 
 from __future__ import annotations
@@ -11,17 +14,28 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator, Mapping, MutableMapping, MutableSequence, Sequence
+from dataclasses import replace
 from enum import StrEnum
+from graphlib import TopologicalSorter
 from typing import Any
 
+from broker.core.ids import MessageType
 from broker.core.messages import Body
+from broker.core.reasons import Earlier
 
-__all__ = ["Trouble", "corrected"]
+__all__ = [
+    "CORRECTING", "Trouble", "as_corrected", "by_assessment", "corrected", "is_correction", "replaced", "targets_of",
+]  # fmt: skip
 
 _COUNTRIES = frozenset({"nationalities", "former_habitual_residence", "feared_states"})
 _CODED = frozenset({"status", "would_endanger", "outcome"})  # what the rules on origin and danger read beside them
 _COUNTRY = re.compile(r"[A-Z]{2}|XXA", re.ASCII)
 _UNKNOWN = "UNKNOWN"  # of every code list that has it; in another one the rules read it as not known all the same
+
+# Acts that change what earlier messages say: in the procedure of those, and in procedures of their own (GDPR 16-19).
+CORRECTING = frozenset({"correction", "rectify", "restrict", "erase"})
+_NO_MORE = frozenset({"RESTRICT", "ERASE"})  # kinds of a correction by which nothing rests on a message any more
+_DECISION = "age_decision"
 
 
 class Trouble(StrEnum):
@@ -34,6 +48,79 @@ class Trouble(StrEnum):
     WITHHELD = "correction-tells-what-was-withheld"
 
 
+def is_correction(kind: MessageType) -> bool:
+    """Whether a message of that type changes what earlier ones said."""
+    return kind.act == "correction" or (kind.procedure, kind.act) == ("correction", "rectify")
+
+
+def targets_of(body: Body) -> tuple[str, ...]:
+    """Return the digests of the messages that a correction is about."""
+    return (body["target"],) if "target" in body else tuple(body.get("targets", ()))
+
+
+def as_corrected(earlier: Sequence[Earlier]) -> tuple[Earlier, ...]:
+    """Return the messages as they read now, in their order; only its own author corrects one."""
+    found: dict[str, Earlier] = {item.digest: item for item in earlier}
+    found |= {after.digest: after for _, after in _changes(earlier)}
+    return tuple(found.values())
+
+
+def by_assessment(earlier: Sequence[Earlier]) -> tuple[Earlier, ...]:
+    """Return the messages as they read now; one whose assessment of danger was corrected counts as made then."""
+    found: dict[str, Earlier] = {item.digest: item for item in earlier}
+    for before, after in _changes(earlier):
+        if before.body.get("danger_assessment") != after.body.get("danger_assessment"):
+            del found[after.digest]
+        found[after.digest] = after
+    return tuple(found.values())
+
+
+def replaced(earlier: Sequence[Earlier]) -> tuple[Earlier, ...]:
+    """Return every reading of a message that a later correction changed, oldest first."""
+    return tuple(before for before, _ in _changes(earlier))
+
+
+def _changes(earlier: Sequence[Earlier]) -> Iterator[tuple[Earlier, Earlier]]:
+    """Yield a message before and after each of its corrections: those of the corrections first, then by their order."""
+    now: dict[str, Earlier] = {item.digest: item for item in earlier}
+    names: dict[str, list[str]] = {item.digest: _meant(item, now) for item in earlier if item.type.act in CORRECTING}
+    correctors: dict[str, list[str]] = {}
+    for digest, targets in names.items():
+        for target in targets:
+            correctors.setdefault(target, []).append(digest)
+    chained = {digest: correctors[digest] for digest in names if digest in correctors}
+    sequence = TopologicalSorter(chained).static_order() if chained else ()
+    steps = [(by, digest) for digest in sequence for by in chained.get(digest, ())]
+    steps += [(by, target) for by, targets in names.items() for target in targets if target not in chained]
+    for by, digest in steps:
+        before = now[digest]
+        now[digest] = after = _apply(now[by], before)
+        if after.body != before.body:
+            yield before, after
+
+
+def _meant(item: Earlier, held: Mapping[str, Earlier]) -> list[str]:
+    """Return which of the messages at hand a correction changes: those of its author."""
+    named = dict.fromkeys(targets_of(item.body))
+    return [one for one in named if one != item.digest and one in held and held[one].author == item.author]
+
+
+def _apply(correction: Earlier, target: Earlier) -> Earlier:
+    fields = correction.body.get("fields", ()) if is_correction(correction.type) else ()
+    body, _ = corrected(target.body, fields)
+    if _DECISION in body and _unsays_decision(correction, fields):
+        body = {name: item for name, item in body.items() if name != _DECISION}
+    return replace(target, body=body)
+
+
+def _unsays_decision(correction: Earlier, fields: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the decision on age that a message names is none any more: it fell, or nothing may rest on the message."""
+    whole = correction.type.act in {"restrict", "erase"} or correction.body.get("kind") in _NO_MORE
+    return (whole and not fields) or any(
+        field["pointer"] == f"/{_DECISION}" and "value" not in field["now"] for field in fields
+    )
+
+
 def corrected(body: Body, fields: Sequence[Mapping[str, Any]]) -> tuple[Body, tuple[tuple[int, Trouble], ...]]:
     """Return the body with each field put in its place, and what is in the way, by the field's position."""
     changed: Any = copy.deepcopy(dict(body))
@@ -44,7 +131,11 @@ def corrected(body: Body, fields: Sequence[Mapping[str, Any]]) -> tuple[Body, tu
 
 
 def _put(body: Any, pointer: str, now: Mapping[str, Any]) -> Iterator[Trouble]:
-    *path, last = pointer.split("/")[1:]
+    _, *steps = pointer.split("/")
+    if not steps:  # a correction of a correction may have made words of it
+        yield Trouble.NO_SUCH_PLACE
+        return
+    *path, last = steps
     holder = body
     for step in path:
         if _is_sealed(holder):

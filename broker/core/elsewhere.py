@@ -14,15 +14,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from broker.core.accompanied import REPLY
+from broker.core.corrected import as_corrected
 from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.messages import Body, ValidMessage
+from broker.core.movement import day_of
 from broker.core.reasons import Earlier, Reason, block, hold, warn
 
-__all__ = ["CONSENT", "LAST_STEPS", "PLAN", "Consent", "Elsewhere", "elsewhere", "looks_elsewhere", "named_consent"]
+__all__ = [
+    "CONSENT", "LAST_STEPS", "PLAN", "UNLOCKS", "Consent", "Elsewhere", "elsewhere", "looks_elsewhere", "named_consents",
+]  # fmt: skip
 
 PLAN, CONSENT = "transfer.plan", "placement.decision"
 LAST_STEPS = frozenset({"transfer.pre-departure", "transfer.departure", "placement.order"})
+_NOT_SUSPENSIVE = frozenset({"NONE_OPEN", "OPEN_NOT_SUSPENSIVE"})
 _ANSWERED = "What was raised on one day, concerns too, is answered one by one (guardian.answer)."
+UNLOCKS = frozenset({"CONSENT_GRANTED", "CONSENT_NOT_REQUIRED"})  # C-09; a correction may have put anything there
 _NEED_CONSENT = frozenset({"B2B_82", "H96_33"})  # legal bases on which a placement is void without it
 
 
@@ -42,6 +48,8 @@ class Elsewhere:
     consents: Mapping[Digest, Consent] = field(default_factory=dict)  # those that it names and that are at hand
     remedies: tuple[Body, ...] = ()  # against a message of this procedure, as last told of; none that is closed
     objections: tuple[Body, ...] = ()  # against a message of this procedure, and not answered
+    accepted_before: bool = False  # what this step needs the other side's word for was corrected after that was given
+    unread: bool = False  # a correction that may be about this procedure does not open
     named: tuple[str, ...] = ()  # places of a message about nobody whose words are somebody's name in a case here
     adult_again: bool = False  # who came with the child came with another one in a case here
     purpose_names: bool = False  # so are words of its purpose
@@ -52,11 +60,10 @@ def looks_elsewhere(kind: MessageType) -> bool:
     return kind == PLAN or kind in LAST_STEPS
 
 
-def named_consent(body: Body, earlier: Sequence[Earlier], us: CountryCode) -> Digest | None:
-    """Return the digest of the consent that a plan names, or that our newest plan of the procedure names."""
-    plan = _plan(body, earlier, us)
-    value = None if plan is None else plan["placement_decision"].get("value")
-    return None if value is None else Digest(value)
+def named_consents(body: Body, earlier: Sequence[Earlier], us: CountryCode) -> frozenset[Digest]:
+    """Return the digests of the consents that a plan names, or that our newest plan of the procedure named or names now."""
+    named = (plan["placement_decision"].get("value") for plan in _plans(body, earlier, us))
+    return frozenset(Digest(one) for one in named if one is not None and Digest.pattern.fullmatch(one))
 
 
 def elsewhere(message: ValidMessage, earlier: Sequence[Earlier], found: Elsewhere) -> Iterator[Reason]:
@@ -73,14 +80,22 @@ def elsewhere(message: ValidMessage, earlier: Sequence[Earlier], found: Elsewher
         yield hold("R-43", "adult-again", "/answer", text) if kind == REPLY else warn("R-43", "adult-again", "", text)
     basis = message.header.legal_basis.code if message.header.legal_basis else ""
     us = message.header.sender.country
-    plan = _plan(message.body, earlier, us) if kind.procedure == "transfer" else None
-    if looks_elsewhere(kind) and plan is not None and plan["standing"] == "CONSENT_GRANTED":
+    plans = _plans(message.body, earlier, us) if kind.procedure == "transfer" and looks_elsewhere(kind) else ()
+    for plan in plans:
         where = "/placement_decision" if kind == PLAN else ""
-        digest = named_consent(message.body, earlier, us)
-        if digest is not None:
-            yield from _covers(found.consents.get(digest), plan, message, where)
+        named = plan["placement_decision"].get("value")
+        if plan["standing"] != "CONSENT_GRANTED":
+            continue
+        if named is not None:
+            yield from _covers(found.consents.get(named), plan, message, where)
         elif basis in _NEED_CONSENT:
             yield hold("R-07", "consent-not-named", where, "The plan does not name the consent to the placement.")
+    if found.accepted_before:
+        text = "What the other side agreed to was corrected since, and it had not read that: ask it to agree anew."
+        yield block("R-07", "accepted-before-correction", "", text)
+    if found.unread:
+        text = "A correction that was exchanged with this country does not open here: it may be about this procedure."
+        yield hold("R-02", "correction-unread", "", text)
     if kind in LAST_STEPS:
         yield from _remedies(found)
         yield from _objections(found)
@@ -94,17 +109,24 @@ def _covers(consent: Consent | None, plan: Body, message: ValidMessage, where: s
         )
         return
     said = consent.body
+    if said["consent"] not in UNLOCKS:
+        yield block(
+            "R-07", "consent-corrected", where, "As it was corrected, the answer that the plan names is no consent."
+        )
     if not consent.in_effect:
         text = "The consent that the plan names was withdrawn, has lapsed, or another one took its place."
         yield block("R-07", "consent-not-in-effect", where, text)
-    if not consent.ordered and said["valid_until"] < message.header.created.date().isoformat():
+    last = day_of(said["valid_until"])  # a correction may have put any text there
+    if not consent.ordered and (last is None or last < message.header.created.date()):
         yield block("R-07", "consent-ended", where, "The last day of the consent that the plan names has passed.")
     if said["care"] != plan["care"]["kind"]:
         yield block(
             "R-07", "consent-to-other-care", where, "The consent that the plan names is to another form of care."
         )
-    arrives, until = plan["arrival"]["at"][:10], said["period"]["until"].get("value")
-    if arrives < said["period"]["from"] or (until is not None and arrives > until):
+    arrives, since, until = plan["arrival"]["at"], said["period"]["from"], said["period"]["until"].get("value")
+    days = [day_of(one) for one in (since, arrives, until) if one is not None]
+    known = [one for one in days if one is not None]
+    if len(known) < len(days) or known != sorted(known):
         yield block(
             "R-07", "consent-to-other-days", where, "The consent that the plan names does not cover the arrival."
         )
@@ -115,7 +137,7 @@ def _remedies(found: Elsewhere) -> Iterator[Reason]:
     for told in found.remedies:
         if told["remedy"] == "OPEN_SUSPENSIVE" or told["suspensive"] == "YES":
             yield block("R-28", "remedy-told", "", "A notice tells of a legal remedy that suspends this step.")
-        elif "UNKNOWN" in {told["remedy"], told["suspensive"]}:
+        elif told["remedy"] not in _NOT_SUSPENSIVE or told["suspensive"] != "NO":
             text = "A notice tells of a legal remedy; whether it suspends this step is not known."
             yield hold("R-28", "remedy-told-not-known", "", text)
 
@@ -131,8 +153,15 @@ def _objections(found: Elsewhere) -> Iterator[Reason]:
             yield hold("R-28", "objection-unanswered", "", f"{text} {_ANSWERED}")
 
 
-def _plan(body: Body, earlier: Sequence[Earlier], us: CountryCode) -> Body | None:
-    """Return the plan by which this side moves the child; what the other side calls one has no effect, and none here."""
+def _plans(body: Body, earlier: Sequence[Earlier], us: CountryCode) -> list[Body]:
+    """Return the plan by which this side moves the child, as it was sent and as it reads now: no correction is a new plan.
+
+    What the other side calls a plan has no effect, and none here.
+    """
     if "placement_decision" in body:
-        return body
-    return next((item.body for item in reversed(earlier) if item.type == PLAN and item.author == us), None)
+        return [body]
+    first, now = (
+        next((one.body for one in reversed(told) if one.type == PLAN and one.author == us), None)
+        for told in (earlier, as_corrected(earlier))
+    )
+    return [plan for plan in (first, None if now == first else now) if plan is not None]

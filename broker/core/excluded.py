@@ -12,9 +12,10 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from broker.core.corrected import as_corrected
 from broker.core.ids import AuthorityId
 from broker.core.messages import Body, ValidMessage
-from broker.core.reasons import Earlier, Reason, block
+from broker.core.reasons import Earlier, Reason, block, this_too
 from broker.core.sides import Side, Sides
 
 __all__ = ["brought_in", "excluded"]
@@ -24,7 +25,11 @@ Office = Mapping[str, Any]
 
 def excluded(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -> Iterator[Reason]:
     """Yield what speaks against an office that this message or an earlier one keeps out."""
-    kept_out = [office for body in (*(item.body for item in earlier), message.body) for office in _offices(body)]
+    readings = (
+        *as_corrected(earlier),
+        *as_corrected(this_too(earlier, message)),
+    )  # a correction lets nobody in by itself
+    kept_out = [office for item in readings for office in _offices(item.body)]
     if not kept_out:
         return
     for side, code, who in (
@@ -41,8 +46,10 @@ def excluded(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) ->
 
 
 def _offices(body: Body) -> Sequence[Office]:
-    found: Sequence[Office] = body.get("handling", {}).get("excluded_offices", ())
-    return found
+    found = body.get("handling", {}).get("excluded_offices", ())
+    return [
+        office for office in found if isinstance(office, Mapping)
+    ]  # a correction may have put words into an empty list
 
 
 def brought_in(body: Body) -> Iterator[tuple[str, Office]]:

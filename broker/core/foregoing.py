@@ -15,15 +15,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from broker.core.corrected import Trouble, corrected
+from broker.core.corrected import Trouble, as_corrected, by_assessment, corrected, is_correction, targets_of
 from broker.core.enquiry import too_far
-from broker.core.ids import CountryCode, MessageType
+from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.messages import Body, ValidMessage
 from broker.core.origin import no_contact_with_origin
-from broker.core.reasons import Earlier, Level, Reason, block, hold
+from broker.core.reasons import Earlier, Level, Reason, block, hold, this_too
 from broker.core.undisclosed import passed_on
 
-__all__ = ["as_corrected", "foregoing", "is_correction", "states_danger", "states_origin", "targets_of"]
+__all__ = ["NOT_JUDGED", "foregoing", "readable", "states_danger", "states_origin"]
+
+NOT_JUDGED = "correction-not-judged"  # code of a reason: a person reads it
 
 Judge = Callable[[MessageType, Body, CountryCode], Sequence[Reason]]
 
@@ -55,16 +57,6 @@ def states_danger(body: Body) -> bool:
     return isinstance(told, Mapping) and "would_endanger" in told  # a correction may have made words of it
 
 
-def is_correction(kind: MessageType) -> bool:
-    """Whether a message of that type changes what earlier ones said."""
-    return kind.act == "correction" or (kind.procedure, kind.act) == ("correction", "rectify")
-
-
-def targets_of(body: Body) -> tuple[str, ...]:
-    """Return the digests of the messages that a correction is about."""
-    return (body["target"],) if "target" in body else tuple(body.get("targets", ()))
-
-
 def foregoing(message: ValidMessage, earlier: Sequence[Earlier], judge: Judge) -> Iterator[Reason]:
     """Yield what the earlier messages, oldest first, have against this one.
 
@@ -79,11 +71,11 @@ def foregoing(message: ValidMessage, earlier: Sequence[Earlier], judge: Judge) -
     now = as_corrected(earlier)
     yield from _no_contact(now, header.recipient.country)
     if not states_danger(body) and "not_applicable" not in body.get("danger_assessment", {}):
-        yield from _danger(now)
+        yield from _danger(by_assessment(earlier))
     yield from too_far(header.type, body, now, header.recipient.country)
     yield from passed_on(body, now, header.recipient.country)
     if is_correction(header.type):
-        yield from _correction(message, now, judge)
+        yield from _correction(message, earlier, now, judge)
 
 
 def _protects(kind: MessageType, body: Body) -> bool:
@@ -92,25 +84,10 @@ def _protects(kind: MessageType, body: Body) -> bool:
     return kind.act in _PROTECTING and body.keys() <= _PROTECTING[kind.act]
 
 
-def as_corrected(earlier: Sequence[Earlier]) -> tuple[Earlier, ...]:
-    """Return the messages as they read now; only its own author corrects one, and its new assessment is the newest."""
-    found: dict[str, Earlier] = {item.digest: item for item in earlier}
-    for item in earlier:
-        for digest in targets_of(item.body) if is_correction(item.type) else ():
-            target = found.get(digest)
-            if target is None or target.author != item.author:
-                continue
-            body, _ = corrected(target.body, item.body.get("fields", ()))
-            if body.get("danger_assessment") != target.body.get("danger_assessment"):
-                del found[digest]
-            found[digest] = replace(target, body=body)
-    return tuple(found.values())
-
-
 def _no_contact(earlier: Sequence[Earlier], country: CountryCode) -> Iterator[Reason]:
     """R-01 holds for a status as for a request (DOMAIN 9, S3)."""
     reasons = (reason for item in earlier if states_origin(item.body)
-               for reason in _readable(no_contact_with_origin, item.body, country))  # fmt: skip
+               for reason in readable(no_contact_with_origin, item.body, country))  # fmt: skip
     found = {reason.code: reason for reason in reasons if reason.code in _NO_CONTACT}
     yield from (block(reason.rule, reason.code, "", reason.text) for reason in found.values())
 
@@ -127,28 +104,41 @@ def _danger(earlier: Sequence[Earlier]) -> Iterator[Reason]:
         yield hold("R-02", "danger-not-known", "", "No assessment of danger is at hand by which this could be sent.")
 
 
-def _correction(message: ValidMessage, earlier: Sequence[Earlier], judge: Judge) -> Iterator[Reason]:
+def _correction(
+    message: ValidMessage, earlier: Sequence[Earlier], now: Sequence[Earlier], judge: Judge
+) -> Iterator[Reason]:
+    """Judge what the messages would say that this correction changes: those it names, and what those correct."""
     body, country, us = message.body, message.header.recipient.country, message.header.sender.country
     fields = body.get("fields", ())
     if not fields:
         return
-    for digest in targets_of(body):
-        target = next((item for item in earlier if item.digest == digest and item.author == us), None)
-        if target is None:
+    before = {item.digest: item for item in now if item.author == us}
+    after = {item.digest: item for item in as_corrected(this_too(earlier, message))}
+    named = targets_of(body)
+    for digest in named:
+        if digest in before:
+            yield from _troubles(before[Digest(digest)], fields, before)
+        else:
             yield hold(
                 "R-02", "corrected-message-missing", "/fields",
                 "The message that is corrected is not here, so that nobody can judge what it would say.",
             )  # fmt: skip
-            continue
-        yield from _judged(target, fields, country, judge)
+    for one, item in before.items():
+        if one in named or after[one].body != item.body:
+            yield from _judged(item, after[one].body, country, judge)
 
 
-def _judged(
-    target: Earlier, fields: Sequence[Mapping[str, Any]], country: CountryCode, judge: Judge
-) -> Iterator[Reason]:
+def _troubles(target: Earlier, fields: Sequence[Mapping[str, Any]], held: Mapping[Digest, Earlier]) -> Iterator[Reason]:
     changed, troubles = corrected(target.body, fields)
     for position, trouble in troubles:
         yield _TROUBLES[trouble](f"/fields/{position}")
+    for digest in targets_of(target.body) if is_correction(target.type) else ():
+        further = held.get(Digest(digest))
+        if further is not None:
+            yield from (_TROUBLES[one]("/fields") for _, one in corrected(further.body, changed.get("fields", ()))[1])
+
+
+def _judged(target: Earlier, changed: Body, country: CountryCode, judge: Judge) -> Iterator[Reason]:
     said = {(reason.code, reason.where) for reason in _readable_by(judge, target.type, target.body, country)}
     for reason in _readable_by(judge, target.type, changed, country):
         if reason.level is Level.BLOCK or (reason.code, reason.where) not in said:
@@ -156,18 +146,18 @@ def _judged(
 
 
 def _readable_by(judge: Judge, kind: MessageType, body: Body, country: CountryCode) -> Sequence[Reason]:
-    return _readable(lambda given, to: judge(kind, given, to), body, country)
+    return readable(lambda given, to: judge(kind, given, to), body, country)
 
 
-def _readable(
+def readable(
     rule: Callable[[Body, CountryCode], Iterator[Reason] | Sequence[Reason]], body: Body, country: CountryCode
 ) -> Sequence[Reason]:
     """Judge a body that no schema holds any more: a correction may have put a text where the rule reads a part."""
     try:
         return tuple(rule(body, country))
-    except (LookupError, TypeError, AttributeError):
+    except (LookupError, TypeError, ValueError, AttributeError):
         return (
-            hold("R-02", "correction-not-judged", "/fields", "After this correction the message cannot be judged by itself."),
+            hold("R-02", NOT_JUDGED, "/fields", "After this correction the message cannot be judged by itself."),
         )  # fmt: skip
 
 

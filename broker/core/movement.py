@@ -3,29 +3,34 @@
 """Safeguards for moving a child, or the child's case, to another country (CASEWORK 4.4, 4.5): plan, check, jurisdiction.
 
 A plan may still have gaps, which a second person decides about; at the check before departure they are closed, or the
-child does not leave. Unknown is never read as safe.
+child does not leave. What nobody may release stops the departure too, by what plan and check say then: they may have been
+corrected. Unknown is never read as safe.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
+from broker.core.corrected import as_corrected
 from broker.core.deadlines import LONGEST_INTERVAL, LONGEST_JOURNEY
-from broker.core.foregoing import as_corrected
+from broker.core.foregoing import NOT_JUDGED, readable
 from broker.core.ids import CountryCode
 from broker.core.messages import Body, ValidMessage
-from broker.core.reasons import Earlier, Reason, Rule, block, hold
+from broker.core.reasons import Earlier, Level, Reason, Rule, block, hold
 
-__all__ = ["MOVEMENT_RULES", "day_of", "moving"]
+__all__ = ["CHECK", "MOVEMENT_RULES", "day_of", "moving"]
 
 _FAMILY = frozenset(
     {"PARENTS", "STEP_PARENT", "CUSTOMARY_CAREGIVER", "ADULT_SIBLING", "KINSHIP_CARE", "UNRELATED_ADULT"}
 )
 _FAMILY_SOLUTION = frozenset({"TRANSFER_TO_FAMILY_OTHER_STATE"})
 _RETURN = frozenset({"RETURN_REINTEGRATION_ORIGIN", "RETURN_COUNTRY_OF_RETURN"})
-_PLAN, _CHECK, _VISITED = "transfer.plan", "transfer.pre-departure", "monitoring.report"
+CHECK = "transfer.pre-departure"
+_PLAN, _DEPARTURE, _VISITED = "transfer.plan", "transfer.departure", "monitoring.report"
+_NOT_SUSPENSIVE = frozenset({"NONE_OPEN", "OPEN_NOT_SUSPENSIVE"})  # in other words nobody can judge it
 _SIX_MONTHS = timedelta(days=184)  # the longest six months of a calendar
 _TOMORROW = timedelta(days=1)  # a country further east may have that day already
 _ON_THE_WAY = frozenset({"transfer.departure", "transfer.delay"})
@@ -92,7 +97,7 @@ def _remedy(part: Body, at: str) -> Iterator[Reason]:
     """R-28: a remedy or an objection is pending; S004:194, 1055."""
     if part["remedy"] == "OPEN_SUSPENSIVE":
         yield block("R-28", "remedy-open", f"{at}/remedy", "A legal remedy suspends the move.")
-    elif part["remedy"] == "UNKNOWN":
+    elif part["remedy"] not in _NOT_SUSPENSIVE:
         yield hold("R-28", "remedy-not-known", f"{at}/remedy", "It is not known whether a legal remedy is open.")
     if not _is(part["objection_open"], "NO"):
         yield hold("R-28", "objection-open", f"{at}/objection_open", "An objection is not answered in writing yet.")
@@ -206,9 +211,11 @@ def moving(message: ValidMessage, earlier: Sequence[Earlier], day: date) -> Iter
         yield from _next_visit(body["visit"]["next_on"], day)
     if kind == _PLAN:
         yield from _verified_lately(body, "", day)
-    if kind == _CHECK:
+    if kind == CHECK:
         yield from _verified_lately(body["is_it_safe"], "/is_it_safe", day)
         yield from _lawyer_for_return(body, earlier, message.header.sender.country)
+    if kind == _DEPARTURE:
+        yield from _still_checked(earlier, message.header.sender.country, day)
 
 
 def _expected(body: Body, created: datetime) -> Iterator[Reason]:
@@ -251,11 +258,37 @@ def _verified_lately(part: Body, at: str, day: date) -> Iterator[Reason]:
 
 
 def _lawyer_for_return(body: Body, earlier: Sequence[Earlier], us: CountryCode) -> Iterator[Reason]:
-    """R-42; CASEWORK 4.5: that a child leaves without a lawyer may be released for a transfer, never for a return."""
-    plans = [item.body for item in as_corrected(earlier) if item.type == _PLAN and item.author == us]
-    if plans and plans[-1]["durable_solution"] in _RETURN and body["who_is_there"]["lawyer"]["status"] != "NAMED":
+    """R-42; CASEWORK 4.5: that a child leaves without a lawyer may be released for a transfer, never for a return.
+
+    What was once planned as a return stays one: only another plan makes it none.
+    """
+    readings = [_newest(_PLAN, told, us) for told in (earlier, as_corrected(earlier))]
+    returns = any(plan is not None and plan["durable_solution"] in _RETURN for plan in readings)
+    if returns and body["who_is_there"]["lawyer"]["status"] != "NAMED":
         where = "/who_is_there/lawyer/status"
         yield block("R-42", "no-lawyer-for-return", where, "No child is returned without a lawyer beside it.")
+
+
+def _still_checked(earlier: Sequence[Earlier], us: CountryCode, day: date) -> Iterator[Reason]:
+    """R-04 … R-42: the child departs on what our check says on the day, as it reads now; holds were decided about."""
+    check = _newest(CHECK, as_corrected(earlier), us)
+    if check is None:
+        return  # the procedure's table lets nobody depart without one
+
+    def found(body: Body, to: CountryCode) -> Iterator[Reason]:
+        for rule in MOVEMENT_RULES[CHECK].values():
+            yield from rule(body, to)
+        yield from _verified_lately(body["is_it_safe"], "", day)
+        yield from _lawyer_for_return(body, earlier, us)
+
+    for reason in readable(found, check, us):
+        if reason.level is Level.BLOCK or reason.code == NOT_JUDGED:
+            yield replace(reason, where="", text=f"By the check before departure: {reason.text}")
+
+
+def _newest(kind: str, told: Sequence[Earlier], us: CountryCode) -> Body | None:
+    """Return our newest message of that type; what the other side calls one is none."""
+    return next((item.body for item in reversed(told) if item.type == kind and item.author == us), None)
 
 
 def day_of(moment: str) -> date | None:

@@ -16,8 +16,8 @@ from datetime import date
 from typing import Any
 
 from broker.core.adulthood import says_birth
-from broker.core.elsewhere import PLAN
-from broker.core.foregoing import as_corrected
+from broker.core.corrected import as_corrected
+from broker.core.elsewhere import PLAN, UNLOCKS
 from broker.core.messages import Body, Header, ValidMessage
 from broker.core.movement import day_of
 from broker.core.reasons import Earlier, Reason, block, hold, warn
@@ -61,7 +61,7 @@ GIVES_CONSENT = dict(_RESTS_ON.values())
 def national(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -> Iterator[Reason]:
     """Yield what the law and the offices of the two countries have against a message, and what is not known of them."""
     header, body = message.header, message.body
-    earlier = as_corrected(earlier)
+    as_sent, earlier = earlier, as_corrected(earlier)
     if sides.opening:
         yield from competence(header, sides)
     yield from _exempt(header, body, earlier, sides)
@@ -79,6 +79,9 @@ def national(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) ->
     if header.type in _RESTS_ON:
         kind, place = _RESTS_ON[header.type]
         given = next((item.body for item in reversed(earlier) if item.type == kind), {})
+        first = next((item.body for item in reversed(as_sent) if item.type == kind), {})
+        if given != first:
+            yield from _still_given(first, given, sides.day)
         if given and kind == "transfer.acceptance":
             yield from _recognised(given, sides.there)
         if given.get("consent") == "CONSENT_GRANTED":
@@ -157,6 +160,22 @@ def _kind_of_care(body: Body, plans: Sequence[Body]) -> str | None:
     named = (one["care"] for one in (body, *reversed(plans)) if "care" in one)
     kinds = (care.get("kind") if isinstance(care, Mapping) else care for care in named)
     return next((kind for kind in kinds if isinstance(kind, str)), None)
+
+
+def _still_given(first: Body, given: Body, day: date) -> Iterator[Reason]:
+    """R-07: whoever gave a consent may correct that it gave none, or one to something else, or for a shorter time.
+
+    That it gave more takes another answer: the one in the record clears the step (`clearance`).
+    """
+    differs = {name for name in ("consent", "covers", "valid_until") if given.get(name) != first.get(name)}
+    if "covers" in differs or ("consent" in differs and given["consent"] not in UNLOCKS):
+        text = "The other side has corrected its answer: as it reads now it does not agree to this."
+        yield block("R-07", "consent-corrected", "", text)
+    last = day_of(given["valid_until"]) if "valid_until" in differs else day
+    if last is None or last < day:
+        yield block(
+            "R-07", "consent-ended", "", "As the other side corrected it, the last day of its consent has passed."
+        )
 
 
 # --- R-33 -------------------------------------------------------------------------------------------------------------

@@ -4,14 +4,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from broker.core.ids import CountryCode, Digest, MessageType
-from broker.core.messages import Body
+from broker.core.messages import Body, ValidMessage
 
-__all__ = ["Earlier", "Level", "Reason", "Rule", "block", "hold", "warn"]
+__all__ = ["Earlier", "Level", "Reason", "Rule", "block", "hold", "this_too", "warn"]
+
+
+_THIS = Digest("0" * 64)  # of the message that is judged, which has none yet
 
 
 class Level(StrEnum):
@@ -41,6 +44,13 @@ class Earlier:
     digest: Digest
     author: CountryCode
     body: Body
+    withdrawn: bool = False  # a correction that its author took back: judged with it and without
+
+
+def this_too(earlier: Sequence[Earlier], message: ValidMessage) -> tuple[Earlier, ...]:
+    """Return the earlier messages with the one that is judged as the newest."""
+    header = message.header
+    return (*earlier, Earlier(type=header.type, digest=_THIS, author=header.sender.country, body=message.body))
 
 
 Rule = Callable[[Body, CountryCode], Iterator[Reason]]

@@ -18,14 +18,15 @@ from dataclasses import dataclass
 from datetime import date
 
 from broker.core.childhood import TELLS_AGE, childhood
+from broker.core.corrected import is_correction
 from broker.core.elsewhere import Elsewhere, elsewhere
 from broker.core.errors import SafeguardBlocked, SafeguardHeld
 from broker.core.excluded import excluded
-from broker.core.foregoing import foregoing, is_correction
+from broker.core.foregoing import foregoing
 from broker.core.ids import CountryCode, MessageType
 from broker.core.impersonal import IMPERSONAL_RULES, personal_purpose
 from broker.core.messages import Body, ClearedMessage, ValidMessage
-from broker.core.movement import MOVEMENT_RULES, moving
+from broker.core.movement import CHECK, MOVEMENT_RULES, moving
 from broker.core.national import GIVES_CONSENT, national
 from broker.core.origin import no_contact_with_origin
 from broker.core.placement import PLACEMENT_RULES, translated
@@ -101,12 +102,14 @@ def decide(
     rules = _rules_of(kind)
     if rules is None:
         return Blocked(reasons=(_NO_RULES,))
-    of_sides = () if sides is None else _of_sides(message, earlier, sides)
-    of_others = () if other is None else elsewhere(message, earlier, other)
-    of_itself = (*_judge(kind, message.body, country), *foregoing(message, earlier, _judge))
+    found = _judge(kind, message.body, country)
     if message.header.case_ref is None:
-        of_itself += tuple(personal_purpose(message.header.purpose or ""))
-    reasons = tuple(dict.fromkeys((*of_itself, *of_sides, *of_others)))
+        found += tuple(personal_purpose(message.header.purpose or ""))
+    stands = tuple(item for item in earlier if not item.withdrawn)
+    found += tuple(_by_earlier(message, stands, sides, other))
+    if len(stands) != len(earlier):  # who takes a correction back lowers nothing by that
+        found += tuple(_by_earlier(message, earlier, sides, other))
+    reasons = tuple(dict.fromkeys(found))
     if surge is not None:
         reasons = relaxed(reasons, surge)
     if any(reason.level is Level.BLOCK for reason in reasons):
@@ -114,6 +117,16 @@ def decide(
     if any(reason.level is Level.HOLD for reason in reasons):
         return Held(reasons=reasons)
     return Cleared(message=ClearedMessage(message=message, reasons=tuple(rules)), warnings=reasons)
+
+
+def _by_earlier(
+    message: ValidMessage, earlier: Sequence[Earlier], sides: Sides | None, other: Elsewhere | None
+) -> Iterator[Reason]:
+    yield from foregoing(message, earlier, _judge)
+    if sides is not None:
+        yield from _of_sides(message, earlier, sides)
+    if other is not None:
+        yield from elsewhere(message, earlier, other)
 
 
 def _of_sides(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -> tuple[Reason, ...]:
@@ -130,10 +143,10 @@ def weighs(kind: MessageType) -> bool:
 def weighs_for_good(kind: MessageType) -> bool:
     """Whether it weighs however old it is.
 
-    It states a claim to protection or an age, gives a consent, or changes what another one says.
+    It states a claim to protection or an age, gives a consent, is what a departure rests on, or changes what another one says.
     """
     changes = kind.procedure == "correction" or is_correction(kind)
-    return changes or kind in GIVES_CONSENT or kind in TELLS_AGE or "R-01" in (_rules_of(kind) or {})
+    return changes or kind in GIVES_CONSENT or kind in TELLS_AGE or kind == CHECK or "R-01" in (_rules_of(kind) or {})
 
 
 def judged_types() -> Mapping[str, tuple[str, ...]]:

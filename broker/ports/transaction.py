@@ -70,6 +70,10 @@ class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
         """Return how many procedures each other country opened here between two moments, the second not included."""
         ...
 
+    def procedures_since(self, name: str, peer: CountryCode, since: datetime) -> tuple[ProcedureRow, ...]:
+        """Return the procedures of that name with a country that were begun here since then, oldest first."""
+        ...
+
     def add_procedure(self, row: ProcedureRow) -> None: ...
     def save_procedure(self, row: ProcedureRow) -> None:
         """Store state, alarm and gap of an existing row."""

@@ -12,15 +12,18 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from broker.archive import CORRECTION
 from broker.core import canonical
 from broker.core.attention import AttentionCode, message_subject
+from broker.core.corrected import CORRECTING, as_corrected
 from broker.core.enquiry import ASK_FIRST, says_manner, wider_than_asked
 from broker.core.ids import CountryCode, MessageType
 from broker.core.messages import Body, InboxEntry
 from broker.core.national import competence
-from broker.core.reasons import Level
+from broker.core.reasons import Earlier, Level
 from broker.core.safeguards import weighs_for_good
 from broker.core.sides import sides_of
+from broker.core.trust import LONGEST_ENVELOPE_LIFE
 from broker.ledger import Book, Ledger
 from broker.ports import Transaction, TrustSource
 
@@ -58,11 +61,17 @@ class Calling:
             self._ledger.call(tx, AttentionCode.ENQUIRY_TOO_FAR, subject, peer=entry.sender, row=book.row, now=now)
 
     def _asked(self, tx: Transaction, book: Book) -> list[Body]:
-        """Return what this side asked in the procedure, oldest first; what was erased or refused binds nobody."""
-        name, found = book.row.ref.name, list[Body]()
-        for known in sorted(book.entries, key=lambda one: one.message):
-            if known.author == self._us and known.code is None and weighs_for_good(MessageType(f"{name}.{known.act}")):
-                row = tx.outbox(known.message)
-                content: Any = None if row is None else canonical.parse(row.entry.content)
-                found += [] if content is None else [content["body"]]
-        return found
+        """Return what this side asked in the procedure, oldest first, as it reads now; what was erased or refused binds nobody."""
+        name, since = book.row.ref.name, book.row.opened - LONGEST_ENVELOPE_LIFE
+        own = [one for one in book.entries if weighs_for_good(MessageType(f"{name}.{one.act}"))]
+        for apart in tx.procedures_since(CORRECTION, book.row.peer, since):
+            if apart.exercise == book.row.exercise and apart.ref.id != book.row.ref.id:
+                own += [one for one in tx.record(apart.ref.id) if one.act in CORRECTING]
+        told = list[Earlier]()
+        for entry in sorted(own, key=lambda one: one.message):
+            row = tx.outbox(entry.message) if entry.author == self._us and entry.code is None else None
+            if row is not None:
+                content: Any = canonical.parse(row.entry.content)
+                kind, body = row.entry.header.type, content["body"]
+                told.append(Earlier(type=kind, digest=entry.digest, author=self._us, body=body))
+        return [one.body for one in as_corrected(told)]

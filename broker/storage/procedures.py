@@ -20,7 +20,7 @@ from broker.storage.tables import participant, procedure, record_entry
 
 __all__ = [
     "add_procedure", "add_record_entry", "find_procedure", "lock_procedure", "lock_procedures", "make_stub", "opened_by_others",
-    "procedure_row", "record", "records", "save_offices", "save_procedure", "takes_part",
+    "procedure_row", "procedures_since", "record", "records", "save_offices", "save_procedure", "takes_part",
 ]  # fmt: skip
 
 _ONE = select(procedure).where(procedure.c.id == bindparam("procedure_"))
@@ -36,6 +36,15 @@ _OPENED_BY_OTHERS = (
         procedure.c.opener == procedure.c.peer,
     )
     .group_by(procedure.c.peer)
+)
+_SINCE = (
+    select(procedure)
+    .where(
+        procedure.c.opened >= bindparam("since"),
+        procedure.c.name == bindparam("name_"),
+        procedure.c.peer == bindparam("country"),
+    )
+    .order_by(procedure.c.opened, procedure.c.id)
 )
 _INSERT = insert(procedure)
 _SAVE = (
@@ -89,6 +98,11 @@ def find_procedure(db: Execution, procedure_id: ProcedureId) -> ProcedureRow | N
 def opened_by_others(db: Execution, since: datetime, until: datetime) -> Mapping[CountryCode, int]:
     """Return how many procedures each other country opened here between two moments, the second not included."""
     return {row.peer: row.many for row in db.all(_OPENED_BY_OTHERS, {"since": since, "until": until})}
+
+
+def procedures_since(db: Execution, name: str, peer: CountryCode, since: datetime) -> tuple[ProcedureRow, ...]:
+    """Return those with a country, oldest first."""
+    return tuple(procedure_row(row) for row in db.all(_SINCE, {"name_": name, "country": peer, "since": since}))
 
 
 def add_procedure(db: Execution, row: ProcedureRow) -> None:

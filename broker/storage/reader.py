@@ -107,6 +107,7 @@ class SqlReader(Execution):
     declarations = declarations.declarations
     possible_procedures = search.possible
     search_owed = search.owed
+    procedures_since = procedures.procedures_since
     record = procedures.record
     procedure_receipts = receipts.procedure_receipts
     procedure_evidence = receipts.procedure_evidence

@@ -59,6 +59,7 @@ class SqlTransaction(Execution):
     add_procedure = procedures.add_procedure
     save_procedure = procedures.save_procedure
     save_offices = procedures.save_offices
+    procedures_since = procedures.procedures_since
     record = procedures.record
     add_record_entry = procedures.add_record_entry
     make_stub = procedures.make_stub

@@ -72,6 +72,15 @@ class RecordContract:
         assert await store.run(lambda tx: tx.opened_by_others(later(2), later(4))) == {FI: 2}
         assert await store.run(lambda tx: tx.opened_by_others(later(8), later(9))) == {}
 
+    async def test_the_procedures_of_a_name_with_a_country_are_found_by_their_age(self, store: Store) -> None:
+        """Oldest first, from a moment on; those of another name or country are not among them."""
+        named = [replace(procedure(n), ref=replace(procedure(n).ref, name="correction")) for n in (1, 2, 3)]
+        for row in (*named, replace(named[0], ref=replace(named[0].ref, id=procedure_id(4)), peer=SE), procedure(5)):
+            await store.run(lambda tx, row=row: tx.add_procedure(row))  # type: ignore[misc]
+        since = named[1].opened
+        assert await store.run(lambda tx: tx.procedures_since("correction", FI, since)) == tuple(named[1:])
+        assert await store.read(lambda reader: reader.procedures_since("correction", FI, since)) == tuple(named[1:])
+
     async def test_a_procedure_has_the_offices_that_were_stored_last(self, store: Store) -> None:
         """Each of ours that takes part sees it and all of its messages; who left sees what it had alone."""
         row, court, ministry = procedure(1), AuthorityId("court"), AuthorityId("ministry")

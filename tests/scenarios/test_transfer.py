@@ -11,12 +11,13 @@ from typing import Any
 
 import pytest
 
+from broker.core.delivery import ReleaseReason
 from broker.core.errors import NotAllowed, SafeguardBlocked, SafeguardHeld
 from broker.core.record import Mark
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.testing.hostile import Hostile
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 
 PLAN, ACCEPTANCE, CONSENT = "plan-to-aunt", "acceptance-plan-1", "decision-consent-for-a-year"
 REMEDY, CLOSURE = "notice/remedy-appeal-stops-the-transfer", "notice/closure-proceedings-ended"
@@ -424,3 +425,111 @@ async def test_the_acceptance_ends_at_midnight_where_it_was_given(world: World, 
             await _depart(world, plan, acceptance)
     await world.settle()
     assert await _states(world, plan) == {"DEPARTED" if departs else "PRE_DEPARTURE_CHECKED"}
+
+
+async def _correct(world: World, way: str, by: str, target: Accepted, pointer: str, now: str) -> None:
+    """Correct a message, in its procedure or in one of its own; a second person releases what is held."""
+    apart = way == APART
+    name = "correction/rectify-birth-year" if apart else "acts/correction-birth-year"
+    data: dict[str, Any] = json.loads(read_schema_file(f"examples/{name}.json"))
+    ours, theirs = ("social-insurance-board", ("FI", "helsinki-wellbeing-services"))
+    if by == "FI":
+        ours, theirs = ("helsinki-wellbeing-services", ("EE", "social-insurance-board"))
+    data |= {"type": way, "sender": {"authority": ours}, "recipient": {"country": theirs[0], "authority": theirs[1]}}
+    data["body"] |= {"targets": [str(target.digest)]} if apart else {"target": str(target.digest)}
+    data["body"]["fields"] = [{"pointer": pointer, "now": {"value": now}}]
+    if not apart:
+        data["legal_basis"] = {"code": "IR2055_11" if way.startswith("notice") else "B2B_82"}
+    country = world[by]
+    try:
+        await country.submit(data, **({} if apart else {"procedure": target.procedure}))
+    except SafeguardHeld:
+        held = (await country.store.read(lambda reader: reader.drafts(None, cursor=None, limit=1))).items[0]
+        await country.desk.approve.release(held.id, officer(held.authority, "second"), ReleaseReason.CHECKED)
+    await world.settle()
+
+
+APART = "correction.rectify"
+ways = pytest.mark.parametrize("way", ["transfer.correction", APART])
+
+
+@ways
+@pytest.mark.parametrize(
+    ("pointer", "now", "said"),
+    [
+        ("/valid_until", "2026-11-21", "the last day of its consent has passed"),
+        ("/valid_until", "as long as it takes", "the last day of its consent has passed"),
+        ("/consent", "CONSENT_REFUSED", "does not agree to this"),
+        ("/covers", "0" * 64, "does not agree to this"),
+    ],
+)
+async def test_a_corrected_acceptance_clears_no_more_than_it_says_now(
+    world: World, way: str, pointer: str, now: str, said: str
+) -> None:
+    """R-07: the receiving country corrects its answer, in the procedure or apart; longer than it first said it never counts."""
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    await _correct(world, way, "FI", acceptance, pointer, now)
+    with pytest.raises(SafeguardBlocked, match=said):
+        await _depart(world, plan, acceptance)
+
+
+@ways
+async def test_a_plan_that_was_corrected_after_its_acceptance_needs_a_new_one(world: World, way: str) -> None:
+    """CASEWORK C-19: the other side agreed to other words; once it has read these it agrees anew, and the child departs."""
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    world.clock.advance(1)
+    await _correct(world, way, "EE", plan, "/reasons", "The aunt has moved to another town.")
+    with pytest.raises(SafeguardBlocked, match="agree anew"):
+        await _depart(world, plan, acceptance)
+    world.clock.advance(1)
+    again = await _accept(world, plan)
+    await _check(world, plan, again)
+    await _depart(world, plan, again)
+
+
+@ways
+async def test_who_is_to_be_returned_departs_only_with_a_lawyer_as_the_check_reads_now(world: World, way: str) -> None:
+    """R-42: a second person lets out that the lawyer has gone, which may be right for a transfer; a return it stops."""
+    plan = await _send(
+        world["EE"],
+        _plan(await _consented(world), durable_solution="RETURN_REINTEGRATION_ORIGIN"),
+        None,
+    )
+    await world.settle()
+    acceptance = await _accept(world, plan)
+    check = await _send(
+        world["EE"], _example(CHECK, plan=str(plan.digest), acceptance=str(acceptance.digest)), plan
+    )  # fmt: skip
+    await world.settle()
+    await _correct(world, way, "EE", check, "/who_is_there/lawyer/status", "NOT_AVAILABLE")
+    with pytest.raises(SafeguardBlocked, match="R-42"):
+        await _depart(world, plan, acceptance)
+
+
+@pytest.mark.parametrize("way", ["placement.correction", APART])
+async def test_a_corrected_consent_lets_nobody_depart_whom_it_does_not_cover(world: World, way: str) -> None:
+    """R-07: the consent that a plan names counts as it reads now in its own procedure."""
+    given = await _consented(world)
+    plan = await _send(world["EE"], _plan(given), None)
+    await world.settle()
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    await _correct(world, way, "FI", given, "/care", "FOSTER_CARE")
+    with pytest.raises(SafeguardBlocked, match="another form of care"):
+        await _depart(world, plan, acceptance)
+
+
+@pytest.mark.parametrize("way", ["notice.correction", APART])
+async def test_a_corrected_notice_of_a_remedy_counts_as_it_reads_now(world: World, way: str) -> None:
+    """R-28: it was told without the message that it is against, which its author adds."""
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    told = await _elsewhere(world, "FI", REMEDY, remedy="OPEN_SUSPENSIVE", suspensive="YES", of={"unknown": True})
+    await _correct(world, way, "FI", told, "/of", str(plan.digest))
+    with pytest.raises(SafeguardBlocked, match="legal remedy that suspends"):
+        await _depart(world, plan, acceptance)

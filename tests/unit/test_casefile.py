@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from broker.core.errors import SafeguardBlocked, SafeguardHeld
 from broker.core.ids import AuthorityId, Digest
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
+from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World, officer
 
 
@@ -175,3 +178,44 @@ async def test_whoever_opens_what_is_about_an_adult_who_came_before_is_called(wo
     assert [(item.subject, item.who) for item in page.items] == [(accepted.procedure, "caller")]
     assert "Jonas" not in page.items[0].detail
     assert await world["EE"].attention() == []
+
+
+async def test_an_old_assessment_that_is_corrected_is_read(world: World) -> None:
+    """R-02: however many answers came after it, its author's newest word is that it was wrong."""
+    ee, fi = world["EE"], world["FI"]
+    request = await ee.submit("request.json")
+    await world.settle()
+    sent = []
+    for _ in range(5):
+        partial = _example("family-tracing/partial-result-found.json")
+        partial["recipient"] = {"country": "EE", "authority": "social-insurance-board"}
+        sent.append(await fi.submit(partial, procedure=request.procedure))
+        await world.settle()
+        world.clock.advance(seconds=1)
+    wrong = _example(
+        "acts/correction-birth-year.json", sent[0].digest, ("/danger_assessment/would_endanger", "YES")
+    )  # fmt: skip
+    wrong |= {"sender": {"authority": "helsinki-wellbeing-services"}}
+    wrong |= {"recipient": {"country": "EE", "authority": "social-insurance-board"}}
+    view, hostile = await ee.view(request.procedure), Hostile(fi, ee)
+    told = hostile.message(wrong, procedure=view.row.ref, parents=view.heads, case_ref=view.row.case_ref)
+    assert await hostile.send(told) == "recorded"
+    status = _example("acts/status-not-started.json")
+    status |= {name: _example("demo/request.json")[name] for name in ("sender", "recipient", "legal_basis")}
+    with pytest.raises(SafeguardBlocked, match="R-02"):
+        await ee.submit({**status, "type": "family-tracing.status"}, procedure=request.procedure)
+
+
+async def test_a_correction_that_does_not_open_holds_what_it_may_be_about(world: World) -> None:
+    """Nobody knows which procedure it is about: a second person decides, and other cases are not stopped by its key."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    corrected = await _rectify(ee, request.digest, ("/child/birth/value/date", "2015-01-01"))
+    await world.settle()
+    assert await _correct(ee, request, ("/child/name/given", "Test-Mari"))
+    with closing(sqlite3.connect(ee.url.removeprefix("sqlite:///"))) as db, db:
+        ((scope,),) = db.execute("SELECT scope FROM outbox_content WHERE id = ?", (corrected.message,))
+        db.execute("DELETE FROM case_key WHERE scope = ?", (scope,))
+    with pytest.raises(SafeguardHeld, match="does not open here"):
+        await _correct(ee, request, ("/child/name/given", "Test-Maria"))
+    assert await ee.submit("request.json")

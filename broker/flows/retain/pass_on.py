@@ -18,8 +18,8 @@ import orjson
 from broker.core import canonical
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import Who
+from broker.core.corrected import targets_of
 from broker.core.errors import BadRequest, CaseKeyMissing, Forbidden, NotFound, SenderError, StoreCorrupt
-from broker.core.foregoing import targets_of
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.messages import LegalBasis, Party, Submission, Urgency
 from broker.core.retention import EraseReason

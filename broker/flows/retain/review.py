@@ -15,10 +15,10 @@ import orjson
 
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction, AuditRow, Who
+from broker.core.corrected import targets_of
 from broker.core.delivery import REMIND_BATCH, WATCH_BATCH
 from broker.core.erasures import Erasure, ErasureState
 from broker.core.errors import CaseErased
-from broker.core.foregoing import targets_of
 from broker.core.ids import CountryCode, Digest, ErasureId, ProcedureId
 from broker.core.retention import EXERCISE_KEPT, PROPOSAL_DAYS, EraseReason
 from broker.core.roles import AuditRole

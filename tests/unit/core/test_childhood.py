@@ -99,12 +99,14 @@ def test_no_message_makes_an_adult_of_who_may_be_a_child_unseen(now: Any, before
     assert _found(_message("transfer.plan", {"child": now}), _told(before)) == expected
 
 
-def test_a_correction_makes_no_adult_either_and_a_mended_slip_of_the_pen_counts_as_mended() -> None:
-    """R-15: the corrected birth is judged like a new one; what it replaces is no doubt any more."""
+def test_a_correction_makes_no_adult_either_and_a_mended_slip_of_the_pen_makes_a_child_at_once() -> None:
+    """R-15: the corrected birth is judged like a new one, and lifts no doubt although a second person released it."""
     child = _told(_born("2010-05-03"))
     field = {"pointer": "/child/birth/value/date", "now": {"value": "2001-05-03"}}
     mended = {"target": child[0].digest, "fields": [field]}
-    assert _found(_message("transfer.correction", mended), child) == ["hold age-not-decided", "warn turned-of-age"]
+    assert _found(_message("transfer.correction", mended), child) == ["hold age-not-decided"]
+    released = Earlier(type=MessageType("transfer.correction"), digest=Digest("e" * 64), author=EE, body=mended)
+    assert _found(_message("transfer.departure", {}), (*child, released)) == []
 
     back = {"target": child[0].digest, "fields": [{**field, "now": {"value": "2010-05-03"}}]}
     grown = _told(_born("2001-05-03"))
@@ -128,6 +130,33 @@ def test_a_correction_that_names_the_decision_lifts_the_presumption() -> None:
     young = _told(_born("2010-05-03"))
     mended = {"target": young[0].digest, "fields": [field], "age_decision": {}}
     assert _found(_message("transfer.correction", mended), young) == ["warn turned-of-age"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "by", "lasts"),
+    [
+        ("transfer.correction", {"kind": "RECTIFY", "fields": [{"pointer": "/age_decision", "now": {"unknown": True}}]}, FI, False),
+        ("transfer.correction", {"kind": "RESTRICT"}, FI, False),
+        ("transfer.correction", {"kind": "ERASE"}, FI, False),
+        ("correction.erase", {}, FI, False),
+        ("correction.restrict", {}, FI, False),
+        ("transfer.correction", {"kind": "UNRESTRICT"}, FI, True),
+        ("transfer.correction", {"kind": "RECTIFY", "fields": [{"pointer": "/reason", "now": {"value": "x"}}]}, FI, True),
+        ("transfer.correction", {"kind": "ERASE"}, EE, True),
+        ("correction.access-forward", {}, FI, True),
+    ],
+)  # fmt: skip
+def test_a_decision_on_age_lasts_until_its_author_says_that_it_fell(
+    kind: str, body: Any, by: CountryCode, lasts: bool
+) -> None:
+    """R-15: then the person is presumed a child again, in a procedure in which nobody answers a question on identity."""
+    decided = Earlier(
+        type=MessageType("transfer.correction"), digest=Digest("e" * 64), author=FI, body={"age_decision": {}}
+    )
+    fell = Earlier(type=MessageType(kind), digest=Digest("f" * 64), author=by, body={**body, "target": decided.digest})
+    told = (*_told(ESTIMATED), decided, *_told({}, GROWN)[1:])
+    assert _found(_message("transfer.departure", {}), told) == ["block of-age"]
+    assert _found(_message("transfer.departure", {}), (*told, fell)) == (["block of-age"] if lasts else [])
 
 
 def test_no_message_that_tells_an_age_is_ever_too_old_to_be_read() -> None:

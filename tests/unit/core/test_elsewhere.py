@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.elsewhere import Consent, Elsewhere, elsewhere, looks_elsewhere, named_consent
+from broker.core.elsewhere import Consent, Elsewhere, elsewhere, looks_elsewhere, named_consents
 from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.messages import Body, ValidMessage
 from broker.core.reasons import Earlier
@@ -78,10 +78,10 @@ def test_the_newest_plan_counts() -> None:
         Earlier(type=MessageType("transfer.plan"), digest=Digest(letter * 64), author=EE, body=body)
         for letter, body in (("a", other), ("b", PLAN))
     ]
-    assert named_consent({}, plans, EE) == GIVEN
-    assert named_consent(other, plans, EE) == "0" * 64
-    assert named_consent({}, (), EE) is None
-    assert named_consent({}, plans, FI) is None  # what the other side calls a plan is none
+    assert named_consents({}, plans, EE) == {GIVEN}
+    assert named_consents(other, plans, EE) == {"0" * 64}
+    assert named_consents({}, (), EE) == frozenset()
+    assert named_consents({}, plans, FI) == frozenset()  # what the other side calls a plan is none
     assert _found(_message(DEPARTURE, {}), _known(), *plans) == []
 
 

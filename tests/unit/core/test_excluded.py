@@ -99,3 +99,26 @@ def test_the_decision_is_a_block() -> None:
     kept_out = _keeps_out(_office("FI", "Test-Alue"))
     assert isinstance(decide(_message({}), (kept_out,), SIDES), Blocked)
     assert list(excluded(_message({}), (), SIDES)) == []
+
+
+def _corrects(place: str, now: str, by: CountryCode = EE) -> Earlier:
+    body = {"target": "a" * 64, "fields": [{"pointer": f"/handling/excluded_offices{place}", "now": {"value": now}}]}
+    return Earlier(type=MessageType("family-tracing.correction"), digest=Digest("b" * 64), author=by, body=body)
+
+
+def test_an_office_that_is_to_be_kept_out_counts_as_it_was_corrected() -> None:
+    """R-44: the right office is kept out from then on, the wrong one no more; that it is, it does not hear of itself."""
+    wrong = _keeps_out(_office("FI", "Toinen Test-Alue"))
+    right = _corrects("/0/name", "Test-Alue")
+    assert [one.code for one in excluded(_message({}), (wrong, right), SIDES)] == ["addressee-excluded"]
+    assert list(excluded(_message({}), (wrong, _corrects("/0/name", "Test-Alue", FI)), SIDES)) == []
+    kept = _keeps_out(_office("FI", "Test-Alue"))
+    assert list(excluded(_message({}), (kept, _corrects("/0/name", "Toinen Test-Alue")), SIDES)) == []
+    itself = _message(_corrects("/0/name", "Toinen Test-Alue").body, "family-tracing.correction")
+    assert [one.code for one in excluded(itself, (kept,), SIDES)] == ["addressee-excluded"]
+
+
+def test_words_in_an_empty_list_of_offices_keep_nobody_out() -> None:
+    """R-44: a correction by the other side, which no schema holds, ends no later message as a fault of this node."""
+    empty = _keeps_out()
+    assert list(excluded(_message({}), (empty, _corrects("", "the county")), SIDES)) == []

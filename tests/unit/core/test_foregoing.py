@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from broker.core.corrected import as_corrected
 from broker.core.ids import CaseRef, CountryCode, Digest, MessageType
 from broker.core.messages import ValidMessage
 from broker.core.reasons import Earlier
@@ -255,6 +256,42 @@ def test_a_correction_of_a_message_that_is_not_here_or_not_ours_is_held() -> Non
     other = _earlier(_request(), digest=Digest("dd" * 32))
     assert _codes(decide(message, (other,))) == {"corrected-message-missing"}
     assert _codes(decide(message, (_earlier(_request(), by=FI),))) == {"corrected-message-missing"}
+
+
+def test_a_correction_of_a_correction_is_judged_by_what_the_message_would_say() -> None:
+    """R-01, R-02: our own correction is no way around: neither its new words, nor what they make of a country or a part."""
+    first = _correction(("/protection_claim/status", {"value": "PENDING"}), ("/child/nationalities", {"value": "LV"}))
+    sent = _earlier(first, kind="family-tracing.correction", digest=Digest("ee" * 32))
+    for now, code in (("FI", "contact-with-origin"), ("Finland, perhaps", "correction-not-a-code"), ("SE", None)):
+        again = {**_correction(("/fields/1/now", {"value": now})), "target": sent.digest}
+        decision = decide(_message("family-tracing.correction", again), (CLEAN, sent))
+        assert _codes(decision) == ({code} if code else set()), now
+
+
+def test_the_corrections_of_one_message_count_in_their_order_and_those_of_corrections_first() -> None:
+    """A chain as long as a record is read; what another side says about a correction is nothing."""
+    chain = [_earlier(_correction(("/protection_claim/status", {"value": "NONE"})), kind="family-tracing.correction",
+                      digest=Digest(f"{0:064x}"))]  # fmt: skip
+    for number in range(1, 2000):
+        body = {**_correction(("/fields/0/now", {"value": "PENDING" if number == 1998 else "NONE"}))}
+        body["target"], by = chain[-1].digest, FI if number == 1999 else EE
+        chain.append(_earlier(body, kind="family-tracing.correction", digest=Digest(f"{number:064x}"), by=by))
+    told = {one.digest: one.body for one in as_corrected([CLEAN, *chain])}
+    assert told[TARGET]["protection_claim"]["status"] == "PENDING"
+    later = _earlier(_correction(("/protection_claim/status", {"value": "GRANTED"})), kind="family-tracing.correction",
+                     digest=Digest("ff" * 32))  # fmt: skip
+    told = {one.digest: one.body for one in as_corrected([CLEAN, *chain, later])}
+    assert told[TARGET]["protection_claim"]["status"] == "GRANTED"
+
+
+def test_whose_correction_was_taken_back_is_judged_with_it_and_without() -> None:
+    """R-01: it is not known which of the two holds, until its author says so anew."""
+    claim = _earlier(_correction(("/protection_claim/status", {"value": "PENDING"}), ("/child/nationalities", {"value": "FI"})),
+                     kind="correction.rectify", digest=Digest("ee" * 32))  # fmt: skip
+    status = _message("family-tracing.status", {"next_step": "x"})
+    assert isinstance(decide(status, (CLEAN, replace(claim, withdrawn=True))), Blocked)
+    anew = replace(claim, digest=Digest("ff" * 32), body=_correction(("/protection_claim/status", {"value": "NONE"})))
+    assert isinstance(decide(status, (CLEAN, replace(claim, withdrawn=True), anew)), Cleared)
 
 
 def test_two_corrections_are_judged_together() -> None:

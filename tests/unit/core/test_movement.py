@@ -16,7 +16,7 @@ import pytest
 from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.movement import moving
 from broker.core.reasons import Earlier, Level, Reason
-from broker.core.safeguards import Blocked, Cleared, Decision, Held, decide
+from broker.core.safeguards import Blocked, Cleared, Decision, Held, decide, weighs_for_good
 from broker.testing.valid_messages import valid_message
 
 EXAMPLES = Path(__file__).parents[3] / "schemas" / "examples" / "transfer"
@@ -273,3 +273,57 @@ def test_a_case_changes_its_court_with_a_lawyer_beside_the_child() -> None:
         held = _decide(kind, body, _put("lawyer", value={"status": "REQUESTED"}))
         assert isinstance(held, Held)
         assert _found(held) == [("R-42", "/lawyer/status")]
+
+
+def _earlier(kind: str, body: Any, number: int, author: str = "EE") -> Earlier:
+    return Earlier(type=MessageType(kind), digest=Digest(f"{number}" * 64), author=CountryCode(author), body=body)
+
+
+def _corrected(number: int, target: int, pointer: str, now: str, author: str = "EE") -> Earlier:
+    field = {"pointer": pointer, "now": {"value": now}}
+    body = {"target": Digest(f"{target}" * 64), "fields": [field]}
+    return _earlier("transfer.correction", body, number, author)
+
+
+TO_FAMILY = {**PLAN, "durable_solution": "TRANSFER_TO_FAMILY_OTHER_STATE"}
+NO_LAWYER = {**CHECK, "who_is_there": {**CHECK["who_is_there"], "lawyer": {"status": "REQUESTED"}}}
+SOLUTION, CARER = "/durable_solution", "/is_it_safe/carers/value/0"
+LAWYER = "/who_is_there/lawyer/status"
+
+
+@pytest.mark.parametrize(
+    ("plan", "check", "corrections", "code"),
+    [
+        (TO_FAMILY, CHECK, (), None),
+        (TO_FAMILY, NO_LAWYER, (), None),
+        (TO_FAMILY, NO_LAWYER, ((SOLUTION, "RETURN_REINTEGRATION_ORIGIN", 1, "EE"),), "no-lawyer-for-return"),
+        (TO_FAMILY, CHECK, ((LAWYER, "REQUESTED", 2, "EE"),), None),
+        (TO_FAMILY, NO_LAWYER, ((SOLUTION, "RETURN_REINTEGRATION_ORIGIN", 1, "EE"), (LAWYER, "NAMED", 2, "EE")), None),
+        (
+            {**PLAN, "durable_solution": "RETURN_COUNTRY_OF_RETURN"}, CHECK,
+            ((SOLUTION, "TRANSFER_TO_FAMILY_OTHER_STATE", 1, "EE"), (LAWYER, "REQUESTED", 2, "EE")), "no-lawyer-for-return",
+        ),
+        (TO_FAMILY, CHECK, ((f"{CARER}/on", "2026-05-21", 2, "EE"),), "carer-verified-long-ago"),
+        (TO_FAMILY, CHECK, ((f"{CARER}/on", "2026-05-21", 2, "FI"),), None),
+        (TO_FAMILY, CHECK, ((f"{CARER}/on", "last spring", 2, "EE"),), "correction-not-judged"),
+        (TO_FAMILY, CHECK, ((f"{CARER}/safety", "NOT_SAFE", 2, "EE"),), "carer-not-verified"),
+    ],
+)  # fmt: skip
+def test_the_child_departs_on_what_plan_and_check_say_on_the_day(
+    plan: Any, check: Any, corrections: Any, code: str | None
+) -> None:
+    """R-04, R-42: what nobody may release stops the departure too, as it reads after all corrections of our own."""
+    told = [_earlier("transfer.plan", plan, 1), _earlier("transfer.pre-departure", check, 2)]
+    told += [
+        _corrected(number, target, pointer, now, author)
+        for number, (pointer, now, target, author) in enumerate(corrections, 3)
+    ]
+    departure = json.loads((EXAMPLES / "departure-by-ferry.json").read_text(encoding="utf-8"))["body"]
+    departure["eta"]["at"] = "2026-11-24T10:00:00.000Z"
+    found = {one.code for one in _moving("transfer.departure", departure, *told)}
+    assert found == ({code} if code else set())
+
+
+def test_no_check_is_too_old_to_be_read() -> None:
+    """R-42: the departure rests on it, however many messages with an assessment of danger came after it."""
+    assert weighs_for_good(MessageType("transfer.pre-departure"))

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.foregoing import as_corrected
+from broker.core.corrected import as_corrected
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageType
 from broker.core.reasons import Earlier
 from broker.core.safeguards import decide

@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Messages of a procedure with all that corrects them, whichever procedure that was sent in (GDPR 16-19).
+
+- A message is corrected in its own procedure, or by a procedure of the kind `correction`, which names it by its digest.
+  What such a correction says binds whoever decides about a later message as if it had been said in the procedure itself.
+- It counts where the same side's office sent it that sent the message, or that has the procedure now; an exercise corrects
+  nothing real, and what was refused says nothing. What its author took back is marked, and judged with it and without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import orjson
+
+from broker.core.corrected import CORRECTING, as_corrected, targets_of
+from broker.core.errors import CaseKeyMissing, StoreCorrupt
+from broker.core.ids import CountryCode, Digest
+from broker.core.messages import Body, RecordEntry
+from broker.core.reasons import Earlier
+from broker.core.trust import LONGEST_ENVELOPE_LIFE
+from broker.ports import Reader
+from broker.rows import MessageFilter, MessageRow, ProcedureRow
+
+__all__ = ["CORRECTION", "Archive", "Read", "body_of", "in_order", "whole"]
+
+CORRECTION = "correction"  # the procedure whose messages name those of other procedures
+_PAGE = 200  # messages at a time
+_TAKEN_BACK = "WITHDRAWN"  # state of a correction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """A stored message, and what it says to the safeguards."""
+
+    row: MessageRow
+    said: Earlier
+
+
+class Archive:
+    """Reads what was exchanged with one country; the corrections of its own procedures once."""
+
+    def __init__(self, reader: Reader, us: CountryCode, peer: CountryCode, *, exercise: bool) -> None:
+        self.reader = reader
+        self.unread = False  # a correction does not open: nobody knows what it is about
+        self._us = us
+        self._peer = peer
+        self._exercise = exercise
+        self._apart: dict[ProcedureRow, tuple[Read, ...]] = {}
+
+    def read(self, row: ProcedureRow, wanted: Collection[Digest], *, alone: bool = False) -> list[Read]:
+        """Return messages of a procedure with everything that corrects one of them, in no order.
+
+        Args:
+            row: the procedure.
+            wanted: digests of its messages.
+            alone: leave out what else of the procedure was corrected.
+        """
+        held = {entry.digest: entry for entry in self.reader.record(row.ref.id) if entry.code is None}
+        corrections = self._apart_from(row)
+        for entry in held.values():
+            if entry.act in CORRECTING:
+                corrections += self._said(entry)
+        reached, found = set(wanted) if alone else set(held), dict[Digest, Read]()
+        while True:  # corrections of corrections too
+            more = [
+                one
+                for one in corrections
+                if one.row.digest not in found and not reached.isdisjoint(targets_of(one.said.body))
+            ]
+            if not more:
+                break
+            found |= {one.row.digest: one for one in more}
+            reached |= {one.row.digest for one in more}
+        named = {Digest(one) for read in found.values() for one in targets_of(read.said.body)}
+        for digest in (set(wanted) if alone else set(wanted) | named) & held.keys() - found.keys():
+            found |= {one.row.digest: one for one in self._said(held[digest])}
+        return [self._within_right(one, row, found) for one in found.values()]
+
+    def as_it_reads(self, row: ProcedureRow, message: MessageRow) -> Body:
+        """Return what a message of a procedure says now."""
+        found = in_order(one for one in self.read(row, [message.digest], alone=True) if not one.said.withdrawn)
+        return next((one.body for one in as_corrected(found) if one.digest == message.digest), body_of(message))
+
+    def _apart_from(self, row: ProcedureRow) -> list[Read]:
+        """Return the corrections of procedures of their own that may be about a message of that procedure."""
+        found = list[Read]()
+        # One may have overtaken what it corrects, as long as an envelope travels.
+        for other in self.reader.procedures_since(CORRECTION, self._peer, row.opened - LONGEST_ENVELOPE_LIFE):
+            if other.ref.id != row.ref.id and other.exercise == self._exercise and other.erased is None:
+                if other not in self._apart:
+                    self._apart[other] = tuple(self._corrections_in(other))
+                found += self._apart[other]
+        return found
+
+    def _corrections_in(self, row: ProcedureRow) -> Iterator[Read]:
+        for entry in self.reader.record(row.ref.id):
+            if entry.act in CORRECTING and entry.code is None:
+                try:
+                    yield from self._said(entry, withdrawn=row.state == _TAKEN_BACK)
+                except (CaseKeyMissing, StoreCorrupt):  # of another case: it holds this one up, and does not stop it
+                    self.unread = True
+
+    def _said(self, entry: RecordEntry, *, withdrawn: bool = False) -> list[Read]:
+        wanted = "out" if entry.author == self._us else "in"
+        return [
+            Read(row=message, said=_earlier(message, withdrawn=withdrawn))
+            for message in self.reader.messages_of(entry.message, None)
+            if (message.direction, message.digest) == (wanted, entry.digest) and message.content is not None
+        ]
+
+    @staticmethod
+    def _within_right(read: Read, row: ProcedureRow, found: Mapping[Digest, Read]) -> Read:
+        """Return a correction without the messages that its office has no right to correct."""
+        main = row.our_authority if read.row.direction == "out" else row.peer_authority
+        office, procedure = read.row.header.sender.authority, read.row.header.procedure
+
+        def foreign(target: Read) -> bool:
+            return target.row.header.procedure != procedure and office not in {target.row.header.sender.authority, main}
+
+        named = targets_of(read.said.body)
+        kept = [one for one in named if Digest(one) not in found or not foreign(found[Digest(one)])]
+        return read if len(kept) == len(named) else _naming(read, kept)
+
+
+def in_order(found: Iterable[Read]) -> tuple[Earlier, ...]:
+    """Return what was read, each message once, oldest first."""
+    once: dict[Digest, Read] = {}
+    for read in found:
+        same = once.setdefault(read.row.digest, read)
+        if same.said.body != read.said.body:  # each time read without what its office has no right to correct
+            both = set(targets_of(same.said.body)) & set(targets_of(read.said.body))
+            once[read.row.digest] = _naming(same, sorted(both))
+    ordered = sorted(once.values(), key=lambda one: (one.row.header.created, one.row.id))
+    return tuple(one.said for one in ordered)
+
+
+def whole(reader: Reader, wanted: MessageFilter) -> Iterator[MessageRow]:
+    """Yield the messages that a filter finds, with their content; what was erased has none and decides nothing."""
+    cursor = None
+    while True:
+        page = reader.messages(wanted, cursor=cursor, limit=_PAGE)
+        for brief in page.items:
+            for one in reader.messages_of(brief.id, None):
+                if one.digest == brief.digest and one.content is not None:
+                    yield one
+        cursor = page.next
+        if cursor is None:
+            return
+
+
+def body_of(message: MessageRow) -> Body:
+    """Return the body of a message that was read with its content."""
+    body: Body = orjson.loads(message.content or b"{}")["body"]
+    return body
+
+
+def _earlier(message: MessageRow, *, withdrawn: bool) -> Earlier:
+    header = message.header
+    return Earlier(
+        type=header.type,
+        digest=message.digest,
+        author=header.sender.country,
+        body=body_of(message),
+        withdrawn=withdrawn,
+    )
+
+
+def _naming(read: Read, targets: Sequence[str]) -> Read:
+    """Return a correction as one of these messages alone."""
+    return replace(read, said=replace(read.said, body={**read.said.body, "targets": list(targets)}))
