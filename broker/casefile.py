@@ -252,10 +252,6 @@ def _corrected_elsewhere(reader: Reader, row: ProcedureRow, archive: Archive, bo
     for digest in targets_of(body):
         wanted = MessageFilter(peer=row.peer, authority=row.our_authority, digest=Digest(digest))
         for brief in reader.messages(wanted, cursor=None, limit=2).items:
-            of = (
-                None
-                if brief.header.procedure is None
-                else reader.procedure(brief.header.procedure.id, row.our_authority)
-            )
+            of = None if brief.header.procedure is None else reader.procedure(brief.header.procedure.id, None)
             if of is not None:
                 yield from archive.read(of, [brief.digest], alone=True)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from broker.core.adulthood import Told, of_age, only_for_children
-from broker.core.corrected import as_corrected, replaced
+from broker.core.corrected import CORRECTING, as_corrected, replaced, targets_of
 from broker.core.elsewhere import looks_elsewhere
 from broker.core.messages import ValidMessage
 from broker.core.reasons import Earlier, Reason, block, hold, this_too, warn
@@ -44,7 +44,13 @@ def childhood(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -
 def told_of_child(earlier: Sequence[Earlier]) -> Told:
     """Return what messages, oldest first, tell of the child; a birth that was corrected stays a doubt without a decision."""
     doubts = ({"child": one.body["child"]} for one in replaced(earlier) if "child" in one.body)
-    return Told.by([*doubts, *(one.body for one in as_corrected(earlier))])
+    own = {(one.author, str(one.digest)) for one in earlier}
+
+    def decides(one: Earlier) -> bool:
+        """Whether it may name a decision on age: in a correction only for what its own side said here."""
+        return one.type.act not in CORRECTING or any((one.author, target) in own for target in targets_of(one.body))
+
+    return Told.by([*doubts, *(one.body for one in as_corrected(earlier) if decides(one))])
 
 
 def _undecided(before: Told, after: Told, sides: Sides) -> Iterator[Reason]:

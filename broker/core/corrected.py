@@ -30,6 +30,8 @@ __all__ = [
 _COUNTRIES = frozenset({"nationalities", "former_habitual_residence", "feared_states"})
 _CODED = frozenset({"status", "would_endanger", "outcome"})  # what the rules on origin and danger read beside them
 _COUNTRY = re.compile(r"[A-Z]{2}|XXA", re.ASCII)
+_CODE = re.compile(r"[A-Z][A-Z0-9]+(_[A-Z0-9]+)*", re.ASCII)
+_NAMES = frozenset({"name", "aliases"})  # of people, whom some registers write in capitals alone
 _UNKNOWN = "UNKNOWN"  # of every code list that has it; in another one the rules read it as not known all the same
 
 # Acts that change what earlier messages say: in the procedure of those, and in procedures of their own (GDPR 16-19).
@@ -44,6 +46,7 @@ class Trouble(StrEnum):
     NO_SUCH_PLACE = "correction-without-place"
     WHOLE_PART = "correction-of-a-whole-part"
     NOT_A_CODE = "correction-not-a-code"
+    IN_WORDS = "correction-in-words"
     SEALED = "correction-of-a-sealed-part"
     WITHHELD = "correction-tells-what-was-withheld"
 
@@ -149,6 +152,8 @@ def _put(body: Any, pointer: str, now: Mapping[str, Any]) -> Iterator[Trouble]:
     fact = holder if last == "value" and _is_fact(holder) else old
     if isinstance(fact, Mapping) and "withheld" in fact and "value" in now:
         yield Trouble.WITHHELD
+    if name not in _COUNTRIES | _CODED and _NAMES.isdisjoint(path) and _in_words(fact, now):
+        yield Trouble.IN_WORDS
     if last == "value" and _is_fact(holder):
         yield from _put_fact(holder, name, now)
     elif _is_fact(old):
@@ -190,6 +195,13 @@ def _put_plain(holder: Any, last: str, now: Mapping[str, Any], *, listed: bool, 
         holder[int(last)] = text.strip().upper() if name in _COUNTRIES else text
     else:
         holder[last] = value
+
+
+def _in_words(old: Any, now: Mapping[str, Any]) -> bool:
+    """Whether a code would be words, which no rule reads."""
+    said = old.get("value") if isinstance(old, Mapping) else old
+    code = isinstance(said, str) and _CODE.fullmatch(said) is not None
+    return code and "value" in now and _CODE.fullmatch(now["value"]) is None
 
 
 def _named(path: Sequence[str], last: str) -> str:

@@ -171,6 +171,9 @@ _TROUBLES: Mapping[Trouble, Callable[[str], Reason]] = {
     Trouble.NOT_A_CODE: lambda where: hold(
         "R-01", Trouble.NOT_A_CODE, where, "A country stands here as its code; in other words nobody can judge it."
     ),
+    Trouble.IN_WORDS: lambda where: hold(
+        "R-17", Trouble.IN_WORDS, where, "A code stands here: in other words no rule can judge what is corrected."
+    ),
     Trouble.SEALED: lambda where: block(
         "R-03", Trouble.SEALED, where, "This place travels sealed to one office; a correction would tell it openly."
     ),

@@ -118,10 +118,12 @@ def test_a_correction_makes_no_adult_either_and_a_mended_slip_of_the_pen_makes_a
 
 def test_a_correction_that_names_the_decision_lifts_the_presumption() -> None:
     """R-15, R-36: then what makes an adult leaves, and what is for children only ends."""
+    theirs = Earlier(type=MessageType("transfer.acceptance"), digest=Digest("c" * 64), author=FI, body={})
     decided = Earlier(
-        type=MessageType("transfer.correction"), digest=Digest("f" * 64), author=FI, body={"age_decision": {}}
-    )
-    told = _told(ESTIMATED)
+        type=MessageType("transfer.correction"), digest=Digest("f" * 64), author=FI,
+        body={"age_decision": {}, "target": theirs.digest},
+    )  # fmt: skip
+    told = (*_told(ESTIMATED), theirs)
     assert _found(_message("transfer.status", {"child": GROWN}), (*told, decided)) == ["warn turned-of-age"]
     assert _found(_message("transfer.departure", {}), (*told, decided)) == []
     assert _found(_message("transfer.departure", {}), (*told, decided, *_told({}, GROWN)[1:])) == ["block of-age"]
@@ -130,6 +132,21 @@ def test_a_correction_that_names_the_decision_lifts_the_presumption() -> None:
     young = _told(_born("2010-05-03"))
     mended = {"target": young[0].digest, "fields": [field], "age_decision": {}}
     assert _found(_message("transfer.correction", mended), young) == ["warn turned-of-age"]
+
+
+def test_nobody_decides_on_age_by_correcting_what_another_side_said() -> None:
+    """R-15: nor what is not here; whoever knows of a decision says so of a message of its own."""
+    ours = _told(YOUNG, GROWN)
+    for target in (ours[0].digest, "9" * 64):
+        named = {"target": target, "age_decision": {}}
+        decided = Earlier(type=MessageType("transfer.correction"), digest=Digest("f" * 64), author=FI, body=named)
+        assert _found(_message("transfer.departure", {}), (*ours, decided)) == []
+    own = Earlier(type=MessageType("transfer.correction"), digest=Digest("f" * 64), author=EE, body=named)
+    assert _found(_message("transfer.departure", {}), (*ours, own)) == []
+    own = Earlier(
+        type=own.type, digest=own.digest, author=EE, body={"target": ours[0].digest, "age_decision": {}}
+    )  # fmt: skip
+    assert _found(_message("transfer.departure", {}), (*ours, own)) == ["block of-age"]
 
 
 @pytest.mark.parametrize(
@@ -150,11 +167,13 @@ def test_a_decision_on_age_lasts_until_its_author_says_that_it_fell(
     kind: str, body: Any, by: CountryCode, lasts: bool
 ) -> None:
     """R-15: then the person is presumed a child again, in a procedure in which nobody answers a question on identity."""
+    theirs = Earlier(type=MessageType("transfer.acceptance"), digest=Digest("c" * 64), author=FI, body={})
     decided = Earlier(
-        type=MessageType("transfer.correction"), digest=Digest("e" * 64), author=FI, body={"age_decision": {}}
-    )
+        type=MessageType("transfer.correction"), digest=Digest("e" * 64), author=FI,
+        body={"age_decision": {}, "target": theirs.digest},
+    )  # fmt: skip
     fell = Earlier(type=MessageType(kind), digest=Digest("f" * 64), author=by, body={**body, "target": decided.digest})
-    told = (*_told(ESTIMATED), decided, *_told({}, GROWN)[1:])
+    told = (*_told(ESTIMATED), theirs, decided, *_told({}, GROWN)[1:])
     assert _found(_message("transfer.departure", {}), told) == ["block of-age"]
     assert _found(_message("transfer.departure", {}), (*told, fell)) == (["block of-age"] if lasts else [])
 
