@@ -45,6 +45,8 @@ __all__ = [
     "COMPLETE_LEASE_SECONDS",
     "DELIVER_BATCH",
     "DISPATCH_BATCH",
+    "FUTURE_HOURS",
+    "FUTURE_SECONDS",
     "HAND_OVER_PAUSE_SECONDS",
     "HAND_OVER_SECONDS",
     "HAND_OVER_SLOW_SECONDS",
@@ -86,6 +88,7 @@ __all__ = [
     "RetryDecision",
     "StepLimit",
     "is_due",
+    "is_recent",
     "overdue",
     "resend_due",
     "retry",
@@ -105,6 +108,10 @@ CHUNK_QUIET_SECONDS = 600  # without a chunk of an attachment that lacks some: a
 # Nothing is put off or leased for so long: a later moment was written before a clock was set right. Less than an hour, for
 # a clock is most often wrong by the hours of its time zone.
 AHEAD_SECONDS = 1_800
+# A time at which something happened here, and that lies so far ahead, was written before our clock was set right. Not beyond
+# a day: then rather the clock of now is wrong, by years, as after a start without its battery.
+FUTURE_SECONDS = 600
+FUTURE_HOURS = 24
 ASK_MAX_SECONDS = 21_600  # between two questions for the same chunks
 ASK_AHEAD_SECONDS = 25_200  # likewise of a question that was asked before
 CHUNKS_ASKED_SECONDS = 300  # the same chunks are not sent again sooner, however often a peer asks
@@ -178,6 +185,11 @@ class RetryDecision:
 def is_due(next_at: datetime, now: datetime) -> bool:
     """Whether that moment has come, or can only have been written before a clock was set right."""
     return not now < next_at <= now + timedelta(seconds=AHEAD_SECONDS)
+
+
+def is_recent(moment: datetime, now: datetime, seconds: float) -> bool:
+    """Whether that moment lies less than so long behind; one that lies ahead was written before a clock was set right."""
+    return timedelta(0) <= now - moment < timedelta(seconds=seconds)
 
 
 def retry(

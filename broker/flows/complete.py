@@ -112,7 +112,8 @@ class Complete:
             missing = Missing(message=row.message, digest=entry.digest, handle=row.handle, chunks=row.owed)
             by_peer.setdefault(row.author, []).append(missing)
             pause = min(CHUNK_QUIET_SECONDS * 2.0 ** min(row.attempts, 10), ASK_MAX_SECONDS)
-            tx.save_attachment(replace(row, attempts=row.attempts + 1, next_at=now + timedelta(seconds=pause)))
+            next_at = now + timedelta(seconds=pause)
+            tx.save_attachment(replace(row, attempts=row.attempts + 1, next_at=next_at, asked=now))
             tx.audit(about_received(entry, at=now, action=AuditAction.CHUNKS_ASKED))
             if now - row.at >= timedelta(hours=ATTACHMENT_ATTENTION_HOURS):
                 office = entry.header.recipient.authority

@@ -18,6 +18,7 @@ from broker.core.delivery import (
     QUARANTINE_MAX_BYTES,
     QUARANTINE_MAX_ITEMS,
     REANSWER_SECONDS,
+    is_recent,
 )
 from broker.core.errors import (
     BrokerError,
@@ -204,7 +205,7 @@ class Receive:
     async def _answer_again(self, seen: SeenRaw) -> str:
         """Answer bytes that were decided before from the store, without cryptography, at most once a minute."""
         now = self._clock.now()
-        if seen.sender and seen.message and now - seen.answered >= timedelta(seconds=REANSWER_SECONDS):
+        if seen.sender and seen.message and not is_recent(seen.answered, now, REANSWER_SECONDS):
             sender, message = seen.sender, seen.message
 
             def answer(tx: Transaction) -> None:

@@ -25,7 +25,7 @@ __all__ = ["RefreshTrust"]
 _LIST = "trust-list"
 _RECEIPTS_BATCH = 200  # envelopes
 _NAMED = 20  # messages in one call
-_SILENCE = timedelta(days=1)  # a night without a connection is no news; expiry is told apart from it
+_SILENCE_SECONDS = 86_400  # a night without a connection is no news; expiry is told apart from it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +49,7 @@ class RefreshTrust:
         self._clock = clock
         self._wake = wake
         self._last: float | None = None  # monotonic: a clock that is set back must not stop the asking
-        self._answered = clock.now()  # when the source last gave something
+        self._answered = clock.monotonic()  # when the source last gave something; monotonic for the same reason
         self._asked = False
         self._known = trust.current()
         self._late = False  # something verified by the list before may be recorded only now
@@ -96,16 +96,16 @@ class RefreshTrust:
             await self._store.run(lambda tx: self._refused(tx, refused))
             return
         if look is not None:
-            self._answered = self._clock.now()
+            self._answered = self._clock.monotonic()
             await self._store.run(lambda tx: self._answer(tx, look.troubles, look.unread))
 
     def _refused(self, tx: Transaction, error: TrustListInvalid) -> None:
         """Call a person: at once when a rule is broken, after a day when nobody answers."""
         now, detail = self._clock.now(), f"{error.rule}: {error.detail}"
         if error.rule != TrustRule.UNREACHABLE:
-            self._answered = now
+            self._answered = self._clock.monotonic()
             self._ledger.call(tx, AttentionCode.TRUST_LIST, _LIST, now=now, detail=detail)
-        elif now - self._answered >= _SILENCE:
+        elif self._clock.monotonic() - self._answered >= _SILENCE_SECONDS:
             self._ledger.call(tx, AttentionCode.TRUST_SOURCE, _LIST, now=now, detail=detail)
 
     def _answer(self, tx: Transaction, troubles: Mapping[CountryCode, str], unread: Mapping[str, str]) -> None:

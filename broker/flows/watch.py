@@ -69,6 +69,7 @@ class Watch:
 
     def _look(self, tx: Transaction) -> tuple[int, Mapping[OutboxState, OverdueEntry]]:
         now, resent = self._clock.now(), 0
+        tx.set_right(now=now)
         self._expire(tx, now)
         self._call_for_many(tx, now)
         places: dict[OutboxState, OverdueEntry] = {}
@@ -134,7 +135,7 @@ class Watch:
 
     def _resend_lost(self, tx: Transaction, row: OverdueEntry, now: datetime) -> bool:
         """A receipt for something published well after an entry, while that one has none, is a sign of loss."""
-        newest = tx.newest_receipted(row.recipient)
+        newest = tx.newest_receipted(row.recipient, now=now)
         if not resend_due(published=row.since, receipted=False, resends=row.resends, newest_receipted=newest):
             return False
         if not tx.reopen_outbox(row.id, now=now, reseal=False, count_resend=True):

@@ -173,8 +173,18 @@ class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
         """Return casework entries in that state whose step into it was before that time, longest first, behind one."""
         ...
 
-    def newest_receipted(self, peer: CountryCode) -> datetime | None:
-        """Return when the newest entry to that peer which has a receipt was published: what is older and has none is lost."""
+    def newest_receipted(self, peer: CountryCode, *, now: datetime) -> datetime | None:
+        """Return when the newest entry to that peer which has a receipt was published: what is older and has none is lost.
+
+        None that was published later than now.
+        """
+        ...
+
+    def set_right(self, *, now: datetime) -> None:
+        """Let what happened here at a time that is still hours ahead have happened now: our clock was set right since.
+
+        It is of when something that people are called for began to wait; what is signed, or shown as evidence, stays.
+        """
         ...
 
     # held messages

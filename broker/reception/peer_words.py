@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from broker.catalogue import Catalogue
 from broker.core import missing
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
-from broker.core.delivery import CHUNKS_ASKED_SECONDS, RESENDS_BY_ITSELF
+from broker.core.delivery import CHUNKS_ASKED_SECONDS, RESENDS_BY_ITSELF, is_recent
 from broker.core.ids import CountryCode, Digest, ProcedureId
 from broker.core.messages import VerifiedMessage
 from broker.core.owed_chunks import OwedChunks
@@ -107,7 +107,7 @@ class PeerWords:
             row = tx.attachment(self._us, item.message, item.handle)
             if brief is None or row is None or (brief.digest, brief.recipient) != (item.digest, verified.sender):
                 continue
-            recent = row.asked is not None and now - row.asked < timedelta(seconds=CHUNKS_ASKED_SECONDS)
+            recent = row.asked is not None and is_recent(row.asked, now, CHUNKS_ASKED_SECONDS)
             if recent or not item.chunks.within(row.chunks):
                 continue
             owed = OwedChunks(row.owed | item.chunks)

@@ -49,7 +49,7 @@ class AttachmentRow:
     attempts: int = 0
     complete: datetime | None = None  # another's: whole and verified; ours: all taken by the transport
     code: str | None = None  # another's: what its whole bytes turned out to be instead
-    asked: datetime | None = None  # ours: when the other country last asked for chunks again
+    asked: datetime | None = None  # when chunks were last asked for: of ours by the other country, of another's by us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

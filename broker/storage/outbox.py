@@ -139,7 +139,7 @@ _BRIEFS = Batched(
 
 _RECEIPTED = (
     select(outbox.c.published)
-    .where(RECEIPTED, outbox.c.recipient == bindparam("peer"), outbox.c.published.is_not(None))
+    .where(RECEIPTED, outbox.c.recipient == bindparam("peer"), outbox.c.published <= _NOW)
     .order_by(outbox.c.published.desc())
     .limit(1)
 )
@@ -235,9 +235,12 @@ def overdue_outbox(
     )
 
 
-def newest_receipted(db: Execution, peer: CountryCode) -> datetime | None:
-    """Return the publishing time of the latest entry that the peer answered."""
-    row = db.first(_RECEIPTED, {"peer": peer})
+def newest_receipted(db: Execution, peer: CountryCode, *, now: datetime) -> datetime | None:
+    """Return the publishing time of the latest entry that the peer answered.
+
+    A later time than now was written before our clock was set right, and would make each message look lost until then.
+    """
+    row = db.first(_RECEIPTED, {"peer": peer, "now": now})
     return None if row is None else row.published
 
 

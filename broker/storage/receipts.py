@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, exists, null, or_, select, true, update
 
-from broker.core.delivery import REANSWER_SECONDS
+from broker.core.delivery import FUTURE_SECONDS, REANSWER_SECONDS
 from broker.core.ids import CountryCode, MessageId, ProcedureId
 from broker.core.receipts import Receipt, ReceiptKind, supersedes
 from broker.storage.batches import Batched
@@ -76,7 +76,11 @@ _QUEUE = (
     .where(
         _ABOUT,
         receipt.c.issued == true(),
-        or_(receipt.c.envelope.is_(None), receipt.c.envelope < bindparam("sent_before", type_=receipt.c.envelope.type)),
+        or_(
+            receipt.c.envelope.is_(None),
+            receipt.c.envelope < bindparam("sent_before", type_=receipt.c.envelope.type),
+            receipt.c.envelope > bindparam("sent_ahead", type_=receipt.c.envelope.type),
+        ),
     )
     .values(queued=receipt.c.at)
 )
@@ -185,9 +189,13 @@ def procedure_evidence(db: Execution, procedure: ProcedureId) -> tuple[Receipt, 
 
 
 def queue_receipts(db: Execution, author: CountryCode, message: MessageId, *, now: datetime) -> None:
-    """Let our receipts about a message wait again, but for those that went out within the last minute."""
+    """Let our receipts about a message wait again, but for those that went out within the last minute.
+
+    An envelope from the future went out before our clock was set right, and however lately, not within that minute.
+    """
     before = MessageId.first_of(now - timedelta(seconds=REANSWER_SECONDS))
-    db.write(_QUEUE, {"author_": author, "message_": message, "sent_before": before})
+    ahead = MessageId.first_of(now + timedelta(seconds=FUTURE_SECONDS))
+    db.write(_QUEUE, {"author_": author, "message_": message, "sent_before": before, "sent_ahead": ahead})
 
 
 def waiting_receipts(db: Execution, peer: CountryCode, limit: int) -> tuple[Receipt, ...]:

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from broker.core.ids import CountryCode, Digest, MessageId, ProcedureId
 from broker.rows import AttachmentRow, KeptRecord, OutboxRow, OwedEntry, UploadRow
-from broker.storage import attachments, case_keys, drafts, keys, people, procedures, search, trail, trust
+from broker.storage import attachments, case_keys, drafts, future, keys, people, procedures, search, trail, trust
 from broker.storage import held as raw
 from broker.storage import inbox as received
 from broker.storage import outbox as sent
@@ -102,6 +102,7 @@ class SqlTransaction(Execution):
     unseal_receipts = steps.unseal_receipts
     overdue_outbox = sent.overdue_outbox
     newest_receipted = sent.newest_receipted
+    set_right = future.set_right
 
     # inbox
 

@@ -8,7 +8,7 @@ import asyncio
 import heapq
 from datetime import UTC, datetime, timedelta
 
-__all__ = ["HandClock"]
+__all__ = ["HandClock", "OwnClock"]
 
 _START = datetime(2026, 11, 22, 3, 0, tzinfo=UTC)
 
@@ -85,6 +85,35 @@ class HandClock:
             if count <= sleeping and not future.done():
                 future.set_result(None)
         self._watchers = [item for item in self._watchers if not item[1].done()]
+
+
+class OwnClock(HandClock):
+    """One country's clock: goes with the world's, and says a wrong time for as long as a test wants."""
+
+    def __init__(self, world: HandClock) -> None:
+        super().__init__()
+        self._world = world
+        self.ahead = timedelta(0)
+
+    def now(self) -> datetime:
+        """Return the world's time, wrong by as much as this clock is ahead."""
+        return self._world.now() + self.ahead
+
+    def monotonic(self) -> float:
+        """Return the world's seconds: no steady clock is set."""
+        return self._world.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait until the world's clock has been moved that far."""
+        await self._world.sleep(seconds)
+
+    def set_back(self, seconds: float) -> None:
+        """Be behind by that much more."""
+        self.ahead -= timedelta(seconds=seconds)
+
+    def advance(self, seconds: float) -> None:
+        """Move the world's clock."""
+        self._world.advance(seconds)
 
 
 async def _settle() -> None:

@@ -277,6 +277,18 @@ class RecordContract:
         await store.run(lambda tx: tx.queue_receipts(FI, message_id(1), now=later(1002)))
         assert set(await store.run(lambda tx: tx.waiting_receipts(FI, 10))) == {lately, before}
 
+    async def test_receipts_that_left_in_the_future_are_sent_again(self, store: Store) -> None:
+        """That was before our clock was set right; minutes may be the clock of another machine."""
+        hours, minutes = (
+            receipt(1, kind, issuer=EE, author=FI) for kind in (ReceiptKind.DELIVERED, ReceiptKind.OPENED)
+        )
+        await keep(store, hours, minutes, issued=True)
+        for row, made in ((hours, 7_200), (minutes, 300)):
+            envelope = MessageId.first_of(later(made))
+            await store.run(lambda tx, r=row, e=envelope: tx.assign_receipts([r], e))  # type: ignore[misc]
+        await store.run(lambda tx: tx.queue_receipts(FI, message_id(1), now=NOW))
+        assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (hours,)
+
     async def test_stored_receipts_are_sent_again(self, store: Store) -> None:
         """Ours about that message wait again; those of others and about others do not."""
         delivered = receipt(1, issuer=EE, author=FI, at=1)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Simulated nodes of several countries on one hand-moved clock: the real flows over real stores, nothing else real.
+"""Simulated nodes of several countries, whose clocks one hand moves: the real flows over real stores, nothing else real.
 
 ```
 async with World.create(folder, ("EE", "FI")) as world:
@@ -40,7 +40,7 @@ from broker.security.chunks import is_chunk
 from broker.storage import AtRest, migrate, open_store
 from broker.testing.at_rest import UnsafeEpochs
 from broker.testing.blobs import MemoryBlobs
-from broker.testing.clock import HandClock
+from broker.testing.clock import HandClock, OwnClock
 from broker.testing.compute import InlineCompute
 from broker.testing.crashes import Fuse
 from broker.testing.federation import OFFICES
@@ -93,7 +93,7 @@ class Country:
     network: Network
     keys: tuple[PrivateKey, ...]
     trust: SimulatedTrust
-    clock: HandClock
+    clock: OwnClock
     ids: SeededIds
     desk: Desk
     engine: Engine
@@ -215,14 +215,15 @@ class World:
         countries = {}
         for name, own in keys.items():
             url = (urls or {}).get(name) or _sqlite(folder / f"{name}.db")
+            own_clock = OwnClock(clock)
             countries[name] = _country(
                 name,
                 url,
                 own,
                 network=network,
-                clock=clock,
-                trust=SimulatedTrust(trust, clock),
-                ids=SeededIds(f"{name}{seed}", clock),
+                clock=own_clock,
+                trust=SimulatedTrust(trust, own_clock),
+                ids=SeededIds(f"{name}{seed}", own_clock),
             )
         return cls(network, clock, countries)
 
@@ -273,7 +274,7 @@ class World:
             meanwhile()
         fresh = _country(
             old.us, old.url, (*old.keys, *more_keys),
-            network=self.network, clock=self.clock, trust=old.trust, ids=old.ids, epochs=old.epochs,
+            network=self.network, clock=old.clock, trust=old.trust, ids=old.ids, epochs=old.epochs,
             adapters=old.adapters,
             blobs=old.blobs,
             catalogue=catalogue or old.desk.catalogue,
@@ -286,8 +287,8 @@ class World:
         first = self[name]
         return _country(
             first.us, first.url, first.keys,
-            network=self.network, clock=self.clock, trust=first.trust,
-            ids=SeededIds(f"{name} colleague", self.clock), epochs=first.epochs, adapters=first.adapters,
+            network=self.network, clock=first.clock, trust=first.trust,
+            ids=SeededIds(f"{name} colleague", first.clock), epochs=first.epochs, adapters=first.adapters,
             blobs=first.blobs,
         )  # fmt: skip
 
@@ -298,7 +299,7 @@ def _country(
     keys: tuple[PrivateKey, ...],
     *,
     network: Network,
-    clock: HandClock,
+    clock: OwnClock,
     trust: SimulatedTrust,
     ids: SeededIds,
     epochs: UnsafeEpochs | None = None,

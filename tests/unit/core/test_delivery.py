@@ -21,6 +21,7 @@ from broker.core.delivery import (
     Overdue,
     StepLimit,
     is_due,
+    is_recent,
     overdue,
     resend_due,
     retry,
@@ -170,3 +171,11 @@ def test_the_limits_are_the_designs() -> None:
     assert (delivery.PARKED_MAX_ITEMS, delivery.PARKED_MAX_BYTES) == (200, 64 * 2**20)
     assert (delivery.REANSWER_SECONDS, delivery.TRUST_REFRESH_SECONDS) == (60, 60)
     assert (RESENDS_BY_ITSELF, delivery.HOLD_DAYS) == (3, 7)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "recent"), [(-7_200, False), (-0.001, False), (0, True), (59.999, True), (60, False)]
+)
+def test_what_happened_in_the_future_is_not_recent(seconds: float, recent: bool) -> None:
+    """It was written before a clock was set right, and must not keep anybody quiet until then."""
+    assert is_recent(NOW - timedelta(seconds=seconds), NOW, 60) is recent

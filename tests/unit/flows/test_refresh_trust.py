@@ -237,6 +237,7 @@ async def test_a_silent_source_is_told_after_a_day(world: World) -> None:
     ee.engine.refresh_trust._trust = Silent()
     await ee.engine.refresh_trust()
     assert await ee.attention() == []
+    ee.clock.set_back(6 * 3600)  # to the right time: the day is no longer for that
     world.clock.advance(24 * 3600)
     await ee.engine.refresh_trust()
     assert await ee.attention() == ["trust-source"]

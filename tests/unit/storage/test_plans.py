@@ -13,7 +13,18 @@ from sqlalchemy import Select, text
 from sqlalchemy.dialects import sqlite
 
 from broker.core.ids import MessageType
-from broker.storage import declarations, inbox, keys, migrate, outbox, outbox_steps, procedures, receipts, search
+from broker.storage import (
+    declarations,
+    future,
+    inbox,
+    keys,
+    migrate,
+    outbox,
+    outbox_steps,
+    procedures,
+    receipts,
+    search,
+)
 from broker.storage.execution import PerDialect
 from broker.storage.schema import exclusively, parse_url, writing_engine
 
@@ -62,6 +73,10 @@ def plan(path: Path, statement: Any) -> str:
         (procedures._LOCK_SOME.sized(32), "PRIMARY KEY"),
         (keys._FIND, "PRIMARY KEY"),
         (search._KNOWN, "PRIMARY KEY"),
+        (future._STATEMENTS[0], "ix_outbox_state"),
+        (future._STATEMENTS[1], "ix_inbox_state"),
+        (future._STATEMENTS[3], "ix_attachment_owed"),
+        (future._STATEMENTS[4], "ix_attachment_owed"),
     ],
 )
 def test_a_statement_uses_its_index(tmp_path: Path, statement: Any, index: str) -> None:

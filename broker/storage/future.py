@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""Statements about times that a clock wrote which was hours ahead: nobody would be called before they have come."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Table, bindparam, true, update
+from sqlalchemy.sql import Update
+
+from broker.core.delivery import FUTURE_HOURS, FUTURE_SECONDS
+from broker.rows import InboxState, OutboxState
+from broker.storage.columns import fixed
+from broker.storage.execution import Execution
+from broker.storage.tables import attachment, inbox, outbox, parked
+
+__all__ = ["set_right"]
+
+_WAITING = (OutboxState.RECORDED, OutboxState.PUBLISHED, OutboxState.DELIVERED, OutboxState.HANDED_OVER)
+
+
+def _set(table: Table, column: Column[Any], *also: Column[Any], where: ColumnElement[bool] | None = None) -> Update:
+    """Return the update that sets a time back from the future, and others with it."""
+    now, after, until = (bindparam(name, type_=column.type) for name in ("now", "after", "until"))
+    return (
+        update(table)
+        .where(true() if where is None else where, column > after, column <= until)
+        .values(dict.fromkeys((column, *also), now))
+    )
+
+
+_OWED = attachment.c.next_at.is_not(None)
+_STATEMENTS = (
+    _set(outbox, outbox.c.since, where=outbox.c.state.in_(fixed(*_WAITING))),
+    _set(inbox, inbox.c.since, where=inbox.c.state.in_(fixed(InboxState.HANDED_OVER))),
+    _set(parked, parked.c.received),
+    _set(attachment, attachment.c.at, where=_OWED),
+    _set(attachment, attachment.c.asked, attachment.c.next_at, where=_OWED),
+)
+
+
+def set_right(db: Execution, *, now: datetime) -> None:
+    """Let what happened here hours ahead of now have happened now."""
+    times = {"now": now, "after": now + timedelta(seconds=FUTURE_SECONDS), "until": now + timedelta(hours=FUTURE_HOURS)}
+    for statement in _STATEMENTS:
+        db.write(statement, times)

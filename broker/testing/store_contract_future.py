@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: The trm-broker authors
+# SPDX-License-Identifier: Apache-2.0
+"""What a clock wrote that was hours ahead, as every store must set it right; one of the suites in `store_contract.py`."""
+
+# ruff: noqa: S106 - tokens here are those of leases, no secrets
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from broker.ports import Store, Transaction
+from broker.rows import InboxState, OutboxState
+from broker.testing.store_contract_attachments import attachment
+from broker.testing.store_rows import FI, NOW, held, incoming, later, message_id, outgoing
+
+__all__ = ["FutureContract"]
+
+_HOUR = 3600.0
+_WRITTEN = {1: -60.0, 2: 599.0, 3: 6 * _HOUR, 4: 30 * _HOUR}  # by number, in seconds from now
+_SET_RIGHT = {
+    1: -60.0,
+    2: 599.0,
+    3: 0.0,
+    4: 30 * _HOUR,
+}  # minutes may be another machine's clock, more than a day is not ours
+_FAR = later(100 * _HOUR)
+
+
+def _sent(tx: Transaction, number: int, at: datetime) -> None:
+    tx.add_outbox(outgoing(number), next_at=at)
+    tx.lease_outbox(now=at, until=at, token="t", limit=1)
+    tx.mark_published([message_id(number)], at=at, token="t")
+
+
+def _came(tx: Transaction, number: int, at: datetime) -> None:
+    tx.add_inbox(incoming(number), next_at=at)
+    tx.lease_inbox(now=at, until=at, token="t", limit=1)
+    tx.mark_handed_over(FI, message_id(number), at=at, token="t")
+
+
+def _parked(tx: Transaction, number: int, at: datetime) -> None:
+    tx.park(replace(held(number, due=number), received=at), max_items=9, max_bytes=9_999)
+
+
+def _asked(tx: Transaction, number: int, at: datetime) -> None:
+    tx.add_attachment(attachment(number, author=FI, at=at))
+    tx.save_attachment(attachment(number, author=FI, asked=at, next_at=_FAR, attempts=1))
+
+
+def _since_sent(tx: Transaction) -> dict[int, datetime]:
+    rows = tx.overdue_outbox(state=OutboxState.PUBLISHED, before=_FAR, limit=9)
+    return {number: row.since for number in _WRITTEN for row in rows if row.id == message_id(number)}
+
+
+def _since_came(tx: Transaction) -> dict[int, datetime]:
+    rows = tx.overdue_inbox(state=InboxState.HANDED_OVER, before=_FAR, limit=9)
+    return {number: row.since for number in _WRITTEN for row in rows if row.id == message_id(number)}
+
+
+def _since_parked(tx: Transaction) -> dict[int, datetime]:
+    rows = tx.due_parked(now=later(9), limit=9)
+    return {number: row.received for number in _WRITTEN for row in rows if row.sha256 == held(number).sha256}
+
+
+def _since_described(tx: Transaction) -> dict[int, datetime]:
+    rows = {number: tx.attachment(FI, message_id(number), attachment(number).handle) for number in _WRITTEN}
+    return {number: row.at for number, row in rows.items() if row is not None}
+
+
+class FutureContract:
+    """Nobody would be called about it before its time has come."""
+
+    @pytest.mark.parametrize(
+        ("write", "read"),
+        [(_sent, _since_sent), (_came, _since_came), (_parked, _since_parked), (_asked, _since_described)],
+        ids=["sent", "received", "parked", "attached"],
+    )
+    async def test_what_began_hours_ahead_began_now(
+        self,
+        store: Store,
+        write: Callable[[Transaction, int, datetime], None],
+        read: Callable[[Transaction], dict[int, datetime]],
+    ) -> None:
+        """But not what a clock wrote that differs by minutes, nor what is more than a day ahead: then now is wrong."""
+        for number, at in _WRITTEN.items():
+            await store.run(lambda tx, number=number, at=at: write(tx, number, later(at)))  # type: ignore[misc]
+        assert await store.run(read) == {number: later(at) for number, at in _WRITTEN.items()}
+        await store.run(lambda tx: tx.set_right(now=NOW))
+        assert await store.run(read) == {number: later(at) for number, at in _SET_RIGHT.items()}
+
+    async def test_chunks_that_were_asked_for_hours_ahead_are_asked_for_now(self, store: Store) -> None:
+        """The pause after that question would last for those hours too; every other pause goes on."""
+        for number, at in _WRITTEN.items():
+            await store.run(lambda tx, number=number, at=at: _asked(tx, number, later(at)))  # type: ignore[misc]
+        await store.run(lambda tx: tx.set_right(now=NOW))
+        rows = [
+            await store.read(lambda reader, n=number: reader.attachment(FI, message_id(n), attachment(n).handle))  # type: ignore[misc]
+            for number in _WRITTEN
+        ]
+        assert [row is not None and (row.asked, row.next_at) for row in rows] == [
+            (later(-60), _FAR), (later(599), _FAR), (NOW, NOW), (later(30 * _HOUR), _FAR),
+        ]  # fmt: skip
