@@ -4,8 +4,9 @@
 
 Whoever may be a child is treated as one (R-15; ATD 13(2), CETS197 10(3)): a person is of age only where all that either
 side told of the birth is certain and says so. A newer certain birth does not lift an older doubt, nor a birth by which
-the person is a child still: that takes a decision on age, which a side names in correcting a message of its own (`age_decision`, from version 1.1 on),
-and lasts until an answer on identity treats the person as a child again, or who named it says that it fell.
+the person is a child still: that takes a decision on age, which a side names in correcting a message of its own
+(`age_decision`, from version 1.1 on), and lasts until an answer on identity treats the person as a child again, or who
+named it says that it fell.
 """
 
 from __future__ import annotations

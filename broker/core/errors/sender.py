@@ -322,7 +322,7 @@ class LegalHold(SenderError):
 
 
 class CaseOpen(SenderError):
-    """A procedure of the case is still open: only a court's or a supervisory authority's order erases it now."""
+    """A procedure of the case, or one that it corrects, is still open: only a court's or an authority's order erases it now."""
 
     code = "case-open"
     http_status = 409

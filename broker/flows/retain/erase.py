@@ -16,7 +16,15 @@ from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, Proced
 from broker.core.retention import PROPOSAL_DAYS, EraseReason, KeepReason
 from broker.core.roles import AuditRole
 from broker.flows.retain.destroy import destroy
-from broker.flows.retain.list_case import Case, case_named, corrections_pending, hindrances, list_case, locked_case
+from broker.flows.retain.list_case import (
+    Case,
+    case_named,
+    corrections_pending,
+    corrects_open,
+    hindrances,
+    list_case,
+    locked_case,
+)
 from broker.flows.retain.pass_on import Answer, Outcome, PassOn
 from broker.ledger import Ledger
 from broker.ports import Clock, Ids, Reader, Store, Transaction
@@ -131,6 +139,7 @@ class Erase:
         found = (
             *hindrances(reader, self._ledger, case, listed, reason, self._clock.now()),
             *corrections_pending(reader, case, listed, reason),
+            *corrects_open(reader, self._ledger, case, listed, reason),
         )
         return case, replace(listed, hindrances=found)
 

@@ -11,16 +11,18 @@ from typing import Any
 
 import orjson
 
+from broker.archive import CORRECTION, body_of
 from broker.core.audit import Who
 from broker.core.content import decode_header
+from broker.core.corrected import CORRECTING, targets_of
 from broker.core.erasures import CaseMessage, Erasure, ErasureState, Hindrance, Listed, Obstacle, owed
-from broker.core.errors import BadRequest, CaseErased, Forbidden, NotFound
+from broker.core.errors import BadRequest, CaseErased, CaseKeyMissing, Forbidden, NotFound, StoreCorrupt
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, ErasureId, MessageId, ProcedureId
 from broker.core.retention import EraseReason
 from broker.disclosed import corrections_of
 from broker.ledger import Ledger
 from broker.ports import Reader, Transaction
-from broker.rows import HeldDraft, ProcedureRow
+from broker.rows import HeldDraft, MessageFilter, ProcedureRow
 from broker.security.at_rest import Scope, scope_of, scopes_of
 from broker.security.chunks import blob_of
 
@@ -30,6 +32,7 @@ __all__ = [
     "case_named",
     "case_of",
     "corrections_pending",
+    "corrects_open",
     "hindrances",
     "list_case",
     "locked_case",
@@ -180,6 +183,36 @@ def corrections_pending(reader: Reader, case: Case, listed: Listed, reason: Eras
             waiting.append(item.disclosure.message)
     if waiting:
         yield Hindrance(obstacle=Obstacle.CORRECTION_PENDING, subjects=tuple(waiting))
+
+
+def corrects_open(
+    reader: Reader, ledger: Ledger, case: Case, listed: Listed, reason: EraseReason
+) -> Iterator[Hindrance]:
+    """Yield the open procedures that the case corrects: without it they would be judged by what was wrong again."""
+    if reason.ordered or reason is EraseReason.EXERCISE:
+        return
+    found: dict[ProcedureId, None] = {}
+    for message in listed.messages:
+        if message.type.procedure == CORRECTION and message.type.act in CORRECTING:
+            for of in _corrected_by(reader, case, message):
+                if of.erased is None and of.ref.id not in case.procedures and of.state not in ledger.table(of).final:
+                    found[of.ref.id] = None
+    if found:
+        yield Hindrance(obstacle=Obstacle.CASE_OPEN, subjects=tuple(found))
+
+
+def _corrected_by(reader: Reader, case: Case, message: CaseMessage) -> Iterator[ProcedureRow]:
+    try:
+        rows = [row for row in reader.messages_of(message.id, None) if row.digest == message.digest]
+    except (CaseKeyMissing, StoreCorrupt):  # it corrects nothing any more
+        return
+    for row in rows:
+        for target in targets_of(body_of(row)) if row.content is not None else ():
+            wanted = MessageFilter(peer=case.peer, digest=Digest(target))
+            for brief in reader.messages(wanted, cursor=None, limit=2).items:
+                of = None if brief.header.procedure is None else reader.procedure(brief.header.procedure.id, None)
+                if of is not None:
+                    yield of
 
 
 def author_of(message: CaseMessage, us: CountryCode) -> CountryCode:

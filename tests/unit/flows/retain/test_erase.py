@@ -27,7 +27,7 @@ from broker.core.errors import (
     NotFound,
     SafeguardHeld,
 )
-from broker.core.ids import AuthorityId
+from broker.core.ids import AuthorityId, MessageId
 from broker.core.messages import Party, Uploaded
 from broker.core.persons import PersonQuery
 from broker.core.retention import PROPOSAL_DAYS, EraseReason, HoldReason
@@ -60,6 +60,11 @@ def _act(name: str) -> dict[str, Any]:
 async def _messages(country: Country) -> int:
     page = await country.store.read(lambda reader: reader.messages(MessageFilter(), cursor=None, limit=99))
     return len(page.items)
+
+
+async def _newest(country: Country) -> MessageId:
+    page = await country.store.read(lambda reader: reader.messages(MessageFilter(direction="in"), cursor=None, limit=1))
+    return MessageId(page.items[0].id)
 
 
 async def test_a_list_says_what_goes_and_changes_nothing(world: World, ended: Accepted, first: Who) -> None:
@@ -125,6 +130,35 @@ async def test_an_erased_case_is_found_by_nobodys_name(world: World, ended: Acce
         connection.execute(text("INSERT INTO search_owed (procedure) SELECT id FROM procedure"))
     assert await ee.engine.catch_up() == 1
     assert await found() == [0, 0]
+
+
+async def test_a_correction_is_erased_only_when_what_it_corrects_is_over(world: World, first: Who, second: Who) -> None:
+    """R-01: a tracing that goes on would be judged by the wrong words again; a court's order erases it all the same."""
+    ee, fi = world["EE"], world["FI"]
+    request = await ee.submit("request.json")
+    data = json.loads(read_schema_file("examples/correction/rectify-birth-year.json"))
+    data["sender"], data["body"]["targets"] = {"authority": "social-insurance-board"}, [str(request.digest)]
+    data["body"]["fields"][0]["pointer"] = "/child/birth/value/date"
+    corrected = await ee.submit(data)
+    await world.settle()
+    report = json.loads(read_schema_file("examples/correction/report-done.json"))
+    report["sender"] = {"authority": "helsinki-wellbeing-services"}
+    report["recipient"] = {"country": "EE", "authority": "social-insurance-board"}
+    report["body"]["outcomes"][0]["target"] = str(request.digest)
+    await fi.submit(report, procedure=corrected.procedure)
+    await world.settle()
+    await ee.desk.open_message((await _newest(ee)), first)
+    await world.settle()
+
+    _, listed = await ee.desk.erase.look(corrected.procedure, OVER, authority=first.authority)
+    assert [(one.obstacle, one.subjects) for one in listed.hindrances] == [(Obstacle.CASE_OPEN, (request.procedure,))]
+    _, listed = await ee.desk.erase.look(corrected.procedure, EraseReason.COURT_ORDER, authority=first.authority)
+    assert listed.hindrances == ()
+    withdrawal = {**json.loads(read_schema_file("examples/demo/request.json")), "type": "family-tracing.withdrawal"}
+    await ee.submit({**withdrawal, "body": {"reason": "NO_LONGER_NEEDED"}}, procedure=request.procedure)
+    await world.settle()
+    _, listed = await ee.desk.erase.look(corrected.procedure, OVER, authority=first.authority)
+    assert listed.hindrances == ()
 
 
 async def test_nobody_confirms_alone(world: World, ended: Accepted, first: Who, second: Who) -> None:
