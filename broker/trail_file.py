@@ -182,6 +182,7 @@ class _Checking:
         brought = Member(country=CountryCode(self._about["country"]), keys=tuple(map(_key_of, self._about["keys"])))
         self._member = brought if listed is None else listed
         self._listed = listed is not None
+        self._limited = any(limit is not None for limit in self._about["filter"].values())
         start = self._about["start"]
         self._start = GENESIS if start is None else read_checkpoint(canonical.dump(start), self._member).head
         self._position, self._chain = self._start.position, str(self._start.chain)
@@ -231,6 +232,8 @@ class _Checking:
             digest, self._shown = sha256(canonical.dump(value["entry"])).hexdigest(), self._shown + 1
         else:
             digest = Digest(value["digest"])
+            if not self._limited:
+                self._note(Tampering.WITHHELD, position, position)
         self._chain = sha256(link_bytes(self._chain, position, digest)).hexdigest()
         self._position, self._entries = position, self._entries + 1
 

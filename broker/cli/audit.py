@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,7 +43,10 @@ _SAID = {
     Tampering.REWRITTEN: "the chain is not the one that was signed",
     Tampering.NOT_SIGNED: "not signed by this node's keys of that time",
     Tampering.OUTSIDE: "an entry stands outside of the chain although a later time was signed",
+    Tampering.WITHHELD: "the entry is left out of a file that says that it leaves nothing out",
 }
+
+_BOUNDS = (("since", "from"), ("until", "before"))
 
 
 def verify(home: Path | None, *, witnesses: Sequence[Path], file: Path | None, as_json: bool) -> int:
@@ -253,6 +256,7 @@ def _print_file_verdict(verdict: FileVerdict) -> None:
     say(
         f"{verdict.entries} entries up to {verdict.end.position}; {verdict.shown} are shown, of the others only the digest."
     )
+    say(_limits(about["filter"]))
     _print_findings(verdict.findings)
     if not verdict.listed:
         say("The file itself says whose keys these are. Compare them with what the federation publishes:")
@@ -261,6 +265,15 @@ def _print_file_verdict(verdict: FileVerdict) -> None:
     for kid in verdict.kids:
         say(f"  {kid}")
     say("Nothing is wrong." if verdict.intact else "The file was tampered with.")
+
+
+def _limits(limits: Mapping[str, Any]) -> str:
+    """Return what a file says that it shows: nobody can tell by its digest whether an entry was rightly left out."""
+    said = [f"{word} {output.plain(str(limits[name]))}" for name, word in _BOUNDS if limits.get(name) is not None]
+    if limits.get("procedures") is not None:
+        number = len(limits["procedures"])
+        said.append("of one procedure" if number == 1 else f"of {number} procedures")
+    return f"It says that it shows what is {', '.join(said)}." if said else "It says that it shows everything."
 
 
 def _print_findings(findings: Iterable[Finding]) -> None:

@@ -36,6 +36,7 @@ class Tampering(StrEnum):
     REWRITTEN = "rewritten"  # the chain holds, and is not the one that was signed
     NOT_SIGNED = "not-signed"  # a stored checkpoint was not signed by this node's keys
     OUTSIDE = "outside"  # an entry is in no chain although a later time is signed
+    WITHHELD = "withheld"  # a file that says that it leaves nothing out holds an entry's digest alone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from broker.core import canonical
-from broker.core.audit import GENESIS, AuditReason, AuditRow, Entry, chained
+from broker.core.audit import GENESIS, AuditReason, AuditRow, Entry, Linked, chained
 from broker.core.checkpoints import Checkpoint
 from broker.core.errors import BadRequest
 from broker.core.ids import CountryCode
@@ -49,17 +49,24 @@ TRAIL = chained(
 )
 
 
-def lines() -> list[bytes]:
+class _Hiding(TrailWriter):
+    """Shows no entry, whatever the file's first line says."""
+
+    def _entry(self, linked: Linked) -> bytes:
+        return canonical.dump({"digest": linked.digest, "position": linked.position}) + b"\n"
+
+
+def lines(kind: type[TrailWriter] = TrailWriter, *, since: datetime | None = None) -> list[bytes]:
     """Return a file of the entries 3 to 6."""
     start, end = (
         sign_checkpoint(Checkpoint(country=EE, head=TRAIL[place].head, at=NOW, trust_version=1), SIGNER)
         for place in (1, 5)
     )
     part = Part(
-        country=EE, made=NOW, reason=AuditReason.LAWFULNESS, wanted=AuditFilter(), start=start, end=end,
+        country=EE, made=NOW, reason=AuditReason.LAWFULNESS, wanted=AuditFilter(since=since), start=start, end=end,
         trust_version=1, keys=KEYS,
     )  # fmt: skip
-    writer = TrailWriter(part)
+    writer = kind(part)
     whole = writer.begin() + writer.add(TRAIL[2:]) + writer.end(SIGNER)
     return whole.splitlines(keepends=True)
 
@@ -71,6 +78,15 @@ def test_an_untouched_file_is_in_order() -> None:
         assert (verdict.intact, verdict.entries, verdict.end.position) == (True, 4, 6)
         assert verdict.kids == tuple(key.kid for key in KEYS)
         assert verdict.listed is (listed is not None)
+
+
+@pytest.mark.parametrize(("since", "found"), [(NOW + timedelta(days=1), []), (None, [3, 4, 5, 6])])
+def test_a_file_that_says_it_shows_everything_leaves_nothing_out(since: datetime | None, found: list[int]) -> None:
+    """It is signed by the right keys all the same: whoever gives it out may be whom the missing entry is about."""
+    verdict = check_file(lines(_Hiding, since=since), MEMBER)
+
+    assert (verdict.entries, verdict.shown) == (4, 0)
+    assert [(finding.kind, finding.first) for finding in verdict.findings] == [("withheld", place) for place in found]
 
 
 def _drop(number: int) -> Callable[[list[bytes]], None]:

@@ -91,12 +91,13 @@ def export(raw: bytes, listed: Keys | None = None) -> dict[str, Any]:
     bad(about["format"] == "trm-audit-export/1")
     bad(exactly(stated, "checkpoint") and exactly(signature, "signature"))
     keys = about["keys"] if listed is None else listed
+    limited = any(limit is not None for limit in about["filter"].values())
     start = {"head": "0" * 64, "position": 0}
     if about["start"] is not None:
         start = checkpoint(about["start"], about["country"], keys)
     position, chain, shown = start["position"], start["head"], 0
     for value in values[1:-2]:
-        bad(exactly(value, "entry", "position") or exactly(value, "digest", "position"))
+        bad(exactly(value, "entry", "position") or (limited and exactly(value, "digest", "position")))
         position += 1
         bad(type(value["position"]) is int and value["position"] == position)
         shown += "entry" in value

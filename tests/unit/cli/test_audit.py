@@ -39,6 +39,21 @@ def test_a_trail_is_exported_checked_and_shown(trm, worked, tmp_path):
     assert (again.code, "nothing" in again.err or "already" in again.err) == (1, True)
 
 
+def test_what_a_file_says_that_it_shows_is_told(trm, worked, tmp_path):
+    """A digest alone does not tell whether its entry was rightly left out: people see the limits that the file states."""
+    limits = {
+        (): "It says that it shows everything.",
+        ("--until", "2020-06-30"): "It says that it shows what is before 2020-07-01T00:00:00.000Z.",
+        ("--since", "2020-06-01", "--case", "01890000-0000-7000-8000-000000000001"):
+            "It says that it shows what is from 2020-06-01T00:00:00.000Z, of one procedure.",
+    }  # fmt: skip
+    for number, (options, said) in enumerate(limits.items()):
+        file = tmp_path / f"{number}.jsonl"
+        asked = ("--home", worked, "--reason", "lawfulness", "--out", file, *options)
+        assert trm("audit", "export", *asked).code == 0, options
+        assert said in trm("audit", "verify", "--file", file).out.replace("\n", " ")
+
+
 def test_a_changed_database_is_exit_code_1_and_says_where(trm, worked, tmp_path):
     """Somebody with the database's file changes one word: the check names the entry."""
     assert trm("audit", "export", "--home", worked, "--reason", "lawfulness", "--out", tmp_path / "a").code == 0
