@@ -65,7 +65,13 @@ def verify(home: Path | None, *, witnesses: Sequence[Path], file: Path | None, a
     async def work(office: Office) -> Verdict:
         compute = ThreadCompute(1)
         try:
-            check = VerifyAudit(us=office.us, store=office.store, compute=compute, member_then=member_then(office.us))
+            check = VerifyAudit(
+                us=office.us,
+                store=office.store,
+                compute=compute,
+                clock=office.clock,
+                member_then=member_then(office.us),
+            )
             return await check(statements)
         finally:
             compute.close()

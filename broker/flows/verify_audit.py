@@ -16,7 +16,7 @@ from broker.core.errors import BrokerError, UnknownKey
 from broker.core.ids import CountryCode
 from broker.core.trail import Anchor, Finding, Tampering, TrailCheck, outside
 from broker.core.trust import Member
-from broker.ports import Compute, Reader, Store
+from broker.ports import Clock, Compute, Reader, Store
 from broker.rows import AuditFilter
 from broker.security.checkpoints import read_checkpoint
 
@@ -85,14 +85,17 @@ class _Signed:
 class VerifyAudit:
     """Checks this node's own trail."""
 
-    def __init__(self, *, us: CountryCode, store: Store, compute: Compute, member_then: MemberThen) -> None:
+    def __init__(
+        self, *, us: CountryCode, store: Store, compute: Compute, clock: Clock, member_then: MemberThen
+    ) -> None:
         """Args:
-        us, store, compute: whose trail, where it is, and where its digests are computed.
+        us, store, compute, clock: whose trail, where it is, where its digests are computed, and the time.
         member_then: gives our entry in the trust list of a checkpoint's time.
         """
         self._us = us
         self._store = store
         self._compute = compute
+        self._clock = clock
         self._member_then = member_then
 
     async def __call__(self, witnesses: Iterable[WitnessStatement] = ()) -> Verdict:
@@ -113,7 +116,8 @@ class VerifyAudit:
         for bad in signed.bad:
             check.note(bad.kind, bad.first, bad.last, bad.held_by)
         waiting = await self._store.read(lambda reader: reader.unlinked_audit(_WAITING))
-        stray = outside(waiting, signed.newest.at if signed.newest else None)
+        # Signed by a clock that was ahead, a head does not say that what waits now should have been linked before it.
+        stray = outside(waiting, min(signed.newest.at, self._clock.now()) if signed.newest else None)
         for _ in stray:
             check.note(Tampering.OUTSIDE, check.head.position + 1, check.head.position + 1)
         return Verdict(

@@ -15,7 +15,7 @@ from broker.core.roles import AuditRole
 from broker.flows.verify_audit import Verdict, VerifyAudit
 from broker.ports import Store, Transaction
 from broker.storage import migrate, open_store
-from broker.system import ThreadCompute
+from broker.system import SystemClock, ThreadCompute
 from broker.testing.at_rest import unsafe_at_rest
 
 __all__ = ["audit_speed"]
@@ -52,7 +52,9 @@ async def _measured(url: str) -> tuple[float, float]:
         started = time.perf_counter()
         await _linked(store)
         linking = time.perf_counter() - started
-        check = VerifyAudit(us=us, store=store, compute=compute, member_then=lambda _reader, _raw: None)
+        check = VerifyAudit(
+            us=us, store=store, compute=compute, clock=SystemClock(), member_then=lambda _reader, _raw: None
+        )
         checking, verdict = min([await _checked(check) for _ in range(_CHECKS)], key=lambda one: one[0])
     finally:
         compute.close()

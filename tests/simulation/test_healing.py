@@ -440,7 +440,9 @@ async def test_a_restored_trail_is_told_of_and_no_tampering(tmp_path: Path) -> N
         assert await world["FI"].attention() == ["peer-restored"]
         ee = world["EE"]
         member = ee.trust.current().members[EE]
-        verify = VerifyAudit(us=EE, store=ee.store, compute=ee.desk.compute, member_then=lambda _, __: member)
+        verify = VerifyAudit(
+            us=EE, store=ee.store, compute=ee.desk.compute, clock=ee.clock, member_then=lambda _, __: member
+        )
         verdict = await verify([WitnessStatement(raw=one.raw, held_by=FI) for one in (*held, *later)])
         assert verdict.intact
         assert {(one.first, one.last) for one in verdict.restored} == {

@@ -30,6 +30,7 @@ async def verified(country: Country, *witnesses: WitnessStatement) -> Verdict:
         us=country.us,
         store=country.store,
         compute=InlineCompute(),
+        clock=country.clock,
         member_then=lambda reader, raw: country.trust.current().members[country.us],
     )
     return await check(witnesses)
@@ -142,6 +143,28 @@ async def test_the_newest_signed_head_says_what_should_have_been_linked(world: W
         await ee.store.run(lambda tx, entry=entry: tx.audit(entry))
     verdict = await verified(ee)
     assert [entry.row.at for entry in verdict.outside] == [between]
+
+
+async def test_a_head_that_was_signed_hours_ahead_makes_nothing_suspicious(world: World) -> None:
+    """Every later one bears that time until it has come; what waits now is no entry that somebody put in, an old one is."""
+    ee = world["EE"]
+    await worked(world)
+    ee.clock.ahead = timedelta(hours=6)
+    await ee.submit("request.json")
+    await ee.engine.link_audit.settle()
+    ee.clock.ahead = timedelta(0)
+    world.clock.advance(600)
+    await ee.submit("request.json")
+    assert (await verified(ee)).intact
+    await ee.engine.link_audit.settle()
+    world.clock.advance(600)
+    await ee.submit("request.json")
+    verdict = await verified(ee)
+    assert verdict.intact
+    assert verdict.waiting
+
+    world.clock.advance(16 * 60)
+    assert [found.kind for found in (await verified(ee)).findings][:1] == ["outside"]
 
 
 async def test_a_checkpoint_that_is_not_ours_proves_nothing(world: World) -> None:
