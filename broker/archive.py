@@ -24,7 +24,7 @@ from broker.core.trust import LONGEST_ENVELOPE_LIFE
 from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 
-__all__ = ["CORRECTION", "Archive", "Read", "body_of", "in_order", "whole"]
+__all__ = ["CORRECTION", "Archive", "Read", "body_of", "in_order", "said_by", "whole"]
 
 CORRECTION = "correction"  # the procedure whose messages name those of other procedures
 _PAGE = 200  # messages at a time
@@ -106,7 +106,7 @@ class Archive:
     def _said(self, entry: RecordEntry, *, withdrawn: bool = False) -> list[Read]:
         wanted = "out" if entry.author == self._us else "in"
         return [
-            Read(row=message, said=_earlier(message, withdrawn=withdrawn))
+            Read(row=message, said=said_by(message, withdrawn=withdrawn))
             for message in self.reader.messages_of(entry.message, None)
             if (message.direction, message.digest) == (wanted, entry.digest) and message.content is not None
         ]
@@ -157,7 +157,8 @@ def body_of(message: MessageRow) -> Body:
     return body
 
 
-def _earlier(message: MessageRow, *, withdrawn: bool) -> Earlier:
+def said_by(message: MessageRow, *, withdrawn: bool = False) -> Earlier:
+    """Return what a message that was read with its content says."""
     header = message.header
     return Earlier(
         type=header.type,

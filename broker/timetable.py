@@ -15,9 +15,11 @@ from typing import Any, Protocol, TypeVar
 
 import orjson
 
+from broker.archive import said_by
+from broker.core.corrected import as_corrected
 from broker.core.deadlines import Calendar, Deadline, Event, Moment, Phase, Running, Unit, run
 from broker.core.ids import CountryCode, Digest
-from broker.core.messages import RecordEntry
+from broker.core.messages import Body, RecordEntry
 from broker.core.procedures import ActKind, ProcedureTable, Role
 from broker.core.receipts import ReceiptKind
 from broker.core.record import Folded, Mark
@@ -29,6 +31,7 @@ __all__ = ["Standing", "Timetable", "UsesCalendar"]
 
 D = TypeVar("D", bound=date)
 
+_CORRECTION = "correction"
 _LAST_DAYS = ("30", "29", "28")  # of months that have no 31st
 
 
@@ -114,7 +117,7 @@ class Timetable:
         if not table.deadlines:
             return ()
         messages = _messages(reader, book, folded, self._us)
-        events = tuple(_events(book, folded, messages))
+        events = tuple(_events(book, folded, messages, _corrected(reader, book, messages, self._us)))
         opening = next((messages[digest].header for digest in folded.order if digest in messages), None)
         country = row.peer if row.opener == self._us else self._us
         calendar = self._calendar_of(country)
@@ -171,16 +174,31 @@ def _messages(reader: Reader, book: Book, folded: Folded, us: CountryCode) -> di
     found: dict[Digest, MessageRow] = {}
     for digest in folded.order:
         entry = held[digest]
-        if found and entry.act not in asked:
-            continue
-        direction = "out" if entry.author == us else "in"
-        for message in reader.messages_of(entry.message, None):
-            if (message.direction, message.digest) == (direction, digest):
-                found[digest] = message
+        if not found or entry.act in asked:
+            found |= {message.digest: message for message in _stored(reader, entry, us)}
     return found
 
 
-def _events(book: Book, folded: Folded, messages: Mapping[Digest, MessageRow]) -> Iterator[Event]:
+def _corrected(
+    reader: Reader, book: Book, messages: Mapping[Digest, MessageRow], us: CountryCode
+) -> Mapping[Digest, Body]:
+    """Return what messages say that were corrected in the procedure; hardly any is."""
+    corrections = [entry for entry in book.entries if entry.act == _CORRECTION and entry.code is None]
+    if not corrections:
+        return {}
+    rows = [*messages.values(), *(message for entry in corrections for message in _stored(reader, entry, us))]
+    told = sorted((row for row in rows if row.content is not None), key=lambda row: (row.header.created, row.id))
+    return {item.digest: item.body for item in as_corrected([said_by(row) for row in told])}
+
+
+def _stored(reader: Reader, entry: RecordEntry, us: CountryCode) -> Iterator[MessageRow]:
+    wanted = ("out" if entry.author == us else "in", entry.digest)
+    yield from (row for row in reader.messages_of(entry.message, None) if (row.direction, row.digest) == wanted)
+
+
+def _events(
+    book: Book, folded: Folded, messages: Mapping[Digest, MessageRow], corrected: Mapping[Digest, Body]
+) -> Iterator[Event]:
     """What took effect, in the record's order; a fact that raised an alarm has happened all the same."""
     table = book.table
     held = {entry.digest: entry for entry in book.entries}
@@ -196,7 +214,7 @@ def _events(book: Book, folded: Folded, messages: Mapping[Digest, MessageRow]) -
             created=message.header.created,
             delivered=received,
             came=received,
-            **_said(table, message, entry.act),
+            **_said(table, message, entry.act, corrected.get(digest)),
         )
 
 
@@ -213,16 +231,26 @@ def _happened(table: ProcedureTable, entry: RecordEntry, mark: Mark) -> bool:
     return act.kind is ActKind.FACT or act.irreversible  # a child that left is on the way, whatever stopped it
 
 
-def _said(table: ProcedureTable, message: MessageRow, act: str) -> dict[str, Any]:
-    """Return what the body says of deadlines; it is parsed only where the table points into it."""
+def _said(table: ProcedureTable, message: MessageRow, act: str, now: Body | None) -> dict[str, Any]:
+    """Return what the body says of deadlines; it is parsed only where the table points into it.
+
+    A moment that was corrected to an earlier one counts so; a later one puts no alarm off, and no deadline of its author.
+    """
     starts = [item for item in table.deadlines if item.moment is Moment.STATED and item.act == act]
     extends = any(item.extension is not None and item.extension.act == act for item in table.deadlines)
     if message.content is None or not (starts or extends):
         return {}
     body = orjson.loads(message.content)["body"]
-    found = ((item.id, _moment(_at(body, item.stated_at or ""))) for item in starts)
-    stated = {name: moment for name, moment in found if moment is not None}
+    stated = dict[str, datetime | date]()
+    for said in (body, now or body):
+        found = ((item.id, _moment(_at(said, item.stated_at or ""))) for item in starts)
+        stated |= {name: moment for name, moment in found if moment is not None and _sooner(moment, stated.get(name))}
     return {"stated": stated, "extends": body.get("deadline") if extends else None}
+
+
+def _sooner(moment: datetime | date, other: datetime | date | None) -> bool:
+    """Whether a moment comes before another one, which may be missing; a day and a time are compared by their days."""
+    return other is None or moment.isoformat() < other.isoformat()
 
 
 def _at(body: Any, pointer: str) -> Any:
