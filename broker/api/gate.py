@@ -17,7 +17,7 @@ from broker.api import problems
 from broker.api.requests import PRINCIPAL
 from broker.api.routes import ROUTES, Route
 from broker.api.services import ApiServices
-from broker.api.tokens import Principal
+from broker.api.tokens import NODE_ROLES, WHOLE_NODE, Principal
 from broker.core.errors import BrokerError, Forbidden, Internal, Overloaded, Unauthenticated
 from broker.logs import Event, Log
 
@@ -32,6 +32,7 @@ SECURITY_HEADERS = {
 }
 _SCHEME = "bearer"
 _UNMATCHED = "unmatched"
+_METRICS = "readMetrics"
 _FORWARDED = (hdrs.FORWARDED, hdrs.X_FORWARDED_FOR, "X-Real-IP", "Via")
 
 
@@ -99,7 +100,7 @@ class Gate:
 
         Raises:
             Unauthenticated: no token where one is needed, or one that proves nothing.
-            Forbidden: the role does not permit this endpoint.
+            Forbidden: the role does not permit this endpoint, or casework is asked for in no office's name.
         """
         token = _bearer(request)
         if token is None:
@@ -109,11 +110,14 @@ class Gate:
         principal = await self._services.tokens.verify(token)
         if route.roles is not None and principal.role not in route.roles:
             raise Forbidden("The token's role does not permit this.")
+        of_no_office = principal.authority == WHOLE_NODE and principal.role not in NODE_ROLES
+        if of_no_office and route.roles is not None and route.name != _METRICS:
+            raise Forbidden("A token of no office reads metrics alone.")
         request[PRINCIPAL] = principal
 
     def _is_local_scrape(self, request: web.Request, route: Route) -> bool:
         """A request through a proxy on this machine also comes from loopback: its marks are refused."""
-        if not (self._services.limits.metrics_on_loopback and route.name == "readMetrics"):
+        if not (self._services.limits.metrics_on_loopback and route.name == _METRICS):
             return False
         if any(mark in request.headers for mark in _FORWARDED):
             return False

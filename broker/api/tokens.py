@@ -58,7 +58,7 @@ class Role(StrEnum):
     """What a token may do; there is no order among them."""
 
     OFFICER = "officer"  # a person at an authority: submits, reads, opens
-    SYSTEM = "system"  # an authority's own system: the same, and metrics
+    SYSTEM = "system"  # an authority's own system: the same, and metrics; of the whole node metrics alone
     AUDITOR = "auditor"  # audit and attention lists, never content
     ADMIN = "admin"  # attention, health, metrics, never content
 

@@ -139,13 +139,14 @@ def token(
 
     The node's own issuer signs it. A token is a secret: whoever holds it acts for that office until it ends. Others on
     the machine see what programs are called with, so give it to curl by a file, as below. An admin or auditor of the
-    authority 'node' speaks for the whole installation.
+    authority 'node' speaks for the whole installation; a system of it reads metrics alone.
 
     \b
     Examples:
       curl -H @<(echo "Authorization: Bearer $(trm token --home ./ee --role officer)") http://127.0.0.1:8350/api/v1/messages
       trm token --home ./ee --role admin --authority node
       trm token --home ./ee --role system --subject case-system --minutes 129600 > case-system.token
+      trm token --home ./ee --role system --authority node --subject prometheus --minutes 129600 > metrics.token
     """
     from broker.cli.token import token as work
 

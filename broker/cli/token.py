@@ -37,7 +37,8 @@ def token(home: Path, *, role: str, authority: str | None, subject: str, minutes
     if lifetime > LONGEST[wanted]:
         longest = int(LONGEST[wanted].total_seconds() // 60)
         raise BadRequest(f"A token of this role lives {longest} minutes at most.", where="--minutes")
-    office = WHOLE_NODE if authority == WHOLE_NODE and wanted in NODE_ROLES else _office(settings, authority)
+    of_the_node = NODE_ROLES | {Role.SYSTEM}  # a system of no office reads metrics, and nothing else
+    office = WHOLE_NODE if authority == WHOLE_NODE and wanted in of_the_node else _office(settings, authority)
     text = local_issuer(settings).issue(subject, wanted, office, lifetime)
     document = {"token": text, "role": wanted, "authority": office, "minutes": minutes}
     output.answer(document, as_json=as_json, people=lambda: print(text, file=sys.stdout))  # bare, for a shell

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from broker.api.routes import PREFIX, ROUTES, Route
-from broker.api.tokens import Role
+from broker.api.tokens import NODE_ROLES, Role
 from broker.core.errors import StoreUnavailable
 
 UNKNOWN = "0199d3c0-0000-7000-8000-000000000001"
@@ -80,7 +80,7 @@ async def test_each_role_gets_what_the_table_says(
     """Every role at every endpoint, and nobody without a token where one is needed."""
     found = {}
     for role in Role:
-        token = desk.token(role=role, authority=names.node)
+        token = desk.token(role=role, authority=names.node) if role in NODE_ROLES else desk.token(role=role)
         found[role.value] = (await desk.ask(route.method, path(route), token=token)).status
     stranger = await desk.ask(route.method, path(route))
 
@@ -92,6 +92,20 @@ async def test_each_role_gets_what_the_table_says(
         if route.method != "HEAD":  # whose answers have no body
             assert_problem(stranger, 401, "unauthenticated")
         assert stranger.headers["WWW-Authenticate"] == 'Bearer realm="trm"'
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+async def test_who_speaks_for_no_office_reads_metrics_alone(desk: Any, names: SimpleNamespace, route: Route) -> None:
+    """A system of the authority `node`, which watches the node, gets no casework and no list; an officer of it nothing."""
+    found = {}
+    for role in (Role.SYSTEM, Role.OFFICER):
+        token = desk.token(role=role, authority=names.node)
+        found[role.value] = (await desk.ask(route.method, path(route), token=token)).status
+
+    if route.name in OPEN:
+        assert found == {"system": 200, "officer": 200}
+    else:
+        assert found == {"system": 200 if route.name == "readMetrics" else 403, "officer": 403}
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer ", "Basic dTpw", "bearer x", "Bearer a.b.c", "Token a.b.c"])
