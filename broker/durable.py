@@ -39,7 +39,10 @@ def writing_durably(path: Path, *, mode: int = 0o600) -> Iterator[BinaryIO]:
         OSError: nothing was written; a file of that name is as it was.
     """
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
-    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    try:
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+    except OSError as error:  # a person knows the file that was asked for, and nothing of the temporary one
+        raise OSError(error.errno, error.strerror, str(path.absolute())) from None
     try:
         with os.fdopen(descriptor, "w+b") as stream:
             os.fchmod(descriptor, mode)  # whatever the umask says

@@ -37,7 +37,7 @@ def definitions(countries: Sequence[str], *, home: Path | None, out: Path | None
     if out is None:
         sys.stdout.write(text)
         return
-    write_durably(out, text.encode("ascii"))
+    write_durably(out, text.encode("ascii"), mode=0o644)  # no secret is in it, and RabbitMQ reads it at every start
     document = {"file": str(out), "members": members.active, "suspended": members.suspended}
 
     def people() -> None:

@@ -7,6 +7,8 @@ import stat
 from datetime import UTC, datetime
 
 from broker.core.ids import CountryCode
+from broker.settings import Settings
+from broker.trust.words import fingerprint_words
 
 
 def test_the_file_is_for_the_countries_named(trm):
@@ -22,14 +24,33 @@ def test_the_file_is_for_the_countries_named(trm):
 
 
 def test_the_file_is_for_the_members_of_a_trust_list(trm, home, tmp_path):
-    """Without countries the home's trust list names them; --out writes a file that only its owner reads."""
+    """Without countries the home's trust list names them; --out writes a file that RabbitMQ's account can read."""
     out = tmp_path / "definitions.json"
     ran = trm("broker", "definitions", "--home", home, "--out", out, "--json")
 
     assert ran.json == {"file": str(out), "members": ["EE", "FI"], "suspended": []}
     assert [user["name"] for user in json.loads(out.read_text())["users"]] == ["EE", "FI"]
-    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert stat.S_IMODE(out.stat().st_mode) == 0o644
     assert "import_definitions" in trm("broker", "definitions", "--home", home, "--out", out).out
+
+
+def test_the_brokers_operator_needs_no_node(trm, home, tmp_path):
+    """Three lines of settings and the federation's root, as `trm trust join` puts it there, name the members."""
+    theirs = tmp_path / "broker-home"
+    theirs.mkdir(mode=0o700)
+    lines = ("country = 'EE'", "transport = 'rabbitmq'", "amqp_url = 'amqps://broker.invalid/trm'")
+    (theirs / "settings.toml").write_text("\n".join(lines))
+    node = Settings.load(home)
+    words = fingerprint_words(node.trust_root_file.read_bytes())
+    joined = trm(
+        "trust", "join", "--home", theirs, "--root", node.trust_root_file, "--source", node.trust.source,
+        "--words", words,
+    )  # fmt: skip
+    assert joined.code == 0, joined.err
+
+    ran = trm("broker", "definitions", "--home", theirs)
+    assert [user["name"] for user in ran.json["users"]] == ["EE", "FI"]
+    assert not (theirs / "vault.json").exists()
 
 
 def test_a_suspended_country_keeps_its_queues_and_has_no_user(trm, unstarted, federation):
@@ -57,3 +78,4 @@ def test_a_folder_that_is_not_there_is_a_sentence(trm, tmp_path):
 
     assert ran.code == 3
     assert "no such file or directory" in ran.err
+    assert f"{tmp_path}/missing/definitions.json" in ran.err.replace("\n", "")
