@@ -13,6 +13,7 @@ import pytest
 import typer
 from prometheus_client import CollectorRegistry
 
+from broker.api.routes import PREFIX, ROUTES
 from broker.cli import app
 from broker.core.attention import AttentionCode
 from broker.core.errors import Fate
@@ -131,6 +132,29 @@ def test_the_backup_is_written_where_its_unit_may_write() -> None:
     assert len(folders) == 3
     assert set(folders) == set(writable.split())
     assert _values("trm-backup.timer", "Persistent") == ["yes"]
+
+
+def test_the_manual_scrapes_what_the_rules_ask_for() -> None:
+    """The job has the name that the rules go by, at the endpoint of the metrics and the port of the settings."""
+    manual = (DEPLOY / "README.md").read_text("utf-8")
+    rules = (DEPLOY / "monitoring/trm.rules.yml").read_text("utf-8")
+    (job,), (path,) = re.findall(r"job_name: (.*)", manual), re.findall(r"metrics_path: (.*)", manual)
+    assert set(re.findall(r'job="([^"]+)"', rules)) == {job}
+    assert path in {PREFIX + route.path for route in ROUTES if route.name == "readMetrics"}
+    assert f"127.0.0.1:{Settings.model_fields['api_port'].default}" in manual
+
+
+def test_a_file_drops_missing_disk_keeps_no_node_down() -> None:
+    """The unit says how to let the node write the folder of the settings' example, whether or not it is there."""
+    (folder,) = re.findall(r'^# folder = "(.*)"$', (DEPLOY / "settings.toml").read_text("utf-8"), re.MULTILINE)
+    assert f"ReadWritePaths=-{folder}" in (DEPLOY / "systemd/trm.service").read_text("utf-8")
+
+
+def test_a_newer_build_of_the_same_number_is_installed() -> None:
+    """Pip leaves the older program in place otherwise, and says no more than that it is there already."""
+    lines = re.findall(r"^ +/opt/trm/bin/pip install .*\.whl$", (DEPLOY / "README.md").read_text("utf-8"), re.MULTILINE)
+    assert lines
+    assert all("--force-reinstall" in line for line in lines)
 
 
 def test_alerts_ask_for_what_is_counted() -> None:
