@@ -216,7 +216,7 @@ def read_translation(raw: bytes, language: str) -> Translation:
         raise CatalogueInvalid("A translation has language, name, status and labels.", where=where)
     if data["language"] != language or not isinstance(data["name"], str):
         raise CatalogueInvalid("The file is not of the language that its name says.", where=where)
-    if data["status"] not in {ReviewStatus.REVIEWED, ReviewStatus.UNREVIEWED}:
+    if data["status"] not in (ReviewStatus.REVIEWED, ReviewStatus.UNREVIEWED):
         raise CatalogueInvalid("The status is reviewed or unreviewed.", where=where)
     if not isinstance(data["labels"], dict):
         raise CatalogueInvalid("The labels must be an object.", where=where)

@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID, ObjectIdentifier
 
-from broker.certificates.identity import Identity, check_key, new_key
+from broker.certificates.identity import UNREADABLE, Identity, check_key, new_key
 from broker.core.errors import BadRequest, CertificateInvalid, HomeInvalid, VaultLocked
 from broker.core.ids import CountryCode
 from broker.durable import write_durably
@@ -114,7 +114,7 @@ class BrokerAuthority:
         try:
             certificate = x509.load_pem_x509_certificate(_read(folder / AUTHORITY_FILE))
             private = _read(folder / KEY_FILE)
-        except (OSError, ValueError):
+        except (OSError, *UNREADABLE):
             raise HomeInvalid(
                 "There is no certificate authority; `trm broker ca init` makes one.", where=str(folder)
             ) from None
@@ -221,7 +221,7 @@ class BrokerAuthority:
             listed = x509.load_pem_x509_crl(_read(self._revoked_file()))
         except FileNotFoundError:
             return {}
-        except (OSError, ValueError):
+        except (OSError, *UNREADABLE):
             raise HomeInvalid("The revocation list is damaged.", where=str(self.folder)) from None
         return {entry.serial_number: entry.revocation_date_utc for entry in listed}
 

@@ -21,12 +21,16 @@ from broker.core.errors import CertificateInvalid
 from broker.core.ids import CountryCode
 
 __all__ = [
-    "Identity", "IdentityKey", "check_key", "common_name", "fingerprint", "key_bytes", "new_key", "parse_certificates",
+    "UNREADABLE", "Identity", "IdentityKey", "check_key", "common_name", "fingerprint", "key_bytes", "new_key", "parse_certificates",
     "parse_identity", "parse_key", "public_bytes",
 ]  # fmt: skip
 
 _MAX_CHAIN = 4
 _MIN_RSA_BITS = 3072
+
+UNREADABLE = (  # what reading somebody's certificate, request or revocation list raises
+    ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType,
+)  # fmt: skip
 
 IdentityKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey
 
@@ -111,7 +115,7 @@ def parse_certificates(raw: bytes) -> tuple[x509.Certificate, ...]:
         found = tuple(x509.load_pem_x509_certificates(raw))
         for certificate in found:  # what cannot be read in one of them shows only when it is asked for
             _ = (certificate.extensions, certificate.subject, certificate.public_key())
-    except (ValueError, UnsupportedAlgorithm, x509.DuplicateExtension):
+    except UNREADABLE:
         raise CertificateInvalid("There is no usable certificate.") from None
     return found
 

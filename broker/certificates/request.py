@@ -15,13 +15,13 @@ from datetime import datetime
 from typing import Any
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 from cryptography.x509.oid import NameOID
 
-from broker.certificates.identity import IdentityKey, check_key, common_name
+from broker.certificates.identity import UNREADABLE, IdentityKey, check_key, common_name
 from broker.core.canonical import b64url_decode, b64url_encode
 from broker.core.errors import CertificateInvalid, NotCanonical
 from broker.core.ids import CountryCode, KeyId
@@ -75,7 +75,7 @@ def read_request(raw: bytes, trust: TrustList, now: datetime) -> CertificateRequ
     try:
         csr = x509.load_der_x509_csr(csr_raw)
         good, public, name = csr.is_signature_valid, csr.public_key(), common_name(csr)
-    except (ValueError, UnsupportedAlgorithm, InvalidSignature):
+    except (*UNREADABLE, InvalidSignature):
         raise CertificateInvalid("The certificate request inside the file cannot be read.") from None
     if not good or name != country:
         raise CertificateInvalid(

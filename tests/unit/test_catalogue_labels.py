@@ -108,6 +108,7 @@ REFUSED = {
     "an unknown member": _file(made_by="somebody"),
     "an unknown status": _file(status="perfect"),
     "source as status": _file(status="source"),
+    "a list as status": _file(status=[]),
     "labels as a list": _file(labels=[]),
     "a bare text": _file(labels={"codes/colour": "Värv"}),
     "an empty text": _file(labels={"codes/colour": {"en": "Colour", "text": ""}}),

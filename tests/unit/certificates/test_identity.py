@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ssl
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -89,6 +90,15 @@ def test_keys_that_cannot_be_used_are_told() -> None:
 def test_what_is_no_certificate_is_refused(raw: bytes) -> None:
     """Nothing, another text, and a damaged one."""
     with pytest.raises(CertificateInvalid):
+        parse_certificates(raw)
+
+
+def test_a_certificate_of_no_known_version_is_refused(authority: BrokerAuthority) -> None:
+    """The library has an error of its own for that."""
+    form = serialization.Encoding.DER
+    changed = authority.certificate.public_bytes(form).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", 1)
+    raw = ssl.DER_cert_to_PEM_cert(changed).encode("ascii")
+    with pytest.raises(CertificateInvalid, match="no usable certificate"):
         parse_certificates(raw)
 
 

@@ -14,6 +14,7 @@ import pytest
 
 from broker.certificates.identity import new_key, public_bytes
 from broker.certificates.request import read_request, write_request
+from broker.core.canonical import b64url_decode, b64url_encode
 from broker.core.errors import CertificateInvalid
 from broker.core.ids import CountryCode
 from broker.core.trust import KeyUse, Member, MemberKind, MemberStatus, TrustList
@@ -101,6 +102,21 @@ def test_a_changed_request_is_refused(federation: Federation, now: datetime, cas
     BREAKS[case](data)
     with pytest.raises(CertificateInvalid):
         read_request(json.dumps(data).encode(), federation.trust(), now)
+
+
+def test_a_member_that_signs_what_nobody_can_read_is_refused(federation: Federation, now: datetime) -> None:
+    """A request of a version that does not exist, for which the library has an error of its own."""
+    signer = federation.signer(EE)
+    inside = b64url_decode(json.loads(write_request(EE, new_key(), signer))["request"])
+    changed = inside.replace(b"\x02\x01\x00", b"\x02\x01\x07", 1)
+    statement = b"trm-certificate-request 1\nEE\n" + changed
+    signatures = [
+        {"kid": signer.ed25519_kid, "signature": b64url_encode(signer.sign_ed25519(statement))},
+        {"kid": signer.ml_dsa_kid, "signature": b64url_encode(signer.sign_ml_dsa(statement))},
+    ]
+    data = {"format": "trm-certificate-request", "version": 1, "country": "EE", "request": b64url_encode(changed)}
+    with pytest.raises(CertificateInvalid, match="inside the file cannot be read"):
+        read_request(json.dumps({**data, "signatures": signatures}).encode(), federation.trust(), now)
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"null", b"{" * 5000, b"\xff", b" " * 70_000])
