@@ -28,6 +28,7 @@ __all__ = ["IssuerSettings", "RemoteIssuer"]
 
 MAX_JWKS_BYTES = 256 * 1024
 MAX_KEYS = 64
+_ALGORITHMS = {"OKP": "EdDSA", "EC": "ES256", "RSA": "RS256"}  # by kind of key
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -147,10 +148,10 @@ def _parse(raw: bytes) -> Mapping[str, _Key]:
 
 
 def _key(item: Mapping[str, Any]) -> _Key | None:
-    stated = item.get("alg")
-    if item.get("kty") not in {"OKP", "EC", "RSA"} or item.get("use", "sig") != "sig" or "d" in item:
+    stated, kind = item.get("alg"), item.get("kty")
+    wanted = _ALGORITHMS.get(kind) if isinstance(kind, str) else None
+    if wanted is None or item.get("use", "sig") != "sig" or "d" in item:
         return None
-    wanted = {"OKP": "EdDSA", "EC": "ES256", "RSA": "RS256"}[item["kty"]]
     try:
         key = jwt.PyJWK.from_dict(dict(item), algorithm=wanted).key
     except (jwt.PyJWTError, ValueError, TypeError, KeyError):

@@ -21,15 +21,16 @@ from broker.core.errors import CertificateInvalid
 from broker.core.ids import CountryCode
 
 __all__ = [
-    "UNREADABLE", "Identity", "IdentityKey", "check_key", "common_name", "fingerprint", "key_bytes", "new_key", "parse_certificates",
-    "parse_identity", "parse_key", "public_bytes",
+    "UNREADABLE", "Identity", "IdentityKey", "check_key", "common_name", "fingerprint", "key_bytes", "new_key",
+    "parse_certificates", "parse_identity", "parse_key", "public_bytes",
 ]  # fmt: skip
 
 _MAX_CHAIN = 4
 _MIN_RSA_BITS = 3072
 
 UNREADABLE = (  # what reading somebody's certificate, request or revocation list raises
-    ValueError, UnsupportedAlgorithm, x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType,
+    ValueError, TypeError, UnsupportedAlgorithm,
+    x509.DuplicateExtension, x509.InvalidVersion, x509.UnsupportedGeneralNameType,
 )  # fmt: skip
 
 IdentityKey = ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey | rsa.RSAPrivateKey

@@ -96,12 +96,14 @@ def b64url_encode(raw: bytes) -> str:
     return text.replace("+", "-").replace("/", "_")  # of a long text, half the work of a translation table
 
 
-def b64url_decode(text: str) -> bytes:
+def b64url_decode(text: object) -> bytes:
     """Return the bytes of base64url without padding; only the one canonical spelling is taken.
 
     Raises:
-        ValueError: other alphabet, padding, or bits left over that a second spelling could hide.
+        ValueError: no text, other alphabet, padding, or bits left over that a second spelling could hide.
     """
+    if not isinstance(text, str):
+        raise ValueError("not base64url")
     if "+" in text or "/" in text or "=" in text:  # base64 has them, base64url does not
         raise ValueError("not base64url")
     spare = len(text) % 4

@@ -157,7 +157,7 @@ async def test_unfit_keys_are_passed_over(issuer: RemoteIssuer, provider: Provid
     private = json.loads(OKPAlgorithm.to_jwk(NEXT))
     provider.keys = [
         {"kty": "oct", "k": "c2VjcmV0", "kid": "ed"}, {**private, "kid": "private"}, "text", {"kty": "OKP", "kid": "x"},
-        jwk(OKPAlgorithm, NEXT, "enc", use="enc"), {"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "short"},
+        {"kty": [], "kid": "odd"}, jwk(OKPAlgorithm, NEXT, "enc", use="enc"), {"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": "short"},
         jwk(OKPAlgorithm, ED, "ed"), {**jwk(OKPAlgorithm, NEXT, "x"), "kid": 7},
     ]  # fmt: skip
 

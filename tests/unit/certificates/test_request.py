@@ -104,11 +104,19 @@ def test_a_changed_request_is_refused(federation: Federation, now: datetime, cas
         read_request(json.dumps(data).encode(), federation.trust(), now)
 
 
-def test_a_member_that_signs_what_nobody_can_read_is_refused(federation: Federation, now: datetime) -> None:
-    """A request of a version that does not exist, for which the library has an error of its own."""
+@pytest.mark.parametrize(
+    "change",
+    [(b"\x02\x01\x00", b"\x02\x01\x07"), (b"\x55\x04\x03\x0c\x02EE", b"\x55\x04\x03\x03\x02\x00E")],
+    ids=["a version that does not exist", "a name in bits"],
+)
+def test_a_member_that_signs_what_nobody_can_read_is_refused(
+    federation: Federation, now: datetime, change: tuple[bytes, bytes]
+) -> None:
+    """For both the library has errors of their own."""
     signer = federation.signer(EE)
     inside = b64url_decode(json.loads(write_request(EE, new_key(), signer))["request"])
-    changed = inside.replace(b"\x02\x01\x00", b"\x02\x01\x07", 1)
+    changed = inside.replace(*change, 1)
+    assert changed != inside
     statement = b"trm-certificate-request 1\nEE\n" + changed
     signatures = [
         {"kid": signer.ed25519_kid, "signature": b64url_encode(signer.sign_ed25519(statement))},

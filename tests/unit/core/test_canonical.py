@@ -182,6 +182,13 @@ def test_only_the_one_spelling_of_base64url_is_taken(text: str) -> None:
             canonical.b64url_decode(text)
 
 
+@pytest.mark.parametrize("value", [None, 7, ["AAAA"], {"text": "AAAA"}, b"AAAA"])
+def test_what_is_no_text_is_no_base64url(value: object) -> None:
+    """In a document of another's, anything may stand where the text should."""
+    with pytest.raises(ValueError, match="base64url"):
+        canonical.b64url_decode(value)
+
+
 def test_a_member_is_missed_nowhere_and_a_text_is_taken_for_none() -> None:
     """Whoever asks for a name gets a sure no, or goes and looks."""
     assert canonical.may_have({"a": [{"b": {"jwe": 1}}]}, "jwe")
