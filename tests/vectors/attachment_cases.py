@@ -7,7 +7,9 @@ Every key here is made from a label and published. Never use one.
 
 from __future__ import annotations
 
+import struct
 import sys
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,12 @@ from attachment_forge import MIB, Case, File
 TEXT = File(plain=b"A synthetic attachment of a synthetic child.\n")
 LONG = File(plain=b"x" * MIB + b"tail!")  # two chunks; the vectors hold the second
 PDF = File(plain=b"%PDF-1.7\n1 0 obj\nendobj\n%%EOF\n", name="vector.pdf", media_type="application/pdf")
+
+PDF_TYPE = ("application/pdf", "pdf")
+DOCX = ("application/vnd.openxmlformats-officedocument.wordprocessingml.document", "docx")
+ODT = ("application/vnd.oasis.opendocument.text", "odt")
+WORD = {"[Content_Types].xml": b"<Types/>", "word/document.xml": b"<document/>"}
+TEXT_DOCUMENT = {"mimetype": ODT[0].encode(), "content.xml": b"<document/>"}
 
 
 def good() -> Iterator[Case]:
@@ -118,10 +126,51 @@ def inside() -> Iterator[Case]:
         )
 
 
+def types() -> Iterator[Case]:
+    """Yield whole files that are not of their type (PROTOCOL 15.6a)."""
+    spoiled = {
+        "pdf-without-end": ("A PDF that was cut off.", _named(b"%PDF-1.7\n1 0 obj\n", PDF_TYPE)),
+        "text-with-escape": ("A text with a control that terminals obey.", File(plain=b"a\x1b[2J")),
+        "text-with-delete": ("A text with U+007F.", File(plain=b"a\x7f")),
+        "text-in-latin-1": ("A text that is not UTF-8.", File(plain=b"\xd5un")),
+        "docx-of-no-document": ("An archive of something else.", _zipped(DOCX, {"a.html": b"<p>"})),
+        "docx-with-comment": ("An archive that does not end with its end record.", _zipped(DOCX, WORD, comment=b"us")),
+        "docx-with-bytes-before": ("Its directory is not where it says.", _zipped(DOCX, WORD, before=b"PK\x03\x04")),
+        "docx-with-macros": ("A document with a program.", _zipped(DOCX, {**WORD, "word/vbaProject.bin": b"x"})),
+        "docx-leads-elsewhere": ("An entry outside of the archive.", _zipped(DOCX, {**WORD, "../x.xml": b"x"})),
+        "odt-named-late": ("Its type is not the first entry.", _zipped(ODT, dict(reversed(TEXT_DOCUMENT.items())))),
+    }
+    for name, (comment, file) in spoiled.items():
+        yield Case(
+            name=name, comment=comment, file=file, chunks=(file.chunk(),), expect="attachment-spoiled", layer="whole"
+        )
+    for name, comment, file in (
+        ("docx", "The least of a text document.", _zipped(DOCX, WORD)),
+        ("odt", "The least of an OpenDocument text.", _zipped(ODT, TEXT_DOCUMENT)),
+    ):
+        yield Case(name=name, comment=comment, file=file, chunks=(file.chunk(),))
+
+
+def _named(plain: bytes, kind: tuple[str, str]) -> File:
+    return File(plain=plain, name=f"x.{kind[1]}", media_type=kind[0])
+
+
+def _zipped(kind: tuple[str, str], entries: dict[str, bytes], comment: bytes = b"", before: bytes = b"") -> File:
+    """Return an archive whose entries are stored as they are: the same bytes from every Python."""
+    files, directory = b"", b""
+    for name, plain in entries.items():
+        said = struct.pack("<4H3IH", 0, 0, 0, 0x21, zlib.crc32(plain), len(plain), len(plain), len(name))
+        directory += b"PK\x01\x02" + struct.pack("<2H", 20, 20) + said + bytes(12) + struct.pack("<I", len(files))
+        directory += name.encode()
+        files += b"PK\x03\x04" + struct.pack("<H", 20) + said + bytes(2) + name.encode() + plain
+    end = struct.pack("<4H2IH", 0, 0, len(entries), len(entries), len(directory), len(files), len(comment))
+    return _named(before + files + directory + b"PK\x05\x06" + end + comment, kind)
+
+
 def main(folder: Path) -> None:
     """Write one file for each case."""
     folder.mkdir(parents=True, exist_ok=True)
-    for source in (good, outside, inside):
+    for source in (good, outside, inside, types):
         for case in source():
             file = folder / f"{case.name}.json"
             if file.exists():

@@ -8,6 +8,7 @@ import base64
 import hashlib
 import hmac
 import re
+import struct
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -21,6 +22,9 @@ BEGINNINGS = {
     "image/png": (b"\x89PNG\r\n\x1a\n",),
     "image/tiff": (b"II*\x00", b"MM\x00*"),
 }
+ODT = "application/vnd.oasis.opendocument.text"
+DOCX = "application/vnd.openxmlformats-officedocument.wordprocessingml.document"
+ACTIVE = ("vbaproject.bin", "vbadata.xml", "/activex/", "/embeddings/oleobject", "basic/", "scripts/", "/macrosheets/")
 
 
 class Refused(Exception):
@@ -90,8 +94,15 @@ def one(vector: dict[str, Any], raw: bytes) -> tuple[int, bytes]:
 
 
 def is_type(plain: bytes, media_type: str) -> bool:
-    """Whether a file is of its type by its bytes and nothing else too (15.6a); ZIP documents are not among the vectors."""
-    if b"PK\x05\x06" in plain[-65_557:] or (media_type != "application/pdf" and b"%PDF-" in plain[:1024]):
+    """Whether a file is of its type by its bytes and nothing else too (15.6a)."""
+    if media_type != "application/pdf" and b"%PDF-" in plain[:1024]:
+        return False
+    if media_type in (ODT, DOCX):
+        names = entries(plain)
+        if media_type == ODT:
+            return bool(names) and plain[30:].startswith(b"mimetype" + ODT.encode() + b"PK")
+        return {"[content_types].xml", "word/document.xml"} <= {name.lower() for name in names}
+    if b"PK\x05\x06" in plain[-65_557:]:
         return False
     if media_type == "text/plain":
         controls = {*range(32), 127} - {9, 10, 12, 13}
@@ -99,6 +110,28 @@ def is_type(plain: bytes, media_type: str) -> bool:
     if media_type == "application/pdf" and b"%%EOF" not in plain[-1024:]:
         return False
     return plain.startswith(BEGINNINGS[media_type])
+
+
+def entries(plain: bytes) -> list[str]:
+    """Return the names in an archive's directory; none where it breaks a rule."""
+    if not plain.startswith(b"PK\x03\x04") or len(plain) < 22 or plain[-22:-18] != b"PK\x05\x06":
+        return []
+    disk, first, here, number, length, offset, comment = struct.unpack("<4H2IH", plain[-18:])
+    rules = (disk, first, comment, here) == (0, 0, 0, number) and 1 <= number <= 2_000
+    if not rules or length + 22 > 262_144 or offset + length + 22 != len(plain):
+        return []
+    names, unpacked, place = list[str](), 0, offset
+    for _ in range(number):
+        head = plain[place : place + 46]
+        if len(head) < 46 or place + 46 > len(plain) - 22 or head[:4] != b"PK\x01\x02" or head[8] & 1:
+            return []
+        size, name, extra, said = struct.unpack("<I3H", head[24:34])
+        unpacked += size
+        names.append(plain[place + 46 : place + 46 + name].decode("latin-1"))
+        place += 46 + name + extra + said
+    wrong = [name for name in names if not name.isascii() or name.startswith("/") or ".." in name or "\\" in name]
+    active = [name for name in names if any(sign in f"/{name.lower()}" for sign in ACTIVE)]
+    return [] if wrong or active or unpacked > 536_870_912 else names
 
 
 def is_utf8(plain: bytes) -> bool:

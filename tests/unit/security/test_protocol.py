@@ -5,11 +5,13 @@
 import re
 from pathlib import Path
 
+from broker.core import file_types
 from broker.core.canonical import MAX_DEPTH
 from broker.core.errors import by_code
 from broker.core.receipts import MAX_HEADS, MAX_RECEIPTS
 from broker.security import envelope, primitives, sealing, suite
 from broker.testing.vectors import LAYERS
+from broker.trust import federation_documents, member_documents, strict
 
 PROTOCOL = (Path(__file__).parents[3] / "schemas" / "PROTOCOL.md").read_text(encoding="utf-8")
 SECTION_8 = PROTOCOL[PROTOCOL.index("## 8.") : PROTOCOL.index("## 9.")]
@@ -72,3 +74,30 @@ def test_numbers_are_the_codes() -> None:
     assert f"at most {MAX_HEADS}" in PROTOCOL
     assert f"at most {sealing.LONGEST_LIFE.days} days and ten minutes" in PROTOCOL
     assert suite.HPKE_INFO.hex() in PROTOCOL
+
+
+def test_what_makes_a_file_of_its_type_stands_in_the_text() -> None:
+    """A sender that could not read it would send files that are never delivered."""
+    section = PROTOCOL[PROTOCOL.index("**15.6a") : PROTOCOL.index("**15.7")]
+    for number in (file_types._HEAD, file_types._TAIL, file_types._MAX_ENTRIES, file_types._MAX_UNPACKED, 65_557):
+        assert f"{number:,}" in section
+    for sign in file_types._ACTIVE:
+        assert f"`{sign}`" in section
+    for beginning, media_type in file_types._BEGINNINGS:
+        ascii_name = f"`{beginning.rstrip(bytes([1])).decode('latin-1')}`"
+        assert ascii_name in section or f"`{beginning.hex()}`" in section, media_type
+
+
+def test_bounds_of_a_members_document_stand_in_the_text() -> None:
+    """Whoever breaks one keeps the document before in force, and a revoked key with it."""
+    section = PROTOCOL[PROTOCOL.index("**13.4") : PROTOCOL.index("**13.5")]
+    for number in (
+        strict.MAX_ITEMS,
+        member_documents._MAX_TYPES,
+        member_documents._MAX_NAME,
+        member_documents._MAX_CONTACT,
+        federation_documents._MAX_TEXT,
+    ):
+        assert f"{number:,}" in section
+    for pattern in (member_documents._LANGUAGE, member_documents._COMPETENCE, member_documents._ZONE):
+        assert f"`{pattern.pattern.replace('(?:', '(')}`" in section
