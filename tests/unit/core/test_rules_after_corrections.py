@@ -80,3 +80,26 @@ def test_no_correction_by_either_side_makes_a_rule_fail(procedure: str, now: Seq
                     one["type"], one["body"], basis=basis, case_ref=CaseRef("CR-0123456789ABCDEFGHJK")
                 )
                 assert decide(message, told, SIDES)
+
+
+@pytest.mark.parametrize("now", [{"value": "in words"}, {"unknown": True}], ids=["words", "unknown"])
+@pytest.mark.parametrize("procedure", sorted(EXAMPLES))
+def test_no_correction_of_a_correction_makes_a_rule_fail(procedure: str, now: Any) -> None:
+    """Whatever is left of the first one's places and values: what it corrects is read all the same."""
+    for example in {one["type"]: one for one in EXAMPLES[procedure]}.values():
+        target = Earlier(
+            type=MessageType(example["type"]), digest=Digest("0" * 63 + "1"), author=FI, body=example["body"]
+        )
+        first = list(_corrections(target, {"value": "in words"}))
+        again = [
+            Earlier(
+                type=one.type, digest=Digest(f"{number + (1 << 60):064x}"), author=FI,
+                body={"target": one.digest, "fields": [{"pointer": pointer, "now": now} for pointer in _pointers(one.body)]},
+            )
+            for number, one in enumerate(first)
+        ]  # fmt: skip
+        message = valid_message(
+            example["type"], example["body"], basis=example.get("legal_basis", {}).get("code"),
+            case_ref=CaseRef("CR-0123456789ABCDEFGHJK"),
+        )  # fmt: skip
+        assert decide(message, [target, *first, *again], SIDES)
