@@ -121,7 +121,8 @@ def _correction(
         else:
             yield hold(
                 "R-02", "corrected-message-missing", "/fields",
-                "The message that is corrected is not here, so that nobody can judge what it would say.",
+                "The message that is corrected is none of this side's in this procedure, or is not here, so that nobody can judge "
+                "what it would say: correct it in its own procedure, or in one of the kind correction.",
             )  # fmt: skip
     for one, item in before.items():
         if one in named or after[one].body != item.body:

@@ -208,3 +208,33 @@ async def test_what_has_no_right_to_correct_lowers_nothing(world: World, changes
         await case.answer()
     await case.say(APART, NO_CLAIM)
     await case.answer()
+
+
+@ways
+async def test_nobody_corrects_what_another_country_said(world: World, way: str) -> None:
+    """R-30: Finland makes Estonia's request allow what it never allowed, and enquires: Estonia is called all the same."""
+    data = _request("EE", ("/persons_sought/0/approach", "RECORDS_ONLY"))
+    case = Case(world, await world["EE"].submit(data))
+    await world.settle()
+    world.clock.advance(1)
+    allowed: Field = ("/persons_sought/0/approach", {"value": "CONTACT_ALLOWED"})
+    await case.say(way, allowed)
+    view = await world["EE"].view(case.request.procedure)
+    answer = case.hostile.message(
+        _example("demo/result", "FI"), procedure=view.row.ref, parents=view.heads, case_ref=view.row.case_ref
+    )
+    assert await case.hostile.send(answer) == "recorded"
+    assert "enquiry-too-far" in await world["EE"].attention()
+
+
+async def test_what_is_corrected_later_than_it_was_acted_on_changes_no_record(world: World, asked: Case) -> None:
+    """P3: both countries hold the same record and state after corrections of both kinds, and nothing of it is undone."""
+    await asked.answer(_example("demo/result", "EE"))
+    await world.settle()
+    before = await world["EE"].view(asked.request.procedure)
+    await asked.correct(WITHIN, RECORDS)
+    await asked.correct(APART, GROWN)
+    views = [await world[name].view(asked.request.procedure) for name in ("EE", "FI")]
+    assert views[0].digest == views[1].digest
+    assert [view.state for view in views] == [before.state, before.state]
+    assert [view.alarm for view in views] == [False, False]
