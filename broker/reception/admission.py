@@ -136,7 +136,8 @@ class Admission:
             yield
         except refusal:
             asked, waited = self._trust.looked(), now - arrived
-            if asked < arrived and waited < timedelta(hours=STALE_LIST_HOURS):
+            fresh = arrived <= asked <= now  # later than now: asked before our clock was set right
+            if not fresh and waited < timedelta(hours=STALE_LIST_HOURS):
                 raise TrustListStale from None
             raise
 

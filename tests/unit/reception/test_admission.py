@@ -121,11 +121,16 @@ def _about_tracing(*, last_day: date | None = None) -> ArrangementRegister:
     )
 
 
-async def test_an_arrangement_that_our_list_does_not_know_yet_is_asked_for_first(world: World, asking: Hostile) -> None:
-    """Under a list from before the message came nothing is refused: it waits, and the newer list lets it in."""
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(hours=6)], ids=["right", "ahead"])
+async def test_an_arrangement_that_our_list_does_not_know_yet_is_asked_for_first(
+    world: World, asking: Hostile, ahead: timedelta
+) -> None:
+    """Under a list from before the message came, by whatever clock, nothing is refused: a newer one lets it in."""
     fi = world["FI"]
     world.set_arrangements(ArrangementRegister())
+    fi.clock.ahead = ahead
     await fi.trust.refresh()
+    fi.clock.ahead = timedelta(0)
     world.set_arrangements(_about_tracing())
     world.clock.advance(1)
     entry = asking.message("request.json")
