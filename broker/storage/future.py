@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Statements about times that a clock wrote which was hours ahead: nobody would be called before they have come."""
+"""Statements about times that a clock wrote which was hours ahead: nobody would be called before they have come.
+
+Nor would anybody hear of what is called for since: whoever looks for news looks for the newest calls.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from broker.core.delivery import FUTURE_HOURS, FUTURE_SECONDS
 from broker.rows import InboxState, OutboxState
 from broker.storage.columns import fixed
 from broker.storage.execution import Execution
-from broker.storage.tables import attachment, inbox, outbox, parked
+from broker.storage.tables import attachment, attention, inbox, outbox, parked
 
 __all__ = ["set_right"]
 
@@ -36,6 +39,7 @@ _STATEMENTS = (
     _set(outbox, outbox.c.since, where=outbox.c.state.in_(fixed(*_WAITING))),
     _set(inbox, inbox.c.since, where=inbox.c.state.in_(fixed(InboxState.HANDED_OVER))),
     _set(parked, parked.c.received),
+    _set(attention, attention.c.at, where=attention.c.resolved.is_(None)),
     _set(attachment, attachment.c.at, where=_OWED),
     _set(attachment, attachment.c.asked, attachment.c.next_at, where=_OWED),
 )

@@ -15,7 +15,7 @@ import pytest
 from broker.ports import Store, Transaction
 from broker.rows import InboxState, OutboxState
 from broker.testing.store_contract_attachments import attachment
-from broker.testing.store_rows import FI, NOW, held, incoming, later, message_id, outgoing
+from broker.testing.store_rows import FI, NOW, attention, held, incoming, later, message_id, outgoing
 
 __all__ = ["FutureContract"]
 
@@ -51,6 +51,15 @@ def _asked(tx: Transaction, number: int, at: datetime) -> None:
     tx.save_attachment(attachment(number, author=FI, asked=at, next_at=_FAR, attempts=1))
 
 
+def _called(tx: Transaction, number: int, at: datetime) -> None:
+    tx.raise_attention(replace(attention(f"s{number}"), at=at))
+
+
+def _since_called(tx: Transaction) -> dict[int, datetime]:
+    calls = {number: tx.last_call(attention().code, f"s{number}") for number in _WRITTEN}
+    return {number: call.at for number, call in calls.items() if call is not None}
+
+
 def _since_sent(tx: Transaction) -> dict[int, datetime]:
     rows = tx.overdue_outbox(state=OutboxState.PUBLISHED, before=_FAR, limit=9)
     return {number: row.since for number in _WRITTEN for row in rows if row.id == message_id(number)}
@@ -76,8 +85,14 @@ class FutureContract:
 
     @pytest.mark.parametrize(
         ("write", "read"),
-        [(_sent, _since_sent), (_came, _since_came), (_parked, _since_parked), (_asked, _since_described)],
-        ids=["sent", "received", "parked", "attached"],
+        [
+            (_sent, _since_sent),
+            (_came, _since_came),
+            (_parked, _since_parked),
+            (_asked, _since_described),
+            (_called, _since_called),
+        ],
+        ids=["sent", "received", "parked", "attached", "called"],
     )
     async def test_what_began_hours_ahead_began_now(
         self,

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 from broker.core.attention import AttentionCode
 from broker.flows.announce import Announce
@@ -68,3 +69,19 @@ async def test_old_entries_that_come_to_light_are_no_news(world: World) -> None:
     uncovered = (*page[1:], _entry(AttentionCode.GAP, 300))
     assert announce._new(uncovered) == []
     assert [item.id for item in announce._new((_entry(AttentionCode.GAP, 501), *uncovered))] == [501]
+
+
+async def test_calls_by_a_clock_that_was_ahead_hide_none_that_is_made_since(world: World) -> None:
+    """As many as a look shows were made hours too early; once the clock is right, the next call is told all the same."""
+    ee, notifier = world["EE"], SilentNotifier()
+    announce = Announce(store=ee.store, notifier=notifier)
+    code, now = AttentionCode.DEADLINE_OVERDUE, ee.clock.now()
+    early = [replace(_entry(code, number), at=now + timedelta(hours=6)) for number in range(200)]
+    await ee.store.run(lambda tx: [tx.raise_attention(entry) for entry in early])
+    await announce()
+    await ee.engine.watch()
+    await ee.store.run(
+        lambda tx: tx.raise_attention(replace(_entry(AttentionCode.ALARM), at=now + timedelta(seconds=1)))
+    )
+    assert await announce() == 1
+    assert [told.code for told in notifier.told] == ["alarm"]
