@@ -143,3 +143,36 @@ async def test_a_consent_that_leaves_the_second_decision_open_does_not_leave(wor
         await _send(world, "FI", CONSENT, asked, covers=str(asked.digest), second_decision={"unknown": True})
 
     assert await _states(world, asked) == {"REQUESTED"}
+
+
+@pytest.mark.parametrize("way", ["placement.correction", "correction.rectify"])
+@pytest.mark.parametrize(
+    ("by", "pointer", "now", "said"),
+    [
+        ("EE", "/reasons", "The aunt has moved to another town.", "agree anew"),
+        ("FI", "/valid_until", "2026-11-21", "the last day of its consent has passed"),
+        ("FI", "/consent", "CONSENT_REFUSED", "does not agree to this"),
+    ],
+)
+async def test_nothing_is_ordered_on_what_was_corrected_since(
+    world: World, way: str, by: str, pointer: str, now: str, said: str
+) -> None:
+    """R-07: the request was another one when it was consented to, or the consent is none any more; a new one is asked for."""
+    asked = await _send(world, "EE", REQUEST)
+    consent = await _consent(world, asked)
+    world.clock.advance(1)
+    apart = way == "correction.rectify"
+    target = asked if by == "EE" else consent
+    example = "correction/rectify-birth-year" if apart else "acts/correction-birth-year"
+    data: dict[str, Any] = json.loads(read_schema_file(f"examples/{example}.json"))
+    data |= {name: _example(CONSENT, by)[name] for name in ("sender", "recipient")}
+    data |= {"type": way, **({} if apart else {"legal_basis": {"code": "B2B_82"}})}
+    data["body"] |= {"targets": [str(target.digest)]} if apart else {"target": str(target.digest)}
+    data["body"]["fields"] = [{"pointer": pointer, "now": {"value": now}}]
+    await world[by].submit(data, **({} if apart else {"procedure": asked.procedure}))
+    await world.settle()
+    with pytest.raises(SafeguardBlocked, match=said):
+        await _order(world, asked, consent)
+    world.clock.advance(1)
+    await _order(world, asked, await _consent(world, asked))
+    assert await _states(world, asked) == {"ORDERED"}
