@@ -79,10 +79,10 @@ class Archive:
             found |= {one.row.digest: one for one in self._said(held[digest])}
         return [self._within_right(one, row, found) for one in found.values()]
 
-    def as_it_reads(self, row: ProcedureRow, message: MessageRow) -> Body:
+    def as_it_reads(self, row: ProcedureRow, message: MessageRow) -> Earlier:
         """Return what a message of a procedure says now."""
         found = in_order(one for one in self.read(row, [message.digest], alone=True) if not one.said.withdrawn)
-        return next((one.body for one in as_corrected(found) if one.digest == message.digest), body_of(message))
+        return next((one for one in as_corrected(found) if one.digest == message.digest), said_by(message))
 
     def _apart_from(self, row: ProcedureRow) -> list[Read]:
         """Return the corrections of procedures of their own that may be about a message of that procedure."""

@@ -149,8 +149,8 @@ def _consents(catalogue: Catalogue, row: ProcedureRow, archive: Archive, named: 
         if message.header.type == CONSENT and placing is not None and placing.exercise == row.exercise:
             given = named == _newest_decision(reader, catalogue, placing)
             in_effect = given and placing.state in _IN_EFFECT and not placing.alarm
-            body = archive.as_it_reads(placing, message)
-            return {named: Consent(body=body, in_effect=in_effect, ordered=placing.state == _ORDERED)}
+            said = archive.as_it_reads(placing, message)
+            return {named: Consent(said=said, in_effect=in_effect, ordered=placing.state == _ORDERED)}
     return {}
 
 
@@ -174,7 +174,7 @@ def _remedies(row: ProcedureRow, archive: Archive, about: frozenset[Digest]) -> 
     for procedure, told in _by_procedure(archive.reader, row, _REMEDY).items():
         notice = archive.reader.procedure(procedure, None)
         if notice is not None and notice.state not in _OVER:
-            now = {one.digest: archive.as_it_reads(notice, one) for one in told}
+            now = {one.digest: archive.as_it_reads(notice, one).body for one in told}
             if any(_against(body, about) for one in told for body in (body_of(one), now[one.digest])):
                 yield from {one.header.sender.country: now[one.digest] for one in told}.values()
 
@@ -192,7 +192,7 @@ def _objections(row: ProcedureRow, archive: Archive, about: frozenset[Digest]) -
         asked = Counter(body_of(one)["raised_on"] for one in (*raised, *concerns.get(procedure, ())))
         for one in raised:
             first = body_of(one)
-            now = first if raising is None else archive.as_it_reads(raising, one)
+            now = first if raising is None else archive.as_it_reads(raising, one).body
             if answered[first["raised_on"]] < asked[first["raised_on"]] and any(
                 _against(say, about) for say in (first, now)
             ):

@@ -21,7 +21,7 @@ from typing import Any
 
 from broker.core.ids import MessageType
 from broker.core.messages import Body
-from broker.core.reasons import Earlier
+from broker.core.reasons import Earlier, Level
 
 __all__ = [
     "CORRECTING", "Trouble", "as_corrected", "by_assessment", "corrected", "is_correction", "replaced", "targets_of",
@@ -36,7 +36,7 @@ _UNKNOWN = "UNKNOWN"  # of every code list that has it; in another one the rules
 
 # Acts that change what earlier messages say: in the procedure of those, and in procedures of their own (GDPR 16-19).
 CORRECTING = frozenset({"correction", "rectify", "restrict", "erase"})
-_NO_MORE = frozenset({"RESTRICT", "ERASE"})  # kinds of a correction by which nothing rests on a message any more
+_WHOLE = frozenset({"restrict", "erase"})  # of those, of procedures of their own, about messages as a whole
 _DECISION = "age_decision"
 
 
@@ -98,7 +98,7 @@ def _changes(earlier: Sequence[Earlier]) -> Iterator[tuple[Earlier, Earlier]]:
     for by, digest in steps:
         before = now[digest]
         now[digest] = after = _apply(now[by], before)
-        if after.body != before.body:
+        if after != before:
             yield before, after
 
 
@@ -111,17 +111,19 @@ def _meant(item: Earlier, held: Mapping[str, Earlier]) -> list[str]:
 def _apply(correction: Earlier, target: Earlier) -> Earlier:
     fields = correction.body.get("fields", ()) if is_correction(correction.type) else ()
     body, _ = corrected(target.body, fields)
-    if _DECISION in body and _unsays_decision(correction, fields):
+    limited = target.limited if fields else _limited(correction, target)
+    fell = any(field["pointer"] == f"/{_DECISION}" and "value" not in field["now"] for field in fields)
+    if _DECISION in body and (fell or limited is not None):
         body = {name: item for name, item in body.items() if name != _DECISION}
-    return replace(target, body=body)
+    return replace(target, body=body, limited=limited)
 
 
-def _unsays_decision(correction: Earlier, fields: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether the decision on age that a message names is none any more: it fell, or nothing may rest on the message."""
-    whole = correction.type.act in {"restrict", "erase"} or correction.body.get("kind") in _NO_MORE
-    return (whole and not fields) or any(
-        field["pointer"] == f"/{_DECISION}" and "value" not in field["now"] for field in fields
-    )
+def _limited(correction: Earlier, target: Earlier) -> Level | None:
+    """Return what a message as a whole may be used for after a correction: what is to be erased is never free again."""
+    kind = correction.type.act.upper() if correction.type.act in _WHOLE else correction.body.get("kind")
+    if kind == "ERASE" or target.limited is Level.BLOCK:
+        return Level.BLOCK
+    return {"RESTRICT": Level.HOLD, "UNRESTRICT": None}.get(str(kind), target.limited)
 
 
 def corrected(body: Body, fields: Sequence[Mapping[str, Any]]) -> tuple[Body, tuple[tuple[int, Trouble], ...]]:

@@ -18,7 +18,7 @@ from broker.core.corrected import as_corrected
 from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.messages import Body, ValidMessage
 from broker.core.movement import day_of
-from broker.core.reasons import Earlier, Reason, block, hold, warn
+from broker.core.reasons import Earlier, Reason, block, hold, rests_on, warn
 
 __all__ = [
     "CONSENT", "LAST_STEPS", "PLAN", "UNLOCKS", "Consent", "Elsewhere", "elsewhere", "looks_elsewhere", "named_consents",
@@ -36,7 +36,7 @@ _NEED_CONSENT = frozenset({"B2B_82", "H96_33"})  # legal bases on which a placem
 class Consent:
     """A consent to a placement, as it stands in its own procedure."""
 
-    body: Body
+    said: Earlier  # as it reads now
     in_effect: bool  # the newest one, neither withdrawn nor lapsed
     ordered: bool  # a placement was ordered on it: its last day to order one is past history
 
@@ -108,7 +108,8 @@ def _covers(consent: Consent | None, plan: Body, message: ValidMessage, where: s
             "R-07", "consent-not-found", where, "No consent of this digest was exchanged with any country: look it up."
         )
         return
-    said = consent.body
+    said = consent.said.body
+    yield from rests_on(consent.said, "the consent that the plan names")
     if said["consent"] not in UNLOCKS:
         yield block(
             "R-07", "consent-corrected", where, "As it was corrected, the answer that the plan names is no consent."

@@ -19,7 +19,7 @@ from broker.core.deadlines import LONGEST_INTERVAL, LONGEST_JOURNEY
 from broker.core.foregoing import NOT_JUDGED, readable
 from broker.core.ids import CountryCode
 from broker.core.messages import Body, ValidMessage
-from broker.core.reasons import Earlier, Level, Reason, Rule, block, hold
+from broker.core.reasons import Earlier, Level, Reason, Rule, block, hold, rests_on
 
 __all__ = ["CHECK", "MOVEMENT_RULES", "day_of", "moving"]
 
@@ -263,7 +263,7 @@ def _lawyer_for_return(body: Body, earlier: Sequence[Earlier], us: CountryCode) 
     What was once planned as a return stays one: only another plan makes it none.
     """
     readings = [_newest(_PLAN, told, us) for told in (earlier, as_corrected(earlier))]
-    returns = any(plan is not None and plan["durable_solution"] in _RETURN for plan in readings)
+    returns = any(plan is not None and plan.body["durable_solution"] in _RETURN for plan in readings)
     if returns and body["who_is_there"]["lawyer"]["status"] != "NAMED":
         where = "/who_is_there/lawyer/status"
         yield block("R-42", "no-lawyer-for-return", where, "No child is returned without a lawyer beside it.")
@@ -271,7 +271,10 @@ def _lawyer_for_return(body: Body, earlier: Sequence[Earlier], us: CountryCode) 
 
 def _still_checked(earlier: Sequence[Earlier], us: CountryCode, day: date) -> Iterator[Reason]:
     """R-04 … R-42: the child departs on what our check says on the day, as it reads now; holds were decided about."""
-    check = _newest(CHECK, as_corrected(earlier), us)
+    now = as_corrected(earlier)
+    check = _newest(CHECK, now, us)
+    yield from rests_on(check, "our check before departure")
+    yield from rests_on(_newest(_PLAN, now, us), "our plan")
     if check is None:
         return  # the procedure's table lets nobody depart without one
 
@@ -281,14 +284,14 @@ def _still_checked(earlier: Sequence[Earlier], us: CountryCode, day: date) -> It
         yield from _verified_lately(body["is_it_safe"], "", day)
         yield from _lawyer_for_return(body, earlier, us)
 
-    for reason in readable(found, check, us):
+    for reason in readable(found, check.body, us):
         if reason.level is Level.BLOCK or reason.code == NOT_JUDGED:
             yield replace(reason, where="", text=f"By the check before departure: {reason.text}")
 
 
-def _newest(kind: str, told: Sequence[Earlier], us: CountryCode) -> Body | None:
+def _newest(kind: str, told: Sequence[Earlier], us: CountryCode) -> Earlier | None:
     """Return our newest message of that type; what the other side calls one is none."""
-    return next((item.body for item in reversed(told) if item.type == kind and item.author == us), None)
+    return next((item for item in reversed(told) if item.type == kind and item.author == us), None)
 
 
 def day_of(moment: str) -> date | None:

@@ -20,7 +20,7 @@ from broker.core.corrected import as_corrected
 from broker.core.elsewhere import PLAN, UNLOCKS
 from broker.core.messages import Body, Header, ValidMessage
 from broker.core.movement import day_of
-from broker.core.reasons import Earlier, Reason, block, hold, warn
+from broker.core.reasons import Earlier, Reason, block, hold, rests_on, warn
 from broker.core.sides import Side, Sides
 from broker.core.trust import Authority
 
@@ -78,7 +78,9 @@ def national(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) ->
         )
     if header.type in _RESTS_ON:
         kind, place = _RESTS_ON[header.type]
-        given = next((item.body for item in reversed(earlier) if item.type == kind), {})
+        answer = next((item for item in reversed(earlier) if item.type == kind), None)
+        yield from rests_on(answer, "the other side's answer")
+        given = {} if answer is None else answer.body
         first = next((item.body for item in reversed(as_sent) if item.type == kind), {})
         if given != first:
             yield from _still_given(first, given, sides.day)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.messages import Body, ValidMessage
 
-__all__ = ["Earlier", "Level", "Reason", "Rule", "block", "hold", "this_too", "warn"]
+__all__ = ["Earlier", "Level", "Reason", "Rule", "block", "hold", "rests_on", "this_too", "warn"]
 
 
 _THIS = Digest("0" * 64)  # of the message that is judged, which has none yet
@@ -45,6 +45,15 @@ class Earlier:
     author: CountryCode
     body: Body
     withdrawn: bool = False  # a correction that its author took back: judged with it and without
+    limited: Level | None = None  # what a step that rests on it meets: its author restricted it, or wants it erased
+
+
+def rests_on(item: Earlier | None, what: str) -> Iterator[Reason]:
+    """Yield what speaks against a step that rests on a message which its author restricted, or wants erased (GDPR 17, 18)."""
+    if item is not None and item.limited is not None:
+        done = "is to be erased" if item.limited is Level.BLOCK else "is restricted: kept, and not used"
+        text = f"By the word of its own author {what} {done}. Another one is needed for this step."
+        yield Reason(rule="R-07", code="rests-on-restricted", level=item.limited, where="", text=text)
 
 
 def this_too(earlier: Sequence[Earlier], message: ValidMessage) -> tuple[Earlier, ...]:

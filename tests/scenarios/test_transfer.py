@@ -554,3 +554,39 @@ async def test_an_arrival_that_was_corrected_is_waited_for_no_longer(world: Worl
     for country in ("EE", "FI"):
         view = await world[country].view(plan.procedure)
         assert [str(item.due) for item in view.deadlines if item.deadline.id == "arrival"] == [due]
+
+
+@pytest.mark.parametrize(
+    ("way", "kind", "error"),
+    [
+        ("transfer.correction", "RESTRICT", SafeguardHeld),
+        ("transfer.correction", "ERASE", SafeguardBlocked),
+        ("correction.restrict", "accuracy-contested", SafeguardHeld),
+        ("correction.erase", "wrong-child", SafeguardBlocked),
+    ],
+)
+@pytest.mark.parametrize("what", ["acceptance", "consent"])
+async def test_nobody_departs_on_what_its_author_lets_nobody_use(
+    world: World, way: str, kind: str, error: type[SafeguardHeld | SafeguardBlocked], what: str
+) -> None:
+    """GDPR 17, 18: the receiving country says of its answer that it is contested, or was about another child."""
+    given = await _consented(world)
+    plan = await _send(world["EE"], _plan(given), None)
+    await world.settle()
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    target = acceptance if what == "acceptance" else given
+    within = way == "transfer.correction"
+    name = "acts/correction-erase" if within else f"{way.replace('.', '/')}-{kind}"
+    data: dict[str, Any] = json.loads(read_schema_file(f"examples/{name}.json"))
+    data |= {"sender": {"authority": "helsinki-wellbeing-services"}}
+    data |= {"recipient": {"country": "EE", "authority": "social-insurance-board"}}
+    if within:
+        data["body"] |= {"target": str(target.digest), "kind": kind}
+        data |= {"type": way if what == "acceptance" else "placement.correction", "legal_basis": {"code": "B2B_82"}}
+    else:
+        data["body"]["targets"] = [str(target.digest)]
+    await world["FI"].submit(data, **({"procedure": target.procedure} if within else {}))
+    await world.settle()
+    with pytest.raises(error, match="By the word of its own author"):
+        await _depart(world, plan, acceptance)

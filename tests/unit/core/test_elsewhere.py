@@ -41,7 +41,8 @@ def _message(kind: str, body: Body, basis: str = "B2B_82") -> ValidMessage:
 
 
 def _known(*, in_effect: bool = True, ordered: bool = False, **changes: Any) -> Elsewhere:
-    return Elsewhere(consents={GIVEN: Consent(body={**CONSENT, **changes}, in_effect=in_effect, ordered=ordered)})
+    said = Earlier(type=MessageType("placement.decision"), digest=GIVEN, author=FI, body={**CONSENT, **changes})
+    return Elsewhere(consents={GIVEN: Consent(said=said, in_effect=in_effect, ordered=ordered)})
 
 
 def _found(message: ValidMessage, known: Elsewhere, *earlier: Earlier) -> list[str]:

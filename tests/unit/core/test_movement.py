@@ -327,3 +327,26 @@ def test_the_child_departs_on_what_plan_and_check_say_on_the_day(
 def test_no_check_is_too_old_to_be_read() -> None:
     """R-42: the departure rests on it, however many messages with an assessment of danger came after it."""
     assert weighs_for_good(MessageType("transfer.pre-departure"))
+
+
+@pytest.mark.parametrize(
+    ("kinds", "found"),
+    [
+        (("RESTRICT",), ["hold rests-on-restricted"]),
+        (("RESTRICT", "UNRESTRICT"), []),
+        (("ERASE", "UNRESTRICT"), ["block rests-on-restricted"]),
+        (("RECTIFY",), []),
+    ],
+)
+@pytest.mark.parametrize("target", [1, 2])
+def test_the_child_departs_on_no_plan_and_no_check_that_is_restricted(
+    kinds: tuple[str, ...], found: list[str], target: int
+) -> None:
+    """GDPR 17, 18: what is kept and not used is no ground for a move, until the restriction is over."""
+    told = [_earlier("transfer.plan", TO_FAMILY, 1), _earlier("transfer.pre-departure", CHECK, 2)]
+    for number, kind in enumerate(kinds, 3):
+        body = {"target": Digest(f"{target}" * 64), "kind": kind}
+        told += [_earlier("transfer.correction", body, number + 3, "FI"), _earlier("transfer.correction", body, number)]
+    departure = json.loads((EXAMPLES / "departure-by-ferry.json").read_text(encoding="utf-8"))["body"]
+    departure["eta"]["at"] = "2026-11-24T10:00:00.000Z"
+    assert [f"{one.level.value} {one.code}" for one in _moving("transfer.departure", departure, *told)] == found
