@@ -345,7 +345,7 @@ def _read_toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(raw.decode("utf-8"))
     except UnicodeDecodeError:
         raise SettingsInvalid("The settings file is not UTF-8.", where=str(file)) from None
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         place = re.search(r"\(at (line \d+, column \d+|end of document)\)\Z", str(error))
         detail = f"The settings file is not TOML ({place.group(1) if place else 'place unknown'})."
         raise SettingsInvalid(detail, where=str(file)) from None

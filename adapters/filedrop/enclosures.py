@@ -226,7 +226,7 @@ def _parsed(path: Path) -> Uploading | None:
             for file, (inode, size, modified, upload, whole) in data["uploads"].items()
         }
         return Uploading(key=str(data["key"]), uploads=uploads, moving=str(data["moving"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (OSError, ArithmeticError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 

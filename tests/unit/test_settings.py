@@ -78,6 +78,7 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
         (LEAST + '[adapters.a]\nauthorities = ["x"]\n[adapters.b]\nauthorities = ["x"]\n', "", "same office"),
         ('country = "UK"\nspool_folder = "s"\n', "country", "CountryCode"),
         ("country = \n", "", "line 1"),
+        ("country = " + "9" * 5_000, "", "not TOML"),
     ],
 )
 def test_impossible_file_is_refused_with_file_key_and_reason(tmp_path: Path, text: str, where: str, said: str) -> None:

@@ -245,6 +245,18 @@ async def test_a_note_of_somebody_else_moves_nothing_elsewhere(
     assert _tree(root) == {"out/a.files/scan.pdf"}
 
 
+async def test_an_impossible_note_of_somebody_else_stops_no_submission(
+    root: Path, adapter: FileDrop, node: SimulatedNode
+) -> None:
+    """A number that JSON allows and no file has makes it a note that says nothing."""
+    note = '{"key": "x", "uploads": {"scan.pdf": [1e999, 1, 1, "x", true]}, "moving": ""}'
+    (root / "out" / ".gone.json.uploads").write_text(note)
+    _put_out(root, SCAN, files={"scan.pdf": LONG})
+    (root / "out" / ".a.json.uploads").write_text(note)
+    await _look(adapter, node)
+    assert _tree(root) == {"sent/a.json", "sent/a.json.accepted.json", "sent/a.files/scan.pdf"}
+
+
 async def test_two_workers_bring_a_submission_once(root: Path, adapter: FileDrop, node: SimulatedNode) -> None:
     """While another one uploads from this drop, the submission waits its turn."""
     _put_out(root, SCAN, files={"scan.pdf": LONG})
