@@ -275,7 +275,7 @@ class Receive:
         if error.fate is Fate.PARK:
             tx.park(held, max_items=PARKED_MAX_ITEMS, max_bytes=PARKED_MAX_BYTES)
             if isinstance(error, ClockAhead):  # waiting does not mend a clock
-                self._reception.call(tx, AttentionCode.CLOCK, delivery.user or "unknown")
+                self._reception.call(tx, AttentionCode.CLOCK, error.where or "unknown")
             if isinstance(error, OwnKeyMissing):  # nor does it bring a key back
                 self._reception.call(tx, AttentionCode.OWN_KEY_MISSING, error.where or "unknown")
             return

@@ -309,7 +309,7 @@ def check_times(content: Content, profile: ProfileHeader, *, now: datetime) -> N
 
     Raises:
         Expired: the envelope's expiry has come.
-        ClockAhead: the message was made more than the tolerance in our future.
+        ClockAhead: the message was made more than the tolerance in our future; ``where`` names its country.
         ExpiryTooFar: the expiry lies further ahead than the longest life.
     """
     seconds = now.timestamp()
@@ -317,7 +317,7 @@ def check_times(content: Content, profile: ProfileHeader, *, now: datetime) -> N
         raise Expired
     created = _created(content.header.get("created"))
     if created is not None and created > now + CLOCK_TOLERANCE:
-        raise ClockAhead
+        raise ClockAhead(where=profile.sender)
     if profile.expires > seconds + (LONGEST_LIFE + CLOCK_TOLERANCE).total_seconds():
         raise ExpiryTooFar
 

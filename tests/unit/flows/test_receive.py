@@ -67,6 +67,16 @@ async def test_a_message_from_the_future_is_parked_and_a_person_told_at_once(wor
     assert (await world["FI"].counts())["parked"] == 0
 
 
+async def test_the_call_about_a_clock_names_the_country_that_signed(world: World, hostile: Hostile) -> None:
+    """A folder tells no user, and a broker's user is a hint: whose message it is says its signatures."""
+    entry = hostile.message("request.json", created=world.clock.now() + timedelta(hours=1))
+    for user in (None, SE):
+        sealed = replace(hostile.seal(entry), user=user)
+        assert await world["FI"].engine.receive(sealed) == "clock-ahead"
+    page = await world["FI"].store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+    assert [(call.code, call.subject) for call in page.items] == [("clock", "EE")]
+
+
 async def test_ten_minutes_of_difference_are_tolerated(world: World, hostile: Hostile) -> None:
     """A message from nine minutes ahead is taken, and no person is called."""
     entry = hostile.message("request.json", created=world.clock.now() + timedelta(minutes=9))
