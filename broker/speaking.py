@@ -4,13 +4,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import orjson
 
+from broker.archive import said_by
 from broker.catalogue import Catalogue
+from broker.core.corrected import as_corrected, is_correction
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
-from broker.core.persons import PersonQuery
+from broker.core.messages import Body, Header
+from broker.core.persons import Person, PersonQuery
 from broker.ports import Reader
-from broker.rows import MessageFilter, ProcedureRow
+from broker.rows import MessageFilter, MessageRow, ProcedureRow
 
 __all__ = ["anybody", "speaks_of"]
 
@@ -25,6 +30,7 @@ def speaks_of(reader: Reader, catalogue: Catalogue, row: ProcedureRow, query: Pe
         CaseKeyMissing, StoreCorrupt: one that is looked at does not open.
     """
     wanted, cursor = MessageFilter(procedure=row.ref.id), None
+    seen: list[MessageRow] = []
     while True:
         page = reader.messages(wanted, cursor=cursor, limit=_MESSAGES)
         for brief in page.items:
@@ -33,9 +39,30 @@ def speaks_of(reader: Reader, catalogue: Catalogue, row: ProcedureRow, query: Pe
                     body = orjson.loads(message.content)["body"]
                     if any(map(query.fits, catalogue.people(message.header, body))):
                         return True
+                    seen.append(message)
         cursor = page.next
         if cursor is None:
-            return False
+            return _as_corrected(catalogue, seen, query)
+
+
+def _as_corrected(catalogue: Catalogue, seen: Sequence[MessageRow], query: PersonQuery) -> bool:
+    """Whether one of these messages names that person as it reads after the corrections among them."""
+    if not any(is_correction(message.header.type) for message in seen):
+        return False
+    ordered = sorted(seen, key=lambda message: (message.header.created, message.id))
+    first = [said_by(message) for message in ordered]
+    headers = {message.digest: message.header for message in ordered}
+    changed = (now for now in as_corrected(first) if now not in first)
+    return any(
+        map(query.fits, (person for now in changed for person in _people(catalogue, headers[now.digest], now.body)))
+    )
+
+
+def _people(catalogue: Catalogue, header: Header, body: Body) -> tuple[Person, ...]:
+    try:
+        return catalogue.people(header, body)
+    except (LookupError, TypeError, ValueError, AttributeError):  # a correction put words where the schema has a part
+        return ()
 
 
 def anybody(reader: Reader, catalogue: Catalogue, query: PersonQuery) -> bool:

@@ -18,12 +18,13 @@ from broker.catalogue.bundle import (
 from broker.catalogue.compiled import CompiledSchema
 from broker.catalogue.contents import Contents
 from broker.catalogue.explaining import Problem
-from broker.catalogue.people import People, people_in, spoken_of
+from broker.catalogue.people import People, corrected_in, people_in, spoken_of
 from broker.catalogue.places import unknown_language
 from broker.catalogue.sealed_places import sealed_places
 from broker.catalogue.submissions import normalised, to_submission
 from broker.core.attachments import check_attachments
 from broker.core.content import decode_header, encode_header
+from broker.core.corrected import is_correction
 from broker.core.errors import (
     BasisNotAllowed,
     BrokerError,
@@ -176,7 +177,8 @@ class Catalogue(Contents):
             return ()
         if kind not in self._people:
             self._people[kind] = people_in(self._bundle.documents, self._bundle.messages[kind])
-        return tuple(spoken_of(self._people[kind], body))
+        corrected = corrected_in(body) if is_correction(header.type) else ()
+        return (*spoken_of(self._people[kind], body), *corrected)
 
     # --- sealed parts -----------------------------------------------------------------------------------------------
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from broker.core.persons import Person, name_words
+from broker.core.persons import MAX_NAME, Person, name_words
 
-__all__ = ["People", "people_in", "spoken_of"]
+__all__ = ["People", "corrected_in", "people_in", "spoken_of"]
 
 Schema = Mapping[str, Any]
+_NAMING = frozenset({"name", "label", "aliases"})  # in a place, of what names somebody
 _NAME = "/parts/name.json"
 _BIRTH = "/parts/birth.json"
 _LINE = "/parts/line.json"
@@ -45,6 +46,20 @@ def spoken_of(people: People | None, body: Any) -> list[Person]:
     found: list[Person] = []
     if people is not None:
         _find(people, body, found)
+    return found
+
+
+def corrected_in(body: Any) -> list[Person]:
+    """Return what a correction puts in the place of a name or a birth, each alone: whose it is, the corrected message says."""
+    found: list[Person] = []
+    for field in body.get("fields", ()):
+        steps, now = field["pointer"].split("/"), field["now"].get("value")
+        if now is None or len(now) > MAX_NAME:
+            continue
+        if not _NAMING.isdisjoint(steps):
+            found.append(Person(words=name_words(now)))
+        elif "birth" in steps and steps[-1] == "date":
+            found.append(Person(words=frozenset(), births=frozenset({now})))
     return found
 
 

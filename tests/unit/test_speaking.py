@@ -66,3 +66,32 @@ async def test_another_countrys_message_of_the_same_id_speaks_for_its_own_proced
         for row in rows
     }
     assert spoken == {"EE": False, "SE": True}
+
+
+@pytest.mark.parametrize(
+    ("name", "born", "known"),
+    [
+        ("Marta Näidis", None, True),
+        ("Test-Maarika Näidis", None, True),
+        ("Marta", None, True),
+        ("Marta Näidis", "2015-04-03", True),
+        ("Leena Marta", None, False),
+        (None, "2015-04-03", True),
+        ("Marta Näidis", "2014-05-03", False),
+    ],
+)
+async def test_whoever_was_corrected_is_known_by_both_names(
+    world: World, name: str | None, born: str | None, known: bool
+) -> None:
+    """Of one person, as the corrected message reads; both countries find it."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    data = json.loads(read_schema_file("examples/acts/correction-birth-year.json"))
+    fields = (("/child/name/given", "Marta"), ("/child/birth/value/date", "2015-04-03"))
+    data["body"] |= {"target": str(request.digest)}
+    data["body"]["fields"] = [{"pointer": place, "now": {"value": now}} for place, now in fields]
+    await ee.submit(data, procedure=request.procedure)
+    await world.settle()
+    query = PersonQuery.of(name, born)
+    for country in (ee, world["FI"]):
+        assert await country.store.read(lambda reader: anybody(reader, ee.desk.catalogue, query)) is known
