@@ -219,8 +219,10 @@ def _events(
 
 
 def _delivered(message: MessageRow, stated: datetime | None) -> datetime | None:
-    """Return when a message was delivered; a peer whose clock is ahead, or who lies, puts off no deadline of its own."""
-    came = message.delivered  # with us, where the receipt states a later moment
+    """Return when a message was delivered; a clock that is or was ahead, a peer's or our own, or a lie puts off no deadline."""
+    # With us, where the receipt states a later moment. What came is handed over when it is delivered, or later; and where
+    # our own clock signed a later time, that was set right (`set_right`).
+    came = message.delivered if message.direction == "out" else message.handed_over
     return stated if stated is None or came is None else min(stated, came)
 
 

@@ -183,8 +183,8 @@ class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
     def set_right(self, *, now: datetime) -> None:
         """Let what happened here at a time that is still hours ahead have happened now: our clock was set right since.
 
-        It is of calls that are open, and of when something that people are called for began to wait; what is signed, or
-        shown as evidence, stays.
+        It is of calls that are open, of when something that people are called for began to wait, and of when what came was
+        handed over, by which deadlines are counted here; what is signed stays.
         """
         ...
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Table, bindparam, true, update
+from sqlalchemy import Column, ColumnElement, Table, bindparam, case, true, update
 from sqlalchemy.sql import Update
 
 from broker.core.delivery import FUTURE_HOURS, FUTURE_SECONDS
@@ -21,23 +21,24 @@ from broker.storage.tables import attachment, attention, inbox, outbox, parked
 
 __all__ = ["set_right"]
 
+_TAKEN = (InboxState.HANDED_OVER, InboxState.OPENED)
 _WAITING = (OutboxState.RECORDED, OutboxState.PUBLISHED, OutboxState.DELIVERED, OutboxState.HANDED_OVER)
 
 
 def _set(table: Table, column: Column[Any], *also: Column[Any], where: ColumnElement[bool] | None = None) -> Update:
-    """Return the update that sets a time back from the future, and others with it."""
+    """Return the update that sets a time back from the future, and others that lie there too."""
     now, after, until = (bindparam(name, type_=column.type) for name in ("now", "after", "until"))
     return (
         update(table)
         .where(true() if where is None else where, column > after, column <= until)
-        .values(dict.fromkeys((column, *also), now))
+        .values({each: case((each > after, now), else_=each) for each in (column, *also)})
     )
 
 
 _OWED = attachment.c.next_at.is_not(None)
 _STATEMENTS = (
     _set(outbox, outbox.c.since, where=outbox.c.state.in_(fixed(*_WAITING))),
-    _set(inbox, inbox.c.since, where=inbox.c.state.in_(fixed(InboxState.HANDED_OVER))),
+    _set(inbox, inbox.c.since, inbox.c.handed_over, where=inbox.c.state.in_(fixed(*_TAKEN))),
     _set(parked, parked.c.received),
     _set(attention, attention.c.at, where=attention.c.resolved.is_(None)),
     _set(attachment, attachment.c.at, where=_OWED),

@@ -8,15 +8,19 @@ come (PROTOCOL 8.16), and calls a person at once.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 import pytest
 
+from broker.core.delivery import ReleaseReason
+from broker.core.errors import SafeguardHeld
 from broker.core.ids import CountryCode
 from broker.rows import Accepted
+from broker.schema_files import read_schema_file
 from broker.security.chunks import is_chunk
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 from tests.simulation.test_attachments import THREE, send
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
@@ -154,3 +158,25 @@ async def _called_after(world: World, codes: dict[str, set[str]]) -> dict[tuple[
                 found.setdefault((name, code), half_hours / 2)
         world.clock.advance(1800)
     return found
+
+
+async def test_an_alert_is_taken_up_within_hours_of_the_right_clock(world: World) -> None:
+    """Its receipt was signed six hours ahead: the alerted office is called after four hours and the one begun, not six more."""
+    world["FI"].clock.ahead = AHEAD
+    data = json.loads(read_schema_file("examples/danger-notice/alert-bus-to-germany.json"))
+    data["sender"]["authority"] = "social-insurance-board"
+    data["recipient"] = {"country": "FI", "authority": "helsinki-wellbeing-services"}
+    ee = world["EE"]
+    with pytest.raises(SafeguardHeld):
+        await ee.submit(ee.sealed(data))
+    (held,) = (await ee.store.read(lambda reader: reader.drafts(None, cursor=None, limit=9))).items
+    await ee.desk.approve.release(held.id, officer(held.authority, "second"), ReleaseReason.CHECKED)
+    await world.settle()
+    world.clock.advance(600)
+    world["FI"].clock.ahead = timedelta(0)
+
+    hours = await _called_after(world, {"EE": {"answer-overdue"}, "FI": {"deadline-overdue"}})
+    assert hours == {
+        ("EE", "answer-overdue"): pytest.approx(5, abs=0.5),
+        ("FI", "deadline-overdue"): pytest.approx(5, abs=0.5),
+    }
