@@ -43,7 +43,7 @@ def _called(text: str) -> set[str]:
     blocks = [
         match[1]
         for line in lines
-        if (match := re.match(r"(?: {4}(?:sudo -u trm |\*/5 \* \* \* \* +)?|)(trm [a-z].*)", line))
+        if (match := re.match(r"(?: {4}(?:sudo -u trm |\*/5 \* \* \* \* +/opt/trm/bin/)?|)(trm [a-z].*)", line))
     ]
     units = [match[1] for line in lines if (match := re.match(r"ExecStart=/opt/trm/bin/(trm .*)", line))]
     return {re.split(r"\s#|\s\||…", call)[0] for call in (*spans, *blocks, *units)}
@@ -148,6 +148,16 @@ def test_a_file_drops_missing_disk_keeps_no_node_down() -> None:
     """The unit says how to let the node write the folder of the settings' example, whether or not it is there."""
     (folder,) = re.findall(r'^# folder = "(.*)"$', (DEPLOY / "settings.toml").read_text("utf-8"), re.MULTILINE)
     assert f"ReadWritePaths=-{folder}" in (DEPLOY / "systemd/trm.service").read_text("utf-8")
+
+
+def test_a_timer_that_takes_users_away_takes_them_out_of_what_a_restart_imports() -> None:
+    """The file that RabbitMQ imports at each start is written by the same timer: an old one would let a suspended country in."""
+    lines = re.findall(r"^ +\*/5 .*$", (DEPLOY / "rabbitmq/README.md").read_text("utf-8"), re.MULTILINE)
+    (imported,) = re.findall(
+        r"^definitions\.local\.path = (.*)$", (DEPLOY / "rabbitmq/rabbitmq.conf").read_text("utf-8"), re.MULTILINE
+    )
+    assert ["broker apply" in line for line in lines] == [False, True]
+    assert f"broker definitions --home HOME --out {imported} " in lines[0]
 
 
 def test_a_newer_build_of_the_same_number_is_installed() -> None:
