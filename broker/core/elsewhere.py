@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 
 from broker.core.accompanied import REPLY
 from broker.core.corrected import as_corrected
+from broker.core.foregoing import protects
 from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.messages import Body, ValidMessage
 from broker.core.movement import day_of
@@ -93,7 +94,7 @@ def elsewhere(message: ValidMessage, earlier: Sequence[Earlier], found: Elsewher
     if found.accepted_before:
         text = "What the other side agreed to was corrected since, and it had not read that: ask it to agree anew."
         yield block("R-07", "accepted-before-correction", "", text)
-    if found.unread:
+    if found.unread and not protects(kind, message.body):
         text = "A correction that was exchanged with this country does not open here: it may be about this procedure."
         yield hold("R-02", "correction-unread", "", text)
     if kind in LAST_STEPS:

@@ -23,7 +23,7 @@ from broker.core.origin import no_contact_with_origin
 from broker.core.reasons import Earlier, Level, Reason, block, hold, this_too
 from broker.core.undisclosed import passed_on
 
-__all__ = ["NOT_JUDGED", "foregoing", "readable", "states_danger", "states_origin"]
+__all__ = ["NOT_JUDGED", "foregoing", "protects", "readable", "states_danger", "states_origin"]
 
 NOT_JUDGED = "correction-not-judged"  # code of a reason: a person reads it
 
@@ -66,7 +66,7 @@ def foregoing(message: ValidMessage, earlier: Sequence[Earlier], judge: Judge) -
         judge: what the rules of a type say about a body, for that country.
     """
     header, body = message.header, message.body
-    if header.case_ref is None or _protects(header.type, body):
+    if header.case_ref is None or protects(header.type, body):
         return
     now = as_corrected(earlier)
     yield from _no_contact(now, header.recipient.country)
@@ -78,7 +78,8 @@ def foregoing(message: ValidMessage, earlier: Sequence[Earlier], judge: Judge) -
         yield from _correction(message, earlier, now, judge)
 
 
-def _protects(kind: MessageType, body: Body) -> bool:
+def protects(kind: MessageType, body: Body) -> bool:
+    """Whether a message protects somebody at once, or tells that a duty was done, and says nothing else: it gets out."""
     if kind.act == "refusal":
         return body.get("ground") == _NEUTRAL_GROUND
     return kind.act in _PROTECTING and body.keys() <= _PROTECTING[kind.act]

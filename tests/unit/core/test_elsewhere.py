@@ -143,3 +143,19 @@ def test_the_decision_counts_other_procedures() -> None:
         for kind in ("transfer.plan", "transfer.delay", "family-tracing.request")
         if looks_elsewhere(MessageType(kind))
     ] == ["transfer.plan"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "expected"),
+    [
+        ("transfer.withdrawal", {"reason": "CONSENT_WITHDRAWN"}, []),
+        ("transfer.withdrawal", {"reason": "CONSENT_WITHDRAWN", "note": "x"}, ["hold correction-unread"]),
+        ("contact.stop", {"from": "2026-11-22", "decided_by": {}, "to_tell": []}, []),
+        ("transfer.status", {}, ["hold correction-unread"]),
+    ],
+)
+def test_a_correction_that_does_not_open_stops_nothing_that_protects(
+    kind: str, body: dict[str, Any], expected: list[str]
+) -> None:
+    """Nobody knows what it is about: words wait for a second person, and a stop without words gets out at once."""
+    assert _found(_message(kind, body), Elsewhere(unread=True)) == expected
