@@ -19,7 +19,7 @@ from broker.core.corrected import Trouble, as_corrected, by_assessment, correcte
 from broker.core.enquiry import too_far
 from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.messages import Body, ValidMessage
-from broker.core.origin import no_contact_with_origin
+from broker.core.origin import CHILDS_CLAIM, claim_dropped, claims_dropped, no_contact_with_origin
 from broker.core.reasons import Earlier, Level, Reason, block, hold, this_too
 from broker.core.undisclosed import passed_on
 
@@ -74,6 +74,7 @@ def foregoing(message: ValidMessage, earlier: Sequence[Earlier], judge: Judge) -
         yield from _danger(by_assessment(earlier))
     yield from too_far(header.type, body, now, header.recipient.country)
     yield from passed_on(body, now, header.recipient.country)
+    yield from _restated(body, [item.body for item in now if item.author == header.sender.country])
     if is_correction(header.type):
         yield from _correction(message, earlier, now, judge)
 
@@ -91,6 +92,20 @@ def _no_contact(earlier: Sequence[Earlier], country: CountryCode) -> Iterator[Re
                for reason in readable(no_contact_with_origin, item.body, country))  # fmt: skip
     found = {reason.code: reason for reason in reasons if reason.code in _NO_CONTACT}
     yield from (block(reason.rule, reason.code, "", reason.text) for reason in found.values())
+
+
+def _restated(body: Body, ours: Sequence[Body]) -> Iterator[Reason]:
+    """R-01 where a message says anew what was recorded of the child."""
+    before = next((told for told in reversed(ours) if states_origin(told)), None)
+    if before is not None and states_origin(body) and CHILDS_CLAIM in _dropped(before, body):
+        yield claim_dropped(CHILDS_CLAIM)
+
+
+def _dropped(before: Body, after: Body) -> Sequence[str]:
+    try:
+        return tuple(claims_dropped(before, after))
+    except (LookupError, TypeError, ValueError, AttributeError):
+        return (CHILDS_CLAIM,)  # a correction left nothing that could be compared
 
 
 def _danger(earlier: Sequence[Earlier]) -> Iterator[Reason]:
@@ -145,6 +160,8 @@ def _judged(target: Earlier, changed: Body, country: CountryCode, judge: Judge) 
     for reason in _readable_by(judge, target.type, changed, country):
         if reason.level is Level.BLOCK or (reason.code, reason.where) not in said:
             yield replace(reason, where="/fields")
+    if states_origin(target.body) and _dropped(target.body, changed):
+        yield claim_dropped("/fields")
 
 
 def _readable_by(judge: Judge, kind: MessageType, body: Body, country: CountryCode) -> Sequence[Reason]:

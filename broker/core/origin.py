@@ -12,12 +12,14 @@ from broker.core.ids import CountryCode
 from broker.core.messages import Body
 from broker.core.reasons import Reason, block, hold
 
-__all__ = ["no_contact_with_origin"]
+__all__ = ["CHILDS_CLAIM", "claim_dropped", "claims_dropped", "no_contact_with_origin"]
 
 _PROTECTED = frozenset({"PENDING", "GRANTED", "POSSIBLE"})
 _ENDED = frozenset({"REJECTED_FINAL", "WITHDRAWN"})
+_CLAIMED = _PROTECTED | _ENDED | {"TEMPORARY_PROTECTION"}
 _NO_CLAIM = frozenset({"NONE", "NOT_RECORDED"})
 _STATELESS = "XXA"
+CHILDS_CLAIM = "/protection_claim/status"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +61,22 @@ def no_contact_with_origin(body: Body, country: CountryCode) -> Iterator[Reason]
         reason = _judge(claim, country, serious=serious)
         if reason is not None:
             yield reason
+
+
+def claims_dropped(before: Body, after: Body) -> Iterator[str]:
+    """Yield each place at which a claim was recorded and none is any more; that one was refused or withdrawn says it still."""
+    now = {claim.where: claim.status for claim in _claims(after)}
+    for claim in _claims(before):
+        if claim.status in _CLAIMED and now.get(claim.where) not in _CLAIMED:
+            yield claim.where
+
+
+def claim_dropped(where: str) -> Reason:
+    """R-01; DOMAIN 8: a recorded claim is changed with guardian and lawyer alone; who reads it may ask the State fled from."""
+    text = (
+        "A claim to protection was recorded, and this says that there is none: guardian and lawyer must have said so."
+    )
+    return hold("R-01", "claim-dropped", where, text)
 
 
 def _judge(claim: _Claim, country: CountryCode, *, serious: bool) -> Reason | None:

@@ -335,3 +335,43 @@ def test_what_weighs_in_later_decisions_is_known_by_type() -> None:
     assert weighs(result)
     assert not weighs_for_good(result)
     assert not weighs(MessageType("family-tracing.acknowledgement"))
+
+
+RELATIVE = {"claim": {"status": "PENDING"}, "nationalities": {"value": ["LV"]}}
+
+
+@pytest.mark.parametrize(
+    ("field", "now", "held"),
+    [
+        ("/protection_claim/status", {"value": "NONE"}, True),
+        ("/protection_claim/status", {"value": "NOT_RECORDED"}, True),
+        ("/protection_claim/status", {"unknown": True}, True),
+        ("/protection_claim/status", {"value": "GRANTED"}, False),
+        ("/protection_claim/status", {"value": "WITHDRAWN"}, False),
+        ("/family_protection_claims", {"not_applicable": True}, True),
+        ("/family_protection_claims/value/0/claim/status", {"value": "NONE"}, True),
+        ("/family_protection_claims/value/0/claim/status", {"value": "REJECTED_FINAL"}, False),
+        ("/child/name/given", {"value": "Test-Mari"}, False),
+    ],
+)  # fmt: skip
+def test_a_recorded_claim_is_taken_back_by_two_persons(field: str, now: Mapping[str, Any], held: bool) -> None:
+    """R-01: the addressed country may write to the State fled from, once it reads that there was no claim."""
+    told = _earlier(
+        _request(
+            protection_claim={"status": "PENDING"}, child__nationalities={"value": ["LV"]},
+            family_protection_claims={"value": [RELATIVE]},
+        )
+    )  # fmt: skip
+    decision = decide(_message("family-tracing.correction", _correction((field, now))), (told,))
+    assert ("claim-dropped" in _codes(decision), isinstance(decision, Held)) == (held, held)
+
+
+def test_a_message_that_says_anew_what_is_recorded_takes_no_claim_back_unseen() -> None:
+    """R-01: a second request is held against the newest one of our side, as it reads now; the other side's is its own."""
+    claimed = _earlier(_request(protection_claim={"status": "PENDING"}, child__nationalities={"value": ["LV"]}))
+    again = _message("family-tracing.request", _request(child__nationalities={"value": ["LV"]}))
+    assert _codes(decide(again, (claimed,))) == {"claim-dropped"}
+    assert isinstance(decide(again, (replace(claimed, author=FI),)), Cleared)
+    released = _earlier(_correction(("/protection_claim/status", {"value": "NONE"})), kind="family-tracing.correction",
+                        digest=Digest("ee" * 32))  # fmt: skip
+    assert isinstance(decide(again, (claimed, released)), Cleared)
