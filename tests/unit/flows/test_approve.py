@@ -165,7 +165,10 @@ async def test_only_the_reasons_that_were_seen_are_released(world: World) -> Non
                 await _release(ee, waiting.id)
             assert (await _now(ee, waiting.id)).state is DraftState.HELD
             await _reject(ee, waiting.id)
-            await ee.submit(_corrected(request, ("/protection_claim/status", "NONE")), procedure=request.procedure)
+            with pytest.raises(SafeguardHeld, match="A claim to protection was recorded"):
+                await ee.submit(_corrected(request, ("/protection_claim/status", "NONE")), procedure=request.procedure)
+            page = await ee.store.read(lambda reader: reader.drafts(BOARD, cursor=None, limit=1))
+            await _release(ee, page.items[0].id)
         else:
             await _release(ee, waiting.id)
 
