@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -146,6 +148,18 @@ async def test_an_answer_that_went_further_than_we_allow_now_calls_us(asked: Cas
     await asked.correct(way, RECORDS)
     await asked.world.settle()
     assert "enquiry-too-far" in await asked.world["FI"].attention()
+
+
+async def test_a_correction_of_another_case_that_does_not_open_keeps_no_answer_out(world: World, asked: Case) -> None:
+    """P1: an answer that must be looked at is taken and looked at, whatever became of the key of a correction."""
+    other = await world["FI"].submit(_request("FI"))
+    corrected = await asked.correct(APART, RECORDS, target=other.digest)
+    await asked.answer(_example("demo/result", "EE"))
+    with closing(sqlite3.connect(world["FI"].url.removeprefix("sqlite:///"))) as db, db:
+        ((scope,),) = db.execute("SELECT scope FROM outbox_content WHERE id = ?", (corrected.message,))
+        db.execute("DELETE FROM case_key WHERE scope = ?", (scope,))
+    await world.settle()
+    assert len((await world["FI"].view(asked.request.procedure)).entries) == 2
 
 
 @ways
