@@ -207,7 +207,7 @@ async def test_an_old_assessment_that_is_corrected_is_read(world: World) -> None
 
 
 async def test_a_correction_that_does_not_open_holds_what_it_may_be_about(world: World) -> None:
-    """Nobody knows which procedure it is about: a second person decides, and other cases are not stopped by its key."""
+    """Nobody knows which procedure it is about: a second person decides. Neither what protects somebody waits, nor another case."""
     ee = world["EE"]
     request = await ee.submit("request.json")
     corrected = await _rectify(ee, request.digest, ("/child/birth/value/date", "2015-01-01"))
@@ -219,3 +219,6 @@ async def test_a_correction_that_does_not_open_holds_what_it_may_be_about(world:
     with pytest.raises(SafeguardHeld, match="does not open here"):
         await _correct(ee, request, ("/child/name/given", "Test-Maria"))
     assert await ee.submit("request.json")
+    withdrawal = {**_example("demo/request.json"), "type": "family-tracing.withdrawal"}
+    withdrawal["body"] = {"reason": "NO_LONGER_NEEDED"}
+    assert await ee.submit(withdrawal, procedure=request.procedure)
