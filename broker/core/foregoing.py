@@ -32,6 +32,10 @@ Judge = Callable[[MessageType, Body, CountryCode], Sequence[Reason]]
 # Contact itself is forbidden; that a message would betray a claim is another thing, and those that say so are judged.
 _NO_CONTACT = frozenset({"contact-with-feared", "contact-with-origin", "temporary-protection-danger"})
 
+# What a departure is judged by once more (`movement.py`): that it reads worse than it did must get out, and moves nobody.
+_JUDGED_AGAIN = frozenset({"transfer.plan", "transfer.pre-departure"})
+_NEVER_TOLD = frozenset({"R-01", "R-02"})
+
 # Members of an act that protects somebody at once, or tells that a duty to a person was done. With more words than these
 # it is judged like any other, so that what must get out gets out by leaving the remarks away.
 _PROTECTING: Mapping[str, frozenset[str]] = {
@@ -158,8 +162,11 @@ def _troubles(target: Earlier, fields: Sequence[Mapping[str, Any]], held: Mappin
 def _judged(target: Earlier, changed: Body, country: CountryCode, judge: Judge) -> Iterator[Reason]:
     said = {(reason.code, reason.where) for reason in _readable_by(judge, target.type, target.body, country)}
     for reason in _readable_by(judge, target.type, changed, country):
-        if reason.level is Level.BLOCK or (reason.code, reason.where) not in said:
-            yield replace(reason, where="/fields")
+        told = replace(reason, where="/fields")
+        if target.type in _JUDGED_AGAIN and reason.level is Level.BLOCK and reason.rule not in _NEVER_TOLD:
+            yield replace(told, level=Level.HOLD, text=f"{reason.text} Nobody departs while it reads so.")
+        elif reason.level is Level.BLOCK or (reason.code, reason.where) not in said:
+            yield told
     if states_origin(target.body) and _dropped(target.body, changed):
         yield claim_dropped("/fields")
 

@@ -270,23 +270,24 @@ def _lawyer_for_return(body: Body, earlier: Sequence[Earlier], us: CountryCode) 
 
 
 def _still_checked(earlier: Sequence[Earlier], us: CountryCode, day: date) -> Iterator[Reason]:
-    """R-04 … R-42: the child departs on what our check says on the day, as it reads now; holds were decided about."""
+    """R-04 … R-42: the child departs on what our plan and our check say on the day, as they read now; holds were decided about."""
     now = as_corrected(earlier)
-    check = _newest(CHECK, now, us)
-    yield from rests_on(check, "our check before departure")
-    yield from rests_on(_newest(_PLAN, now, us), "our plan")
-    if check is None:
-        return  # the procedure's table lets nobody depart without one
+    plan, check = _newest(_PLAN, now, us), _newest(CHECK, now, us)
 
-    def found(body: Body, to: CountryCode) -> Iterator[Reason]:
-        for rule in MOVEMENT_RULES[CHECK].values():
-            yield from rule(body, to)
+    def of_check(body: Body, _: CountryCode) -> Iterator[Reason]:
         yield from _verified_lately(body["is_it_safe"], "", day)
         yield from _lawyer_for_return(body, earlier, us)
 
-    for reason in readable(found, check.body, us):
-        if reason.level is Level.BLOCK or reason.code == NOT_JUDGED:
-            yield replace(reason, where="", text=f"By the check before departure: {reason.text}")
+    for item, what, rules in (
+        (plan, "our plan", tuple(MOVEMENT_RULES[_PLAN].values())),
+        (check, "our check before departure", (*MOVEMENT_RULES[CHECK].values(), of_check)),
+    ):
+        if item is None:
+            continue  # the procedure's table lets nobody depart without them
+        yield from rests_on(item, what)
+        for reason in (reason for rule in rules for reason in readable(rule, item.body, us)):
+            if reason.level is Level.BLOCK or reason.code == NOT_JUDGED:
+                yield replace(reason, where="", text=f"By {what}: {reason.text}")
 
 
 def _newest(kind: str, told: Sequence[Earlier], us: CountryCode) -> Earlier | None:

@@ -590,3 +590,32 @@ async def test_nobody_departs_on_what_its_author_lets_nobody_use(
     await world.settle()
     with pytest.raises(error, match="By the word of its own author"):
         await _depart(world, plan, acceptance)
+
+
+@ways
+@pytest.mark.parametrize(
+    ("what", "pointer", "now", "rule"),
+    [
+        ("check", "/who_is_there/guardian/value/conflict_declared_absent", "NO", "R-06"),
+        ("check", "/is_it_safe/carers/value/0/safety", "NOT_SAFE", "R-04"),
+        ("check", "/is_it_safe/remedy", "OPEN_SUSPENSIVE", "R-28"),
+        ("plan", "/carers/value/0/safety", "NOT_SAFE", "R-04"),
+        ("plan", "/standing", "CONSENT_WITHDRAWN", "R-07"),
+    ],
+)
+async def test_that_plan_or_check_were_wrong_is_told_and_nobody_departs(
+    world: World, way: str, what: str, pointer: str, now: str, rule: str
+) -> None:
+    """R-04 … R-28: a second person lets the truth out, which the other side must know; the child stays where it is."""
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan)
+    body = {"plan": str(plan.digest), "acceptance": str(acceptance.digest)}
+    check = await _send(world["EE"], _example(CHECK, **body), plan)
+    await world.settle()
+    await _correct(world, way, "EE", plan if what == "plan" else check, pointer, now)
+    if what == "plan":
+        world.clock.advance(1)
+        acceptance = await _accept(world, plan)
+        await _check(world, plan, acceptance)
+    with pytest.raises(SafeguardBlocked, match=rule):
+        await _depart(world, plan, acceptance)
