@@ -32,8 +32,8 @@ Judge = Callable[[MessageType, Body, CountryCode], Sequence[Reason]]
 # Contact itself is forbidden; that a message would betray a claim is another thing, and those that say so are judged.
 _NO_CONTACT = frozenset({"contact-with-feared", "contact-with-origin", "temporary-protection-danger"})
 
-# What a departure is judged by once more (`movement.py`): that it reads worse than it did must get out, and moves nobody.
-_JUDGED_AGAIN = frozenset({"transfer.plan", "transfer.pre-departure"})
+# What a departure or an order is judged by once more (`movement.py`): that it reads worse now must get out, and moves nobody.
+_JUDGED_AGAIN = frozenset({"transfer.plan", "transfer.pre-departure", "placement.request"})
 _NEVER_TOLD = frozenset({"R-01", "R-02"})
 
 # Members of an act that protects somebody at once, or tells that a duty to a person was done. With more words than these
@@ -164,7 +164,7 @@ def _judged(target: Earlier, changed: Body, country: CountryCode, judge: Judge) 
     for reason in _readable_by(judge, target.type, changed, country):
         told = replace(reason, where="/fields")
         if target.type in _JUDGED_AGAIN and reason.level is Level.BLOCK and reason.rule not in _NEVER_TOLD:
-            yield replace(told, level=Level.HOLD, text=f"{reason.text} Nobody departs while it reads so.")
+            yield replace(told, level=Level.HOLD, text=f"{reason.text} No child is moved while it reads so.")
         elif reason.level is Level.BLOCK or (reason.code, reason.where) not in said:
             yield told
     if states_origin(target.body) and _dropped(target.body, changed):

@@ -9,7 +9,7 @@ corrected. Unknown is never read as safe.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from broker.core.deadlines import LONGEST_INTERVAL, LONGEST_JOURNEY
 from broker.core.foregoing import NOT_JUDGED, readable
 from broker.core.ids import CountryCode
 from broker.core.messages import Body, ValidMessage
+from broker.core.placement import PLACEMENT_RULES
 from broker.core.reasons import Earlier, Level, Reason, Rule, block, hold, rests_on
 
 __all__ = ["CHECK", "MOVEMENT_RULES", "day_of", "moving"]
@@ -29,6 +30,7 @@ _FAMILY = frozenset(
 _FAMILY_SOLUTION = frozenset({"TRANSFER_TO_FAMILY_OTHER_STATE"})
 _RETURN = frozenset({"RETURN_REINTEGRATION_ORIGIN", "RETURN_COUNTRY_OF_RETURN"})
 CHECK = "transfer.pre-departure"
+_REQUEST, _ORDER = "placement.request", "placement.order"
 _PLAN, _DEPARTURE, _VISITED = "transfer.plan", "transfer.departure", "monitoring.report"
 _NOT_SUSPENSIVE = frozenset({"NONE_OPEN", "OPEN_NOT_SUSPENSIVE"})  # in other words nobody can judge it
 _SIX_MONTHS = timedelta(days=184)  # the longest six months of a calendar
@@ -216,6 +218,9 @@ def moving(message: ValidMessage, earlier: Sequence[Earlier], day: date) -> Iter
         yield from _lawyer_for_return(body, earlier, message.header.sender.country)
     if kind == _DEPARTURE:
         yield from _still_checked(earlier, message.header.sender.country, day)
+    if kind == _ORDER:
+        request = _newest(_REQUEST, as_corrected(earlier), message.header.sender.country)
+        yield from _still_stands(request, "our request", PLACEMENT_RULES[_REQUEST].values())
 
 
 def _expected(body: Body, created: datetime) -> Iterator[Reason]:
@@ -270,22 +275,25 @@ def _lawyer_for_return(body: Body, earlier: Sequence[Earlier], us: CountryCode) 
 
 
 def _still_checked(earlier: Sequence[Earlier], us: CountryCode, day: date) -> Iterator[Reason]:
-    """R-04 … R-42: the child departs on what our plan and our check say on the day, as they read now; holds were decided about."""
-    now = as_corrected(earlier)
-    plan, check = _newest(_PLAN, now, us), _newest(CHECK, now, us)
+    """R-04 … R-42: the child departs on what our plan and our check say on the day, as they read now."""
 
     def of_check(body: Body, _: CountryCode) -> Iterator[Reason]:
         yield from _verified_lately(body["is_it_safe"], "", day)
         yield from _lawyer_for_return(body, earlier, us)
 
-    for item, what, rules in (
-        (plan, "our plan", tuple(MOVEMENT_RULES[_PLAN].values())),
-        (check, "our check before departure", (*MOVEMENT_RULES[CHECK].values(), of_check)),
-    ):
-        if item is None:
-            continue  # the procedure's table lets nobody depart without them
-        yield from rests_on(item, what)
-        for reason in (reason for rule in rules for reason in readable(rule, item.body, us)):
+    now = as_corrected(earlier)
+    yield from _still_stands(_newest(_PLAN, now, us), "our plan", MOVEMENT_RULES[_PLAN].values())
+    rules = (*MOVEMENT_RULES[CHECK].values(), of_check)
+    yield from _still_stands(_newest(CHECK, now, us), "our check before departure", rules)
+
+
+def _still_stands(item: Earlier | None, what: str, rules: Iterable[Rule]) -> Iterator[Reason]:
+    """Yield what nobody may release in what a step rests on; without it the procedure's table lets nobody take the step."""
+    if item is None:
+        return
+    yield from rests_on(item, what)
+    for rule in rules:
+        for reason in readable(rule, item.body, item.author):
             if reason.level is Level.BLOCK or reason.code == NOT_JUDGED:
                 yield replace(reason, where="", text=f"By {what}: {reason.text}")
 

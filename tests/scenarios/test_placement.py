@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from broker.api.views import deadline
-from broker.core.errors import NotAllowed, SafeguardBlocked
+from broker.core.delivery import ReleaseReason
+from broker.core.errors import NotAllowed, SafeguardBlocked, SafeguardHeld
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
-from broker.testing.world import World
+from broker.testing.world import World, officer
 
 REQUEST, CONSENT, ORDER = "request-aunt-in-estonia", "decision-consent-for-a-year", "order-by-the-court"
 LAST_DAY = "2027-03-31"
@@ -150,6 +151,7 @@ async def test_a_consent_that_leaves_the_second_decision_open_does_not_leave(wor
     ("by", "pointer", "now", "said"),
     [
         ("EE", "/reasons", "The aunt has moved to another town.", "agree anew"),
+        ("EE", "/care/closed", "YES", "R-34"),
         ("FI", "/valid_until", "2026-11-21", "the last day of its consent has passed"),
         ("FI", "/consent", "CONSENT_REFUSED", "does not agree to this"),
     ],
@@ -169,10 +171,19 @@ async def test_nothing_is_ordered_on_what_was_corrected_since(
     data |= {"type": way, **({} if apart else {"legal_basis": {"code": "B2B_82"}})}
     data["body"] |= {"targets": [str(target.digest)]} if apart else {"target": str(target.digest)}
     data["body"]["fields"] = [{"pointer": pointer, "now": {"value": now}}]
-    await world[by].submit(data, **({} if apart else {"procedure": asked.procedure}))
+    try:
+        await world[by].submit(data, **({} if apart else {"procedure": asked.procedure}))
+    except SafeguardHeld:
+        held = (await world[by].store.read(lambda reader: reader.drafts(None, cursor=None, limit=1))).items[0]
+        await world[by].desk.approve.release(held.id, officer(held.authority, "second"), ReleaseReason.CHECKED)
     await world.settle()
     with pytest.raises(SafeguardBlocked, match=said):
         await _order(world, asked, consent)
     world.clock.advance(1)
-    await _order(world, asked, await _consent(world, asked))
-    assert await _states(world, asked) == {"ORDERED"}
+    again = await _consent(world, asked)
+    if said == "R-34":
+        with pytest.raises(SafeguardBlocked, match=said):
+            await _order(world, asked, again)
+    else:
+        await _order(world, asked, again)
+        assert await _states(world, asked) == {"ORDERED"}
