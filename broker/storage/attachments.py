@@ -17,6 +17,7 @@ from broker.rows import AttachmentRow, ParkedChunk, UploadRow
 from broker.security.at_rest import Scope
 from broker.storage.batches import Parted
 from broker.storage.case_keys import KEY_COLUMNS, drop_key, encrypted, keyed, opened, own_key
+from broker.storage.columns import unindexed
 from broker.storage.execution import Execution, insert_new
 from broker.storage.tables import attachment, outbox, parked_chunk, upload
 
@@ -80,7 +81,12 @@ _LEAVING = Parted(
     attachment.c.peer,
     select(*_KEYS)
     .join_from(attachment, outbox, outbox.c.id == attachment.c.message)
-    .where(*_DUE, attachment.c.author == bindparam("us"), outbox.c.published.is_not(None), outbox.c.refused.is_(None))
+    .where(
+        *_DUE,
+        unindexed(attachment.c.author) == bindparam("us"),
+        outbox.c.published.is_not(None),
+        outbox.c.refused.is_(None),
+    )
     .order_by(attachment.c.next_at, attachment.c.message, attachment.c.handle)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True, of=attachment)

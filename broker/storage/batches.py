@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Executable, Row, bindparam, true
 
+from broker.storage.columns import unindexed
 from broker.storage.execution import Execution
 
 __all__ = ["Batched", "Parted"]
@@ -56,7 +57,8 @@ class Parted:
         """
         some: Any = bindparam("some", type_=column.type, expanding=True)
         self.all = words(true())
-        self._only, self._but = words(column.in_(some)), words(column.not_in(some))
+        named = unindexed(column)
+        self._only, self._but = words(named.in_(some)), words(named.not_in(some))
 
     def of(self, only: Collection[Any], but: Collection[Any]) -> tuple[Executable, dict[str, Any]]:
         """Return the statement and its parameters about those only, if any are named; else about all but those."""

@@ -10,10 +10,22 @@ from functools import lru_cache
 from typing import Any, TypeVar
 
 import orjson
-from sqlalchemy import TEXT, BigInteger, ColumnClause, Dialect, LargeBinary, Text, TypeDecorator, literal_column
+from sqlalchemy import (
+    TEXT,
+    BigInteger,
+    Column,
+    ColumnClause,
+    ColumnElement,
+    Dialect,
+    LargeBinary,
+    Text,
+    TypeDecorator,
+    func,
+    literal_column,
+)
 from sqlalchemy.types import TypeEngine
 
-__all__ = ["Kept", "Moment", "Raw", "Word", "Words", "fixed", "from_milliseconds", "to_milliseconds"]
+__all__ = ["Kept", "Moment", "Raw", "Word", "Words", "fixed", "from_milliseconds", "to_milliseconds", "unindexed"]
 
 T = TypeVar("T")
 
@@ -46,6 +58,14 @@ def fixed(*values: str) -> list[ColumnClause[str]]:
     A planner then sees that a partial index will do, and a list of them is not expanded anew at every execution.
     """
     return [literal_column(f"'{value}'") for value in values]
+
+
+def unindexed(column: Column[T]) -> ColumnElement[T]:
+    """Return what the column holds, in words for which no index of it is looked through.
+
+    SQLite knows no statistics: for one office it would rather read all that this office ever got than the few that wait.
+    """
+    return func.coalesce(column, literal_column("''"))
 
 
 class Kept(TypeDecorator[T]):

@@ -14,7 +14,19 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import ClauseElement
 
 from broker.core.ids import MessageType
-from broker.storage import declarations, inbox, keys, outbox, outbox_steps, procedures, receipts, search
+from broker.storage import (
+    attachments,
+    declarations,
+    future,
+    inbox,
+    keys,
+    outbox,
+    outbox_steps,
+    procedures,
+    receipts,
+    search,
+)
+from broker.storage.batches import Parted
 from broker.storage.execution import PerDialect
 from broker.storage.postgres import postgres_engine
 
@@ -38,21 +50,30 @@ def plan(connection: Connection, statement: Executable | PerDialect) -> list[str
     """Return PostgreSQL's plan of a statement, whatever its parameters are."""
     words = statement.postgresql if isinstance(statement, PerDialect) else statement
     assert isinstance(words, ClauseElement)
-    compiled: Any = words.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-    kinds = re.findall(r"%\((\w+)\)s(?:::(\w+))?", str(compiled))
+    compiled: Any = words.compile(dialect=_DIALECT)
+    given = {name: ["1", "2"] if bind.expanding else "1" for name, bind in compiled.binds.items()}
+    written = compiled.construct_expanded_state(given).statement
+    kinds = re.findall(r"%\((\w+)\)s(?:::(\w+))?", written)
     values = {name: 1 if kind in {"BIGINT", "INTEGER"} else "1" for name, kind in kinds}
-    return [row[0].strip() for row in connection.exec_driver_sql(f"EXPLAIN (COSTS OFF) {compiled}", values)]
+    return [row[0].strip() for row in connection.exec_driver_sql(f"EXPLAIN (COSTS OFF) {written}", values)]
+
+
+def ways(parted: Parted) -> tuple[Executable, ...]:
+    """Return a statement about all rows, about some values alone, and about all others."""
+    return (parted.all, parted._only, parted._but)
 
 
 @pytest.mark.parametrize(
     "statement",
     [
-        outbox._LEASE.all,
+        *ways(outbox._LEASE),
         outbox._OVERDUE,
         outbox_steps._HELD.sized(32),
         outbox_steps._PUBLISHED.sized(32),
         outbox._RECEIPTED,
-        inbox._LEASE.all,
+        *ways(inbox._LEASE),
+        *ways(attachments._LEAVING),
+        attachments._ARRIVING,
         inbox._OVERDUE,
         receipts._WAITING,
         receipts._PEERS,
@@ -61,11 +82,13 @@ def plan(connection: Connection, statement: Executable | PerDialect) -> list[str
         receipts._OF_PROCEDURES.sized(32),
         receipts._HEARD_OF,
         procedures._OPENED_BY_OTHERS,
+        procedures._SINCE,
         procedures._RECORD,
         procedures._RECORDS.sized(32),
         procedures._LOCK_SOME.sized(32),
         keys._FIND,
         search._KNOWN,
+        *(future._STATEMENTS[at] for at in (0, 1, 3, 4, 5)),
         declarations._by(_SURGE, _OVER, *declarations._OURS),
         declarations._by(_SURGE, _OVER, *declarations._THEIRS),
     ],

@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Select, text
+from sqlalchemy import Executable, text
 from sqlalchemy.dialects import sqlite
 
 from broker.core.ids import MessageType
 from broker.storage import (
+    attachments,
     declarations,
     future,
     inbox,
@@ -25,6 +26,7 @@ from broker.storage import (
     receipts,
     search,
 )
+from broker.storage.batches import Parted
 from broker.storage.execution import PerDialect
 from broker.storage.schema import exclusively, parse_url, writing_engine
 
@@ -35,30 +37,35 @@ def plan(path: Path, statement: Any) -> str:
         statement = statement.sqlite
     url = f"sqlite:///{path / 'store.db'}"
     migrate(url)
-    if isinstance(statement, Select):
-        statement = statement.params(dict.fromkeys(("procedure_", "author_", "message_", "most", "peer"), "1"))
-    compiled = statement.compile(
-        dialect=sqlite.dialect(paramstyle="named"), compile_kwargs={"render_postcompile": True}
-    )
+    compiled = statement.compile(dialect=sqlite.dialect(paramstyle="named"))
+    given = {name: ["1", "2"] if bind.expanding else "1" for name, bind in compiled.binds.items()}
+    words = compiled.construct_expanded_state(given).statement
     engine = writing_engine(parse_url(url))
     with exclusively(engine) as connection:
         driver: Any = connection.connection.dbapi_connection
-        names = dict.fromkeys(re.findall(r":(\w+)", str(compiled)), 1)
-        rows = driver.execute(f"EXPLAIN QUERY PLAN {compiled}", names).fetchall()
+        names = dict.fromkeys(re.findall(r":(\w+)", words), 1)
+        rows = driver.execute(f"EXPLAIN QUERY PLAN {words}", names).fetchall()
         assert connection.execute(text("SELECT 1")).scalar() == 1
     engine.dispose()
     return "\n".join(str(row[3]) for row in rows)
 
 
+def ways(parted: Parted) -> tuple[Executable, ...]:
+    """Return a statement about all rows, about some values alone, and about all others."""
+    return (parted.all, parted._only, parted._but)
+
+
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (outbox._LEASE.all, "ix_outbox_owed"),
+        *((lease, "ix_outbox_owed") for lease in ways(outbox._LEASE)),
         (outbox._OVERDUE, "ix_outbox_state"),
         (outbox_steps._HELD.sized(32), "PRIMARY KEY"),
         (outbox_steps._PUBLISHED.sized(32), "PRIMARY KEY"),
         (outbox._RECEIPTED, "ix_outbox_receipted"),
-        (inbox._LEASE.all, "ix_inbox_owed"),
+        *((lease, "ix_inbox_owed") for lease in ways(inbox._LEASE)),
+        *((lease, "ix_attachment_owed") for lease in ways(attachments._LEAVING)),
+        (attachments._ARRIVING, "ix_attachment_owed"),
         (inbox._OVERDUE, "ix_inbox_state"),
         (receipts._WAITING, "ix_receipt_waiting"),
         (receipts._PEERS, "ix_receipt_waiting"),
@@ -68,6 +75,7 @@ def plan(path: Path, statement: Any) -> str:
         (receipts._HEARD_OF, "PRIMARY KEY"),
         (receipts._OF_PROCEDURES.sized(32), "PRIMARY KEY"),
         (procedures._OPENED_BY_OTHERS, "ix_procedure_opened"),
+        (procedures._SINCE, "ix_procedure_opened"),
         (procedures._RECORD, "PRIMARY KEY"),
         (procedures._RECORDS.sized(32), "PRIMARY KEY"),
         (procedures._LOCK_SOME.sized(32), "PRIMARY KEY"),
