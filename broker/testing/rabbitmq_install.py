@@ -25,12 +25,15 @@ _START_SECONDS = 180.0  # the first time the image is fetched
 
 
 def install_package(log: Callable[[str], None]) -> bool:
-    """Install the Debian package without letting its own service start; return whether it is there afterwards."""
+    """Install the Debian package without letting its own service start, now or at the next boot; return whether it is there."""
     if not may_install():
         return False
     log("RabbitMQ: installing the Debian package rabbitmq-server (its own service is not started)")
     with _no_services():
-        return install_packages("rabbitmq-server")
+        installed = install_packages("rabbitmq-server")
+    if shutil.which("systemctl") is not None:
+        subprocess.run(["systemctl", "disable", "rabbitmq-server"], capture_output=True, check=False)
+    return installed
 
 
 def container_runs() -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.testing import packages
+from broker.testing import packages, rabbitmq_install
 
 # Refuses to run beside another, as apt does; the last word of the command is the package.
 _APT = """\
@@ -51,3 +51,18 @@ def test_a_package_that_cannot_be_had_is_said(said: Path) -> None:
     """The caller goes another way, or fails with its own sentence."""
     assert not packages.install_packages("missing")
     assert said.read_text().split() == ["update", "missing"]
+
+
+def test_an_installed_message_broker_starts_neither_now_nor_at_the_next_boot(
+    said: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever tried the demonstration has no server of its listening to the network from the next boot on."""
+    policy = tmp_path / "policy-rc.d"
+    control = tmp_path / "bin" / "systemctl"
+    control.write_text(f'#!/bin/sh\necho "$1-$2, policy $(test -e {policy} && echo stays || echo gone)" >> {said}\n')
+    control.chmod(0o755)
+    monkeypatch.setattr(rabbitmq_install, "_POLICY", policy)
+    monkeypatch.setattr(rabbitmq_install, "may_install", lambda: True)
+
+    assert rabbitmq_install.install_package(lambda _line: None)
+    assert said.read_text().splitlines() == ["update", "rabbitmq-server", "disable-rabbitmq-server, policy gone"]
