@@ -43,7 +43,8 @@ class _Load:
 class Carry:
     """AttachmentRow → SealedChunk → transport.
 
-    A country whose queue took long to fail is sent to apart, in a loop of its own, as by `Dispatch` and for the same reason.
+    A country whose queue took long to fail is sent to apart, in a loop of its own, as by `Dispatch` and for the same reason:
+    one such country at a time, and each has its turn.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Carry:
         self._ids = ids
         self._ledger = ledger
         self._grace = trust_grace
-        self._slow: frozenset[CountryCode] = frozenset()  # to whom is sent apart
+        self._slow: tuple[CountryCode, ...] = ()  # to whom is sent apart, whose turn is next first
 
     async def __call__(self) -> int:
         """Send a few chunks of one attachment; return how many, or how many failed.
@@ -86,13 +87,14 @@ class Carry:
         Raises:
             StoreUnavailable, DiskFull: as of a call.
         """
-        slow = self._slow
-        return await self._carry(lambda tx: self._take(tx, only=slow), apart=True) if slow else 0
+        return await self._carry(self._take_apart, apart=True) if self._slow else 0
 
     async def _carry(self, take: Callable[[Transaction], _Load | None], *, apart: bool = False) -> int:
         load = await self._store.run(take)
         if load is None:
             return 0
+        if apart:
+            self._put_last(load.row.peer)
         indices = sorted(load.row.owed)[:CARRY_BATCH]
         outcomes = await asyncio.gather(*(self._send(load, index, apart=apart) for index in indices))
         sent = [index for index, error in zip(indices, outcomes, strict=True) if error is None]
@@ -102,7 +104,7 @@ class Carry:
         return len(indices)
 
     def _take(
-        self, tx: Transaction, *, only: frozenset[CountryCode] = frozenset(), but: frozenset[CountryCode] = frozenset()
+        self, tx: Transaction, *, only: tuple[CountryCode, ...] = (), but: tuple[CountryCode, ...] = ()
     ) -> _Load | None:
         now = self._clock.now()
         until = now + timedelta(seconds=CARRY_LEASE_SECONDS)
@@ -112,6 +114,12 @@ class Carry:
                 header = entry.entry.header
                 return _Load(row=row, attachment=header.attachments[row.place], office=header.sender.authority)
         return None
+
+    def _take_apart(self, tx: Transaction) -> _Load | None:
+        return next(filter(None, (self._take(tx, only=(country,)) for country in self._slow)), None)
+
+    def _put_last(self, slow: CountryCode) -> None:
+        self._slow = (*(country for country in self._slow if country != slow), slow)
 
     async def _send(self, load: _Load, index: int, *, apart: bool) -> BrokerError | None:
         row, started = load.row, self._clock.monotonic()
@@ -126,11 +134,11 @@ class Carry:
         except Exception as error:  # an unforeseen fault in one chunk must not hold up all others for ever
             failed = Internal(f"Sending a chunk raised {type(error).__name__}.")
         else:
-            self._slow -= {row.peer}
+            self._slow = tuple(country for country in self._slow if country != row.peer)
             return None
         slow = self._clock.monotonic() >= started + PUBLISH_SLOW_SECONDS
         if slow and not isinstance(failed, TransportUnavailable):  # for the reason see `Dispatch`
-            self._slow |= {row.peer}
+            self._put_last(row.peer)
         return failed
 
     def _sealed(self, load: _Load, stored: bytes, index: int) -> SealedChunk:

@@ -540,3 +540,34 @@ async def test_files_for_a_silent_queue_hold_up_no_other_countrys(tmp_path: Path
         world.clock.advance(301)
         await world.settle()
         assert await ee.states(*held_up, quick) == ["handed-over"] * 6
+
+
+async def test_files_for_a_queue_that_is_back_do_not_wait_behind_all_those_for_a_silent_one(tmp_path: Path) -> None:
+    """Two countries are sent to apart: each has its turn, however many files wait for the other."""
+    async with World.create(tmp_path, ("EE", "FI", "SE")) as world:
+        ee, carry = world["EE"], world["EE"].engine.carry
+        real, silent = carry._transport, {"FI", "SE"}
+        tried: list[str] = []
+
+        class SilentQueues:
+            async def publish(self, chunk: Any, *, apart: bool = False) -> None:
+                tried.append(chunk.recipient)
+                if chunk.recipient in silent:
+                    world.clock.advance(90)
+                    raise PublishUnconfirmed
+                await real.publish(chunk)
+
+        carry._transport = cast("Any", SilentQueues())
+        in_sweden = Party(country=CountryCode("SE"), authority=AuthorityId("gender-equality-agency"))
+        await send(ee, b"A synthetic text.")
+        await ee.submit("request.json", recipient=in_sweden, attachments=(await uploaded(ee, b"A synthetic text."),))
+        await ee.engine.dispatch()
+        assert [await carry() for _ in range(3)] == [1, 1, 0]
+        for _ in range(8):
+            await send(ee, b"A synthetic text.")
+        await ee.engine.dispatch()
+        world.clock.advance(301)
+        silent.remove("SE")
+        del tried[:]
+        assert [await carry.apart() for _ in range(2)] == [1, 1]
+        assert "SE" in tried
