@@ -14,7 +14,7 @@ from broker.core.messages import Body, ValidMessage
 __all__ = ["Earlier", "Level", "Reason", "Rule", "block", "hold", "rests_on", "this_too", "warn"]
 
 
-_THIS = Digest("0" * 64)  # of the message that is judged, which has none yet
+_THIS = Digest.known("")  # of the message that is judged, which has none yet: no correction could name it
 
 
 class Level(StrEnum):

@@ -281,6 +281,15 @@ def test_a_correction_of_a_correction_is_judged_by_what_the_message_would_say() 
         assert _codes(decision) - {"correction-in-words"} == ({code} if code else set()), now
 
 
+def test_no_correction_of_ours_changes_the_message_that_is_judged() -> None:
+    """It has no digest yet: one that names a digest of nothing but noughts is corrected like any other."""
+    astray = {**_correction(("/purpose", {"value": "Test"})), "target": "0" * 64}
+    first = _earlier(astray, kind="family-tracing.correction", digest=Digest("bb" * 32))
+    again = {**_correction(("/fields/0/now/value", {"value": "Test again"})), "target": first.digest}
+    decision = decide(_message("family-tracing.correction", again), (CLEAN, first))
+    assert isinstance(decision, Cleared)
+
+
 def test_the_corrections_of_one_message_count_in_their_order_and_those_of_corrections_first() -> None:
     """A chain as long as a record is read; what another side says about a correction is nothing."""
     chain = [_earlier(_correction(("/protection_claim/status", {"value": "NONE"})), kind="family-tracing.correction",
