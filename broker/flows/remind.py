@@ -77,7 +77,7 @@ class Remind:
             return
         for standing in standings:
             code, subject = _code(standing), _subject(row.ref.id, standing)
-            if code is not None and not reader.called(code, subject):
+            if code is not None and not reader.called(code, subject, now=self._clock.now()):
                 yield row, code, subject, _sentence(standing)
 
     def _settled(self, reader: Reader) -> Iterator[Attention]:

@@ -129,10 +129,14 @@ class Reader(Protocol):
         """Return a page of calls, newest first, limited to a country and a code where they are given."""
         ...
 
-    def called(self, code: str, subject: str) -> bool:
+    def called(self, code: str, subject: str, *, now: datetime | None = None) -> bool:
         """Whether a person is or was called with that code about that subject.
 
         A call that a person closed counts. One that the node closed does not: what it was about had ended, and begins anew.
+
+        Args:
+            code, subject: of the call.
+            now: if given, what was closed later does not count either: a clock that was ahead had called too early.
         """
         ...
 

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    and_,
     bindparam,
     func,
     literal,
@@ -72,14 +74,18 @@ _PROCEDURES_OF = (
     select(procedure).where(procedure.c.case_ref == bindparam("case")).order_by(procedure.c.opened, procedure.c.id)
 )
 _ATTENTION = select(attention).order_by(attention.c.at.desc(), attention.c.id.desc()).limit(_MOST)
-_CALLED = (
+_ABOUT = (
     select(attention.c.id)
-    .where(
-        attention.c.subject == bindparam("subject_"),
-        attention.c.code == bindparam("code_"),
-        or_(attention.c.resolved.is_(None), attention.c.resolved_by != literal_column("'node'")),
-    )
+    .where(attention.c.subject == bindparam("subject_"), attention.c.code == bindparam("code_"))
     .limit(1)
+)
+_BY_A_PERSON = attention.c.resolved_by != literal_column("'node'")
+_CALLED = _ABOUT.where(or_(attention.c.resolved.is_(None), _BY_A_PERSON))
+_CALLED_BY_NOW = _ABOUT.where(
+    or_(
+        attention.c.resolved.is_(None),
+        and_(_BY_A_PERSON, attention.c.resolved <= bindparam("now", type_=attention.c.resolved.type)),
+    )
 )
 _OPEN_CALLS = select(attention).where(
     attention.c.code.in_(bindparam("codes", expanding=True)), attention.c.resolved.is_(None)
@@ -185,8 +191,10 @@ class SqlReader(Execution):
         ends = [(to_milliseconds(item.at), item.id) for item in items]
         return Page(items=items, next=to_cursor(ends[-1]) if ends and len(rows) > limit else None)
 
-    def called(self, code: str, subject: str) -> bool:
-        return self.first(_CALLED, {"code_": code, "subject_": subject}) is not None
+    def called(self, code: str, subject: str, *, now: datetime | None = None) -> bool:
+        about = {"code_": code, "subject_": subject}
+        found = self.first(_CALLED, about) if now is None else self.first(_CALLED_BY_NOW, {**about, "now": now})
+        return found is not None
 
     def open_calls(self, codes: Sequence[str]) -> tuple[Attention, ...]:
         return tuple(people.attention_row(row) for row in self.all(_OPEN_CALLS, {"codes": list(codes)}))

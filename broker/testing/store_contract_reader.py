@@ -360,3 +360,12 @@ class ReaderContract:
             assert await store.read(lambda reader: reader.called(row.code, row.subject))
             await store.run(lambda tx, by=by: tx.resolve_attention(row.code, row.subject, at=NOW, by=by))  # type: ignore[misc]
             assert await store.read(lambda reader: reader.called(row.code, row.subject)) is called
+
+    async def test_what_was_closed_later_than_now_may_be_called_for_when_it_is_time(self, store: Store) -> None:
+        """A clock that was ahead called too early, and a person closed that; who is called still, is called."""
+        row = attention()
+        await store.run(lambda tx: tx.raise_attention(row))
+        assert await store.read(lambda reader: reader.called(row.code, row.subject, now=NOW))
+        await store.run(lambda tx: tx.resolve_attention(row.code, row.subject, at=later(60), by="officer"))
+        for now, called in ((later(59), False), (later(60), True)):
+            assert await store.read(lambda reader, now=now: reader.called(row.code, row.subject, now=now)) is called  # type: ignore[misc]

@@ -95,6 +95,25 @@ async def test_a_clock_that_was_ahead_takes_no_deadlines_call_away(world: World)
         assert await _codes(world["FI"]) == await _codes(world["FI"]) == expected
 
 
+async def test_whoever_closed_what_a_clock_that_was_ahead_called_for_is_called_when_it_is_time(world: World) -> None:
+    """A person closes the call as wrong, and rightly so: the deadline has not passed yet. When it has, somebody is called once."""
+    await _asked(world)
+    fi = world["FI"]
+    _go_to(world, 2026, 11, 28, 2)  # six hours ahead
+    [early] = await _calls(fi)
+    await fi.desk.attend.resolve(early.id, officer("helsinki-wellbeing-services"))
+    for day, hour, expected in (
+        (27, 21, ["deadline-soon"]),
+        (28, 1, ["deadline-overdue"]),
+        (28, 4, ["deadline-overdue"]),
+    ):
+        _go_to(world, 2026, 11, day, hour)
+        assert await _codes(fi) == expected
+    [call] = await _calls(fi)
+    await fi.desk.attend.resolve(call.id, officer("helsinki-wellbeing-services"))
+    assert await _calls(fi) == []
+
+
 async def test_an_answer_closes_the_calls(world: World) -> None:
     """Once the office has acknowledged, nobody is called about it any more, on either side."""
     request = await _asked(world)
