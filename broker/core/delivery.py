@@ -138,9 +138,7 @@ HEAL_ATTEMPTS = 5  # how often a message may be promised and not come
 HOLD_DAYS = 7  # a held message expires into an attention entry
 LEASE_SECONDS = 60  # longer than a publish takes, or a hand-over without files: with files two workers may be at it
 HAND_OVER_SECONDS = 45  # then an adapter has failed: one that hangs must not hold up the other offices' messages
-HAND_OVER_SLOW_SECONDS = (
-    5  # an office whose adapter takes so long waits apart from all others; if it failed, for a while
-)
+HAND_OVER_SLOW_SECONDS = 5  # an adapter that takes so long is served apart; one that fails so late, not for a while
 HAND_OVER_PAUSE_SECONDS = 60  # in which the other offices' messages have their turn
 PUBLISH_SLOW_SECONDS = 5  # a country whose queue takes so long to fail waits apart from all others
 DISPATCH_BATCH = 32  # entries

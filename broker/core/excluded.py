@@ -25,10 +25,8 @@ Office = Mapping[str, Any]
 
 def excluded(message: ValidMessage, earlier: Sequence[Earlier], sides: Sides) -> Iterator[Reason]:
     """Yield what speaks against an office that this message or an earlier one keeps out."""
-    readings = (
-        *as_corrected(earlier),
-        *as_corrected(this_too(earlier, message)),
-    )  # a correction lets nobody in by itself
+    # Without this message too: a correction lets nobody in by itself.
+    readings = (*as_corrected(earlier), *as_corrected(this_too(earlier, message)))
     kept_out = [office for item in readings for office in _offices(item.body)]
     if not kept_out:
         return

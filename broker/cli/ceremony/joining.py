@@ -156,9 +156,8 @@ def join(home: Path, *, root: Path, source: str, words: str | None, as_json: boo
         raise HomeInvalid("This home follows another federation already.", where=str(settings.trust_root_file))
     place = source if "://" in source else str(Path(source).absolute())
     trust = TrustClient(source_of(place), raw).fetch().trust
-    settings.trust_root_file.parent.mkdir(
-        mode=0o700, exist_ok=True
-    )  # a message broker's operator has no home by `trm init`
+    # A message broker's operator has no home by `trm init`.
+    settings.trust_root_file.parent.mkdir(mode=0o700, exist_ok=True)
     write_durably(settings.trust_root_file, raw, mode=0o644)
     _set_source(settings, place)
     listed = settings.country in trust.members
