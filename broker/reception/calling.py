@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from broker.archive import CORRECTION
 from broker.core import canonical
@@ -18,7 +19,7 @@ from broker.core.corrected import CORRECTING, as_corrected
 from broker.core.enquiry import ASK_FIRST, says_manner, wider_than_asked
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.ids import CountryCode, MessageType
-from broker.core.messages import Body, InboxEntry, RecordEntry
+from broker.core.messages import Body, InboxEntry
 from broker.core.national import competence
 from broker.core.reasons import Earlier, Level
 from broker.core.safeguards import weighs_for_good
@@ -63,25 +64,22 @@ class Calling:
     def _asked(self, tx: Transaction, book: Book) -> list[Body]:
         """Return what this side asked in the procedure, oldest first, as it reads now; what was erased or refused binds nobody.
 
-        Nor does what does not open: it keeps no message out.
+        What does not open, perhaps of another case, keeps no message out: it counts as if nobody had allowed more.
         """
         name, since = book.row.ref.name, book.row.opened - LONGEST_ENVELOPE_LIFE
         own = [one for one in book.entries if weighs_for_good(MessageType(f"{name}.{one.act}"))]
         for apart in tx.procedures_since(CORRECTION, book.row.peer, since):
             if apart.exercise == book.row.exercise and apart.ref.id != book.row.ref.id:
                 own += [one for one in tx.record(apart.ref.id) if one.act in CORRECTING]
-        held = [one for one in sorted(own, key=lambda one: one.message) if one.author == self._us and one.code is None]
-        said = (self._said(tx, one) for one in held)
-        return [one.body for one in as_corrected([one for one in said if one is not None])]
-
-    @staticmethod
-    def _said(tx: Transaction, entry: RecordEntry) -> Earlier | None:
-        try:
-            row = tx.outbox(entry.message)
-        except (CaseKeyMissing, StoreCorrupt):  # perhaps of another case: no reason to leave an answer outside
-            return None
-        if row is None:
-            return None
-        header, content = row.entry.header, canonical.parse(row.entry.content)
-        body: Body = content["body"]
-        return Earlier(type=header.type, digest=entry.digest, author=header.sender.country, body=body)
+        told, unread = list[Earlier](), list[Body]()
+        for entry in sorted(own, key=lambda one: one.message):
+            try:
+                row = tx.outbox(entry.message) if entry.author == self._us and entry.code is None else None
+            except (CaseKeyMissing, StoreCorrupt):
+                unread = [ASK_FIRST]
+                continue
+            if row is not None:
+                content: Any = canonical.parse(row.entry.content)
+                kind, body = row.entry.header.type, content["body"]
+                told.append(Earlier(type=kind, digest=entry.digest, author=self._us, body=body))
+        return [*(one.body for one in as_corrected(told)), *unread]

@@ -151,7 +151,7 @@ async def test_an_answer_that_went_further_than_we_allow_now_calls_us(asked: Cas
 
 
 async def test_a_correction_of_another_case_that_does_not_open_keeps_no_answer_out(world: World, asked: Case) -> None:
-    """P1: an answer that must be looked at is taken and looked at, whatever became of the key of a correction."""
+    """P1, R-30: the answer is taken whatever became of that key; what nobody can read may have allowed less, so we are called."""
     other = await world["FI"].submit(_request("FI"))
     corrected = await asked.correct(APART, RECORDS, target=other.digest)
     await asked.answer(_example("demo/result", "EE"))
@@ -160,6 +160,7 @@ async def test_a_correction_of_another_case_that_does_not_open_keeps_no_answer_o
         db.execute("DELETE FROM case_key WHERE scope = ?", (scope,))
     await world.settle()
     assert len((await world["FI"].view(asked.request.procedure)).entries) == 2
+    assert "enquiry-too-far" in await world["FI"].attention()
 
 
 @ways
