@@ -201,7 +201,8 @@ class RabbitServer:
             RabbitStartFailed: rabbitmqctl failed.
             RuntimeError: the instance is not ours.
         """
-        control, line = self._private().control, "application:set_env(rabbit, max_message_size, {})."
+        control = self._private().control
+        line = "application:set_env(rabbit, max_message_size, {0}), persistent_term:put(max_message_size, {0})."  # 3.10, 4.x
         control("eval", line.format(most))
         try:
             yield

@@ -102,17 +102,22 @@ def group_lives(group: int) -> bool:
 class PrivateRabbit:
     """Starts, kills and restarts one private RabbitMQ on the same data until closed."""
 
-    def __init__(self, program: Path, *, config: str = "") -> None:
+    def __init__(self, program: Path, *, config: str = "", beside: PrivateRabbit | None = None) -> None:
         """Args:
         program: the `rabbitmq-server` script.
         config: further lines of rabbitmq.conf, e.g. a TLS listener.
+        beside: the one whose cluster it joins when it is first started.
         """
         self._program = program
         self._folder = Path(tempfile.mkdtemp(prefix="trm-rabbitmq-"))
-        self.port, self.admin_port, self._epmd_port, self._dist_port = free_ports(4)
+        self.port, self.admin_port, self.epmd_port, self._dist_port = free_ports(4)
         self.user = "trm-admin"
         self.password = secrets.token_hex(18)  # with "-" in front rabbitmqctl would take it for an option
-        self._node = f"trm{secrets.token_hex(4)}@localhost"
+        self.cookie = secrets.token_hex(16)
+        self._beside, self._joined = beside, False
+        if beside is not None:
+            self.password, self.cookie, self.epmd_port = beside.password, beside.cookie, beside.epmd_port
+        self.node = f"trm{secrets.token_hex(4)}@localhost"
         self._parts: dict[str, tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]] = {}
         self._write_files(config)
 
@@ -122,13 +127,17 @@ class PrivateRabbit:
         Raises:
             RabbitStartFailed: it ended or did not answer in time.
         """
-        if "epmd" not in self._parts:
+        if "epmd" not in self._parts and self._beside is None:
             epmd = shutil.which("epmd") or "/usr/lib/erlang/bin/epmd"
-            self._spawn("epmd", [epmd, "-port", str(self._epmd_port), "-address", "127.0.0.1"])
-            self._wait(self._epmd_port, "epmd")
+            self._spawn("epmd", [epmd, "-port", str(self.epmd_port), "-address", "127.0.0.1"])
+            self._wait(self.epmd_port, "epmd")
         self._spawn("broker", [str(self._program)])
         self._wait(self.admin_port, "broker")
         self._wait(self.port, "broker")
+        if self._beside is not None and not self._joined:
+            for step in (("stop_app",), ("join_cluster", self._beside.node), ("start_app",)):
+                self.control(*step)
+            self._joined = True
 
     def kill(self) -> None:
         """End the node at once, as a power cut does (SIGKILL)."""
@@ -140,7 +149,7 @@ class PrivateRabbit:
         Raises:
             RabbitStartFailed: it failed.
         """
-        command = [str(self._program.with_name("rabbitmqctl")), "-q", "-n", self._node, *arguments]
+        command = [str(self._program.with_name("rabbitmqctl")), "-q", "-n", self.node, *arguments]
         done = subprocess.run(
             command, env=self._environment(), capture_output=True, text=True, timeout=_START_SECONDS, check=False
         )
@@ -154,7 +163,7 @@ class PrivateRabbit:
         Raises:
             RabbitStartFailed: it failed.
         """
-        program = shlex.join([str(self._program.with_name("rabbitmqctl")), "-q", "-n", self._node])
+        program = shlex.join([str(self._program.with_name("rabbitmqctl")), "-q", "-n", self.node])
         command = ["/bin/sh", "-ec", f'rabbitmqctl() {{ {program} "$@"; }}\n{line}']
         done = subprocess.run(
             command, env=self._environment(), capture_output=True, text=True, timeout=_START_SECONDS, check=False
@@ -180,7 +189,7 @@ class PrivateRabbit:
         (self._folder / "advanced.config").write_text(_ADVANCED)
         (self._folder / "conf.d").mkdir()
         cookie = self._folder / ".erlang.cookie"
-        cookie.write_text(secrets.token_hex(16))
+        cookie.write_text(self.cookie)
         cookie.chmod(0o400)
 
     def _environment(self) -> Mapping[str, str]:
@@ -189,9 +198,9 @@ class PrivateRabbit:
             "PATH": os.environ.get("PATH", "/usr/sbin:/usr/bin:/sbin:/bin"),
             "LANG": "C.UTF-8",
             "HOME": str(folder),  # where Erlang looks for the cookie
-            "ERL_EPMD_PORT": str(self._epmd_port),
+            "ERL_EPMD_PORT": str(self.epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": self._node,
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_DIST_PORT": str(self._dist_port),
             "RABBITMQ_CONF_ENV_FILE": str(folder / "rabbitmq-env.conf"),
             "RABBITMQ_CONFIG_FILE": str(folder / "rabbitmq.conf"),

@@ -67,9 +67,10 @@ class RabbitTransport:
         self._chunk_consumer = self._consuming("rabbit-chunks", "chunk")
 
     def _publishing(self, name: str) -> RabbitLink[_Publishing]:
-        return RabbitLink(
-            self._options, self._clock, self._jitter, name=name, open_session=_open_publishing, confirms=True
-        )
+        async def open_session(channel: AbstractChannel, lost: asyncio.Event) -> _Publishing:
+            return _Publishing(channel, lost, self._clock, self._options)
+
+        return RabbitLink(self._options, self._clock, self._jitter, name=name, open_session=open_session, confirms=True)
 
     def _consuming(self, name: str, *kinds: str) -> RabbitLink[_Consuming]:
         async def open_session(channel: AbstractChannel, lost: asyncio.Event) -> _Consuming:
@@ -196,9 +197,12 @@ class RabbitTransport:
 class _Publishing:
     """One publishing channel."""
 
-    def __init__(self, channel: AbstractChannel, lost: asyncio.Event) -> None:
+    def __init__(self, channel: AbstractChannel, lost: asyncio.Event, clock: Clock, options: RabbitOptions) -> None:
         self._channel = channel
         self.lost = lost
+        self._clock = clock
+        self._options = options
+        self._refused = asyncio.Event()
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -217,8 +221,12 @@ class _Publishing:
                 # The confirmation bounds what is in flight; megabytes wait for the line besides.
                 wait=isinstance(sealed, SealedChunk),
             )
-        except BaseException:
+        except BaseException as error:
             self.crowded |= self._in_flight > 1
+            if isinstance(error, aiormq.exceptions.DeliveryError) and not isinstance(
+                error, aiormq.exceptions.PublishError
+            ):
+                self._refused.set()
             raise
         finally:
             self._in_flight -= 1
@@ -240,14 +248,17 @@ class _Publishing:
         return None
 
     async def watch(self) -> None:
-        await self.lost.wait()
+        """Give the connection up a while after the broker refused something, once nothing is on its way.
+
+        A channel that is opened while a cluster's queue has lost its leader can refuse all that goes there for ever, when
+        the queue has long had another one and takes messages on every newer channel (seen on 3.10.8).
+        """
+        await self._refused.wait()
+        await self._clock.sleep(self._options.refused_seconds)
+        await self._idle.wait()
 
     async def finish(self) -> None:
         await self._idle.wait()
-
-
-async def _open_publishing(channel: AbstractChannel, lost: asyncio.Event) -> _Publishing:
-    return _Publishing(channel, lost)
 
 
 class _Consuming:

@@ -36,6 +36,9 @@ _CLOSE_SECONDS = 5.0
 _LOST = "The connection to the message broker was lost."
 _CANCELS = 3  # the library's cleanup waits after a first cancellation
 
+_NO_RIGHT = (  # to look at a queue: https://github.com/rabbitmq/rabbitmq-server/pull/16272
+    "This node's user may not use its queues: import the definitions file. RabbitMQ 4.2.6 and 4.3.0 refuse it in any case."
+)
 _NO_HOST = "The message broker does not let this node's user onto the virtual host that the address names."
 _SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
     (aiormq.exceptions.ProbableAuthenticationError, "The message broker refuses this node's user, password or certificate."),
@@ -43,7 +46,7 @@ _SENTENCES: tuple[tuple[type[BaseException], str], ...] = (
     (aiormq.exceptions.ConnectionNotAllowed, _NO_HOST),
     (aiormq.exceptions.InvalidFrameError, _NO_HOST),  # what the library makes of a refusal at the very opening
     (aiormq.exceptions.ChannelNotFoundEntity, "A queue or exchange of this node is missing: import the definitions file."),
-    (aiormq.exceptions.ChannelAccessRefused, "This node's user may not use its queues: import the definitions file."),
+    (aiormq.exceptions.ChannelAccessRefused, _NO_RIGHT),
     (TimeoutError, "The message broker does not answer in time."),
     (ConnectionResetError, "The message broker hung up; over TLS: it may refuse this node's certificate."),
     (BrokenPipeError, "The message broker hung up; over TLS: it may refuse this node's certificate."),
@@ -70,6 +73,7 @@ class RabbitOptions:
     retry_seconds: float = 1.0  # first pause before connecting again; doubled each time
     retry_max_seconds: float = 30.0
     watchdog_seconds: float = 60.0
+    refused_seconds: float = 15.0  # after a refused publish: publish on a new connection, in case it was not the queue
     renew_seconds: float = 900.0  # without any delivery: consume anew, whatever the broker says about us
     again_seconds: float = 1.0  # first pause before an undecided delivery goes back; doubled each time
     again_max_seconds: float = 60.0

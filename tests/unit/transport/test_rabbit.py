@@ -13,7 +13,7 @@ from pamqp import commands as spec
 from broker.core.errors import NodeError, PublishRefused, PublishUnconfirmed, TransportUnavailable, Unroutable
 from broker.core.messages import Delivery
 from broker.testing.clock import HandClock
-from broker.testing.transport_contract import EE
+from broker.testing.transport_contract import EE, sealed
 from broker.transport.rabbit import RabbitOptions, RabbitTransport, _publish_error, _Publishing
 from broker.transport.rabbit_delivery import RabbitTag
 
@@ -117,7 +117,7 @@ async def test_each_failure_of_a_publish_has_its_error(
     error: Exception, crowded: bool, expected: type[NodeError], given_up: bool
 ) -> None:
     """A refusal is certain only when it can be about nothing else; everything uncertain ends the connection."""
-    session = _Publishing(None, asyncio.Event())
+    session = _Publishing(None, asyncio.Event(), HandClock(), RabbitOptions(url="amqp://x", us=EE))
     session.crowded = crowded
     assert type(_publish_error(error, session)) is expected
     assert session.lost.is_set() is given_up
@@ -126,3 +126,35 @@ async def test_each_failure_of_a_publish_has_its_error(
 def test_without_a_connection_it_is_unavailable() -> None:
     """What was never sent has no unknown outcome."""
     assert type(_publish_error(TimeoutError(), None)) is TransportUnavailable
+
+
+class _Saying:
+    """A channel whose broker confirms, or refuses, whatever is published."""
+
+    def __init__(self) -> None:
+        self.refuses = False
+
+    async def basic_publish(self, *_: object, **__: object) -> spec.Basic.Ack:
+        """Answer as told."""
+        if self.refuses:
+            raise aiormq.exceptions.DeliveryError(None, spec.Basic.Nack())
+        return spec.Basic.Ack()
+
+
+async def test_a_while_after_a_refusal_the_next_goes_over_a_new_connection() -> None:
+    """It may be the channel that is refused, and not the queue; confirmed messages renew nothing."""
+    channel, clock, options = _Saying(), HandClock(), RabbitOptions(url="amqp://x", us=EE)
+    session = _Publishing(channel, asyncio.Event(), clock, options)  # type: ignore[arg-type]  # as much of one as is used
+    watching = asyncio.create_task(session.watch())
+    await session.publish(sealed())
+    await clock.pass_by(options.refused_seconds)
+    assert not watching.done()
+
+    channel.refuses = True
+    with pytest.raises(aiormq.exceptions.DeliveryError):
+        await session.publish(sealed())
+    await clock.until_sleeping()
+    await clock.pass_by(options.refused_seconds - 1)
+    assert not watching.done()
+    await clock.pass_by(1)
+    assert watching.done()
