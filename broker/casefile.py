@@ -21,6 +21,7 @@ from broker.core.adulthood import Told
 from broker.core.childhood import told_of_child
 from broker.core.corrected import CORRECTING, as_corrected, targets_of
 from broker.core.elsewhere import CONSENT, LAST_STEPS, Consent, Elsewhere, looks_elsewhere, named_consents
+from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.excluded import brought_in
 from broker.core.ids import CountryCode, Digest, MessageType, ProcedureId
 from broker.core.impersonal import possible_names
@@ -114,7 +115,7 @@ def adult_came_before(reader: Reader, message: MessageRow) -> bool:
 
 
 def _adult_again(reader: Reader, procedure: ProcedureId, header: Header, body: Body, earlier: Sequence[Body]) -> bool:
-    """Whether the adult of this message came with another child in a case of this node, of whichever office."""
+    """Whether the adult of this message came with another child in a case of this node, of whichever office, or may have."""
     own = (body, *earlier)
     adult = adult_asked_about(header.type, body, earlier)
     cursor = None
@@ -122,8 +123,11 @@ def _adult_again(reader: Reader, procedure: ProcedureId, header: Header, body: B
         page = reader.possible_procedures(adult.terms, None, cursor=cursor, limit=_PROCEDURES)
         for other in page.items:
             if other.ref.id != procedure and other.exercise == header.exercise:
-                told = map(body_of, whole(reader, MessageFilter(procedure=other.ref.id)))
-                if any(with_another_child(adult, own, one) for one in told):
+                try:
+                    told = map(body_of, whole(reader, MessageFilter(procedure=other.ref.id)))
+                    if any(with_another_child(adult, own, one) for one in told):
+                        return True
+                except (CaseKeyMissing, StoreCorrupt):  # it may, for what anybody here knows; it stops no other case
                     return True
         cursor = page.next
         if cursor is None:

@@ -180,6 +180,22 @@ async def test_whoever_opens_what_is_about_an_adult_who_came_before_is_called(wo
     assert await world["EE"].attention() == []
 
 
+async def test_a_case_that_does_not_open_stops_no_other_about_the_same_adult(world: World) -> None:
+    """R-43: whether the adult came with another child there nobody knows: it is told, and the message is sent and opened."""
+    ee, fi, office = world["EE"], world["FI"], AuthorityId("helsinki-wellbeing-services")
+    first = await ee.submit(_relationship("Test-First"))
+    await world.settle()
+    for country, table in ((ee, "outbox_content"), (fi, "inbox_content")):
+        with closing(sqlite3.connect(country.url.removeprefix("sqlite:///"))) as db, db:
+            ((scope,),) = db.execute(f"SELECT scope FROM {table} WHERE id = ?", (first.message,))
+            db.execute("DELETE FROM case_key WHERE scope = ?", (scope,))
+    again = await ee.submit(_relationship("Test-First"))
+    assert [warning.code for warning in again.warnings if warning.rule == "R-43"] == ["adult-again"]
+    await world.settle()
+    await fi.desk.open_message(again.message, officer(office))
+    assert "adult-again" in await fi.attention()
+
+
 async def test_an_old_assessment_that_is_corrected_is_read(world: World) -> None:
     """R-02: however many answers came after it, its author's newest word is that it was wrong."""
     ee, fi = world["EE"], world["FI"]
