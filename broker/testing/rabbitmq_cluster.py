@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import quote
 
 from broker.testing.rabbitmq import RabbitServer, rabbitmq_program
@@ -48,7 +47,7 @@ def rabbitmq_cluster() -> Iterator[RabbitCluster]:
         RabbitMissing: it is not here and cannot be installed.
         RabbitStartFailed: a node did not start or join.
     """
-    program: Path = rabbitmq_program()
+    program = rabbitmq_program()
     with contextlib.ExitStack() as stack:
         nodes: list[PrivateRabbit] = []
         for _ in range(_NODES):
