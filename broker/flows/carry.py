@@ -11,12 +11,11 @@ from datetime import timedelta
 
 from broker.core.attachments import Attachment
 from broker.core.attention import AttentionCode, message_subject
-from broker.core.delivery import CARRY_BATCH, CARRY_LEASE_SECONDS, PUBLISH_SLOW_SECONDS, retry
+from broker.core.delivery import CARRY_BATCH, CARRY_LEASE_SECONDS, retry
 from broker.core.errors import (
     BrokerError,
     Internal,
     RecipientSuspended,
-    TransportUnavailable,
     TrustListExpired,
     UnknownRecipient,
 )
@@ -27,6 +26,7 @@ from broker.ledger import Ledger
 from broker.ports import Blobs, Clock, Compute, Ids, Store, Transaction, Transport, TrustSource
 from broker.rows import AttachmentRow
 from broker.security.chunks import open_stored, seal_chunk
+from broker.sent_apart import SentApart
 
 __all__ = ["Carry"]
 
@@ -71,7 +71,7 @@ class Carry:
         self._ids = ids
         self._ledger = ledger
         self._grace = trust_grace
-        self._slow: tuple[CountryCode, ...] = ()  # to whom is sent apart, whose turn is next first
+        self._apart = SentApart()
 
     async def __call__(self) -> int:
         """Send a few chunks of one attachment; return how many, or how many failed.
@@ -79,7 +79,7 @@ class Carry:
         Raises:
             StoreUnavailable, DiskFull: what was sent is sent once more after the lease.
         """
-        return await self._carry(lambda tx: self._take(tx, but=self._slow))
+        return await self._carry(lambda tx: self._take(tx, but=self._apart.countries))
 
     async def apart(self) -> int:
         """Send a few chunks of one attachment to one of the countries whose queue took long to fail; return how many.
@@ -87,14 +87,14 @@ class Carry:
         Raises:
             StoreUnavailable, DiskFull: as of a call.
         """
-        return await self._carry(self._take_apart, apart=True) if self._slow else 0
+        return await self._carry(self._take_apart, apart=True) if self._apart.countries else 0
 
     async def _carry(self, take: Callable[[Transaction], _Load | None], *, apart: bool = False) -> int:
         load = await self._store.run(take)
         if load is None:
             return 0
         if apart:
-            self._put_last(load.row.peer)
+            self._apart.had_turn(load.row.peer)
         indices = sorted(load.row.owed)[:CARRY_BATCH]
         outcomes = await asyncio.gather(*(self._send(load, index, apart=apart) for index in indices))
         sent = [index for index, error in zip(indices, outcomes, strict=True) if error is None]
@@ -116,10 +116,7 @@ class Carry:
         return None
 
     def _take_apart(self, tx: Transaction) -> _Load | None:
-        return next(filter(None, (self._take(tx, only=(country,)) for country in self._slow)), None)
-
-    def _put_last(self, slow: CountryCode) -> None:
-        self._slow = (*(country for country in self._slow if country != slow), slow)
+        return next(filter(None, (self._take(tx, only=(country,)) for country in self._apart.countries)), None)
 
     async def _send(self, load: _Load, index: int, *, apart: bool) -> BrokerError | None:
         row, started = load.row, self._clock.monotonic()
@@ -134,11 +131,9 @@ class Carry:
         except Exception as error:  # an unforeseen fault in one chunk must not hold up all others for ever
             failed = Internal(f"Sending a chunk raised {type(error).__name__}.")
         else:
-            self._slow = tuple(country for country in self._slow if country != row.peer)
+            self._apart.left(row.peer)
             return None
-        slow = self._clock.monotonic() >= started + PUBLISH_SLOW_SECONDS
-        if slow and not isinstance(failed, TransportUnavailable):  # for the reason see `Dispatch`
-            self._put_last(row.peer)
+        self._apart.failed(row.peer, failed, self._clock.monotonic() - started)
         return failed
 
     def _sealed(self, load: _Load, stored: bytes, index: int) -> SealedChunk:

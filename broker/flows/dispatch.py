@@ -12,12 +12,11 @@ from functools import cache, partial
 
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.content import entry_of
-from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, PUBLISH_SLOW_SECONDS, UNSENT_HOURS, retry
+from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, UNSENT_HOURS, retry
 from broker.core.errors import (
     BrokerError,
     Internal,
     RecipientSuspended,
-    TransportUnavailable,
     TrustListExpired,
     UnknownRecipient,
 )
@@ -30,6 +29,7 @@ from broker.ports import Clock, Compute, Ids, Store, Tally, Transaction, Transpo
 from broker.rows import OwedEntry
 from broker.security.sealing import seal
 from broker.security.suite import Signer
+from broker.sent_apart import SentApart
 
 __all__ = ["Dispatch", "Outcome"]
 
@@ -55,7 +55,6 @@ class Dispatch:
 
     A batch lasts as long as its slowest publish. So a country whose queue took long to fail is sent to *apart*, in a loop
     of its own, until something leaves to it: as often as ever, one such country at a time, and nobody else waits for it.
-    Each worker finds that out for itself, and forgets it with its end.
     """
 
     def __init__(
@@ -86,7 +85,7 @@ class Dispatch:
         self._life = envelope_life
         self._grace = trust_grace
         self._tally = tally
-        self._slow: tuple[CountryCode, ...] = ()  # to whom is sent apart, whose turn is next first
+        self._apart = SentApart()
 
     async def __call__(self) -> int:
         """Send one batch; return how many entries were taken, so that the caller knows whether more may wait.
@@ -102,7 +101,7 @@ class Dispatch:
         Raises:
             StoreUnavailable, DiskFull: as of a call.
         """
-        return await self._send(self._take_apart, apart=True) if self._slow else 0
+        return await self._send(self._take_apart, apart=True) if self._apart.countries else 0
 
     async def _send(self, take: Callable[[Transaction, str], tuple[OwedEntry, ...]], *, apart: bool = False) -> int:
         token = self._ids.token()
@@ -110,7 +109,7 @@ class Dispatch:
         if not entries:
             return 0
         if apart:
-            self._put_last(entries[0].recipient)
+            self._apart.had_turn(entries[0].recipient)
         # What was accepted leaves before more is taken in; receipts alone wait their turn, and the next ones fill up.
         ahead = any(entry.kind is OutboxKind.MESSAGE for entry in entries)
         sealed = await self._seal_all(entries, token, ahead=ahead)
@@ -135,20 +134,17 @@ class Dispatch:
                 if not self._write_receipts(tx, peer, now):
                     break
         until = now + timedelta(seconds=LEASE_SECONDS)
-        return tx.lease_outbox(now=now, until=until, token=token, limit=DISPATCH_BATCH, but=self._slow)
+        return tx.lease_outbox(now=now, until=until, token=token, limit=DISPATCH_BATCH, but=self._apart.countries)
 
     def _take_apart(self, tx: Transaction, token: str) -> tuple[OwedEntry, ...]:
         tx.may_be_lost()
         now = self._clock.now()
         until = now + timedelta(seconds=LEASE_SECONDS)
-        for country in self._slow:
+        for country in self._apart.countries:
             leased = tx.lease_outbox(now=now, until=until, token=token, limit=DISPATCH_BATCH, only={country})
             if leased:
                 return leased
         return ()
-
-    def _put_last(self, slow: CountryCode) -> None:
-        self._slow = (*(country for country in self._slow if country != slow), slow)
 
     def _write_receipts(self, tx: Transaction, peer: CountryCode, now: datetime) -> bool:
         """Write an envelope of receipts; return whether it is full, so that more may wait."""
@@ -259,19 +255,18 @@ class Dispatch:
         if outcome.error is not None or outcome.envelope is None:
             return outcome
         entry, started = outcome.entry, self._clock.monotonic()
+        failed: BrokerError
         try:
             await self._transport.publish(outcome.envelope, apart=apart)
         except BrokerError as error:
-            failed = Outcome(entry=entry, error=error)
+            failed = error
         except Exception as error:  # for the reason see `_seal`
-            failed = Outcome(entry=entry, error=Internal(f"Publishing raised {type(error).__name__}."))
+            failed = Internal(f"Publishing raised {type(error).__name__}.")
         else:
-            self._slow = tuple(country for country in self._slow if country != entry.recipient)
+            self._apart.left(entry.recipient)
             return outcome
-        slow = self._clock.monotonic() >= started + PUBLISH_SLOW_SECONDS
-        if slow and not isinstance(failed.error, TransportUnavailable):  # without a connection it is no country's queue
-            self._put_last(entry.recipient)
-        return failed
+        self._apart.failed(entry.recipient, failed, self._clock.monotonic() - started)
+        return Outcome(entry=entry, error=failed)
 
     def _settle(self, tx: Transaction, outcomes: list[Outcome], token: str) -> None:
         """Remember what became of each; undone by a crash, the leases run out and the same bytes leave again."""
