@@ -18,7 +18,7 @@ from broker.core.corrected import as_corrected
 from broker.core.foregoing import protects
 from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.messages import Body, ValidMessage
-from broker.core.movement import day_of
+from broker.core.movement import NOT_SUSPENSIVE, day_of
 from broker.core.reasons import Earlier, Reason, block, hold, rests_on, warn
 
 __all__ = [
@@ -27,7 +27,6 @@ __all__ = [
 
 PLAN, CONSENT = "transfer.plan", "placement.decision"
 LAST_STEPS = frozenset({"transfer.pre-departure", "transfer.departure", "placement.order"})
-_NOT_SUSPENSIVE = frozenset({"NONE_OPEN", "OPEN_NOT_SUSPENSIVE"})
 _ANSWERED = "What was raised on one day, concerns too, is answered one by one (guardian.answer)."
 UNLOCKS = frozenset({"CONSENT_GRANTED", "CONSENT_NOT_REQUIRED"})  # C-09; a correction may have put anything there
 _NEED_CONSENT = frozenset({"B2B_82", "H96_33"})  # legal bases on which a placement is void without it
@@ -139,7 +138,7 @@ def _remedies(found: Elsewhere) -> Iterator[Reason]:
     for told in found.remedies:
         if told["remedy"] == "OPEN_SUSPENSIVE" or told["suspensive"] == "YES":
             yield block("R-28", "remedy-told", "", "A notice tells of a legal remedy that suspends this step.")
-        elif told["remedy"] not in _NOT_SUSPENSIVE or told["suspensive"] != "NO":
+        elif told["remedy"] not in NOT_SUSPENSIVE or told["suspensive"] != "NO":
             text = "A notice tells of a legal remedy; whether it suspends this step is not known."
             yield hold("R-28", "remedy-told-not-known", "", text)
 

@@ -22,7 +22,7 @@ from broker.core.messages import Body, ValidMessage
 from broker.core.placement import PLACEMENT_RULES
 from broker.core.reasons import Earlier, Level, Reason, Rule, block, hold, rests_on
 
-__all__ = ["CHECK", "MOVEMENT_RULES", "day_of", "moving"]
+__all__ = ["CHECK", "MOVEMENT_RULES", "NOT_SUSPENSIVE", "day_of", "moving"]
 
 _FAMILY = frozenset(
     {"PARENTS", "STEP_PARENT", "CUSTOMARY_CAREGIVER", "ADULT_SIBLING", "KINSHIP_CARE", "UNRELATED_ADULT"}
@@ -32,7 +32,7 @@ _RETURN = frozenset({"RETURN_REINTEGRATION_ORIGIN", "RETURN_COUNTRY_OF_RETURN"})
 CHECK = "transfer.pre-departure"
 _REQUEST, _ORDER = "placement.request", "placement.order"
 _PLAN, _DEPARTURE, _VISITED = "transfer.plan", "transfer.departure", "monitoring.report"
-_NOT_SUSPENSIVE = frozenset({"NONE_OPEN", "OPEN_NOT_SUSPENSIVE"})  # in other words nobody can judge it
+NOT_SUSPENSIVE = frozenset({"NONE_OPEN", "OPEN_NOT_SUSPENSIVE"})  # in other words nobody can judge it
 _SIX_MONTHS = timedelta(days=184)  # the longest six months of a calendar
 _TOMORROW = timedelta(days=1)  # a country further east may have that day already
 _ON_THE_WAY = frozenset({"transfer.departure", "transfer.delay"})
@@ -99,7 +99,7 @@ def _remedy(part: Body, at: str) -> Iterator[Reason]:
     """R-28: a remedy or an objection is pending; S004:194, 1055."""
     if part["remedy"] == "OPEN_SUSPENSIVE":
         yield block("R-28", "remedy-open", f"{at}/remedy", "A legal remedy suspends the move.")
-    elif part["remedy"] not in _NOT_SUSPENSIVE:
+    elif part["remedy"] not in NOT_SUSPENSIVE:
         yield hold("R-28", "remedy-not-known", f"{at}/remedy", "It is not known whether a legal remedy is open.")
     if not _is(part["objection_open"], "NO"):
         yield hold("R-28", "objection-open", f"{at}/objection_open", "An objection is not answered in writing yet.")
