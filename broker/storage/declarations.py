@@ -13,7 +13,7 @@ from broker.core.errors import CaseKeyMissing, KeyMissing, StoreCorrupt, VaultLo
 from broker.core.ids import MessageType
 from broker.rows import Declaration
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, keyed, opened
-from broker.storage.columns import fixed
+from broker.storage.columns import fixed, unindexed
 from broker.storage.execution import Execution
 from broker.storage.tables import inbox, inbox_content, outbox, outbox_content, procedure
 
@@ -42,7 +42,7 @@ def _by(
     return (
         select(message.c.id, *columns, content.c.scope, content.c.content, *KEY_COLUMNS)
         .select_from(keyed(joined, content))
-        .where(READABLE, standing, message.c.type == bindparam("kind"), *conditions)
+        .where(READABLE, standing, unindexed(message.c.type) == bindparam("kind"), *conditions)
         .order_by(message.c.id.desc())  # of one author they rise with time
         .limit(bindparam("most"))
     )

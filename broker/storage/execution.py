@@ -129,7 +129,7 @@ class Execution:
     in transactions of their own: a function that swallowed the error would commit half of its work.
     """
 
-    __slots__ = ("_connection", "_dialect", "_driver", "_settles", "answered", "begun", "cipher", "fault", "lasting")
+    __slots__ = ("_connection", "_driver", "_settles", "answered", "begun", "cipher", "dialect", "fault", "lasting")
 
     def __init__(self, connection: Connection, cipher: Cipher | None = None, *, settles: bool = False) -> None:
         """Args:
@@ -139,7 +139,7 @@ class Execution:
         """
         self._connection = connection
         self.cipher = cipher or locked()
-        self._dialect = connection.dialect.name
+        self.dialect = connection.dialect.name
         self._driver = driver_of(connection)
         self._settles = settles
         self.answered = False  # whether the database has answered: its connection was alive in this transaction
@@ -287,8 +287,8 @@ class Execution:
         if self.fault is not None:
             raise self.fault.error
         if isinstance(statement, PerDialect):
-            statement = statement.sqlite if self._dialect == "sqlite" else statement.postgresql
-        return prepare(statement, tuple(parameters or ()), self._dialect)
+            statement = statement.sqlite if self.dialect == "sqlite" else statement.postgresql
+        return prepare(statement, tuple(parameters or ()), self.dialect)
 
     def _must_prepare(self, statement: Executable | PerDialect, parameters: Parameters) -> Prepared:
         prepared = self._prepared(statement, parameters)
@@ -300,7 +300,7 @@ class Execution:
         if self.fault is not None:
             raise self.fault.error
         if isinstance(statement, PerDialect):
-            statement = statement.sqlite if self._dialect == "sqlite" else statement.postgresql
+            statement = statement.sqlite if self.dialect == "sqlite" else statement.postgresql
         self.settle()  # SQLAlchemy asks at once
         return self._connection.execute(statement, parameters)
 

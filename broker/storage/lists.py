@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from sqlalchemy import BigInteger, Column, Row, Select, bindparam, literal, select, tuple_, type_coerce
@@ -14,11 +15,11 @@ from broker.core.messages import OutboxKind
 from broker.rows import MessageFilter, MessageRow, MessageTimes, Page
 from broker.storage import headers
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, keyed, opened
-from broker.storage.columns import to_milliseconds
+from broker.storage.columns import to_milliseconds, unindexed
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.execution import Execution
 from broker.storage.procedures import find_procedure, takes_part
-from broker.storage.tables import inbox, inbox_content, outbox, outbox_content
+from broker.storage.tables import inbox, inbox_content, outbox, outbox_content, record_entry
 
 __all__ = ["list_messages", "message_times", "messages_of", "procedure_sent"]
 
@@ -104,13 +105,7 @@ def list_messages(
         CaseKeyMissing, StoreCorrupt: one of them does not open, and `readable_only` is not set.
     """
     last = from_cursor(cursor, _SHAPE)
-    found: list[Row[Any]] = []
-    if wanted.direction in {None, "out"}:
-        peer, at = outbox.c.recipient, outbox.c.created
-        found += db.listed(_limited(_OUT, outbox.c, "out", peer, at, wanted, last).limit(limit + 1), {})
-    if wanted.direction in {None, "in"}:
-        peer, at = inbox.c.sender, inbox.c.received
-        found += db.listed(_limited(_IN, inbox.c, "in", peer, at, wanted, last).limit(limit + 1), {})
+    found = [row for statement in _statements(db.dialect, wanted, last, limit + 1) for row in db.listed(statement, {})]
     found.sort(key=_key, reverse=True)
     items, unreadable = list[MessageRow](), 0
     for row in found[:limit]:
@@ -152,21 +147,40 @@ def procedure_sent(db: Execution, procedure: ProcedureId) -> tuple[MessageTimes,
     return tuple(MessageTimes(direction="out", **row._asdict()) for row in db.all(_SENT, {"procedure_": procedure}))
 
 
+def _statements(dialect: str, wanted: MessageFilter, last: Key | None, most: int) -> Iterator[Select[Any]]:
+    """Yield what asks for so many messages behind a place, for each direction of its own."""
+    if wanted.direction in {None, "out"}:
+        peer, at = outbox.c.recipient, outbox.c.created
+        yield _limited(_OUT, outbox.c, "out", peer, at, wanted, last, dialect).limit(most)
+    if wanted.direction in {None, "in"}:
+        peer, at = inbox.c.sender, inbox.c.received
+        yield _limited(_IN, inbox.c, "in", peer, at, wanted, last, dialect).limit(most)
+
+
 def _limited(
     statement: Select[Any], columns: Any, direction: str, peer: Column[Any], at: Column[Any],
-    wanted: MessageFilter, last: Key | None,
+    wanted: MessageFilter, last: Key | None, dialect: str,
 ) -> Select[Any]:  # fmt: skip
-    equal = {
-        peer: wanted.peer,
+    """Return the statement with these conditions.
+
+    SQLite, which knows no statistics, is left the index of one: that of the fewest messages, or of the list's own order.
+    """
+    led = wanted.digest is not None
+    if led:  # each message is in a record, and those have an index for both directions
+        recorded = select(record_entry.c.message).where(record_entry.c.digest == wanted.digest)
+        statement = statement.where(columns.digest == wanted.digest, columns.id.in_(recorded))
+    fewest_first = {
         columns.procedure: wanted.procedure,
         columns.type: wanted.type,
-        columns.state: wanted.state,
-        columns.digest: wanted.digest,
         columns.authority: wanted.authority,
+        columns.state: wanted.state,
+        peer: wanted.peer,
     }
-    for column, value in equal.items():
+    for column, value in fewest_first.items():
         if value is not None:
-            statement = statement.where(column == value)
+            hidden = dialect == "sqlite" and (led or column is peer)
+            statement = statement.where((unindexed(column) if hidden else column) == value)
+            led = True
     if last is not None:
         mine = tuple_(type_coerce(at, BigInteger()), columns.id, literal(direction), peer)
         statement = statement.where(mine < tuple_(*(literal(part) for part in last)))

@@ -7,14 +7,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, delete, func, insert, null, select, update
+from sqlalchemy import Row, Select, and_, bindparam, delete, func, insert, null, select, update
 
 from broker.core.ids import AuthorityId, CountryCode, Digest, ProcedureId
 from broker.core.messages import ProcedureRef, RecordEntry
 from broker.rows import ProcedureRow
 from broker.storage.batches import Batched
+from broker.storage.columns import fixed
 from broker.storage.execution import Execution
 from broker.storage.tables import participant, procedure, record_entry
 
@@ -36,15 +38,6 @@ _OPENED_BY_OTHERS = (
         procedure.c.opener == procedure.c.peer,
     )
     .group_by(procedure.c.peer)
-)
-_SINCE = (
-    select(procedure)
-    .where(
-        procedure.c.opened >= bindparam("since"),
-        procedure.c.name == bindparam("name_"),
-        procedure.c.peer == bindparam("country"),
-    )
-    .order_by(procedure.c.opened, procedure.c.id)
 )
 _INSERT = insert(procedure)
 _SAVE = (
@@ -78,6 +71,21 @@ _STUB = (
 )
 
 
+@cache
+def _since(name: str) -> Select[Any]:
+    """Return those of that name; it stands in the text: `ix_procedure_correction` serves it."""
+    (named,) = fixed(name)
+    return (
+        select(procedure)
+        .where(
+            procedure.c.name == named,
+            procedure.c.peer == bindparam("country"),
+            procedure.c.opened >= bindparam("since"),
+        )
+        .order_by(procedure.c.opened, procedure.c.id)
+    )
+
+
 def lock_procedure(db: Execution, procedure_id: ProcedureId) -> ProcedureRow | None:
     """Return the row, locked against other workers until the end of the transaction."""
     row = db.first(_LOCK, {"procedure_": procedure_id})
@@ -102,7 +110,7 @@ def opened_by_others(db: Execution, since: datetime, until: datetime) -> Mapping
 
 def procedures_since(db: Execution, name: str, peer: CountryCode, since: datetime) -> tuple[ProcedureRow, ...]:
     """Return those with a country, oldest first."""
-    return tuple(procedure_row(row) for row in db.all(_SINCE, {"name_": name, "country": peer, "since": since}))
+    return tuple(procedure_row(row) for row in db.all(_since(name), {"country": peer, "since": since}))
 
 
 def add_procedure(db: Execution, row: ProcedureRow) -> None:

@@ -51,7 +51,7 @@ __all__ = [
     "writing_engine",
 ]
 
-HEAD = "0014"  # the newest revision in migrations/versions
+HEAD = "0015"  # the newest revision in migrations/versions
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 _ALEMBIC = Table(  # as Alembic itself makes it

@@ -13,7 +13,7 @@ import pytest
 from broker.core.attention import AttentionCode
 from broker.core.errors import BadCursor
 from broker.core.ids import AuthorityId, CountryCode, MessageType
-from broker.core.messages import OutboxKind
+from broker.core.messages import OutboxKind, RecordEntry
 from broker.core.receipts import ReceiptKind
 from broker.ports import Reader, Store
 from broker.rows import AuditRow, MessageFilter, MessageRow, Page
@@ -25,6 +25,7 @@ from broker.testing.store_rows import (
     NOW,
     SE,
     attention,
+    digest,
     incoming,
     later,
     message_id,
@@ -96,7 +97,6 @@ class ReaderContract:
             (MessageFilter(type="family-tracing.result"), [("out", 5)]),
             (MessageFilter(state="recorded"), _ALL),
             (MessageFilter(state="opened"), []),
-            (MessageFilter(digest=outgoing(3, recipient=SE, authority=COURT).digest), [("out", 3)]),
             (MessageFilter(authority=COURT), [("in", 4), ("out", 3)]),
             (MessageFilter(authority=COURT, direction="in", peer=SE), [("in", 4)]),
             (MessageFilter(authority=AuthorityId("nobody")), []),
@@ -108,6 +108,22 @@ class ReaderContract:
         """Each condition narrows it, on every page."""
         await fill(store)
         assert named(await walk(store, messages(wanted), limit=1)) == expected
+
+    async def test_a_message_is_found_by_its_digest_in_whichever_record(self, store: Store) -> None:
+        """Also limited by a country; what another country wrote under the same id has another one."""
+        await fill(store)
+        theirs = incoming(5, in_procedure=2)
+        await store.run(lambda tx: tx.add_procedure(procedure(2)))
+        for entry in (outgoing(5, act="result", in_procedure=2), theirs):
+            noted = RecordEntry.of(entry.header, entry.digest)
+            await store.run(lambda tx, noted=noted: tx.add_record_entry(procedure_id(2), noted))  # type: ignore[misc]
+        for wanted, expected in (
+            (MessageFilter(digest=theirs.digest), [("in", 5)]),
+            (MessageFilter(digest=theirs.digest, peer=FI, authority=BOARD), [("in", 5)]),
+            (MessageFilter(digest=theirs.digest, peer=SE), []),
+            (MessageFilter(digest=digest("nothing")), []),
+        ):
+            assert named(await walk(store, messages(wanted), limit=1)) == expected
 
     async def test_a_listed_message_has_its_life_but_no_content(self, store: Store) -> None:
         """Header, times and codes as they stand."""

@@ -14,12 +14,15 @@ from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import ClauseElement
 
 from broker.core.ids import MessageType
+from broker.rows import MessageFilter
 from broker.storage import (
     attachments,
     declarations,
     future,
+    healing,
     inbox,
     keys,
+    lists,
     outbox,
     outbox_steps,
     procedures,
@@ -29,6 +32,7 @@ from broker.storage import (
 from broker.storage.batches import Parted
 from broker.storage.execution import PerDialect
 from broker.storage.postgres import postgres_engine
+from broker.testing.store_rows import BOARD, FI, digest
 
 pytestmark = pytest.mark.postgres
 
@@ -83,7 +87,9 @@ def ways(parted: Parted) -> tuple[Executable, ...]:
         receipts._OF_PROCEDURES.sized(32),
         receipts._HEARD_OF,
         procedures._OPENED_BY_OTHERS,
-        procedures._SINCE,
+        procedures._since("correction"),
+        *lists._statements("postgresql", MessageFilter(peer=FI, authority=BOARD, digest=digest("a message")), None, 3),
+        healing._PASSED_ONE,
         procedures._RECORD,
         procedures._RECORDS.sized(32),
         procedures._LOCK_SOME.sized(32),

@@ -55,6 +55,7 @@ outbox = Table(
     Index("ix_outbox_created", "created", "id"),
     Index("ix_outbox_authority", "authority", "created", "id"),
     Index("ix_outbox_procedure", "procedure", "created", "id"),
+    Index("ix_outbox_type", "type", "created", "id"),
     sqlite_with_rowid=False,
 )
 _OWED = text("next_at IS NOT NULL")  # in state RECORDED, and in no other
@@ -153,6 +154,7 @@ inbox = Table(
     Index("ix_inbox_received", "received", "id"),
     Index("ix_inbox_authority", "authority", "received", "id"),
     Index("ix_inbox_procedure", "procedure", "received", "id"),
+    Index("ix_inbox_type", "type", "received", "id"),
     sqlite_with_rowid=False,
 )
 _TO_HAND_OVER = text("handed_over IS NULL")

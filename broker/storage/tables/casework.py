@@ -45,6 +45,9 @@ procedure = Table(
     Index("ix_procedure_opened", "opened", "id"),
     Index("ix_procedure_case", "case_ref"),
     Index("ix_procedure_surge", "id", sqlite_where=text("name = 'surge'")),  # few of all, and asked of every list
+    Index(  # few of all, and asked of every message that weighs in a decision
+        "ix_procedure_correction", "peer", "opened", "id", sqlite_where=text("name = 'correction'")
+    ),
     sqlite_with_rowid=False,
 )
 
@@ -67,5 +70,6 @@ record_entry = Table(
     Column("act", Word(), nullable=False),
     Column("parents", Words(Digest), nullable=False),
     Column("code", Word()),
+    Index("ix_record_entry_digest", "digest"),
     sqlite_with_rowid=False,
 )

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,15 @@ from sqlalchemy import Executable, text
 from sqlalchemy.dialects import sqlite
 
 from broker.core.ids import MessageType
+from broker.rows import MessageFilter
 from broker.storage import (
     attachments,
     declarations,
     future,
+    healing,
     inbox,
     keys,
+    lists,
     migrate,
     outbox,
     outbox_steps,
@@ -29,6 +33,7 @@ from broker.storage import (
 from broker.storage.batches import Parted
 from broker.storage.execution import PerDialect
 from broker.storage.schema import exclusively, parse_url, writing_engine
+from broker.testing.store_rows import BOARD, FI, digest, procedure_id
 
 
 def plan(path: Path, statement: Any) -> str:
@@ -75,7 +80,8 @@ def ways(parted: Parted) -> tuple[Executable, ...]:
         (receipts._HEARD_OF, "PRIMARY KEY"),
         (receipts._OF_PROCEDURES.sized(32), "PRIMARY KEY"),
         (procedures._OPENED_BY_OTHERS, "ix_procedure_opened"),
-        (procedures._SINCE, "ix_procedure_opened"),
+        (procedures._since("correction"), "ix_procedure_correction"),
+        (healing._PASSED_ONE, "ix_record_entry_digest"),
         (procedures._RECORD, "PRIMARY KEY"),
         (procedures._RECORDS.sized(32), "PRIMARY KEY"),
         (procedures._LOCK_SOME.sized(32), "PRIMARY KEY"),
@@ -110,3 +116,38 @@ def test_what_stands_declared_is_found_by_its_procedures(tmp_path: Path, sides: 
     assert "ix_procedure_surge" in steps
     scans = [step for step in steps.splitlines() if step.startswith("SCAN")]
     assert all("ix_procedure_surge" in step for step in scans)
+
+
+_PLACES = {"outbox": "created", "inbox": "received"}
+
+
+@pytest.mark.parametrize("table", _PLACES)
+@pytest.mark.parametrize(
+    ("wanted", "by"),
+    [
+        (MessageFilter(peer=FI), "ix_{table}_{at}"),
+        (MessageFilter(peer=FI, authority=BOARD), "ix_{table}_authority (authority=?)"),
+        (MessageFilter(state="opened", authority=BOARD), "ix_{table}_authority (authority=?)"),
+        (MessageFilter(type="correction.erase"), "ix_{table}_type (type=?)"),
+        (MessageFilter(type="correction.erase", peer=FI, authority=BOARD), "ix_{table}_type (type=?)"),
+        (MessageFilter(type="correction.erase", procedure=procedure_id(1)), "ix_{table}_procedure (procedure=?)"),
+    ],
+)
+def test_a_list_goes_by_one_index_in_its_own_order(tmp_path: Path, table: str, wanted: MessageFilter, by: str) -> None:
+    """However many messages fit, none is read before it is shown: they come in that order, and the newest are enough."""
+    direction = "out" if table == "outbox" else "in"
+    (statement,) = lists._statements("sqlite", replace(wanted, direction=direction), None, 50)
+    first, *others = plan(tmp_path, statement).splitlines()
+    assert f"{table} USING INDEX {by.format(table=table, at=_PLACES[table])}" in first
+    assert [step for step in others if step.startswith("SCAN") or "FULL ORDER BY" in step] == []
+    assert [step for step in others if "FOR ORDER BY" in step] in ([], ["USE TEMP B-TREE FOR RIGHT PART OF ORDER BY"])
+
+
+@pytest.mark.parametrize(("direction", "by"), [("out", "PRIMARY KEY (id=?)"), ("in", "ix_inbox_id (id=?)")])
+def test_a_message_is_looked_up_by_its_digest(tmp_path: Path, direction: str, by: str) -> None:
+    """In the record, and then by its id, whatever else is asked of it."""
+    wanted = MessageFilter(direction=direction, peer=FI, authority=BOARD, digest=digest("a message"))
+    (statement,) = lists._statements("sqlite", wanted, None, 3)
+    steps = plan(tmp_path, statement)
+    assert by in steps.splitlines()[0]
+    assert "ix_record_entry_digest (digest=?)" in steps
