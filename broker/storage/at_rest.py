@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Protocol, Self
 
 from broker.core.errors import VaultLocked
 from broker.security.at_rest import CaseKey, EpochRing, Scope, WrappedKey, new_key
@@ -27,6 +28,7 @@ class Cipher(Protocol):
     def decrypt(self, key: WrappedKey, stored: bytes, where: bytes) -> bytes: ...
     def token(self, purpose: str, *values: str) -> str: ...
     def buckets(self, purpose: str, values: Iterable[str]) -> frozenset[int]: ...
+    def once(self) -> Self: ...
     def forget(self) -> None:
         """Drop every key that is held unwrapped."""
         ...
@@ -108,6 +110,15 @@ class AtRest:
         """Drop every key that is held unwrapped."""
         with self._lock:
             self._held.clear()
+
+    def once(self) -> Self:
+        """Return the same for one transaction that keeps every other writer out: it looks at the vault at most once.
+
+        No epoch can begin meanwhile that this transaction could meet.
+        """
+        one = object.__new__(type(self))  # `copy.copy` takes as long as what is saved by it
+        one.__dict__.update(self.__dict__, _ring_now=functools.cache(self._current))
+        return one
 
     def _case_key(self, key: WrappedKey) -> CaseKey:
         # What is looked up is the wrapped key as it stands in the database: a destroyed or moved one is never found.

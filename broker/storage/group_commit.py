@@ -145,7 +145,7 @@ class GroupCommit:
         Raises:
             Exception: SQLite gave up the whole transaction; nobody's work in this group is left.
         """
-        tx = SqlTransaction(connection, self._cipher, self._us)
+        tx = SqlTransaction(connection, self._cipher.once(), self._us)
         if not first:
             driver.execute("SAVEPOINT job")
         result: Any = None

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -89,6 +90,31 @@ async def test_the_database_says_which_epoch_wraps(store: Store, url: str, epoch
     await late.close()
     await store.run(lambda tx: tx.add_outbox(alone(3), next_at=NOW))
     assert stored(url)[own_scope(3)][0] == 2
+
+
+async def test_a_transaction_looks_at_the_vault_once(url: str, epochs: UnsafeEpochs) -> None:
+    """However much it encrypts; an epoch that begins in one of a group counts for the next one of that group."""
+    looks: list[int] = []
+
+    def ring() -> EpochRing:
+        looks.append(1)
+        return epochs.ring()
+
+    def three(tx: Transaction) -> None:
+        for number in (1, 2, 3):
+            tx.add_outbox(alone(number), next_at=NOW)
+
+    def begin(tx: Transaction) -> None:
+        epochs.begin_epoch(NOW)
+        tx.begin_epoch(2)
+
+    store = open_store(url, us=EE, cipher=AtRest(ring))
+    await store.run(three)
+    assert len(looks) == 1
+    await asyncio.gather(store.run(begin), store.run(lambda tx: tx.add_outbox(alone(4), next_at=NOW)))
+    assert len(looks) == 2
+    assert stored(url)[own_scope(4)][0] == 2
+    await store.close()
 
 
 def opening(number: int) -> Callable[[Transaction], None]:
