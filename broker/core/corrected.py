@@ -87,6 +87,8 @@ def _changes(earlier: Sequence[Earlier]) -> Iterator[tuple[Earlier, Earlier]]:
     """Yield a message before and after each of its corrections: those of the corrections first, then by their order."""
     now: dict[str, Earlier] = {item.digest: item for item in earlier}
     names: dict[str, list[str]] = {item.digest: _meant(item, now) for item in earlier if item.type.act in CORRECTING}
+    if not names:
+        return
     correctors: dict[str, list[str]] = {}
     for digest, targets in names.items():
         for target in targets:
