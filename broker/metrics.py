@@ -29,6 +29,7 @@ OTHER = "other"
 _CODE = re.compile(r"[a-z][a-z0-9-]{0,47}", re.ASCII)
 _METHODS = frozenset({"GET", "HEAD", "PATCH", "POST"})
 _DIRECTIONS = frozenset({"in", "out"})
+_KINDS = frozenset(ReceiptKind)
 _CALLS = frozenset(code.value for code in AttentionCode)
 _REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)  # seconds
 _DELIVERY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.5, 2.0, 10.0, 60.0, 600.0, 3600.0, 43200.0)  # seconds
@@ -119,10 +120,10 @@ class Metrics:
         """Count a delivery whose bytes or message were decided before."""
         self._repeated.inc()
 
-    def receipt(self, *, direction: str, peer: str, kind: str) -> None:
-        """Count a receipt issued (out) or got (in)."""
-        known = kind if kind in frozenset(ReceiptKind) else OTHER
-        self._receipts.labels(direction if direction in _DIRECTIONS else OTHER, _country(peer), known).inc()
+    def receipts(self, *, direction: str, peer: str, kind: str, number: int) -> None:
+        """Count receipts of a kind, issued (out) or got (in)."""
+        known = kind if kind in _KINDS else OTHER
+        self._receipts.labels(direction if direction in _DIRECTIONS else OTHER, _country(peer), known).inc(number)
 
     def attention_raised(self, code: str) -> None:
         """Count an entry raised for people."""

@@ -295,5 +295,6 @@ class Dispatch:
         self._tally.published(entry.recipient)
         if entry.kind is OutboxKind.RECEIPTS:
             for kind in ReceiptKind:  # canonical JSON without any free text: each kind stands there in this spelling
-                for _ in range(entry.content.count(f'"kind":"{kind}"'.encode("ascii"))):
-                    self._tally.receipt(direction="out", peer=entry.recipient, kind=kind)
+                number = entry.content.count(f'"kind":"{kind}"'.encode("ascii"))
+                if number:
+                    self._tally.receipts(direction="out", peer=entry.recipient, kind=kind, number=number)

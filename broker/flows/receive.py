@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -219,11 +220,14 @@ class Receive:
         peer = verified.sender
         if outcome == "recorded":
             self._tally.received(peer, verified.header["type"])
-        for receipt in verified.body["receipts"] if outcome == "receipts" else ():
-            self._tally.receipt(direction="in", peer=peer, kind=receipt["kind"])
+        if outcome != "receipts":
+            return
+        now, told = self._clock.now().timestamp(), verified.body["receipts"]
+        for kind, number in Counter(receipt["kind"] for receipt in told).items():
+            self._tally.receipts(direction="in", peer=peer, kind=kind, number=number)
+        for receipt in told:
             if receipt["kind"] == ReceiptKind.DELIVERED:
-                waited = self._clock.now().timestamp() - MessageId(receipt["message"]).made
-                self._tally.delivered(peer, max(waited, 0.0))
+                self._tally.delivered(peer, max(now - MessageId(receipt["message"]).made, 0.0))
 
     def _believe_some(self, deliveries: Sequence[Delivery]) -> list[_Believed | Exception]:
         trust, now, opener = self._trust.current(), self._clock.now(), self._vault.opener()

@@ -38,9 +38,9 @@ class KeptTally:
         """Keep it."""
         self.counted.append(("received", peer, message_type))
 
-    def receipt(self, *, direction: str, peer: str, kind: str) -> None:
-        """Keep it."""
-        self.counted.append(("receipt", direction, peer, kind))
+    def receipts(self, *, direction: str, peer: str, kind: str, number: int) -> None:
+        """Keep each."""
+        self.counted += [("receipt", direction, peer, kind)] * number
 
     def delivered(self, peer: str, seconds: float) -> None:
         """Keep it."""

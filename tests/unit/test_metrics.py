@@ -49,6 +49,19 @@ def test_counters_count_by_country_and_type(metrics: Metrics) -> None:
     assert found["trm_submitted_total", (("peer", "SE"), ("type", REQUEST))] == 1
 
 
+def test_receipts_of_an_envelope_are_counted_together(metrics: Metrics) -> None:
+    """As many as there are of a kind; a direction and a kind of their own are counts of their own."""
+    metrics.receipts(direction="in", peer="FI", kind="delivered", number=3)
+    metrics.receipts(direction="in", peer="FI", kind="delivered", number=2)
+    metrics.receipts(direction="out", peer="FI", kind="opened", number=1)
+
+    found = {labels: number for (name, labels), number in samples(metrics).items() if name == "trm_receipts_total"}
+    assert found == {
+        (("direction", "in"), ("kind", "delivered"), ("peer", "FI")): 5,
+        (("direction", "out"), ("kind", "opened"), ("peer", "FI")): 1,
+    }
+
+
 @pytest.mark.parametrize(
     "count",
     [
@@ -58,7 +71,7 @@ def test_counters_count_by_country_and_type(metrics: Metrics) -> None:
         lambda metrics: metrics.received(CANARY, "maarika.naidis"),
         lambda metrics: metrics.rejected(CANARY, CANARY),
         lambda metrics: metrics.rejected("maarika", "maarika"),
-        lambda metrics: metrics.receipt(direction=CANARY, peer=CANARY, kind=CANARY),
+        lambda metrics: metrics.receipts(direction=CANARY, peer=CANARY, kind=CANARY, number=1),
         lambda metrics: metrics.attention_raised(CANARY),
         lambda metrics: metrics.delivered(CANARY, 1.0),
         lambda metrics: metrics.abused(CANARY, CANARY),
