@@ -67,6 +67,12 @@ class Ledger:
             raise CatalogueInvalid("The procedure table of an open procedure is missing.", where=row.ref.name)
         return table
 
+    def over(self) -> frozenset[str]:
+        """Return the states in which a procedure is over, by each table that has them."""
+        tables = self._catalogue.every_table()
+        ends = {state for table in tables for state in table.final}
+        return frozenset(ends.difference(*(table.states.keys() - table.final for table in tables)))
+
     def begin(self, row: ProcedureRow) -> Book:
         """Return the empty book of a procedure that is opened now."""
         return Book(row=row, table=self.table(row), stored=False)

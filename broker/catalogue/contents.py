@@ -134,6 +134,10 @@ class Contents:
         """Return every known table of a procedure, newest version first; of one version the catalogue's own stands first."""
         return self._known_tables.get(name, ())
 
+    def every_table(self) -> tuple[ProcedureTable, ...]:
+        """Return every table that a procedure may be governed by, earlier ones too."""
+        return tuple(table for known in self._known_tables.values() for table in known)
+
     def speaks(self) -> tuple[Mapping[MessageType, tuple[SchemaVersion, ...]], Mapping[str, tuple[SchemaVersion, ...]]]:
         """Return the versions of message types and of procedures that a node of this catalogue takes, as a member lists them."""
         messages = {kind: tuple(self.versions(kind)) for kind in self.types()}

@@ -44,7 +44,8 @@ class _Seen:
 class Remind:
     """Calls a person once for each deadline that is due soon or overdue; closes the call when it no longer is.
 
-    Each look takes a bounded number of procedures and the next one goes on behind them. A person who has closed a call
+    Each look takes a bounded number of procedures and the next one goes on behind them; what is over or erased, which
+    with the years is nearly everything, keeps no deadline waiting for its turn. A person who has closed a call
     is not called about the same thing again; but what was called for too early, by a clock that was ahead, is called for
     once more when it is time. A procedure that does not open hides the deadlines of no other.
     """
@@ -65,7 +66,7 @@ class Remind:
         return await self._store.run(lambda tx: self._act(tx, seen))
 
     def _look(self, reader: Reader) -> _Seen:
-        page = reader.procedures(None, cursor=self._cursor, limit=REMIND_BATCH)
+        page = reader.open_procedures(self._ledger.over(), cursor=self._cursor, limit=REMIND_BATCH)
         calls = tuple(call for row in page.items for call in self._calls(reader, row))
         return _Seen(calls=calls, settled=tuple(self._settled(reader)), next=page.next)
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import (
     BigInteger,
     BindParameter,
+    Select,
     and_,
     bindparam,
     func,
@@ -70,6 +71,9 @@ __all__ = ["SqlReader"]
 
 _MOST: BindParameter[int] = bindparam("most")
 _PROCEDURES = select(procedure).order_by(procedure.c.opened.desc(), procedure.c.id.desc()).limit(_MOST)
+_OPEN_PROCEDURES = _PROCEDURES.where(
+    procedure.c.erased.is_(None), procedure.c.state.not_in(bindparam("over", expanding=True))
+)
 _PROCEDURES_OF = (
     select(procedure).where(procedure.c.case_ref == bindparam("case")).order_by(procedure.c.opened, procedure.c.id)
 )
@@ -150,14 +154,20 @@ class SqlReader(Execution):
         return row if row is not None and authority in {None, row.authority} else None
 
     def procedures(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page:
-        last = from_cursor(cursor, (int, str))
         statement = _PROCEDURES
         if authority is not None:
             joined = select(participant.c.procedure).where(participant.c.authority == authority)
             statement = statement.where(or_(procedure.c.our_authority == authority, procedure.c.id.in_(joined)))
+        return self._procedures(statement, {}, cursor, limit)
+
+    def open_procedures(self, over: Collection[str], *, cursor: str | None, limit: int) -> Page:
+        return self._procedures(_OPEN_PROCEDURES, {"over": sorted(over)}, cursor, limit)
+
+    def _procedures(self, statement: Select[Any], values: Mapping[str, Any], cursor: str | None, limit: int) -> Page:
+        last = from_cursor(cursor, (int, str))
         if last is not None:
             statement = statement.where(_before((procedure.c.opened, procedure.c.id), last))
-        rows = self.listed(statement, {"most": limit + 1})
+        rows = self.listed(statement, {**values, "most": limit + 1})
         items = tuple(procedures.procedure_row(row) for row in rows[:limit])
         ends = [(to_milliseconds(item.opened), str(item.ref.id)) for item in items]
         return Page(items=items, next=to_cursor(ends[-1]) if ends and len(rows) > limit else None)

@@ -125,6 +125,20 @@ class ReaderContract:
         ):
             assert named(await walk(store, messages(wanted), limit=1)) == expected
 
+    async def test_procedures_that_are_over_are_left_out(self, store: Store) -> None:
+        """Of those that go on, the newest first, page by page; what is erased goes on no more."""
+        for number, state in enumerate(("OPEN", "CLOSED", "REFUSED", "OPEN", "OPEN", "STRANGE"), start=1):
+            row = replace(procedure(number), state=state)
+            await store.run(lambda tx, row=row: tx.add_procedure(row))  # type: ignore[misc]
+        await store.run(lambda tx: tx.retention.mark_erased(procedure_id(4), NOW))
+
+        def going_on(reader: Reader, cursor: str | None, limit: int) -> Page:
+            return reader.open_procedures({"CLOSED", "REFUSED"}, cursor=cursor, limit=limit)
+
+        for limit in (1, 9):
+            found = await walk(store, going_on, limit=limit)
+            assert [row.ref.id for row in found] == [procedure_id(number) for number in (6, 5, 1)]
+
     async def test_a_listed_message_has_its_life_but_no_content(self, store: Store) -> None:
         """Header, times and codes as they stand."""
         await fill(store)

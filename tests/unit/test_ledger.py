@@ -44,6 +44,17 @@ async def test_an_open_procedure_needs_its_table(world: World) -> None:
     assert caught.value.where == "family-tracing"
 
 
+async def test_a_state_is_over_only_if_no_table_goes_on_from_it(world: World) -> None:
+    """A name may be an end in one table and a step in another; each table that this node knows is asked."""
+    ee = world["EE"]
+    over = ee.desk.ledger.over()
+    table = ee.desk.catalogue.table("family-tracing")
+    assert over & table.final
+    assert table.initial not in over
+    for one in ee.desk.catalogue.every_table():
+        assert over & one.states.keys() <= one.final
+
+
 async def test_a_call_is_made_once_while_it_is_open(world: World) -> None:
     """The same code and subject open one entry with one audit row; closed, it may be opened anew."""
     ee, now = world["EE"], world.clock.now()

@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from broker.core.delivery import REMIND_BATCH
 from broker.core.errors import StoreCorrupt, by_code
+from broker.ports import Transaction
 from broker.rows import Accepted, Attention
+from broker.testing.store_rows import procedure_id
 from broker.testing.world import Country, World, officer
 
 HELSINKI = ZoneInfo("Europe/Helsinki")
@@ -67,6 +71,26 @@ async def test_overdue_is_told_to_both_sides_and_says_what_silence_means(world: 
     assert (ours.code, theirs.code) == ("answer-overdue", "deadline-overdue")
     assert "Silence is never an answer" in ours.detail
     assert ours.authority == "social-insurance-board"
+
+
+async def test_what_is_over_keeps_no_deadline_waiting(world: World) -> None:
+    """After years nearly every procedure is closed or erased; the one that is not is looked at with the first look."""
+    request = await _asked(world)
+    ee = world["EE"]
+    [row] = (await ee.store.read(lambda reader: reader.procedures(None, cursor=None, limit=9))).items
+    assert row.ref.id == request.procedure
+    later = row.opened + timedelta(minutes=1)
+
+    def closed(tx: Transaction) -> None:
+        for number in range(REMIND_BATCH):
+            state, erased = ("CLOSED", None) if number % 2 else (row.state, later)
+            ref = replace(row.ref, id=procedure_id(number))
+            tx.add_procedure(replace(row, ref=ref, opened=later, state=state, erased=erased))
+
+    await ee.store.run(closed)
+    _go_to(world, 2026, 11, 30)
+    [call] = await _calls(ee)
+    assert call.subject.startswith(request.procedure)
 
 
 async def test_a_person_who_closed_a_call_is_not_called_again(world: World) -> None:
