@@ -50,7 +50,7 @@ from broker.storage import (
     trail,
     trust,
 )
-from broker.storage.columns import to_milliseconds
+from broker.storage.columns import to_milliseconds, unindexed
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.erasing import SqlRetention
 from broker.storage.execution import Execution
@@ -78,6 +78,11 @@ _PROCEDURES_OF = (
     select(procedure).where(procedure.c.case_ref == bindparam("case")).order_by(procedure.c.opened, procedure.c.id)
 )
 _ATTENTION = select(attention).order_by(attention.c.at.desc(), attention.c.id.desc()).limit(_MOST)
+# Open calls are few among all that there ever were, and have an index of their own: any other condition, or the order of an
+# index, would lead SQLite to read them all.
+_IS_OPEN = attention.c.resolved.is_(None)
+_AT = literal_column("+attention.at", BigInteger())
+_OPEN_ATTENTION = select(attention).where(_IS_OPEN).order_by(_AT.desc(), attention.c.id.desc()).limit(_MOST)
 _ABOUT = (
     select(attention.c.id)
     .where(attention.c.subject == bindparam("subject_"), attention.c.code == bindparam("code_"))
@@ -91,9 +96,7 @@ _CALLED_BY_NOW = _ABOUT.where(
         and_(_BY_A_PERSON, attention.c.resolved <= bindparam("now", type_=attention.c.resolved.type)),
     )
 )
-_OPEN_CALLS = select(attention).where(
-    attention.c.code.in_(bindparam("codes", expanding=True)), attention.c.resolved.is_(None)
-)
+_OPEN_CALLS = select(attention).where(_IS_OPEN, unindexed(attention.c.code).in_(bindparam("codes", expanding=True)))
 _ONE_ATTENTION = select(attention).where(attention.c.id == bindparam("number"))
 _OUTBOX_STATES = select(outbox.c.state, func.count().label("number")).group_by(outbox.c.state)
 _INBOX_STATES = select(inbox.c.state, func.count().label("number")).group_by(inbox.c.state)
@@ -154,10 +157,7 @@ class SqlReader(Execution):
         return row if row is not None and authority in {None, row.authority} else None
 
     def procedures(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page:
-        statement = _PROCEDURES
-        if authority is not None:
-            joined = select(participant.c.procedure).where(participant.c.authority == authority)
-            statement = statement.where(or_(procedure.c.our_authority == authority, procedure.c.id.in_(joined)))
+        statement = _PROCEDURES if authority is None else _of_office(authority, self.dialect)
         return self._procedures(statement, {}, cursor, limit)
 
     def open_procedures(self, over: Collection[str], *, cursor: str | None, limit: int) -> Page:
@@ -187,16 +187,9 @@ class SqlReader(Execution):
         self, authority: AuthorityId | None, *, open_only: bool, cursor: str | None, limit: int,
         peer: CountryCode | None = None, code: AttentionCode | None = None,
     ) -> Page:  # fmt: skip
-        last = from_cursor(cursor, (int, int))
-        statement = _ATTENTION
-        for column, value in ((attention.c.authority, authority), (attention.c.peer, peer), (attention.c.code, code)):
-            if value is not None:
-                statement = statement.where(column == value)
-        if open_only:
-            statement = statement.where(attention.c.resolved.is_(None))
-        if last is not None:
-            statement = statement.where(_before((attention.c.at, attention.c.id), last))
-        rows = self.listed(statement, {"most": limit + 1})
+        rows = self.listed(
+            _calls(authority, peer, code, from_cursor(cursor, (int, int)), open_only), {"most": limit + 1}
+        )
         items = tuple(people.attention_row(row) for row in rows[:limit])
         ends = [(to_milliseconds(item.at), item.id) for item in items]
         return Page(items=items, next=to_cursor(ends[-1]) if ends and len(rows) > limit else None)
@@ -242,6 +235,30 @@ class SqlReader(Execution):
                 "receipts.waiting": gauges.waiting,
             }
         return counts
+
+
+def _of_office(authority: AuthorityId, dialect: str) -> Select[Any]:
+    """Return what asks for those that an office takes part in; on SQLite in the list's order, or it would sort all of them."""
+    main = unindexed(procedure.c.our_authority) if dialect == "sqlite" else procedure.c.our_authority
+    joined = select(participant.c.procedure).where(participant.c.authority == authority)
+    return _PROCEDURES.where(or_(main == authority, procedure.c.id.in_(joined)))
+
+
+def _calls(
+    authority: AuthorityId | None,
+    peer: CountryCode | None,
+    code: AttentionCode | None,
+    last: Key | None,
+    open_only: bool,
+) -> Select[Any]:
+    """Return what asks for calls behind a place, newest first."""
+    statement, at = (_OPEN_ATTENTION, _AT) if open_only else (_ATTENTION, attention.c.at)
+    for column, value in ((attention.c.authority, authority), (attention.c.peer, peer), (attention.c.code, code)):
+        if value is not None:
+            statement = statement.where((unindexed(column) if open_only else column) == value)
+    if last is not None:
+        statement = statement.where(_before((at, attention.c.id), last))
+    return statement
 
 
 def _before(columns: tuple[Any, ...], last: Key) -> Any:

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Executable, make_url
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql.elements import ClauseElement
 
+from broker.core.attention import AttentionCode
 from broker.core.ids import MessageType
 from broker.rows import MessageFilter
 from broker.storage import (
@@ -26,6 +27,7 @@ from broker.storage import (
     outbox,
     outbox_steps,
     procedures,
+    reader,
     receipts,
     search,
 )
@@ -90,6 +92,8 @@ def ways(parted: Parted) -> tuple[Executable, ...]:
         procedures._since("correction"),
         *lists._statements("postgresql", MessageFilter(peer=FI, authority=BOARD, digest=digest("a message")), None, 3),
         healing._PASSED_ONE,
+        reader._calls(BOARD, FI, AttentionCode.OVERDUE_DELIVERED, (1, 2), True),
+        reader._OPEN_CALLS,
         procedures._RECORD,
         procedures._RECORDS.sized(32),
         procedures._LOCK_SOME.sized(32),

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy import Executable, text
 from sqlalchemy.dialects import sqlite
 
+from broker.core.attention import AttentionCode
 from broker.core.ids import MessageType
 from broker.rows import MessageFilter
 from broker.storage import (
@@ -27,6 +28,7 @@ from broker.storage import (
     outbox,
     outbox_steps,
     procedures,
+    reader,
     receipts,
     search,
 )
@@ -151,3 +153,25 @@ def test_a_message_is_looked_up_by_its_digest(tmp_path: Path, direction: str, by
     steps = plan(tmp_path, statement)
     assert by in steps.splitlines()[0]
     assert "ix_record_entry_digest (digest=?)" in steps
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        reader._calls(None, None, None, None, True),
+        reader._calls(BOARD, FI, AttentionCode.OVERDUE_DELIVERED, (1, 2), True),
+        reader._OPEN_CALLS,
+    ],
+)
+def test_open_calls_are_found_among_all_that_there_ever_were(tmp_path: Path, statement: Any) -> None:
+    """By an index of their own, whatever else is asked: it is looked at every two seconds."""
+    first, *others = plan(tmp_path, statement).splitlines()
+    assert "attention USING INDEX ux_attention_open" in first
+    assert [step for step in others if "attention" in step] == []
+
+
+def test_an_offices_procedures_are_read_in_their_order(tmp_path: Path) -> None:
+    """The newest are enough, however many the office has."""
+    steps = plan(tmp_path, reader._of_office(BOARD, "sqlite"))
+    assert steps.splitlines()[0] == "SCAN procedure USING INDEX ix_procedure_opened"
+    assert "ORDER BY" not in steps
