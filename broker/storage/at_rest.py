@@ -4,11 +4,10 @@
 
 from __future__ import annotations
 
-import functools
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from typing import Protocol, Self
+from typing import Protocol
 
 from broker.core.errors import VaultLocked
 from broker.security.at_rest import CaseKey, EpochRing, Scope, WrappedKey, new_key
@@ -28,7 +27,7 @@ class Cipher(Protocol):
     def decrypt(self, key: WrappedKey, stored: bytes, where: bytes) -> bytes: ...
     def token(self, purpose: str, *values: str) -> str: ...
     def buckets(self, purpose: str, values: Iterable[str]) -> frozenset[int]: ...
-    def once(self) -> Self: ...
+    def once(self) -> Cipher: ...
     def forget(self) -> None:
         """Drop every key that is held unwrapped."""
         ...
@@ -111,14 +110,12 @@ class AtRest:
         with self._lock:
             self._held.clear()
 
-    def once(self) -> Self:
+    def once(self) -> Cipher:
         """Return the same for one transaction that keeps every other writer out: it looks at the vault at most once.
 
         No epoch can begin meanwhile that this transaction could meet.
         """
-        one = object.__new__(type(self))  # `copy.copy` takes as long as what is saved by it
-        one.__dict__.update(self.__dict__, _ring_now=functools.cache(self._current))
-        return one
+        return _Once(self._current, self._held, self._lock)
 
     def _case_key(self, key: WrappedKey) -> CaseKey:
         # What is looked up is the wrapped key as it stands in the database: a destroyed or moved one is never found.
@@ -145,6 +142,23 @@ class AtRest:
             self.forget()
             self._ring = ring
         return ring
+
+
+class _Once(AtRest):
+    """The cipher of one transaction, which shares what is held unwrapped."""
+
+    def __init__(
+        self, ring: Callable[[], EpochRing], held: OrderedDict[WrappedKey, CaseKey], lock: threading.Lock
+    ) -> None:
+        self._ring_now = ring
+        self._ring = None
+        self._held = held
+        self._lock = lock
+
+    def _current(self) -> EpochRing:
+        if self._ring is None:
+            self._ring = self._ring_now()
+        return self._ring
 
 
 def locked() -> AtRest:
