@@ -149,34 +149,35 @@ class Log:
         room: dotted name under ``trm``, e.g. ``api``.
         """
         self._room = room
+        self._standard = logging.getLogger(f"trm.{room}")
         self._logger: Any = structlog.wrap_logger(
-            logging.getLogger(f"trm.{room}"),
+            self._standard,
             processors=[
-                structlog.stdlib.filter_by_level,
                 structlog.stdlib.add_log_level,
                 structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
             ],
             wrapper_class=structlog.stdlib.BoundLogger,
             context_class=dict,
-            cache_logger_on_first_use=False,
-        )
+        ).bind()  # here, or every line would do it anew
 
     def info(self, event: Event, /, **fields: object) -> None:
         """Log what is as it should be."""
-        self._write(self._logger.info, event, fields)
+        self._write(logging.INFO, event, fields)
 
     def warning(self, event: Event, /, **fields: object) -> None:
         """Log what an operator may want to look at."""
-        self._write(self._logger.warning, event, fields)
+        self._write(logging.WARNING, event, fields)
 
     def error(self, event: Event, error: BaseException | None = None, /, **fields: object) -> None:
         """Log a failure; of the exception only its class, our code and the place."""
         described = {} if error is None else describe(error)
-        self._write(self._logger.error, event, {**described, **fields})
+        self._write(logging.ERROR, event, {**described, **fields})
 
-    def _write(self, write: Callable[..., None], event: Event, fields: Mapping[str, object]) -> None:
-        given = {name: value for name, value in fields.items() if name in FIELDS}  # a stray name must not raise
-        write(_known(event), **{**given, "room": self._room})
+    def _write(self, level: int, event: Event, fields: Mapping[str, object]) -> None:
+        name = _known(event)
+        if self._standard.isEnabledFor(level):
+            given = {field: value for field, value in fields.items() if field in FIELDS}  # a stray name must not raise
+            self._logger.log(level, name, **{**given, "room": self._room})
 
 
 def describe(error: BaseException) -> dict[str, str]:
