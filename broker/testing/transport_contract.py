@@ -27,6 +27,7 @@ __all__ = [
     "FastClock",
     "TransportContract",
     "TransportHarness",
+    "publish_until_taken",
     "sealed",
     "sealed_chunk",
     "take",
@@ -93,6 +94,16 @@ def sealed_chunk(index: int, *, message: MessageId, recipient: CountryCode = FI,
     raw = b"TRMC\x01" + secrets.token_bytes(size - 5)
     sha256 = Digest(hashlib.sha256(raw).hexdigest())
     return SealedChunk(id=message, sender=EE, recipient=recipient, raw=raw, sha256=sha256, index=index)
+
+
+async def publish_until_taken(sender: Transport, envelope: SealedEnvelope, *, apart: bool = False) -> None:
+    """Publish again, as a node does, until it is confirmed: a busy machine's disk can outlast a test's short bound."""
+    async with asyncio.timeout(_BOUND_SECONDS):
+        while True:
+            try:
+                return await sender.publish(envelope, apart=apart)
+            except NodeError:
+                await asyncio.sleep(0.05)
 
 
 async def take(transport: Transport, count: int = 1, *, settle: bool = True) -> list[Delivery]:
@@ -296,22 +307,13 @@ class TransportContract:
         assert time.monotonic() - started < self.publish_bound_seconds
         assert await sender.health() is not None
         await harness.recovery()
-        await _publish_until_taken(sender, after)
+        await publish_until_taken(sender, after)
         came = [d.raw for d in await take(recipient)]
         while came[-1] != after.raw:
             # One's outcome was unknown, the other's settling may have been on the way: either may come.
             assert came[-1] in {before.raw, during.raw}
             came += [d.raw for d in await take(recipient)]
         await _until_healthy(sender)
-
-
-async def _publish_until_taken(sender: Transport, envelope: SealedEnvelope) -> None:
-    async with asyncio.timeout(_BOUND_SECONDS):
-        while True:
-            try:
-                return await sender.publish(envelope)
-            except NodeError:
-                await asyncio.sleep(0.05)
 
 
 async def _until_healthy(transport: Transport) -> None:
