@@ -35,7 +35,7 @@ from broker.storage.faults import fault_of
 from broker.storage.healing import begin_healing
 from broker.storage.postgres import postgres_engine
 from broker.storage.presence import refuse_beside_server
-from broker.storage.schema import HEAD, check, create_at, exclusive, parse_url, sqlite_path, upgrade
+from broker.storage.schema import HEAD, checked, create_at, exclusive, parse_url, sqlite_path, upgrade
 from broker.storage.sqlite import sqlite_engine
 from broker.storage.tables import LEFT_OUT, attachment, case_key, counter, key_epoch, metadata, parked_chunk, upload
 
@@ -160,8 +160,8 @@ def snapshot(url: str) -> Iterator[Snapshot]:
         StoreNeedsMigration: it is empty, of another version, or an older program left messages in clear.
         StoreUnavailable, StoreCorrupt: it cannot be read.
     """
-    check(url)
-    refuse_clear(url)
+    with checked(url) as connection:
+        refuse_clear(connection)
     parsed = parse_url(url)
     path = sqlite_path(parsed)
     engine = postgres_engine(parsed, read_only=True) if path is None else sqlite_engine(path, read_only=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Row, Table, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, Table, bindparam, delete, select, update
 
 from broker.core.errors import StoreNeedsMigration
 from broker.rows import salted
@@ -70,18 +70,17 @@ _BLIND = (
 )
 
 
-def refuse_clear(url: str) -> None:
+def refuse_clear(connection: Connection) -> None:
     """Return where no older program left contents in clear.
 
     Raises:
         StoreNeedsMigration: it did.
         StoreUnavailable: the database does not answer.
     """
-    with reading(url) as connection:
-        if Execution(connection).first(_MARKED) is not None:
-            raise StoreNeedsMigration(
-                "An older program left messages in clear: start the node once, it encrypts them under its vault's keys."
-            )
+    if Execution(connection).first(_MARKED) is not None:
+        raise StoreNeedsMigration(
+            "An older program left messages in clear: start the node once, it encrypts them under its vault's keys."
+        )
 
 
 def encrypt_clear(url: str, cipher: Cipher) -> int:

@@ -14,7 +14,7 @@ from broker.storage.at_rest import Cipher
 from broker.storage.encrypting import refuse_clear
 from broker.storage.execution import Execution
 from broker.storage.postgres import PostgresStore
-from broker.storage.schema import check, exclusive, parse_url, sqlite_path
+from broker.storage.schema import check, checked, exclusive, parse_url, sqlite_path
 from broker.storage.sqlite import SqliteStore
 
 __all__ = ["keep_trust", "kept_trust", "kept_trust_memory", "open_store"]
@@ -34,8 +34,8 @@ def open_store(url: str, *, us: CountryCode, cipher: Cipher) -> Store:
         StoreUnavailable: it does not answer.
         SettingsInvalid: the address is none.
     """
-    check(url)
-    refuse_clear(url)
+    with checked(url) as connection:
+        refuse_clear(connection)
     parsed = parse_url(url)
     path = sqlite_path(parsed)
     return PostgresStore(parsed, us, cipher) if path is None else SqliteStore(path, us, cipher)
@@ -47,8 +47,7 @@ def kept_trust(url: str) -> TrustRow | None:
     Raises:
         StoreNeedsMigration, StoreUnavailable, StoreCorrupt: it cannot be read.
     """
-    check(url)
-    with exclusive(url) as connection:
+    with checked(url) as connection:
         return trust.newest(Execution(connection))
 
 

@@ -36,6 +36,7 @@ __all__ = [
     "HEAD",
     "MIGRATIONS",
     "check",
+    "checked",
     "create_at",
     "exclusive",
     "exclusively",
@@ -97,6 +98,17 @@ def check(url: str) -> None:
     """Return where the database has this program's schema.
 
     Raises:
+        StoreNeedsMigration, StoreUnavailable, SettingsInvalid: as `checked`.
+    """
+    with checked(url):
+        pass
+
+
+@contextmanager
+def checked(url: str) -> Iterator[Connection]:
+    """Give a connection of its own for one look at a database that has this program's schema.
+
+    Raises:
         StoreNeedsMigration: it is empty, older or newer.
         StoreUnavailable: it does not answer.
         SettingsInvalid: the address is none.
@@ -108,6 +120,7 @@ def check(url: str) -> None:
     with _door(parsed) as engine, engine.connect() as connection:
         if _version(connection) != HEAD:
             raise StoreNeedsMigration
+        yield connection
 
 
 def is_empty(url: str) -> bool:
@@ -272,7 +285,7 @@ def _version(connection: Connection) -> str | None:
     """Return the revision that the database names; None where it names none."""
     if not inspect(connection).has_table("alembic_version"):
         return None
-    row = connection.execute(_ALEMBIC.select()).first()
+    row = connection.exec_driver_sql("SELECT version_num FROM alembic_version").first()
     return None if row is None else str(row[0])
 
 

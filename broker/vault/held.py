@@ -29,10 +29,11 @@ class _Held:
 
     def __init__(self, keys: Iterable[PrivateKey], at_rest: EpochRing) -> None:
         self.at_rest = at_rest
-        by_kid = {jwk.thumbprint(key.use, key.public): key for key in keys}
-        self.signing = {kid: key for kid, key in by_kid.items() if key.use is not KeyUse.HPKE}
-        self.ring = KeyRing({kid: key.seed for kid, key in by_kid.items() if key.use is KeyUse.HPKE})
-        self.public = tuple((kid, key.use, key.public) for kid, key in by_kid.items())
+        pairs = [(key, key.public) for key in keys]  # which is worked out anew whenever it is asked for
+        by_kid = {jwk.thumbprint(key.use, public): (key, public) for key, public in pairs}
+        self.signing = {kid: key for kid, (key, _) in by_kid.items() if key.use is not KeyUse.HPKE}
+        self.ring = KeyRing({kid: key.seed for kid, (key, _) in by_kid.items() if key.use is KeyUse.HPKE})
+        self.public = tuple((kid, key.use, public) for kid, (key, public) in by_kid.items())
         self._signers: dict[tuple[KeyId, KeyId], KeyPairSigner] = {}
 
     def signer(self, ed25519: KeyId, ml_dsa: KeyId) -> KeyPairSigner:
