@@ -219,7 +219,7 @@ def _words(text: str) -> list[str]:
 
 
 def _child(holder: Any, step: str) -> Any:
-    if isinstance(holder, Mapping):
+    if isinstance(holder, dict):
         return holder.get(step)
     if isinstance(holder, list) and step.isdigit() and int(step) < len(holder):
         return holder[int(step)]
@@ -228,15 +228,15 @@ def _child(holder: Any, step: str) -> Any:
 
 def _is_fact(node: Any) -> bool:
     return (
-        isinstance(node, Mapping)
+        isinstance(node, dict)
         and len(node) == 1
         and not {"value", "unknown", "not_applicable", "withheld"}.isdisjoint(node)
     )
 
 
 def _is_sealed(node: Any) -> bool:
-    inner = node.get("value", node) if isinstance(node, Mapping) else None
-    return isinstance(inner, Mapping) and {"kid", "jwe"} <= inner.keys()
+    inner = node.get("value", node) if isinstance(node, dict) else None
+    return isinstance(inner, dict) and {"kid", "jwe"} <= inner.keys()
 
 
 def _replace(fact: MutableMapping[str, Any], new: Mapping[str, Any]) -> None:
