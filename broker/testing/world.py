@@ -200,18 +200,9 @@ class World:
             urls: migrated stores of countries that have one elsewhere.
             seed: of identifiers that no other world has given; needed where a store is the copy of another world's.
         """
-        clock, network, catalogue = HandClock(), Network(), _catalogue()
+        clock, network = HandClock(), Network()
         keys = {CountryCode(name): _keys(name) for name in names}
-        messages, procedures = catalogue.speaks()
-        began = clock.now() - timedelta(hours=1)
-        members = {
-            name: with_office_keys(
-                member_of(name, own, now=began, authorities=OFFICES[name], messages=messages, procedures=procedures),
-                start=began,
-            )
-            for name, own in keys.items()
-        }
-        trust = TrustList(version=1, members=members)
+        trust = TrustList(version=1, members={name: _member(name, own, clock.now()) for name, own in keys.items()})
         countries = {}
         for name, own in keys.items():
             url = (urls or {}).get(name) or _sqlite(folder / f"{name}.db")
@@ -354,6 +345,15 @@ def _empty_database() -> bytes:
 def _keys(name: str) -> tuple[PrivateKey, ...]:
     """A country's keys, the same in every world of this process."""
     return generate_keys()
+
+
+@functools.cache
+def _member(name: CountryCode, own: tuple[PrivateKey, ...], now: datetime) -> Member:
+    """A country as the trust list of that moment names it, with the keys of its offices."""
+    began = now - timedelta(hours=1)
+    messages, procedures = _catalogue().speaks()
+    made = member_of(name, own, now=began, authorities=OFFICES[name], messages=messages, procedures=procedures)
+    return with_office_keys(made, start=began)
 
 
 @functools.cache

@@ -16,11 +16,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import Connection
 
 from broker import logs, schema_files
 from broker.catalogue import Catalogue
 from broker.core.ids import MessageType, SchemaVersion
-from broker.storage import migrate
+from broker.security import primitives
+from broker.storage import migrate, schema, sqlite
 from broker.system import SystemClock
 
 if TYPE_CHECKING:
@@ -45,6 +47,46 @@ def _each_catalogue_is_read_once() -> Iterator[None]:
     Catalogue.from_files = classmethod(from_files)  # type: ignore[assignment, method-assign]
     yield
     Catalogue.from_files = reading
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _each_public_key_is_worked_out_once() -> Iterator[None]:
+    """Keep the public keys of a worker: its tests open vaults with the same few private ones thousands of times."""
+    working_out = primitives.public_of
+    primitives.public_of = lru_cache(maxsize=1024)(working_out)
+    yield
+    primitives.public_of = working_out
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_disk_is_waited_for() -> Iterator[None]:
+    """Let no commit wait until it is on the disk: no test of this room cuts the power, others do (tests/faults)."""
+    lasting = sqlite._WRITER_PRAGMAS
+    sqlite._WRITER_PRAGMAS = tuple(line.replace("synchronous = FULL", "synchronous = OFF") for line in lasting)
+    assert lasting != sqlite._WRITER_PRAGMAS
+    yield
+    sqlite._WRITER_PRAGMAS = lasting
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _the_tables_are_written_once() -> Iterator[None]:
+    """Make the tables of an empty SQLite database from the words of the first one: SQLAlchemy writes them anew each time."""
+    creating, made = schema._create, "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite_%'"
+    words: list[str] = []
+
+    def create(connection: Connection) -> None:
+        if words and connection.dialect.name == "sqlite":
+            for line in words:
+                connection.exec_driver_sql(line)
+            connection.execute(schema._ALEMBIC.insert(), {"version_num": schema.HEAD})
+            return
+        creating(connection)
+        if connection.dialect.name == "sqlite":
+            words.extend(line for (line,) in connection.exec_driver_sql(made))
+
+    schema._create = create
+    yield
+    schema._create = creating
 
 
 @pytest.fixture

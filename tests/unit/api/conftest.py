@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,6 +18,7 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry
 
+from broker.api import openapi
 from broker.api.app import create_app
 from broker.api.local_issuer import LocalIssuer
 from broker.api.services import ApiLimits, ApiServices
@@ -45,6 +47,15 @@ THEIRS = AuthorityId("helsinki-wellbeing-services")
 NODE = AuthorityId("node")
 EE, FI = CountryCode("EE"), CountryCode("FI")
 _OFFICE = {"name": "Näidisamet", "kind": "LOCAL_AUTHORITY", "country": "EE"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _each_catalogue_is_described_once() -> Iterator[None]:
+    """Describe a catalogue's schemas once per worker: a running API does so once, too."""
+    describing = openapi.components
+    openapi.components = cache(describing)
+    yield
+    openapi.components = describing
 
 
 class FixedTrust:

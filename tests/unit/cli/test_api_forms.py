@@ -17,7 +17,7 @@ from broker.api.components import components
 from broker.schema_files import load_catalogue
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def assert_form() -> Callable[[str, Any], None]:
     """Assert that a document has the form that the API's description has under that name."""
     schemas = components(load_catalogue())
