@@ -220,9 +220,10 @@ class AttentionCode(StrEnum):
         return awaited[LadderStep(step)][failed]
 
     @classmethod
-    def overdue(cls) -> tuple[AttentionCode, ...]:
-        """Return the codes that a receipt resolves."""
-        return tuple(cls.for_overdue(step, failed=failed) for step in LadderStep for failed in (False, True))
+    def ended_by_receipt(cls) -> tuple[AttentionCode, ...]:
+        """Return the codes of calls about a message that a receipt for it resolves."""
+        late = (cls.for_overdue(step, failed=failed) for step in LadderStep for failed in (False, True))
+        return (*late, cls.NOT_SENT)
 
 
 def message_subject(author: CountryCode, message: MessageId) -> str:

@@ -85,7 +85,7 @@ class PeerWords:
         # A peer's clock that is ahead must not put off the calls for what is overdue; the receipt keeps its time.
         tx.settle_outbox(replace(receipt, at=now) if receipt.at > now else receipt for receipt in moved)
         for message in {receipt.message for receipt in moved if briefs[receipt.message].attended}:
-            ended = (*AttentionCode.overdue(), AttentionCode.NOT_SENT)
+            ended = AttentionCode.ended_by_receipt()
             tx.resolve_attentions(ended, message_subject(self._us, message), at=now, by="node")
         for refusal in (receipt for receipt in new if receipt.kind is ReceiptKind.REFUSED):
             if refusal.answers:

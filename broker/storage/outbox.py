@@ -18,7 +18,6 @@ from sqlalchemy import (
     bindparam,
     exists,
     insert,
-    literal,
     literal_column,
     or_,
     select,
@@ -26,6 +25,7 @@ from sqlalchemy import (
     update,
 )
 
+from broker.core.attention import AttentionCode
 from broker.core.delivery import AHEAD_SECONDS
 from broker.core.errors import CaseKeyMissing, NodeError, StoreCorrupt
 from broker.core.healing import HEAL_TYPES
@@ -36,6 +36,7 @@ from broker.security.at_rest import scope_of
 from broker.storage import headers
 from broker.storage.batches import Batched, Parted
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, key_for_writing, keyed, opened
+from broker.storage.columns import fixed
 from broker.storage.execution import Execution
 from broker.storage.search import add_terms
 from broker.storage.tables import RECEIPTED, attention, healing, outbox, outbox_content, outbox_envelope
@@ -129,9 +130,11 @@ _BRIEFS = Batched(
         outbox.c.digest,
         outbox.c.recipient,
         outbox.c.procedure,
-        exists()
+        exists()  # by the index of the open calls: a country that was silent for long comes back with thousands of them
         .where(
-            attention.c.subject.like(literal("%/") + type_coerce(outbox.c.id, Text())), attention.c.resolved.is_(None)
+            attention.c.code.in_(fixed(*AttentionCode.ended_by_receipt())),
+            attention.c.subject == bindparam("ours", type_=Text()) + type_coerce(outbox.c.id, Text()),
+            attention.c.resolved.is_(None),
         )
         .label("attended"),
     ).where,
@@ -183,13 +186,15 @@ def find_outbox(db: Execution, us: CountryCode, message: MessageId) -> OutboxRow
     return None if row is None else _row(db, us, row)
 
 
-def outbox_briefs(db: Execution, messages: Collection[MessageId]) -> dict[MessageId, OutboxBrief]:
+def outbox_briefs(db: Execution, us: CountryCode, messages: Collection[MessageId]) -> dict[MessageId, OutboxBrief]:
     """Return what receipts are held against, of those messages that there are."""
+    ours = {"ours": f"{us}/"}  # as `message_subject` begins
     return {
         row.id: OutboxBrief(
             digest=row.digest, recipient=row.recipient, procedure=row.procedure, attended=bool(row.attended)
         )
-        for row in _BRIEFS.rows(db, messages)
+        for statement, wanted in _BRIEFS.parts(messages)
+        for row in db.all(statement, {**wanted, **ours})
     }
 
 

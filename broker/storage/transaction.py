@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 
 from sqlalchemy import Connection
 
 from broker.core.ids import CountryCode, Digest, MessageId, ProcedureId
-from broker.rows import AttachmentRow, KeptRecord, OutboxRow, OwedEntry, UploadRow
+from broker.rows import AttachmentRow, KeptRecord, OutboxBrief, OutboxRow, OwedEntry, UploadRow
 from broker.storage import attachments, case_keys, drafts, future, keys, people, procedures, search, trail, trust
 from broker.storage import held as raw
 from broker.storage import inbox as received
@@ -79,7 +79,8 @@ class SqlTransaction(Execution):
     def outbox(self, message: MessageId) -> OutboxRow | None:
         return sent.find_outbox(self, self._us, message)
 
-    outbox_briefs = sent.outbox_briefs
+    def outbox_briefs(self, messages: Collection[MessageId]) -> Mapping[MessageId, OutboxBrief]:
+        return sent.outbox_briefs(self, self._us, messages)
 
     def lease_outbox(
         self,

@@ -199,7 +199,10 @@ class LadderContract:
         assert await store.run(lambda tx: tx.newest_receipted(SE, now=later(99))) is None
 
     async def test_a_brief_says_whether_somebody_is_called_about_the_message(self, store: Store) -> None:
-        """By the id that our message has; a closed call, and one about another message, are none."""
+        """By the id that our message has; a closed call, one about another message or by another country's id are none.
+
+        Nor is one that no receipt resolves.
+        """
         await store.run(lambda tx: tx.add_outbox(outgoing(1), next_at=NOW))
 
         async def attended() -> bool:
@@ -208,6 +211,8 @@ class LadderContract:
             return briefs[message_id(1)].attended
 
         await store.run(lambda tx: tx.raise_attention(attention(message_subject(EE, message_id(2)))))
+        await store.run(lambda tx: tx.raise_attention(attention(message_subject(FI, message_id(1)))))
+        await store.run(lambda tx: tx.raise_attention(attention(message_subject(EE, message_id(1)), code="surge-owed")))
         assert not await attended()
         row = attention(message_subject(EE, message_id(1)))
         await store.run(lambda tx: tx.raise_attention(row))

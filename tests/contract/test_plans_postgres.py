@@ -75,6 +75,7 @@ def ways(parted: Parted) -> tuple[Executable, ...]:
     [
         *ways(outbox._LEASE),
         outbox._OVERDUE,
+        outbox._BRIEFS.sized(32),
         outbox_steps._HELD.sized(32),
         outbox_steps._PUBLISHED.sized(32),
         outbox._RECEIPTED,

@@ -15,7 +15,7 @@ def test_every_attention_code_says_who_must_act() -> None:
         assert code == code.value == str(code)
         assert isinstance(code.who, Actor)
         assert code.meaning.endswith(".")
-    assert len(AttentionCode.overdue()) == 2 * len(LadderStep)
+    assert len(set(AttentionCode.ended_by_receipt())) == 2 * len(LadderStep) + 1
     assert AttentionCode("gap") is AttentionCode.GAP
 
 

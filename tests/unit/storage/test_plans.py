@@ -67,6 +67,7 @@ def ways(parted: Parted) -> tuple[Executable, ...]:
     [
         *((lease, "ix_outbox_owed") for lease in ways(outbox._LEASE)),
         (outbox._OVERDUE, "ix_outbox_state"),
+        (outbox._BRIEFS.sized(32), "ux_attention_open (code=? AND subject=?)"),
         (outbox_steps._HELD.sized(32), "PRIMARY KEY"),
         (outbox_steps._PUBLISHED.sized(32), "PRIMARY KEY"),
         (outbox._RECEIPTED, "ix_outbox_receipted"),
