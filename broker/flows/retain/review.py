@@ -7,7 +7,6 @@ The one thing that this erases by itself are exercises, a fixed time after the d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -42,7 +41,9 @@ class _Seen:
     due: tuple[Standing, ...]
     drilled: tuple[Case, ...]  # exercises that are over for long enough
     asked: tuple[tuple[MessageRow, tuple[Case, ...]], ...]  # messages that ask for an erasure, and of which cases
-    settled: tuple[str, ...]  # procedures that a person was called about, and that are due no more
+    settled: tuple[
+        str, ...
+    ]  # procedures that a person was called about, and where something new came, or that are erased
     next: str | None
 
 
@@ -79,29 +80,21 @@ class Review:
     def _look(self, reader: Reader) -> _Seen:
         now = self._clock.now()
         page = reader.procedures(None, cursor=self._cursor, limit=REMIND_BATCH)
-        found = [standing for row in page.items if (standing := self._dates.of_first(reader, row, now=now))]
+        called = {call.subject for call in reader.open_calls([AttentionCode.REVIEW_DUE])}
+        found = {row.ref.id: self._dates.of_first(reader, row, now=now) for row in page.items}
+        standing = {first: item for first, item in found.items() if item is not None}
+        due = {first: item for first, item in standing.items() if item.due}
+        # A call that a person closed without a decision is made again: a review without a date is none.
+        anew = (item for first, item in due.items() if first not in called)
         return _Seen(
-            due=tuple(item for item in found if item.due and self._is_to_be_called(reader, item)),
-            drilled=tuple(item.case for item in found if _is_drill(item) and item.last + EXERCISE_KEPT < now),
+            due=tuple(item for item in anew if reader.retention.open_erasure(item.case.key_scope) is None),
+            drilled=tuple(
+                item.case for item in standing.values() if _is_drill(item) and item.last + EXERCISE_KEPT < now
+            ),
             asked=tuple(self._asked(reader)),
-            settled=tuple(self._settled(reader)),
+            settled=tuple(first for first in found if first in called and first not in due),
             next=page.next,
         )
-
-    def _settled(self, reader: Reader) -> Iterator[str]:
-        """Yield what the open calls for a review are about where something new came, or it is erased."""
-        for call in reader.open_calls([AttentionCode.REVIEW_DUE]):
-            row = reader.procedure(ProcedureId(call.subject), None)
-            item = None if row is None else self._dates.of_first(reader, row, now=self._clock.now())
-            if item is None or not item.due:
-                yield call.subject
-
-    def _is_to_be_called(self, reader: Reader, item: Standing) -> bool:
-        """A call that a person closed without a decision is made again: a review without a date is none."""
-        if reader.retention.open_erasure(item.case.key_scope) is not None:
-            return False
-        subject = item.case.rows[0].ref.id
-        return not any(call.subject == subject for call in reader.open_calls([AttentionCode.REVIEW_DUE]))
 
     def _asked(self, reader: Reader) -> list[tuple[MessageRow, tuple[Case, ...]]]:
         page = reader.messages(MessageFilter(direction="in", type=_ASKS), cursor=None, limit=WATCH_BATCH)

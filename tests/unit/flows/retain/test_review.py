@@ -5,15 +5,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
+
+import pytest
 
 from broker.core.audit import Who
 from broker.core.erasures import ErasureState
 from broker.core.ids import AuthorityId
 from broker.core.messages import Party
 from broker.core.retention import EXERCISE_KEPT, PROPOSAL_DAYS, EraseReason, HoldReason, KeepReason
-from broker.rows import Accepted
+from broker.rows import Accepted, Attention
 from broker.schema_files import read_schema_file
+from broker.storage.reader import SqlReader
 from broker.testing.federation import OFFICES
 from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World
@@ -50,6 +54,27 @@ async def test_something_new_closes_the_call(world: World, ended: Accepted, firs
     assert "review-due" in await ee.attention()
     assert await ee.engine.review() == 1
     assert "review-due" not in await ee.attention()
+
+
+async def test_the_open_calls_are_read_once_a_look(
+    world: World, ended: Accepted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for each case that is due: an office that has left thousands of reviews for later would hold up its node."""
+    ee = world["EE"]
+    for _ in range(3):
+        await ee.submit("request.json")
+    world.clock.advance(4 * YEAR)
+    assert await ee.engine.review() == 4
+
+    asked, open_calls = list[tuple[str, ...]](), SqlReader.open_calls
+
+    def counted(reader: SqlReader, codes: Sequence[str]) -> tuple[Attention, ...]:
+        asked.append(tuple(codes))
+        return open_calls(reader, codes)
+
+    monkeypatch.setattr(SqlReader, "open_calls", counted)
+    assert await ee.engine.review() == 0
+    assert asked == [("review-due",)]
 
 
 async def test_an_exercise_is_erased_after_the_drill(world: World, ended: Accepted) -> None:
