@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from broker.core.attention import AttentionCode
@@ -67,38 +68,44 @@ class Remind:
 
     def _look(self, reader: Reader) -> _Seen:
         page = reader.open_procedures(self._ledger.over(), cursor=self._cursor, limit=REMIND_BATCH)
-        calls = tuple(call for row in page.items for call in self._calls(reader, row))
-        return _Seen(calls=calls, settled=tuple(self._settled(reader)), next=page.next)
+        called = defaultdict[ProcedureId, list[Attention]](list)
+        for call in reader.open_calls(sorted(_CODES)):
+            called[ProcedureId(call.subject.partition("/")[0])].append(call)
+        calls, settled = list[_Call](), list[Attention]()
+        for row in page.items:
+            about: Sequence[Attention] = called.pop(row.ref.id, ())
+            try:
+                standings = self._standings(reader, row)
+            except (CaseKeyMissing, StoreCorrupt) as error:
+                calls.append((row, AttentionCode.UNREADABLE, str(row.ref.id), error.detail))
+                continue
+            calls += self._calls(reader, row, standings)
+            stands = {(_code(standing), _subject(row.ref.id, standing)) for standing in standings}
+            settled += (call for call in about if (call.code, call.subject) not in stands)
+        for (
+            procedure,
+            about,
+        ) in called.items():  # the others' turn comes: to judge all of them at each look takes too long
+            held = reader.procedure(procedure, None)
+            settled += about if held is None or self._is_over(held) else ()
+        return _Seen(calls=tuple(calls), settled=tuple(settled), next=page.next)
 
-    def _calls(self, reader: Reader, row: ProcedureRow) -> Iterator[_Call]:
-        try:
-            standings = self._standings(reader, row)
-        except (CaseKeyMissing, StoreCorrupt) as error:
-            yield row, AttentionCode.UNREADABLE, str(row.ref.id), error.detail
-            return
+    def _calls(self, reader: Reader, row: ProcedureRow, standings: Iterable[Standing]) -> Iterator[_Call]:
         for standing in standings:
             code, subject = _code(standing), _subject(row.ref.id, standing)
             if code is not None and not reader.called(code, subject, now=self._clock.now()):
                 yield row, code, subject, _sentence(standing)
 
-    def _settled(self, reader: Reader) -> Iterator[Attention]:
-        """Yield the open calls whose deadline no longer stands so."""
-        for call in reader.open_calls(sorted(_CODES)):
-            procedure = ProcedureId(call.subject.partition("/")[0])
-            row = reader.procedure(procedure, None)
-            try:
-                standings = self._standings(reader, row) if row is not None else ()
-            except (CaseKeyMissing, StoreCorrupt):
-                continue
-            if not any(_subject(procedure, item) == call.subject and _code(item) == call.code for item in standings):
-                yield call
-
     def _standings(self, reader: Reader, row: ProcedureRow) -> tuple[Standing, ...]:
-        table = self._ledger.table(row)
-        if row.erased is not None or row.state in table.final or not table.deadlines:
+        if self._is_over(row):
             return ()
         book = self._ledger.read(reader, row)
         return self._timetable.standings(reader, book, book.fold(), now=self._clock.now())
+
+    def _is_over(self, row: ProcedureRow) -> bool:
+        """Whether no deadline of it is left."""
+        table = self._ledger.table(row)
+        return row.erased is not None or row.state in table.final or not table.deadlines
 
     def _act(self, tx: Transaction, seen: _Seen) -> int:
         now = self._clock.now()

@@ -14,8 +14,11 @@ import pytest
 
 from broker.core.delivery import REMIND_BATCH
 from broker.core.errors import StoreCorrupt, by_code
+from broker.core.ids import ProcedureId
+from broker.core.messages import RecordEntry
 from broker.ports import Transaction
 from broker.rows import Accepted, Attention
+from broker.storage.reader import SqlReader
 from broker.testing.store_rows import procedure_id
 from broker.testing.world import Country, World, officer
 
@@ -91,6 +94,23 @@ async def test_what_is_over_keeps_no_deadline_waiting(world: World) -> None:
     _go_to(world, 2026, 11, 30)
     [call] = await _calls(ee)
     assert call.subject.startswith(request.procedure)
+
+
+async def test_a_procedure_is_judged_once_a_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where somebody is called about it: that nobody answers may last for years, and be so of thousands."""
+    await _asked(world)
+    ee = world["EE"]
+    _go_to(world, 2026, 11, 30)
+    assert len(await _calls(ee)) == 1
+    read, record = list[ProcedureId](), SqlReader.record
+
+    def counted(reader: SqlReader, procedure: ProcedureId) -> tuple[RecordEntry, ...]:
+        read.append(procedure)
+        return record(reader, procedure)
+
+    monkeypatch.setattr(SqlReader, "record", counted)
+    await ee.engine.remind()
+    assert len(read) == 1
 
 
 async def test_a_person_who_closed_a_call_is_not_called_again(world: World) -> None:
