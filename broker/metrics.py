@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 from prometheus_client.exposition import generate_latest
@@ -156,6 +157,7 @@ class Metrics:
         return code if code in self._error_codes else OTHER
 
 
+@lru_cache(maxsize=512)  # twice as many as there are countries
 def _country(text: str) -> str:
     try:
         return CountryCode(text)

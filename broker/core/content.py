@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from broker.core import canonical
@@ -216,13 +217,15 @@ def _procedure(value: Any) -> ProcedureRef:
 
 
 _Parsers = Mapping[str, Callable[[Any], Any]]
-_PARTY: _Parsers = {"country": CountryCode, "authority": AuthorityId}
+_few = lru_cache(maxsize=1024)  # values of which there are few: every header has them
+_version = _few(SchemaVersion)
+_PARTY: _Parsers = {"country": _few(CountryCode), "authority": _few(AuthorityId)}
 _BASIS: _Parsers = {"code": _text, "citation": _text}
-_PROCEDURE: _Parsers = {"id": ProcedureId, "name": _text, "version": SchemaVersion, "digest": Digest}
+_PROCEDURE: _Parsers = {"id": ProcedureId, "name": _text, "version": _version, "digest": _few(Digest)}
 _NEEDED: _Parsers = {
     "id": MessageId,
-    "type": MessageType,
-    "version": SchemaVersion,
+    "type": _few(MessageType),
+    "version": _version,
     "sender": _party,
     "recipient": _party,
     "created": time_from_text,
