@@ -217,6 +217,7 @@ class Store(Protocol):
         """Run in one transaction; commit when it returns, roll back when it raises.
 
         Args:
+            fn: changes nothing but by its transaction: it may be run more than once, and all runs but the last are undone.
             ahead: before those that wait: for the next step of what was begun, so that much that is new does not hold it up.
 
         Raises:

@@ -2,8 +2,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The one writer of an SQLite database in this process: what waits is committed together.
 
-One fsync then serves several transactions. One that fails takes nothing else with it: each behind the first runs in a
-savepoint of its own, while the first is taken back whole. Nobody hears "done" before the commit of all. A group is
+One fsync then serves several transactions. One that fails takes nothing else with it: all is taken back, what was done
+before it is done again, and from there on each runs in a savepoint of its own. In savepoints from the beginning SQLite
+would copy every page that each changes, and nearly none fails. Nobody hears "done" before the commit of all. A group is
 short: those whose work is done wait for its commit, and the threads that would do the next messages' cryptography
 meanwhile have nothing to do.
 """
@@ -106,13 +107,19 @@ class GroupCommit:
     def _commit(self, first: _Job) -> list[_Outcome]:
         """Run a group in one database transaction."""
         group, outcomes = [first], list[_Outcome]()
+        apart = False  # each in a savepoint
         try:
             connection, driver = self._connect()
             driver.execute("BEGIN IMMEDIATE")
             until = time.monotonic() + max(_GROUP_SECONDS, _GROUP_COMMITS * self._commit_seconds)
             for job in group:  # grows meanwhile
                 if not job.future.cancelled():
-                    outcomes.append(self._run(job, connection, driver, first=not outcomes))
+                    outcomes.append(self._run(job, connection, driver, apart=apart))
+                    if outcomes[-1].error is not None and not apart:
+                        apart = True
+                        driver.execute("ROLLBACK")
+                        driver.execute("BEGIN IMMEDIATE")
+                        outcomes = [self._again(done, connection, driver) for done in outcomes]
                 if not job.ahead and len(group) < _LARGEST_GROUP and time.monotonic() < until:
                     group += self._more(1)
             worked = time.monotonic()
@@ -139,14 +146,18 @@ class GroupCommit:
                 jobs.append(job)
         return jobs
 
-    def _run(self, job: _Job, connection: Connection, driver: sqlite3.Connection, *, first: bool) -> _Outcome:
-        """Run one function; the first needs no savepoint, for which SQLite would copy every page that it changes.
+    def _again(self, done: _Outcome, connection: Connection, driver: sqlite3.Connection) -> _Outcome:
+        """Do what was taken back again; what failed stays failed."""
+        return self._run(done.job, connection, driver, apart=True) if done.error is None else done
+
+    def _run(self, job: _Job, connection: Connection, driver: sqlite3.Connection, *, apart: bool) -> _Outcome:
+        """Run one function; not apart, what a failed one did is for the caller to take back.
 
         Raises:
             Exception: SQLite gave up the whole transaction; nobody's work in this group is left.
         """
         tx = SqlTransaction(connection, self._cipher.once(), self._us)
-        if not first:
+        if apart:
             driver.execute("SAVEPOINT job")
         result: Any = None
         failed: BaseException | None = None
@@ -156,13 +167,11 @@ class GroupCommit:
             failed = error
         if tx.fault is not None:
             failed = tx.fault.error
-        if failed is not None:
-            if not driver.in_transaction:
-                raise StoreUnavailable if tx.fault is None else tx.fault.error
-            driver.execute("ROLLBACK" if first else "ROLLBACK TO job")
-            if first:
-                driver.execute("BEGIN IMMEDIATE")
-        if not first:
+        if failed is not None and not driver.in_transaction:
+            raise StoreUnavailable if tx.fault is None else tx.fault.error
+        if apart:
+            if failed is not None:
+                driver.execute("ROLLBACK TO job")
             driver.execute("RELEASE job")
         return _Outcome(job=job, result=result, error=failed)
 

@@ -251,6 +251,40 @@ async def test_a_group_holds_the_file_on_when_its_first_failed(
     assert await looking == "database is locked"
 
 
+async def test_what_fails_has_those_before_it_done_again(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Their work is there, once, and each hears of its last run; after a first failure nobody's work is taken back."""
+    monkeypatch.setattr(group_commit, "_GROUP_SECONDS", 60)  # a slow machine ends no group before
+    runs: list[int] = []
+
+    def work(number: int) -> Callable[[Transaction], int]:
+        def fn(tx: Transaction) -> int:
+            runs.append(number)
+            tx.add_outbox(outgoing(number), next_at=NOW)
+            if number in {3, 5}:
+                raise ValueError(number)
+            return runs.count(number)
+
+        return fn
+
+    async with busy(store) as statements:
+        asked = [asyncio.create_task(store.run(work(number))) for number in range(1, 7)]
+    outcomes = await asyncio.gather(*asked, return_exceptions=True)
+    assert runs == [1, 2, 3, 1, 2, 4, 5, 6]
+    assert [one if isinstance(one, int) else type(one) for one in outcomes] == [2, 2, ValueError, 1, ValueError, 1]
+    assert statements.count("COMMIT") == 1
+    kept = await store.run(lambda tx: tx.lease_outbox(now=NOW, until=later(1), token="t", limit=10))
+    assert [row.id for row in kept] == [message_id(number) for number in (1, 2, 4, 6)]
+
+
+async def test_no_page_is_copied_for_what_does_not_fail(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A savepoint has SQLite copy each page before its first change: a group is without, unless one of it failed."""
+    monkeypatch.setattr(group_commit, "_GROUP_SECONDS", 60)  # a slow machine ends no group before
+    async with busy(store) as statements:
+        asked = [asyncio.create_task(store.run(lambda _: None)) for _ in range(3)]
+    await asyncio.gather(*asked)
+    assert statements == ["COMMIT"]
+
+
 async def test_what_was_given_up_before_its_turn_never_runs(store: Store) -> None:
     """A caller that is cancelled while others are written finds its work undone, and not done behind its back."""
     ran: list[str] = []
