@@ -302,6 +302,8 @@ async def _rabbitmq(settings: Settings, clock: Clock) -> Finding:
 class _Queue:
     """A session that only looks."""
 
+    doubted = False
+
     def __init__(self, lost: asyncio.Event, *, waiting: int, readers: int) -> None:
         self.lost = lost
         self.waiting = waiting

@@ -11,6 +11,7 @@
   answer to the same message sent again, because the client library matches returns by message id.
 - But one that the broker blocks, short of memory or disk, is kept: on it alone the broker says when it takes messages
   again. Nothing is published on it meanwhile, and a late return would do no more than have a message sent once more.
+- A while after a refusal a new connection takes over, in case it was not the queue; nobody waits for it.
 """
 
 from __future__ import annotations
@@ -67,10 +68,9 @@ class RabbitTransport:
         self._chunk_consumer = self._consuming("rabbit-chunks", "chunk")
 
     def _publishing(self, name: str) -> RabbitLink[_Publishing]:
-        async def open_session(channel: AbstractChannel, lost: asyncio.Event) -> _Publishing:
-            return _Publishing(channel, lost, self._clock, self._options)
-
-        return RabbitLink(self._options, self._clock, self._jitter, name=name, open_session=open_session, confirms=True)
+        return RabbitLink(
+            self._options, self._clock, self._jitter, name=name, open_session=_open_publishing, confirms=True
+        )
 
     def _consuming(self, name: str, *kinds: str) -> RabbitLink[_Consuming]:
         async def open_session(channel: AbstractChannel, lost: asyncio.Event) -> _Consuming:
@@ -195,14 +195,16 @@ class RabbitTransport:
 
 
 class _Publishing:
-    """One publishing channel."""
+    """One publishing channel, in doubt from the first refusal on.
 
-    def __init__(self, channel: AbstractChannel, lost: asyncio.Event, clock: Clock, options: RabbitOptions) -> None:
+    A channel that is opened while a cluster's queue has lost its leader can refuse all that goes there for ever, when
+    the queue has long had another one and takes messages on every newer channel (seen on 3.10.8).
+    """
+
+    def __init__(self, channel: AbstractChannel, lost: asyncio.Event) -> None:
         self._channel = channel
         self.lost = lost
-        self._clock = clock
-        self._options = options
-        self._refused = asyncio.Event()
+        self.doubted = False
         self._in_flight = 0
         self._idle = asyncio.Event()
         self._idle.set()
@@ -226,7 +228,7 @@ class _Publishing:
             if isinstance(error, aiormq.exceptions.DeliveryError) and not isinstance(
                 error, aiormq.exceptions.PublishError
             ):
-                self._refused.set()
+                self.doubted = True
             raise
         finally:
             self._in_flight -= 1
@@ -248,21 +250,20 @@ class _Publishing:
         return None
 
     async def watch(self) -> None:
-        """Give the connection up a while after the broker refused something, once nothing is on its way.
-
-        A channel that is opened while a cluster's queue has lost its leader can refuse all that goes there for ever, when
-        the queue has long had another one and takes messages on every newer channel (seen on 3.10.8).
-        """
-        await self._refused.wait()
-        await self._clock.sleep(self._options.refused_seconds)
-        await self._idle.wait()
+        await self.lost.wait()
 
     async def finish(self) -> None:
         await self._idle.wait()
 
 
+async def _open_publishing(channel: AbstractChannel, lost: asyncio.Event) -> _Publishing:
+    return _Publishing(channel, lost)
+
+
 class _Consuming:
     """One consuming channel on some queues of a country."""
+
+    doubted = False
 
     def __init__(
         self,

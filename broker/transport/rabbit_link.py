@@ -73,17 +73,17 @@ class RabbitOptions:
     retry_seconds: float = 1.0  # first pause before connecting again; doubled each time
     retry_max_seconds: float = 30.0
     watchdog_seconds: float = 60.0
-    refused_seconds: float = 15.0  # after a refused publish: publish on a new connection, in case it was not the queue
     renew_seconds: float = 900.0  # without any delivery: consume anew, whatever the broker says about us
     again_seconds: float = 1.0  # first pause before an undecided delivery goes back; doubled each time
     again_max_seconds: float = 60.0
-    rotate_seconds: float = 15.0  # between two looks at the certificate's files
+    look_seconds: float = 15.0  # between two looks whether a new connection should take over
 
 
 class Session(Protocol):
     """What lives on one connection."""
 
     lost: asyncio.Event  # set when the connection is gone or not to be trusted any more
+    doubted: bool  # a new connection should take over, although the session still serves
 
     async def trouble(self) -> str | None:
         """Return one sentence where the broker does not let us work although the connection stands."""
@@ -226,7 +226,7 @@ class RabbitLink(Generic[S]):
         session = opened.session
         watch = asyncio.create_task(session.watch(), name=f"{self._name}-watchdog")
         watch.add_done_callback(lambda _: session.lost.set())  # a watchdog that ends has seen enough
-        renewal = asyncio.create_task(self._renew(opened.stamp), name=f"{self._name}-renewal")
+        renewal = asyncio.create_task(self._renew(opened), name=f"{self._name}-renewal")
         lost = asyncio.create_task(session.lost.wait(), name=f"{self._name}-lost")
         self._session = session
         self._ready.set()
@@ -248,31 +248,32 @@ class RabbitLink(Generic[S]):
                 else:
                     self._keep(asyncio.create_task(self._retire(opened, watch), name=f"{self._name}-retire"))
 
-    async def _renew(self, stamp: object) -> None:
-        """Open the successor with a changed certificate, once there is one that the broker takes."""
+    async def _renew(self, opened: _Opened[S]) -> None:
+        """Open the successor that the broker takes, once the session is doubted or the certificate has changed."""
         tls = self._options.tls
-        if tls is None:
-            await asyncio.get_running_loop().create_future()  # nothing to renew: until cancelled
-            return
         while self._successor is None:
-            await self._clock.sleep(self._options.rotate_seconds)
-            if tls.stamp() == stamp:
+            await self._clock.sleep(self._options.look_seconds)
+            changed = tls is not None and tls.stamp() != opened.stamp
+            if not changed and not opened.session.doubted:
                 continue
+            trouble: str | None = None
             try:
                 self._successor = await self._open()
-                tls.tell(self._name, None)
             except Exception as error:
                 if cancelled():
                     raise asyncio.CancelledError from None
-                tls.tell(self._name, _sentence(error))
+                trouble = _sentence(error)
             except asyncio.CancelledError:  # see `_supervise`
                 if cancelled():
                     raise
+                continue
+            if tls is not None and (changed or trouble is None):
+                tls.tell(self._name, trouble)
 
     async def _retire(self, opened: _Opened[S], watch: asyncio.Task[None]) -> None:
         try:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._options.publish_timeout_seconds):
+                async with asyncio.timeout(self._options.chunk_timeout_seconds):  # the longest that a publish takes
                     await opened.session.finish()
         finally:
             opened.session.lost.set()

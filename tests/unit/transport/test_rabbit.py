@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 
 import aiormq.exceptions
 import pytest
@@ -117,7 +118,7 @@ async def test_each_failure_of_a_publish_has_its_error(
     error: Exception, crowded: bool, expected: type[NodeError], given_up: bool
 ) -> None:
     """A refusal is certain only when it can be about nothing else; everything uncertain ends the connection."""
-    session = _Publishing(None, asyncio.Event(), HandClock(), RabbitOptions(url="amqp://x", us=EE))
+    session = _Publishing(None, asyncio.Event())
     session.crowded = crowded
     assert type(_publish_error(error, session)) is expected
     assert session.lost.is_set() is given_up
@@ -129,32 +130,31 @@ def test_without_a_connection_it_is_unavailable() -> None:
 
 
 class _Saying:
-    """A channel whose broker confirms, or refuses, whatever is published."""
+    """A channel whose broker confirms, or fails, whatever is published."""
 
     def __init__(self) -> None:
-        self.refuses = False
+        self.says: Exception | None = None
 
     async def basic_publish(self, *_: object, **__: object) -> spec.Basic.Ack:
         """Answer as told."""
-        if self.refuses:
-            raise aiormq.exceptions.DeliveryError(None, spec.Basic.Nack())
+        if self.says is not None:
+            raise self.says
         return spec.Basic.Ack()
 
 
-async def test_a_while_after_a_refusal_the_next_goes_over_a_new_connection() -> None:
-    """It may be the channel that is refused, and not the queue; confirmed messages renew nothing."""
-    channel, clock, options = _Saying(), HandClock(), RabbitOptions(url="amqp://x", us=EE)
-    session = _Publishing(channel, asyncio.Event(), clock, options)  # type: ignore[arg-type]  # as much of one as is used
-    watching = asyncio.create_task(session.watch())
+async def test_a_refusal_puts_the_connection_in_doubt_and_gives_it_not_up() -> None:
+    """It may be the channel that is refused, and not the queue; a confirmation, or a return, tells nothing of that."""
+    channel = _Saying()
+    session = _Publishing(channel, asyncio.Event())  # type: ignore[arg-type]  # as much of a channel as is used
     await session.publish(sealed())
-    await clock.pass_by(options.refused_seconds)
-    assert not watching.done()
+    returned = SimpleNamespace(delivery=spec.Basic.Return())
+    channel.says = aiormq.exceptions.PublishError(returned, spec.Basic.Return())  # type: ignore[arg-type]
+    with pytest.raises(aiormq.exceptions.PublishError):
+        await session.publish(sealed())
+    assert not session.doubted
 
-    channel.refuses = True
+    channel.says = aiormq.exceptions.DeliveryError(None, spec.Basic.Nack())
     with pytest.raises(aiormq.exceptions.DeliveryError):
         await session.publish(sealed())
-    await clock.until_sleeping()
-    await clock.pass_by(options.refused_seconds - 1)
-    assert not watching.done()
-    await clock.pass_by(1)
-    assert watching.done()
+    assert session.doubted
+    assert not session.lost.is_set()
