@@ -9,7 +9,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import aiohttp
 import pytest
@@ -20,6 +20,7 @@ from broker.core.ids import CountryCode
 from broker.node import LOOPS, Node, build
 from broker.schema_files import read_schema_file
 from broker.settings import TOKEN_KEY_FILE, Settings
+from broker.storage.reader import SqlReader
 from broker.system import SystemClock
 from broker.testing.federation import Federation
 from broker.transport.spool import create
@@ -114,6 +115,20 @@ async def test_a_disk_that_fills_up_shows_in_health(
     node = _built(homes[CountryCode("EE")])
     monkeypatch.setattr("broker.vitals.DISK_FAILURE", 2**62)
     assert (await node.checks["disk"]() or "").endswith("MiB are free on the disk of the home folder.")
+    await node._close()
+
+
+async def test_whether_the_store_answers_is_asked_without_counting_what_it_holds(
+    homes: Mapping[CountryCode, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A check has two seconds, and anybody may ask for it: it takes as long in the tenth year as on the first day."""
+    node = _built(homes[CountryCode("EE")])
+
+    def counted(_: SqlReader) -> NoReturn:
+        raise AssertionError("it counts")
+
+    monkeypatch.setattr(SqlReader, "counts", counted)
+    assert await node.checks["store"]() is None
     await node._close()
 
 
