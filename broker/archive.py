@@ -17,14 +17,15 @@ import orjson
 
 from broker.core.corrected import CORRECTING, as_corrected, targets_of
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
-from broker.core.ids import CountryCode, Digest
+from broker.core.ids import CountryCode, Digest, MessageId, ProcedureId
 from broker.core.messages import Body, RecordEntry
 from broker.core.reasons import Earlier
+from broker.core.record import moments
 from broker.core.trust import LONGEST_ENVELOPE_LIFE
 from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 
-__all__ = ["CORRECTION", "Archive", "Read", "body_of", "in_order", "said_by", "whole"]
+__all__ = ["CORRECTION", "Archive", "Read", "body_of", "in_order", "oldest_first", "said_by", "whole"]
 
 CORRECTION = "correction"  # the procedure whose messages name those of other procedures
 _PAGE = 200  # messages at a time
@@ -81,7 +82,8 @@ class Archive:
 
     def as_it_reads(self, row: ProcedureRow, message: MessageRow) -> Earlier:
         """Return what a message of a procedure says now."""
-        found = in_order(one for one in self.read(row, [message.digest], alone=True) if not one.said.withdrawn)
+        read = self.read(row, [message.digest], alone=True)
+        found = in_order(self.reader, (one for one in read if not one.said.withdrawn))
         return next((one for one in as_corrected(found) if one.digest == message.digest), said_by(message))
 
     def _apart_from(self, row: ProcedureRow) -> list[Read]:
@@ -125,7 +127,7 @@ class Archive:
         return read if len(kept) == len(named) else _naming(read, kept)
 
 
-def in_order(found: Iterable[Read]) -> tuple[Earlier, ...]:
+def in_order(reader: Reader, found: Iterable[Read]) -> tuple[Earlier, ...]:
     """Return what was read, each message once, oldest first."""
     once: dict[Digest, Read] = {}
     for read in found:
@@ -133,8 +135,23 @@ def in_order(found: Iterable[Read]) -> tuple[Earlier, ...]:
         if same.said.body != read.said.body:  # each time read without what its office has no right to correct
             both = set(targets_of(same.said.body)) & set(targets_of(read.said.body))
             once[read.row.digest] = _naming(same, sorted(both))
-    ordered = sorted(once.values(), key=lambda one: (one.row.header.created, one.row.id))
-    return tuple(one.said for one in ordered)
+    return tuple(once[row.digest].said for row in oldest_first(reader, (read.row for read in once.values())))
+
+
+def oldest_first(reader: Reader, messages: Iterable[MessageRow]) -> list[MessageRow]:
+    """Return messages in the order in which they were written, as far as it can be known; see `moments`."""
+    every = list(messages)
+    written: dict[ProcedureId | None, dict[Digest, MessageId]] = {}
+    for one in every:
+        procedure = None if one.header.procedure is None else one.header.procedure.id
+        written.setdefault(procedure, {})[one.digest] = MessageId.first_of(one.header.created)
+    found: dict[Digest, tuple[str, int]] = {
+        digest: (time, 0) for times in written.values() for digest, time in times.items()
+    }
+    for procedure, times in written.items():
+        if procedure is not None and len(times) > 1:
+            found |= moments(reader.record(procedure), times)
+    return sorted(every, key=lambda one: (*found[one.digest], one.id))
 
 
 def whole(reader: Reader, wanted: MessageFilter) -> Iterator[MessageRow]:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from broker.archive import CORRECTION, Archive, Read, body_of, in_order, whole
+from broker.archive import CORRECTION, Archive, Read, body_of, in_order, oldest_first, whole
 from broker.catalogue import Catalogue
 from broker.core.accompanied import adult_asked_about, asks_about_adult, with_another_child
 from broker.core.adulthood import Told
@@ -28,7 +28,7 @@ from broker.core.impersonal import possible_names
 from broker.core.messages import Body, Header, RecordEntry
 from broker.core.persons import PersonQuery
 from broker.core.reasons import Earlier
-from broker.core.record import Mark, fold
+from broker.core.record import Mark, fold, moments
 from broker.core.safeguards import weighs, weighs_for_good
 from broker.core.undisclosed import determines
 from broker.ports import Reader
@@ -72,7 +72,7 @@ def read_casefile(
     if header.type.procedure == CORRECTION:
         asked = [body, *(one.said.body for one in found)]
         found += [one for given in asked for one in _corrected_elsewhere(reader, row, archive, given)]
-    earlier = in_order(found)
+    earlier = in_order(reader, found)
     record = frozenset(entry.digest for entry in entries)
     if header.case_ref is None:
         return Casefile(earlier=earlier, record=record, elsewhere=_names(reader, catalogue, header, body))
@@ -90,7 +90,7 @@ def read_casefile(
         consents=consents,
         remedies=tuple(_remedies(row, archive, about)) if last else (),
         objections=tuple(_objections(row, archive, about)) if last else (),
-        accepted_before=last and _accepted_before(found, header.type),
+        accepted_before=last and _accepted_before(reader, found, header.type),
     )
     return Casefile(earlier=earlier, record=record, elsewhere=replace(other, unread=archive.unread))
 
@@ -99,7 +99,7 @@ def child_described(reader: Reader, us: CountryCode, row: ProcedureRow, entries:
     """Return what the messages of a procedure tell of the child, corrected."""
     archive = Archive(reader, us, row.peer, exercise=row.exercise)
     found = archive.read(row, [entry.digest for entry in _weighing(entries, row.ref.name, False)])
-    return told_of_child(in_order(one for one in found if not one.said.withdrawn))
+    return told_of_child(in_order(reader, (one for one in found if not one.said.withdrawn)))
 
 
 def adult_came_before(reader: Reader, message: MessageRow) -> bool:
@@ -203,10 +203,10 @@ def _objections(row: ProcedureRow, archive: Archive, about: frozenset[Digest]) -
                 yield now
 
 
-def _accepted_before(found: Iterable[Read], step: MessageType) -> bool:
+def _accepted_before(reader: Reader, found: Sequence[Read], step: MessageType) -> bool:
     """Whether what the other side agreed to was corrected by us, and it had not got that when it agreed (CASEWORK C-19)."""
     covers, agreed = _AGREED[step]
-    rows = sorted((one.row for one in found), key=lambda row: (row.header.created, row.id))
+    rows = oldest_first(reader, (one.row for one in found))
     given = next((row for row in reversed(rows) if row.header.type == agreed and row.direction == "in"), None)
     if given is None:
         return False
@@ -218,7 +218,7 @@ def _accepted_before(found: Iterable[Read], step: MessageType) -> bool:
     ours = [one for one in found if one.row.direction == "out" and not one.said.withdrawn]
     asked = [one for one in ours if one.row.header.type == covers or one.row.header.type.act in CORRECTING]
     then = [one for one in asked if one.row.header.type == covers or known(one.row)]
-    readings = [{item.digest: item.body for item in as_corrected(in_order(some))} for some in (then, asked)]
+    readings = [{item.digest: item.body for item in as_corrected(in_order(reader, some))} for some in (then, asked)]
     return readings[0].get(what) != readings[1].get(what)
 
 
@@ -232,8 +232,7 @@ def _by_procedure(reader: Reader, row: ProcedureRow, kind: str) -> dict[Procedur
     Refused ones say nothing, nor does an exercise of what is none.
     """
     found: dict[ProcedureId, list[MessageRow]] = {}
-    every = whole(reader, MessageFilter(peer=row.peer, type=kind))
-    for message in sorted(every, key=lambda one: (one.header.created, one.id)):
+    for message in oldest_first(reader, whole(reader, MessageFilter(peer=row.peer, type=kind))):
         exercise = message.header.exercise
         if message.header.procedure is not None and message.state != "refused" and exercise == row.exercise:
             found.setdefault(message.header.procedure.id, []).append(message)
@@ -241,14 +240,18 @@ def _by_procedure(reader: Reader, row: ProcedureRow, kind: str) -> dict[Procedur
 
 
 def _weighing(entries: Iterable[RecordEntry], procedure: str, determinations: bool) -> Iterator[RecordEntry]:
-    """Yield the entries whose messages are to be read; message ids of one author rise with time."""
-    held = [entry for entry in entries if entry.code is None]
+    """Yield the entries whose messages are to be read."""
+    record = tuple(entries)
+    held = [entry for entry in record if entry.code is None]
     kinds = {act: MessageType(f"{procedure}.{act}") for act in {entry.act for entry in held}}
     lasting = {act for act, kind in kinds.items() if weighs_for_good(kind) or (determinations and determines(kind))}
     assessing = {act for act, kind in kinds.items() if weighs(kind)} - lasting
     yield from (entry for entry in held if entry.act in lasting)
-    assessed = [entry for entry in held if entry.act in assessing]
-    yield from sorted(assessed, key=lambda entry: entry.message)[-_ASSESSMENTS:]
+    assessed = {entry.digest: entry for entry in held if entry.act in assessing}
+    if len(assessed) > _ASSESSMENTS:
+        order = moments(record, {digest: entry.message for digest, entry in assessed.items()})
+        assessed = {digest: assessed[digest] for digest in sorted(assessed, key=order.__getitem__)[-_ASSESSMENTS:]}
+    yield from assessed.values()
 
 
 def _corrected_elsewhere(reader: Reader, row: ProcedureRow, archive: Archive, body: Body) -> Iterator[Read]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import orjson
 
-from broker.archive import said_by
+from broker.archive import oldest_first, said_by
 from broker.catalogue import Catalogue
 from broker.core.corrected import as_corrected, is_correction
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
@@ -42,14 +42,14 @@ def speaks_of(reader: Reader, catalogue: Catalogue, row: ProcedureRow, query: Pe
                     seen.append(message)
         cursor = page.next
         if cursor is None:
-            return _as_corrected(catalogue, seen, query)
+            return _as_corrected(reader, catalogue, seen, query)
 
 
-def _as_corrected(catalogue: Catalogue, seen: Sequence[MessageRow], query: PersonQuery) -> bool:
+def _as_corrected(reader: Reader, catalogue: Catalogue, seen: Sequence[MessageRow], query: PersonQuery) -> bool:
     """Whether one of these messages names that person as it reads after the corrections among them."""
     if not any(is_correction(message.header.type) for message in seen):
         return False
-    ordered = sorted(seen, key=lambda message: (message.header.created, message.id))
+    ordered = oldest_first(reader, seen)
     first = [said_by(message) for message in ordered]
     headers = {message.digest: message.header for message in ordered}
     changed = (now for now in as_corrected(first) if now not in first)

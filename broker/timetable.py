@@ -15,7 +15,7 @@ from typing import Any, Protocol, TypeVar
 
 import orjson
 
-from broker.archive import said_by
+from broker.archive import oldest_first, said_by
 from broker.core.corrected import as_corrected
 from broker.core.deadlines import Calendar, Deadline, Event, Moment, Phase, Running, Unit, run
 from broker.core.ids import CountryCode, Digest
@@ -187,7 +187,7 @@ def _corrected(
     if not corrections:
         return {}
     rows = [*messages.values(), *(message for entry in corrections for message in _stored(reader, entry, us))]
-    told = sorted((row for row in rows if row.content is not None), key=lambda row: (row.header.created, row.id))
+    told = oldest_first(reader, (row for row in rows if row.content is not None))
     return {item.digest: item.body for item in as_corrected([said_by(row) for row in told])}
 
 

@@ -41,7 +41,7 @@ from enum import StrEnum
 from broker.core import canonical
 from broker.core.ancestry import build
 from broker.core.evidence import Evidence
-from broker.core.ids import CountryCode, Digest
+from broker.core.ids import CountryCode, Digest, MessageId
 from broker.core.messages import RecordEntry
 from broker.core.procedures import (
     ALARM_CLOSED,
@@ -66,6 +66,7 @@ __all__ = [
     "fold",
     "hindrances",
     "is_unheld",
+    "moments",
     "statement",
 ]
 
@@ -140,6 +141,26 @@ def fold(
         forked=forked,
         evidence=view,
     )
+
+
+def moments(entries: Iterable[RecordEntry], written: Mapping[Digest, MessageId]) -> dict[Digest, tuple[str, int]]:
+    """Return by what to order the messages of a record, the oldest first: none comes before one that it follows.
+
+    Clocks alone do not tell the newest: its author's may have been set back before it, or have given both one millisecond.
+    Of two that do not follow each other the times decide.
+
+    Args:
+        entries: the record.
+        written: of each message that is to be ordered its id, which rises with time, or the first id of its time.
+    """
+    named = {entry.digest: entry.parents for entry in entries}
+    # A gap keeps nothing from its place here: what is held is to be judged.
+    held = {digest: tuple([one for one in parents if one in named]) for digest, parents in named.items()}
+    ancestry = build(held, lambda _: False)
+    reached: list[str] = []
+    for digest, parents in zip(ancestry.order, ancestry.parents, strict=True):
+        reached.append(max((written.get(digest, ""), *(reached[parent] for parent in parents))))
+    return {digest: (reached[place], place) for place, digest in enumerate(ancestry.order) if digest in written}
 
 
 def closure(entries: Iterable[RecordEntry], heads: Iterable[Digest]) -> frozenset[Digest] | None:

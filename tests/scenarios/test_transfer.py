@@ -314,6 +314,20 @@ async def test_a_remedy_is_taken_back_by_whoever_told_of_it(world: World) -> Non
     await _depart(world, plan, acceptance)
 
 
+async def test_the_newest_word_on_a_remedy_is_what_follows_the_others(world: World) -> None:
+    """R-28: whoever tells of it again stops the departure, also when the clock was set back meanwhile."""
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    against = {"of": {"value": str(plan.digest)}}
+    told = await _elsewhere(world, "EE", REMEDY, remedy="NONE_OPEN", suspensive="NO", **against)
+    world["EE"].clock.set_back(300)
+    await _elsewhere(world, "EE", REMEDY, told, remedy="OPEN_SUSPENSIVE", suspensive="YES", **against)
+
+    with pytest.raises(SafeguardBlocked, match="legal remedy that suspends"):
+        await _depart(world, plan, acceptance)
+
+
 async def test_an_objection_waits_for_its_answer_before_the_child_departs(world: World) -> None:
     """R-28: the guardian's words against the plan hold the departure; once they are answered in writing it leaves."""
     plan = await _planned(world)

@@ -88,6 +88,23 @@ async def test_only_the_newest_assessments_are_read(world: World) -> None:
     assert len(known.record) == 5
 
 
+async def test_the_newest_assessments_are_those_that_follow_the_others(world: World) -> None:
+    """Also when the clock was set back after the first ones: the last one tells of a danger, and it is read, as the last."""
+    ee, fi = world["EE"], world["FI"]
+    request = await ee.submit("request.json")
+    await world.settle()
+    sent = []
+    for _ in range(5):
+        partial = _example("family-tracing/partial-result-found.json")
+        partial["recipient"] = {"country": "EE", "authority": "social-insurance-board"}
+        sent.append((await fi.submit(partial, procedure=request.procedure)).digest)
+        fi.clock.set_back(10)
+    view = await fi.view(request.procedure)
+    draft = (await fi.store.read(lambda reader: reader.messages_of(request.message, None)))[0].header
+    known = await fi.store.read(lambda reader: read_casefile(reader, fi.us, view.row, draft, {}, fi.desk.catalogue))
+    assert [item.digest for item in known.earlier] == [request.digest, *sent[-3:]]
+
+
 async def test_a_message_is_judged_again_when_another_came_in_between(world: World) -> None:
     """Two at one moment both leave, the second of them judged by what the first one said."""
     ee = world["EE"]

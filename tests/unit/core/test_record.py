@@ -27,6 +27,7 @@ from broker.core.record import (
     fold,
     hindrances,
     is_unheld,
+    moments,
     statement,
 )
 from broker.core.tables import parse_table
@@ -533,3 +534,27 @@ def test_an_opening_refused_without_heads_is_nowhere_else(
     history.answer(second, code="schema-invalid")
     history.entries[second] = replace(history.entries[second], code="schema-invalid")
     assert is_unheld(history.entries.values(), history.receipts) is unheld
+
+
+def test_the_order_in_which_messages_were_written_is_that_of_their_chain_before_that_of_clocks(
+    history: _History,
+) -> None:
+    """A clock that was set back, one millisecond for two, a message between that is not asked for, and a gap."""
+    first = history.say(EE, "ask", rank="9")
+    between = history.say(EE, "found", first)
+    behind_it = history.say(EE, "found", between, rank="1")
+    after_a_gap = history.say(EE, "found", behind_it, Digest("f" * 64), rank="0")
+    theirs_then = history.say(FI, "found", first, rank="3")
+    theirs_later = history.say(FI, "found", first, rank="2")
+    said = {
+        first: NOW,
+        behind_it: NOW - timedelta(hours=1),
+        after_a_gap: NOW,
+        theirs_then: NOW + timedelta(seconds=1),
+        theirs_later: NOW + timedelta(seconds=2),
+    }
+
+    found = moments(history.entries.values(), {one: MessageId.first_of(at) for one, at in said.items()})
+
+    assert sorted(found, key=found.__getitem__) == [first, behind_it, after_a_gap, theirs_then, theirs_later]
+    assert between not in found

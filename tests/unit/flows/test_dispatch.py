@@ -76,7 +76,7 @@ async def test_receipts_beyond_twenty_travel_in_further_envelopes(world: World) 
     fi.tally.counted.clear()
     assert (await fi.engine.dispatch(), await fi.engine.dispatch()) == (2, 0)
     words = " ".join(line[0] for line in fi.tally.counted).split("published")[1:]
-    assert [word.count("receipt") for word in words] == [20, 6]
+    assert sorted(word.count("receipt") for word in words) == [6, 20]  # sealed side by side: either is first
 
     await world.settle()
     assert len(_to(world, EE)) == 2
