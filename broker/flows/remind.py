@@ -82,10 +82,7 @@ class Remind:
             calls += self._calls(reader, row, standings)
             stands = {(_code(standing), _subject(row.ref.id, standing)) for standing in standings}
             settled += (call for call in about if (call.code, call.subject) not in stands)
-        for (
-            procedure,
-            about,
-        ) in called.items():  # the others' turn comes: to judge all of them at each look takes too long
+        for procedure, about in called.items():  # where it goes on its turn comes: judging all takes too long
             held = reader.procedure(procedure, None)
             settled += about if held is None or self._is_over(held) else ()
         return _Seen(calls=tuple(calls), settled=tuple(settled), next=page.next)

@@ -41,9 +41,7 @@ class _Seen:
     due: tuple[Standing, ...]
     drilled: tuple[Case, ...]  # exercises that are over for long enough
     asked: tuple[tuple[MessageRow, tuple[Case, ...]], ...]  # messages that ask for an erasure, and of which cases
-    settled: tuple[
-        str, ...
-    ]  # procedures that a person was called about, and where something new came, or that are erased
+    settled: tuple[str, ...]  # procedures of calls that are due no more: something new came, or they are erased
     next: str | None
 
 
