@@ -28,7 +28,7 @@ from broker.core.impersonal import possible_names
 from broker.core.messages import Body, Header, RecordEntry
 from broker.core.persons import PersonQuery
 from broker.core.reasons import Earlier
-from broker.core.record import Mark, fold, moments
+from broker.core.record import Mark, closure, fold, moments
 from broker.core.safeguards import weighs, weighs_for_good
 from broker.core.undisclosed import determines
 from broker.ports import Reader
@@ -90,7 +90,7 @@ def read_casefile(
         consents=consents,
         remedies=tuple(_remedies(row, archive, about)) if last else (),
         objections=tuple(_objections(row, archive, about)) if last else (),
-        accepted_before=last and _accepted_before(reader, found, header.type),
+        accepted_before=last and _accepted_before(reader, found, entries, header.type),
     )
     return Casefile(earlier=earlier, record=record, elsewhere=replace(other, unread=archive.unread))
 
@@ -203,7 +203,7 @@ def _objections(row: ProcedureRow, archive: Archive, about: frozenset[Digest]) -
                 yield now
 
 
-def _accepted_before(reader: Reader, found: Sequence[Read], step: MessageType) -> bool:
+def _accepted_before(reader: Reader, found: Sequence[Read], entries: Iterable[RecordEntry], step: MessageType) -> bool:
     """Whether what the other side agreed to was corrected by us, and it had not got that when it agreed (CASEWORK C-19)."""
     covers, agreed = _AGREED[step]
     rows = oldest_first(reader, (one.row for one in found))
@@ -211,7 +211,11 @@ def _accepted_before(reader: Reader, found: Sequence[Read], step: MessageType) -
     if given is None:
         return False
 
+    read = closure(entries, [given.digest]) or frozenset()
+
     def known(row: MessageRow) -> bool:
+        if row.header.procedure == given.header.procedure:
+            return row.digest in read
         return row.delivered is not None and row.delivered <= given.header.created
 
     what = body_of(given)["covers"]
