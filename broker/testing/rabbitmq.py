@@ -193,6 +193,16 @@ class RabbitServer:
         finally:
             control("eval", line % "resume")
 
+    def crash_dead_letter_workers(self) -> None:
+        """End every worker that carries messages to a dead-letter queue, as a fault of its own would.
+
+        Raises:
+            RabbitStartFailed: rabbitmqctl failed.
+            RuntimeError: the instance is not ours.
+        """
+        workers = "[exit(P, kill) || {_, P, _, _} <- supervisor:which_children(rabbit_fifo_dlx_sup)]"
+        self._private().control("eval", f"{workers}, timer:sleep(200).")
+
     @contextlib.contextmanager
     def taking_bodies_of(self, most: int) -> Iterator[None]:
         """Let channels that are opened in the block publish so many bytes at a time, as a broker does that nobody set up.

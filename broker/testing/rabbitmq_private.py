@@ -47,6 +47,15 @@ raft.wal_max_size_bytes = 67108864
 log.console = false
 log.file.level = warning
 """
+# Up to some version (3.10.8 has it, 4.3.6 not) two crashes of dead-letter workers within five seconds end their supervisor
+# for ever, and with it each queue: a virtual host that is deleted right after a restart can do that. So a private one bears
+# as many as newer versions do.
+_BEARING = """\
+case whereis(rabbit_fifo_dlx_sup) of undefined -> supervisor:restart_child(rabbit_sup, rabbit_fifo_dlx_sup); _ -> ok end,
+sys:replace_state(rabbit_fifo_dlx_sup, fun
+  (S) when element(6, S) =:= 1, element(7, S) =:= 5 -> setelement(7, setelement(6, S, 100), 1);
+  (S) -> S
+end)."""
 # How long a message that a full dead queue refused waits before it is offered there again; 3 minutes by default.
 _ADVANCED = "[{rabbit, [{dead_letter_worker_publisher_confirm_timeout, 3000}]}].\n"
 
@@ -138,6 +147,7 @@ class PrivateRabbit:
             for step in (("stop_app",), ("join_cluster", self._beside.node), ("start_app",)):
                 self.control(*step)
             self._joined = True
+        self.control("eval", _BEARING)
 
     def kill(self) -> None:
         """End the node at once, as a power cut does (SIGKILL)."""

@@ -66,6 +66,17 @@ async def test_a_killed_broker_loses_nothing_that_it_confirmed(rabbit: RabbitFed
     assert set(traffic.came) == traffic.confirmed
 
 
+async def test_dead_letter_workers_that_crash_take_no_queue_with_them(rabbit: RabbitFederation, workers) -> None:
+    """A private broker bears what newer versions do; else each queue of the run would be gone from then on."""
+    for _ in range(2):
+        await asyncio.to_thread(rabbit.server.crash_dead_letter_workers)
+    rabbit.server.delete_vhost(rabbit.vhost)
+    rabbit.join()
+    envelope = sealed()
+    await publish_until_taken(workers("EE"), envelope)
+    assert (await take(workers("FI")))[0].raw == envelope.raw
+
+
 async def test_a_connection_cut_again_and_again_loses_nothing(rabbit: RabbitFederation, workers) -> None:
     """Eight cuts in the middle of frames: everything confirmed arrives."""
     async with TcpProxy(rabbit.server.host, rabbit.server.port) as proxy:
