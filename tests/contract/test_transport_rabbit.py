@@ -14,8 +14,6 @@ from broker.testing.pytest_rabbitmq import RabbitFederation
 from broker.testing.transport_contract import FastClock, TransportContract
 from broker.transport.rabbit import RabbitOptions, RabbitTransport
 
-PUBLISH_SECONDS = 5.0
-
 
 class RabbitHarness:
     def __init__(self, federation: RabbitFederation, proxy: TcpProxy) -> None:
@@ -28,7 +26,7 @@ class RabbitHarness:
             url=self.federation.url(country, port=self.proxy.port),
             us=country,
             prefetch=10,
-            publish_timeout_seconds=PUBLISH_SECONDS,
+            publish_timeout_seconds=2.0,
             watchdog_seconds=3_600.0,
         )
         self.opened.append(RabbitTransport(options, FastClock()))
@@ -43,8 +41,6 @@ class RabbitHarness:
 
 @pytest.mark.rabbitmq
 class TestRabbit(TransportContract):
-    publish_bound_seconds = PUBLISH_SECONDS + 3
-
     @pytest.fixture
     async def harness(self, rabbit: RabbitFederation) -> AsyncIterator[RabbitHarness]:
         async with TcpProxy(rabbit.server.host, rabbit.server.port) as proxy:

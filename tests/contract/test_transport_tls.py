@@ -23,7 +23,7 @@ from broker.core.messages import Delivery
 from broker.testing.rabbitmq import rabbitmq_program
 from broker.testing.rabbitmq_private import PrivateRabbit, free_ports
 from broker.testing.rabbitmq_shipped import ShippedRabbit
-from broker.testing.transport_contract import EE, FI, FastClock, publish_until_taken, sealed, take
+from broker.testing.transport_contract import EE, FI, FastClock, sealed, take
 from broker.transport.management import Management, ManagementAddress, apply, difference
 from broker.transport.rabbit import RabbitOptions, RabbitTransport
 from broker.transport.rabbit_tls import ClientTls
@@ -68,20 +68,13 @@ class Secured:
         (place / IDENTITY_FILE).write_bytes(identity.pem())
         return place
 
-    def transport(
-        self,
-        place: Path,
-        us: CountryCode = EE,
-        *,
-        host: str = "127.0.0.1",
-        tls: ClientTls | None = None,
-        seconds: float = 10.0,
-    ):
-        """Return a transport that logs in with the folder's certificate; `seconds` bound each publish."""
+    def transport(self, place: Path, us: CountryCode = EE, *, host: str = "127.0.0.1", tls: ClientTls | None = None):
+        """Return a transport that logs in with the folder's certificate."""
         made = tls or ClientTls(CertificateFolder(place, us), _now)
         url = f"amqps://{host}:{self.server.port}/trm"
-        options = RabbitOptions(url=url, us=us, tls=made, publish_timeout_seconds=seconds)
-        self.opened.append(RabbitTransport(options, FastClock()))
+        self.opened.append(
+            RabbitTransport(RabbitOptions(url=url, us=us, tls=made, publish_timeout_seconds=2.0), FastClock())
+        )
         return self.opened[-1]
 
     def member(self, us: CountryCode) -> RabbitTransport:
@@ -210,7 +203,7 @@ async def test_another_authoritys_certificate_is_refused(
         assert await secured.transport(place).health() is None
         secured.authority.revoke([identity.certificate.serial_number], now=_now())
         _write_revoked(secured)
-    transport = secured.transport(place, tls=Lax(place, secured.authority.folder / "ca.pem"), seconds=2)
+    transport = secured.transport(place, tls=Lax(place, secured.authority.folder / "ca.pem"))
     assert await transport.health() is not None
     if sentences:  # an attempt or two later: the server may hang up before its reason is read
         await until(lambda: transport._publisher._trouble in sentences)
@@ -228,11 +221,11 @@ async def test_a_broker_with_a_wrong_certificate_is_refused(secured: Secured) ->
     """A node that believes another authority, or calls the broker by another name, does not talk to it."""
     other = BrokerAuthority.create(secured.folder / "other", b"x" * 20, name="Other authority", now=_now())
     believing = secured.home(secured.identity(EE, signer=other), authority=other)
-    foreign = secured.transport(believing, seconds=2)
+    foreign = secured.transport(believing)
     assert await foreign.health() == (
         "The message broker's certificate is not from the authority that this node believes."
     )
-    misnamed = secured.transport(secured.home(secured.identity(EE)), host="127.0.0.2", seconds=2)
+    misnamed = secured.transport(secured.home(secured.identity(EE)), host="127.0.0.2")
     assert await misnamed.health() is not None
     for transport in (foreign, misnamed):
         with pytest.raises(TransportUnavailable):
@@ -350,12 +343,12 @@ async def test_a_renewed_certificate_that_the_broker_refuses_changes_nothing(sec
 
 async def test_a_country_that_loses_its_place_is_cut_off_and_its_messages_stay(secured: Secured) -> None:
     """Suspending ends open connections and logins at once; what waits for it is there when it comes back."""
-    ee, fi = secured.member(EE), secured.transport(secured.home(secured.identity(FI), us=FI), FI, seconds=2)
+    ee, fi = secured.member(EE), secured.member(FI)
     envelope = sealed()
     await ee.publish(envelope)
     reader = secured.member(FI)
     (waiting,) = await take(reader, settle=False)
-    await publish_until_taken(fi, sealed(FI, EE))
+    await fi.publish(sealed(FI, EE))
     change = apply(secured.api, Membership(active=(EE,), suspended=(FI,)), vhost="trm")
     assert change.users_to_delete == ("FI",)
     assert secured.users() == {"EE"}

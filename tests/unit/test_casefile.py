@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from broker.casefile import read_casefile
+from broker.casefile import Casefile, read_casefile
 from broker.core.errors import SafeguardBlocked, SafeguardHeld
 from broker.core.ids import AuthorityId, Digest
 from broker.rows import Accepted
@@ -40,6 +40,22 @@ async def _rectify(country: Country, target: Digest, *fields: tuple[str, str]) -
     example = _example("correction/rectify-birth-year.json", target, *fields)
     example["sender"] = {"authority": "social-insurance-board"}
     return await country.submit(example)
+
+
+async def _found_somebody(country: Country, request: Accepted) -> Accepted:
+    """Answer with an assessment of danger in it."""
+    partial = _example("family-tracing/partial-result-found.json")
+    partial["recipient"] = {"country": "EE", "authority": "social-insurance-board"}
+    return await country.submit(partial, procedure=request.procedure)
+
+
+async def _known(country: Country, request: Accepted) -> Casefile:
+    """Return what weighs in that country's next message of the procedure."""
+    view = await country.view(request.procedure)
+    draft = (await country.store.read(lambda reader: reader.messages_of(request.message, None)))[0].header
+    return await country.store.read(
+        lambda reader: read_casefile(reader, country.us, view.row, draft, {}, country.desk.catalogue)
+    )
 
 
 CLAIM = ("/protection_claim/status", "PENDING")
@@ -76,32 +92,24 @@ async def test_only_the_newest_assessments_are_read(world: World) -> None:
     request = await ee.submit("request.json")
     await world.settle()
     for _ in range(4):
-        partial = _example("family-tracing/partial-result-found.json")
-        partial["recipient"] = {"country": "EE", "authority": "social-insurance-board"}
-        await fi.submit(partial, procedure=request.procedure)
+        await _found_somebody(fi, request)
         world.clock.advance(seconds=1)
-    view = await fi.view(request.procedure)
-    draft = (await fi.store.read(lambda reader: reader.messages_of(request.message, None)))[0].header
-    known = await fi.store.read(lambda reader: read_casefile(reader, fi.us, view.row, draft, {}, fi.desk.catalogue))
+    known = await _known(fi, request)
     assert [item.type.act for item in known.earlier] == ["request"] + ["partial-result"] * 3
-    assert known.record == {line.digest for line in view.entries}
+    assert known.record == {line.digest for line in (await fi.view(request.procedure)).entries}
     assert len(known.record) == 5
 
 
 async def test_the_newest_assessments_are_those_that_follow_the_others(world: World) -> None:
-    """Also when the clock was set back after the first ones: the last one tells of a danger, and it is read, as the last."""
+    """Also when the clock was set back after each of them: the three that were written last are read, in that order."""
     ee, fi = world["EE"], world["FI"]
     request = await ee.submit("request.json")
     await world.settle()
     sent = []
     for _ in range(5):
-        partial = _example("family-tracing/partial-result-found.json")
-        partial["recipient"] = {"country": "EE", "authority": "social-insurance-board"}
-        sent.append((await fi.submit(partial, procedure=request.procedure)).digest)
+        sent.append((await _found_somebody(fi, request)).digest)
         fi.clock.set_back(10)
-    view = await fi.view(request.procedure)
-    draft = (await fi.store.read(lambda reader: reader.messages_of(request.message, None)))[0].header
-    known = await fi.store.read(lambda reader: read_casefile(reader, fi.us, view.row, draft, {}, fi.desk.catalogue))
+    known = await _known(fi, request)
     assert [item.digest for item in known.earlier] == [request.digest, *sent[-3:]]
 
 
@@ -220,9 +228,7 @@ async def test_an_old_assessment_that_is_corrected_is_read(world: World) -> None
     await world.settle()
     sent = []
     for _ in range(5):
-        partial = _example("family-tracing/partial-result-found.json")
-        partial["recipient"] = {"country": "EE", "authority": "social-insurance-board"}
-        sent.append(await fi.submit(partial, procedure=request.procedure))
+        sent.append(await _found_somebody(fi, request))
         await world.settle()
         world.clock.advance(seconds=1)
     wrong = _example(
