@@ -96,12 +96,12 @@ def sealed_chunk(index: int, *, message: MessageId, recipient: CountryCode = FI,
     return SealedChunk(id=message, sender=EE, recipient=recipient, raw=raw, sha256=sha256, index=index)
 
 
-async def publish_until_taken(sender: Transport, envelope: SealedEnvelope, *, apart: bool = False) -> None:
-    """Publish again, as a node does, until it is confirmed: a busy machine's disk can outlast a test's short bound."""
+async def publish_until_taken(sender: Transport, envelope: SealedEnvelope) -> None:
+    """Publish again, as a node does, until it is confirmed."""
     async with asyncio.timeout(_BOUND_SECONDS):
         while True:
             try:
-                return await sender.publish(envelope, apart=apart)
+                return await sender.publish(envelope)
             except NodeError:
                 await asyncio.sleep(0.05)
 
