@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """R-39: where surge mode is on now, read from the open procedures: for the safeguards, and for whoever looks at a list.
 
-The newest registration of a procedure counts, while the procedure is open and nobody refused it. Its days stand in the
-message: where the vault is locked nobody can say until when.
+Of a procedure's registrations that nobody refused the newest counts, told by what it follows, while the procedure is open.
+Its days stand in the message: where the vault is locked nobody can say until when.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeVar
 
 import orjson
 
-from broker.core.ids import CountryCode, ProcedureId
+from broker.core.ids import CountryCode
 from broker.core.messages import Header
 from broker.core.surge import OVER, REGISTRATION, SurgeMode, in_force_until
 from broker.ports import Clock, Reader, Store
@@ -41,11 +41,7 @@ async def with_surge(
 def surge_modes(reader: Reader, us: CountryCode, day: date) -> tuple[SurgeMode, ...]:
     """Return each declaration that is in force on that day, between two countries the one that lasts longest."""
     last: dict[tuple[CountryCode, CountryCode, bool], date | None] = {}
-    seen = set[ProcedureId]()
     for said in reader.declarations(REGISTRATION, over=OVER, limit=_MOST):
-        if said.procedure in seen:
-            continue
-        seen.add(said.procedure)
         between = (said.opener, said.peer if said.opener == us else us, said.exercise)
         if said.content is None:
             last.setdefault(between, None)

@@ -67,12 +67,14 @@ class Reader(Protocol):
         ...
 
     def declarations(self, kind: MessageType, *, over: frozenset[str], limit: int) -> tuple[Declaration, ...]:
-        """Return what the openers of procedures of any office say in them, newest first, ours before theirs.
+        """Return the newest that the opener of each procedure of any office says in it, ours before theirs.
+
+        The newest is what follows the others in the record, whatever the ids and the clocks say.
 
         Args:
             kind: type of the messages; those that were refused are none.
             over: states in which a procedure is over.
-            limit: at most so many of each direction.
+            limit: of so many messages of each author, those of the highest ids.
         """
         ...
 

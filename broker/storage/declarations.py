@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, Select, Table, bindparam, select
 
 from broker.core.errors import CaseKeyMissing, KeyMissing, StoreCorrupt, VaultLocked
-from broker.core.ids import MessageType
+from broker.core.ids import Digest, MessageId, MessageType
+from broker.core.record import moments
 from broker.rows import Declaration
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, keyed, opened
 from broker.storage.columns import fixed, unindexed
 from broker.storage.execution import Execution
+from broker.storage.procedures import records
 from broker.storage.tables import inbox, inbox_content, outbox, outbox_content, procedure
 
 __all__ = ["declarations"]
@@ -40,10 +44,10 @@ def _by(
     joined = message.join(content).join(procedure, message.c.procedure == procedure.c.id)
     standing = message.c.procedure.in_(_standing(kind.procedure, over))
     return (
-        select(message.c.id, *columns, content.c.scope, content.c.content, *KEY_COLUMNS)
+        select(message.c.id, message.c.digest, *columns, content.c.scope, content.c.content, *KEY_COLUMNS)
         .select_from(keyed(joined, content))
         .where(READABLE, standing, unindexed(message.c.type) == bindparam("kind"), *conditions)
-        .order_by(message.c.id.desc())  # of one author they rise with time
+        .order_by(message.c.id.desc())
         .limit(bindparam("most"))
     )
 
@@ -60,22 +64,37 @@ def _openers(name: str, over: frozenset[str]) -> Select[Any]:
 
 
 def declarations(db: Execution, kind: MessageType, *, over: frozenset[str], limit: int) -> tuple[Declaration, ...]:
-    """Return the messages of that type, ours before theirs, of each author the newest first; what does not open is empty.
+    """Return of each such procedure the newest message of that type, ours before theirs; what does not open is empty.
 
     Args:
         db: where they are read.
         kind: their type.
         over: states of a procedure that declares nothing any more.
-        limit: how many of each author.
+        limit: how many messages of each author are looked at, those of the highest ids.
     """
     if not db.all(_any(kind.procedure, over)):
         return ()  # nearly always: one statement
     wanted = {"kind": kind, "most": limit}
-    ours = [_declaration(db, row, outbox_content, row.id) for row in db.all(_by(kind, over, *_OURS), wanted)]
+    ours = db.all(_by(kind, over, *_OURS), wanted)
     countries = [row.peer for row in db.all(_openers(kind.procedure, over))]
-    found = (row for one in countries for row in db.all(_by(kind, over, *_THEIRS), {**wanted, "country": one}))
-    theirs = [_declaration(db, row, inbox_content, row.peer, row.id) for row in found]
-    return (*ours, *theirs)
+    theirs = [row for one in countries for row in db.all(_by(kind, over, *_THEIRS), {**wanted, "country": one})]
+    return (
+        *(_declaration(db, row, outbox_content, row.id) for row in _newest(db, ours)),
+        *(_declaration(db, row, inbox_content, row.peer, row.id) for row in _newest(db, theirs)),
+    )
+
+
+def _newest(db: Execution, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
+    """Return of each procedure the message that follows the others; see `moments`.
+
+    An id is drawn when a message is first submitted: who waited for a second person has an older one than what left meanwhile.
+    """
+    often = [procedure for procedure, times in Counter(row.procedure for row in rows).items() if times > 1]
+    written: dict[Digest, MessageId] = {row.digest: row.id for row in rows}
+    place: dict[Digest, tuple[str, int]] = {digest: (id_, 0) for digest, id_ in written.items()}
+    for entries in records(db, often).values():
+        place |= moments(entries, {entry.digest: written[entry.digest] for entry in entries if entry.digest in written})
+    return list({row.procedure: row for row in sorted(rows, key=lambda row: place[row.digest])}.values())
 
 
 def _declaration(db: Execution, row: Row[Any], table: Table, *place: str) -> Declaration:

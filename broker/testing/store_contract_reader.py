@@ -227,7 +227,7 @@ class ReaderContract:
         assert await store.read(lambda reader: reader.procedure_sent(procedure_id(9))) == ()
 
     async def test_what_stands_declared_is_by_the_openers_of_what_is_open(self, store: Store) -> None:
-        """Ours and theirs, the newest first; not what was refused, what is over, or what the other side of one says."""
+        """Of each the newest, ours first; not what was refused, what is over, or what the other side of one says."""
         kind = MessageType("family-tracing.request")
         theirs = replace(procedure(2), opener=FI)
         over = replace(procedure(3), state="CLOSED")
@@ -244,10 +244,11 @@ class ReaderContract:
 
         found = await store.read(lambda reader: reader.declarations(kind, over=frozenset({"CLOSED"}), limit=5))
         assert [(said.opener, said.message) for said in found] == [
-            (EE, message_id(3)), (EE, message_id(1)), (FI, message_id(4)), (FI, message_id(2)),
-        ]  # fmt: skip
-        assert [said.procedure for said in found] == [procedure_id(n) for n in (1, 1, 2, 2)]
-        assert (found[0].content, found[2].content) == (
+            (EE, message_id(3)),
+            (FI, message_id(4)),
+        ]
+        assert [said.procedure for said in found] == [procedure_id(1), procedure_id(2)]
+        assert (found[0].content, found[1].content) == (
             outgoing(3).content,
             incoming(4, in_procedure=2).content,
         )

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 
-from broker.core.ids import AuthorityId, CountryCode, MessageId
+from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType
 from broker.core.messages import OutboxKind
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.ports import Store
@@ -71,6 +71,26 @@ class RecordContract:
         assert await store.run(lambda tx: tx.opened_by_others(NOW, later(9))) == {FI: 3, SE: 1}
         assert await store.run(lambda tx: tx.opened_by_others(later(2), later(4))) == {FI: 2}
         assert await store.run(lambda tx: tx.opened_by_others(later(8), later(9))) == {}
+
+    async def test_the_newest_that_is_declared_is_what_follows_the_others(self, store: Store) -> None:
+        """Ours and theirs, also behind a message of the other side, and whatever their ids say."""
+        for row in (procedure(1), replace(procedure(2), opener=FI)):
+            await store.run(lambda tx, row=row: tx.add_procedure(row))  # type: ignore[misc]
+        ours, theirs = [outgoing(n) for n in (5, 3, 1)], [incoming(n, in_procedure=2) for n in (6, 4, 2)]
+        for out in ours:
+            await store.run(lambda tx, out=out: tx.add_outbox(out, next_at=NOW))  # type: ignore[misc]
+        for came in theirs:
+            await store.run(lambda tx, came=came: tx.add_inbox(came, next_at=NOW))  # type: ignore[misc]
+        for number, (first, second, third) in ((1, ours), (2, theirs)):
+            chain = (first.digest, second.digest, digest("a word between"), third.digest)
+            for at, one in enumerate(chain):
+                entry = replace(record_entry(at), digest=one, parents=chain[max(at - 1, 0) : at])
+                within = procedure_id(number)
+                await store.run(lambda tx, within=within, entry=entry: tx.add_record_entry(within, entry))  # type: ignore[misc]
+
+        kind = MessageType("family-tracing.request")
+        found = await store.read(lambda reader: reader.declarations(kind, over=frozenset(), limit=5))
+        assert [said.message for said in found] == [message_id(1), message_id(2)]
 
     async def test_the_procedures_of_a_name_with_a_country_are_found_by_their_age(self, store: Store) -> None:
         """Oldest first, from a moment on; those of another name or country are not among them."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from broker.core.delivery import ReleaseReason
 from broker.core.errors import SafeguardHeld
 from broker.core.ids import CountryCode
 from broker.core.surge import SurgeMode
@@ -18,7 +19,7 @@ from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.storage import locked, open_store
 from broker.surges import surge_modes
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
 
@@ -132,6 +133,32 @@ async def test_a_renewal_in_the_same_procedure_counts_alone(world: World) -> Non
     await _register(world, {"procedure": declared.procedure}, days=4)
     for country in (world["EE"], world["FI"]):
         assert [mode.until for mode in await _seen(country)] == [today + timedelta(days=3)]
+
+
+async def test_a_renewal_counts_also_where_its_clock_was_set_back(world: World) -> None:
+    """R-39: of both countries' registrations what follows the others is the newest, not what has the highest id."""
+    declared = await _declare(world, days=9)
+    today = world.clock.now().date()
+    world["FI"].clock.set_back(300)
+    await _register(world, {"procedure": declared.procedure}, days=4)
+    for country in (world["EE"], world["FI"]):
+        assert [mode.until for mode in await _seen(country)] == [today + timedelta(days=3)]
+
+
+async def test_a_renewal_that_waited_for_a_second_person_comes_after_what_left_meanwhile(world: World) -> None:
+    """R-39: every renewal waits, under an id that is older than that of a registration which did not."""
+    declared = await _declare(world, days=2)
+    today = world.clock.now().date()
+    with pytest.raises(SafeguardHeld):
+        await _register(world, {"procedure": declared.procedure}, days=9, renewals=1)
+    world.clock.advance(seconds=60)
+    await _register(world, {"procedure": declared.procedure}, days=3)
+    fi = world["FI"]
+    (held,) = (await fi.store.read(lambda reader: reader.drafts(None, cursor=None, limit=2))).items
+    await fi.desk.approve.release(held.id, officer(held.authority, "second"), ReleaseReason.CHECKED)
+    await world.settle()
+    for country in (world["EE"], world["FI"]):
+        assert [mode.until for mode in await _seen(country)] == [today + timedelta(days=8)]
 
 
 async def test_a_drill_is_no_surge_and_concerns_drills_alone(world: World) -> None:
