@@ -62,6 +62,7 @@ class Standing:
     came: datetime | None  # when that was with the other side, with its files; None: not yet, as far as is known here
     extension_came_late: bool
     ours: bool  # this side must act
+    turns: datetime | None  # when it is soon due or overdue, if nothing comes before; None: no more
 
     @property
     def meaning(self) -> str:
@@ -157,6 +158,7 @@ class Timetable:
             came=None if running.settled is None else running.settled.came,
             extension_came_late=running.extension_came_late,
             ours=running.deadline.by is role,
+            turns=running.turns(now, soon=self._soon),
         )
 
 

@@ -206,6 +206,16 @@ class Running:
             return Phase.OVERDUE
         return Phase.SOON if now >= self.due - self._notice(soon) else Phase.OPEN
 
+    def turns(self, now: datetime, *, soon: timedelta) -> datetime | None:
+        """Return when an unsettled one is soon due or overdue, whichever comes next; None: neither."""
+        match self.phase(now, soon=soon):
+            case Phase.OPEN:
+                return self.due - self._notice(soon)
+            case Phase.SOON:
+                return self.due
+            case _:
+                return None
+
     def _notice(self, soon: timedelta) -> timedelta:
         if self.deadline.before or not isinstance(self.start, datetime):
             return soon

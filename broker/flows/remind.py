@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from broker.core.attention import AttentionCode
 from broker.core.deadlines import Phase
@@ -39,14 +40,19 @@ class _Seen:
 
     calls: tuple[_Call, ...]
     settled: tuple[Attention, ...]
+    turns: Mapping[ProcedureId, datetime | None]  # of what was judged: when a deadline of it stands otherwise
+    waiting: frozenset[ProcedureId]  # something happened in them, and this look did not take them
+    place: int  # in the audit trail, up to which something was seen to happen
     next: str | None
 
 
 class Remind:
     """Calls a person once for each deadline that is due soon or overdue; closes the call when it no longer is.
 
-    Each look takes a bounded number of procedures and the next one goes on behind them; what is over or erased, which
-    with the years is nearly everything, keeps no deadline waiting for its turn. A person who has closed a call
+    Each look takes a bounded number of procedures, and the next one goes on behind them: the truth, for a procedure of which
+    nothing is known. Most are judged when it is time: something happened in them, or a deadline passes that was seen to run.
+    So neither a deadline of hours nor a call that is settled waits for the turn of its procedure among thousands; what is
+    over or erased, which with the years is nearly everything, has no turn. A person who has closed a call
     is not called about the same thing again; but what was called for too early, by a clock that was ahead, is called for
     once more when it is time. A procedure that does not open hides the deadlines of no other.
     """
@@ -57,35 +63,66 @@ class Remind:
         self._timetable = timetable
         self._clock = clock
         self._cursor: str | None = None  # where the last look ended; None: begin anew
+        self._place: int | None = None  # in the audit trail, where the last look ended; None: there was none
+        self._agenda: dict[ProcedureId, datetime] = {}  # when to judge a procedure, whether or not it is its turn
 
     async def __call__(self) -> int:
         """Look once; return how many calls were made or closed."""
         seen = await self._store.read(self._look)
         self._cursor = seen.next
-        if not seen.calls and not seen.settled:
-            return 0
-        return await self._store.run(lambda tx: self._act(tx, seen))
+        done = await self._store.run(lambda tx: self._act(tx, seen)) if seen.calls or seen.settled else 0
+        self._remember(seen)  # only now: what could not be told is looked at again
+        return done
 
     def _look(self, reader: Reader) -> _Seen:
         page = reader.open_procedures(self._ledger.over(), cursor=self._cursor, limit=REMIND_BATCH)
+        touched = reader.touched(self._place)
+        wanted = self._wanted(touched.procedures)
+        turns: dict[ProcedureId, datetime | None] = dict.fromkeys(wanted)
         called = defaultdict[ProcedureId, list[Attention]](list)
         for call in reader.open_calls(sorted(_CODES)):
             called[ProcedureId(call.subject.partition("/")[0])].append(call)
         calls, settled = list[_Call](), list[Attention]()
-        for row in page.items:
+        for row in _rows(reader, page.items, wanted):
             about: Sequence[Attention] = called.pop(row.ref.id, ())
+            turns[row.ref.id] = None
             try:
                 standings = self._standings(reader, row)
             except (CaseKeyMissing, StoreCorrupt) as error:
                 calls.append((row, AttentionCode.UNREADABLE, str(row.ref.id), error.detail))
                 continue
+            turns[row.ref.id] = min((item.turns for item in standings if item.turns is not None), default=None)
             calls += self._calls(reader, row, standings)
             stands = {(_code(standing), _subject(row.ref.id, standing)) for standing in standings}
             settled += (call for call in about if (call.code, call.subject) not in stands)
-        for procedure, about in called.items():  # where it goes on its turn comes: judging all takes too long
+        for procedure, about in called.items():  # what is over has no turn; to judge all others takes too long
             held = reader.procedure(procedure, None)
             settled += about if held is None or self._is_over(held) else ()
-        return _Seen(calls=tuple(calls), settled=tuple(settled), next=page.next)
+        return _Seen(
+            calls=tuple(calls),
+            settled=tuple(settled),
+            turns=turns,
+            waiting=touched.procedures - turns.keys(),
+            place=touched.place,
+            next=page.next,
+        )
+
+    def _wanted(self, touched: Collection[ProcedureId]) -> tuple[ProcedureId, ...]:
+        """Return a bounded number of those that it is time to judge, longest waiting first."""
+        now = self._clock.now()
+        agenda = {**dict.fromkeys(touched, now), **{one: at for one, at in self._agenda.items() if at <= now}}
+        return tuple(sorted(agenda, key=lambda one: (agenda[one], one))[:REMIND_BATCH])
+
+    def _remember(self, seen: _Seen) -> None:
+        """Note when to judge again what was judged, and as soon as possible what was left of what is touched."""
+        self._place, now = seen.place, self._clock.now()
+        for procedure in seen.waiting:
+            self._agenda[procedure] = min(now, self._agenda.get(procedure, now))
+        for procedure, at in seen.turns.items():
+            if at is None:
+                self._agenda.pop(procedure, None)
+            else:
+                self._agenda[procedure] = at
 
     def _calls(self, reader: Reader, row: ProcedureRow, standings: Iterable[Standing]) -> Iterator[_Call]:
         for standing in standings:
@@ -111,6 +148,13 @@ class Remind:
         for call in seen.settled:
             tx.resolve_attention(call.code, call.subject, at=now, by="node")
         return len(seen.calls) + len(seen.settled)
+
+
+def _rows(reader: Reader, page: Sequence[ProcedureRow], wanted: Iterable[ProcedureId]) -> Iterator[ProcedureRow]:
+    yield from page
+    turn = {row.ref.id for row in page}
+    found = (reader.procedure(procedure, None) for procedure in wanted if procedure not in turn)
+    yield from (row for row in found if row is not None)
 
 
 def _subject(procedure: ProcedureId, standing: Standing) -> str:

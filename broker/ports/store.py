@@ -30,6 +30,7 @@ from broker.rows import (
     ParkedChunk,
     ProcedureRow,
     SeenRaw,
+    Touched,
     TrustRow,
     UploadRow,
 )
@@ -160,6 +161,16 @@ class Reader(Protocol):
 
     def audit(self, *, cursor: str | None, limit: int, wanted: AuditFilter | None = None) -> Page:
         """Return a page of entries, newest first, whether linked or not."""
+        ...
+
+    def touched(self, after: int | None) -> Touched:
+        """Return the procedures in which something happened, behind a place of the trail: at most some ten thousand entries.
+
+        What people only read changes nothing; what is not linked yet is told of as well, and once more when it is.
+
+        Args:
+            after: where the look before it ended; None: the newest of it, for a first look.
+        """
         ...
 
     def unlinked_audit(self, limit: int) -> tuple[Entry, ...]:

@@ -13,7 +13,7 @@ from broker.core.audit import AuditRow
 from broker.rows.attachments import AttachmentRow, ParkedChunk, UploadRow
 from broker.rows.calls import ARRIVED, Attention, arrival
 from broker.rows.incoming import HeldDelivery, InboxBrief, InboxRow, InboxState, SeenRaw
-from broker.rows.lists import AuditFilter, MessageFilter, MessageRow, MessageTimes, Page, about, about_received
+from broker.rows.lists import AuditFilter, MessageFilter, MessageRow, MessageTimes, Page, Touched, about, about_received
 from broker.rows.outgoing import OutboxBrief, OutboxRow, OutboxState, OverdueEntry, OwedEntry
 from broker.rows.procedures import Declaration, KeptRecord, ProcedureRow
 from broker.rows.submissions import NOT_KNOWN, Accepted, DraftState, HeldDraft, Idempotent, Release, salted
@@ -49,6 +49,7 @@ __all__ = [
     "ProcedureRow",
     "Release",
     "SeenRaw",
+    "Touched",
     "TrustRow",
     "UploadRow",
     "about",

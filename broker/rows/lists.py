@@ -12,7 +12,7 @@ from broker.core.audit import AuditRow, Who
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
 from broker.core.messages import Header, InboxEntry
 
-__all__ = ["AuditFilter", "MessageFilter", "MessageRow", "MessageTimes", "Page", "about", "about_received"]
+__all__ = ["AuditFilter", "MessageFilter", "MessageRow", "MessageTimes", "Page", "Touched", "about", "about_received"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,14 @@ class AuditFilter:
     procedures: tuple[ProcedureId, ...] | None = None
     actor: str | None = None
     action: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Touched:
+    """Procedures in which something happened."""
+
+    procedures: frozenset[ProcedureId]
+    place: int  # in the audit trail, up to which this tells of; the next look goes on there
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

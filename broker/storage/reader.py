@@ -130,6 +130,7 @@ class SqlReader(Execution):
     audit = trail.page
     unlinked_audit = trail.unlinked
     audit_head = trail.head
+    touched = trail.touched
     audit_trail = trail.linked
     newest_checkpoint = trail.newest_checkpoint
     checkpoints = trail.checkpoints

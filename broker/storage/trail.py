@@ -11,11 +11,12 @@ from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, delete, insert, or_, select, update
 
-from broker.core.audit import GENESIS, AuditRow, Entry, Head, Linked
+from broker.core.audit import GENESIS, AuditAction, AuditRow, Entry, Head, Linked
 from broker.core.canonical import dump_known
 from broker.core.checkpoints import KeptCheckpoint
 from broker.core.ids import CountryCode, Digest, ProcedureId
-from broker.rows import AuditFilter, Page
+from broker.rows import AuditFilter, Page, Touched
+from broker.storage.columns import fixed
 from broker.storage.cursors import from_cursor, to_cursor
 from broker.storage.execution import Execution, PerDialect, insert_new
 from broker.storage.tables import audit, audit_checkpoint, audit_told, audit_witness
@@ -23,7 +24,7 @@ from broker.storage.tables.trail import SHOWN
 
 __all__ = [
     "add", "add_checkpoint", "add_witness", "checkpoint_for", "checkpoints", "entry", "head", "link_at", "linked", "neighbours",
-    "newest_checkpoint", "page", "save_links", "shown", "told", "unlinked", "witnesses",
+    "newest_checkpoint", "page", "save_links", "shown", "told", "touched", "unlinked", "witnesses",
 ]  # fmt: skip
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -59,6 +60,24 @@ _SHOWN = (
     select(audit.c.procedure)
     .where(audit.c.actor == bindparam("actor_"), audit.c.at > bindparam("since_"), SHOWN)
     .distinct()
+)
+
+_TOUCHED_AT_ONCE = 20_000  # entries
+_TOUCHED_FIRST = 1_000  # likewise, by who has not looked before
+_CHANGES_NOTHING = fixed(
+    AuditAction.READ, AuditAction.ATTACHMENT_READ, AuditAction.DISCLOSURES_SHOWN, AuditAction.ATTENTION_RAISED
+)
+_TOUCHES = (audit.c.procedure.is_not(None), audit.c.action.not_in(_CHANGES_NOTHING))
+_TOUCHED = (
+    select(audit.c.procedure)
+    .where(audit.c.position > bindparam("after"), audit.c.position <= bindparam("upto"), *_TOUCHES)
+    .distinct()
+)
+_TOUCHED_NOW = (  # of those that are not linked yet, which are few while the linker works
+    select(audit.c.procedure)
+    .where(audit.c.position.is_(None), *_TOUCHES)
+    .order_by(audit.c.id.desc())
+    .limit(_TOUCHED_FIRST)
 )
 
 _CHECKPOINT = insert_new(audit_checkpoint)
@@ -170,6 +189,15 @@ def _limited(statement: Select[Any], wanted: AuditFilter) -> Select[Any]:
 def shown(db: Execution, actor: str, since: datetime) -> frozenset[ProcedureId]:
     """Return the procedures of which that person was shown something since."""
     return frozenset(row.procedure for row in db.all(_SHOWN, {"actor_": actor, "since_": since}))
+
+
+def touched(db: Execution, after: int | None) -> Touched:
+    """Return in which procedures something happened behind a place of the chain, and up to which place that is told."""
+    end = head(db).position
+    begin = max(0, end - _TOUCHED_FIRST) if after is None else min(after, end)
+    upto = min(end, begin + _TOUCHED_AT_ONCE)
+    rows = [*db.all(_TOUCHED, {"after": begin, "upto": upto}), *db.all(_TOUCHED_NOW, {})]
+    return Touched(procedures=frozenset(row.procedure for row in rows), place=upto)
 
 
 def unlinked(db: Execution, limit: int) -> tuple[Entry, ...]:

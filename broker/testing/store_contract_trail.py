@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from broker.core.audit import GENESIS, AuditRow, Head, Linked, chained
 from broker.core.checkpoints import KeptCheckpoint
+from broker.core.ids import ProcedureId
 from broker.core.roles import AuditRole
 from broker.core.trail import TrailCheck
 from broker.ports import Store, Transaction
@@ -72,6 +73,34 @@ class TrailContract:
             await (store, another)[number % 2].run(lambda tx, one=row: tx.audit(one))  # type: ignore[misc]
         since = await store.run(lambda tx: [tx.shown(shown.actor, since=at) for at in (NOW, later(1), later(2))])
         assert since == [{procedure_id(1), procedure_id(2)}, {procedure_id(1)}, set()]
+
+    async def test_in_which_procedures_something_happened_is_told_from_place_to_place(
+        self, store: Store, another: Store
+    ) -> None:
+        """Each once more when it is linked, whichever worker wrote it; who read it, and who was called, changes nothing."""
+
+        async def happened(*numbers: int, action: str = "received") -> None:
+            for number in numbers:
+                row = replace(said("a"), action=action, procedure=procedure_id(number))
+                await another.run(lambda tx, one=row: tx.audit(one))  # type: ignore[misc]
+
+        async def touched(after: int | None) -> tuple[set[ProcedureId], int]:
+            found = await store.read(lambda reader: reader.touched(after))
+            return set(found.procedures), found.place
+
+        assert await touched(None) == (set(), 0)
+        await happened(1, 1)
+        await happened(2, action="read")
+        await happened(3, action="attention-raised")
+        await another.run(lambda tx: tx.audit(replace(said("a"), action="x", procedure=None)))
+        assert await touched(0) == ({procedure_id(1)}, 0)
+        await link(another)
+        assert await touched(None) == await touched(0) == ({procedure_id(1)}, 5)
+        await happened(4)
+        assert await touched(5) == ({procedure_id(4)}, 5)
+        await link(another)
+        assert await touched(5) == ({procedure_id(4)}, 6)
+        assert await touched(6) == await touched(99) == (set(), 6)
 
     async def test_a_chain_is_over_the_bytes_that_are_stored(self, store: Store, another: Store) -> None:
         """Whatever worker wrote and linked them; what is read back has the digests that were linked."""

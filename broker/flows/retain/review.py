@@ -7,6 +7,7 @@ The one thing that this erases by itself are exercises, a fixed time after the d
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -26,7 +27,7 @@ from broker.flows.retain.list_case import Case, case_of, hindrances, list_case, 
 from broker.flows.retain.standing import ReviewDates, Standing
 from broker.ledger import Ledger
 from broker.ports import Clock, Ids, Reader, Store, Transaction
-from broker.rows import MessageFilter, MessageRow
+from broker.rows import MessageFilter, MessageRow, ProcedureRow
 
 __all__ = ["Review"]
 
@@ -42,13 +43,15 @@ class _Seen:
     drilled: tuple[Case, ...]  # exercises that are over for long enough
     asked: tuple[tuple[MessageRow, tuple[Case, ...]], ...]  # messages that ask for an erasure, and of which cases
     settled: tuple[str, ...]  # procedures of calls that are due no more: something new came, or they are erased
+    place: int  # in the audit trail, up to which something was seen to happen
     next: str | None
 
 
 class Review:
     """Calls a person once for each review and each erasure that is asked for; ends proposals that nobody confirmed.
 
-    Each look takes a bounded number of procedures and the next one goes on behind them.
+    Each look takes a bounded number of procedures and the next one goes on behind them; a case that is called about, and to
+    which something new came, does not wait for its turn.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class Review:
         self._clock = clock
         self._ids = ids
         self._cursor: str | None = None  # where the last look ended; None: begin anew
+        self._place: int | None = None  # in the audit trail, where the last look ended; None: there was none
 
     async def __call__(self) -> int:
         """Look once; return how much was done."""
@@ -69,6 +73,7 @@ class Review:
         done = await self._store.run(self._lapse)
         if seen.due or seen.asked or seen.settled:
             done += await self._store.run(lambda tx: self._call(tx, seen))
+        self._place = seen.place  # only now: what could not be closed is looked at again
         for case in seen.drilled:
             done += await self._store.run(lambda tx, case=case: self._erase(tx, case))  # type: ignore[misc]
         return done
@@ -79,7 +84,9 @@ class Review:
         now = self._clock.now()
         page = reader.procedures(None, cursor=self._cursor, limit=REMIND_BATCH)
         called = {call.subject for call in reader.open_calls([AttentionCode.REVIEW_DUE])}
-        found = {row.ref.id: self._dates.of_first(reader, row, now=now) for row in page.items}
+        touched = reader.touched(self._place)
+        rows = [*page.items, *(_firsts(reader, touched.procedures, called) if called else ())]
+        found = {row.ref.id: self._dates.of_first(reader, row, now=now) for row in rows}
         standing = {first: item for first, item in found.items() if item is not None}
         due = {first: item for first, item in standing.items() if item.due}
         # A call that a person closed without a decision is made again: a review without a date is none.
@@ -91,6 +98,7 @@ class Review:
             ),
             asked=tuple(self._asked(reader)),
             settled=tuple(first for first in found if first in called and first not in due),
+            place=touched.place,
             next=page.next,
         )
 
@@ -189,3 +197,14 @@ class Review:
 
 def _is_drill(item: Standing) -> bool:
     return all(row.exercise for row in item.case.rows)
+
+
+def _firsts(reader: Reader, touched: Collection[ProcedureId], called: Collection[str]) -> Iterator[ProcedureRow]:
+    """Yield the first procedures of cases in which something happened, where somebody is called about them."""
+    for procedure in touched:
+        row = reader.procedure(procedure, None)
+        if row is None or row.erased is not None:
+            continue
+        first = case_of(reader, row).rows[0]
+        if first.ref.id in called:
+            yield first

@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from broker.core.delivery import REMIND_BATCH
-from broker.core.errors import StoreCorrupt, by_code
+from broker.core.errors import DiskFull, StoreCorrupt, by_code
 from broker.core.ids import ProcedureId
 from broker.core.messages import RecordEntry
 from broker.ports import Transaction
@@ -94,6 +94,77 @@ async def test_what_is_over_keeps_no_deadline_waiting(world: World) -> None:
     _go_to(world, 2026, 11, 30)
     [call] = await _calls(ee)
     assert call.subject.startswith(request.procedure)
+
+
+async def _behind_others(world: World, request: Accepted, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a procedure wait for its turn behind newer ones that are open, of which a look takes one."""
+    monkeypatch.setattr("broker.flows.remind.REMIND_BATCH", 1)
+    for country in (world["EE"], world["FI"]):
+        row = await country.store.read(lambda reader: reader.procedure(request.procedure, None))
+        assert row is not None
+        newer = [replace(row, ref=replace(row.ref, id=procedure_id(n)), opened=world.clock.now()) for n in range(9)]
+        await country.store.run(lambda tx, newer=newer: [tx.add_procedure(one) for one in newer])  # type: ignore[misc]
+
+
+async def test_a_deadline_that_was_seen_to_run_is_told_when_it_passes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A danger is answered within hours: its alarm does not wait for the turn of one among thousands of open procedures."""
+    request = await _asked(world)
+    fi = world["FI"]
+    assert await _codes(fi) == []
+    world.clock.advance(60)
+    await _behind_others(world, request, monkeypatch)
+    _go_to(world, 2026, 11, 26)
+    assert await _codes(fi) == ["deadline-soon"]
+    _go_to(world, 2026, 11, 30)
+    assert await _codes(fi) == ["deadline-overdue"]
+
+
+async def test_what_is_new_in_an_old_procedure_starts_its_deadlines_at_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to look through the newer ones first; what one look does not take, the next ones do."""
+    requests = [await _asked(world) for _ in range(3)]
+    fi = world["FI"]
+    world.clock.advance(60)
+    await _behind_others(world, requests[0], monkeypatch)
+    for _ in range(4):
+        await fi.engine.remind()
+    _go_to(world, 2026, 11, 26)
+    for _ in range(3):
+        await fi.engine.remind()
+    assert {call.subject.partition("/")[0] for call in await _calls(fi)} == {one.procedure for one in requests}
+
+
+async def test_what_settles_a_call_closes_it_at_the_next_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many procedures are open: who is called about something that is done learns to pass calls by."""
+    request = await _asked(world)
+    ee, fi = world["EE"], world["FI"]
+    _go_to(world, 2026, 11, 30)
+    assert len(await _calls(ee)) == len(await _calls(fi)) == 1
+    await _behind_others(world, request, monkeypatch)
+    await fi.submit("acknowledgement.json", procedure=request.procedure)
+    await world.settle()
+    assert await _calls(ee) == await _calls(fi) == []
+
+
+async def test_what_could_not_be_told_is_looked_at_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The store had no room for the call: the next look makes it, and not the one whose turn comes hours later."""
+    request = await _asked(world)
+    fi = world["FI"]
+    assert await _codes(fi) == []
+    await _behind_others(world, request, monkeypatch)
+    _go_to(world, 2026, 11, 30)
+
+    async def full(_: object) -> None:
+        raise DiskFull
+
+    with monkeypatch.context() as patched:
+        patched.setattr(fi.engine.remind._store, "run", full)
+        with pytest.raises(DiskFull):
+            await fi.engine.remind()
+    assert await _codes(fi) == ["deadline-overdue"]
 
 
 async def test_a_procedure_is_judged_once_a_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:

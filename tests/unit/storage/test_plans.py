@@ -31,6 +31,7 @@ from broker.storage import (
     reader,
     receipts,
     search,
+    trail,
 )
 from broker.storage.batches import Parted
 from broker.storage.execution import PerDialect
@@ -84,6 +85,8 @@ def ways(parted: Parted) -> tuple[Executable, ...]:
         (receipts._OF_PROCEDURES.sized(32), "PRIMARY KEY"),
         (procedures._OPENED_BY_OTHERS, "ix_procedure_opened"),
         (procedures._since("correction"), "ix_procedure_correction"),
+        (trail._TOUCHED, "ux_audit_position"),
+        (trail._TOUCHED_NOW, "ix_audit_unlinked"),
         (healing._PASSED_ONE, "ix_record_entry_digest"),
         (procedures._RECORD, "PRIMARY KEY"),
         (procedures._RECORDS.sized(32), "PRIMARY KEY"),

@@ -56,6 +56,28 @@ async def test_something_new_closes_the_call(world: World, ended: Accepted, firs
     assert "review-due" not in await ee.attention()
 
 
+async def test_something_new_closes_the_call_at_the_next_look(
+    world: World, ended: Accepted, first: Who, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not when the turn of its case comes, among all that there ever were: nobody is called about what is done."""
+    ee = world["EE"]
+    soon = world.clock.now().date() + timedelta(days=10)
+    await ee.desk.keep.review(ended.procedure, soon, KeepReason.CASE_GOES_ON, first)
+    world.clock.advance(11 * 86_400)
+    await ee.engine.review()
+    assert "review-due" in await ee.attention()
+    for _ in range(3):
+        await ee.submit("request.json")
+    monkeypatch.setattr("broker.flows.retain.review.REMIND_BATCH", 1)
+    assert await ee.engine.review() == 0
+    await world["FI"].submit(
+        json.loads(read_schema_file("examples/acts/reopening-new-information.json")), procedure=ended.procedure
+    )
+    await world.settle()
+    assert await ee.engine.review() == 1
+    assert "review-due" not in await ee.attention()
+
+
 async def test_the_open_calls_are_read_once_a_look(
     world: World, ended: Accepted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
