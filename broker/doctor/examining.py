@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import random
+import shlex
 import shutil
 import stat
 from collections.abc import Awaitable, Callable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["examine"]
 
 _CONNECT_SECONDS = 5.0
+_LET_WRITE = "Give this account the right to write there, as by a group that all nodes of this folder are in."
 _NEWEST = 200  # messages of each direction that clock and peers are judged by
 _NEXT = {
     "settings-invalid": "Mend that line; the manual's table lists every setting.",
@@ -168,6 +170,9 @@ class _Patient:
 
     async def _disk(self) -> Finding:
         home = self._settings.home
+        if not _writable(home):
+            advice = "Give this account the right to write there; see too whether its disk is mounted read-only."
+            return failed("disk", f"This account may not write into {home}.", advice)
         return judging.judge_disk(shutil.disk_usage(home).free, home)
 
     async def _store(self) -> Finding:
@@ -257,16 +262,26 @@ def _made(file: Path) -> datetime:
 
 def _spool(settings: Settings, trust: TrustList | None, us: CountryCode) -> Finding:
     folder = settings.spool_folder
-    if folder is None or not folder.is_dir():
-        raise TransportUnavailable("The spool folder is not there: is the disk or stick mounted?", where=str(folder))
+    if folder is None or _missing(folder):
+        advice = "Mount its disk or stick, or mend the setting `spool_folder`."
+        return failed("broker", f"The spool folder is not there: {folder}.", advice)
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-        raise TransportUnavailable("The spool folder may not be read and written by this user.", where=str(folder))
+        return failed("broker", f"This account may not read and write the spool folder {folder}.", _LET_WRITE)
     peers = sorted(trust.members) if trust else [us]
-    missing = [country for country in peers if not (folder / country / "new").is_dir()]
+    parts = {c: [folder / c / part for part in ("tmp", "new", *(["claimed"] if c == us else []))] for c in peers}
+    missing = [country for country in peers if any(map(_missing, parts[country]))]
+    barred = [country for country in peers if country not in missing and not all(map(_writable, parts[country]))]
+    if barred:
+        sentence = f"This account may not write into the folder of {', '.join(barred)} in the spool {folder}."
+        return failed("broker", sentence, _LET_WRITE)
     if missing:
-        parts = " ".join(f"{folder}/{country}/{{tmp,new,claimed}}" for country in missing)
-        return warning("broker", f"The spool has no folder for {', '.join(missing)}.", f"Run: mkdir -p {parts}")
+        folders = " ".join(f"{shlex.quote(str(folder))}/{country}/{{tmp,new,claimed}}" for country in missing)
+        return warning("broker", f"The spool has no folder for {', '.join(missing)}.", f"Run: mkdir -p {folders}")
     return ok("broker", f"Envelopes travel through the folder {folder}; no server is needed.")
+
+
+def _writable(folder: Path) -> bool:
+    return os.access(folder, os.W_OK | os.X_OK)
 
 
 async def _rabbitmq(settings: Settings, clock: Clock) -> Finding:

@@ -406,6 +406,42 @@ async def test_a_spool_without_a_peers_folder_is_a_warning(home: Path):
     assert (finding.verdict, "FI" in finding.advice) == (Verdict.WARNING, True)
 
 
+async def test_a_spool_that_is_not_there_is_told_as_one(home: Path):
+    """Who has no message broker is not sent to look after one."""
+    broken("broker", home)
+    finding = (await _found(home))["broker"]
+
+    assert finding.verdict is Verdict.FAILED
+    assert "spool_folder" in finding.advice
+    assert "message broker" not in finding.advice
+
+
+@pytest.mark.parametrize("barred", ["spool", "spool/EE/claimed", "spool/FI/new", "spool/FI/tmp", "EE"])
+async def test_a_folder_that_may_not_be_written_is_a_failure(home: Path, barred: str, monkeypatch: pytest.MonkeyPatch):
+    """Another account's folder, or a disk that is mounted read-only, is named with whom to ask; no check breaks on it."""
+    closed, access = home.parent / barred, os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != closed and access(path, mode))
+    findings = await _found(home)
+    finding = findings["disk" if closed == home else "broker"]
+
+    assert [one.name for one in findings.values() if one.verdict is Verdict.FAILED] == [finding.name]
+    assert finding.sentence.startswith("This account may not")
+    assert str(home.parent) in finding.sentence
+    assert finding.advice.startswith("Give this account the right to write there")
+
+
+async def test_folders_to_make_are_named_as_a_shell_takes_them(home: Path, tmp_path: Path):
+    """Also where the spool lies in a folder with a blank in its name."""
+    spaced = tmp_path / "our spool"
+    (home.parent / "spool").rename(spaced)
+    settings = home / "settings.toml"
+    settings.write_text(settings.read_text().replace(str(home.parent / "spool"), str(spaced)))
+    (spaced / "FI" / "new").rmdir()
+    finding = (await _found(home))["broker"]
+
+    assert finding.advice == f"Run: mkdir -p '{spaced}'/FI/{{tmp,new,claimed}}"
+
+
 async def test_a_backup_that_is_old_is_a_warning(home: Path):
     """Two days after the last one somebody must look at the timer."""
     assert (await _found(home, FixedClock(2 * DAY)))["backup"].verdict is Verdict.WARNING
