@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -32,6 +33,7 @@ __all__ = [
     "from_body",
     "supersedes",
     "to_body",
+    "well_formed",
 ]
 
 RECEIPTS_TYPE = "node.receipts"
@@ -128,6 +130,16 @@ def from_body(body: Any, issuer: CountryCode) -> tuple[Receipt, ...]:
     if not isinstance(items, list) or not 1 <= len(items) <= MAX_RECEIPTS:
         raise SchemaInvalid(f"This is a list of 1 to {MAX_RECEIPTS} receipts.", where="/body/receipts")
     return tuple(_decode(item, issuer, f"/body/receipts/{position}") for position, item in enumerate(items))
+
+
+def well_formed(body: Any, issuer: CountryCode) -> tuple[Receipt, ...]:
+    """Return those receipts of a body that have their form: each is evidence by itself, whatever stands beside it."""
+    items = body.get("receipts") if isinstance(body, Mapping) else None
+    found: list[Receipt] = []
+    for item in items if isinstance(items, list) and len(items) <= MAX_RECEIPTS else ():
+        with suppress(SchemaInvalid):
+            found.append(_decode(item, issuer, ""))
+    return tuple(found)
 
 
 def _encode(receipt: Receipt) -> dict[str, Any]:

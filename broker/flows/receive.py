@@ -33,9 +33,9 @@ from broker.core.errors import (
     TooLarge,
     UnknownRecipientKey,
 )
-from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId
+from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId
 from broker.core.messages import Delivery, VerifiedMessage
-from broker.core.receipts import ReceiptKind
+from broker.core.receipts import ReceiptKind, well_formed
 from broker.core.rotation import may_destroy
 from broker.core.trust import KeyUse, TrustList
 from broker.ports import Clock, Compute, Notifier, Store, Tally, Transaction, TrustSource, Vault
@@ -222,12 +222,12 @@ class Receive:
             self._tally.received(peer, verified.header["type"])
         if outcome != "receipts":
             return
-        now, told = self._clock.now().timestamp(), verified.body["receipts"]
-        for kind, number in Counter(receipt["kind"] for receipt in told).items():
+        now, told = self._clock.now().timestamp(), well_formed(verified.body, peer)
+        for kind, number in Counter(receipt.kind for receipt in told).items():
             self._tally.receipts(direction="in", peer=peer, kind=kind, number=number)
         for receipt in told:
-            if receipt["kind"] == ReceiptKind.DELIVERED:
-                self._tally.delivered(peer, max(now - MessageId(receipt["message"]).made, 0.0))
+            if receipt.kind is ReceiptKind.DELIVERED:
+                self._tally.delivered(peer, max(now - receipt.message.made, 0.0))
 
     def _believe_some(self, deliveries: Sequence[Delivery]) -> list[_Believed | Exception]:
         trust, now, opener = self._trust.current(), self._clock.now(), self._vault.opener()

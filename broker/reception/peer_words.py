@@ -13,10 +13,11 @@ from broker.core import missing
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
 from broker.core.delivery import CHUNKS_ASKED_SECONDS, RESENDS_BY_ITSELF, is_recent
+from broker.core.errors import SchemaInvalid
 from broker.core.ids import CountryCode, Digest, ProcedureId
 from broker.core.messages import VerifiedMessage
 from broker.core.owed_chunks import OwedChunks
-from broker.core.receipts import SEALED_ANEW_CODES, Receipt, ReceiptKind, from_body
+from broker.core.receipts import SEALED_ANEW_CODES, Receipt, ReceiptKind, from_body, well_formed
 from broker.core.roles import AuditRole
 from broker.ledger import Ledger
 from broker.participation import Participation
@@ -26,6 +27,8 @@ from broker.rows import AuditRow
 from broker.witness import Witnessed, witness
 
 __all__ = ["PeerWords"]
+
+_LEFT_OUT = "Receipts came of which one had not its form: it was left out, and the others count. Tell the other node's operator."
 
 
 class PeerWords:
@@ -58,13 +61,25 @@ class PeerWords:
         """Take receipts, and the head of their signer's audit trail.
 
         Raises:
-            SenderError: they do not fit their schema.
+            SenderError: none of them has its form, or the message has not.
         """
-        self._catalogue.admit(verified)
-        self.take(tx, from_body(verified.body, verified.sender), now=now)
+        self.take(tx, self._receipts(tx, verified, now), now=now)
         if witnessed is not None:
             witness(tx, self._ledger, verified.sender, witnessed, now=now)
         self._memory.remember(tx, verified, raw_sha256, AuditAction.RECEIPTS_TAKEN, now=now)
+
+    def _receipts(self, tx: Transaction, verified: VerifiedMessage, now: datetime) -> tuple[Receipt, ...]:
+        """Return what counts of an envelope: its signer sends no receipt anew for which nobody here asks."""
+        try:
+            self._catalogue.admit(verified)
+            return from_body(verified.body, verified.sender)
+        except SchemaInvalid:
+            found = well_formed(verified.body, verified.sender)
+            if not found:
+                raise
+            subject, code = verified.sender, AttentionCode.STRANGE_RECEIPT
+            self._ledger.call(tx, code, subject, peer=verified.sender, now=now, detail=_LEFT_OUT)
+            return found
 
     def take(self, tx: Transaction, receipts: Sequence[Receipt], *, now: datetime) -> None:
         """Take receipts; one for what was never sent so has no effect and calls a person."""

@@ -26,6 +26,7 @@ from broker.core.receipts import (
     from_body,
     supersedes,
     to_body,
+    well_formed,
 )
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
@@ -134,6 +135,13 @@ def test_a_malformed_receipt_is_refused(name: str) -> None:
     assert "Maarika" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", WRONG)
+def test_what_stands_beside_a_malformed_receipt_is_read_all_the_same(name: str) -> None:
+    """Before it and behind it, in their order; it is none of them."""
+    opened, delivered = to_body([OPENED, DELIVERED])["receipts"]
+    assert well_formed({"receipts": [opened, WRONG[name][0], delivered]}, FI) == (OPENED, DELIVERED)
+
+
 @pytest.mark.parametrize(
     "body", [None, [], {}, {"receipts": []}, {"receipts": {}}, {"receipts": [[]]}, {"receipts": [_item()], "more": 1}]
 )
@@ -148,6 +156,7 @@ def test_a_body_holds_at_most_twenty() -> None:
     assert len(from_body({"receipts": [_item()] * MAX_RECEIPTS}, FI)) == MAX_RECEIPTS
     with pytest.raises(SchemaInvalid):
         from_body({"receipts": [_item()] * (MAX_RECEIPTS + 1)}, FI)
+    assert well_formed({"receipts": [_item()] * (MAX_RECEIPTS + 1)}, FI) == ()
 
 
 @given(
@@ -161,8 +170,11 @@ def test_a_body_holds_at_most_twenty() -> None:
 )
 def test_reading_accepts_or_raises_its_documented_error(body: Any) -> None:
     """No other exception escapes, whatever the value."""
+    read: tuple[Receipt, ...] = ()
     with contextlib.suppress(SchemaInvalid):
-        assert from_body(body, FI)
+        read = from_body(body, FI)
+        assert read
+    assert not read or well_formed(body, FI) == read
 
 
 def test_only_taking_or_refusing_for_good_answers() -> None:

@@ -9,6 +9,8 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from broker.core import canonical
 from broker.core.content import entry_of
 from broker.core.delivery import RESENDS_BY_ITSELF
@@ -65,6 +67,27 @@ async def test_a_receipt_about_the_message_of_another_author_is_strange(world: W
     assert await asked.send(asked.receipts(ours, other)) == "receipts"
     assert await world["EE"].states(request) == ["delivered"]
     assert await _about(world["EE"], request) == (ours,)
+
+
+@pytest.mark.parametrize("changes", [{"author": "FI"}, {"kind": "seen"}], ids=["by its author", "of no kind"])
+async def test_a_receipt_without_its_form_takes_none_with_it(
+    world: World, asked: Hostile, changes: dict[str, str]
+) -> None:
+    """Nobody asks for one again that says no more than that an officer saw a message: it would be lost for good."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    assert await world["EE"].states(request) == ["handed-over"]
+    opened = asked.receipt(request.message, request.digest, ReceiptKind.OPENED)
+    entry = asked.receipts(opened, opened)
+    first, second = canonical.parse(entry.content)["body"]["receipts"]
+    both = entry_of(entry.header, {"receipts": [first | changes, second]}, OutboxKind.RECEIPTS)
+    assert await asked.send(both) == "receipts"
+
+    assert await world["EE"].states(request) == ["opened"]
+    assert opened in await _about(world["EE"], request)
+    page = await world["EE"].store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+    assert [(entry.code, entry.subject) for entry in page.items] == [("strange-receipt", "FI")]
+    assert "the others count" in page.items[0].detail
 
 
 async def test_taking_receipts_is_on_record_and_the_same_bytes_are_a_repeat(world: World, asked: Hostile) -> None:
