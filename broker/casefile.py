@@ -216,7 +216,10 @@ def _accepted_before(reader: Reader, found: Sequence[Read], entries: Iterable[Re
     def known(row: MessageRow) -> bool:
         if row.header.procedure == given.header.procedure:
             return row.digest in read
-        return row.delivered is not None and row.delivered <= given.header.created
+        # Nothing names what was read elsewhere: by their clock it had come, and by ours it was not written later. Either
+        # may have been set right in between, hardly both.
+        came = row.delivered is not None and row.delivered <= given.header.created
+        return came and row.at <= given.at
 
     what = body_of(given)["covers"]
     ours = [one for one in found if one.row.direction == "out" and not one.said.withdrawn]

@@ -505,7 +505,10 @@ async def test_a_plan_that_was_corrected_after_its_acceptance_needs_a_new_one(wo
     await _depart(world, plan, again)
 
 
-async def test_what_the_other_side_had_read_is_told_by_what_it_answered_not_by_its_clock(world: World) -> None:
+@ways
+async def test_what_the_other_side_had_read_is_told_by_what_it_answered_not_by_its_clock(
+    world: World, way: str
+) -> None:
     """CASEWORK C-19: its clock was ahead when it agreed and was set right before our correction came."""
     plan = await _planned(world)
     world["FI"].clock.set_back(-300)
@@ -513,7 +516,7 @@ async def test_what_the_other_side_had_read_is_told_by_what_it_answered_not_by_i
     await _check(world, plan, acceptance)
     world["FI"].clock.set_back(300)
     world.clock.advance(1)
-    await _correct(world, "transfer.correction", "EE", plan, "/reasons", "The aunt has moved to another town.")
+    await _correct(world, way, "EE", plan, "/reasons", "The aunt has moved to another town.")
 
     with pytest.raises(SafeguardBlocked, match="agree anew"):
         await _depart(world, plan, acceptance)
