@@ -19,7 +19,7 @@ from broker.catalogue import Catalogue
 from broker.core.accompanied import adult_asked_about, asks_about_adult, with_another_child
 from broker.core.adulthood import Told
 from broker.core.childhood import told_of_child
-from broker.core.corrected import CORRECTING, as_corrected, targets_of
+from broker.core.corrected import CORRECTING, as_corrected, is_correction, targets_of
 from broker.core.elsewhere import CONSENT, LAST_STEPS, Consent, Elsewhere, looks_elsewhere, named_consents
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.excluded import brought_in
@@ -80,7 +80,8 @@ def read_casefile(
         reader, row.ref.id, header, body, [item.body for item in earlier]
     )
     if not looks_elsewhere(header.type):
-        other = Elsewhere(adult_again=again, unread=archive.unread)
+        missing = _target_missing(entries, us, header, body)
+        other = Elsewhere(adult_again=again, target_missing=missing, unread=archive.unread)
         return Casefile(earlier=earlier, record=record, elsewhere=other)
     named = named_consents(body, earlier, us)
     consents = {one: given for digest in named for one, given in _consents(catalogue, row, archive, digest).items()}
@@ -133,6 +134,13 @@ def _adult_again(reader: Reader, procedure: ProcedureId, header: Header, body: B
         if cursor is None:
             break
     return False
+
+
+def _target_missing(entries: Iterable[RecordEntry], us: CountryCode, header: Header, body: Body) -> bool:
+    """Whether a correction as a whole is about no message of ours here; of one with fields the safeguards see it."""
+    if not is_correction(header.type) or "target" not in body or body.get("fields"):
+        return False
+    return not any(entry.author == us and entry.digest == body["target"] for entry in entries)
 
 
 def _names(reader: Reader, catalogue: Catalogue, header: Header, body: Body) -> Elsewhere:

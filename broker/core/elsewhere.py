@@ -49,6 +49,7 @@ class Elsewhere:
     remedies: tuple[Body, ...] = ()  # against a message of this procedure, as last told of; none that is closed
     objections: tuple[Body, ...] = ()  # against a message of this procedure, and not answered
     accepted_before: bool = False  # what this step needs the other side's word for was corrected after that was given
+    target_missing: bool = False  # what this one restricts or erases is no message of this side in its procedure
     unread: bool = False  # a correction that may be about this procedure does not open
     named: tuple[str, ...] = ()  # places of a message about nobody whose words are somebody's name in a case here
     adult_again: bool = False  # who came with the child came with another one in a case here
@@ -93,6 +94,12 @@ def elsewhere(message: ValidMessage, earlier: Sequence[Earlier], found: Elsewher
     if found.accepted_before:
         text = "What the other side agreed to was corrected since, and it had not read that: ask it to agree anew."
         yield block("R-07", "accepted-before-correction", "", text)
+    if found.target_missing:
+        text = (
+            "The message that is restricted or erased is none of this side's in this procedure, so that steps go on resting on it: "
+            "say it in its own procedure, or in one of the kind correction."
+        )
+        yield hold("R-07", "corrected-message-missing", "/target", text)
     if found.unread and not protects(kind, message.body):
         text = "A correction that was exchanged with this country does not open here: it may be about this procedure."
         yield hold("R-02", "correction-unread", "", text)

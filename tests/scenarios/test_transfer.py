@@ -623,6 +623,22 @@ async def test_nobody_departs_on_what_its_author_lets_nobody_use(
         await _depart(world, plan, acceptance)
 
 
+@pytest.mark.parametrize("kind", ["RESTRICT", "ERASE"])
+@pytest.mark.parametrize("what", ["the consent", "what the other side said"])
+async def test_nothing_is_restricted_where_nobody_would_see_it(world: World, kind: str, what: str) -> None:
+    """GDPR 17, 18: departures look for it where the consent was given; whoever says it in the transfer is told so."""
+    given = await _consented(world)
+    plan = await _send(world["EE"], _plan(given), None)
+    await world.settle()
+    data: dict[str, Any] = json.loads(read_schema_file("examples/acts/correction-erase.json"))
+    data |= {"type": "transfer.correction", "legal_basis": {"code": "B2B_82"}}
+    data |= {"sender": {"authority": "helsinki-wellbeing-services"}}
+    data |= {"recipient": {"country": "EE", "authority": "social-insurance-board"}}
+    data["body"] |= {"target": str(given.digest if what == "the consent" else plan.digest), "kind": kind}
+    with pytest.raises(SafeguardHeld, match="in its own procedure"):
+        await world["FI"].submit(data, procedure=plan.procedure)
+
+
 @ways
 @pytest.mark.parametrize(
     ("what", "pointer", "now", "rule"),
