@@ -12,17 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
 
 import orjson
 
 from broker.core.corrected import CORRECTING, as_corrected, targets_of
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.ids import CountryCode, Digest, MessageId, ProcedureId
-from broker.core.messages import Body, RecordEntry
+from broker.core.messages import Body, Header, RecordEntry
 from broker.core.reasons import Earlier
 from broker.core.record import moments
 from broker.core.trust import LONGEST_ENVELOPE_LIFE
-from broker.ports import Reader
+from broker.ports import Reader, Transaction
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 
 __all__ = ["CORRECTION", "Archive", "Read", "body_of", "in_order", "oldest_first", "said_by", "whole"]
@@ -30,6 +31,20 @@ __all__ = ["CORRECTION", "Archive", "Read", "body_of", "in_order", "oldest_first
 CORRECTION = "correction"  # the procedure whose messages name those of other procedures
 _PAGE = 200  # messages at a time
 _TAKEN_BACK = "WITHDRAWN"  # state of a correction
+
+
+class Written(Protocol):
+    """A stored message, as far as its place among others is asked for."""
+
+    @property
+    def id(self) -> MessageId: ...
+    @property
+    def digest(self) -> Digest: ...
+    @property
+    def header(self) -> Header: ...
+
+
+W = TypeVar("W", bound=Written)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +153,7 @@ def in_order(reader: Reader, found: Iterable[Read]) -> tuple[Earlier, ...]:
     return tuple(once[row.digest].said for row in oldest_first(reader, (read.row for read in once.values())))
 
 
-def oldest_first(reader: Reader, messages: Iterable[MessageRow]) -> list[MessageRow]:
+def oldest_first(reader: Reader | Transaction, messages: Iterable[W]) -> list[W]:
     """Return messages in the order in which they were written, as far as it can be known; see `moments`."""
     every = list(messages)
     written: dict[ProcedureId | None, dict[Digest, MessageId]] = {}

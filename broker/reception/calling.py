@@ -12,14 +12,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from broker.archive import CORRECTION
+from broker.archive import CORRECTION, oldest_first
 from broker.core import canonical
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.corrected import CORRECTING, as_corrected
 from broker.core.enquiry import ASK_FIRST, says_manner, wider_than_asked
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.ids import CountryCode, MessageType
-from broker.core.messages import Body, InboxEntry
+from broker.core.messages import Body, InboxEntry, OutboxEntry
 from broker.core.national import competence
 from broker.core.reasons import Earlier, Level
 from broker.core.safeguards import weighs_for_good
@@ -71,15 +71,18 @@ class Calling:
         for apart in tx.procedures_since(CORRECTION, book.row.peer, since):
             if apart.exercise == book.row.exercise and apart.ref.id != book.row.ref.id:
                 own += [one for one in tx.record(apart.ref.id) if one.act in CORRECTING]
-        told, unread = list[Earlier](), list[Body]()
-        for entry in sorted(own, key=lambda one: one.message):
+        said, unread = list[OutboxEntry](), list[Body]()
+        for entry in own:
             try:
                 row = tx.outbox(entry.message) if entry.author == self._us and entry.code is None else None
             except (CaseKeyMissing, StoreCorrupt):
                 unread = [ASK_FIRST]
                 continue
             if row is not None:
-                content: Any = canonical.parse(row.entry.content)
-                kind, body = row.entry.header.type, content["body"]
-                told.append(Earlier(type=kind, digest=entry.digest, author=self._us, body=body))
+                said.append(row.entry)
+        told = [self._earlier(one) for one in oldest_first(tx, said)]
         return [*(one.body for one in as_corrected(told)), *unread]
+
+    def _earlier(self, entry: OutboxEntry) -> Earlier:
+        content: Any = canonical.parse(entry.content)
+        return Earlier(type=entry.header.type, digest=entry.digest, author=self._us, body=content["body"])

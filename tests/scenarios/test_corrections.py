@@ -29,6 +29,7 @@ CLAIM: Field = ("/protection_claim/status", {"value": "PENDING"})
 FLED_FROM_FINLAND: Field = ("/child/nationalities", {"value": "FI"})
 NO_CLAIM: Field = ("/protection_claim/status", {"value": "NONE"})
 RECORDS: Field = ("/persons_sought/0/approach", {"value": "RECORDS_ONLY"})
+CONTACT: Field = ("/persons_sought/0/approach", {"value": "CONTACT_ALLOWED"})
 DANGER: Field = ("/danger_assessment/would_endanger", {"value": "YES"})
 NO_DANGER: Field = ("/danger_assessment/would_endanger", {"value": "NO"})
 GROWN: Field = ("/child/birth/value/date", {"value": "2001-05-03"})
@@ -146,6 +147,17 @@ async def test_an_answer_that_went_further_than_we_allow_now_calls_us(asked: Cas
     """R-30: the asking office is called by what it says now, although its first words allowed that much."""
     await asked.answer(_example("demo/result", "EE"))
     await asked.correct(way, RECORDS)
+    await asked.world.settle()
+    assert "enquiry-too-far" in await asked.world["FI"].attention()
+
+
+async def test_what_we_allow_now_is_what_was_said_last_also_after_a_clock_was_set_back(asked: Case) -> None:
+    """R-30: allowed by mistake, corrected at once, and the asking side's clock was set right in between."""
+    await asked.answer(_example("demo/result", "EE"))
+    for now in (CONTACT, RECORDS):
+        data = _corrects(WITHIN, "FI", asked.request.digest, now)
+        await _let_out(asked.world["FI"], data, procedure=asked.request.procedure)
+        asked.world["FI"].clock.set_back(300)
     await asked.world.settle()
     assert "enquiry-too-far" in await asked.world["FI"].attention()
 
