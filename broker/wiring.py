@@ -157,7 +157,7 @@ def wire_desk(
         attend=Attend(store=store, clock=clock),
         resend=Resend(store=store, clock=clock, wake=wake),
         consult=Consult(store=store, clock=clock, restraint=restraint),
-        search=Search(store=store, catalogue=catalogue, clock=clock),
+        search=Search(us=us, store=store, catalogue=catalogue, clock=clock),
         disclosures=Disclosures(store=store, clock=clock),
         timetable=timetable,
         blobs=blobs,

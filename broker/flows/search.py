@@ -11,16 +11,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import orjson
-
+from broker.archive import Archive, in_order
 from broker.catalogue import Catalogue
 from broker.core.audit import AuditAction, AuditRow, SearchReason, Who
+from broker.core.corrected import as_corrected
 from broker.core.errors import BadRequest, CaseKeyMissing, NotFound, StoreCorrupt
-from broker.core.ids import ProcedureId
+from broker.core.ids import CountryCode, ProcedureId
 from broker.core.persons import PersonQuery
 from broker.core.same_child import child_query
 from broker.ports import Clock, Reader, Store
-from broker.rows import MessageFilter, Page, ProcedureRow
+from broker.rows import Page, ProcedureRow
 from broker.speaking import speaks_of
 
 __all__ = ["MOST_FOUND", "Found", "Search"]
@@ -42,7 +42,8 @@ class Found:
 class Search:
     """Looks in every message of what may fit; what is erased is found by nothing."""
 
-    def __init__(self, *, store: Store, catalogue: Catalogue, clock: Clock) -> None:
+    def __init__(self, *, us: CountryCode, store: Store, catalogue: Catalogue, clock: Clock) -> None:
+        self._us = us
         self._store = store
         self._catalogue = catalogue
         self._clock = clock
@@ -59,7 +60,8 @@ class Search:
     async def others(self, procedure: ProcedureId, who: Who, *, reason: SearchReason) -> Found:
         """Return the other procedures of the office that may be about the child of this one; a person decides whether.
 
-        No name is asked for and none is given back: what the procedure's newest message says of the child is compared.
+        No name is asked for and none is given back: what the procedure's newest message says of the child is compared, as
+        it reads after its corrections.
 
         Raises:
             NotFound: the office has no such procedure.
@@ -67,7 +69,7 @@ class Search:
             VaultLocked, KeyMissing: names are not to be had.
             StoreUnavailable, DiskFull: it is not on record, and not given.
         """
-        query = await self._store.read(lambda reader: _child_of(reader, procedure, who))
+        query = await self._store.read(lambda reader: self._child_of(reader, procedure, who))
         return await self._find(query, who, reason, of=procedure)
 
     async def _find(self, query: PersonQuery, who: Who, reason: SearchReason, *, of: ProcedureId | None) -> Found:
@@ -98,6 +100,21 @@ class Search:
                 unreadable += 1
         return Page(items=tuple(found), next=page.next, unreadable=unreadable)
 
+    def _child_of(self, reader: Reader, procedure: ProcedureId, who: Who) -> PersonQuery:
+        """Return the search for the child as the newest message of the procedure that describes it does, corrected."""
+        row = reader.procedure(procedure, who.authority)
+        if row is None:
+            raise NotFound
+        archive = Archive(reader, self._us, row.peer, exercise=row.exercise)
+        read = archive.read(row, [entry.digest for entry in reader.record(procedure)])
+        now = as_corrected(in_order(reader, (one for one in read if not one.said.withdrawn)))
+        for said in reversed(now):
+            query = child_query(said.body)
+            if query is not None:
+                return query
+        sentence = "The procedure names no child: it is about nobody, under a pseudonym, or erased."
+        raise BadRequest(sentence, where="/procedure")
+
     def _entry(
         self, query: PersonQuery, found: Found, who: Who, reason: SearchReason, of: ProcedureId | None
     ) -> AuditRow:
@@ -116,25 +133,6 @@ class Search:
             procedure=of,
             reason=reason,
         )
-
-
-def _child_of(reader: Reader, procedure: ProcedureId, who: Who) -> PersonQuery:
-    """Return the search for the child as the newest message of the procedure that describes it does."""
-    if reader.procedure(procedure, who.authority) is None:
-        raise NotFound
-    cursor = None
-    while True:
-        page = reader.messages(MessageFilter(procedure=procedure), cursor=cursor, limit=_OPENED_AT_ONCE)
-        for brief in page.items:
-            for message in reader.messages_of(brief.id, None):
-                told = message.digest == brief.digest and message.content is not None
-                query = child_query(orjson.loads(message.content or b"")["body"]) if told else None
-                if query is not None:
-                    return query
-        cursor = page.next
-        if cursor is None:
-            sentence = "The procedure names no child: it is about nobody, under a pseudonym, or erased."
-            raise BadRequest(sentence, where="/procedure")
 
 
 _PRECISION = {0: "no", 4: "year", 7: "month", 10: "date"}  # by the length of the text

@@ -154,7 +154,7 @@ async def test_a_search_that_cannot_be_recorded_is_not_answered(world: World) ->
     """Nothing is shown behind the trail's back."""
     ee = world["EE"]
     await ee.submit("request.json")
-    full = search.Search(store=_Full(ee.store), catalogue=ee.desk.catalogue, clock=ee.clock)
+    full = search.Search(us=ee.us, store=_Full(ee.store), catalogue=ee.desk.catalogue, clock=ee.clock)
     who = Who(actor="officer-7", role=AuditRole.OFFICER, authority=BOARD)
     with pytest.raises(StoreUnavailable):
         await full(PersonQuery.of("Maarika", None), who, reason=SearchReason.CASEWORK)
@@ -190,6 +190,23 @@ async def test_the_other_procedures_of_a_child_are_found_without_anybody_saying_
     entry = (await searches(ee))[-1]
     assert (entry.procedure, entry.reason, entry.authority) == (second.procedure, "casework", BOARD)
     assert "aarika" not in repr(entry)
+
+
+async def test_the_other_procedures_are_those_of_the_child_as_it_is_described_now(world: World) -> None:
+    """Born another day than was first written, and than was corrected first: the clock was set back before the last word."""
+    ee = world["EE"]
+    first = await ee.submit("request.json")
+    same = await ee.submit(request(birth={"value": {"date": "2012-05-03", "estimated": False}}))
+    await ee.submit(request())
+    data: dict[str, Any] = json.loads(read_schema_file("examples/acts/correction-birth-year.json"))
+    data |= {"sender": {"authority": str(BOARD)}, "recipient": {"country": "FI", "authority": str(HELSINKI)}}
+    for born in ("2013-05-03", "2012-05-03"):
+        data["body"] |= {"target": str(first.digest)}
+        data["body"]["fields"] = [{"pointer": "/child/birth/value/date", "now": {"value": born}}]
+        await ee.submit(data, procedure=first.procedure)
+        ee.clock.set_back(300)
+
+    assert await _others(ee, first.procedure) == [same.procedure]
 
 
 async def test_an_office_that_takes_no_part_learns_nothing_of_the_child(world: World) -> None:
