@@ -92,3 +92,9 @@ def test_an_acceptance_that_is_no_longer_held_clears_nothing(accepted: History) 
     """Where the body was erased nobody can say what it covered."""
     accepted.bodies = {}
     assert accepted.hindrances() == ("clearance-missing",)
+
+
+def test_an_acceptance_without_effect_clears_nothing(accepted: History) -> None:
+    """A second acceptance of what is accepted already prolongs nothing: it is in the record, and changes no state."""
+    accepted.add(FI, "acceptance", {"covers": accepted.entries[0].digest, "valid_until": "2026-12-01"})
+    assert accepted.hindrances(today=date(2026, 11, 23)) == ("clearance-expired",)
