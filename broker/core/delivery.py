@@ -81,7 +81,6 @@ __all__ = [
     "WATCH_BATCH",
     "LadderLimits",
     "LadderStep",
-    "Overdue",
     "RejectReason",
     "ReleaseReason",
     "ResendReason",
@@ -89,7 +88,6 @@ __all__ = [
     "StepLimit",
     "is_due",
     "is_recent",
-    "overdue",
     "resend_due",
     "retry",
 ]
@@ -244,13 +242,6 @@ class LadderStep(StrEnum):
     HANDED_OVER = "handed-over"  # waits for opened
 
 
-class Overdue(StrEnum):
-    """How late a step is."""
-
-    WARN = "warn"
-    FAIL = "fail"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepLimit:
     """After how long one step is late, and after how long it counts as failed.
@@ -292,34 +283,6 @@ class LadderLimits:
                 return self.delivered
             case LadderStep.HANDED_OVER:
                 return self.handed_over
-
-    def warn(self, step: str) -> timedelta:
-        """Return after how long a step is late.
-
-        Raises:
-            ValueError: nothing waits in that state.
-        """
-        return self.of(step).warn
-
-    def judge(self, step: str, since: datetime, now: datetime) -> Overdue | None:
-        """Return how late a step is, None while it is in time.
-
-        Raises:
-            ValueError: nothing waits in that state.
-        """
-        return overdue(step, since, now, self)
-
-
-def overdue(step: str, since: datetime, now: datetime, limits: LadderLimits) -> Overdue | None:
-    """Return how late an entry is that reached a step then, None while it is in time.
-
-    Raises:
-        ValueError: nothing waits in that state.
-    """
-    limit, waited = limits.of(step), now - since
-    if waited >= limit.fail:
-        return Overdue.FAIL
-    return Overdue.WARN if waited >= limit.warn else None
 
 
 # --- why a person decides -----------------------------------------------------------------------------------------

@@ -4,7 +4,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from broker.core.attention import WAITS_STILL, AttentionCode, message_subject
@@ -13,11 +14,10 @@ from broker.core.delivery import (
     FAR_OVER_USUAL,
     HOLD_DAYS,
     MANY_OPENED,
-    SIGN_OF_LOSS_SECONDS,
     UNSENT_HOURS,
     WATCH_BATCH,
     LadderLimits,
-    Overdue,
+    LadderStep,
     ResendReason,
     resend_due,
 )
@@ -28,18 +28,25 @@ from broker.rows import AuditRow, DraftState, OutboxState, OverdueEntry
 
 __all__ = ["Watch"]
 
-_SETTLED = timedelta(seconds=SIGN_OF_LOSS_SECONDS)
-
 _UNSENT = timedelta(hours=UNSENT_HOURS)
 _DAY, _MONTH = timedelta(days=1), timedelta(days=31)
-_WAITING = (OutboxState.RECORDED, OutboxState.PUBLISHED, OutboxState.DELIVERED, OutboxState.HANDED_OVER)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Late:
+    """Entries that wait in a state since between two moments, and what a person is called for by them."""
+
+    state: OutboxState
+    code: AttentionCode
+    after: datetime | None  # not included
+    until: datetime
 
 
 class Watch:
     """No sign of life: tell a person, do not resend. A sign of loss: send the same message again, at most three times.
 
-    Each look takes a bounded number of entries and the next one goes on behind them: what waits for one silent country
-    must not hide what waits for the others.
+    Each look takes a bounded number of entries that nobody is called for yet, the latest first, and tells when more are left:
+    a hundred thousand for which people were called, and that nobody will ever answer, hide nothing that is overdue since.
     """
 
     def __init__(
@@ -58,37 +65,60 @@ class Watch:
         self._clock = clock
         self._limits = limits
         self._wake = wake
-        self._places: Mapping[OutboxState, OverdueEntry] = {}  # where each step's last look ended; absent: begin anew
 
     async def __call__(self) -> int:
-        """Look once; return how many entries were sent again."""
-        resent, self._places = await self._store.run(self._look)
+        """Look once; return how many entries were sent again, or that more of them wait to be told of."""
+        await self._store.run(self._settle)
+        more = False
+        for late in self._late(self._clock.now()):
+            more |= await self._call(late)
+        resent = await self._resend()
         if resent:
             self._wake()
-        return resent
+        return resent or more
 
-    def _look(self, tx: Transaction) -> tuple[int, Mapping[OutboxState, OverdueEntry]]:
-        now, resent = self._clock.now(), 0
+    def _settle(self, tx: Transaction) -> None:
+        now = self._clock.now()
         tx.set_right(now=now)
         self._expire(tx, now)
         self._call_for_many(tx, now)
-        places: dict[OutboxState, OverdueEntry] = {}
-        for state in _WAITING:
-            wait = _UNSENT if state is OutboxState.RECORDED else self._limits.warn(state)
-            if state is OutboxState.PUBLISHED:
-                wait = min(wait, _SETTLED)
-            before, after = now - wait, self._places.get(state)
-            rows = tx.overdue_outbox(state=state, before=before, limit=WATCH_BATCH, after=after)
-            for row in rows:
-                if state is OutboxState.RECORDED:
-                    self._call_unsent(tx, row, now)
-                    continue
-                self._call_overdue(tx, row, state, now)
-                if state is OutboxState.PUBLISHED:
-                    resent += self._resend_lost(tx, row, now)
-            if len(rows) == WATCH_BATCH:
-                places[state] = rows[-1]
-        return resent, places
+
+    def _late(self, now: datetime) -> Iterator[_Late]:
+        """Yield what is called for, and since when it waits then."""
+        yield _Late(state=OutboxState.RECORDED, code=AttentionCode.NOT_SENT, after=None, until=now - _UNSENT)
+        for state in LadderStep:
+            limit = self._limits.of(state)
+            warn, fail = (AttentionCode.for_overdue(state, failed=failed) for failed in (False, True))
+            failed = now - limit.fail
+            yield _Late(state=OutboxState(state), code=fail, after=None, until=failed)
+            yield _Late(state=OutboxState(state), code=warn, after=failed, until=now - limit.warn)
+
+    async def _call(self, late: _Late) -> bool:
+        """Call people for some entries; return whether there may be more."""
+        rows = await self._store.read(
+            lambda reader: reader.overdue_outbox(
+                self._us, state=late.state, code=late.code, after=late.after, until=late.until, limit=WATCH_BATCH
+            )
+        )
+        if rows:
+            await self._store.run(lambda tx: self._call_each(tx, late, rows))
+        return len(rows) == WATCH_BATCH
+
+    def _call_each(self, tx: Transaction, late: _Late, rows: Sequence[OverdueEntry]) -> None:
+        now = self._clock.now()
+        # Whatever keeps it here: a dispatcher that stands still fails at no entry, and would tell nobody.
+        detail = WAITS_STILL if late.code is AttentionCode.NOT_SENT else ""
+        for row in rows:
+            if tx.outbox_waits(row.id, state=late.state, since=row.since):
+                self._ledger.call(
+                    tx, late.code, message_subject(self._us, row.id),
+                    peer=row.recipient, authority=row.authority, now=now, detail=detail,
+                )  # fmt: skip
+
+    async def _resend(self) -> int:
+        now = self._clock.now()
+        rows = await self._store.read(lambda reader: reader.lost_outbox(now=now, limit=WATCH_BATCH))
+        return await self._store.run(lambda tx: sum(self._resend_lost(tx, row, now) for row in rows)) if rows else 0
 
     def _expire(self, tx: Transaction, now: datetime) -> None:
         """End the waiting of held messages that nobody decided about; they are not sent."""
@@ -118,23 +148,10 @@ class Watch:
                 detail = f"It opened {opened} within 24 hours, and {usual.get(peer, 0)} in the 30 days before."
                 self._ledger.call(tx, AttentionCode.MANY_PROCEDURES, subject, peer=peer, detail=detail, now=now)
 
-    def _call_unsent(self, tx: Transaction, row: OverdueEntry, now: datetime) -> None:
-        """Whatever keeps it here: a dispatcher that stands still fails at no entry, and would tell nobody."""
-        self._ledger.call(
-            tx, AttentionCode.NOT_SENT, message_subject(self._us, row.id),
-            peer=row.recipient, authority=row.authority, now=now, detail=WAITS_STILL,
-        )  # fmt: skip
-
-    def _call_overdue(self, tx: Transaction, row: OverdueEntry, state: OutboxState, now: datetime) -> None:
-        overdue = self._limits.judge(state, row.since, now)
-        if overdue is None:
-            return
-        code = AttentionCode.for_overdue(state, failed=overdue is Overdue.FAIL)
-        subject = message_subject(self._us, row.id)
-        self._ledger.call(tx, code, subject, peer=row.recipient, authority=row.authority, now=now)
-
     def _resend_lost(self, tx: Transaction, row: OverdueEntry, now: datetime) -> bool:
         """A receipt for something published well after an entry, while that one has none, is a sign of loss."""
+        if not tx.outbox_waits(row.id, state=OutboxState.PUBLISHED, since=row.since):
+            return False
         newest = tx.newest_receipted(row.recipient, now=now)
         if not resend_due(published=row.since, receipted=False, resends=row.resends, newest_receipted=newest):
             return False

@@ -23,9 +23,13 @@ from broker.rows import (
     AuditFilter,
     Declaration,
     HeldDraft,
+    InboxBrief,
+    InboxState,
     MessageFilter,
     MessageRow,
     MessageTimes,
+    OutboxState,
+    OverdueEntry,
     Page,
     ParkedChunk,
     ProcedureRow,
@@ -45,6 +49,30 @@ class Reader(Protocol):
 
     def seen(self, digests: Collection[Digest]) -> Mapping[Digest, SeenRaw]:
         """Return what was decided about those of these raw bytes that came before."""
+        ...
+
+    def overdue_outbox(
+        self, us: CountryCode, *, state: OutboxState, code: AttentionCode, after: datetime | None, until: datetime, limit: int
+    ) -> tuple[OverdueEntry, ...]:  # fmt: skip
+        """Return casework that is in a state for too long, and for which no call of a code is open, latest first.
+
+        Args:
+            us: this node's country.
+            state: that it waits in.
+            code: of the call.
+            after, until: between which moments it stepped into the state, `after` not included.
+            limit: how many.
+        """
+        ...
+
+    def lost_outbox(self, *, now: datetime, limit: int) -> tuple[OverdueEntry, ...]:
+        """Return published casework for which there is a sign of loss, and that was not sent again too often, latest first."""
+        ...
+
+    def overdue_inbox(
+        self, *, state: InboxState, code: AttentionCode, after: datetime | None, until: datetime, limit: int
+    ) -> tuple[InboxBrief, ...]:
+        """Return what was received and is in a state for too long, as `overdue_outbox`; without content."""
         ...
 
     def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int, readable_only: bool = False) -> Page:

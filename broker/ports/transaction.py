@@ -30,7 +30,6 @@ from broker.rows import (
     OutboxBrief,
     OutboxRow,
     OutboxState,
-    OverdueEntry,
     OwedEntry,
     ProcedureRow,
     SeenRaw,
@@ -167,10 +166,8 @@ class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
         """
         ...
 
-    def overdue_outbox(
-        self, *, state: OutboxState, before: datetime, limit: int, after: OverdueEntry | None = None
-    ) -> tuple[OverdueEntry, ...]:
-        """Return casework entries in that state whose step into it was before that time, longest first, behind one."""
+    def outbox_waits(self, message: MessageId, *, state: OutboxState, since: datetime) -> bool:
+        """Whether an entry is still in the state that it stepped into at that time: what was read before may be settled."""
         ...
 
     def newest_receipted(self, peer: CountryCode, *, now: datetime) -> datetime | None:
@@ -255,14 +252,8 @@ class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
         """Let an entry that waited for its attachments go on, as `add_inbox` would have."""
         ...
 
-    def overdue_inbox(
-        self, *, state: InboxState, before: datetime, limit: int, after: InboxBrief | None = None
-    ) -> tuple[InboxBrief, ...]:
-        """Return entries in that state whose step into it was before that time, longest first, without content.
-
-        Args:
-            after: the entry behind which to go on.
-        """
+    def inbox_waits(self, sender: CountryCode, message: MessageId, *, state: InboxState, since: datetime) -> bool:
+        """Whether an entry is still in the state that it stepped into at that time: what was read before may be settled."""
         ...
 
     def inbox_signed_with(self, kid: KeyId, *, since: datetime) -> tuple[MessageId, ...]:

@@ -12,8 +12,26 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Row, and_, bindparam, case, insert, null, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Executable,
+    Row,
+    Text,
+    and_,
+    bindparam,
+    case,
+    exists,
+    insert,
+    literal_column,
+    null,
+    or_,
+    select,
+    tuple_,
+    type_coerce,
+    update,
+)  # fmt: skip
 
+from broker.core.attention import AttentionCode
 from broker.core.delivery import AHEAD_SECONDS
 from broker.core.errors import CaseKeyMissing, NodeError, StoreCorrupt
 from broker.core.ids import AuthorityId, CountryCode, KeyId, MessageId
@@ -23,12 +41,13 @@ from broker.security.at_rest import scope_of
 from broker.storage import headers
 from broker.storage.batches import Parted
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, key_for_writing, keyed, opened
+from broker.storage.columns import from_milliseconds
 from broker.storage.execution import Execution, insert_new
 from broker.storage.search import add_terms
-from broker.storage.tables import inbox, inbox_content
+from broker.storage.tables import attention, inbox, inbox_content
 
 __all__ = [
-    "add_inbox", "complete_inbox", "find_inbox", "inbox_signed_with", "lease_inbox", "mark_handed_over", "mark_opened",
+    "add_inbox", "complete_inbox", "find_inbox", "inbox_signed_with", "inbox_waits", "lease_inbox", "mark_handed_over", "mark_opened",
     "overdue_inbox", "retry_inbox",
 ]  # fmt: skip
 
@@ -56,20 +75,24 @@ _ONE = _ROWS.where(_KEY)
 _SOME = _ROWS.where(tuple_(inbox.c.sender, inbox.c.id).in_(bindparam("messages", expanding=True))).order_by(
     inbox.c.received, inbox.c.id, inbox.c.sender
 )
+_SINCE, _AFTER, _UNTIL = (bindparam(name, type_=inbox.c.since.type) for name in ("at", "after", "until"))
+_LATE = inbox.alias("late")  # for the reason see outbox.py
+_SUBJECT = type_coerce(_LATE.c.sender, Text()) + literal_column("'/'") + type_coerce(_LATE.c.id, Text())
 _OVERDUE = (
     select(inbox.c.sender, inbox.c.id, inbox.c.authority, inbox.c.since)
-    .where(inbox.c.state == bindparam("in_state"), inbox.c.since < bindparam("before"))
-    .order_by(inbox.c.since, inbox.c.id, inbox.c.sender)
+    .join_from(_LATE, inbox, and_(inbox.c.sender == _LATE.c.sender, inbox.c.id == _LATE.c.id))
+    .where(
+        _LATE.c.state == bindparam("in_state"),
+        _LATE.c.since > _AFTER,
+        _LATE.c.since <= _UNTIL,
+        ~exists().where(
+            attention.c.code == bindparam("code_"), attention.c.subject == _SUBJECT, attention.c.resolved.is_(None)
+        ),
+    )
+    .order_by(_LATE.c.since.desc(), _LATE.c.sender.desc(), _LATE.c.id.desc())
     .limit(bindparam("most"))
 )
-_OVERDUE_AFTER = _OVERDUE.where(
-    tuple_(inbox.c.since, inbox.c.id, inbox.c.sender)
-    > tuple_(
-        bindparam("after_at", type_=inbox.c.since.type),
-        bindparam("after_id", type_=inbox.c.id.type),
-        bindparam("after_sender", type_=inbox.c.sender.type),
-    )
-)
+_WAITS = select(inbox.c.id).where(_KEY, inbox.c.state == bindparam("in_state"), inbox.c.since == _SINCE)
 
 _NOW = bindparam("now", type_=inbox.c.next_at.type)
 _BEYOND = bindparam("beyond", type_=inbox.c.next_at.type)  # for the reason see outbox.py
@@ -241,16 +264,17 @@ def mark_opened(db: Execution, sender: CountryCode, message: MessageId, *, at: d
 
 
 def overdue_inbox(
-    db: Execution, *, state: InboxState, before: datetime, limit: int, after: InboxBrief | None = None
+    db: Execution, *, state: InboxState, code: AttentionCode, after: datetime | None, until: datetime, limit: int
 ) -> tuple[InboxBrief, ...]:
-    """Return what has been in the state for too long, longest first, behind an entry if one is named."""
-    wanted = {"in_state": state, "before": before, "most": limit}
-    if after is None:
-        rows = db.all(_OVERDUE, wanted)
-    else:
-        place = {"after_at": after.since, "after_id": after.id, "after_sender": after.sender}
-        rows = db.all(_OVERDUE_AFTER, {**wanted, **place})
-    return tuple(_brief(row) for row in rows)
+    """Return what stepped into the state between two moments and that nobody is called for, latest first."""
+    wanted = {"in_state": state, "code_": code, "after": after or from_milliseconds(0), "until": until, "most": limit}
+    return tuple(_brief(row) for row in db.all(_OVERDUE, wanted))
+
+
+def inbox_waits(db: Execution, sender: CountryCode, message: MessageId, *, state: InboxState, since: datetime) -> bool:
+    """Return whether an entry is still in the state that it stepped into at that time."""
+    wanted = {"from_": sender, "message": message, "in_state": state, "at": since}
+    return db.first(_WAITS, wanted) is not None
 
 
 def _brief(row: Row[Any], fault: NodeError | None = None) -> InboxBrief:

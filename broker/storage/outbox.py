@@ -9,12 +9,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnClause,
     ColumnElement,
     Executable,
+    Exists,
+    FromClause,
     Row,
     Text,
-    and_,
     bindparam,
     exists,
     insert,
@@ -26,7 +28,7 @@ from sqlalchemy import (
 )
 
 from broker.core.attention import AttentionCode
-from broker.core.delivery import AHEAD_SECONDS
+from broker.core.delivery import AHEAD_SECONDS, RESENDS_BY_ITSELF, SIGN_OF_LOSS_SECONDS
 from broker.core.errors import CaseKeyMissing, NodeError, StoreCorrupt
 from broker.core.healing import HEAL_TYPES
 from broker.core.ids import CountryCode, MessageId
@@ -36,12 +38,15 @@ from broker.security.at_rest import scope_of
 from broker.storage import headers
 from broker.storage.batches import Batched, Parted
 from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, key_for_writing, keyed, opened
-from broker.storage.columns import fixed
+from broker.storage.columns import fixed, from_milliseconds
 from broker.storage.execution import Execution
 from broker.storage.search import add_terms
-from broker.storage.tables import RECEIPTED, attention, healing, outbox, outbox_content, outbox_envelope
+from broker.storage.tables import RECEIPTED, attention, healing, outbox, outbox_content, outbox_envelope, receipted
 
-__all__ = ["add_outbox", "find_outbox", "lease_outbox", "newest_receipted", "outbox_briefs", "overdue_outbox"]
+__all__ = [
+    "add_outbox", "find_outbox", "lease_outbox", "lost_outbox", "newest_receipted", "outbox_briefs", "outbox_waits",
+    "overdue_outbox",
+]  # fmt: skip
 
 _INSERT = insert(outbox)
 _INSERT_CONTENT = insert(outbox_content)
@@ -69,21 +74,55 @@ _OWED = (
 )
 _ONE = _ROWS.where(outbox.c.id == bindparam("message"))
 _SOME = Batched(outbox.c.id, _OWED.where)
+_SINCE, _AFTER, _UNTIL = (bindparam(name, type_=outbox.c.since.type) for name in ("at", "after", "until"))
+_NOW = bindparam("now", type_=outbox.c.next_at.type)
+
+
+def _called(box: FromClause, codes: ColumnElement[bool]) -> Exists:
+    """Return the condition that a call of some codes is open for an entry; by the index of the open ones."""
+    subject = bindparam("ours", type_=Text()) + type_coerce(box.c.id, Text())  # as `message_subject` begins
+    return exists().where(codes, attention.c.subject == subject, attention.c.resolved.is_(None))
+
+
+_BRIEFLY = ("id", "recipient", "authority", "procedure", "since", "resends")
+_LATE = outbox.alias("late")  # by the index alone: of a hundred thousand that are overdue, nearly all are called for
 _OVERDUE = (
-    select(*(outbox.c[name] for name in ("id", "recipient", "authority", "procedure", "since", "resends")))
+    select(*(outbox.c[name] for name in _BRIEFLY))
+    .select_from(keyed(_LATE.join(outbox, outbox.c.id == _LATE.c.id).join(outbox_content), outbox_content))
+    .where(
+        READABLE,
+        outbox.c.kind == OutboxKind.MESSAGE,
+        _LATE.c.state == bindparam("in_state"),
+        _LATE.c.since > _AFTER,
+        _LATE.c.since <= _UNTIL,
+        ~_called(_LATE, attention.c.code == bindparam("code_")),
+    )
+    .order_by(_LATE.c.since.desc(), _LATE.c.id.desc())
+    .limit(bindparam("most"))
+)
+_SIGN = literal_column(str(SIGN_OF_LOSS_SECONDS * 1000), BigInteger())  # milliseconds
+_OTHER = outbox.alias("other")
+_LOST = (
+    select(*(outbox.c[name] for name in _BRIEFLY))
     .select_from(keyed(outbox.join(outbox_content), outbox_content))
     .where(
         READABLE,
         outbox.c.kind == OutboxKind.MESSAGE,
-        outbox.c.state == bindparam("in_state"),
-        outbox.c.since < bindparam("before"),
+        outbox.c.state == OutboxState.PUBLISHED,
+        outbox.c.since <= _UNTIL,
+        outbox.c.resends < RESENDS_BY_ITSELF,
+        exists().where(
+            receipted(_OTHER),
+            _OTHER.c.recipient == outbox.c.recipient,
+            type_coerce(_OTHER.c.published, BigInteger()) > type_coerce(outbox.c.since, BigInteger()) + _SIGN,
+            _OTHER.c.published <= _NOW,
+        ),
     )
-    .order_by(outbox.c.since, outbox.c.id)
+    .order_by(outbox.c.since.desc(), outbox.c.id.desc())
     .limit(bindparam("most"))
 )
-_AFTER = bindparam("after_at", type_=outbox.c.since.type)
-_OVERDUE_AFTER = _OVERDUE.where(
-    or_(outbox.c.since > _AFTER, and_(outbox.c.since == _AFTER, outbox.c.id > bindparam("after_id")))
+_WAITS = select(outbox.c.id).where(
+    outbox.c.id == bindparam("message"), outbox.c.state == bindparam("in_state"), outbox.c.since == _SINCE
 )
 
 _ASKING: list[ColumnClause[str]] = [literal_column(f"'{kind}'") for kind in HEAL_TYPES]
@@ -92,7 +131,6 @@ _HEALING = or_(
     _GOES_ON.where(healing.c.peer == type_coerce(outbox.c.recipient, Text())),
     _GOES_ON.where(healing.c.peer == literal_column("''")),
 )
-_NOW = bindparam("now", type_=outbox.c.next_at.type)
 _BEYOND = bindparam("beyond", type_=outbox.c.next_at.type)  # what any clock that is right may say
 # Only an entry in state RECORDED has a next_at: by this alone the index of what is owed gives them in order.
 _DUE = (
@@ -130,13 +168,8 @@ _BRIEFS = Batched(
         outbox.c.digest,
         outbox.c.recipient,
         outbox.c.procedure,
-        exists()  # by the index of the open calls: a country that was silent for long comes back with thousands of them
-        .where(
-            attention.c.code.in_(fixed(*AttentionCode.ended_by_receipt())),
-            attention.c.subject == bindparam("ours", type_=Text()) + type_coerce(outbox.c.id, Text()),
-            attention.c.resolved.is_(None),
-        )
-        .label("attended"),
+        # A country that was silent for long comes back with thousands of them.
+        _called(outbox, attention.c.code.in_(fixed(*AttentionCode.ended_by_receipt()))).label("attended"),
     ).where,
 )
 
@@ -188,7 +221,7 @@ def find_outbox(db: Execution, us: CountryCode, message: MessageId) -> OutboxRow
 
 def outbox_briefs(db: Execution, us: CountryCode, messages: Collection[MessageId]) -> dict[MessageId, OutboxBrief]:
     """Return what receipts are held against, of those messages that there are."""
-    ours = {"ours": f"{us}/"}  # as `message_subject` begins
+    ours = {"ours": f"{us}/"}
     return {
         row.id: OutboxBrief(
             digest=row.digest, recipient=row.recipient, procedure=row.procedure, attended=bool(row.attended)
@@ -219,25 +252,29 @@ def lease_outbox(
 
 
 def overdue_outbox(
-    db: Execution, *, state: OutboxState, before: datetime, limit: int, after: OverdueEntry | None = None
+    db: Execution,
+    us: CountryCode,
+    *,
+    state: OutboxState,
+    code: AttentionCode,
+    after: datetime | None,
+    until: datetime,
+    limit: int,
 ) -> tuple[OverdueEntry, ...]:
-    """Return casework that has been in the state for too long, longest first, behind an entry if one is named."""
-    wanted = {"in_state": state, "before": before, "most": limit}
-    if after is None:
-        rows = db.all(_OVERDUE, wanted)
-    else:
-        rows = db.all(_OVERDUE_AFTER, {**wanted, "after_at": after.since, "after_id": after.id})
-    return tuple(
-        OverdueEntry(
-            id=row.id,
-            recipient=row.recipient,
-            authority=row.authority,
-            procedure=row.procedure,
-            since=row.since,
-            resends=row.resends,
-        )
-        for row in rows
-    )
+    """Return casework that stepped into the state between two moments and that nobody is called for, latest first."""
+    wanted = {"in_state": state, "code_": code, "ours": f"{us}/", "after": after or from_milliseconds(0)}
+    return tuple(_overdue(row) for row in db.all(_OVERDUE, {**wanted, "until": until, "most": limit}))
+
+
+def lost_outbox(db: Execution, *, now: datetime, limit: int) -> tuple[OverdueEntry, ...]:
+    """Return what is published and not answered, while something is that was published well after it, latest first."""
+    until = now - timedelta(seconds=SIGN_OF_LOSS_SECONDS)
+    return tuple(_overdue(row) for row in db.all(_LOST, {"until": until, "now": now, "most": limit}))
+
+
+def outbox_waits(db: Execution, message: MessageId, *, state: OutboxState, since: datetime) -> bool:
+    """Return whether an entry is still in the state that it stepped into at that time."""
+    return db.first(_WAITS, {"message": message, "in_state": state, "at": since}) is not None
 
 
 def newest_receipted(db: Execution, peer: CountryCode, *, now: datetime) -> datetime | None:
@@ -247,6 +284,17 @@ def newest_receipted(db: Execution, peer: CountryCode, *, now: datetime) -> date
     """
     row = db.first(_RECEIPTED, {"peer": peer, "now": now})
     return None if row is None else row.published
+
+
+def _overdue(row: Row[Any]) -> OverdueEntry:
+    return OverdueEntry(
+        id=row.id,
+        recipient=row.recipient,
+        authority=row.authority,
+        procedure=row.procedure,
+        since=row.since,
+        resends=row.resends,
+    )
 
 
 def _owed(db: Execution, us: CountryCode, row: Row[Any]) -> OwedEntry:

@@ -50,6 +50,8 @@ from broker.storage import (
     trail,
     trust,
 )
+from broker.storage import inbox as received
+from broker.storage import outbox as sent
 from broker.storage.columns import to_milliseconds, unindexed
 from broker.storage.cursors import Key, from_cursor, to_cursor
 from broker.storage.erasing import SqlRetention
@@ -115,6 +117,9 @@ class SqlReader(Execution):
     __slots__ = ()
 
     seen = held.seen
+    overdue_outbox = sent.overdue_outbox
+    lost_outbox = sent.lost_outbox
+    overdue_inbox = received.overdue_inbox
     messages_of = lists.messages_of
     message_times = lists.message_times
     declarations = declarations.declarations

@@ -101,7 +101,7 @@ class SqlTransaction(Execution):
     settle_outbox = steps.settle_outbox
     outbox_sealed_with = steps.outbox_sealed_with
     unseal_receipts = steps.unseal_receipts
-    overdue_outbox = sent.overdue_outbox
+    outbox_waits = sent.outbox_waits
     newest_receipted = sent.newest_receipted
     set_right = future.set_right
 
@@ -113,7 +113,7 @@ class SqlTransaction(Execution):
     retry_inbox = received.retry_inbox
     mark_handed_over = received.mark_handed_over
     mark_opened = received.mark_opened
-    overdue_inbox = received.overdue_inbox
+    inbox_waits = received.inbox_waits
     inbox_signed_with = received.inbox_signed_with
 
     # receipts

@@ -27,6 +27,7 @@ _SET_RIGHT = {
     3: 0.0,
     4: 30 * _HOUR,
 }  # minutes may be another machine's clock, more than a day is not ours
+_EVER = {*_WRITTEN.values(), *_SET_RIGHT.values()}
 _FAR = later(100 * _HOUR)
 
 
@@ -61,13 +62,21 @@ def _since_called(tx: Transaction) -> dict[int, datetime]:
 
 
 def _since_sent(tx: Transaction) -> dict[int, datetime]:
-    rows = tx.overdue_outbox(state=OutboxState.PUBLISHED, before=_FAR, limit=9)
-    return {number: row.since for number in _WRITTEN for row in rows if row.id == message_id(number)}
+    return {
+        number: later(at)
+        for number in _WRITTEN
+        for at in _EVER
+        if tx.outbox_waits(message_id(number), state=OutboxState.PUBLISHED, since=later(at))
+    }
 
 
 def _since_came(tx: Transaction) -> dict[int, datetime]:
-    rows = tx.overdue_inbox(state=InboxState.HANDED_OVER, before=_FAR, limit=9)
-    return {number: row.since for number in _WRITTEN for row in rows if row.id == message_id(number)}
+    return {
+        number: later(at)
+        for number in _WRITTEN
+        for at in _EVER
+        if tx.inbox_waits(FI, message_id(number), state=InboxState.HANDED_OVER, since=later(at))
+    }
 
 
 def _since_parked(tx: Transaction) -> dict[int, datetime]:

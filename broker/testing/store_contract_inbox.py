@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from broker.core.attention import AttentionCode, message_subject
 from broker.ports import Store
-from broker.rows import InboxBrief, InboxRow, InboxState
-from broker.testing.store_rows import BOARD, COURT, FI, NOW, SE, incoming, kid, later, message_id
+from broker.rows import InboxRow, InboxState
+from broker.testing.store_rows import BOARD, COURT, FI, NOW, SE, attention, incoming, kid, later, message_id
 
 __all__ = ["InboxContract"]
 
@@ -186,34 +187,65 @@ class InboxContract:
         assert await take(store, now=1000) == ()
 
     async def test_overdue_is_measured_from_the_step_into_the_state(self, store: Store) -> None:
-        """Recorded since reception, handed over since then; longest first."""
+        """Recorded since reception, handed over since then; latest first, and with office and step, not content."""
         await believe(store, 2, 1)
 
-        async def overdue(state: InboxState, before: float) -> list[str]:
-            rows = await store.run(lambda tx: tx.overdue_inbox(state=state, before=later(before), limit=10))
-            return [r.id for r in rows]
+        async def overdue(state: InboxState, until: float, after: float | None = None, limit: int = 9) -> list[str]:
+            since = None if after is None else later(after)
+            rows = await store.read(
+                lambda reader: reader.overdue_inbox(
+                    state=state, code=AttentionCode.UNREAD, after=since, until=later(until), limit=limit
+                )
+            )
+            for row in rows:
+                held = await store.run(lambda tx, row=row: tx.inbox(row.sender, row.id))  # type: ignore[misc]
+                assert row.authority == held.entry.header.recipient.authority
+                assert await store.run(
+                    lambda tx, row=row: tx.inbox_waits(row.sender, row.id, state=state, since=row.since)  # type: ignore[misc]
+                )
+            return [row.id for row in rows]
 
-        assert await overdue(InboxState.RECORDED, 1) == []
-        assert await overdue(InboxState.RECORDED, 3) == [message_id(1), message_id(2)]
+        assert await overdue(InboxState.RECORDED, 0.9) == []
+        assert await overdue(InboxState.RECORDED, 2) == [message_id(2), message_id(1)]
+        assert await overdue(InboxState.RECORDED, 2, limit=1) == [message_id(2)]
+        assert await overdue(InboxState.RECORDED, 2, after=1) == [message_id(2)]
         await take(store, limit=1)
         await store.run(lambda tx: tx.mark_handed_over(FI, message_id(1), at=later(50), token=_TOKEN))
         assert await overdue(InboxState.RECORDED, 100) == [message_id(2)]
-        assert await overdue(InboxState.HANDED_OVER, 50) == []
-        assert await overdue(InboxState.HANDED_OVER, 51) == [message_id(1)]
+        assert await overdue(InboxState.HANDED_OVER, 49) == []
+        assert await overdue(InboxState.HANDED_OVER, 50) == [message_id(1)]
 
-    async def test_what_is_overdue_is_read_page_by_page(self, store: Store) -> None:
-        """Behind an entry come those that waited less long; what is returned names office and step, not content."""
-        await believe(store, 1, 2, 3)
-        found: list[InboxBrief] = []
-        for _ in range(4):
-            after = found[-1] if found else None
-            found += await store.run(
-                lambda tx, after=after: tx.overdue_inbox(  # type: ignore[misc]
-                    state=InboxState.RECORDED, before=later(100), limit=1, after=after
+    async def test_what_a_person_is_called_for_is_not_found_overdue_again(self, store: Store) -> None:
+        """While the call is open, and by its own code; another country's message of one id has a call of its own."""
+        await believe(store, 1)
+        code = AttentionCode.UNREAD
+
+        async def overdue(of: AttentionCode) -> int:
+            rows = await store.read(
+                lambda reader: reader.overdue_inbox(
+                    state=InboxState.RECORDED, code=of, after=None, until=later(9), limit=9
                 )
             )
-        assert [brief.id for brief in found] == [message_id(number) for number in (1, 2, 3)]
-        held = await store.run(lambda tx: tx.inbox(found[0].sender, found[0].id))
-        assert held is not None
-        assert found[0].authority == held.entry.header.recipient.authority
-        assert found[0].since == held.entry.received
+            return len(rows)
+
+        await store.run(
+            lambda tx: tx.raise_attention(replace(attention(message_subject(SE, message_id(1))), code=code))
+        )
+        assert await overdue(code) == 1
+        subject = message_subject(FI, message_id(1))
+        await store.run(lambda tx: tx.raise_attention(replace(attention(subject), code=code)))
+        assert (await overdue(code), await overdue(AttentionCode.UNREAD_LONG)) == (0, 1)
+        await store.run(lambda tx: tx.resolve_attention(code, subject, at=NOW, by="officer"))
+        assert await overdue(code) == 1
+
+    async def test_what_was_read_as_waiting_may_be_settled_since(self, store: Store) -> None:
+        """Nobody is called for what went on meanwhile, nor for what waits in that state since another time."""
+        await believe(store, 1)
+
+        async def waits(state: InboxState, since: float) -> bool:
+            return await store.run(lambda tx: tx.inbox_waits(FI, message_id(1), state=state, since=later(since)))
+
+        assert await waits(InboxState.RECORDED, 1)
+        assert not await waits(InboxState.RECORDED, 2)
+        await store.run(lambda tx: tx.mark_opened(FI, message_id(1), at=later(3)))
+        assert not await waits(InboxState.RECORDED, 1)

@@ -4,19 +4,38 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from broker.core.attention import message_subject
+from broker.core.attention import AttentionCode, message_subject
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
 from broker.ports import Store
-from broker.rows import OutboxRow, OutboxState, OverdueEntry
+from broker.rows import OutboxRow, OutboxState
 from broker.testing.store_contract_outbox import TOKEN, lease, owe, publish, row
 from broker.testing.store_rows import EE, FI, NOW, SE, attention, kid, later, message_id, outgoing, receipt, sealed
 
 __all__ = ["LadderContract"]
 
 _DELIVERED, _HANDED_OVER, _OPENED = ReceiptKind.DELIVERED, ReceiptKind.HANDED_OVER, ReceiptKind.OPENED
+
+
+async def overdue(
+    store: Store,
+    state: OutboxState,
+    until: float,
+    *,
+    after: float | None = None,
+    limit: int = 9,
+    code: AttentionCode = AttentionCode.OVERDUE_DELIVERED,
+) -> list[str]:
+    """Return what waits in a state since two moments, in seconds, and is not called for."""
+    since = None if after is None else later(after)
+    rows = await store.read(
+        lambda reader: reader.overdue_outbox(EE, state=state, code=code, after=since, until=later(until), limit=limit)
+    )
+    return [row.id for row in rows]
 
 
 class LadderContract:
@@ -146,44 +165,72 @@ class LadderContract:
             assert (await row(store, number)).envelope is not None
 
     async def test_overdue_is_measured_from_the_step_into_the_state(self, store: Store) -> None:
-        """Casework only; recorded since its making, published since publishing, longest first."""
+        """Casework only; recorded since its making, published since publishing, latest first, of one moment by id."""
         await owe(store, 1, 2, 3)
         await owe(store, 4, kind=OutboxKind.RECEIPTS)
+        recorded, published = OutboxState.RECORDED, OutboxState.PUBLISHED
 
-        async def overdue(state: OutboxState, before: float, limit: int = 10) -> list[str]:
-            rows = await store.run(lambda tx: tx.overdue_outbox(state=state, before=later(before), limit=limit))
-            return [r.id for r in rows]
-
-        assert await overdue(OutboxState.RECORDED, 1) == []
-        assert await overdue(OutboxState.RECORDED, 2.5) == [message_id(1), message_id(2)]
-        assert await overdue(OutboxState.RECORDED, 100, limit=1) == [message_id(1)]
+        assert await overdue(store, recorded, 0.9) == []
+        assert await overdue(store, recorded, 2) == [message_id(2), message_id(1)]
+        assert await overdue(store, recorded, 100, limit=1) == [message_id(3)]
+        assert await overdue(store, recorded, 100, after=1) == [message_id(3), message_id(2)]
         await lease(store)
         await publish(store, 1, at=200)
-        assert await overdue(OutboxState.RECORDED, 100) == [message_id(2), message_id(3)]
-        assert await overdue(OutboxState.PUBLISHED, 200) == []
-        assert await overdue(OutboxState.PUBLISHED, 201) == [message_id(1)]
+        assert await overdue(store, recorded, 100) == [message_id(3), message_id(2)]
+        assert await overdue(store, published, 199) == []
+        assert await overdue(store, published, 200) == [message_id(1)]
+        await publish(store, 3, at=300)
+        await publish(store, 2, at=300)
+        assert await overdue(store, published, 999) == [message_id(number) for number in (3, 2, 1)]
         await store.run(lambda tx: tx.settle_outbox([receipt(1, at=300)]))
-        assert await overdue(OutboxState.PUBLISHED, 1000) == []
-        assert await overdue(OutboxState.DELIVERED, 301) == [message_id(1)]
+        assert await overdue(store, published, 200) == []
+        assert await overdue(store, OutboxState.DELIVERED, 300) == [message_id(1)]
 
-    async def test_what_is_overdue_is_read_page_by_page(self, store: Store) -> None:
-        """Behind an entry come those that waited less long, and of the same moment those with a greater id."""
-        await owe(store, 1, 2, 3)
+    async def test_what_a_person_is_called_for_is_not_found_overdue_again(self, store: Store) -> None:
+        """While the call is open, and by its own code."""
+        await owe(store, 1)
+        code, subject = AttentionCode.OVERDUE_DELIVERED, message_subject(EE, message_id(1))
+        await store.run(lambda tx: tx.raise_attention(replace(attention(subject), code=code)))
+        assert await overdue(store, OutboxState.RECORDED, 9) == []
+        assert await overdue(store, OutboxState.RECORDED, 9, code=AttentionCode.FAILED_DELIVERED) == [message_id(1)]
+        await store.run(lambda tx: tx.resolve_attention(code, subject, at=NOW, by="officer"))
+        assert await overdue(store, OutboxState.RECORDED, 9) == [message_id(1)]
+
+    async def test_what_was_read_as_waiting_may_be_settled_since(self, store: Store) -> None:
+        """Nobody is called for what went on meanwhile, nor for what waits in that state since another time."""
+        await owe(store, 1)
+
+        async def waits(state: OutboxState, since: float) -> bool:
+            return await store.run(lambda tx: tx.outbox_waits(message_id(1), state=state, since=later(since)))
+
+        assert await waits(OutboxState.RECORDED, 1)
+        assert not await waits(OutboxState.RECORDED, 2)
         await lease(store)
-        for number, at in ((3, 200), (1, 300), (2, 300)):
+        await publish(store, 1, at=3)
+        assert not await waits(OutboxState.RECORDED, 1)
+        assert await waits(OutboxState.PUBLISHED, 3)
+
+    async def test_a_receipt_for_something_published_well_after_it_is_a_sign_of_loss(self, store: Store) -> None:
+        """Of the same country, and not from the future; what was sent again often enough is left to a person."""
+        await owe(store, 1, 2, 3)
+        await store.run(lambda tx: tx.add_outbox(outgoing(4, recipient=SE), next_at=later(0)))
+        await lease(store)
+        for number, at in ((1, 100), (2, 161), (3, 200), (4, 100)):
             await publish(store, number, at=at)
 
-        async def page(after: OverdueEntry | None) -> tuple[OverdueEntry, ...]:
-            return await store.run(
-                lambda tx: tx.overdue_outbox(state=OutboxState.PUBLISHED, before=later(999), limit=2, after=after)
-            )
+        async def lost(now: float) -> list[str]:
+            rows = await store.read(lambda reader: reader.lost_outbox(now=later(now), limit=9))
+            return [row.id for row in rows]
 
-        first = await page(None)
-        assert [row.id for row in first] == [message_id(3), message_id(1)]
-        assert [row.id for row in await page(first[0])] == [message_id(1), message_id(2)]
-        (last,) = await page(first[1])
-        assert (last.id, last.since, last.resends) == (message_id(2), later(300), 0)
-        assert await page(last) == ()
+        assert await lost(999) == []
+        await store.run(lambda tx: tx.settle_outbox([receipt(3, at=300)]))
+        assert await lost(199) == []
+        assert await lost(999) == [message_id(1)]
+        for _ in range(3):
+            await store.run(lambda tx: tx.reopen_outbox(message_id(1), now=later(100), reseal=False, count_resend=True))
+        await lease(store, now=500)
+        await publish(store, 1, at=100)
+        assert await lost(999) == []
 
     async def test_the_newest_answered_entry_of_a_peer_is_known(self, store: Store) -> None:
         """Only what was published and answered counts, and only of that peer."""

@@ -30,6 +30,7 @@ from broker.storage import (
     reader,
     receipts,
     search,
+    trail,
 )
 from broker.storage.batches import Parted
 from broker.storage.execution import PerDialect
@@ -75,6 +76,9 @@ def ways(parted: Parted) -> tuple[Executable, ...]:
     [
         *ways(outbox._LEASE),
         outbox._OVERDUE,
+        outbox._LOST,
+        trail._TOUCHED,
+        trail._TOUCHED_NOW,
         outbox._BRIEFS.sized(32),
         outbox_steps._HELD.sized(32),
         outbox_steps._PUBLISHED.sized(32),

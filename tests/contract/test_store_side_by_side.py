@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from broker.core.attention import AttentionCode
 from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
 from broker.ports import Store, Transaction
@@ -273,8 +274,10 @@ def _ending(tx: Transaction, reader: SqlReader) -> list[Any]:
         answers += [tx.outbox(message), *(tx.inbox(peer, message) for peer in (FI, SE)), reader.seen([digest(number)])]
         answers += [reader.receipts_about(author, message) for author in (EE, FI, SE)]
         answers += [tx.procedure_receipts(procedure_id(number)), reader.procedure(procedure_id(number), BOARD)]
-    answers += [tx.overdue_outbox(state=state, before=later(15), limit=3) for state in OutboxState]
-    answers += [tx.overdue_inbox(state=state, before=later(15), limit=3) for state in InboxState]
+    late: dict[str, Any] = {"after": None, "until": later(15), "limit": 3}
+    answers += [reader.overdue_outbox(EE, state=one, code=AttentionCode.NOT_SENT, **late) for one in OutboxState]
+    answers += [reader.overdue_inbox(state=one, code=AttentionCode.UNREAD, **late) for one in InboxState]
+    answers += [reader.lost_outbox(now=later(15), limit=3)]
     return answers
 
 

@@ -32,6 +32,7 @@ from broker.storage.tables.boxes import (
     outbox,
     outbox_content,
     outbox_envelope,
+    receipted,
 )
 from broker.storage.tables.casework import idempotency, participant, procedure, record_entry
 from broker.storage.tables.healing import healing, missed, restored_mark
@@ -74,6 +75,7 @@ __all__ = [
     "procedure",
     "quarantine",
     "receipt",
+    "receipted",
     "record_entry",
     "restored_mark",
     "retained",

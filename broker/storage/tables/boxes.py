@@ -4,7 +4,20 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, ForeignKey, ForeignKeyConstraint, Index, Integer, Table, and_, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    ForeignKeyConstraint,
+    FromClause,
+    Index,
+    Integer,
+    Table,
+    and_,
+    text,
+)
 
 from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId, MessageType, ProcedureId
 from broker.core.messages import OutboxKind
@@ -23,6 +36,7 @@ __all__ = [
     "outbox",
     "outbox_content",
     "outbox_envelope",
+    "receipted",
 ]
 
 outbox = Table(
@@ -66,9 +80,15 @@ OWED_RECEIPTS = and_(
     outbox.c.kind.in_(fixed(OutboxKind.RECEIPTS)),
 )
 
-RECEIPTED = outbox.c.state.in_(
-    fixed(OutboxState.DELIVERED, OutboxState.HANDED_OVER, OutboxState.OPENED, OutboxState.REFUSED)
-)
+
+def receipted(box: FromClause) -> ColumnElement[bool]:
+    """Return the condition that the recipient has answered an entry."""
+    return box.c.state.in_(
+        fixed(OutboxState.DELIVERED, OutboxState.HANDED_OVER, OutboxState.OPENED, OutboxState.REFUSED)
+    )
+
+
+RECEIPTED = receipted(outbox)
 # What peers_with_waiting_receipts and newest_receipted ask.
 Index("ix_outbox_owed_receipts", outbox.c.recipient, sqlite_where=OWED_RECEIPTS)
 Index("ix_outbox_receipted", outbox.c.recipient, outbox.c.published, sqlite_where=RECEIPTED)

@@ -18,11 +18,9 @@ from broker.core.delivery import (
     SIGN_OF_LOSS_SECONDS,
     LadderLimits,
     LadderStep,
-    Overdue,
     StepLimit,
     is_due,
     is_recent,
-    overdue,
     resend_due,
     retry,
 )
@@ -114,18 +112,8 @@ LADDER = [
 def test_each_step_is_late_and_then_failed(
     step: LadderStep, warn: int, fail: int, warned: AttentionCode, failed: AttentionCode
 ) -> None:
-    """One moment before a limit is in time; at the limit it is overdue under its own code."""
-    limits, moment = LadderLimits(), timedelta(milliseconds=1)
-
-    def after(waited: timedelta) -> Overdue | None:
-        return overdue(step, NOW - waited, NOW, limits)
-
-    assert after(timedelta(hours=warn) - moment) is None
-    assert after(timedelta(hours=warn)) is Overdue.WARN
-    assert after(timedelta(hours=fail) - moment) is Overdue.WARN
-    assert after(timedelta(hours=fail)) is Overdue.FAIL
-    assert limits.warn(step) == timedelta(hours=warn)
-    assert limits.judge(step, NOW - timedelta(hours=fail), NOW) is Overdue.FAIL
+    """Each after its own time, and under its own code."""
+    assert LadderLimits().of(step) == StepLimit(warn=timedelta(hours=warn), fail=timedelta(hours=fail))
     assert AttentionCode.for_overdue(step, failed=False) is warned
     assert AttentionCode.for_overdue(step, failed=True) is failed
 
@@ -133,7 +121,7 @@ def test_each_step_is_late_and_then_failed(
 def test_nothing_waits_in_a_state_off_the_ladder() -> None:
     """Asking about an opened entry is a mistake and says so."""
     with pytest.raises(ValueError, match="opened"):
-        overdue("opened", NOW, NOW, LadderLimits())
+        LadderLimits().of("opened")
 
 
 @pytest.mark.parametrize(("warn", "fail"), [(0, 1), (2, 1), (-1, 1)])

@@ -54,18 +54,35 @@ async def test_two_countries_may_use_one_id(world: World) -> None:
     assert [entry.subject for entry in page.items] == [f"SE/{first.id}"]
 
 
-async def test_what_waits_is_looked_through_batch_by_batch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    """More unopened messages than one look takes: the next look goes on behind them, and a third begins anew."""
-    batch = 3
+async def test_what_waits_unread_since_now_is_told_before_all_that_nobody_will_ever_open(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At the next look, however many more than it takes wait for long; it says that more wait."""
+    batch, fi = 3, world["FI"]
     monkeypatch.setattr("broker.flows.urge.WATCH_BATCH", batch)
-    hostile = Hostile(world["EE"], world["FI"])
-    for _ in range(batch + 1):
-        await hostile.send(hostile.message("request.json"))
-    while await world["FI"].engine.deliver():
-        pass
-    world.clock.advance(25 * HOUR)
-    called = []
-    for _ in range(3):
-        await world["FI"].engine.urge()
-        called.append((await world["FI"].counts())["attention"])
-    assert called == [batch, batch + 1, batch + 1]
+    hostile = Hostile(world["EE"], fi)
+
+    async def come(count: int) -> list[str]:
+        messages = [hostile.message("request.json") for _ in range(count)]
+        for message in messages:
+            await hostile.send(message)
+        while await fi.engine.deliver():
+            pass
+        return [f"EE/{message.id}" for message in messages]
+
+    await come(batch + 1)
+    world.clock.advance(50 * HOUR)
+    (newest,) = await come(1)
+    world.clock.advance(24 * HOUR)
+    assert await fi.engine.urge()
+    assert await fi.store.read(lambda reader: reader.called("unread", newest))
+    assert (await fi.counts())["attention"] == batch + 1
+    assert not await fi.engine.urge()
+    assert (await fi.counts())["attention"] == batch + 2
+    assert not await fi.engine.urge()
+
+    (newer,) = await come(1)
+    world.clock.advance(24 * HOUR)
+    await fi.engine.urge()
+    assert await fi.store.read(lambda reader: reader.called("unread", newer))
+    assert await fi.store.read(lambda reader: reader.called("unread-long", newest))

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from broker.core.attention import WAITS_STILL
-from broker.core.delivery import LEASE_SECONDS
+from broker.core.attention import WAITS_STILL, message_subject
+from broker.core.delivery import LEASE_SECONDS, WATCH_BATCH
 from broker.core.errors import (
     KeyMissing,
     PublishRefused,
@@ -29,10 +29,11 @@ from broker.core.messages import SealedEnvelope
 from broker.core.receipts import ReceiptKind
 from broker.core.trust import KeyUse, Member, MemberStatus
 from broker.flows import watch
+from broker.ports import Transaction
 from broker.storage.healing import begin_healing
 from broker.testing.hostile import Hostile
-from broker.testing.store_rows import digest
-from broker.testing.world import World, officer
+from broker.testing.store_rows import EE, SE, digest, message_id, outgoing
+from broker.testing.world import Country, World, officer
 
 HOUR = 3600
 FI = CountryCode("FI")
@@ -119,10 +120,68 @@ async def test_the_call_goes_to_the_office_that_wrote_the_message(world: World) 
     assert await seen("ministry-of-justice") == 0
 
 
+async def _long_published(country: Country, count: int) -> None:
+    """Let so many messages have been published a year ago, to a country that answers none."""
+    ids = [message_id(number) for number in range(count)]
+    at = country.clock.now() - timedelta(days=365)
+
+    def owe(tx: Transaction) -> None:
+        for number in range(count):
+            tx.add_outbox(replace(outgoing(number, recipient=SE), created=at), next_at=at)
+        tx.lease_outbox(now=at, until=at + timedelta(hours=1), token="long", limit=count)
+        assert tx.mark_published(ids, at=at, token="long") == count
+
+    await country.store.run(owe)
+
+
+@pytest.mark.parametrize("called", [True, False], ids=["called for", "not called for yet"])
+async def test_what_is_overdue_since_now_is_told_before_all_that_nobody_will_ever_answer(
+    world: World, called: bool
+) -> None:
+    """At the next look, late and then failed, whether or not people were called for the others: a deadline may be hours."""
+    ee = world["EE"]
+    await _long_published(ee, 2 * WATCH_BATCH + 1)
+    while called and await ee.engine.watch():
+        pass
+    assert (await ee.counts())["attention"] == (2 * WATCH_BATCH + 1 if called else 0)
+    request = await ee.submit("request.json")
+    await ee.engine.dispatch()
+    subject, late = message_subject(EE, request.message), ["overdue-delivered", "failed-delivered"]
+    codes = list[list[str]]()
+    for hours in (0.9, 0.1, 10.9, 0.1):
+        world.clock.advance(hours * HOUR)
+        await ee.engine.watch()
+        codes.append(
+            [code for code in late if await ee.store.read(lambda reader, code=code: reader.called(code, subject))]
+        )  # type: ignore[misc]
+    assert codes == [[], late[:1], late[:1], late]
+
+
+async def test_what_was_answered_while_it_was_looked_at_calls_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the call: nothing would ever close that call."""
+    ee = world["EE"]
+    await ee.submit("request.json")
+    await ee.engine.dispatch()
+    world.clock.advance(2 * HOUR)
+    run = ee.store.run
+
+    async def answered(fn: Callable[[Transaction], Any], *, ahead: bool = False) -> Any:
+        if fn.__name__ != "_settle":
+            monkeypatch.undo()
+            await world.settle()
+        return await run(fn, ahead=ahead)
+
+    monkeypatch.setattr(ee.engine.watch._store, "run", answered)
+    await ee.engine.watch()
+    assert await ee.attention() == []
+
+
 async def test_one_silent_country_does_not_hide_what_the_others_owe(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More entries than one look takes wait in front: the next looks go on behind them, and then begin anew."""
+    """More entries than one look takes wait: it says so, and the next looks take the others."""
     monkeypatch.setattr("broker.flows.watch.WATCH_BATCH", 2)
     for _ in range(5):
         await world["EE"].submit("request.json")
@@ -131,9 +190,9 @@ async def test_one_silent_country_does_not_hide_what_the_others_owe(
     world.clock.advance(2 * HOUR)
     found = []
     for _ in range(3):
-        await world["EE"].engine.watch()
-        found.append(len(await world["EE"].attention()))
-    assert found == [2, 4, 5]
+        more = await world["EE"].engine.watch()
+        found.append((len(await world["EE"].attention()), bool(more)))
+    assert found == [(2, True), (4, True), (5, False)]
 
     world.clock.advance(11 * HOUR)
     for _ in range(3):
