@@ -116,9 +116,12 @@ class InboundMessage:
     attachments: tuple[InboundAttachment, ...] = ()  # complete and verified
 
     def to_json(self) -> dict[str, Any]:
-        """Return one JSON object; a member that does not apply is absent, never null."""
+        """Return one JSON object; a member that does not apply is absent, never null.
+
+        `parents` names the messages that this one follows: which of two is the newer no clock tells (PROTOCOL 10.3).
+        """
         head = hide_keys(encode_header(self.header))
-        shown = {name: value for name, value in head.items() if name not in {"nonce", "parents"}}
+        shown = {name: value for name, value in head.items() if name != "nonce"}
         added = {"digest": str(self.digest), "received": time_to_text(self.received), "forked": self.forked}
         return {**shown, **added, "body": dict(self.body)}
 
