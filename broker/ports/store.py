@@ -179,6 +179,14 @@ class Reader(Protocol):
         """Return the open attention entries of these codes."""
         ...
 
+    def newest_call(self) -> int:
+        """Return the number of the newest attention entry, open or closed; 0: there is none."""
+        ...
+
+    def calls_behind(self, number: int, *, limit: int) -> tuple[Attention, ...]:
+        """Return the open attention entries with a greater number, in their order."""
+        ...
+
     def attention_entry(self, attention: int, authority: AuthorityId | None) -> Attention | None:
         """Return one attention entry; None also where it is another authority's."""
         ...

@@ -99,6 +99,10 @@ _CALLED_BY_NOW = _ABOUT.where(
     )
 )
 _OPEN_CALLS = select(attention).where(_IS_OPEN, unindexed(attention.c.code).in_(bindparam("codes", expanding=True)))
+_NEWEST_CALL = select(func.max(attention.c.id).label("number"))
+_CALLS_BEHIND = (  # by their numbers: the open ones, of which there may be thousands, are not read to see the few new ones
+    select(attention).where(attention.c.id > bindparam("number"), _IS_OPEN).order_by(attention.c.id).limit(_MOST)
+)
 _ONE_ATTENTION = select(attention).where(attention.c.id == bindparam("number"))
 _OUTBOX_STATES = select(outbox.c.state, func.count().label("number")).group_by(outbox.c.state)
 _INBOX_STATES = select(inbox.c.state, func.count().label("number")).group_by(inbox.c.state)
@@ -207,6 +211,14 @@ class SqlReader(Execution):
 
     def open_calls(self, codes: Sequence[str]) -> tuple[Attention, ...]:
         return tuple(people.attention_row(row) for row in self.all(_OPEN_CALLS, {"codes": list(codes)}))
+
+    def newest_call(self) -> int:
+        row = self.first(_NEWEST_CALL)
+        return 0 if row is None or row.number is None else int(row.number)
+
+    def calls_behind(self, number: int, *, limit: int) -> tuple[Attention, ...]:
+        found = self.all(_CALLS_BEHIND, {"number": number, "most": limit})
+        return tuple(people.attention_row(row) for row in found)
 
     def attention_entry(self, attention: int, authority: AuthorityId | None) -> Attention | None:
         row = self.first(_ONE_ATTENTION, {"number": attention})

@@ -20,6 +20,7 @@ from broker.ports import Reader, Store, Transaction
 from broker.rows import Attention, AuditRow, Idempotent, Page
 from broker.testing.store_contract_at_rest import AtRestContract
 from broker.testing.store_contract_attachments import AttachmentContract
+from broker.testing.store_contract_attention import AttentionContract
 from broker.testing.store_contract_future import FutureContract
 from broker.testing.store_contract_healing import HealingContract
 from broker.testing.store_contract_held import HeldContract
@@ -310,6 +311,7 @@ class StoreContract(
     HealingContract,
     HeldContract,
     ReaderContract,
+    AttentionContract,
     RetentionContract,
     SearchContract,
     TrailContract,

@@ -10,9 +10,8 @@ from typing import Any
 
 import pytest
 
-from broker.core.attention import AttentionCode
 from broker.core.errors import BadCursor
-from broker.core.ids import AuthorityId, CountryCode, MessageType
+from broker.core.ids import AuthorityId, MessageType
 from broker.core.messages import OutboxKind, RecordEntry
 from broker.core.receipts import ReceiptKind
 from broker.ports import Reader, Store
@@ -24,7 +23,6 @@ from broker.testing.store_rows import (
     FI,
     NOW,
     SE,
-    attention,
     digest,
     incoming,
     later,
@@ -257,67 +255,6 @@ class ReaderContract:
         other = MessageType("placement.request")
         assert await store.read(lambda reader: reader.declarations(other, over=frozenset(), limit=5)) == ()
 
-    async def test_attention_is_listed_per_authority(self, store: Store) -> None:
-        """Newest first; what concerns the whole node is not an authority's; resolved entries on request."""
-        whole_node = attention("a", at=1, authority=None)
-        rows = [whole_node, attention("b", at=3), attention("c", at=3, authority=COURT), attention("d", at=2)]
-        for row in rows:
-            await store.run(lambda tx, row=row: tx.raise_attention(row))  # type: ignore[misc]
-        await store.run(lambda tx: tx.resolve_attention("overdue-delivered", "d", at=later(9), by="officer-1"))
-
-        async def subjects(authority: AuthorityId | None, *, open_only: bool) -> list[str]:
-            found = await walk(
-                store,
-                lambda reader, cursor, limit: reader.attention(
-                    authority, open_only=open_only, cursor=cursor, limit=limit
-                ),
-                limit=1,
-            )
-            return [row.subject for row in found]
-
-        assert await subjects(None, open_only=False) == ["c", "b", "d", "a"]
-        assert await subjects(None, open_only=True) == ["c", "b", "a"]
-        assert await subjects(BOARD, open_only=False) == ["b", "d"]
-        assert await subjects(BOARD, open_only=True) == ["b"]
-
-    async def test_attention_is_listed_for_a_country_and_a_code(self, store: Store) -> None:
-        """Pages limited to either or both hold every such call once, also where others of the same time lie between."""
-        rows = [
-            attention(f"{country}-{code}-{at}", at=at, code=code, peer=country)
-            for at in (1, 2)
-            for country in (FI, SE)
-            for code in (AttentionCode.OVERDUE_DELIVERED, AttentionCode.GAP)
-        ]
-        for row in (*rows, attention("no-country", at=2, peer=None)):
-            await store.run(lambda tx, row=row: tx.raise_attention(row))  # type: ignore[misc]
-
-        async def subjects(peer: CountryCode | None, code: AttentionCode | None) -> list[str]:
-            found = await walk(
-                store,
-                lambda reader, cursor, limit: reader.attention(
-                    None, open_only=True, cursor=cursor, limit=limit, peer=peer, code=code
-                ),
-                limit=1,
-            )
-            return [row.subject for row in found]
-
-        assert await subjects(SE, None) == ["SE-gap-2", "SE-overdue-delivered-2", "SE-gap-1", "SE-overdue-delivered-1"]
-        assert await subjects(None, AttentionCode.GAP) == ["SE-gap-2", "FI-gap-2", "SE-gap-1", "FI-gap-1"]
-        assert await subjects(FI, AttentionCode.GAP) == ["FI-gap-2", "FI-gap-1"]
-        assert await subjects(FI, AttentionCode.FORKED) == []
-
-    async def test_one_attention_entry_is_found_by_its_number(self, store: Store) -> None:
-        """With who resolved it and when, and only for its authority."""
-        await store.run(lambda tx: tx.raise_attention(attention()))
-        await store.run(lambda tx: tx.resolve_attention("overdue-delivered", "message-1", at=later(9), by="officer-1"))
-        page = await store.read(lambda reader: reader.attention(None, open_only=False, cursor=None, limit=5))
-        (row,) = page.items
-        assert (row.resolved, row.resolved_by, row.detail) == (later(9), "officer-1", attention().detail)
-        assert await store.read(lambda reader: reader.attention_entry(row.id, BOARD)) == row
-        assert await store.read(lambda reader: reader.attention_entry(row.id, None)) == row
-        assert await store.read(lambda reader: reader.attention_entry(row.id, COURT)) is None
-        assert await store.read(lambda reader: reader.attention_entry(row.id + 1, None)) is None
-
     async def test_audit_is_paged(self, store: Store) -> None:
         """Newest first without gap."""
         for number in range(5):
@@ -358,44 +295,3 @@ class ReaderContract:
         await fill(store)
         counts = await store.read(lambda reader: reader.counts())
         assert (counts["outbox.recorded"], counts["inbox.recorded"], counts["outbox.published"]) == (4, 3, 0)
-
-    async def test_whether_a_person_was_called_about_something(self, store: Store) -> None:
-        """One that a person closed counts and is no longer open; another code or subject is another call."""
-        row = attention()
-        assert await store.run(lambda tx: tx.last_call(row.code, row.subject)) is None
-        await store.run(lambda tx: tx.raise_attention(row))
-        assert await store.read(lambda reader: reader.called(row.code, row.subject))
-        assert not await store.read(lambda reader: reader.called(row.code, "something else"))
-        assert not await store.read(lambda reader: reader.called("another-code", row.subject))
-        [call] = await store.read(lambda reader: reader.open_calls([row.code, "another-code"]))
-        assert (call.code, call.subject) == (row.code, row.subject)
-        assert await store.read(lambda reader: reader.open_calls(["another-code"])) == ()
-
-        await store.run(lambda tx: tx.resolve_attention(row.code, row.subject, at=NOW, by="officer"))
-        assert await store.read(lambda reader: reader.called(row.code, row.subject))
-        assert await store.read(lambda reader: reader.open_calls([row.code])) == ()
-        last = await store.run(lambda tx: tx.last_call(row.code, row.subject))
-        assert last is not None
-        assert (last.resolved, last.resolved_by) == (NOW, "officer")
-        await store.run(lambda tx: tx.raise_attention(row))
-        last = await store.run(lambda tx: tx.last_call(row.code, row.subject))
-        assert last is not None
-        assert last.resolved is None
-
-    async def test_a_call_that_the_node_closed_may_be_made_again(self, store: Store) -> None:
-        """What it was about had ended: when that begins anew, nobody was called."""
-        row = attention()
-        for by, called in (("node", False), ("officer", True), ("node", True)):
-            await store.run(lambda tx: tx.raise_attention(row))
-            assert await store.read(lambda reader: reader.called(row.code, row.subject))
-            await store.run(lambda tx, by=by: tx.resolve_attention(row.code, row.subject, at=NOW, by=by))  # type: ignore[misc]
-            assert await store.read(lambda reader: reader.called(row.code, row.subject)) is called
-
-    async def test_what_was_closed_later_than_now_may_be_called_for_when_it_is_time(self, store: Store) -> None:
-        """A clock that was ahead called too early, and a person closed that; who is called still, is called."""
-        row = attention()
-        await store.run(lambda tx: tx.raise_attention(row))
-        assert await store.read(lambda reader: reader.called(row.code, row.subject, now=NOW))
-        await store.run(lambda tx: tx.resolve_attention(row.code, row.subject, at=later(60), by="officer"))
-        for now, called in ((later(59), False), (later(60), True)):
-            assert await store.read(lambda reader, now=now: reader.called(row.code, row.subject, now=now)) is called  # type: ignore[misc]

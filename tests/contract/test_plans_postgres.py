@@ -99,6 +99,8 @@ def ways(parted: Parted) -> tuple[Executable, ...]:
         healing._PASSED_ONE,
         reader._calls(BOARD, FI, AttentionCode.OVERDUE_DELIVERED, (1, 2), True),
         reader._OPEN_CALLS,
+        reader._CALLS_BEHIND,
+        reader._NEWEST_CALL,
         procedures._RECORD,
         procedures._RECORDS.sized(32),
         procedures._LOCK_SOME.sized(32),

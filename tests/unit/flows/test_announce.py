@@ -61,14 +61,31 @@ async def test_an_entry_that_is_committed_late_is_told(world: World) -> None:
     assert announce._new((third, second)) == []
 
 
-async def test_old_entries_that_come_to_light_are_no_news(world: World) -> None:
-    """With more open entries than one look shows, closing new ones uncovers old ones, which nobody is told of."""
-    announce = Announce(store=world["EE"].store, notifier=SilentNotifier())
-    page = tuple(_entry(AttentionCode.GAP, number) for number in range(500, 300, -1))
-    assert announce._new(page) == []
-    uncovered = (*page[1:], _entry(AttentionCode.GAP, 300))
-    assert announce._new(uncovered) == []
-    assert [item.id for item in announce._new((_entry(AttentionCode.GAP, 501), *uncovered))] == [501]
+async def test_old_entries_are_no_news(world: World) -> None:
+    """However many are open at the start, and also where newer ones are closed since."""
+    ee, notifier = world["EE"], SilentNotifier()
+    announce = Announce(store=ee.store, notifier=notifier)
+    code = AttentionCode.GAP
+    await ee.store.run(lambda tx: [tx.raise_attention(_entry(code, number)) for number in range(1500)])
+    assert await announce() == 0
+    await ee.store.run(
+        lambda tx: [tx.resolve_attention(code, f"s{number}", at=AT, by="x") for number in range(400, 1500)]
+    )
+    assert await announce() == 0
+    await _raise(ee, AttentionCode.ALARM)
+    assert await announce() == 1
+
+
+async def test_each_of_thousands_that_open_at_once_is_told(world: World) -> None:
+    """A country falls silent, or nobody came to the office for days: the one call that matters is among the others."""
+    ee, notifier = world["EE"], SilentNotifier()
+    announce = Announce(store=ee.store, notifier=notifier)
+    await announce()
+    code, count = AttentionCode.OVERDUE_DELIVERED, 4500
+    await ee.store.run(lambda tx: [tx.raise_attention(_entry(code, number)) for number in range(count)])
+    while await announce():
+        pass
+    assert [told.subject for told in notifier.told] == [f"s{number}" for number in range(count)]
 
 
 async def test_calls_by_a_clock_that_was_ahead_hide_none_that_is_made_since(world: World) -> None:

@@ -89,6 +89,8 @@ def ways(parted: Parted) -> tuple[Executable, ...]:
         (receipts._OF_PROCEDURES.sized(32), "PRIMARY KEY"),
         (procedures._OPENED_BY_OTHERS, "ix_procedure_opened"),
         (procedures._since("correction"), "ix_procedure_correction"),
+        (reader._CALLS_BEHIND, "INTEGER PRIMARY KEY"),
+        (reader._NEWEST_CALL, "SEARCH attention"),
         (trail._TOUCHED, "ux_audit_position"),
         (trail._TOUCHED_NOW, "ix_audit_unlinked"),
         (healing._PASSED_ONE, "ix_record_entry_digest"),
