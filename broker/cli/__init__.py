@@ -13,9 +13,13 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from types import FrameType
 
 __all__ = ["main"]
 
@@ -29,10 +33,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Another library's warnings would reach the terminal whole, with values in them; `serve` sets up the node's log.
     logging.getLogger().addHandler(logging.NullHandler())
     try:
-        return run(arguments)
+        with _first_interrupt_counts():
+            code = run(arguments)
     except KeyboardInterrupt:
-        sys.stderr.write("trm: interrupted\n")
-        return output.EXIT_INTERRUPTED
+        code = output.EXIT_INTERRUPTED
     except BrokenPipeError:
         # The reader of a pipe has gone: nothing can be said any more, not even at interpreter exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -41,3 +45,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         if os.environ.get("TRM_DEBUG"):
             traceback.print_exc()
         return output.complain(error, as_json="--json" in arguments)
+    if code == output.EXIT_INTERRUPTED:
+        sys.stderr.write("trm: interrupted\n")
+    return code
+
+
+@contextmanager
+def _first_interrupt_counts() -> Iterator[None]:
+    """Let the first Ctrl-C end a command: asyncio's own handler waits for the next await, and no prompt has one."""
+    mine = threading.current_thread() is threading.main_thread()
+    if not mine or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield
+        return
+    signal.signal(signal.SIGINT, _interrupt)  # asyncio puts its own in the place of Python's alone
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -91,8 +91,8 @@ def run(arguments: list[str]) -> int:
             return EXIT_USAGE
         typer.echo(f"trm: {error.format_message()}\n  'trm --help' and 'trm COMMAND --help' show how.", err=True)
         return EXIT_USAGE
-    except typer.Abort:
-        return EXIT_USAGE
+    except typer.Abort:  # Ctrl-D, or a pipe that held less than was asked for
+        return complain(BadRequest("The input ended where an answer was asked for."), as_json="--json" in arguments)
     return code if isinstance(code, int) else 0
 
 

@@ -139,7 +139,7 @@ class _Patient:
 
         if self._trust is None:
             return skipped("keys", "the trust list cannot be read")
-        vault = await asyncio.to_thread(open_vault, self._settings)
+        vault = open_vault(self._settings)  # not in a thread: it may ask for the passphrase, and Ctrl-C must end that
         _ = vault.ring().newest  # without a key for data at rest no node starts
         held = [kid for kid, _, _ in vault.public_keys()]
         return judging.judge_keys(self._trust.members.get(self._settings.country), held, self._clock.now())

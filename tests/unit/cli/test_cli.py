@@ -6,7 +6,8 @@ import errno
 import json
 import os
 import re
-from collections.abc import Iterator
+import signal
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,45 @@ def test_an_interruption_is_exit_code_130(trm, monkeypatch):
     ran = trm("inbox")
 
     assert (ran.code, ran.err) == (130, "trm: interrupted\n")
+
+
+@pytest.mark.parametrize("command", ["inbox --authority social-insurance-board", "doctor", "keys rotate"])
+def test_the_first_interruption_ends_a_question(trm, home, monkeypatch, command):
+    """Ctrl-C at the prompt for the passphrase needs no second one, and nothing goes on behind it."""
+    went_on = _asked(home, monkeypatch, lambda: signal.raise_signal(signal.SIGINT))
+    ran = trm(*command.split(), "--home", home)
+
+    assert (ran.code, ran.err, went_on) == (130, "trm: interrupted\n", [])
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_ended_input_is_told(trm, home, monkeypatch):
+    """Ctrl-D at a prompt is no silence."""
+    _asked(home, monkeypatch, _end)
+    ran = trm("inbox", "--home", home)
+
+    assert ran.code == 1
+    assert "The input ended where an answer was asked for." in ran.err
+
+
+def _asked(home: Path, monkeypatch: pytest.MonkeyPatch, typed: Callable[[], object]) -> list[str]:
+    """Let the vault's passphrase be asked for and that be typed; return what was asked on after it."""
+    settings = home / "settings.toml"
+    settings.write_text(settings.read_text().replace('passphrase_file = "passphrase"', 'passphrase_file = "prompt"'))
+    went_on: list[str] = []
+
+    def ask(prompt: str) -> str:
+        typed()
+        went_on.append(prompt)
+        return "wrong"
+
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("getpass.getpass", ask)
+    return went_on
+
+
+def _end() -> None:
+    raise EOFError
 
 
 @pytest.mark.parametrize(
