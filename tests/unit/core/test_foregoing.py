@@ -29,6 +29,7 @@ EE, FI = CountryCode("EE"), CountryCode("FI")
 TARGET = Digest("3f" * 32)
 REQUEST: Mapping[str, Any] = next(one["body"] for one in EXAMPLES if one["type"] == "family-tracing.request")
 PROTECTING = {"withdrawal", "alarm-closed", "stop", "stand-down", "suspension"}
+FINNISH: Mapping[str, Any] = {"child__nationalities": {"value": ["FI"]}}
 
 
 def _message(kind: str, body: Any, *, to: CountryCode = FI) -> ValidMessage:
@@ -97,6 +98,33 @@ def test_no_type_reaches_a_country_that_the_record_says_is_fled_from() -> None:
         assert isinstance(decide(_message(kind, body), (CLEAN, FEARED)), Blocked), kind
         if kind.partition(".")[2] in PROTECTING:
             assert isinstance(decide(_message(kind, shown), (CLEAN, FEARED)), Cleared), kind
+
+
+@pytest.mark.parametrize(
+    ("told", "code"),
+    [
+        ({"protection_claim": {"status": "PENDING"}, **FINNISH}, "contact-with-origin"),
+        ({"protection_claim": {"status": "PENDING", "feared_states": {"value": ["FI"]}}}, "contact-with-feared"),
+        (
+            {"protection_claim": {"status": "TEMPORARY_PROTECTION"}, "danger_assessment__outcome": "SERIOUS_DANGER", **FINNISH},
+            "temporary-protection-danger",
+        ),
+    ],
+)  # fmt: skip
+def test_whatever_forbids_contact_forbids_the_shortest_status(told: Mapping[str, Any], code: str) -> None:
+    """R-01: by its origin, by whom it fears, or in danger under temporary protection: there is no contact at all."""
+    recorded = _earlier(_request(**told), digest=FEARED.digest, by=FI)
+    decision = decide(_message("family-tracing.status", {"next_step": "x"}), (CLEAN, recorded))
+    assert isinstance(decision, Blocked)
+    assert code in _codes(decision)
+
+
+def test_what_was_done_about_a_correction_gets_out_with_all_that_its_answer_has() -> None:
+    """GDPR 19: whoever asked for an erasure hears of it, whatever the record says; not with a remark."""
+    done = next(one["body"] for one in EXAMPLES if one["type"] == "correction.report")
+    assert set(done) == {"outcomes", "told", "person_told_on", "done_by"}
+    assert isinstance(decide(_message("correction.report", done), (CLEAN, FEARED, ENDANGERED)), Cleared)
+    assert isinstance(decide(_message("correction.report", {**done, "note": "x"}), (CLEAN, FEARED)), Blocked)
 
 
 def test_no_type_says_more_where_the_newest_assessment_sees_danger() -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.ids import CountryCode, Digest, MessageType
+from broker.core.ids import CaseRef, CountryCode, Digest, MessageType
 from broker.core.movement import moving
 from broker.core.reasons import Earlier, Level, Reason
 from broker.core.safeguards import Blocked, Cleared, Decision, Held, decide, weighs_for_good
@@ -63,6 +63,14 @@ def _running_and_not_asked(body: Any) -> None:
     _not_asked(body)
 
 
+def _running_and_asked_by(who: str) -> Change:
+    def change(body: Any) -> None:
+        body[SAFE]["reflection_running"] = {"value": "YES"}
+        body[KNOWS]["child_consent"]["given"]["by"] = [who]
+
+    return change
+
+
 BLOCKS: dict[str, tuple[Change, str, str]] = {
     "danger": (_put("danger_assessment", "would_endanger", value="YES"), "R-02", "/danger_assessment/would_endanger"),
     "a carer is not safe": (_carer(safety={"value": "NOT_SAFE"}), "R-04", f"/{SAFE}/carers/value/0"),
@@ -87,6 +95,10 @@ BLOCKS: dict[str, tuple[Change, str, str]] = {
         _put(MEETS, "receiving", "confirmed_on", value=UNKNOWN), "R-11", f"/{MEETS}/receiving/confirmed_on",
     ),
     "the reflection period runs and nobody asked": (_running_and_not_asked, "R-27", f"/{SAFE}/reflection_running"),
+    "the reflection period runs and only the child asked": (_running_and_asked_by("CHILD"), "R-27", f"/{SAFE}/reflection_running"),
+    "the reflection period runs and only the guardian asked": (
+        _running_and_asked_by("GUARDIAN"), "R-27", f"/{SAFE}/reflection_running",
+    ),
     "a remedy suspends": (_put(SAFE, "remedy", value="OPEN_SUSPENSIVE"), "R-28", f"/{SAFE}/remedy"),
 }  # fmt: skip
 
@@ -157,11 +169,31 @@ def test_a_plan_to_relatives_needs_their_verification() -> None:
     decision = _decide("transfer.plan", PLAN, _put("carers", value={"not_applicable": True}))
     assert _found(decision) == [("R-04", "/carers")]
 
+    def stay_with_relatives(body: Any) -> None:
+        body.update(carers={"not_applicable": True}, durable_solution="TRANSFER_TO_FAMILY_OTHER_STATE")
+        body["care"]["kind"] = "RESIDENTIAL_CARE"
+
+    assert _found(_decide("transfer.plan", PLAN, stay_with_relatives)) == [("R-04", "/carers")]
+
     def institution(body: Any) -> None:
         body.update(carers={"not_applicable": True}, durable_solution="INTEGRATION_HOST")
         body["care"]["kind"] = "RESIDENTIAL_CARE"
 
     assert _found(_decide("transfer.plan", PLAN, institution)) == []
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["PARENTS", "STEP_PARENT", "CUSTOMARY_CAREGIVER", "ADULT_SIBLING", "KINSHIP_CARE", "UNRELATED_ADULT"],
+)
+def test_whoever_takes_a_child_in_at_home_is_verified(kind: str) -> None:
+    """R-04: a parent as much as a stranger, whatever the solution is called."""
+
+    def at_home(body: Any) -> None:
+        body.update(carers={"not_applicable": True}, durable_solution="INTEGRATION_HOST")
+        body["care"]["kind"] = kind
+
+    assert _found(_decide("transfer.plan", PLAN, at_home)) == [("R-04", "/carers")]
 
 
 def test_a_plan_says_how_it_is_with_brothers_and_sisters() -> None:
@@ -322,6 +354,29 @@ def test_the_child_departs_on_what_plan_and_check_say_on_the_day(
     departure["eta"]["at"] = "2026-11-24T10:00:00.000Z"
     found = {one.code for one in _moving("transfer.departure", departure, *told)}
     assert found == ({code} if code else set())
+
+
+def test_an_order_rests_on_what_our_request_says_now() -> None:
+    """R-34: a correction that locks the child in, where no court decided that, stops the order."""
+    folder = EXAMPLES.parent / "placement"
+    asked = json.loads((folder / "request-aunt-in-estonia.json").read_text(encoding="utf-8"))["body"]
+    order = json.loads((folder / "order-by-the-court.json").read_text(encoding="utf-8"))["body"]
+    request = _earlier("placement.request", asked, 1)
+    locked = _corrected(2, 1, "/care/closed/value", "YES")
+    assert _moving("placement.order", order, request) == []
+    assert [one.code for one in _moving("placement.order", order, request, locked)] == ["no-court-decision"]
+
+
+def test_what_a_plan_says_wrongly_can_be_put_right_and_moves_nobody() -> None:
+    """R-04: a correction that makes our plan read worse waits for a second person: kept back, the other side would go by it."""
+    plan = _earlier("transfer.plan", PLAN, 1)
+    worse = _corrected(2, 1, "/carers/value/0/safety/value", "NOT_SAFE")
+    case = CaseRef("CR-" + "0" * 20)
+    decision = decide(valid_message("transfer.correction", worse.body, case_ref=case), (plan,))
+    assert isinstance(decision, Held)
+    assert [(one.code, one.where) for one in decision.reasons] == [("carer-not-verified", "/fields")]
+    endangered = _corrected(2, 1, "/danger_assessment/would_endanger", "YES")
+    assert isinstance(decide(valid_message("transfer.correction", endangered.body, case_ref=case), (plan,)), Blocked)
 
 
 def test_no_check_is_too_old_to_be_read() -> None:

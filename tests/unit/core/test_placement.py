@@ -117,3 +117,15 @@ def test_what_a_second_person_decides(case: str) -> None:
 
     assert isinstance(decision, Held)
     assert {(reason.rule, reason.where) for reason in decision.reasons} == {(rule, where)}
+
+
+@pytest.mark.parametrize(
+    "answered",
+    [
+        {"care": {**BODIES["placement.request"]["care"], "closed": {"value": "YES"}}, "closed_order": {"value": {}}},
+        {"siblings": {"value": {"together": "YES"}}},
+    ],
+)
+def test_what_is_answered_hinders_no_request(answered: Any) -> None:
+    """A court that has decided on the liberty, brothers and sisters who come along: nobody is asked again."""
+    assert isinstance(_decide("placement.request", lambda body: body.update(answered)), Cleared)
