@@ -9,6 +9,7 @@ what was found, and never for whom; what cannot be recorded is not shown.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from broker.archive import Archive, in_order
@@ -55,13 +56,13 @@ class Search:
             VaultLocked, KeyMissing: names are not to be had.
             StoreUnavailable, DiskFull: it is not on record, and not given.
         """
-        return await self._find(query, who, reason, of=None)
+        return await self._find((query,), who, reason, of=None)
 
     async def others(self, procedure: ProcedureId, who: Who, *, reason: SearchReason) -> Found:
         """Return the other procedures of the office that may be about the child of this one; a person decides whether.
 
         No name is asked for and none is given back: what the procedure's newest message says of the child is compared, as
-        it reads after its corrections.
+        it reads now and as it was written: what was corrected here may stand elsewhere as it stood here.
 
         Raises:
             NotFound: the office has no such procedure.
@@ -69,10 +70,28 @@ class Search:
             VaultLocked, KeyMissing: names are not to be had.
             StoreUnavailable, DiskFull: it is not on record, and not given.
         """
-        query = await self._store.read(lambda reader: self._child_of(reader, procedure, who))
-        return await self._find(query, who, reason, of=procedure)
+        queries = await self._store.read(lambda reader: self._child_of(reader, procedure, who))
+        return await self._find(queries, who, reason, of=procedure)
 
-    async def _find(self, query: PersonQuery, who: Who, reason: SearchReason, *, of: ProcedureId | None) -> Found:
+    async def _find(
+        self, queries: Sequence[PersonQuery], who: Who, reason: SearchReason, *, of: ProcedureId | None
+    ) -> Found:
+        found: dict[ProcedureId, ProcedureRow] = {}
+        unreadable = 0
+        for query in queries:
+            rows, lacking = await self._pages(query, who, of)
+            found |= {row.ref.id: row for row in rows}
+            unreadable = max(unreadable, lacking)
+        every = sorted(found.values(), key=lambda row: (row.opened, row.ref.id), reverse=True)
+        whole = not await self._store.read(lambda reader: reader.search_owed(1))
+        shown, more = tuple(every[:MOST_FOUND]), len(every) > MOST_FOUND
+        answer = Found(items=shown, more=more, whole=whole, unreadable=unreadable)
+        entry = self._entry(queries, answer, who, reason, of)
+        await self._store.run(lambda tx: tx.audit(entry))
+        return answer
+
+    async def _pages(self, query: PersonQuery, who: Who, of: ProcedureId | None) -> tuple[Sequence[ProcedureRow], int]:
+        """Return at least as many as are shown, if there are so many, and how many of those looked at do not open."""
         found: list[ProcedureRow] = []
         cursor, unreadable = None, 0
         while True:
@@ -81,13 +100,7 @@ class Search:
             unreadable += page.unreadable
             cursor = page.next
             if cursor is None or len(found) > MOST_FOUND:
-                break
-        whole = not await self._store.read(lambda reader: reader.search_owed(1))
-        shown, more = tuple(found[:MOST_FOUND]), len(found) > MOST_FOUND
-        answer = Found(items=shown, more=more, whole=whole, unreadable=unreadable)
-        entry = self._entry(query, answer, who, reason, of)
-        await self._store.run(lambda tx: tx.audit(entry))
-        return answer
+                return found, unreadable
 
     def _look(self, reader: Reader, query: PersonQuery, who: Who, cursor: str | None) -> Page:
         page = reader.possible_procedures(query.terms, who.authority, cursor=cursor, limit=_OPENED_AT_ONCE)
@@ -100,27 +113,28 @@ class Search:
                 unreadable += 1
         return Page(items=tuple(found), next=page.next, unreadable=unreadable)
 
-    def _child_of(self, reader: Reader, procedure: ProcedureId, who: Who) -> PersonQuery:
-        """Return the search for the child as the newest message of the procedure that describes it does, corrected."""
+    def _child_of(self, reader: Reader, procedure: ProcedureId, who: Who) -> Sequence[PersonQuery]:
+        """Return the searches for the child as the newest message that describes it does: corrected, and as written."""
         row = reader.procedure(procedure, who.authority)
         if row is None:
             raise NotFound
         archive = Archive(reader, self._us, row.peer, exercise=row.exercise)
         read = archive.read(row, [entry.digest for entry in reader.record(procedure)])
-        now = as_corrected(in_order(reader, (one for one in read if not one.said.withdrawn)))
-        for said in reversed(now):
-            query = child_query(said.body)
-            if query is not None:
-                return query
-        sentence = "The procedure names no child: it is about nobody, under a pseudonym, or erased."
-        raise BadRequest(sentence, where="/procedure")
+        told = in_order(reader, (one for one in read if not one.said.withdrawn))
+        readings = ((child_query(one.body) for one in reversed(some)) for some in (as_corrected(told), told))
+        newest = (next((query for query in reading if query is not None), None) for reading in readings)
+        queries = tuple(dict.fromkeys(query for query in newest if query is not None))
+        if not queries:
+            sentence = "The procedure names no child: it is about nobody, under a pseudonym, or erased."
+            raise BadRequest(sentence, where="/procedure")
+        return queries
 
     def _entry(
-        self, query: PersonQuery, found: Found, who: Who, reason: SearchReason, of: ProcedureId | None
+        self, queries: Sequence[PersonQuery], found: Found, who: Who, reason: SearchReason, of: ProcedureId | None
     ) -> AuditRow:
         ids = [row.ref.id for row in found.items]
         shown = [f"newest={ids[0]}", f"oldest={ids[-1]}"] if ids else []
-        asked = [f"words={len(query.words)}", f"born={_PRECISION[len(query.born or '')]}"]
+        asked = [f"words={len(query.words)} born={_PRECISION[len(query.born or '')]}" for query in queries]
         lacking = ["more"] * found.more + [f"unreadable={found.unreadable}"] * (found.unreadable > 0)
         return AuditRow(
             at=self._clock.now(),
