@@ -196,7 +196,9 @@ def _put_plain(holder: Any, last: str, now: Mapping[str, Any], *, listed: bool, 
     if name in _CODED:
         value = text.strip().upper()
     if isinstance(holder, MutableSequence):
-        holder[int(last)] = text.strip().upper() if name in _COUNTRIES else text
+        first, *others = (_words(text) if name in _COUNTRIES else ()) or (text,)
+        holder[int(last)] = first
+        holder.extend(others)  # behind the rest: the next field still finds its place
     else:
         holder[last] = value
 

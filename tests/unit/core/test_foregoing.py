@@ -245,6 +245,8 @@ def test_a_correction_is_judged_as_the_message_would_be_that_said_so_first(
         ("/child/nationalities", {"unknown": True}, None, Cleared),
         ("/child/nationalities", {"value": "Finland, perhaps"}, "correction-not-a-code", Held),
         ("/child/nationalities/value/0", {"value": "Finland"}, "correction-not-a-code", Held),
+        ("/child/nationalities/value/0", {"value": "LV"}, None, Cleared),
+        ("/child/former_habitual_residence", {"value": "Finland, perhaps"}, "correction-not-a-code", Held),
         ("/child/nationality", {"value": "FI"}, "correction-without-place", Held),
         ("/child", {"value": "Test-Mari"}, "correction-of-a-whole-part", Held),
         ("/persons_sought", {"value": "Test-Mari"}, "correction-of-a-whole-part", Held),
@@ -263,6 +265,32 @@ def test_what_cannot_be_put_in_its_place_is_held(field: str, now: Any, code: str
     decision = decide(_message("family-tracing.correction", _correction((field, now))), (CLEAN,))
     assert isinstance(decision, outcome)
     assert code is None or code in _codes(decision)
+
+
+@pytest.mark.parametrize("text", ["FI", " fi", "LV FI", "LV, fi", "SE/LV;FI"])
+def test_several_countries_in_the_place_of_one_are_each_of_them(text: str) -> None:
+    """R-01: whoever may release words in the place of a code releases no contact with the country that is fled from."""
+    told = _earlier(_request(protection_claim={"status": "PENDING"}, child__nationalities={"value": ["EE", "LV"]}))
+    for place in ("/child/nationalities", "/child/nationalities/value", "/child/nationalities/value/0"):
+        decision = decide(_message("family-tracing.correction", _correction((place, {"value": text}))), (told,))
+        assert isinstance(decision, Blocked), place
+        assert "contact-with-origin" in _codes(decision), place
+    first = _correction(
+        ("/child/nationalities/value/0", {"value": text}), ("/child/nationalities/value/1", {"value": "SE"})
+    )
+    sent = _earlier(first, kind="family-tracing.correction", digest=Digest("ee" * 32))
+    (reads, _) = as_corrected((told, sent))
+    nationalities = reads.body["child"]["nationalities"]["value"]
+    assert "FI" in nationalities
+    assert nationalities[1] == "SE"
+    assert isinstance(decide(_message("family-tracing.status", {"next_step": "x"}), (told, sent)), Blocked)
+
+
+def test_what_is_no_correction_restricts_nothing() -> None:
+    """Whatever members it has: only the acts that correct change what is on record."""
+    answer = {"target": TARGET, "kind": "ERASE", "fields": [{"pointer": "/child/sex", "now": {"value": "MALE"}}]}
+    other = _earlier(answer, kind="family-tracing.status", digest=Digest("ee" * 32))
+    assert as_corrected((CLEAN, other)) == (CLEAN, other)
 
 
 def test_a_name_in_capitals_is_no_code() -> None:
