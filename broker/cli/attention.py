@@ -67,7 +67,7 @@ def list_entries(
         ]
         output.table(headings, lines, wide=("about", "what"))
         output.follows(page.next)
-        output.console().print(f"Looked after one? trm attention resolve ENTRY --home {home}")
+        output.console().print(f"Looked after one? trm attention resolve ENTRY --home {output.word(home)}")
 
     output.answer(views.page(page, views.attention, modes), as_json=as_json, people=people)
 

@@ -69,7 +69,8 @@ def export(
 
     def people() -> None:
         output.console().print(
-            f"Entries {given.first} to {given.last} are in {out}, signed.\nNext: trm audit verify --file {out}"
+            f"Entries {given.first} to {given.last} are in {out}, signed.\n"
+            f"Next: trm audit verify --file {output.word(out)}"
         )
 
     output.answer({"file": str(out), "first": given.first, "last": given.last}, as_json=as_json, people=people)

@@ -90,7 +90,7 @@ def export_public(vault: Path, *, passphrase_file: Path | None, out: Path | None
         output.console().print(
             f"{out} holds the public keys of {held.owner.country}/{held.owner.authority}. Words of the file:\n  {words}\n"
             f"Give it to whoever keeps the country's member.json, and read the words over a telephone:\n"
-            f"  trm trust authority-key HOME/member.json {out}"
+            f"  trm trust authority-key HOME/member.json {output.word(out)}"
         )
 
     document: dict[str, Any] = {"file": str(out.absolute()), "keys": len(held.public_keys()), "words": words}

@@ -194,7 +194,8 @@ def _print_restored(done: Restored) -> None:
         f"{done.home} holds the node of {done.country} as it was on {time_to_text(done.made)}: {done.rows:,} rows.\n"
         f"Cases that are erased stay erased: {done.erased:,}.\n"
         f"What happened since is missing here: the other countries still hold their part of it.\n"
-        f"Next: trm doctor --home {done.home}, then trm serve --home {done.home}; never start the old node again"
+        f"Next: trm doctor --home {output.word(done.home)}, then trm serve --home {output.word(done.home)}; "
+        "never start the old node again"
     )
     _print_lacking(done.lacking)
 

@@ -43,7 +43,7 @@ def definitions(countries: Sequence[str], *, home: Path | None, out: Path | None
     def people() -> None:
         say = output.console().print
         say(f"{out} describes exchanges, queues, users and permissions of {', '.join(members.active)}.")
-        say(f"Next: rabbitmqctl import_definitions {out}, then sign each country's certificate request:")
+        say(f"Next: rabbitmqctl import_definitions {output.word(out)}, then sign each country's certificate request:")
         say("  trm broker certificate issue")
         say("Importing takes nothing away. On a broker that ran before, 'trm broker apply' does.")
         for country in members.suspended:

@@ -93,7 +93,7 @@ def host(hosts: Sequence[str], *, ca: Path, passphrase: str | None, out: Path, d
     document = {"folder": str(out), "hosts": list(hosts), "ends": f"{identity.ends:%Y-%m-%d}"}
     sentence = (
         f"{out} holds the broker's certificate for {', '.join(hosts)} until {document['ends']}.\n"
-        f"Next: give the folder to RabbitMQ's user (chgrp -R rabbitmq {out}), and after a renewal:\n"
+        f"Next: give the folder to RabbitMQ's user (chgrp -R rabbitmq {output.word(out)}), and after a renewal:\n"
         "  rabbitmqctl eval 'ssl:clear_pem_cache().'"
     )
     output.answer(document, as_json=as_json, people=lambda: output.console().print(sentence))

@@ -49,7 +49,8 @@ def erase(case: str, home: Path, *, authority: str | None, reason: str, dry_run:
         _print_list(found, listed)
         if made is not None:
             say(
-                f"Proposed ({why.law}). Within 7 days another person confirms: trm case confirm {made.id} --home {home}"
+                f"Proposed ({why.law}). Within 7 days another person confirms: "
+                f"trm case confirm {made.id} {output.where(home, authority)}"
             )
 
     document = {"reason": why, "law": why.law, "listed": retention_views.listed(found, listed)}
@@ -121,7 +122,7 @@ def confirm(erasure: str, home: Path, *, authority: str | None, wait: bool, as_j
             return
         say(
             "Final as soon as the running node has begun the next epoch, within a minute: trm case erasures shows it.\n"
-            f"Where no node runs: trm keys rotate --which wrapping --home {home}"
+            f"Where no node runs: trm keys rotate --which wrapping --home {output.word(home)}"
         )
 
     output.answer(retention_views.erasure(done), as_json=as_json, people=people)

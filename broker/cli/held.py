@@ -83,7 +83,8 @@ def show(message: str, home: Path, *, authority: str | None, as_json: bool) -> N
             said = json.dumps(document["content"]["body"], ensure_ascii=False, indent=2)
             console.print(output.plain(said))  # what the second person reads is what stands there
             console.print(
-                f"Next, by another person than its author: trm held release {row.id} --home {home} --reason CODE"
+                "Next, by another person than its author: "
+                f"trm held release {row.id} {output.where(home, authority)} --reason CODE"
             )
 
     output.answer(document, as_json=as_json, people=people)
@@ -106,7 +107,7 @@ def release(message: str, home: Path, *, authority: str | None, reason: str, as_
     accepted = with_office(home, work)
 
     def people() -> None:
-        output.console().print(f"Released.\nNext: trm timeline {accepted.procedure} --home {home}")
+        output.console().print(f"Released.\nNext: trm timeline {accepted.procedure} {output.where(home, authority)}")
 
     output.answer(views.accepted(accepted), as_json=as_json, people=people)
 

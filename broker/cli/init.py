@@ -86,10 +86,12 @@ def _tell(home: Path, member: Member) -> None:
         console.print(f"  {key.use:<10} {key.kid}  until {key.sign_until:%Y-%m-%d}")
     console.print(
         f"Next:\n"
-        f"  1. trm trust request --home {home} …   asks the federation's officers to list {home / MEMBER_FILE} (public).\n"
-        f'  2. trm trust join --home {home} …      begins to believe their list; both: keys/README.md, "A country joins".\n'
+        f"  1. trm trust request --home {output.word(home)} …   "
+        f"asks the federation's officers to list {home / MEMBER_FILE} (public).\n"
+        f"  2. trm trust join --home {output.word(home)} …      "
+        'begins to believe their list; both: keys/README.md, "A country joins".\n'
         f"  3. Back up the folder and, apart from it, the passphrase: without both nothing can be read again.\n"
-        f"  4. trm doctor --home {home}"
+        f"  4. trm doctor --home {output.word(home)}"
     )
 
 

@@ -60,7 +60,7 @@ def generate(home: Path, *, which: str, as_json: bool) -> None:
     def people() -> None:
         for entry in made:
             output.console().print(f"In the vault: {entry.use:<10} {entry.id}")
-        output.console().print(f"They are listed nowhere yet. Next: trm keys rotate --home {home}")
+        output.console().print(f"They are listed nowhere yet. Next: trm keys rotate --home {output.word(home)}")
 
     output.answer({"generated": keys}, as_json=as_json, people=people)
 
@@ -100,7 +100,7 @@ def rotate(home: Path, *, which: str, start: str | None, overlap_hours: int, as_
             f"Nothing changes for other countries yet. Next:\n"
             f"  1. Let the member's officers sign {file} (public), and have it published.\n"
             f"  2. Back up the vault: the old backup does not hold the new keys.\n"
-            f"  3. trm keys list --home {home}"
+            f"  3. trm keys list --home {output.word(home)}"
         )
 
     document = {"begins": begin.strftime(_TIME), "document": str(file), "keys": [_document(item) for item in found]}
@@ -194,7 +194,8 @@ def rewrap(
     def people() -> None:
         output.console().print(
             f"The vault is under {under}; what opened it before does not any more.\n"
-            f"Next: let the setting passphrase_file name the new passphrase or PIN, then: trm doctor --home {home}\n"
+            f"Next: let the setting passphrase_file name the new passphrase or PIN, then: "
+            f"trm doctor --home {output.word(home)}\n"
             f"Destroy backups of the old vault, or the old passphrase: together they still give the keys."
         )
 

@@ -87,7 +87,7 @@ def submit(
             f"{before}\n  message    {accepted.message}\n  procedure  {accepted.procedure}\n"
             f"  digest     {accepted.digest}\n"
             + "".join(f"  remark     {one.text} ({one.rule})\n" for one in accepted.warnings)
-            + f"Next: trm timeline {accepted.procedure} --home {home}"
+            + f"Next: trm timeline {accepted.procedure} {output.where(home, data['sender']['authority'])}"
         )
 
     output.answer(views.accepted(accepted), as_json=as_json, people=people)
@@ -99,7 +99,7 @@ def _parsed(office: Office, data: Any, file: Path, *, key: str) -> Submission:
             data, actor=operator().actor, role=AuditRole.OPERATOR, route=ROUTE, idempotency_key=key
         )
     except SchemaInvalid as error:
-        detail = f"{error.detail} See all that is wrong: trm validate {file}"
+        detail = f"{error.detail} See all that is wrong: trm validate {output.word(file)}"
         raise SchemaInvalid(detail, where=error.where) from None
 
 
@@ -204,7 +204,9 @@ def resend(message: str, home: Path, *, authority: str | None, reason: str, as_j
     at = with_office(home, work)
 
     def people() -> None:
-        output.console().print(f"It is sent again by the running node.\nNext: trm show {wanted} --home {home}")
+        output.console().print(
+            f"It is sent again by the running node.\nNext: trm show {wanted} {output.where(home, authority)}"
+        )
 
     output.answer(views.resent(wanted, at), as_json=as_json, people=people)
 
@@ -246,7 +248,7 @@ def timeline(work: str, home: Path, *, authority: str | None, peer: str | None, 
         output.console().print(f"record digest  {view.digest or 'none: something is missing'}")
         output.console().print(f"you may next   {', '.join(view.actions) or 'nothing'}")
         if view.actions:
-            output.console().print(f"Next: trm submit FILE --home {home} --procedure {view.row.ref.id}")
+            output.console().print(f"Next: trm submit FILE --home {output.word(home)} --procedure {view.row.ref.id}")
 
     document = {
         **views.procedure(view, us),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -20,11 +21,13 @@ from broker.core.errors import BrokerError, DiskFull, HomeInvalid, Internal, Nod
 from broker.durable import is_full
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
 __all__ = [
     "EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_OK", "EXIT_REFUSED", "EXIT_USAGE",
-    "answer", "complain", "console", "follows", "plain", "table",
+    "answer", "complain", "console", "follows", "plain", "table", "where", "word",
 ]  # fmt: skip
 
 EXIT_OK = 0
@@ -90,6 +93,16 @@ def _json(document: Mapping[str, Any]) -> str:
 def plain(text: str) -> str:
     """Return the text with every control and direction character spelled out."""
     return spelled_out(text, keep=_KEPT)
+
+
+def word(path: object) -> str:
+    """Return a path as it stands in a command that people copy: one word to a shell, also with a blank in it."""
+    return shlex.quote(str(path))
+
+
+def where(home: Path, authority: str | None) -> str:
+    """Return the options of a command that goes on at the same home, for the same office where one was named."""
+    return f"--home {word(home)}" + (f" --authority {authority}" if authority else "")
 
 
 def follows(cursor: str | None) -> None:

@@ -79,7 +79,7 @@ def pass_on(
         ]
         output.table(("office", "messages", "told by"), lines, wide=("told by",))
         if not dry_run:
-            output.console().print(f"Who has answered: trm case disclosures {case} --home {home}")
+            output.console().print(f"Who has answered: trm case disclosures {case} {output.where(home, authority)}")
 
     output.answer({"items": [retention_views.told(one) for one in found]}, as_json=as_json, people=people)
 
@@ -103,6 +103,6 @@ def answer(
     accepted = with_office(home, work)
 
     def people() -> None:
-        output.console().print(f"Reported.\nNext: trm timeline {accepted.procedure} --home {home}")
+        output.console().print(f"Reported.\nNext: trm timeline {accepted.procedure} {output.where(home, authority)}")
 
     output.answer(views.accepted(accepted), as_json=as_json, people=people)

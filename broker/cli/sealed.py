@@ -79,7 +79,8 @@ def seal(
         for place in sealed.places:
             console.print(f"sealed: /body{place}")
         console.print(
-            f"{out} is for the node: trm submit {out}. Destroy the clear file, or keep it where such data may lie."
+            f"{out} is for the node: trm submit {output.word(out)}. "
+            "Destroy the clear file, or keep it where such data may lie."
             if sealed.places
             else f"Nothing in a message of this type had to be sealed; {out} is the same."
         )
@@ -116,7 +117,8 @@ def seal_attachment(
 
     def people() -> None:
         output.console().print(
-            f"{out} is sealed to {to}: {size} bytes.\nNext: trm attachment add {out}. Its name is seen by the nodes; "
+            f"{out} is sealed to {to}: {size} bytes.\n"
+            f"Next: trm attachment add {output.word(out)}. Its name is seen by the nodes; "
             f"the file's own name is sealed."
         )
 

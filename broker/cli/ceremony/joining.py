@@ -103,7 +103,7 @@ def versions(home: Path, *, as_json: bool) -> None:
             say(f"{file} lists what this node takes.")
             return
         say(f"{file} lists {len(messages)} message types and {len(procedures)} procedures that this node takes.")
-        say(f"Next: trm trust update-member FOLDER {us} --member {file}; {us}'s officers sign.")
+        say(f"Next: trm trust update-member FOLDER {us} --member {output.word(file)}; {us}'s officers sign.")
 
     document = {
         "file": str(file),
@@ -167,7 +167,7 @@ def join(home: Path, *, root: Path, source: str, words: str | None, as_json: boo
         console.print(
             f"{settings.country} follows the federation's list, version {trust.version}: {', '.join(trust.members)}."
         )
-        console.print(f"Next: trm serve --home {home}" if listed else "This country is not in it yet.")
+        console.print(f"Next: trm serve --home {output.word(home)}" if listed else "This country is not in it yet.")
 
     document = {
         "version": trust.version,

@@ -3,6 +3,7 @@
 """Submit, inbox, show and timeline at a node's own store."""
 
 import json
+import shlex
 import sqlite3
 from contextlib import closing
 from datetime import timedelta
@@ -108,6 +109,17 @@ def test_the_timeline_teaches_the_next_step(trm, home, request_file, office):
     procedure = trm("submit", request_file, "--home", home, "--json").json["procedure"]
     said = trm("timeline", procedure, "--home", home, "--authority", office).out
     assert f"trm submit FILE --home {home} --procedure {procedure}" in said
+
+
+def test_the_next_command_works_as_it_is_printed(trm, home, request_file):
+    """Whoever copies it types nothing more: the home may have a blank in its name, and the country several offices."""
+    spaced = home.rename(home.parent / "our node")
+    following = trm("submit", request_file, "--home", spaced).out.splitlines()[-1]
+    assert following.startswith("Next: trm timeline ")
+    ran = trm(*shlex.split(following)[2:])
+
+    assert (ran.code, ran.err) == (0, "")
+    assert "family-tracing.request" in ran.out
 
 
 def test_the_inbox_shows_no_content(trm, home, request_file, office):
