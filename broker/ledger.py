@@ -110,7 +110,7 @@ class Ledger:
             ),
         )
         tx.issue_receipt(receipt)
-        self._compare(tx, replace(book, receipts=(*book.receipts, receipt)), now, whole=None, newest=_COMPARED)
+        self._compare(tx, replace(book, receipts=(*book.receipts, receipt)), now, whole=None)
 
     def take_receipts(
         self, tx: Transaction, said: Sequence[tuple[Receipt, ProcedureId | None]], *, now: datetime
@@ -157,7 +157,7 @@ class Ledger:
             subject = message_subject(refusal.author, refusal.message)
             self.call(tx, AttentionCode.REFUSED, subject, peer=peer, row=book.row, now=now)
         book, folded = self._keep(tx, book, entries, (*book.receipts, *answers), now)
-        self._compare(tx, book, now, whole=folded, newest=max(_COMPARED, len(answers)))
+        self._compare(tx, book, now, whole=folded, told=answers)
 
     def hand_over(self, tx: Transaction, entry: InboxEntry, *, now: datetime) -> None:
         """Store our receipt that the adapter or the officers' inbox has a message, and note it in the audit trail."""
@@ -234,15 +234,18 @@ class Ledger:
             tx.resolve_attention(AttentionCode.GAP, row.ref.id, at=now, by="node")
         return Book(row=row, table=book.table, entries=entries, receipts=receipts), folded
 
-    def _compare(self, tx: Transaction, book: Book, now: datetime, *, whole: Folded | None, newest: int) -> None:
-        """Hold the peer's newest stated record digests against our record; a difference is an alert.
+    def _compare(
+        self, tx: Transaction, book: Book, now: datetime, *, whole: Folded | None, told: Sequence[Receipt] = ()
+    ) -> None:
+        """Hold what the peer told now, and its newest stated record digests, against our record; a difference is an alert.
 
         What cannot be compared yet, because something is on its way, is compared at the next change.
         """
         row = book.row
         theirs = [receipt for receipt in book.receipts if receipt.issuer == row.peer and receipt.record_digest]
-        theirs.sort(key=lambda receipt: receipt.at)
-        for receipt in theirs[-newest:]:
+        new = {receipt.message for receipt in told}  # comes last, also where the peer's clock was set back
+        theirs.sort(key=lambda receipt: (receipt.message in new, receipt.at))
+        for receipt in theirs[-max(_COMPARED, len(told)) :]:
             if agrees(book.table, row.opener, book.entries, book.receipts, receipt, whole=whole) is False:
                 self.call(tx, AttentionCode.DIVERGENCE, row.ref.id, peer=row.peer, row=row, now=now)
 

@@ -128,8 +128,9 @@ async def test_an_answer_that_is_held_already_changes_nothing(world: World) -> N
     assert await ee.store.read(lambda reader: reader.procedure_receipts(row.ref.id)) == (held,)
 
 
-async def test_every_new_statement_is_compared(world: World) -> None:
-    """A different record is noticed in the oldest of many statements that come together."""
+@pytest.mark.parametrize("together", [True, False], ids=["together", "last, after a clock was set back"])
+async def test_every_new_statement_is_compared(world: World, together: bool) -> None:
+    """A different record is noticed in the oldest of many statements, whether it comes with them or after them."""
     row, ee = await _row(world), world["EE"]
     heads, now = (await ee.view(row.ref.id)).heads, world.clock.now()
     entries = [_entry(world, "EE", "clarification-answer", *heads)]
@@ -145,7 +146,8 @@ async def test_every_new_statement_is_compared(world: World) -> None:
                 at=now + timedelta(seconds=place), heads=(Digest("0" * 64),) if place else heads, record_digest=heads[0],
             )  # fmt: skip
             said.append((stated, row.ref.id))
-        return len(ee.desk.ledger.take_receipts(tx, said, now=now))
+        parts = [said] if together else [said[1:], said[:1]]
+        return sum(len(ee.desk.ledger.take_receipts(tx, part, now=now)) for part in parts)
 
     assert await ee.store.run(take) == len(entries)
     assert await ee.attention() == ["divergence"]
