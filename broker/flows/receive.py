@@ -33,6 +33,7 @@ from broker.core.errors import (
     TooLarge,
     UnknownRecipientKey,
 )
+from broker.core.healing import Passed
 from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId
 from broker.core.messages import Delivery, VerifiedMessage
 from broker.core.receipts import ReceiptKind, well_formed
@@ -169,14 +170,21 @@ class Receive:
     async def _record(self, believed: _Believed, raw_sha256: Digest, arrived: datetime) -> str:
         verified, witnessed, returned = believed.message, believed.witnessed, believed.returned
         try:
+            passed = await self._passed(verified) if self._reception.asks(verified) else None
             return await self._store.run(
                 lambda tx: self._reception.record(
-                    tx, verified, raw_sha256, arrived=arrived, witnessed=witnessed, returned=returned
+                    tx, verified, raw_sha256, arrived=arrived, witnessed=witnessed, returned=returned, passed=passed
                 )
             )
         except SenderError as error:
             refusal = error
         return await self._store.run(lambda tx: self._reception.refuse(tx, verified, raw_sha256, refusal))
+
+    async def _passed(self, verified: VerifiedMessage) -> tuple[Passed, ...] | None:
+        """Read what a restored country asks for while others write: it takes the longer the older this node is."""
+        if not await self._store.run(lambda tx: self._reception.grants(tx, verified)):
+            return None
+        return await self._store.read(lambda reader: self._reception.look(reader, verified))
 
     async def set_aside(self, delivery: Delivery) -> None:
         """Keep a delivery sealed for people after an unforeseen fault; coming back for ever would help nobody.

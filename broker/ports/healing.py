@@ -31,6 +31,10 @@ class HealingReader(Protocol):
         """Return messages that the backup did not hold, our own first, each country's oldest first."""
         ...
 
+    def passed(self, peer: CountryCode, *, since: datetime, after: Place | None, limit: int) -> tuple[Passed, ...]:
+        """Return messages between us and a country that were not answered before a time, in the order of their ids."""
+        ...
+
 
 class HealingWriter(HealingReader, Protocol):
     """Within a transaction."""
@@ -85,10 +89,6 @@ class HealingWriter(HealingReader, Protocol):
         ...
 
     # the other one
-    def passed(self, peer: CountryCode, *, since: datetime, after: Place | None, limit: int) -> tuple[Passed, ...]:
-        """Return messages between us and a country that were not answered before a time, in the order of their ids."""
-        ...
-
     def passed_one(self, peer: CountryCode, digest: Digest) -> Passed | None: ...
     def signatures(self, sender: CountryCode, message: MessageId) -> bytes | None:
         """Return both signatures of a received message, as they came; None: they were not kept."""

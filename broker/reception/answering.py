@@ -28,7 +28,7 @@ from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, Message
 from broker.core.messages import Header, OutboxKind, Party, VerifiedMessage
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.ledger import Ledger
-from broker.ports import Clock, Ids, Transaction
+from broker.ports import Clock, Ids, Reader, Transaction
 from broker.reception.remembering import Memory
 from broker.security.envelope import MAX_CONTENT
 
@@ -65,8 +65,44 @@ class Answering:
         self._clock = clock
         self._ids = ids
 
-    def take(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, *, now: datetime) -> None:
-        """Note that the sender was restored, and owe it an answer; asking often does not make answers come often.
+    def grants(self, tx: Transaction, verified: VerifiedMessage, *, now: datetime) -> bool:
+        """Return whether the sender is answered now: asking often does not make answers come often.
+
+        Raises:
+            SenderError: the question does not fit its schema.
+        """
+        self._catalogue.admit(verified)
+        until = now + timedelta(seconds=HEAL_PAUSE_SECONDS)
+        return tx.take_lease(f"healing-{verified.sender}", token=self._ids.token(), now=now, until=until)
+
+    def look(self, reader: Reader, verified: VerifiedMessage) -> tuple[Passed, ...]:
+        """Return the page that is asked for of what passed: read apart, for it is looked for in all that ever did.
+
+        What is recorded between this and the answer came after the question, and the list need not name it.
+        """
+        question = Question.of(verified.body)
+        if question.wanted:
+            return ()
+        since = question.since - timedelta(seconds=HEAL_MARGIN_SECONDS)
+        return reader.healing.passed(verified.sender, since=since, after=question.after, limit=MAX_LISTED)
+
+    def take(
+        self,
+        tx: Transaction,
+        verified: VerifiedMessage,
+        raw_sha256: Digest,
+        passed: tuple[Passed, ...] | None,
+        *,
+        now: datetime,
+    ) -> None:
+        """Note that the sender was restored, and owe it an answer.
+
+        Args:
+            tx: the transaction.
+            verified: the question.
+            raw_sha256: of its envelope.
+            passed: what `look` returned; None: it is not answered now.
+            now: the current time.
 
         Raises:
             SenderError: the question does not fit its schema.
@@ -78,19 +114,14 @@ class Answering:
             detail = f"Made {question.since:%Y-%m-%d %H:%M} UTC; its trail goes on behind place {question.position}."
             self._ledger.call(tx, AttentionCode.PEER_RESTORED, peer, peer=peer, now=now, detail=detail)
         self._memory.remember(tx, verified, raw_sha256, AuditAction.PEER_RESTORED, now=now)
-        pause = timedelta(seconds=HEAL_PAUSE_SECONDS)
-        if not tx.take_lease(f"healing-{peer}", token=self._ids.token(), now=now, until=now + pause):
+        if passed is None:
             return
         asked = verified.profile.id
-        for answer in (
-            self._wanted(tx, peer, asked, question) if question.wanted else [self._list(tx, peer, asked, question)]
-        ):
+        for answer in self._wanted(tx, peer, asked, question) if question.wanted else [self._list(tx, asked, passed)]:
             header = node_header(self._ids, self._clock, HELD_TYPE, us=self._us, peer=peer)
             tx.add_outbox(entry_of(header, answer.body(), OutboxKind.RECEIPTS), next_at=now)
 
-    def _list(self, tx: Transaction, peer: CountryCode, asked: MessageId, question: Question) -> Answer:
-        since = question.since - timedelta(seconds=HEAL_MARGIN_SECONDS)
-        found = tx.healing.passed(peer, since=since, after=question.after, limit=MAX_LISTED)
+    def _list(self, tx: Transaction, asked: MessageId, found: tuple[Passed, ...]) -> Answer:
         last = found[-1] if len(found) == MAX_LISTED else None
         return Answer(
             question=asked,

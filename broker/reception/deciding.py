@@ -14,7 +14,7 @@ from broker.core.capacity import has_room
 from broker.core.content import decode_header
 from broker.core.delivery import CHUNK_QUIET_SECONDS
 from broker.core.errors import HeaderInvalid, IdReused, RecordFull, SenderError, UnknownType
-from broker.core.healing import HELD_TYPE, RESTORED_TYPE
+from broker.core.healing import HELD_TYPE, RESTORED_TYPE, Passed
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageType
 from broker.core.messages import Header, InboxEntry, RecordEntry, VerifiedMessage
 from broker.core.owed_chunks import OwedChunks
@@ -23,7 +23,7 @@ from broker.core.receipts import MAX_HEADS, RECEIPTS_TYPE, SEALED_ANEW_CODES, Re
 from broker.core.record import Folded, Mark
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
-from broker.ports import Clock, Ids, Transaction, TrustSource
+from broker.ports import Clock, Ids, Reader, Transaction, TrustSource
 from broker.reception.admission import Admission, Case
 from broker.reception.answering import Answering
 from broker.reception.calling import Calling
@@ -90,6 +90,23 @@ class Reception:
             words=self._words,
         )
 
+    @staticmethod
+    def asks(verified: VerifiedMessage) -> bool:
+        """Return whether it is a restored country's question, which `record` answers by what `look` has read."""
+        return bool(verified.header.get("type") == RESTORED_TYPE)
+
+    def grants(self, tx: Transaction, verified: VerifiedMessage) -> bool:
+        """Return whether a question is answered now.
+
+        Raises:
+            SenderError: it does not fit its schema.
+        """
+        return self._answering.grants(tx, verified, now=self._clock.now())
+
+    def look(self, reader: Reader, verified: VerifiedMessage) -> tuple[Passed, ...]:
+        """Return what passed, as far as a question asks for it."""
+        return self._answering.look(reader, verified)
+
     def record(
         self,
         tx: Transaction,
@@ -99,6 +116,7 @@ class Reception:
         arrived: datetime,
         witnessed: Witnessed | None = None,
         returned: ReturnedMessage | None = None,
+        passed: tuple[Passed, ...] | None = None,
     ) -> str:
         """Store a believed message and the facts of its receipt together, or take what the other node says with it.
 
@@ -109,6 +127,7 @@ class Reception:
             arrived: when it came first: it may have been parked since.
             witnessed: the head of its sender's audit trail that came with receipts.
             returned: the message of ours that came back with it.
+            passed: what `look` has read; None: nothing is asked, or not answered now.
 
         Returns:
             "recorded", "repeat", "receipts", "missing", "restored" or "held".
@@ -128,7 +147,7 @@ class Reception:
             self._words.take_question(tx, verified, raw_sha256, now=now)
             return "missing"
         if kind == RESTORED_TYPE:
-            self._answering.take(tx, verified, raw_sha256, now=now)
+            self._answering.take(tx, verified, raw_sha256, passed, now=now)
             return "restored"
         if kind == HELD_TYPE:
             self._healing.take(tx, verified, raw_sha256, returned, now=now)

@@ -128,13 +128,13 @@ class HealingContract:
             tx.add_receipt(receipt(3, ReceiptKind.OPENED, at=10), issued=False)
 
         await store.run(fill)
-        first = await store.run(lambda tx: tx.healing.passed(FI, since=later(50), after=None, limit=2))
+        first = await store.read(lambda reader: reader.healing.passed(FI, since=later(50), after=None, limit=2))
         assert [(one.message, one.author, one.opener) for one in first] == [
             (message_id(2), EE, EE),
             (message_id(3), EE, EE),
         ]
         place = Place(message=first[-1].message, author=first[-1].author)
-        rest = await store.run(lambda tx: tx.healing.passed(FI, since=later(50), after=place, limit=9))
+        rest = await store.read(lambda reader: reader.healing.passed(FI, since=later(50), after=place, limit=9))
         assert [(one.message, one.code) for one in rest] == [(message_id(4), None), (message_id(5), "refused")]
         assert await store.run(lambda tx: tx.healing.passed_one(FI, digest(2))) == first[0]
         assert await store.run(lambda tx: tx.healing.passed_one(SE, digest(2))) is None

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from broker.core import canonical
 from broker.core.content import entry_of
 from broker.core.delivery import HEAL_PAUSE_SECONDS
@@ -14,6 +16,9 @@ from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import OutboxEntry, OutboxKind
 from broker.reception.answering import node_header
 from broker.security.at_rest import scope_of
+from broker.storage.execution import Execution
+from broker.storage.healing import SqlHealing
+from broker.storage.reader import SqlReader
 from broker.testing.hostile import Hostile
 from broker.testing.store_rows import digest
 from broker.testing.world import World
@@ -50,6 +55,26 @@ async def test_it_lists_what_is_between_the_two_and_nothing_else(world: World, a
     assert [(item.message, item.author, item.opener) for item in answer.items] == [(ours.message, EE, EE)]
     assert [receipt.kind for receipt in answer.items[0].receipts] == ["delivered", "handed-over"]
     assert await world["FI"].attention() == ["peer-restored"]
+
+
+async def test_what_passed_is_looked_for_while_others_write(
+    world: World, asking: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Among all that ever did, which takes long at an old node: never in a transaction, and not for who asks too often."""
+    await world["EE"].submit("request.json")
+    await world.settle()
+    looked, passed = list[type[Execution]](), SqlHealing.passed
+
+    def noted(healing: SqlHealing, *args: Any, **wanted: Any) -> Any:
+        looked.append(type(healing._db))
+        return passed(healing, *args, **wanted)
+
+    monkeypatch.setattr(SqlHealing, "passed", noted)
+    for _ in range(2):
+        await asking.send(question(world))
+    assert looked == [SqlReader]
+    (answer,) = await answers(world)
+    assert len(answer.items) == 1
 
 
 async def test_asking_often_does_not_make_answers_come_often(world: World, asking: Hostile) -> None:
