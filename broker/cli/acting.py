@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import getpass
 import os
+import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -21,7 +22,7 @@ from broker.settings import Settings
 if TYPE_CHECKING:
     from broker.office import Office
 
-__all__ = ["ROUTE", "office_of", "operator", "with_office"]
+__all__ = ["ROUTE", "doubt", "office_of", "operator", "with_office"]
 
 T = TypeVar("T")
 
@@ -50,16 +51,30 @@ def office_of(office: Office, named: str | None) -> AuthorityId:
     Raises:
         BadRequest: several are possible, or the text is not an office.
     """
-    if named is not None:
-        return parsed(AuthorityId, named, "--authority")
-    if office.settings.default_authority is not None:
-        return office.settings.default_authority
-    member = office.trust.current().members.get(office.us)
-    offices = member.authorities if member else ()
-    if len(offices) != 1:
-        names = ", ".join(item.id for item in offices) or "none is in the trust list"
+    chosen = parsed(AuthorityId, named, "--authority") if named is not None else office.settings.default_authority
+    if chosen is not None:
+        doubt(office, chosen)
+        return chosen
+    ours = _ours(office)
+    if len(ours) != 1:
+        names = ", ".join(ours) or "none is in the trust list"
         raise BadRequest(f"Say for which office you act: {names}.", where="--authority")
-    return offices[0].id
+    return ours[0]
+
+
+def doubt(office: Office, chosen: AuthorityId) -> None:
+    """Say of an office that is not in the trust list that it is not: mistyped, its empty lists would look like calm.
+
+    One that was left out of the list is no error: its casework is still here, and somebody ends it.
+    """
+    ours = _ours(office)
+    if ours and chosen not in ours:
+        sys.stderr.write(f"trm: The trust list has no office {chosen} of {office.us}; it has: {', '.join(ours)}.\n")
+
+
+def _ours(office: Office) -> tuple[AuthorityId, ...]:
+    member = office.trust.current().members.get(office.us)
+    return tuple(item.id for item in member.authorities) if member else ()
 
 
 def with_office(home: Path, work: Callable[[Office], Awaitable[T]], *, without_vault: bool = False) -> T:

@@ -9,7 +9,7 @@ from typing import Any
 
 from broker.api import views
 from broker.cli import output, surge
-from broker.cli.acting import operator, with_office
+from broker.cli.acting import doubt, operator, with_office
 from broker.cli.input import one_of, parsed
 from broker.core.attention import AttentionCode
 from broker.core.errors import NotFound
@@ -45,6 +45,8 @@ def list_entries(
     about = None if code is None else one_of(AttentionCode, code, "--code", what="The code")
 
     async def work(office: Office) -> Any:
+        if wanted is not None:
+            doubt(office, wanted)
         return await office.looked(
             lambda reader: reader.attention(
                 wanted, open_only=not closed, peer=country, code=about, cursor=cursor, limit=limit
