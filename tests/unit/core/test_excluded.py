@@ -65,7 +65,7 @@ def test_an_office_that_is_kept_out_is_neither_written_to_nor_writes(
 
     assert [reason.code for reason in later] == [reason.code for reason in first] == expected
     if expected == ["addressee-excluded"]:
-        assert "Toinen Test-Alue" in later[0].text
+        assert later[0].text.endswith("of FI there are: Toinen Test-Alue.")
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,23 @@ def test_an_office_that_is_kept_out_neither_joins_nor_is_forwarded_to(body: dict
     found = list(excluded(_message(body), (_keeps_out(_office("FI", "kolmas")),), SIDES))
 
     assert [reason.where for reason in found if reason.code == "office-excluded"] == where
+
+
+@pytest.mark.parametrize(
+    ("office", "same"),
+    [
+        (_office("FI", "Under a new name", "third"), True),
+        (_office("FI", "Kolmas", "fourth"), True),
+        (_office("FI", "Another", "fourth"), False),
+        (_office("FI", "Another"), False),
+        (_office("SE", "Kolmas", "third"), False),
+    ],
+)
+def test_an_office_is_the_same_by_its_identifier_or_its_name_in_its_country(office: dict[str, Any], same: bool) -> None:
+    """R-44: a new name or another identifier lets nobody in; an office of another country is another one."""
+    message = _message({"changes": [{"change": "JOINS", "office": office}]})
+    found = excluded(message, (_keeps_out(_office("FI", "Kolmas", "third")),), SIDES)
+    assert [reason.code for reason in found] == ["office-excluded"] * same
 
 
 def test_a_name_is_known_however_its_letters_are_composed() -> None:

@@ -42,6 +42,7 @@ MOVES: dict[str, tuple[dict[str, Any], str]] = {
     "found": ({"kind": "fact"}, "OPEN>OPEN EE, OPEN>OPEN FI"),
     "arrived": ({"kind": "fact"}, "GONE>DONE FI"),
     "cancel": ({"stop": True}, "OPEN>DONE EE, READY>DONE EE"),
+    "object": ({"stop": True}, "READY>READY FI"),
     "refuse": ({"stop": True}, "OPEN>DONE FI, READY>DONE FI, GONE>GONE FI"),
 }
 SIDES = {"EE": "REQUESTING", "FI": "REQUESTED"}
@@ -208,6 +209,37 @@ def test_a_stop_that_knows_of_the_departure_raises_none(history: _History) -> No
     folded = history.fold()
     assert folded.marks[refuse] is Mark.EFFECT
     assert not folded.state.alarmed
+
+
+def test_a_departure_that_knows_of_the_stop_raises_none(history: _History) -> None:
+    """Its author had read the objection, and the table lets the child go all the same."""
+    first = history.say(EE, "ask")
+    plan = history.say(FI, "plan", first)
+    objected = history.say(FI, "object", plan)
+    depart = history.say(EE, "depart", objected)
+    folded = history.fold()
+    assert folded.marks[depart] is Mark.EFFECT
+    assert (folded.state.name, folded.state.alarmed) == ("GONE", False)
+
+
+def test_a_departure_that_the_table_allowed_counts_under_its_alarm(history: _History) -> None:
+    """It did not know of the objection: both are in ALARM, and beneath it the child is gone."""
+    first = history.say(EE, "ask")
+    plan = history.say(FI, "plan", first)
+    objected, depart = history.say(FI, "object", plan), history.say(EE, "depart", plan)
+    folded = history.fold()
+    assert folded.marks[depart] is Mark.ALARM
+    assert folded.state.alarms[0].about == tuple(sorted((objected, depart)))
+    assert folded.state.name == "GONE"
+
+
+def test_an_act_that_the_table_does_not_have_is_crossed(history: _History) -> None:
+    """A newer node may send it: it is in the record, and changes nothing."""
+    first = history.say(EE, "ask")
+    newer = history.say(FI, "not-in-this-version", first)
+    folded = history.fold()
+    assert folded.marks[newer] is Mark.CROSSED
+    assert (folded.state.name, folded.state.alarmed) == ("OPEN", False)
 
 
 def test_a_departure_that_was_not_allowed_raises_alarm(history: _History) -> None:
