@@ -337,6 +337,31 @@ def test_a_message_that_denies_an_answer_has_no_effect(history: _History) -> Non
     assert (folded.state, folded.heads, folded.final) == (before.state, before.heads, before.final)
 
 
+def test_the_requesting_side_cannot_deny_its_answers_either(history: _History) -> None:
+    """EE said that it had the plan; its cancellation that pretends otherwise changes nothing."""
+    first = history.say(EE, "ask")
+    history.answer(first, first)
+    plan = history.say(FI, "plan", first)
+    history.answer(plan, first, plan)
+    denial = history.say(EE, "cancel", first, rank="0")
+    folded = history.fold()
+    assert folded.marks[denial] is Mark.FORKED
+    assert (folded.state.name, folded.heads) == ("READY", (plan,))
+
+
+def test_a_denial_takes_no_place_from_what_its_author_may_say(history: _History) -> None:
+    """Of two that ignore each other the earlier one stands, if it is one that counts: a denial that comes first does not."""
+    first = history.say(EE, "ask")
+    history.answer(first, first)
+    plan = history.say(EE, "plan", first)
+    history.answer(plan, first, plan)
+    denial = history.say(FI, "found", first, rank="0")
+    stop = history.say(FI, "refuse", plan)
+    folded = history.fold()
+    assert folded.order.index(denial) < folded.order.index(stop)
+    assert (folded.marks[denial], folded.marks[stop]) == (Mark.FORKED, Mark.EFFECT)
+
+
 def test_an_answer_that_takes_back_an_earlier_one_is_void(history: _History) -> None:
     """FI's refusal was in the closure of its own answer; a later answer that leaves it out does not fork it."""
     first = history.say(EE, "ask")
