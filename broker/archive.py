@@ -10,8 +10,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import pairwise
 from typing import Protocol, TypeVar
 
 import orjson
@@ -26,7 +28,9 @@ from broker.core.trust import LONGEST_ENVELOPE_LIFE
 from broker.ports import Reader, Transaction
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 
-__all__ = ["CORRECTION", "Archive", "Read", "body_of", "in_order", "oldest_first", "said_by", "whole"]
+__all__ = [
+    "CORRECTION", "Archive", "Read", "body_of", "corrected_out_of_turn", "in_order", "oldest_first", "said_by", "whole",
+]  # fmt: skip
 
 CORRECTION = "correction"  # the procedure whose messages name those of other procedures
 _PAGE = 200  # messages at a time
@@ -142,24 +146,46 @@ class Archive:
         return read if len(kept) == len(named) else _naming(read, kept)
 
 
-def in_order(reader: Reader, found: Iterable[Read]) -> tuple[Earlier, ...]:
-    """Return what was read, each message once, oldest first."""
+def in_order(reader: Reader, found: Iterable[Read], *, as_it_came: bool = False) -> tuple[Earlier, ...]:
+    """Return what was read, each message once, oldest first.
+
+    Args:
+        reader: the store.
+        found: what was read.
+        as_it_came: where no chain tells what was written first, go by our own clock and not by the authors' ones.
+    """
     once: dict[Digest, Read] = {}
     for read in found:
         same = once.setdefault(read.row.digest, read)
         if same.said.body != read.said.body:  # each time read without what its office has no right to correct
             both = set(targets_of(same.said.body)) & set(targets_of(read.said.body))
             once[read.row.digest] = _naming(same, sorted(both))
-    return tuple(once[row.digest].said for row in oldest_first(reader, (read.row for read in once.values())))
+    rows = [read.row for read in once.values()]
+    ordered = _ordered(reader, rows, lambda row: row.at) if as_it_came else oldest_first(reader, rows)
+    return tuple(once[row.digest].said for row in ordered)
+
+
+def corrected_out_of_turn(found: Iterable[Read]) -> bool:
+    """Whether corrections of the other side came in another order than its clock says that they were written in.
+
+    They overtook one another, or its clock was set: in a procedure of its own each, nothing says which is the newer.
+    """
+    came = [one.row for one in found if one.row.direction == "in" and one.said.type.act in CORRECTING]
+    came.sort(key=lambda row: row.at)
+    return any(earlier.header.created > later.header.created for earlier, later in pairwise(came))
 
 
 def oldest_first(reader: Reader | Transaction, messages: Iterable[W]) -> list[W]:
     """Return messages in the order in which they were written, as far as it can be known; see `moments`."""
+    return _ordered(reader, messages, lambda one: one.header.created)
+
+
+def _ordered(reader: Reader | Transaction, messages: Iterable[W], at: Callable[[W], datetime]) -> list[W]:
     every = list(messages)
     written: dict[ProcedureId | None, dict[Digest, MessageId]] = {}
     for one in every:
         procedure = None if one.header.procedure is None else one.header.procedure.id
-        written.setdefault(procedure, {})[one.digest] = MessageId.first_of(one.header.created)
+        written.setdefault(procedure, {})[one.digest] = MessageId.first_of(at(one))
     found: dict[Digest, tuple[str, int]] = {
         digest: (time, 0) for times in written.values() for digest, time in times.items()
     }

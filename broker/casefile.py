@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from broker.archive import CORRECTION, Archive, Read, body_of, in_order, oldest_first, whole
+from broker.archive import CORRECTION, Archive, Read, body_of, corrected_out_of_turn, in_order, oldest_first, whole
 from broker.catalogue import Catalogue
 from broker.core.accompanied import adult_asked_about, asks_about_adult, with_another_child
 from broker.core.adulthood import Told
@@ -57,6 +57,7 @@ class Casefile:
     """The earlier messages, oldest first, and the record that they were read from."""
 
     earlier: tuple[Earlier, ...] = ()
+    came: tuple[Earlier, ...] = ()  # the same as they came here, where corrections did so in another order; else empty
     record: frozenset[Digest] = frozenset()  # another record when the message is stored: decide again
     elsewhere: Elsewhere = field(default_factory=Elsewhere)  # what other procedures say of this one
 
@@ -73,16 +74,17 @@ def read_casefile(
         asked = [body, *(one.said.body for one in found)]
         found += [one for given in asked for one in _corrected_elsewhere(reader, row, archive, given)]
     earlier = in_order(reader, found)
+    came = in_order(reader, found, as_it_came=True) if corrected_out_of_turn(found) else ()
     record = frozenset(entry.digest for entry in entries)
     if header.case_ref is None:
-        return Casefile(earlier=earlier, record=record, elsewhere=_names(reader, catalogue, header, body))
+        return Casefile(earlier=earlier, came=came, record=record, elsewhere=_names(reader, catalogue, header, body))
     again = asks_about_adult(header.type, body) and _adult_again(
         reader, row.ref.id, header, body, [item.body for item in earlier]
     )
     if not looks_elsewhere(header.type):
         missing = _target_missing(entries, us, header, body)
         other = Elsewhere(adult_again=again, target_missing=missing, unread=archive.unread)
-        return Casefile(earlier=earlier, record=record, elsewhere=other)
+        return Casefile(earlier=earlier, came=came, record=record, elsewhere=other)
     named = named_consents(body, earlier, us)
     consents = {one: given for digest in named for one, given in _consents(catalogue, row, archive, digest).items()}
     about = record | consents.keys()
@@ -93,7 +95,7 @@ def read_casefile(
         objections=tuple(_objections(row, archive, about)) if last else (),
         accepted_before=last and _accepted_before(reader, found, entries, header.type),
     )
-    return Casefile(earlier=earlier, record=record, elsewhere=replace(other, unread=archive.unread))
+    return Casefile(earlier=earlier, came=came, record=record, elsewhere=replace(other, unread=archive.unread))
 
 
 def child_described(reader: Reader, us: CountryCode, row: ProcedureRow, entries: Iterable[RecordEntry]) -> Told:

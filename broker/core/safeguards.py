@@ -88,6 +88,7 @@ def decide(
     sides: Sides | None = None,
     other: Elsewhere | None = None,
     surge: date | None = None,
+    came: Sequence[Earlier] = (),
 ) -> Decision:
     """Return what the rules of its type, the earlier messages, the two countries and other procedures say about a message.
 
@@ -97,6 +98,7 @@ def decide(
         sides: what is known of the two countries.
         other: what other procedures say.
         surge: the last day of surge mode towards that country, where it is in force.
+        came: the earlier messages in another order, in which they may have been written as well; empty: there is none.
     """
     kind, country = message.header.type, message.header.recipient.country
     rules = _rules_of(kind)
@@ -105,10 +107,11 @@ def decide(
     found = _judge(kind, message.body, country)
     if message.header.case_ref is None:
         found += tuple(personal_purpose(message.header.purpose or ""))
-    stands = tuple(item for item in earlier if not item.withdrawn)
-    found += tuple(_by_earlier(message, stands, sides, other))
-    if len(stands) != len(earlier):  # who takes a correction back lowers nothing by that
-        found += tuple(_by_earlier(message, earlier, sides, other))
+    for told in (earlier, came) if came else (earlier,):
+        stands = tuple(item for item in told if not item.withdrawn)
+        found += tuple(_by_earlier(message, stands, sides, other))
+        if len(stands) != len(told):  # who takes a correction back lowers nothing by that
+            found += tuple(_by_earlier(message, told, sides, other))
     reasons = tuple(dict.fromkeys(found))
     if surge is not None:
         reasons = relaxed(reasons, surge)

@@ -147,10 +147,10 @@ class Submit:
         while True:
             known = await self._casefile(row, message)
             sides = sides_of(self._trust.current(), message.header, opening=row.state == NOT_OPENED)
-            decision = decide(message, known.earlier, sides, known.elsewhere)
+            decision = decide(message, known.earlier, sides, known.elsewhere, came=known.came)
             if isinstance(decision, Held) and may_wait(decision.reasons):
                 surge = await self._store.read(lambda reader: surge_until(reader, self._us, message.header))
-                decision = decide(message, known.earlier, sides, known.elsewhere, surge)
+                decision = decide(message, known.earlier, sides, known.elsewhere, surge, known.came)
             warnings = decision.warnings if isinstance(decision, Cleared) else ()
             cleared = await self._let_pass(decision, message, asked, asking, release)
             accepted = await self._store.run(

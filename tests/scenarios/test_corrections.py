@@ -184,6 +184,18 @@ async def test_a_corrected_danger_stops_every_further_word(asked: Case, way: str
 
 
 @ways
+async def test_a_danger_that_was_told_last_counts_also_where_the_clock_of_who_told_it_was_set_back(
+    asked: Case, way: str
+) -> None:
+    """R-02: corrected twice; apart nothing names what it follows, and neither clock is taken at its word."""
+    await asked.say(way, NO_DANGER)
+    asked.world["FI"].clock.set_back(300)
+    await asked.say(way, DANGER)
+    with pytest.raises(SafeguardBlocked, match="R-02"):
+        await asked.answer()
+
+
+@ways
 async def test_nobody_makes_an_adult_by_correcting_a_birth(world: World, asked: Case, way: str) -> None:
     """R-15: without a decision on age the child stays one on the other side too, whatever its own safeguards let out."""
     await asked.say(way, GROWN)
