@@ -30,6 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     from broker.cli import output
     from broker.cli.app import run
 
+    output.lossless(sys.stdout)
     # Another library's warnings would reach the terminal whole, with values in them; `serve` sets up the node's log.
     logging.getLogger().addHandler(logging.NullHandler())
     try:

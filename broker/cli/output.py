@@ -8,6 +8,8 @@ characters could rewrite the screen.
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import os
 import secrets
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIT_FAILED", "EXIT_INTERRUPTED", "EXIT_OK", "EXIT_REFUSED", "EXIT_USAGE",
-    "answer", "complain", "console", "follows", "plain", "table", "where", "word",
+    "answer", "complain", "console", "follows", "lossless", "plain", "table", "where", "word",
 ]  # fmt: skip
 
 EXIT_OK = 0
@@ -67,6 +69,12 @@ def error_document(error: BrokerError) -> dict[str, Any]:
     return {"code": error.code, "detail": error.detail, "where": error.where, "who_must_act": error.who.value}
 
 
+def lossless(stream: object) -> None:
+    """Let a terminal of another character set show what it has no letter for as an escape: it fails on none."""
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="backslashreplace")
+
+
 def _known(error: Exception) -> BrokerError:
     if isinstance(error, BrokerError):
         return error
@@ -87,7 +95,8 @@ def _place(error: OSError) -> str | None:
 
 def _json(document: Mapping[str, Any]) -> str:
     """Return the document's lines: the same value to a program, and nothing in it that a terminal would obey."""
-    return spelled_out(json.dumps(document, ensure_ascii=False, indent=2, default=str), keep="\n") + "\n"
+    ours = codecs.lookup(sys.stdout.encoding or "utf-8").name == "utf-8"  # elsewhere every reader knows ASCII alone
+    return spelled_out(json.dumps(document, ensure_ascii=not ours, indent=2, default=str), keep="\n") + "\n"
 
 
 def plain(text: str) -> str:

@@ -7,6 +7,8 @@ import json
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import typer
 
 from broker.cli import app as application
 from broker.cli import output
+from broker.schema_files import read_schema_file
 
 COMMANDS = (
     "keys list", "keys generate", "keys rotate", "keys export-public", "keys retire", "keys rewrap",
@@ -249,6 +252,23 @@ def _names(app: typer.Typer, before: str = "") -> Iterator[str]:
         yield before + (item.name or str(item.callback.__name__ if item.callback else ""))
     for group in app.registered_groups:
         yield from _names(group.typer_instance or typer.Typer(), f"{before}{group.name} ")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "latin-1", "ascii"])
+def test_a_terminal_without_the_letters_is_told_all_the_same(tmp_path: Path, encoding: str):
+    """A name in another script is shown by escapes where it must be, and a document is one that every reader takes."""
+    file = tmp_path / "Näidis Шевченко 😀.json"
+    file.write_bytes(read_schema_file("examples/demo/request.json"))
+    command = [sys.executable, "-m", "broker.cli", "validate", str(file)]
+    surroundings = {**os.environ, "PYTHONIOENCODING": encoding}
+    people, scripts = (
+        subprocess.run([*command, *more], env=surroundings, capture_output=True, check=True).stdout
+        for more in ([], ["--json"])
+    )
+
+    assert people.endswith(b" is a valid family-tracing.request.\n")
+    assert "Näidis Шевченко 😀".encode(encoding, "backslashreplace") in people
+    assert json.loads(scripts.decode(encoding))["file"] == str(file)
 
 
 def _explode(_: list[str]) -> int:
