@@ -4,6 +4,7 @@
 
 - A message is corrected in its own procedure, or by a procedure of the kind `correction`, which names it by its digest.
   What such a correction says binds whoever decides about a later message as if it had been said in the procedure itself.
+  Nor does anybody take a step on what was corrected in the procedure of that step, wherever it had been said.
 - It counts where the same side's office sent it that sent the message, or that has the procedure now; an exercise corrects
   nothing real, and what was refused says nothing. What its author took back is marked, and judged with it and without.
 """
@@ -60,14 +61,13 @@ class Read:
 
 
 class Archive:
-    """Reads what was exchanged with one country; the corrections of its own procedures once."""
+    """Reads what was exchanged with one country for a decision in a procedure; what is corrected elsewhere once."""
 
-    def __init__(self, reader: Reader, us: CountryCode, peer: CountryCode, *, exercise: bool) -> None:
+    def __init__(self, reader: Reader, us: CountryCode, here: ProcedureRow) -> None:
         self.reader = reader
         self.unread = False  # a correction does not open: nobody knows what it is about
+        self._here = here
         self._us = us
-        self._peer = peer
-        self._exercise = exercise
         self._apart: dict[ProcedureRow, tuple[Read, ...]] = {}
 
     def read(self, row: ProcedureRow, wanted: Collection[Digest], *, alone: bool = False) -> list[Read]:
@@ -106,11 +106,12 @@ class Archive:
         return next((one for one in as_corrected(found) if one.digest == message.digest), said_by(message))
 
     def _apart_from(self, row: ProcedureRow) -> list[Read]:
-        """Return the corrections of procedures of their own that may be about a message of that procedure."""
+        """Return the corrections in other procedures that may be about a message of that procedure."""
         found = list[Read]()
         # One may have overtaken what it corrects, as long as an envelope travels.
-        for other in self.reader.procedures_since(CORRECTION, self._peer, row.opened - LONGEST_ENVELOPE_LIFE):
-            if other.ref.id != row.ref.id and other.exercise == self._exercise and other.erased is None:
+        apart = self.reader.procedures_since(CORRECTION, self._here.peer, row.opened - LONGEST_ENVELOPE_LIFE)
+        for other in dict.fromkeys((self._here, *apart)):
+            if other.ref.id != row.ref.id and other.exercise == self._here.exercise and other.erased is None:
                 if other not in self._apart:
                     self._apart[other] = tuple(self._corrections_in(other))
                 found += self._apart[other]

@@ -68,7 +68,7 @@ def read_casefile(
     """Return what weighs in the decision about that message of ours, which may open the procedure."""
     entries = reader.record(row.ref.id)
     joins = any(brought_in(body))  # who joins would see what is not to be disclosed
-    archive = Archive(reader, us, row.peer, exercise=row.exercise)
+    archive = Archive(reader, us, row)
     found = archive.read(row, [entry.digest for entry in _weighing(entries, row.ref.name, joins)])
     if header.type.procedure == CORRECTION:
         asked = [body, *(one.said.body for one in found)]
@@ -100,7 +100,7 @@ def read_casefile(
 
 def child_described(reader: Reader, us: CountryCode, row: ProcedureRow, entries: Iterable[RecordEntry]) -> Told:
     """Return what the messages of a procedure tell of the child, corrected."""
-    archive = Archive(reader, us, row.peer, exercise=row.exercise)
+    archive = Archive(reader, us, row)
     found = archive.read(row, [entry.digest for entry in _weighing(entries, row.ref.name, False)])
     return told_of_child(in_order(reader, (one for one in found if not one.said.withdrawn)))
 

@@ -118,7 +118,7 @@ class Search:
         row = reader.procedure(procedure, who.authority)
         if row is None:
             raise NotFound
-        archive = Archive(reader, self._us, row.peer, exercise=row.exercise)
+        archive = Archive(reader, self._us, row)
         read = archive.read(row, [entry.digest for entry in reader.record(procedure)])
         told = in_order(reader, (one for one in read if not one.said.withdrawn))
         readings = ((child_query(one.body) for one in reversed(some)) for some in (as_corrected(told), told))

@@ -639,6 +639,29 @@ async def test_nothing_is_restricted_where_nobody_would_see_it(world: World, kin
         await world["FI"].submit(data, procedure=plan.procedure)
 
 
+@pytest.mark.parametrize(("kind", "error"), [("RESTRICT", SafeguardHeld), ("ERASE", SafeguardBlocked)])
+async def test_nobody_departs_on_a_consent_that_its_author_corrected_in_the_transfer(
+    world: World, kind: str, error: type[SafeguardHeld | SafeguardBlocked]
+) -> None:
+    """GDPR 17, 18: another country's program let that leave."""
+    given = await _consented(world)
+    plan = await _send(world["EE"], _plan(given), None)
+    await world.settle()
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    await world.settle()
+    hostile, view = Hostile(world["FI"], world["EE"]), await world["EE"].view(plan.procedure)
+    data: dict[str, Any] = json.loads(read_schema_file("examples/acts/correction-erase.json"))
+    data |= {"type": "transfer.correction", "legal_basis": {"code": "B2B_82"}}
+    data |= {"sender": {"authority": "helsinki-wellbeing-services"}}
+    data |= {"recipient": {"country": "EE", "authority": "social-insurance-board"}}
+    data["body"] |= {"target": str(given.digest), "kind": kind}
+    told = hostile.message(data, procedure=view.row.ref, parents=view.heads, case_ref=view.row.case_ref)
+    assert await hostile.send(told) == "recorded"
+    with pytest.raises(error, match="By the word of its own author"):
+        await _depart(world, plan, acceptance)
+
+
 @ways
 @pytest.mark.parametrize(
     ("what", "pointer", "now", "rule"),
