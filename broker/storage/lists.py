@@ -91,6 +91,11 @@ _TIMES_IN = (
     .order_by(inbox.c.received.desc(), inbox.c.id.desc())
     .limit(bindparam("most"))
 )
+_FEW = 1000  # messages in a state: read all, and sort
+_MANY = {  # one row where more than a few are in a state
+    direction: select(box.c.id).where(box.c.state == bindparam("in_state")).limit(1).offset(_FEW)
+    for direction, box in (("out", outbox), ("in", inbox))
+}
 _ONE_OUT = _OUT.add_columns(outbox_content.c.content).where(outbox.c.id == bindparam("message"))
 _ALL_IN = _IN.add_columns(inbox_content.c.content).where(inbox.c.id == bindparam("message"))
 
@@ -105,7 +110,9 @@ def list_messages(
         CaseKeyMissing, StoreCorrupt: one of them does not open, and `readable_only` is not set.
     """
     last = from_cursor(cursor, _SHAPE)
-    found = [row for statement in _statements(db.dialect, wanted, last, limit + 1) for row in db.listed(statement, {})]
+    few = _few(db, wanted)
+    asked = _statements(db.dialect, wanted, last, limit + 1, few)
+    found = [row for statement in asked for row in db.listed(statement, {})]
     found.sort(key=_key, reverse=True)
     items, unreadable = list[MessageRow](), 0
     for row in found[:limit]:
@@ -147,38 +154,56 @@ def procedure_sent(db: Execution, procedure: ProcedureId) -> tuple[MessageTimes,
     return tuple(MessageTimes(direction="out", **row._asdict()) for row in db.all(_SENT, {"procedure_": procedure}))
 
 
-def _statements(dialect: str, wanted: MessageFilter, last: Key | None, most: int) -> Iterator[Select[Any]]:
-    """Yield what asks for so many messages behind a place, for each direction of its own."""
+def _few(db: Execution, wanted: MessageFilter) -> frozenset[str]:
+    """Return the directions in which a few messages are in the state that is asked for: SQLite does not know that."""
+    if wanted.state is None or db.dialect != "sqlite":
+        return frozenset()
+    return frozenset(way for way, many in _MANY.items() if db.first(many, {"in_state": wanted.state}) is None)
+
+
+def _statements(
+    dialect: str, wanted: MessageFilter, last: Key | None, most: int, few: frozenset[str] = frozenset()
+) -> Iterator[Select[Any]]:
+    """Yield what asks for so many messages behind a place, for each direction of its own.
+
+    Args:
+        dialect, wanted, last, most: of the list.
+        few: directions in which so few are in the state that is asked for that all of them may be read.
+    """
     if wanted.direction in {None, "out"}:
         peer, at = outbox.c.recipient, outbox.c.created
-        yield _limited(_OUT, outbox.c, "out", peer, at, wanted, last, dialect).limit(most)
+        yield _limited(_OUT, outbox.c, "out", peer, at, wanted, last, dialect, "out" in few).limit(most)
     if wanted.direction in {None, "in"}:
         peer, at = inbox.c.sender, inbox.c.received
-        yield _limited(_IN, inbox.c, "in", peer, at, wanted, last, dialect).limit(most)
+        yield _limited(_IN, inbox.c, "in", peer, at, wanted, last, dialect, "in" in few).limit(most)
 
 
 def _limited(
     statement: Select[Any], columns: Any, direction: str, peer: Column[Any], at: Column[Any],
-    wanted: MessageFilter, last: Key | None, dialect: str,
+    wanted: MessageFilter, last: Key | None, dialect: str, few_in_state: bool,
 ) -> Select[Any]:  # fmt: skip
     """Return the statement with these conditions.
 
     SQLite, which knows no statistics, is left the index of one: that of the fewest messages, or of the list's own order.
+    By the index of states it would read all messages in a state, with their contents, to sort them for one page.
     """
     led = wanted.digest is not None
     if led:  # each message is in a record, and those have an index for both directions
         recorded = select(record_entry.c.message).where(record_entry.c.digest == wanted.digest)
         statement = statement.where(columns.digest == wanted.digest, columns.id.in_(recorded))
-    fewest_first = {
-        columns.procedure: wanted.procedure,
-        columns.type: wanted.type,
-        columns.authority: wanted.authority,
-        columns.state: wanted.state,
-        peer: wanted.peer,
-    }
-    for column, value in fewest_first.items():
+    state = [(columns.state, wanted.state)]
+    fewest_first = [
+        (columns.procedure, wanted.procedure),
+        *(state if few_in_state else ()),
+        (columns.type, wanted.type),
+        (columns.authority, wanted.authority),
+        (peer, wanted.peer),
+        *(() if few_in_state else state),
+    ]
+    unfit = (peer,) if few_in_state else (peer, columns.state)
+    for column, value in fewest_first:
         if value is not None:
-            hidden = dialect == "sqlite" and (led or column is peer)
+            hidden = dialect == "sqlite" and (led or any(column is one for one in unfit))
             statement = statement.where((unindexed(column) if hidden else column) == value)
             led = True
     if last is not None:

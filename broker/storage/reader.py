@@ -85,6 +85,9 @@ _ATTENTION = select(attention).order_by(attention.c.at.desc(), attention.c.id.de
 _IS_OPEN = attention.c.resolved.is_(None)
 _AT = literal_column("+attention.at", BigInteger())
 _OPEN_ATTENTION = select(attention).where(_IS_OPEN).order_by(_AT.desc(), attention.c.id.desc()).limit(_MOST)
+# But where thousands are, by the index of the list's order: to sort all of them for each page takes the longer the more.
+_MANY_OPEN = select(attention.c.id).where(_IS_OPEN).limit(1).offset(1000)
+_STILL_OPEN = literal_column("+attention.resolved", BigInteger()).is_(None)
 _ABOUT = (
     select(attention.c.id)
     .where(attention.c.subject == bindparam("subject_"), attention.c.code == bindparam("code_"))
@@ -197,9 +200,9 @@ class SqlReader(Execution):
         self, authority: AuthorityId | None, *, open_only: bool, cursor: str | None, limit: int,
         peer: CountryCode | None = None, code: AttentionCode | None = None,
     ) -> Page:  # fmt: skip
-        rows = self.listed(
-            _calls(authority, peer, code, from_cursor(cursor, (int, int)), open_only), {"most": limit + 1}
-        )
+        last = from_cursor(cursor, (int, int))
+        many = open_only and self.dialect == "sqlite" and self.first(_MANY_OPEN) is not None
+        rows = self.listed(_calls(authority, peer, code, last, open_only, many), {"most": limit + 1})
         items = tuple(people.attention_row(row) for row in rows[:limit])
         ends = [(to_milliseconds(item.at), item.id) for item in items]
         return Page(items=items, next=to_cursor(ends[-1]) if ends and len(rows) > limit else None)
@@ -268,12 +271,17 @@ def _calls(
     code: AttentionCode | None,
     last: Key | None,
     open_only: bool,
+    many: bool = False,
 ) -> Select[Any]:
-    """Return what asks for calls behind a place, newest first."""
-    statement, at = (_OPEN_ATTENTION, _AT) if open_only else (_ATTENTION, attention.c.at)
+    """Return what asks for calls behind a place, newest first; `many` are open, where only those are asked for."""
+    apart = open_only and not many
+    statement, at = (_OPEN_ATTENTION, _AT) if apart else (_ATTENTION, attention.c.at)
+    if many:
+        statement = statement.where(_STILL_OPEN)
     for column, value in ((attention.c.authority, authority), (attention.c.peer, peer), (attention.c.code, code)):
         if value is not None:
-            statement = statement.where((unindexed(column) if open_only else column) == value)
+            hidden = apart or (many and column is not attention.c.authority)
+            statement = statement.where((unindexed(column) if hidden else column) == value)
     if last is not None:
         statement = statement.where(_before((at, attention.c.id), last))
     return statement

@@ -65,6 +65,25 @@ class AttentionContract:
         assert await subjects(FI, AttentionCode.GAP) == ["FI-gap-2", "FI-gap-1"]
         assert await subjects(FI, AttentionCode.FORKED) == []
 
+    async def test_of_thousands_that_are_open_the_list_is_the_same(self, store: Store) -> None:
+        """Newest first, page by page, without what is closed, and per authority."""
+        count = 1_005
+        rows = [attention(f"s{n}", at=n // 2, authority=COURT if n % 400 == 0 else BOARD) for n in range(count)]
+        await store.run(lambda tx: [tx.raise_attention(row) for row in rows])
+        await store.run(lambda tx: tx.resolve_attention(rows[-2].code, rows[-2].subject, at=NOW, by="officer"))
+
+        async def listed(authority: AuthorityId | None) -> list[str]:
+            found = await walk(
+                store,
+                lambda reader, cursor, limit: reader.attention(authority, open_only=True, cursor=cursor, limit=limit),
+                limit=300,
+            )
+            return [row.subject for row in found]
+
+        still = [row.subject for row in reversed(rows) if row is not rows[-2]]
+        assert await listed(None) == still
+        assert await listed(COURT) == ["s800", "s400", "s0"]
+
     async def test_one_attention_entry_is_found_by_its_number(self, store: Store) -> None:
         """With who resolved it and when, and only for its authority."""
         await store.run(lambda tx: tx.raise_attention(attention()))

@@ -14,7 +14,7 @@ from broker.core.errors import BadCursor
 from broker.core.ids import AuthorityId, MessageType
 from broker.core.messages import OutboxKind, RecordEntry
 from broker.core.receipts import ReceiptKind
-from broker.ports import Reader, Store
+from broker.ports import Reader, Store, Transaction
 from broker.rows import AuditRow, MessageFilter, MessageRow, Page
 from broker.testing.store_rows import (
     BOARD,
@@ -106,6 +106,26 @@ class ReaderContract:
         """Each condition narrows it, on every page."""
         await fill(store)
         assert named(await walk(store, messages(wanted), limit=1)) == expected
+
+    async def test_a_state_that_a_thousand_messages_are_in_is_listed_as_any_other(self, store: Store) -> None:
+        """The newest first, page by page, also of one office."""
+        count = 1_004
+        ours = [outgoing(n, authority=COURT if n % 500 == 0 else BOARD) for n in range(count)]
+
+        def owe(tx: Transaction) -> None:
+            for entry in ours:
+                tx.add_outbox(entry, next_at=NOW)
+
+        await store.run(owe)
+        await store.run(lambda tx: tx.settle_outbox([receipt(count - 1)]))
+        recorded = MessageFilter(state="recorded")
+        found = await walk(store, messages(recorded), limit=400)
+        assert named(found) == [("out", n) for n in reversed(range(count - 1))]
+        assert named(await walk(store, messages(replace(recorded, authority=COURT)), limit=2)) == [
+            ("out", 1000),
+            ("out", 500),
+            ("out", 0),
+        ]
 
     async def test_a_message_is_found_by_its_digest_in_whichever_record(self, store: Store) -> None:
         """Also limited by a country; what another country wrote under the same id has another one."""

@@ -180,6 +180,49 @@ def test_open_calls_are_found_among_all_that_there_ever_were(tmp_path: Path, sta
     assert [step for step in others if "attention" in step] == []
 
 
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        (reader._calls(None, None, AttentionCode.OVERDUE_DELIVERED, None, True, True), "ix_attention_at"),
+        (reader._calls(BOARD, FI, AttentionCode.ALARM, (1, 2), True, True), "ix_attention_authority (authority=?"),
+    ],
+)
+def test_of_thousands_of_open_calls_the_newest_are_read(tmp_path: Path, statement: Any, index: str) -> None:
+    """In the order of the list, and none of them is sorted."""
+    (step,) = plan(tmp_path, statement).splitlines()
+    assert index in step
+
+
+@pytest.mark.parametrize("table", _PLACES)
+@pytest.mark.parametrize(
+    ("more", "few", "many"),
+    [
+        ({}, "ix_{table}_state (state=?)", "ix_{table}_{at}"),
+        ({"authority": BOARD}, "ix_{table}_state (state=?)", "ix_{table}_authority (authority=?)"),
+        ({"peer": FI}, "ix_{table}_state (state=?)", "ix_{table}_{at}"),
+        ({"procedure": procedure_id(1)}, "ix_{table}_procedure (procedure=?)", "ix_{table}_procedure (procedure=?)"),
+    ],
+)
+def test_messages_in_a_state_are_read_by_it_where_they_are_few(
+    tmp_path: Path, table: str, more: dict[str, Any], few: str, many: str
+) -> None:
+    """To sort a hundred thousand with their contents, for the newest fifty, takes half a minute; to pass by as many, seconds."""
+    direction = "out" if table == "outbox" else "in"
+    wanted = MessageFilter(direction=direction, state="published", **more)
+    for found, index in ((frozenset({direction}), few), (frozenset[str](), many)):
+        (statement,) = lists._statements("sqlite", wanted, None, 50, found)
+        steps = plan(tmp_path, statement)
+        assert f"{table} USING INDEX {index.format(table=table, at=_PLACES[table])}" in steps.splitlines()[0]
+        assert found or "USE TEMP B-TREE FOR ORDER BY" not in steps
+
+
+def test_whether_many_are_in_a_state_is_seen_by_the_index_alone(tmp_path: Path) -> None:
+    """It is asked before each page that is limited to a state."""
+    for direction, table in (("out", "outbox"), ("in", "inbox")):
+        assert f"{table} USING COVERING INDEX ix_{table}_state (state=?)" in plan(tmp_path, lists._MANY[direction])
+    assert "ux_attention_open" in plan(tmp_path, reader._MANY_OPEN)
+
+
 def test_an_offices_procedures_are_read_in_their_order(tmp_path: Path) -> None:
     """The newest are enough, however many the office has."""
     steps = plan(tmp_path, reader._of_office(BOARD, "sqlite"))
