@@ -43,7 +43,16 @@ from broker.core.errors import HomeInvalid, SettingsInvalid
 from broker.core.ids import AuthorityId, CountryCode
 from broker.ownership import check_owner
 
-__all__ = ["FILE_NAME", "TOKEN_KEY_FILE", "AdapterSettings", "Ladder", "Settings", "Trust", "settings_table"]
+__all__ = [
+    "FILE_NAME",
+    "TOKEN_KEY_FILE",
+    "AdapterSettings",
+    "Ladder",
+    "Settings",
+    "Trust",
+    "settings_table",
+    "store_in",
+]
 
 TOKEN_KEY_FILE = "token-key.pem"  # noqa: S105  a file name
 FILE_NAME = "settings.toml"
@@ -51,11 +60,27 @@ _PREFIX = "TRM_"
 _COMMAND_LINE = ("TRM_HOME", "TRM_DEBUG")  # which home folder, and whether to show tracebacks: the command line's own
 _TEST_SUITE = "TRM_TEST_"
 _MAX_FILE_BYTES = 256 * 1024
+_SQLITE = "sqlite:///"
 
 
 def _in_home(value: Path | None, info: ValidationInfo) -> Path | None:
     home = info.data.get("home")
     return value if value is None or home is None else Path(home) / value
+
+
+def store_in(folder: Path, url: str) -> str:
+    """Return a database's address whose SQLite file, where its path is a relative one, lies in that folder.
+
+    In whatever folder a command is called, it would be another file otherwise: an empty one, that takes what no node sends.
+    """
+    path = url.removeprefix(_SQLITE)
+    relative = path not in {url, "", ":memory:"} and not path.startswith("/")
+    return f"{_SQLITE}{folder / path}" if relative else url
+
+
+def _store_in_home(value: str, info: ValidationInfo) -> str:
+    home = info.data.get("home")
+    return value if home is None else store_in(Path(home), value)
 
 
 _Country = Annotated[CountryCode, BeforeValidator(CountryCode)]
@@ -141,7 +166,7 @@ class Settings(BaseSettings):
     default_authority: _Office | None = _setting(
         None, "Office that the command line speaks for when none is named.", unit="office"
     )
-    store_url: str = _setting(
+    store_url: Annotated[str, AfterValidator(_store_in_home)] = _setting(
         lambda data: f"sqlite:///{data['home'] / 'trm.db'}",
         "Database: SQLite file or PostgreSQL address.",
         unit="URL", shown="`trm.db` in the home folder (SQLite)", repr=False,

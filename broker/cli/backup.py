@@ -25,7 +25,7 @@ from broker.core.errors import BackupInvalid
 from broker.core.ids import CountryCode
 from broker.plain_files import open_plain
 from broker.security.backup_file import BackupHead
-from broker.settings import Settings
+from broker.settings import Settings, store_in
 from broker.storage import locked, open_store
 from broker.system import SystemClock
 from broker.vault import open_vault
@@ -153,7 +153,7 @@ def restore(
         home=home,
         now=SystemClock().now(),
         actor=operator().actor,
-        store_url=store_url,
+        store_url=None if store_url is None else store_in(Path.cwd(), store_url),
         passphrase=_absolute(vault_passphrase),
     )
     output.answer(_restored(done), as_json=as_json, people=lambda: _print_restored(done))

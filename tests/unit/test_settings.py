@@ -51,6 +51,22 @@ def test_absolute_path_stays(tmp_path: Path) -> None:
     assert settings.trust_source == "/srv/trust.zip"
 
 
+@pytest.mark.parametrize(
+    ("stated", "meant"),
+    [
+        ("sqlite:///trm.db", "sqlite:///{home}/trm.db"),
+        ("sqlite:///data/trm.db", "sqlite:///{home}/data/trm.db"),
+        ("sqlite:////srv/trm.db", "sqlite:////srv/trm.db"),
+        ("sqlite:///:memory:", "sqlite:///:memory:"),
+        ("sqlite://", "sqlite://"),
+        ("postgresql:///trm", "postgresql:///trm"),
+    ],
+)
+def test_the_database_starts_at_the_home_folder_too(tmp_path: Path, stated: str, meant: str) -> None:
+    """A command called in any folder works on the node's own database, and never on an empty one of that folder."""
+    assert load(tmp_path, LEAST + f'store_url = "{stated}"\n').store_url == meant.format(home=tmp_path)
+
+
 def test_settings_are_frozen(tmp_path: Path) -> None:
     """Nobody changes a setting while the node runs."""
     settings = load(tmp_path)

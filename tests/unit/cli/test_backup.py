@@ -55,6 +55,21 @@ def test_a_node_is_made_anew_from_its_backups(trm, backed_up, home, office, tmp_
     assert "restored" in [entry["action"] for entry in actions]
 
 
+def test_another_database_is_named_from_where_the_command_is_called(trm, backed_up, office, tmp_path, monkeypatch):
+    """It lies there, and the restored node finds it from any folder."""
+    anew = tmp_path / "anew"
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    ran = trm(
+        "restore", backed_up["data"], "--keys", backed_up["keys"], "--recovery", backed_up["key"], "--home", anew,
+        "--passphrase-file", tmp_path / "pass", "--vault-passphrase-file", _kept(tmp_path), "--store-url", "sqlite:///drill.db",
+    )  # fmt: skip
+    assert (ran.code, (tmp_path / "here" / "drill.db").is_file()) == (0, True)
+    (anew / DEV_PASSPHRASE_FILE).write_bytes(_kept(tmp_path).read_bytes())
+    monkeypatch.chdir(tmp_path)
+    assert trm("show", backed_up["message"], "--home", anew, "--authority", office).code == 0
+
+
 @pytest.fixture(autouse=True)
 def _kept_passphrase(home, tmp_path):
     """The vault's passphrase is in no backup: it is kept elsewhere."""
