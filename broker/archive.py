@@ -30,12 +30,13 @@ from broker.ports import Reader, Transaction
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 
 __all__ = [
-    "CORRECTION", "Archive", "Read", "body_of", "corrected_out_of_turn", "in_order", "oldest_first", "said_by", "whole",
+    "CORRECTION", "TAKEN_BACK", "Archive", "Read", "body_of", "corrected_out_of_turn", "in_order", "oldest_first", "said_by",
+    "whole",
 ]  # fmt: skip
 
 CORRECTION = "correction"  # the procedure whose messages name those of other procedures
+TAKEN_BACK = "WITHDRAWN"  # state of a correction
 _PAGE = 200  # messages at a time
-_TAKEN_BACK = "WITHDRAWN"  # state of a correction
 
 
 class Written(Protocol):
@@ -121,7 +122,7 @@ class Archive:
         for entry in self.reader.record(row.ref.id):
             if entry.act in CORRECTING and entry.code is None:
                 try:
-                    yield from self._said(entry, withdrawn=row.state == _TAKEN_BACK)
+                    yield from self._said(entry, withdrawn=row.state == TAKEN_BACK)
                 except (CaseKeyMissing, StoreCorrupt):  # of another case: it holds this one up, and does not stop it
                     self.unread = True
 

@@ -9,16 +9,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from broker.archive import CORRECTION, oldest_first
+from broker.archive import CORRECTION, TAKEN_BACK, oldest_first
 from broker.core import canonical
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.corrected import CORRECTING, as_corrected
 from broker.core.enquiry import ASK_FIRST, says_manner, wider_than_asked
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
-from broker.core.ids import CountryCode, MessageType
+from broker.core.ids import CountryCode, Digest, MessageType
 from broker.core.messages import Body, InboxEntry, OutboxEntry
 from broker.core.national import competence
 from broker.core.reasons import Earlier, Level
@@ -57,20 +58,24 @@ class Calling:
             self._ledger.call(tx, code, book.row.ref.id, peer=entry.sender, row=book.row, detail=detail, now=now)
 
     def _manner(self, tx: Transaction, book: Book, entry: InboxEntry, body: Body, now: datetime) -> None:
-        if wider_than_asked(body, self._asked(tx, book)):
+        if any(wider_than_asked(body, asked) for asked in self._asked(tx, book)):
             subject = message_subject(entry.sender, entry.id)
             self._ledger.call(tx, AttentionCode.ENQUIRY_TOO_FAR, subject, peer=entry.sender, row=book.row, now=now)
 
-    def _asked(self, tx: Transaction, book: Book) -> list[Body]:
-        """Return what this side asked in the procedure, oldest first, as it reads now; what was erased or refused binds nobody.
+    def _asked(self, tx: Transaction, book: Book) -> Iterator[list[Body]]:
+        """Yield what this side asked in the procedure, oldest first, as it reads now; what was erased or refused binds nobody.
 
-        What does not open, perhaps of another case, keeps no message out: it counts as if nobody had allowed more.
+        It is read with the corrections that were taken back and without them: neither way does the other side good. What does
+        not open, perhaps of another case, keeps no message out: it counts as if nobody had allowed more.
         """
         name, since = book.row.ref.name, book.row.opened - LONGEST_ENVELOPE_LIFE
         own = [one for one in book.entries if weighs_for_good(MessageType(f"{name}.{one.act}"))]
+        withdrawn = set[Digest]()
         for apart in tx.procedures_since(CORRECTION, book.row.peer, since):
             if apart.exercise == book.row.exercise and apart.ref.id != book.row.ref.id:
-                own += [one for one in tx.record(apart.ref.id) if one.act in CORRECTING]
+                more = [one for one in tx.record(apart.ref.id) if one.act in CORRECTING]
+                withdrawn |= {one.digest for one in more if apart.state == TAKEN_BACK}
+                own += more
         said, unread = list[OutboxEntry](), list[Body]()
         for entry in own:
             try:
@@ -81,7 +86,9 @@ class Calling:
             if row is not None:
                 said.append(row.entry)
         told = [self._earlier(one) for one in oldest_first(tx, said)]
-        return [*(one.body for one in as_corrected(told)), *unread]
+        for left_out in (set[Digest](), withdrawn):
+            stands = as_corrected([one for one in told if one.digest not in left_out])
+            yield [*(one.body for one in stands), *unread]
 
     def _earlier(self, entry: OutboxEntry) -> Earlier:
         content: Any = canonical.parse(entry.content)

@@ -151,6 +151,18 @@ async def test_an_answer_that_went_further_than_we_allow_now_calls_us(asked: Cas
     assert "enquiry-too-far" in await asked.world["FI"].attention()
 
 
+async def test_what_we_allowed_and_took_back_allows_nothing(world: World) -> None:
+    """R-30: the answer crossed the withdrawal, and somebody was asked whom nobody was to ask: we are called."""
+    case = await _asked(world, ("/persons_sought/0/approach", "RECORDS_ONLY"))
+    allowed = await case.correct(APART, CONTACT)
+    await case.answer(_example("demo/result", "EE"))
+    withdrawal = _corrects(APART, "FI", case.request.digest) | {"type": "correction.withdrawal"}
+    withdrawal["body"] = {"reason": "SENT_IN_ERROR"}
+    await world["FI"].submit(withdrawal, procedure=allowed.procedure)
+    await world.settle()
+    assert "enquiry-too-far" in await world["FI"].attention()
+
+
 async def test_what_we_allow_now_is_what_was_said_last_also_after_a_clock_was_set_back(asked: Case) -> None:
     """R-30: allowed by mistake, corrected at once, and the asking side's clock was set right in between."""
     await asked.answer(_example("demo/result", "EE"))
