@@ -72,6 +72,41 @@ def test_a_plan_rests_on_the_consent_that_it_names(known: Elsewhere, expected: l
     assert _found(_message("transfer.delay", {}), known, plan) == []
 
 
+def test_a_missing_consent_is_named_where_the_plan_names_it() -> None:
+    """In the plan at its place; in a departure nowhere, for the plan is another message."""
+    plan = Earlier(type=MessageType("transfer.plan"), digest=Digest("a" * 64), author=EE, body=PLAN)
+    (of_plan,) = elsewhere(_message("transfer.plan", PLAN), (), Elsewhere())
+    (of_departure,) = elsewhere(_message(DEPARTURE, {}), (plan,), Elsewhere())
+    assert (of_plan.where, of_departure.where) == ("/placement_decision", "")
+
+
+def test_a_departure_goes_by_our_plan_whatever_we_said_since() -> None:
+    """R-07: neither another message of ours nor what the other side calls a plan takes its place."""
+    told = [
+        Earlier(type=MessageType(kind), digest=Digest(letter * 64), author=author, body=body)
+        for letter, kind, author, body in (
+            ("a", "transfer.plan", EE, PLAN),
+            ("b", "transfer.plan", FI, {**PLAN, "placement_decision": {"value": "0" * 64}}),
+            ("c", "transfer.status", EE, {"next_step": "x"}),
+        )
+    ]
+    assert _found(_message(DEPARTURE, {}), _known(), *told) == []
+    assert _found(_message(DEPARTURE, {}), Elsewhere(), *told) == ["block consent-not-found"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        ("family-tracing.clarification-answer", "warn adult-again"),
+        ("relationship.reply", "hold adult-again"),
+    ],
+)
+def test_an_adult_who_came_with_another_child_too_is_told_of(kind: str, expected: str) -> None:
+    """R-43: an answer about that adult waits for a second person; any other message about the child says it."""
+    assert expected in _found(_message(kind, {}), Elsewhere(adult_again=True))
+    assert _found(_message(kind, {}), Elsewhere()) == []
+
+
 def test_the_newest_plan_counts() -> None:
     """A second plan may rest on another consent."""
     other = {**PLAN, "placement_decision": {"value": "0" * 64}}
