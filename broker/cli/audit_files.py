@@ -104,7 +104,7 @@ def witness_export(country: str, home: Path, *, out: Path, as_json: bool) -> Non
     def people() -> None:
         output.console().print(
             f"{count} signed heads of {whose}'s audit trail are in {out}.\n"
-            f"Next, at {whose}: trm audit verify --witness {out.name}"
+            f"Next, at {whose}: trm audit verify --witness {output.word(out.name)}"
         )
 
     output.answer({"file": str(out), "country": whose, "checkpoints": count}, as_json=as_json, people=people)

@@ -47,7 +47,7 @@ def generate(vault: Path, authority: str, *, passphrase_file: Path | None, as_js
             f"In {vault}: a key of {owner.country}/{owner.authority}\n  {made}\n"
             f"It is listed nowhere yet. Next:\n"
             f"  1. Back up the vault and, apart from it, its passphrase: what is sealed to the key nobody else can read.\n"
-            f"  2. trm keys export-public --vault {vault} --out FILE, for the country's officers to list."
+            f"  2. trm keys export-public --vault {output.word(vault)} --out FILE, for the country's officers to list."
         )
 
     document = {"country": owner.country, "authority": owner.authority, "id": made, "vault": str(vault.absolute())}

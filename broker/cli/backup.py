@@ -106,7 +106,7 @@ def key(country: str, *, label: str, out: Path, passphrase: str | None, as_json:
     def people() -> None:
         output.console().print(
             f"Private: {out} (keep it offline, and its passphrase elsewhere)\nPublic:  {public}\nId:      {named.kid}\n"
-            f"Next, at the node: trm backup accept {public.name} --home HOME, and compare the id"
+            f"Next, at the node: trm backup accept {output.word(public.name)} --home HOME, and compare the id"
         )
 
     output.answer({"id": named.kid, "file": str(out), "public": str(public)}, as_json=as_json, people=people)

@@ -52,7 +52,7 @@ def ca_init(folder: Path, *, name: str, passphrase: str | None, as_json: bool) -
         say(f"Its words, which every country asks you for:\n  {document['words']}", soft_wrap=True)
         say(f"The same as digits: {document['fingerprint']}")
         say(
-            f"Next:\n  trm broker certificate host HOST --ca {folder} --out FOLDER\n  trm broker certificate issue FILE"
+            f"Next:\n  trm broker certificate host HOST --ca {output.word(folder)} --out FOLDER\n  trm broker certificate issue FILE"
         )
 
     output.answer(document, as_json=as_json, people=people)

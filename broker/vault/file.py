@@ -199,7 +199,7 @@ def _decrypt(raw: bytes, wrapper: Wrapper, path: Path) -> Contents:
     except InvalidTag:
         raise VaultLocked(wrong_key().detail, where=str(path)) from None
     except VaultLocked as error:
-        raise VaultLocked(error.detail, where=str(path)) from None
+        raise VaultLocked(error.detail, where=error.where or str(path)) from None
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError, NotCanonical):
         raise HomeInvalid(_DAMAGED, where=str(path)) from None
     return Contents(us=us, entries=entries, wrapper=wrapping, authority=authority)

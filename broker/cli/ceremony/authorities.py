@@ -49,7 +49,7 @@ def list_authority_key(
         output.table(("key", "from (UTC)", "sealed to until (UTC)"), rows, wide=("key",))
         output.console().print(
             f"Nothing changes for other countries yet. Next: trm trust update-member FOLDER {owner.country} --member "
-            f"{member_file}; {owner.country}'s officers sign, and it is published."
+            f"{output.word(member_file)}; {owner.country}'s officers sign, and it is published."
         )
 
     document = {

@@ -210,7 +210,7 @@ def _tell(repository: Repository, *, as_json: bool, first: Callable[[], None] | 
         for item in waiting:
             tell_staged(item)
         output.console().print(
-            f"Nothing of this is in force yet. Next: enough officers sign (trm trust sign {repository.folder} --key FILE), "
+            f"Nothing of this is in force yet. Next: enough officers sign (trm trust sign {output.word(repository.folder)} --key FILE), "
             f"then it is published."
             if waiting
             else "Nothing waits for signatures."

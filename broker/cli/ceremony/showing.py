@@ -131,7 +131,7 @@ def sifted(repository: Repository, wanted: Collection[str] = ()) -> tuple[Staged
 
 def discard_hint(repository: Repository, role: str) -> str:
     """Return what is done about a role that is spoiled."""
-    return f"Next: trm trust discard {repository.folder} {role}; then its officers stage and sign anew."
+    return f"Next: trm trust discard {output.word(repository.folder)} {role}; then its officers stage and sign anew."
 
 
 def tell_staged(item: StagedRole) -> None:

@@ -66,7 +66,9 @@ def sign(
             console.print(
                 f"{item.role}: signed; " + ("complete." if item.complete else f"{item.missing} more must sign.")
             )
-        console.print("Next: " + ("the next officer signs." if missing else f"trm trust publish {folder} --key FILE"))
+        console.print(
+            "Next: " + ("the next officer signs." if missing else f"trm trust publish {output.word(folder)} --key FILE")
+        )
 
     output.answer({"signed": [staged_document(item) for item in signed]}, as_json=as_json, people=people)
 

@@ -49,6 +49,16 @@ def test_changed_passphrase_file_counts_without_a_restart(home: Path) -> None:
     assert len(vault.public_keys()) == 2
 
 
+@pytest.mark.parametrize(
+    ("source", "where"), [("away", "{home}/away"), ("credential:away", "passphrase_file"), ("fd:999999", "fd:999999")]
+)
+def test_a_missing_passphrase_is_told_by_its_own_place(home: Path, source: str, where: str) -> None:
+    """Nobody looks for a fault in the vault's file, which is well, nor replaces it by an old one."""
+    with pytest.raises(VaultLocked) as caught:
+        open_vault(settings(home, source))
+    assert caught.value.where == where.format(home=home)
+
+
 def test_descriptor_is_read_once_and_remembered(home: Path) -> None:
     """What came through a descriptor still opens a changed vault."""
     reading, writing = os.pipe()
