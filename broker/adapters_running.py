@@ -9,7 +9,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from broker.adapter_api import Adapter, AdapterContext, AdapterEvent, UploadState, discover
+from broker.adapter_api import (
+    Adapter,
+    AdapterContext,
+    AdapterEvent,
+    AdapterFactory,
+    ErasedMessage,
+    InboundMessage,
+    Manifest,
+    UploadState,
+    discover,
+)
 from broker.core.attention import AttentionCode
 from broker.core.errors import AdapterFailed, BrokerError, Forbidden, SettingsInvalid
 from broker.core.ids import AuthorityId
@@ -45,11 +55,10 @@ class AdapterPlace:
 
 
 def place_adapters(settings: Settings) -> tuple[AdapterPlace, ...]:
-    """Create the adapters that the settings name.
+    """Create the adapters that the settings name; one that cannot be loaded fails at its offices alone, not the node.
 
     Raises:
         SettingsInvalid: there is no adapter of that name, or its options are wrong.
-        AdapterFailed: it cannot be loaded.
     """
     known = discover()
     places = []
@@ -58,8 +67,48 @@ def place_adapters(settings: Settings) -> tuple[AdapterPlace, ...]:
         if factory is None:
             raise SettingsInvalid("There is no adapter of that name.", where=f"{settings.file}: adapters.{name}")
         options = {key: _anchored(settings, key, value) for key, value in chosen.options.items()}
-        places.append(AdapterPlace(name=name, adapter=factory(options), authorities=chosen.authorities))
+        places.append(AdapterPlace(name=name, adapter=_made(factory, options), authorities=chosen.authorities))
     return tuple(places)
+
+
+def _made(factory: AdapterFactory, options: Mapping[str, Any]) -> Adapter:
+    try:
+        return factory(options)
+    except AdapterFailed as error:
+        return _Unloaded(lambda: factory(options), error)
+
+
+class _Unloaded:
+    """An adapter that could not be loaded: what is owed to its offices stays owed, and each start of it tries again."""
+
+    def __init__(self, load: Callable[[], Adapter], fault: AdapterFailed) -> None:
+        self._load = load
+        self._fault = fault
+        self._adapter: Adapter | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        return self._loaded().manifest
+
+    async def deliver(self, message: InboundMessage) -> None:
+        await self._loaded().deliver(message)
+
+    async def erased(self, message: ErasedMessage) -> None:
+        await self._loaded().erased(message)
+
+    async def run(self, context: AdapterContext) -> None:
+        if self._adapter is None:
+            self._adapter = self._load()
+        await self._adapter.run(context)
+
+    async def close(self) -> None:
+        if self._adapter is not None:
+            await self._adapter.close()
+
+    def _loaded(self) -> Adapter:
+        if self._adapter is None:
+            raise AdapterFailed(self._fault.detail, where=self._fault.where)
+        return self._adapter
 
 
 def _anchored(settings: Settings, key: str, value: Any) -> Any:

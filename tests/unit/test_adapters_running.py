@@ -233,6 +233,37 @@ def test_an_adapter_that_is_not_installed_is_named(tmp_path: Path) -> None:
     assert caught.value.where == f"{tmp_path / 'EE' / 'settings.toml'}: adapters.telex"
 
 
+async def test_an_adapter_that_cannot_be_loaded_stops_nobody_else(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its offices' messages stay owed, a person is told, each start tries anew, and the others never notice."""
+    steady, late = Scripted(), Scripted()
+    tries = [AdapterFailed("The adapter cannot be loaded (ImportError).", where="adapters.late")] * 2
+
+    def load(options: Any) -> Any:
+        if tries:
+            raise tries.pop()
+        return late
+
+    monkeypatch.setattr("broker.adapters_running.discover", lambda: {"late": load, "steady": lambda _: steady})
+    stated = {"late": {"authorities": [BOARD]}, "steady": {"authorities": [MINISTRY]}}
+    places = place_adapters(_settings(tmp_path / "EE", stated))
+    adapters = Adapters(places, desk=world["EE"].desk, metrics=Metrics(CollectorRegistry()))
+    serving: Any = adapters.serving(BOARD)
+    for work in (serving.deliver, serving.erased):
+        with pytest.raises(AdapterFailed, match="cannot be loaded"):
+            await work(None)
+    async with _running(adapters):
+        assert await _told(world, "adapter-stopped") == [("late", "The adapter cannot be loaded (ImportError).")]
+        assert (len(steady.contexts), len(late.contexts)) == (1, 0)
+        await world.clock.until_sleeping()
+        await world.clock.pass_by(5)
+        assert len(late.contexts) == 1
+        await serving.deliver(None)
+    await adapters.close()
+    assert late.closed
+
+
 async def test_an_adapter_uploads_for_the_offices_that_it_serves(world: World) -> None:
     """By the same way as the API: on from where a file is, looked at when it is whole, on record under the adapter's name."""
     seen: list[UploadState] = []
