@@ -232,7 +232,7 @@ class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
         """Lease what is due to be handed over, oldest first; of what is damaged only a brief.
 
         Args:
-            now, until, token, limit: the lease.
+            now, until, token, limit: the lease; where all of so many had failed before, as many again that never did.
             only: the offices, if any are named.
             but: the offices whose entries are left.
         """

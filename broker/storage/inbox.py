@@ -116,11 +116,12 @@ def _lease(chosen: ColumnElement[bool]) -> Executable:
         update(inbox)
         .where(tuple_(inbox.c.sender, inbox.c.id).in_(select(due.c.sender, due.c.id)))
         .values(lease=bindparam("token"), lease_until=bindparam("until"))
-        .returning(inbox.c.sender, inbox.c.id)
+        .returning(inbox.c.sender, inbox.c.id, inbox.c.attempts)
     )
 
 
 _LEASE = Parted(inbox.c.authority, _lease)
+_LEASE_NEW = Parted(inbox.c.authority, lambda chosen: _lease(and_(chosen, inbox.c.attempts == 0)))
 
 _HELD = and_(_KEY, inbox.c.lease == bindparam("token"), inbox.c.handed_over.is_(None))
 _RETRY = (
@@ -224,10 +225,23 @@ def lease_inbox(
     only: Collection[AuthorityId] = (),
     but: Collection[AuthorityId] = (),
 ) -> tuple[InboxRow | InboxBrief, ...]:
-    """Lease what is due to be handed over, oldest first; what is damaged holds up nothing else."""
-    beyond = now + timedelta(seconds=AHEAD_SECONDS)
+    """Lease what is due to be handed over, oldest first; what is damaged holds up nothing else.
+
+    As many again that were never tried, where all of those failed before: thousands that fail, each due every few minutes,
+    would for ever come before what is new.
+    """
+    wanted = {
+        "now": now,
+        "beyond": now + timedelta(seconds=AHEAD_SECONDS),
+        "until": until,
+        "token": token,
+        "most": limit,
+    }
     lease, chosen = _LEASE.of(only, but)
-    leased = db.all(lease, {"now": now, "beyond": beyond, "until": until, "token": token, "most": limit, **chosen})
+    leased = [*db.all(lease, {**wanted, **chosen})]
+    if len(leased) == limit and all(row.attempts for row in leased):
+        lease, chosen = _LEASE_NEW.of(only, but)
+        leased += db.all(lease, {**wanted, **chosen})
     if not leased:
         return ()
     rows = db.all(_SOME, {"messages": [(str(row.sender), str(row.id)) for row in leased]})

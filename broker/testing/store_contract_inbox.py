@@ -57,6 +57,20 @@ class InboxContract:
         assert [row.entry.id for row in await take(store, token="now")] == [message_id(1), message_id(2)]
         assert await take(store, token="beside it") == ()
 
+    async def test_what_fails_again_and_again_comes_before_nothing_that_is_new(self, store: Store) -> None:
+        """Thousands of which each is due every few minutes: what came since has its turn beside them, the oldest first."""
+        await believe(store, 1, 2, 3)
+        for number in [leased.entry.id for leased in await take(store, limit=2)]:
+            await store.run(
+                lambda tx, number=number: tx.retry_inbox(  # type: ignore[misc]
+                    FI, number, next_at=later(5), error="adapter-failed", token=_TOKEN
+                )
+            )
+        await believe(store, 4, 5)
+        batch = await take(store, now=10, limit=2)
+        assert [leased.entry.id for leased in batch] == [message_id(number) for number in (1, 2, 3, 4)]
+        assert [leased.entry.id for leased in await take(store, now=10, token="next")] == [message_id(5)]
+
     async def test_leases_go_to_some_offices_only_or_to_all_others(self, store: Store) -> None:
         """Whoever names none leases for all; what is left is due as before."""
         for number, office in ((1, BOARD), (2, COURT), (3, BOARD)):

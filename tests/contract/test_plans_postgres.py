@@ -84,6 +84,7 @@ def ways(parted: Parted) -> tuple[Executable, ...]:
         outbox_steps._PUBLISHED.sized(32),
         outbox._RECEIPTED,
         *ways(inbox._LEASE),
+        *ways(inbox._LEASE_NEW),
         *ways(attachments._LEAVING),
         attachments._ARRIVING,
         inbox._OVERDUE,

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from broker.core.delivery import DELIVER_BATCH
 from broker.core.errors import CaseKeyMissing, KeyMissing
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.messages import Party
@@ -98,6 +99,24 @@ async def test_one_refusal_does_not_hold_up_the_others(world: World) -> None:
     assert system.taken == Counter({sent[0]: 1, sent[2]: 1})
     counts = await world["FI"].counts()
     assert (counts["inbox.handed-over"], counts["inbox.recorded"]) == (2, 1)
+
+
+async def test_what_a_system_refuses_again_and_again_holds_up_nothing_that_is_new(world: World) -> None:
+    """However many it refuses, each of them due every few minutes: a new message is offered in the next batch."""
+    old: list[str] = []
+
+    async def refuses_old(message: Any) -> None:
+        if message.id in old:
+            raise ValueError
+
+    world["FI"].adapters[HELSINKI] = system = System(refuses_old)
+    old += await _arrive(world, 3 * DELIVER_BATCH)
+    while await world["FI"].engine.deliver():
+        pass
+    world.clock.advance(301)
+    (new,) = await _arrive(world, 1)
+    await world["FI"].engine.deliver()
+    assert system.taken == {new: 1}
 
 
 async def test_a_slow_hand_over_testifies_once(world: World) -> None:

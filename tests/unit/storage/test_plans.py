@@ -75,7 +75,7 @@ def ways(parted: Parted) -> tuple[Executable, ...]:
         (outbox_steps._HELD.sized(32), "PRIMARY KEY"),
         (outbox_steps._PUBLISHED.sized(32), "PRIMARY KEY"),
         (outbox._RECEIPTED, "ix_outbox_receipted"),
-        *((lease, "ix_inbox_owed") for lease in ways(inbox._LEASE)),
+        *((lease, "ix_inbox_owed") for each in (inbox._LEASE, inbox._LEASE_NEW) for lease in ways(each)),
         *((lease, "ix_attachment_owed") for lease in ways(attachments._LEAVING)),
         (attachments._ARRIVING, "ix_attachment_owed"),
         (inbox._OVERDUE, "COVERING INDEX ix_inbox_state (state=? AND since>? AND since<?)"),
