@@ -99,6 +99,16 @@ def test_no_message_makes_an_adult_of_who_may_be_a_child_unseen(now: Any, before
     assert _found(_message("transfer.plan", {"child": now}), _told(before)) == expected
 
 
+def test_whoever_is_treated_as_a_child_becomes_no_adult_by_another_certain_birth() -> None:
+    """R-15: that word stands against every birth that was told before it and after it, until the next decision."""
+    treated = Earlier(
+        type=MessageType("identity.reply"), digest=Digest("d" * 64), author=FI, body={"treated_as_child": "YES"}
+    )  # fmt: skip
+    another = _message("transfer.plan", {"child": _born("2001-01-01")})
+    assert _found(another, _told(GROWN)) == ["block of-age"]
+    assert _found(another, (*_told(GROWN), treated)) == ["hold age-not-decided"]
+
+
 def test_a_correction_makes_no_adult_either_and_a_mended_slip_of_the_pen_makes_a_child_at_once() -> None:
     """R-15: the corrected birth is judged like a new one, and lifts no doubt although a second person released it."""
     child = _told(_born("2010-05-03"))
