@@ -7,14 +7,14 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from broker.core.attention import AttentionCode
 from broker.core.deadlines import Phase
 from broker.core.delivery import REMIND_BATCH
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.ids import ProcedureId
-from broker.ledger import Ledger
+from broker.ledger import Book, Ledger
 from broker.ports import Clock, Reader, Store, Transaction
 from broker.rows import Attention, ProcedureRow
 from broker.timetable import Standing, Timetable
@@ -30,6 +30,8 @@ _CODES = frozenset(
     }
 )
 
+
+_SOONEST = timedelta(minutes=1)  # after which a receipt that has not come is looked for again
 
 _Call = tuple[ProcedureRow, AttentionCode, str, str]  # procedure, code, subject, detail
 
@@ -87,11 +89,10 @@ class Remind:
             about: Sequence[Attention] = called.pop(row.ref.id, ())
             turns[row.ref.id] = None
             try:
-                standings = self._standings(reader, row)
+                standings, turns[row.ref.id] = self._judge(reader, row)
             except (CaseKeyMissing, StoreCorrupt) as error:
                 calls.append((row, AttentionCode.UNREADABLE, str(row.ref.id), error.detail))
                 continue
-            turns[row.ref.id] = min((item.turns for item in standings if item.turns is not None), default=None)
             calls += self._calls(reader, row, standings)
             stands = {(_code(standing), _subject(row.ref.id, standing)) for standing in standings}
             settled += (call for call in about if (call.code, call.subject) not in stands)
@@ -130,11 +131,14 @@ class Remind:
             if code is not None and not reader.called(code, subject, now=self._clock.now()):
                 yield row, code, subject, _sentence(standing)
 
-    def _standings(self, reader: Reader, row: ProcedureRow) -> tuple[Standing, ...]:
+    def _judge(self, reader: Reader, row: ProcedureRow) -> tuple[tuple[Standing, ...], datetime | None]:
+        """Return how its deadlines stand, and when to look again though nothing happens in it; None: not before its turn."""
         if self._is_over(row):
-            return ()
-        book = self._ledger.read(reader, row)
-        return self._timetable.standings(reader, book, book.fold(), now=self._clock.now())
+            return (), None
+        book, now = self._ledger.read(reader, row), self._clock.now()
+        standings = self._timetable.standings(reader, book, book.fold(), now=now)
+        turns = (item.turns for item in standings if item.turns is not None)
+        return standings, min((*turns, *_receipts_due(book, now)), default=None)
 
     def _is_over(self, row: ProcedureRow) -> bool:
         """Whether no deadline of it is left."""
@@ -155,6 +159,19 @@ def _rows(reader: Reader, page: Sequence[ProcedureRow], wanted: Iterable[Procedu
     turn = {row.ref.id for row in page}
     found = (reader.procedure(procedure, None) for procedure in wanted if procedure not in turn)
     yield from (row for row in found if row is not None)
+
+
+def _receipts_due(book: Book, now: datetime) -> Iterator[datetime]:
+    """Yield when to look for the receipts of our messages, with which deadlines of the other side begin.
+
+    They are noted in no procedure's trail. The longer one has not come, the less often: a country may be silent for years.
+    """
+    peer = book.row.peer
+    answered = {receipt.digest for receipt in book.receipts if receipt.issuer == peer and receipt.answers}
+    for entry in book.entries:
+        if entry.author != peer and entry.code is None and entry.digest not in answered:
+            waits = now - datetime.fromtimestamp(entry.message.made, UTC)
+            yield now + max(waits / 4, _SOONEST)
 
 
 def _subject(procedure: ProcedureId, standing: Standing) -> str:

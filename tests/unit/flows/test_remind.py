@@ -96,10 +96,14 @@ async def test_what_is_over_keeps_no_deadline_waiting(world: World) -> None:
     assert call.subject.startswith(request.procedure)
 
 
-async def _behind_others(world: World, request: Accepted, monkeypatch: pytest.MonkeyPatch) -> None:
+async def _behind_others(
+    world: World, request: Accepted, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...] = ("EE", "FI")
+) -> None:
     """Let a procedure wait for its turn behind newer ones that are open, of which a look takes one."""
     monkeypatch.setattr("broker.flows.remind.REMIND_BATCH", 1)
-    for country in (world["EE"], world["FI"]):
+    for country in (world[name] for name in names):
+        while await country.engine.link_audit():  # what is not linked yet is looked at each time
+            pass
         row = await country.store.read(lambda reader: reader.procedure(request.procedure, None))
         assert row is not None
         newer = [replace(row, ref=replace(row.ref, id=procedure_id(n)), opened=world.clock.now()) for n in range(9)]
@@ -135,6 +139,48 @@ async def test_what_is_new_in_an_old_procedure_starts_its_deadlines_at_once(
     for _ in range(3):
         await fi.engine.remind()
     assert {call.subject.partition("/")[0] for call in await _calls(fi)} == {one.procedure for one in requests}
+
+
+async def test_a_deadline_that_begins_with_a_late_receipt_is_told_when_it_passes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other country was away for hours: its receipt says nothing in our procedure, and begins its time to answer."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    await ee.engine.dispatch()
+    assert await _codes(ee) == []
+    await _behind_others(world, request, monkeypatch, ("EE",))
+    for _ in range(3):
+        world.clock.advance(3600)
+        await ee.engine.remind()
+    await world.settle()
+    world.clock.advance(3600)
+    assert await _codes(ee) == []
+    _go_to(world, 2026, 11, 30)
+    assert await _codes(ee) == ["answer-overdue"]
+
+
+async def test_a_country_that_is_silent_for_long_is_looked_at_seldom(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of its procedures there may be thousands, which must not take the others' place in each look."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    await ee.engine.dispatch()
+    await ee.engine.remind()
+    await _behind_others(world, request, monkeypatch, ("EE",))
+    world.clock.advance(3600 * 24 * 300)
+    read, record = list[ProcedureId](), SqlReader.record
+
+    def counted(reader: SqlReader, procedure: ProcedureId) -> tuple[RecordEntry, ...]:
+        read.append(procedure)
+        return record(reader, procedure)
+
+    monkeypatch.setattr(SqlReader, "record", counted)
+    for _ in range(9):
+        await ee.engine.remind()
+        world.clock.advance(3600 * 24)
+    assert read.count(request.procedure) == 1
 
 
 async def test_what_settles_a_call_closes_it_at_the_next_look(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
