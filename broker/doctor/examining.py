@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the doctor looks at: settings, trust list, keys, schemas, tokens, disk, store, backup, clock, peers, transport."""
+"""What the doctor looks at: settings, trust list, keys, adapters, schemas, tokens, disk, store, backup, clock, peers, transport."""
 
 from __future__ import annotations
 
@@ -99,6 +99,7 @@ class _Patient:
             self._guarded("trust", self._trust_list),
             self._guarded("keys", self._keys),
             self._guarded("offices", self._offices),
+            self._guarded("adapters", self._adapters),
             self._guarded("catalogue", self._catalogue),
             self._guarded("tokens", self._tokens),
             self._guarded("backup", self._backup),
@@ -148,6 +149,14 @@ class _Patient:
         if self._trust is None:
             return skipped("offices", "the trust list cannot be read")
         return judging.judge_offices(self._trust.members.get(self._settings.country), self._clock.now())
+
+    async def _adapters(self) -> Finding:
+        from broker.adapter_api import discover
+
+        known, stated = discover(), self._settings.adapters  # none is made: it might do more than look
+        missing = [name for name, one in stated.items() if (one.use or name) not in known]
+        member = None if self._trust is None else self._trust.members.get(self._settings.country)
+        return judging.judge_adapters({name: one.authorities for name, one in stated.items()}, missing, member)
 
     async def _catalogue(self) -> Finding:
         from broker.schema_files import load_catalogue
@@ -235,7 +244,7 @@ class _Patient:
 
 
 _AFTER_SETTINGS = (
-    "disk", "store", "clock", "trust", "keys", "offices", "catalogue", "tokens", "backup", "certificate", "broker", "peers",
+    "disk", "store", "clock", "trust", "keys", "offices", "adapters", "catalogue", "tokens", "backup", "certificate", "broker", "peers",
     "attention",
 )  # fmt: skip
 

@@ -13,13 +13,13 @@ from pathlib import Path
 from broker.backup.noting import LastBackup
 from broker.backup.recovery import NamedKey
 from broker.certificates.folder import END_FAILURE, END_WARNING
-from broker.core.ids import CountryCode, KeyId
+from broker.core.ids import AuthorityId, CountryCode, KeyId
 from broker.core.trust import WARN_DAYS, KeyUse, Member, MemberKind, MemberStatus, TrustList
 from broker.rows import MessageTimes
 from broker.vitals import DISK_FAILURE
 
 __all__ = [
-    "BACKUP_WARNING", "Finding", "Verdict", "failed", "judge_attention", "judge_backup", "judge_certificate", "judge_clock", "judge_disk", "judge_keys", "judge_offices", "judge_peers", "judge_trust", "ok",
+    "BACKUP_WARNING", "Finding", "Verdict", "failed", "judge_adapters", "judge_attention", "judge_backup", "judge_certificate", "judge_clock", "judge_disk", "judge_keys", "judge_offices", "judge_peers", "judge_trust", "ok",
     "skews", "skipped", "warning",
 ]  # fmt: skip
 
@@ -181,6 +181,32 @@ def judge_clock(now: datetime, *, not_before: datetime, skew: Mapping[CountryCod
     if abs(worst) >= SKEW_FAILURE:
         return failed("clock", sentence, advice)
     return warning("clock", sentence, advice)
+
+
+def judge_adapters(
+    serving: Mapping[str, Sequence[AuthorityId]], missing: Sequence[str], member: Member | None
+) -> Finding:
+    """Judge whether each adapter is installed, and serves offices that there are.
+
+    Args:
+        serving: the adapters of the settings, and the offices that each is to serve.
+        missing: those of them that no installed package has.
+        member: this country's entry in the trust list.
+    """
+    if missing:
+        advice = "Mend their tables in the settings, or install what brings them: the node does not start."
+        return failed("adapters", f"There is no adapter of the name {', '.join(missing)}.", advice)
+    if not serving:
+        return ok("adapters", "None is set: officers use the API and 'trm'.")
+    if member is None:
+        return skipped("adapters", "the trust list does not name this node's country")
+    ours = {office.id for office in member.authorities}
+    strange = [f"{office} ({name})" for name, offices in serving.items() for office in offices if office not in ours]
+    if strange:
+        sentence = f"The trust list has no office that an adapter is to serve: {', '.join(strange)}."
+        advice = f"Mend `authorities`: nothing reaches that system. The trust list has: {', '.join(sorted(ours))}."
+        return warning("adapters", sentence, advice)
+    return ok("adapters", f"Installed, each for offices of the trust list: {', '.join(serving)}.")
 
 
 def judge_disk(free: int, where: Path) -> Finding:

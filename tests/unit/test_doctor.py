@@ -110,6 +110,35 @@ def test_offices_are_judged_by_the_keys_that_others_seal_to():
     assert judging.judge_offices(None, NOW).verdict is Verdict.SKIPPED
 
 
+@pytest.mark.parametrize(
+    ("serving", "missing", "verdict", "words"),
+    [
+        ({}, [], Verdict.OK, ""),
+        ({"drop": ["desk"]}, [], Verdict.OK, "drop"),
+        ({"drop": ["dezk"]}, [], Verdict.WARNING, "dezk (drop) court, desk"),
+        ({"telex": ["desk"]}, ["telex"], Verdict.FAILED, "telex"),
+    ],
+)
+def test_an_adapter_serves_an_office_that_there_is(serving: Any, missing: list[str], verdict: Verdict, words: str):
+    """A mistyped office's system would wait for ever, while its messages lie with the officers; nothing else tells that."""
+    two = tuple(Authority(id=AuthorityId(name), name=name) for name in ("court", "desk"))
+    found = judging.judge_adapters(serving, missing, replace(_member(), authorities=two))
+
+    assert found.verdict is verdict
+    assert all(word in f"{found.sentence} {found.advice}" for word in words.split())
+
+
+async def test_an_adapter_is_looked_at_without_being_made(home: Path):
+    """One that no package brings is a failure of its own, since no node starts with it; the office of another is looked up."""
+    settings = home / "settings.toml"
+    stated = settings.read_text()
+    settings.write_text(stated + '\n[adapters.telex]\nauthorities = ["dezk"]\n')
+    findings = await _found(home)
+    assert [one.name for one in findings.values() if one.verdict is Verdict.FAILED] == ["adapters"]
+    settings.write_text(stated + '\n[adapters.drop]\nuse = "filedrop"\nauthorities = ["dezk"]\nfolder = "drop"\n')
+    assert "dezk (drop)" in (await _found(home))["adapters"].sentence
+
+
 def test_a_country_that_is_no_member_has_no_keys():
     """A trust list without us is a failure of its own."""
     assert judging.judge_keys(None, [], NOW).verdict is Verdict.FAILED
@@ -312,7 +341,7 @@ async def test_a_complete_home_is_well(home: Path):
     after = _files(home)
     assert {finding.verdict for finding in findings.values()} == {Verdict.OK}, findings
     assert list(findings) == [
-        "settings", "disk", "store", "clock", "trust", "keys", "offices", "catalogue", "tokens", "backup", "certificate",
+        "settings", "disk", "store", "clock", "trust", "keys", "offices", "adapters", "catalogue", "tokens", "backup", "certificate",
         "broker", "peers", "attention",
     ]  # fmt: skip
     assert before == after
@@ -351,7 +380,7 @@ async def test_unreadable_settings_skip_all_else(home: Path):
 
     assert findings.pop("settings").verdict is Verdict.FAILED
     assert {finding.verdict for finding in findings.values()} == {Verdict.SKIPPED}
-    assert len(findings) == 13
+    assert len(findings) == 14
 
 
 async def test_a_home_that_is_not_there_is_a_sentence(tmp_path: Path):
