@@ -83,8 +83,22 @@ def _store_in_home(value: str, info: ValidationInfo) -> str:
     return value if home is None else store_in(Path(home), value)
 
 
-_Country = Annotated[CountryCode, BeforeValidator(CountryCode)]
-_Office = Annotated[AuthorityId, BeforeValidator(AuthorityId)]
+def _country(value: Any) -> CountryCode:
+    try:
+        return CountryCode(value)
+    except ValueError:
+        raise ValueError("this is not a country's code, like FI: two capital letters") from None
+
+
+def _office(value: Any) -> AuthorityId:
+    try:
+        return AuthorityId(value)
+    except ValueError:
+        raise ValueError("this is not an office's id, like tracing-office: small letters, digits, hyphens") from None
+
+
+_Country = Annotated[CountryCode, BeforeValidator(_country)]
+_Office = Annotated[AuthorityId, BeforeValidator(_office)]
 _Path = Annotated[Path, AfterValidator(_in_home)]
 _OptionalPath = Annotated[Path | None, AfterValidator(_in_home)]
 _Hours = Annotated[float, Field(gt=0, le=24 * 60)]

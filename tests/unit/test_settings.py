@@ -67,6 +67,22 @@ def test_the_database_starts_at_the_home_folder_too(tmp_path: Path, stated: str,
     assert load(tmp_path, LEAST + f'store_url = "{stated}"\n').store_url == meant.format(home=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("line", "word"),
+    [
+        ('default_authority = "Bad Office"', "an office's id"),
+        ('adapters.drop.authorities = ["Bad Office"]', "an office's id"),
+        ("default_authority = 3", "an office's id"),
+    ],
+)
+def test_a_wrong_office_is_told_in_words(tmp_path: Path, line: str, word: str) -> None:
+    """Whoever mends the file reads what form is meant, not what a program calls it."""
+    with pytest.raises(SettingsInvalid) as caught:
+        load(tmp_path, f"{line}\n{LEAST}")
+    assert caught.value.detail.startswith("This is not")
+    assert word in caught.value.detail
+
+
 def test_settings_are_frozen(tmp_path: Path) -> None:
     """Nobody changes a setting while the node runs."""
     settings = load(tmp_path)
@@ -92,7 +108,7 @@ def test_settings_are_frozen(tmp_path: Path) -> None:
         (LEAST + "[ladder]\nopened = 40\n", "ladder.opened", "no such setting"),
         (LEAST + "[adapters.filedrop]\nauthorities = []\n", "adapters.filedrop.authorities", "at least 1"),
         (LEAST + '[adapters.a]\nauthorities = ["x"]\n[adapters.b]\nauthorities = ["x"]\n', "", "same office"),
-        ('country = "UK"\nspool_folder = "s"\n', "country", "CountryCode"),
+        ('country = "UK"\nspool_folder = "s"\n', "country", "country's code"),
         ("country = \n", "", "line 1"),
         ("country = " + "9" * 5_000, "", "not TOML"),
     ],
