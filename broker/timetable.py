@@ -8,14 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 import orjson
 
-from broker.archive import oldest_first, said_by
+from broker.archive import Archive, in_order
 from broker.core.corrected import as_corrected
 from broker.core.deadlines import Calendar, Deadline, Event, Moment, Phase, Running, Unit, run
 from broker.core.ids import CountryCode, Digest
@@ -31,7 +31,6 @@ __all__ = ["Standing", "Timetable", "UsesCalendar"]
 
 D = TypeVar("D", bound=date)
 
-_CORRECTION = "correction"
 _LAST_DAYS = ("30", "29", "28")  # of months that have no 31st
 
 
@@ -183,14 +182,21 @@ def _messages(reader: Reader, book: Book, folded: Folded, us: CountryCode) -> di
 
 def _corrected(
     reader: Reader, book: Book, messages: Mapping[Digest, MessageRow], us: CountryCode
-) -> Mapping[Digest, Body]:
-    """Return what messages say that were corrected in the procedure; hardly any is."""
-    corrections = [entry for entry in book.entries if entry.act == _CORRECTION and entry.code is None]
-    if not corrections:
+) -> Mapping[Digest, Sequence[Body]]:
+    """Return what the messages that state a moment say now, wherever they were corrected; hardly any was.
+
+    What was taken back is read with it and without: nobody has said anew which of the two holds.
+    """
+    starting = {item.act for item in book.table.deadlines if item.moment is Moment.STATED}
+    wanted = {entry.digest for entry in book.entries if entry.act in starting and entry.digest in messages}
+    read = Archive(reader, us, book.row).read(book.row, wanted, alone=True) if wanted else []
+    if all(one.row.digest in wanted for one in read):
         return {}
-    rows = [*messages.values(), *(message for entry in corrections for message in _stored(reader, entry, us))]
-    told = oldest_first(reader, (row for row in rows if row.content is not None))
-    return {item.digest: item.body for item in as_corrected([said_by(row) for row in told])}
+    found = dict[Digest, list[Body]]()
+    for some in (read, [one for one in read if not one.said.withdrawn]):
+        for item in as_corrected(in_order(reader, some)):
+            found.setdefault(Digest(item.digest), []).append(item.body)
+    return found
 
 
 def _stored(reader: Reader, entry: RecordEntry, us: CountryCode) -> Iterator[MessageRow]:
@@ -199,7 +205,7 @@ def _stored(reader: Reader, entry: RecordEntry, us: CountryCode) -> Iterator[Mes
 
 
 def _events(
-    book: Book, folded: Folded, messages: Mapping[Digest, MessageRow], corrected: Mapping[Digest, Body]
+    book: Book, folded: Folded, messages: Mapping[Digest, MessageRow], corrected: Mapping[Digest, Sequence[Body]]
 ) -> Iterator[Event]:
     """What took effect, in the record's order; a fact that raised an alarm has happened all the same."""
     table = book.table
@@ -216,7 +222,7 @@ def _events(
             created=message.header.created,
             delivered=received,
             came=received,
-            **_said(table, message, entry.act, corrected.get(digest)),
+            **_said(table, message, entry.act, corrected.get(digest, ())),
         )
 
 
@@ -235,7 +241,7 @@ def _happened(table: ProcedureTable, entry: RecordEntry, mark: Mark) -> bool:
     return act.kind is ActKind.FACT or act.irreversible  # a child that left is on the way, whatever stopped it
 
 
-def _said(table: ProcedureTable, message: MessageRow, act: str, now: Body | None) -> dict[str, Any]:
+def _said(table: ProcedureTable, message: MessageRow, act: str, now: Sequence[Body]) -> dict[str, Any]:
     """Return what the body says of deadlines; it is parsed only where the table points into it.
 
     A moment that was corrected to an earlier one counts so; a later one puts no alarm off, and no deadline of its author.
@@ -246,7 +252,7 @@ def _said(table: ProcedureTable, message: MessageRow, act: str, now: Body | None
         return {}
     body = orjson.loads(message.content)["body"]
     stated = dict[str, datetime | date]()
-    for said in (body, now or body):
+    for said in (body, *now):
         found = ((item.id, _moment(_at(said, item.stated_at or ""))) for item in starts)
         stated |= {name: moment for name, moment in found if moment is not None and _sooner(moment, stated.get(name))}
     return {"stated": stated, "extends": body.get("deadline") if extends else None}

@@ -566,6 +566,7 @@ async def test_a_corrected_notice_of_a_remedy_counts_as_it_reads_now(world: Worl
         await _depart(world, plan, acceptance)
 
 
+@ways
 @pytest.mark.parametrize(
     ("now", "due"),
     [
@@ -574,14 +575,16 @@ async def test_a_corrected_notice_of_a_remedy_counts_as_it_reads_now(world: Worl
         ("when the ferry comes", "2026-11-24 16:00:00+00:00"),
     ],
 )
-async def test_an_arrival_that_was_corrected_is_waited_for_no_longer(world: World, now: str, due: str) -> None:
+async def test_an_arrival_that_was_corrected_is_waited_for_no_longer(
+    world: World, way: str, now: str, due: str
+) -> None:
     """R-13: an earlier moment counts on both sides; a later one is a delay, which both sides tell and count."""
     plan = await _planned(world)
     acceptance = await _accept(world, plan)
     await _check(world, plan, acceptance)
     departure = await _depart(world, plan, acceptance)
     await world.settle()
-    await _correct(world, "transfer.correction", "EE", departure, "/eta/at", now)
+    await _correct(world, way, "EE", departure, "/eta/at", now)
     for country in ("EE", "FI"):
         view = await world[country].view(plan.procedure)
         assert [str(item.due) for item in view.deadlines if item.deadline.id == "arrival"] == [due]
