@@ -36,6 +36,16 @@ def test_a_procedure_has_its_own_rule_or_the_default():
     assert rules.of("notice") == rules.default
 
 
+@pytest.mark.parametrize(("unit", "most"), [(Unit.DAYS, 1830), (Unit.WEEKS, 265), (Unit.MONTHS, 60)])
+def test_a_limit_is_one_unit_or_as_many_as_five_years_have(unit: Unit, most: int):
+    """From the shortest to the longest."""
+    for count in (1, most):
+        rules = parse_rules(_raw(default=RULE | {"limit": {str(unit): count}}))
+        assert rules.default.limit == Limit(unit=unit, count=count)
+    with pytest.raises(CatalogueInvalid):
+        parse_rules(_raw(default=RULE | {"limit": {str(unit): most + 1}}))
+
+
 @pytest.mark.parametrize(
     ("raw", "where"),
     [
@@ -46,6 +56,7 @@ def test_a_procedure_has_its_own_rule_or_the_default():
         (_raw(default=RULE | {"kind": "LAW"}), "/default/kind"),
         (_raw(default=RULE | {"source": ""}), "/default/source"),
         (_raw(default=RULE | {"limit": {"years": 1}}), "/default/limit"),
+        (_raw(default=RULE | {"limit": {"days": 1, "weeks": 1}}), "/default/limit"),
         (_raw(default=RULE | {"limit": {"months": 0}}), "/default/limit/months"),
         (_raw(default=RULE | {"limit": {"months": True}}), "/default/limit/months"),
         (_raw(default=RULE | {"limit": {"months": 61}}), "/default/limit/months"),

@@ -44,6 +44,7 @@ def test_putting_changes_one_place_and_not_the_given_body() -> None:
     assert value_at(changed, "/list/1/c") == 5
     assert value_at(BODY, "/list/1/c") is PART
     assert changed["a"] is BODY["a"]
+    assert changed["list"][0] is BODY["list"][0]
 
 
 @pytest.mark.parametrize("place", ["/nothing", "/list/2", "/list/x", "/t/y", "/list/-1"])
