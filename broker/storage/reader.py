@@ -201,7 +201,7 @@ class SqlReader(Execution):
         peer: CountryCode | None = None, code: AttentionCode | None = None,
     ) -> Page:  # fmt: skip
         last = from_cursor(cursor, (int, int))
-        many = open_only and self.dialect == "sqlite" and self.first(_MANY_OPEN) is not None
+        many = open_only and self.first(_MANY_OPEN) is not None
         rows = self.listed(_calls(authority, peer, code, last, open_only, many), {"most": limit + 1})
         items = tuple(people.attention_row(row) for row in rows[:limit])
         ends = [(to_milliseconds(item.at), item.id) for item in items]

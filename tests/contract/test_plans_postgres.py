@@ -99,6 +99,8 @@ def ways(parted: Parted) -> tuple[Executable, ...]:
         *lists._statements("postgresql", MessageFilter(peer=FI, authority=BOARD, digest=digest("a message")), None, 3),
         healing._PASSED_ONE,
         reader._calls(BOARD, FI, AttentionCode.OVERDUE_DELIVERED, (1, 2), True),
+        reader._calls(BOARD, FI, AttentionCode.OVERDUE_DELIVERED, (1, 2), True, True),
+        reader._MANY_OPEN,
         reader._OPEN_CALLS,
         reader._CALLS_BEHIND,
         reader._NEWEST_CALL,
