@@ -39,7 +39,3 @@ class CaseKeys(Protocol):
     def keys_before(self, number: int) -> Mapping[int, int]:
         """Return for each earlier epoch how many keys are still wrapped under it, if any: its own key is needed for them."""
         ...
-
-    def epoch_owed(self) -> bool:
-        """Return whether a key was destroyed in the epoch that still goes on."""
-        ...

@@ -39,6 +39,7 @@ from broker.rows import (
 )
 from broker.storage import (
     attachments,
+    case_keys,
     declarations,
     drafts,
     held,
@@ -150,6 +151,7 @@ class SqlReader(Execution):
     attachments_of = attachments.attachments_of
     adoptable_chunks = attachments.adoptable_chunks
     known_blobs = attachments.known_blobs
+    epoch_owed = case_keys.epoch_owed
 
     def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int, readable_only: bool = False) -> Page:
         whole = wanted.procedure is not None and self.procedure(wanted.procedure, wanted.authority) is not None

@@ -173,7 +173,6 @@ class SqlTransaction(Execution):
     begin_epoch = case_keys.begin_epoch
     rewrap_keys = case_keys.rewrap
     keys_before = case_keys.left_before
-    epoch_owed = case_keys.epoch_owed
 
     # after a restore, how long cases are kept, searching by people
 

@@ -198,5 +198,5 @@ async def test_the_wrapping_key_is_rotated_beside_an_open_store(trm, home):
         (1, "destroyed"),
         (2, "held"),
     ]
-    assert await office.store.run(lambda tx: tx.epoch_owed()) is False
+    assert await office.store.read(lambda reader: reader.epoch_owed()) is False
     await office.close()

@@ -125,7 +125,7 @@ async def test_wherever_it_ends_it_goes_on(tmp_path: Path, *, after: bool) -> No
             assert await ee.store.run(lambda tx, n=newest: tx.keys_before(n)) == {}  # type: ignore[misc]
             row = await ee.store.run(lambda tx, m=stays.message: tx.outbox(m))  # type: ignore[misc]
             assert row is not None, step
-            assert await ee.store.run(lambda tx: tx.epoch_owed()) is False, step
+            assert await ee.store.read(lambda reader: reader.epoch_owed()) is False, step
 
 
 async def test_nothing_is_destroyed_when_keys_cannot_be_moved(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
