@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic.fields import FieldInfo
+
 from broker.core.attention import AttentionCode
 from broker.core.errors import BrokerError, Expired, Fate, NodeError, SenderError, UntrustedError, every_error
 from broker.schema_files import load_catalogue, load_law
-from broker.settings import settings_table
+from broker.settings import Settings
 from broker.trust.document_schemas import (
     ARRANGEMENTS_SCHEMA,
     PROFILE_SCHEMA,
@@ -23,7 +25,15 @@ from broker.trust.document_schemas import (
     retention_schema,
 )
 
-__all__ = ["TABLES", "attention_table", "document_schemas", "errors_table", "rewritten", "write_reference"]
+__all__ = [
+    "TABLES",
+    "attention_table",
+    "document_schemas",
+    "errors_table",
+    "rewritten",
+    "settings_table",
+    "write_reference",
+]
 
 _FAMILIES = {SenderError: "refused", UntrustedError: "not believed", NodeError: "own fault"}
 _RETRY = {
@@ -58,6 +68,20 @@ def attention_table() -> str:
     lines = ["| code | who must act | meaning |", "|---|---|---|"]
     lines.extend(f"| `{code.value}` | {code.who} | {code.meaning} |" for code in AttentionCode)
     return "\n".join(lines) + "\n"
+
+
+def settings_table() -> str:
+    """Return the manual's table of all settings, in Markdown."""
+    lines = ["| setting | default | unit | meaning |", "|---|---|---|---|"]
+    for name, field in Settings.model_fields.items():
+        extra = field.json_schema_extra
+        unit, shown = (str(extra["unit"]), str(extra["shown"])) if isinstance(extra, dict) else ("", "")
+        lines.append(f"| `{name}` | {shown or _shown_default(field)} | {unit or '–'} | {field.description} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown_default(field: FieldInfo) -> str:
+    return "not set" if field.default is None else f"`{field.default}`"
 
 
 def document_schemas() -> dict[str, dict[str, Any]]:

@@ -30,7 +30,6 @@ from pydantic import (
     model_validator,
 )
 from pydantic.config import JsonDict
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -43,16 +42,7 @@ from broker.core.errors import HomeInvalid, SettingsInvalid
 from broker.core.ids import AuthorityId, CountryCode
 from broker.ownership import check_owner
 
-__all__ = [
-    "FILE_NAME",
-    "TOKEN_KEY_FILE",
-    "AdapterSettings",
-    "Ladder",
-    "Settings",
-    "Trust",
-    "settings_table",
-    "store_in",
-]
+__all__ = ["FILE_NAME", "TOKEN_KEY_FILE", "AdapterSettings", "Ladder", "Settings", "Trust", "store_in"]
 
 TOKEN_KEY_FILE = "token-key.pem"  # noqa: S105  a file name
 FILE_NAME = "settings.toml"
@@ -354,20 +344,6 @@ class Settings(BaseSettings):
         return urlunsplit(
             parts._replace(netloc=f"{quote(parts.username or 'guest')}:{quote(password, safe='')}@{host}")
         )
-
-
-def settings_table() -> str:
-    """Return the manual's table of all settings, in Markdown."""
-    lines = ["| setting | default | unit | meaning |", "|---|---|---|---|"]
-    for name, field in Settings.model_fields.items():
-        extra = field.json_schema_extra
-        unit, shown = (str(extra["unit"]), str(extra["shown"])) if isinstance(extra, dict) else ("", "")
-        lines.append(f"| `{name}` | {shown or _shown_default(field)} | {unit or '–'} | {field.description} |")
-    return "\n".join(lines) + "\n"
-
-
-def _shown_default(field: FieldInfo) -> str:
-    return "not set" if field.default is None else f"`{field.default}`"
 
 
 def _read_toml(file: Path) -> dict[str, Any]:

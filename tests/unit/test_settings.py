@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from broker.core.errors import HomeInvalid, SettingsInvalid
-from broker.settings import AdapterSettings, Ladder, Settings, settings_table
+from broker.manual import settings_table
+from broker.settings import AdapterSettings, Ladder, Settings
 
 SECRET = "geheim-4711"
 LEAST = 'country = "EE"\nspool_folder = "spool"\n'
