@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
@@ -80,6 +80,12 @@ def member_of(
     )
 
 
+_HALF_MADE = (
+    "There is a vault, and no settings: making this home was interrupted, or they were lost. "
+    "Remove the folder only if its node was never listed; else put its settings.toml back."
+)
+
+
 def create_home(
     home: Path,
     country: CountryCode,
@@ -91,10 +97,14 @@ def create_home(
     procedures: Mapping[str, tuple[SchemaVersion, ...]] = MappingProxyType({}),
     settings: Mapping[str, Any],
     kdf: KdfParameters | None = None,
+    also: Callable[[], object] | None = None,
 ) -> Member:
     """Make the folder with new keys in a vault, the settings and the public document; return the member's entry.
 
     The settings file is written last: a home folder that has one is complete. The federation's root still has to be put there.
+
+    Args:
+        also: makes what else belongs into this home, before its settings are written.
 
     Raises:
         HomeInvalid: there is a node in the folder already, it is another account's, or it cannot be written.
@@ -107,6 +117,8 @@ def create_home(
     checked = Settings.checked(home, stated)
     if checked.file.exists():
         raise HomeInvalid("There is a node in this folder already.", where=str(checked.file))
+    if checked.vault_file.exists():
+        raise HomeInvalid(_HALF_MADE, where=str(checked.vault_file))
     keys = generate_keys()
     member = member_of(country, keys, now=now, authorities=authorities, messages=messages, procedures=procedures)
     try:
@@ -115,6 +127,8 @@ def create_home(
         checked.trust_root_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         FileVault.create(checked.vault_file, passphrase, keys, us=country, kdf=kdf, created=now)
         write_own_member(home, member)
+        if also is not None:
+            also()
         write_durably(home / FILE_NAME, write_toml(stated).encode("utf-8"))
     except OSError as error:
         raise not_written(error, home, "The folder cannot be written") from None

@@ -56,6 +56,12 @@ def init(
     clock, catalogue = SystemClock(), load_catalogue(None)
     messages, procedures = catalogue.speaks()
     settings = _settings(home, offices, passphrase_file, spool, amqp_url)
+
+    def also() -> None:
+        if "spool_folder" in settings:
+            create(Path(settings["spool_folder"]), [us])
+        LocalIssuer.create(home / TOKEN_KEY_FILE, us=us, clock=clock)
+
     member = create_home(
         home,
         us,
@@ -65,10 +71,8 @@ def init(
         messages=messages,
         procedures=procedures,
         settings=settings,
+        also=also,
     )
-    if "spool_folder" in settings:
-        create(Path(settings["spool_folder"]), [us])
-    LocalIssuer.create(home / TOKEN_KEY_FILE, us=us, clock=clock)
     document = {
         "country": us,
         "home": str(home.absolute()),

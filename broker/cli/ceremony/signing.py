@@ -15,6 +15,7 @@ from broker.cli.ceremony.officers import open_key, opened
 from broker.cli.ceremony.showing import digest_words, discard_hint, sifted, staged_document, tell_root, tell_staged
 from broker.core.errors import BadRequest, CeremonyRefused
 from broker.system import SystemClock
+from broker.trust.folder import TrustFolder
 from broker.trust.officer_keys import OfficerKey
 from broker.trust.offline import pack
 from broker.trust.repository import Repository
@@ -77,9 +78,13 @@ def collect(folder: Path, copy: Path, *, as_json: bool) -> None:
     """Take over signatures that were made in a copy of the folder.
 
     Raises:
-        CeremonyRefused: there is no trust repository.
+        CeremonyRefused: there is no trust repository, or no copy.
     """
     repository = Repository(folder)
+    if not TrustFolder(copy).staged_roles():
+        raise CeremonyRefused(
+            "Nothing waits for signatures in that folder: is it the copy, and its medium mounted?", where=str(copy)
+        )
     taken = repository.take_signatures(copy)
     document = {"taken": taken, "waiting": [staged_document(item) for item in sifted(repository)]}
     output.answer(document, as_json=as_json, people=lambda: output.console().print(f"{taken} signatures taken over."))

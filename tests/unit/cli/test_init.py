@@ -4,10 +4,12 @@
 
 import io
 import json
+import shutil
 import stat
 
 import pytest
 
+from broker.api.local_issuer import LocalIssuer
 from broker.core.ids import CountryCode
 from broker.settings import Settings
 from broker.trust.member_documents import parse_member
@@ -38,6 +40,27 @@ def test_a_home_is_complete(make, tmp_path):
     assert (tmp_path / "ee" / "spool" / "EE" / "new").is_dir()
     for private in ("", "settings.toml", "vault.json", "token-key.pem"):
         assert stat.S_IMODE((tmp_path / "ee" / private).stat().st_mode) & 0o077 == 0
+
+
+def test_an_interrupted_home_is_told_as_one(make, tmp_path, monkeypatch):
+    """What has settings is complete; what has none says what may be done about it, and nothing is written over."""
+    with monkeypatch.context() as patched:
+        patched.setattr(LocalIssuer, "create", lambda *_, **__: _interrupt())
+        assert make(*OFFICE).code == 130
+    left = {file.name: file.read_bytes() for file in (tmp_path / "ee").iterdir() if file.is_file()}
+    assert left.keys() == {"vault.json", "member.json"}
+    again = make(*OFFICE, "--json")
+
+    told = again.json["error"]
+    assert (again.code, told["code"], told["where"]) == (3, "home-invalid", str(tmp_path / "ee" / "vault.json"))
+    assert "Remove the folder only if its node was never listed" in told["detail"]
+    assert {file.name: file.read_bytes() for file in (tmp_path / "ee").iterdir() if file.is_file()} == left
+    shutil.rmtree(tmp_path / "ee")
+    assert make(*OFFICE).code == 0
+
+
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def test_the_public_document_is_printed_and_holds_no_secret(make, tmp_path):

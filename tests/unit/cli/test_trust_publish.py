@@ -36,3 +36,14 @@ def test_a_spoiled_list_is_left_out_and_said(publish, trm, federation):
 
     assert trm("trust", "discard", folder, "FI").code == 0
     assert (publish("--json").code, publish("--json").json["left_out"]) == (0, [])
+
+
+def test_signatures_of_a_copy_that_is_not_there_are_none_taken_over(trm, federation, tmp_path):
+    """A stick that is not mounted is told: who reads of no signatures goes and asks for them twice."""
+    ran = trm("trust", "collect", federation.office.folder, tmp_path / "stick", "--json")
+
+    assert (ran.code, ran.json["error"]["code"], ran.json["error"]["where"]) == (
+        3,
+        "ceremony-refused",
+        str(tmp_path / "stick"),
+    )
