@@ -42,7 +42,7 @@ from broker.core.errors import HomeInvalid, SettingsInvalid
 from broker.core.ids import AuthorityId, CountryCode
 from broker.ownership import check_owner
 
-__all__ = ["FILE_NAME", "TOKEN_KEY_FILE", "AdapterSettings", "Ladder", "Settings", "Trust", "store_in"]
+__all__ = ["FILE_NAME", "TOKEN_KEY_FILE", "AdapterSettings", "Ladder", "Settings", "Trust", "sqlite_url", "store_in"]
 
 TOKEN_KEY_FILE = "token-key.pem"  # noqa: S105  a file name
 FILE_NAME = "settings.toml"
@@ -65,7 +65,12 @@ def store_in(folder: Path, url: str) -> str:
     """
     path = url.removeprefix(_SQLITE)
     relative = path not in {url, "", ":memory:"} and not path.startswith("/")
-    return f"{_SQLITE}{folder / path}" if relative else url
+    return f"{sqlite_url(folder)}/{path}" if relative else url
+
+
+def sqlite_url(path: Path) -> str:
+    """Return the address of an SQLite file; what an address would read otherwise in the path is escaped."""
+    return _SQLITE + str(path).replace("%", "%25").replace("?", "%3F")
 
 
 def _store_in_home(value: str, info: ValidationInfo) -> str:
@@ -171,7 +176,7 @@ class Settings(BaseSettings):
         None, "Office that the command line speaks for when none is named.", unit="office"
     )
     store_url: Annotated[str, AfterValidator(_store_in_home)] = _setting(
-        lambda data: f"sqlite:///{data['home'] / 'trm.db'}",
+        lambda data: sqlite_url(data["home"] / "trm.db"),
         "Database: SQLite file or PostgreSQL address.",
         unit="URL", shown="`trm.db` in the home folder (SQLite)", repr=False,
     )  # fmt: skip

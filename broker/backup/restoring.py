@@ -35,7 +35,7 @@ from broker.ownership import check_owner
 from broker.plain_files import open_plain
 from broker.security.backup_file import open_head
 from broker.security.suite import Opener
-from broker.settings import FILE_NAME, Settings
+from broker.settings import FILE_NAME, Settings, sqlite_url
 from broker.storage.dump import Loading, loading, restored_already
 from broker.storage.presence import refuse_beside
 from broker.storage.schema import parse_url, refuse_newer, sqlite_path
@@ -272,7 +272,7 @@ def _fill(settings: Settings, data: Opened, keys: Opened, opener: Opener, note: 
         target = path.with_name(f".{path.name}{_STAGING}")
         target.unlink(missing_ok=True)
         os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
-        url = f"sqlite:///{target}"
+        url = sqlite_url(target)
     with loading(url, data.schema) as into:
         for backup in (data, keys):  # each into the tables of the program that wrote it: the keys may be of a later one
             into.bring_to(backup.schema)

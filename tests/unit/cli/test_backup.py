@@ -70,6 +70,22 @@ def test_another_database_is_named_from_where_the_command_is_called(trm, backed_
     assert trm("show", backed_up["message"], "--home", anew, "--authority", office).code == 0
 
 
+@pytest.mark.parametrize("name", ["wh?at", "wh%41t", "Näidis sõlm", "a#b&c=1"])
+def test_a_home_of_any_name_keeps_its_database_in_it(trm, backed_up, office, tmp_path, name):
+    """What is a mark in an address is a letter in a folder's name: rows lie in the home, and nowhere beside it."""
+    (tmp_path / "homes").mkdir()
+    anew = tmp_path / "homes" / name
+    ran = trm(
+        "restore", backed_up["data"], "--keys", backed_up["keys"], "--recovery", backed_up["key"], "--home", anew,
+        "--passphrase-file", tmp_path / "pass", "--vault-passphrase-file", _kept(tmp_path),
+    )  # fmt: skip
+    assert ran.code == 0, ran.err
+    (anew / DEV_PASSPHRASE_FILE).write_bytes(_kept(tmp_path).read_bytes())
+    assert trm("show", backed_up["message"], "--home", anew, "--authority", office).code == 0
+    assert (anew / "trm.db").is_file()
+    assert [one.name for one in (tmp_path / "homes").iterdir()] == [name]
+
+
 @pytest.fixture(autouse=True)
 def _kept_passphrase(home, tmp_path):
     """The vault's passphrase is in no backup: it is kept elsewhere."""
