@@ -9,14 +9,18 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+import orjson
+
 from broker.core.attention import AttentionCode
+from broker.core.corrected import targets_of
 from broker.core.deadlines import Phase
 from broker.core.delivery import REMIND_BATCH
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
-from broker.core.ids import ProcedureId
+from broker.core.ids import Digest, ProcedureId
+from broker.core.messages import RecordEntry
 from broker.ledger import Book, Ledger
 from broker.ports import Clock, Reader, Store, Transaction
-from broker.rows import Attention, ProcedureRow
+from broker.rows import Attention, MessageFilter, MessageRow, ProcedureRow
 from broker.timetable import Standing, Timetable
 
 __all__ = ["Remind"]
@@ -31,6 +35,7 @@ _CODES = frozenset(
 )
 
 
+_CORRECTION = "correction"
 _SOONEST = timedelta(minutes=1)  # after which a receipt that has not come is looked for again
 
 _Call = tuple[ProcedureRow, AttentionCode, str, str]  # procedure, code, subject, detail
@@ -155,10 +160,36 @@ class Remind:
 
 
 def _rows(reader: Reader, page: Sequence[ProcedureRow], wanted: Iterable[ProcedureId]) -> Iterator[ProcedureRow]:
+    """Yield those whose turn it is, those that are wanted, and those that corrections of their own among these are about."""
     yield from page
-    turn = {row.ref.id for row in page}
-    found = (reader.procedure(procedure, None) for procedure in wanted if procedure not in turn)
-    yield from (row for row in found if row is not None)
+    met = {row.ref.id for row in page}
+    found = [held for one in wanted if (held := reader.procedure(one, None)) is not None]
+    corrected = [other for held in found if held.ref.name == _CORRECTION for other in _corrected(reader, held)]
+    for row in (*found, *corrected):
+        if row.ref.id not in met:
+            met.add(row.ref.id)
+            yield row
+
+
+def _corrected(reader: Reader, correction: ProcedureRow) -> Iterator[ProcedureRow]:
+    """Yield the procedures with what a correction names; nothing of it need be theirs."""
+    for entry in reader.record(correction.ref.id):
+        for message in _readable(reader, entry):
+            for target in targets_of(orjson.loads(message.content or b"{}").get("body", {})):
+                hits = reader.messages(
+                    MessageFilter(peer=correction.peer, digest=Digest(target)), cursor=None, limit=2, readable_only=True
+                )
+                for hit in hits.items:
+                    row = reader.procedure(hit.header.procedure.id, None) if hit.header.procedure else None
+                    if row is not None:
+                        yield row
+
+
+def _readable(reader: Reader, entry: RecordEntry) -> tuple[MessageRow, ...]:
+    try:
+        return tuple(row for row in reader.messages_of(entry.message, None) if row.digest == entry.digest)
+    except (CaseKeyMissing, StoreCorrupt):
+        return ()
 
 
 def _receipts_due(book: Book, now: datetime) -> Iterator[datetime]:

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from broker.core.record import Mark
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.testing.hostile import Hostile
+from broker.testing.store_rows import procedure_id
 from broker.testing.world import Country, World, officer
 
 PLAN, ACCEPTANCE, CONSENT = "plan-to-aunt", "acceptance-plan-1", "decision-consent-for-a-year"
@@ -588,6 +590,33 @@ async def test_an_arrival_that_was_corrected_is_waited_for_no_longer(
     for country in ("EE", "FI"):
         view = await world[country].view(plan.procedure)
         assert [str(item.due) for item in view.deadlines if item.deadline.id == "arrival"] == [due]
+
+
+@ways
+async def test_who_waits_for_an_arrival_that_was_moved_earlier_is_called_when_it_is_missed(
+    world: World, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """R-13: at the next look on both sides, wherever it was corrected, however many newer procedures are open."""
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    departure = await _depart(world, plan, acceptance)
+    await world.settle()
+    for country in ("EE", "FI"):
+        while await world[country].engine.remind() or await world[country].engine.link_audit():
+            pass
+    await _correct(world, way, "EE", departure, "/eta/at", "2026-11-23T09:00:00.000Z")
+    world.clock.advance((datetime(2026, 11, 23, 16, 1, tzinfo=UTC) - world.clock.now()).total_seconds())
+    monkeypatch.setattr("broker.flows.remind.REMIND_BATCH", 4)
+    for country in ("EE", "FI"):
+        node = world[country]
+        row = await node.store.read(lambda reader: reader.procedure(plan.procedure, None))
+        assert row is not None
+        newer = [replace(row, ref=replace(row.ref, id=procedure_id(n)), opened=world.clock.now()) for n in range(9)]
+        await node.store.run(lambda tx, newer=newer: [tx.add_procedure(one) for one in newer])  # type: ignore[misc]
+        await node.engine.remind()
+        calls = await node.store.read(lambda reader: reader.open_calls(["answer-overdue", "deadline-overdue"]))
+        assert [call.subject for call in calls] == [f"{plan.procedure}/arrival/20261123"]
 
 
 @pytest.mark.parametrize(
