@@ -41,8 +41,9 @@ from pydantic_settings import (
 from broker.core.errors import HomeInvalid, SettingsInvalid
 from broker.core.ids import AuthorityId, CountryCode
 from broker.ownership import check_owner
+from broker.store_address import sqlite_url, store_in
 
-__all__ = ["FILE_NAME", "TOKEN_KEY_FILE", "AdapterSettings", "Ladder", "Settings", "Trust", "sqlite_url", "store_in"]
+__all__ = ["FILE_NAME", "TOKEN_KEY_FILE", "AdapterSettings", "Ladder", "Settings", "Trust"]
 
 TOKEN_KEY_FILE = "token-key.pem"  # noqa: S105  a file name
 FILE_NAME = "settings.toml"
@@ -50,27 +51,11 @@ _PREFIX = "TRM_"
 _COMMAND_LINE = ("TRM_HOME", "TRM_DEBUG")  # which home folder, and whether to show tracebacks: the command line's own
 _TEST_SUITE = "TRM_TEST_"
 _MAX_FILE_BYTES = 256 * 1024
-_SQLITE = "sqlite:///"
 
 
 def _in_home(value: Path | None, info: ValidationInfo) -> Path | None:
     home = info.data.get("home")
     return value if value is None or home is None else Path(home) / value
-
-
-def store_in(folder: Path, url: str) -> str:
-    """Return a database's address whose SQLite file, where its path is a relative one, lies in that folder.
-
-    In whatever folder a command is called, it would be another file otherwise: an empty one, that takes what no node sends.
-    """
-    path = url.removeprefix(_SQLITE)
-    relative = path not in {url, "", ":memory:"} and not path.startswith("/")
-    return f"{sqlite_url(folder)}/{path}" if relative else url
-
-
-def sqlite_url(path: Path) -> str:
-    """Return the address of an SQLite file; what an address would read otherwise in the path is escaped."""
-    return _SQLITE + str(path).replace("%", "%25").replace("?", "%3F")
 
 
 def _store_in_home(value: str, info: ValidationInfo) -> str:

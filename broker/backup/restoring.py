@@ -35,10 +35,11 @@ from broker.ownership import check_owner
 from broker.plain_files import open_plain
 from broker.security.backup_file import open_head
 from broker.security.suite import Opener
-from broker.settings import FILE_NAME, Settings, sqlite_url
+from broker.settings import FILE_NAME, Settings
 from broker.storage.dump import Loading, loading, restored_already
 from broker.storage.presence import refuse_beside
 from broker.storage.schema import parse_url, refuse_newer, sqlite_path
+from broker.store_address import sqlite_url
 from broker.vault import Unlocking, VaultFile
 
 __all__ = ["Opened", "Restored", "open_backup", "restore"]

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Annotated
 
 import typer
 
@@ -124,5 +125,16 @@ def build(only: str = "") -> typer.Typer:
     return app
 
 
-def _group() -> None:
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"trm {version('trm-broker')}")
+        raise typer.Exit
+
+
+_VERSION = typer.Option("--version", is_eager=True, callback=_show_version, help="Say which version this is, and end.")
+
+
+def _group(_: Annotated[bool, _VERSION] = False) -> None:
     """Let a command that stands alone keep its name."""

@@ -25,8 +25,9 @@ from broker.core.errors import BackupInvalid
 from broker.core.ids import CountryCode
 from broker.plain_files import open_plain
 from broker.security.backup_file import BackupHead
-from broker.settings import Settings, store_in
+from broker.settings import Settings
 from broker.storage import locked, open_store
+from broker.store_address import store_in
 from broker.system import SystemClock
 from broker.vault import open_vault
 from broker.vault.passphrase import read_source

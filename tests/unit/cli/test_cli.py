@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,13 @@ def test_help_names_every_command_and_the_usual_way(trm):
     assert ran.code == 0
     assert all(name.split()[0] in ran.out for name in COMMANDS)
     assert "Exit codes" in ran.out
+
+
+def test_the_version_is_that_of_the_installed_package(trm):
+    """Whoever asks for help is asked for it first; the help says how."""
+    ran = trm("--version")
+    assert (ran.code, ran.out) == (0, f"trm {version('trm-broker')}\n")
+    assert "--version" in trm("--help").out
 
 
 @pytest.mark.parametrize("command", COMMANDS)
