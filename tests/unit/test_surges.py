@@ -135,6 +135,27 @@ async def test_a_renewal_in_the_same_procedure_counts_alone(world: World) -> Non
         assert [mode.until for mode in await _seen(country)] == [today + timedelta(days=3)]
 
 
+@pytest.mark.parametrize(("days", "left"), [("4", 4), ("12", 9), ("until the ferry is full", None)])
+async def test_a_correction_ends_it_sooner_and_never_later(world: World, days: str, left: int | None) -> None:
+    """R-39: by a procedure of its own as by any other; in words nobody can say until when, and nothing waits any more."""
+    ee, fi = world["EE"], world["FI"]
+    declared = await _declare(world, days=9)
+    data = _example("correction/rectify-birth-year.json")
+    data |= {"sender": {"authority": "helsinki-wellbeing-services"}}
+    data |= {"recipient": {"country": "EE", "authority": "social-insurance-board"}}
+    data["body"] |= {"targets": [str(declared.digest)]}
+    data["body"]["fields"] = [{"pointer": "/declaration/days", "now": {"value": days}}]
+    await fi.submit(data)
+    await world.settle()
+    today = world.clock.now().date()
+    for country in (ee, fi):
+        until = None if left is None else today + timedelta(days=left - 1)
+        assert [mode.until for mode in await _seen(country)] == [until]
+    if left is None:
+        with pytest.raises(SafeguardHeld):
+            await fi.submit(_placement(world))
+
+
 async def test_a_renewal_counts_also_where_its_clock_was_set_back(world: World) -> None:
     """R-39: of both countries' registrations what follows the others is the newest, not what has the highest id."""
     declared = await _declare(world, days=9)
