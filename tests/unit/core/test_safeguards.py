@@ -197,6 +197,35 @@ def test_a_request_is_judged_by_what_is_recorded(name: str) -> None:
     assert (level, code) in {(reason.level.value, reason.code) for reason in decision.reasons}
 
 
+def test_serious_danger_forbids_contact_under_temporary_protection_alone() -> None:
+    """R-01: whoever seeks none may be asked about at home, and it is the claim under which nobody may that is named."""
+    assert isinstance(decide(_message(_body(nationalities=FINNISH, outcome=SERIOUS))), Cleared)
+    decision = decide(_message(_body(claim="TEMPORARY_PROTECTION", nationalities=FINNISH, outcome=SERIOUS)))
+    assert isinstance(decision, Blocked)
+    assert [(reason.code, reason.where) for reason in decision.reasons] == [
+        ("temporary-protection-danger", "/protection_claim/status")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("nationalities", "residence", "judged"),
+    [
+        (STATELESS, ("FI",), True),
+        (("XXA", "FI"), None, True),
+        (("LV",), ("FI",), False),
+        (STATELESS, ("LV",), False),
+        (("XXA", "LV"), ("SE",), False),
+    ],
+)
+def test_a_stateless_child_may_have_fled_from_where_it_lived_and_from_no_other(
+    nationalities: Any, residence: Any, judged: bool
+) -> None:
+    """R-01: of a child with a nationality that one counts, and of one without any where it used to live."""
+    facts = {"claim": "PENDING", "nationalities": nationalities}
+    decision = decide(_message(_body(**facts, **({} if residence is None else {"residence": residence}))))
+    assert isinstance(decision, Blocked if judged else Cleared)
+
+
 FACTS = st.sampled_from(
     [None, UNKNOWN, {"withheld": "DANGER"}, {"not_applicable": True}, ["FI"], ["LV", "FI"], ["LV"], STATELESS]
 )
