@@ -54,6 +54,16 @@ def test_an_adult_is_seen_again_with_another_child(other: dict[str, Any], again:
     assert _again(_body(UNCLE, CHILD), other) is again
 
 
+def test_a_case_that_names_no_child_of_its_own_may_be_about_another() -> None:
+    """A pseudonym first and the child later is that child; nothing but pseudonyms could be any: a person looks."""
+    adult = adult_asked_about(REQUEST, _body(UNCLE, CHILD), ())
+    assert adult is not None
+    unnamed = {"child": {"pseudonym": {"label": "Child 7"}}}
+    assert with_another_child(adult, (unnamed,), _body(UNCLE, OTHER))
+    assert with_another_child(adult, (unnamed,), _body(UNCLE, None))
+    assert not with_another_child(adult, (unnamed, _body(UNCLE, CHILD)), _body(UNCLE, CHILD))
+
+
 def test_two_births_are_two_adults() -> None:
     """A birth that contradicts is another person."""
     assert not _again(

@@ -119,6 +119,21 @@ def test_each_gap_is_held_or_blocked_by_its_rule(case: str) -> None:
     assert _reasons(example, change) == expected
 
 
+@pytest.mark.parametrize(
+    "other", [{"country": "NO"}, {"kind": "CENTRAL_AUTHORITY"}, {"name": "Another house"}, {"care": "OTHER"}]
+)
+def test_siblings_are_together_at_one_office_in_one_form_of_care_alone(other: dict[str, str]) -> None:
+    """R-35: an office of the same name elsewhere, or of another kind, is another place; so is another form of care."""
+
+    def apart(body: Any) -> None:
+        first, second = (child for child in body["children"] if "value" in child["siblings"])
+        first["to"] = {**second["to"], **{name: text for name, text in other.items() if name != "care"}}
+        first["care"] = other.get("care", second["care"])
+
+    assert ("R-35", "/separated", BLOCK) in _reasons(TOGETHER, apart)
+    assert _reasons(TOGETHER, _as_it_is) == []
+
+
 def test_nothing_goes_to_the_country_that_a_group_fled_from() -> None:
     """R-01 for a group has no release."""
     assert _reasons(HOUSE, _as_it_is, country="UA") == [("R-01", "/origin_states", BLOCK)]
