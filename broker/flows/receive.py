@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from broker.core import canonical
 from broker.core.attention import AttentionCode
@@ -34,9 +36,9 @@ from broker.core.errors import (
     UnknownRecipientKey,
 )
 from broker.core.healing import Passed
-from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId
+from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageId
 from broker.core.messages import Delivery, VerifiedMessage
-from broker.core.receipts import ReceiptKind, well_formed
+from broker.core.receipts import ReceiptKind
 from broker.core.rotation import may_destroy
 from broker.core.trust import KeyUse, TrustList
 from broker.ports import Clock, Compute, Notifier, Store, Tally, Transaction, TrustSource, Vault
@@ -230,12 +232,12 @@ class Receive:
             self._tally.received(peer, verified.header["type"])
         if outcome != "receipts":
             return
-        now, told = self._clock.now().timestamp(), well_formed(verified.body, peer)
-        for kind, number in Counter(receipt.kind for receipt in told).items():
+        now, told = self._clock.now().timestamp(), tuple(_told(verified.body))
+        for kind, number in Counter(kind for kind, _ in told).items():
             self._tally.receipts(direction="in", peer=peer, kind=kind, number=number)
-        for receipt in told:
-            if receipt.kind is ReceiptKind.DELIVERED:
-                self._tally.delivered(peer, max(now - receipt.message.made, 0.0))
+        for kind, message in told:
+            if kind is ReceiptKind.DELIVERED:
+                self._tally.delivered(peer, max(now - message.made, 0.0))
 
     def _believe_some(self, deliveries: Sequence[Delivery]) -> list[_Believed | Exception]:
         trust, now, opener = self._trust.current(), self._clock.now(), self._vault.opener()
@@ -297,3 +299,10 @@ class Receive:
         tx.audit(AuditRow(at=now, actor="node", action=AuditAction.QUARANTINED, subject=raw_sha256, detail=error.code))
         code = AttentionCode.ID_REUSED if isinstance(error, IdReused) else AttentionCode.QUARANTINED
         self._reception.call(tx, code, delivery.user or "unknown", detail=error.detail)
+
+
+def _told(body: Mapping[str, Any]) -> Iterator[tuple[ReceiptKind, MessageId]]:
+    """Yield what receipts say of which messages, for the metrics; one beside them may have any form."""
+    for item in body["receipts"]:
+        with suppress(LookupError, TypeError, ValueError):
+            yield ReceiptKind(item["kind"]), MessageId(item["message"])

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import orjson
 
+from broker.archive import CORRECTION
 from broker.core.attention import AttentionCode
 from broker.core.corrected import targets_of
 from broker.core.deadlines import Phase
@@ -34,8 +35,6 @@ _CODES = frozenset(
     }
 )
 
-
-_CORRECTION = "correction"
 _SOONEST = timedelta(minutes=1)  # after which a receipt that has not come is looked for again
 
 _Call = tuple[ProcedureRow, AttentionCode, str, str]  # procedure, code, subject, detail
@@ -164,7 +163,7 @@ def _rows(reader: Reader, page: Sequence[ProcedureRow], wanted: Iterable[Procedu
     yield from page
     met = {row.ref.id for row in page}
     found = [held for one in wanted if (held := reader.procedure(one, None)) is not None]
-    corrected = [other for held in found if held.ref.name == _CORRECTION for other in _corrected(reader, held)]
+    corrected = [other for held in found if held.ref.name == CORRECTION for other in _corrected(reader, held)]
     for row in (*found, *corrected):
         if row.ref.id not in met:
             met.add(row.ref.id)

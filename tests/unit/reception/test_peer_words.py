@@ -69,7 +69,11 @@ async def test_a_receipt_about_the_message_of_another_author_is_strange(world: W
     assert await _about(world["EE"], request) == (ours,)
 
 
-@pytest.mark.parametrize("changes", [{"author": "FI"}, {"kind": "seen"}], ids=["by its author", "of no kind"])
+@pytest.mark.parametrize(
+    "changes",
+    [{"author": "FI"}, {"kind": "seen"}, {"message": "x"}],
+    ids=["by its author", "of no kind", "of no message"],
+)
 async def test_a_receipt_without_its_form_takes_none_with_it(
     world: World, asked: Hostile, changes: dict[str, str]
 ) -> None:
