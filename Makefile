@@ -8,7 +8,7 @@ PYTEST := $(BIN)/pytest
 # Byte code is kept, also where the surroundings say otherwise: every start of a node and of a test run is quicker.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test check static importable bench vectors lock clean
+.PHONY: help demo test check static importable programs bench vectors lock clean
 
 help:  ## Show this list
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
@@ -38,7 +38,10 @@ static: $(READY)
 importable: $(READY)  # a test that cannot even be imported is found here, not after ten minutes
 	@$(PYTEST) -qq --collect-only --ignore=tests/unit
 
-test: check  ## Everything: also contracts, vectors, scenarios, simulation, faults, acceptance
+programs: $(READY)  # said at once what is missing, not by a hundred tests after ten minutes
+	@$(BIN)/python -m broker.testing.programs
+
+test: programs check  ## Everything: also contracts, vectors, scenarios, simulation, faults, acceptance
 	@$(PYTEST) -n auto --dist loadgroup --ignore=tests/unit --ignore=tests/bench
 
 bench: $(READY)  ## Measure throughput, latency, cost and memory, against an AS2 pair in the same run

@@ -30,8 +30,12 @@ class Outcome:
 
 
 def judge(evidence: Evidence) -> tuple[Outcome, ...]:
-    """Return every check's outcome; the demonstration holds only where no problem stands in it."""
-    return tuple(Outcome(claim=claim, problem=check(evidence)) for claim, check in CHECKS)
+    """Return every check's outcome; the demonstration holds only where no problem stands in it.
+
+    Over a folder nobody has an account, so nothing is claimed of one.
+    """
+    checks = CHECKS if evidence.onlooker.reading != "not-applicable" else CHECKS[:-1]
+    return tuple(Outcome(claim=claim, problem=check(evidence)) for claim, check in checks)
 
 
 def _all_sent(evidence: Evidence) -> str | None:
@@ -142,9 +146,7 @@ def _cannot_open(evidence: Evidence) -> str | None:
 
 def _cannot_fetch(evidence: Evidence) -> str | None:
     seen = evidence.onlooker
-    return (
-        None if seen.reading in {"refused", "not-applicable"} else f"{seen.country} at another's queue: {seen.reading}"
-    )
+    return None if seen.reading == "refused" else f"{seen.country} at another's queue: {seen.reading}"
 
 
 def _side(evidence: Evidence, country: str) -> Side | None:
@@ -172,5 +174,5 @@ CHECKS: tuple[tuple[str, Callable[[Evidence], str | None]], ...] = (
     ("the third country saw nothing", _saw_nothing),
     ("the third country's API knows nothing of the procedure", _asks_in_vain),
     ("the third country's keys open none of the sealed messages", _cannot_open),
-    ("the third country's account cannot fetch from another's queue", _cannot_fetch),
+    ("the third country's account cannot fetch from another's queue", _cannot_fetch),  # the last: see judge
 )

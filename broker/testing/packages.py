@@ -1,18 +1,18 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""Debian packages that tests, demonstration and measurement need on an empty machine."""
+"""What tests, demonstration and measurement can have installed or started on an empty machine: Debian packages, containers."""
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-__all__ = ["install_packages", "may_install"]
+__all__ = ["container_runs", "install_packages", "may_install"]
 
 _DPKG = Path("/var/lib/dpkg")
 # Somebody else's apt is awaited; two of ours never meet, since apt does not wait at all for the list of packages.
@@ -24,18 +24,40 @@ def may_install() -> bool:
     return os.geteuid() == 0 and shutil.which("apt-get") is not None and _DPKG.is_dir()
 
 
-def install_packages(*names: str) -> bool:
-    """Install packages, after any other process of ours that installs some; return whether they are there afterwards."""
+def install_packages(*names: str, log: Callable[[str], None]) -> bool:
+    """Install packages, after any other process of ours that installs some; return whether they are there afterwards.
+
+    Args:
+        names: of the packages.
+        log: told in apt's own words why they are not.
+    """
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     with _alone():
         for command in (["update"], ["install", "--yes", "--no-install-recommends", *names]):
             done = subprocess.run(
-                [*_APT, *command], env=environment, capture_output=True, stdin=subprocess.DEVNULL, check=False
+                [*_APT, *command],
+                env=environment,
+                capture_output=True,
+                text=True,
+                stdin=subprocess.DEVNULL,
+                check=False,
             )
+    if done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.startswith("E: ")] or [f"exit code {done.returncode}"]
+        log(f"apt-get could not install {', '.join(names)}: {said[0]}")
     return done.returncode == 0
 
 
-@contextmanager
+def container_runs() -> bool:
+    """Whether a Docker daemon answers."""
+    if shutil.which("docker") is None:
+        return False
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        return subprocess.run(["docker", "info"], capture_output=True, timeout=10, check=False).returncode == 0
+    return False
+
+
+@contextlib.contextmanager
 def _alone() -> Iterator[None]:
     place = os.open(_DPKG, os.O_RDONLY | os.O_DIRECTORY)
     try:

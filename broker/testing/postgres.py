@@ -25,9 +25,9 @@ import psycopg
 from psycopg import sql
 from sqlalchemy import make_url
 
-from broker.testing.packages import install_packages, may_install
+from broker.testing.packages import container_runs, install_packages, may_install
 
-__all__ = ["URL_VARIABLE", "PostgresServer", "postgres", "postgres_server", "waits_for_lock"]
+__all__ = ["URL_VARIABLE", "PostgresServer", "postgres", "postgres_program", "postgres_server", "waits_for_lock"]
 
 URL_VARIABLE = "TRM_TEST_POSTGRES_URL"
 
@@ -207,20 +207,26 @@ def _found(say: Callable[[str], None], named: str | None) -> Iterator[str]:
         say(f"PostgreSQL: using the server that {URL_VARIABLE} names")
         yield named
         return
-    binaries, how = _binaries(), "installed binaries"
-    if binaries is None and may_install():
-        _install()
-        binaries, how = _binaries(), "Debian packages that were installed for it"
+    binaries = postgres_program(say)
     if binaries is not None:
         with _private(binaries) as url:
-            say(f"PostgreSQL: started a private server from {how} in {binaries}")
+            say(f"PostgreSQL: started a private server from {binaries}")
             yield url
-    elif shutil.which("docker"):
+    elif container_runs():
         with _container() as url:
             say(f"PostgreSQL: started a container of {_IMAGE}")
             yield url
     else:
         raise RuntimeError(f"no PostgreSQL: set {URL_VARIABLE}, or install PostgreSQL or Docker")
+
+
+def postgres_program(say: Callable[[str], None] = print) -> Path | None:
+    """Return the folder of the newest installed server, after installing one when that is possible."""
+    binaries = _binaries()
+    if binaries is None and may_install():
+        _install(say)
+        binaries = _binaries()
+    return binaries
 
 
 def _binaries() -> Path | None:
@@ -232,12 +238,17 @@ def _binaries() -> Path | None:
     return next((path for path in candidates if (path / "initdb").exists() and (path / "postgres").exists()), None)
 
 
-def _install() -> None:
+def _install(say: Callable[[str], None]) -> None:
     """Install Debian's server without the cluster that its package would create and start."""
-    if install_packages("postgresql-common"):
+    say("PostgreSQL: installing the Debian package postgresql (without its own cluster)")
+    if install_packages("postgresql-common", log=say):
         _DEBIAN_CLUSTERS.mkdir(parents=True, exist_ok=True)
-        (_DEBIAN_CLUSTERS / "trm-tests.conf").write_text("create_main_cluster = false\n")
-        install_packages("postgresql")
+        refusal = _DEBIAN_CLUSTERS / "trm-tests.conf"
+        refusal.write_text("create_main_cluster = false\n")
+        try:
+            install_packages("postgresql", log=say)
+        finally:
+            refusal.unlink()
 
 
 @contextmanager

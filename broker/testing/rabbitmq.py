@@ -25,7 +25,8 @@ from urllib.parse import quote, urlsplit
 
 from broker.core.errors import NodeError
 from broker.core.ids import CountryCode
-from broker.testing.rabbitmq_install import RabbitContainer, container_runs, install_package
+from broker.testing.packages import container_runs
+from broker.testing.rabbitmq_install import RabbitContainer, install_package
 from broker.testing.rabbitmq_private import PrivateRabbit, RabbitStartFailed, installed_program
 from broker.transport.topology import MAX_MESSAGE_BYTES, VHOST, QueueLimits, definitions
 
@@ -38,7 +39,7 @@ _AGAIN_SECONDS = 0.2  # between two questions: a server tells nobody when it is 
 
 
 class RabbitMissing(NodeError):
-    """No RabbitMQ is named, installed or installable here."""
+    """No RabbitMQ is here: install rabbitmq-server or Docker, or name a server in TRM_TEST_AMQP_URL."""
 
     code = "rabbitmq-missing"
 

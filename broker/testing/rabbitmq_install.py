@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import secrets
 import shutil
 import subprocess
@@ -17,32 +18,34 @@ from pathlib import Path
 from broker.testing.packages import install_packages, may_install
 from broker.testing.rabbitmq_private import RabbitStartFailed, free_ports
 
-__all__ = ["RabbitContainer", "container_runs", "install_package"]
+__all__ = ["RabbitContainer", "install_package"]
 
 _IMAGE = "rabbitmq:4-management"
 _POLICY = Path("/usr/sbin/policy-rc.d")
+# Debian asks this script before a service starts. Should we be killed before it is removed again, it forbids nothing more.
+_REFUSAL = """\
+#!/bin/sh
+case "$1" in rabbitmq-server*|epmd*) kill -0 {} 2>/dev/null && exit 101 ;; esac
+exit 0
+"""
+_OWN = ("rabbitmq-server.service", "epmd.socket", "epmd.service")
 _START_SECONDS = 180.0  # the first time the image is fetched
 
 
 def install_package(log: Callable[[str], None]) -> bool:
-    """Install the Debian package without letting its own service start, now or at the next boot; return whether it is there."""
+    """Install the Debian package without letting a service of it start, now or at the next boot; return whether it is there.
+
+    Erlang's port mapper, which comes with it, would listen on every address of the machine. One that was here before stays.
+    """
     if not may_install():
         return False
     log("RabbitMQ: installing the Debian package rabbitmq-server (its own service is not started)")
+    services = _OWN if shutil.which("epmd") is None else _OWN[:1]
     with _no_services():
-        installed = install_packages("rabbitmq-server")
+        installed = install_packages("rabbitmq-server", log=log)
     if shutil.which("systemctl") is not None:
-        subprocess.run(["systemctl", "disable", "rabbitmq-server"], capture_output=True, check=False)
+        subprocess.run(["systemctl", "disable", *services], capture_output=True, check=False)
     return installed
-
-
-def container_runs() -> bool:
-    """Whether a Docker daemon answers."""
-    if shutil.which("docker") is None:
-        return False
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        return subprocess.run(["docker", "info"], capture_output=True, timeout=10, check=False).returncode == 0
-    return False
 
 
 class RabbitContainer:
@@ -109,11 +112,10 @@ class RabbitContainer:
 
 @contextlib.contextmanager
 def _no_services() -> Iterator[None]:
-    # Debian asks this script before a package's service starts; one that is there already has its own reasons.
-    if _POLICY.exists():
+    if _POLICY.exists():  # it has its own reasons
         yield
         return
-    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.write_text(_REFUSAL.format(os.getpid()))
     _POLICY.chmod(0o755)
     try:
         yield

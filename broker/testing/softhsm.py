@@ -8,14 +8,14 @@ import os
 import secrets
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from broker.testing.packages import install_packages, may_install
 
-__all__ = ["SoftHsm", "SoftHsmMissing", "softhsm"]
+__all__ = ["SoftHsm", "SoftHsmMissing", "softhsm", "softhsm_library"]
 
 _TOKEN = "trm-test"  # noqa: S105  a label
 _LIBRARIES = (
@@ -48,7 +48,7 @@ def softhsm(folder: Path) -> Iterator[SoftHsm]:
     Raises:
         SoftHsmMissing: it is not installed, and this user may not install it.
     """
-    library = _library()
+    library = softhsm_library()
     tokens, config, pin = folder / "tokens", folder / "softhsm2.conf", secrets.token_hex(8)
     tokens.mkdir(mode=0o700)
     config.write_text(f"directories.tokendir = {tokens}\nobjectstore.backend = file\nlog.level = ERROR\n")
@@ -68,10 +68,16 @@ def softhsm(folder: Path) -> Iterator[SoftHsm]:
             os.environ["SOFTHSM2_CONF"] = before
 
 
-def _library() -> Path:
+def softhsm_library(log: Callable[[str], None] = print) -> Path:
+    """Return the installed library, after installing it when that is possible.
+
+    Raises:
+        SoftHsmMissing: it is not here and cannot be installed.
+    """
     found = _found()
-    if found is None and may_install() and install_packages("softhsm2"):
-        found = _found()
+    if found is None and may_install():
+        log("SoftHSM: installing the Debian package softhsm2")
+        found = _found() if install_packages("softhsm2", log=log) else None
     if found is None:
         raise SoftHsmMissing("Install SoftHSM (Debian: softhsm2) to test the vault under an HSM.")
     return found

@@ -89,7 +89,8 @@ def personal() -> frozenset[str]:
 def _holds(document: dict[str, Any], transport: str) -> None:
     assert (document["scenario"], document["transport"]) == ("family-tracing", transport)
     assert (document["equal"], document["passed"]) == (True, True)
-    assert [check["problem"] for check in document["checks"]] == [None] * len(CHECKS)
+    assert {check["problem"] for check in document["checks"]} == {None}
+    assert len(document["checks"]) == len(CHECKS) - (transport == "spool")  # there nobody has an account
     asking, asked, onlooker = document["nodes"]
     assert (asking["country"], asked["country"], onlooker["country"]) == ("EE", "FI", "SE")
     assert re.fullmatch(r"[0-9a-f]{64}", asking["digest"])
