@@ -70,7 +70,8 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
         "HeldItem": _held_item(),
         "HeldList": list_of("HeldItem"),
         "Held": _held(),
-        "Release": object_of({"reason": {"type": "string", "enum": [reason.value for reason in ReleaseReason]}}),
+        "Newer": _newer(),
+        "Release": _release(),
         "Reject": object_of({"reason": {"type": "string", "enum": [reason.value for reason in RejectReason]}}),
         "Opened": object_of({"message": identifier(MessageId), "opened": TIME}),
         **procedure_schemas(),
@@ -177,7 +178,34 @@ def _held_item() -> Schema:
 def _held() -> Schema:
     item = _held_item()
     content = {"type": "object", "description": "Header and body; absent once it waits no more."}
-    return {**item, "properties": {**item["properties"], "content": content}}
+    since = {
+        **array_of(reference("Newer")),
+        "description": "What left and came in its case since it was written, oldest first: a release names each as seen. "
+        "Absent where nothing did.",
+    }
+    return {**item, "properties": {**item["properties"], "since": since, "content": content}}
+
+
+def _newer() -> Schema:
+    return object_of(
+        {
+            "id": identifier(MessageId),
+            "direction": {"type": "string", "enum": ["in", "out"]},
+            "type": identifier(MessageType),
+            "procedure": identifier(ProcedureId, "That of the held message, or one that is about it."),
+            "at": {**TIME, "description": "Recorded (out) or received (in)."},
+            "state": TEXT,
+        }
+    )
+
+
+def _release() -> Schema:
+    seen = {
+        **array_of(identifier(MessageId)),
+        "description": "Messages of `since` that were looked at: with another one there the release is refused.",
+    }
+    reason = {"type": "string", "enum": [reason.value for reason in ReleaseReason]}
+    return object_of({"reason": reason, "seen": seen}, optional=("seen",))
 
 
 def _unreadable() -> Schema:

@@ -11,9 +11,9 @@ from aiohttp import web
 
 from broker.api import views
 from broker.api.answers import answer
-from broker.api.requests import PRINCIPAL, Query, path_id, read_reason
+from broker.api.requests import PRINCIPAL, Query, path_id, read_reason, read_release
 from broker.api.services import ApiServices
-from broker.core.delivery import RejectReason, ReleaseReason
+from broker.core.delivery import RejectReason
 from broker.core.errors import NotFound
 from broker.core.ids import MessageId
 
@@ -44,7 +44,7 @@ class HeldMessages:
         return answer(views.page(listed, views.held_item, surge))
 
     async def read(self, request: web.Request) -> web.Response:
-        """Return one with its content, or what became of it.
+        """Return one with its content and what left and came in its case since, or what became of it.
 
         Raises:
             NotFound: it is not here or another authority's.
@@ -54,20 +54,21 @@ class HeldMessages:
         row = await self._desk.store.read(lambda reader: reader.draft(wanted, principal.authority))
         if row is None:
             raise NotFound
+        since = await self._desk.approve.newer(row)
         await self._desk.consult.draft(row, principal.who)
-        return answer(views.held(row))
+        return answer(views.held(row, since))
 
     async def release(self, request: web.Request) -> web.Response:
         """Let one leave; 202 says that it is stored for delivery.
 
         Raises:
-            BadRequest: the body is not one known reason.
+            BadRequest: the body is not one known reason, and the newer messages that were seen.
             BrokerError: it may not leave, or the caller may not decide; it waits on.
         """
         Query(request).finish()
         wanted = path_id(request, MessageId)
-        reason = await read_reason(request, self._services.limits, ReleaseReason)
-        accepted = await self._desk.approve.release(wanted, request[PRINCIPAL].who, reason)
+        reason, seen = await read_release(request, self._services.limits)
+        accepted = await self._desk.approve.release(wanted, request[PRINCIPAL].who, reason, seen)
         return answer(views.accepted(accepted), status=202)
 
     async def reject(self, request: web.Request) -> web.Response:

@@ -25,8 +25,9 @@ from broker.api.services import ApiLimits
 from broker.api.tokens import NODE_ROLES, WHOLE_NODE, Principal
 from broker.core.audit import Who
 from broker.core.canonical import MAX_DEPTH
+from broker.core.delivery import ReleaseReason
 from broker.core.errors import BadRequest, NotFound, RequestTooLarge, UnsupportedMediaType
-from broker.core.ids import AuthorityId
+from broker.core.ids import AuthorityId, MessageId
 
 __all__ = [
     "DEFAULT_PAGE",
@@ -39,6 +40,7 @@ __all__ = [
     "path_id",
     "read_json",
     "read_reason",
+    "read_release",
     "scope",
     "truth",
 ]
@@ -95,7 +97,29 @@ async def read_reason(request: web.Request, limits: ApiLimits, codes: Iterable[C
         BrokerError: as `read_json`.
     """
     data = await read_json(request, limits)
-    given = data["reason"] if isinstance(data, dict) and data.keys() == {"reason"} else None
+    return _reason(data if isinstance(data, dict) and data.keys() == {"reason"} else {}, codes)
+
+
+async def read_release(request: web.Request, limits: ApiLimits) -> tuple[ReleaseReason, frozenset[MessageId]]:
+    """Return the reason for a release that the body gives, and the newer messages that it names as seen.
+
+    Raises:
+        BadRequest: the body is anything else.
+        BrokerError: as `read_json`.
+    """
+    data = await read_json(request, limits)
+    given = data if isinstance(data, dict) and data.keys() <= {"reason", "seen"} else {}
+    reason, seen = _reason(given, ReleaseReason), given.get("seen", [])
+    if not isinstance(seen, list):
+        raise BadRequest("What was seen is a list of ids of messages.", where="/seen")
+    try:
+        return reason, frozenset(MessageId(one) for one in seen)
+    except ValueError:
+        raise BadRequest("What was seen is a list of ids of messages.", where="/seen") from None
+
+
+def _reason(data: dict[str, Any], codes: Iterable[Code]) -> Code:
+    given = data.get("reason")
     for code in codes:
         if given == code:
             return code

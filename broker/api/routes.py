@@ -27,6 +27,7 @@ from broker.core.errors import (
     LegalHold,
     MessageErased,
     MessagesOwed,
+    NewerMessages,
     NotAllowed,
     NotArranged,
     NotFound,
@@ -121,15 +122,16 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         name="readHeld", method="GET", path="/held/{id}", roles=frozenset({Role.OFFICER}), answer="Held",
-        summary="Read a held message and its reasons, or what became of it.", errors=(NotFound,),
+        summary="Read a held message, its reasons, and what left and came in its case since; or what became of it.", errors=(NotFound,),
     ),
     Route(
         name="releaseHeld", method="POST", path="/held/{id}/release", status=202, answer="Accepted", body="Release",
         roles=frozenset({Role.OFFICER}),
-        summary="Let a held message leave, for a reason; never by its author. Everything is checked again.",
+        summary="Let a held message leave, for a reason; never by its author. Everything is checked again; what left and "
+        "came in its case since is named as seen.",
         errors=(
-            NotFound, AlreadySettled, SafeguardHeld, SafeguardBlocked, NotAllowed, NotParticipant, RecipientSuspended,
-            UnknownRecipient, NotArranged, VersionNotSupported, RequestTooLarge, UnsupportedMediaType,
+            NotFound, AlreadySettled, NewerMessages, SafeguardHeld, SafeguardBlocked, NotAllowed, NotParticipant,
+            RecipientSuspended, UnknownRecipient, NotArranged, VersionNotSupported, RequestTooLarge, UnsupportedMediaType,
         ),
     ),
     Route(

@@ -21,6 +21,7 @@ from broker.core.receipts import Receipt
 from broker.core.surge import SurgeMode
 from broker.flows.inspect import ProcedureView, RecordLine, TimelineLine
 from broker.flows.search import Found
+from broker.meanwhile import Newer
 from broker.rows import (
     Accepted,
     AttachmentRow,
@@ -45,6 +46,7 @@ __all__ = [
     "held_item",
     "message",
     "message_item",
+    "newer",
     "page",
     "present",
     "procedure",
@@ -112,9 +114,21 @@ def held_item(row: HeldDraft) -> dict[str, Any]:
     )
 
 
-def held(row: HeldDraft) -> dict[str, Any]:
-    """Return a held message with its content, while it waits."""
-    return present(**held_item(row), content=_shown(row.content))
+def held(row: HeldDraft, since: Iterable[Newer]) -> dict[str, Any]:
+    """Return a held message with its content and what left and came in its case since, while it waits."""
+    return present(**held_item(row), since=[newer(one) for one in since] or None, content=_shown(row.content))
+
+
+def newer(one: Newer) -> dict[str, Any]:
+    """Return a message that left or came while another one was held: nothing of its content."""
+    return present(
+        id=one.message,
+        direction=one.direction,
+        type=one.type,
+        procedure=one.procedure,
+        at=time_to_text(one.at),
+        state=one.state,
+    )
 
 
 def message_item(row: MessageRow) -> dict[str, Any]:

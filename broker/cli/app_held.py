@@ -47,7 +47,7 @@ def list_all(
 
 
 def show(message: Message, home: Home, authority: AsOffice = None, as_json: AsJson = False) -> None:
-    """Show why a message is held, and the message.
+    """Show why a message is held, the message, and what left and came in its case since.
 
     \b
     Example:
@@ -68,9 +68,16 @@ def release(
         ),
     ],
     authority: AsOffice = None,
+    seen: Annotated[
+        list[str] | None,
+        typer.Option("--seen", metavar="ID", help="A newer message that 'trm held show' lists; once for each."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Let a held message leave. Its author cannot; everything is checked again as it is now.
+
+    It would be the newest word in its case: with --seen it is said of each message that left or came since it was written
+    that it was looked at.
 
     \b
     Example:
@@ -78,7 +85,7 @@ def release(
     """
     from broker.cli.held import release as work
 
-    work(message, home, authority=authority, reason=reason, as_json=as_json)
+    work(message, home, authority=authority, reason=reason, seen=seen or (), as_json=as_json)
 
 
 def reject(

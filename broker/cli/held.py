@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,14 +66,14 @@ def show(message: str, home: Path, *, authority: str | None, as_json: bool) -> N
     async def work(office: Office) -> Any:
         us = office_of(office, authority)
         row = await office.store.read(lambda reader: reader.draft(wanted, us))
-        if row is not None:
-            await office.consult.draft(row, operator(us))
-        return row
+        if row is None:
+            raise NotFound
+        since = await office.approve.newer(row)
+        await office.consult.draft(row, operator(us))
+        return row, since
 
-    row: HeldDraft | None = with_office(home, work)
-    if row is None:
-        raise NotFound
-    document = views.held(row)
+    row, since = with_office(home, work)
+    document = views.held(row, since)
 
     def people() -> None:
         console = output.console()
@@ -82,27 +83,37 @@ def show(message: str, home: Path, *, authority: str | None, as_json: bool) -> N
         if "content" in document:
             said = json.dumps(document["content"]["body"], ensure_ascii=False, indent=2)
             console.print(output.plain(said))  # what the second person reads is what stands there
+            if since:
+                console.print("Since it was written:")
+                lines = [(time_to_text(one.at), one.author, one.type, one.message, one.state) for one in since]
+                output.table(("when (UTC)", "from", "type", "message", "state"), lines, wide=("message",))
+            seen = "".join(f" --seen {one.message}" for one in since)
             console.print(
-                "Next, by another person than its author: "
-                f"trm held release {row.id} {output.where(home, authority)} --reason CODE"
+                ("Look at these first: this message would be the newest word. " if since else "")
+                + "Next, by another person than its author: "
+                f"trm held release {row.id} {output.where(home, authority)} --reason CODE{seen}"
             )
 
     output.answer(document, as_json=as_json, people=people)
 
 
-def release(message: str, home: Path, *, authority: str | None, reason: str, as_json: bool) -> None:
+def release(
+    message: str, home: Path, *, authority: str | None, reason: str, seen: Sequence[str], as_json: bool
+) -> None:
     """Let one leave.
 
     Raises:
-        BadRequest: no such reason or office.
+        BadRequest: no such reason or office, or an id is none.
+        NewerMessages: others than those seen left or came since it was written.
         Forbidden: its author does not release it.
         SenderError: it may not leave by now; it waits on.
         NodeError: the store cannot be written.
     """
     wanted, code = parsed(MessageId, message, "ID"), one_of(ReleaseReason, reason, "--reason")
+    known = [parsed(MessageId, one, "--seen") for one in seen]
 
     async def work(office: Office) -> Any:
-        return await office.approve.release(wanted, operator(office_of(office, authority)), code)
+        return await office.approve.release(wanted, operator(office_of(office, authority)), code, known)
 
     accepted = with_office(home, work)
 

@@ -83,6 +83,10 @@ class AttentionCode(StrEnum):
         "surge-owed", Actor.CALLER, "Surge mode let something wait that is still owed: do it, and close this.",
     )  # fmt: skip
     HELD = "held", Actor.CALLER, "A message waits for a second person, who releases or rejects it: trm held list."
+    HELD_OVERTAKEN = (
+        "held-overtaken", Actor.CALLER,
+        "Messages left or came in the case of one that waits for a second person: look at them before it is released.",
+    )  # fmt: skip
     HOLD_EXPIRED = "hold-expired", Actor.CALLER, "Nobody decided about a held message in time; it was not sent."
     HANDED_ON = (
         "handed-on", Actor.CALLER, "This office takes over a procedure: read it, and name who looks after it.",
@@ -218,6 +222,11 @@ class AttentionCode(StrEnum):
             LadderStep.HANDED_OVER: (cls.OVERDUE_OPENED, cls.FAILED_OPENED),
         }
         return awaited[LadderStep(step)][failed]
+
+    @classmethod
+    def about_held(cls) -> tuple[AttentionCode, ...]:
+        """Return the codes of calls about a held message that end when it waits no more."""
+        return (cls.HELD, cls.HELD_OVERTAKEN)
 
     @classmethod
     def ended_by_receipt(cls) -> tuple[AttentionCode, ...]:

@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction, AuditRow, Who
 from broker.core.delivery import RejectReason, ReleaseReason
 from broker.core.errors import AlreadySettled, Forbidden, NotFound
 from broker.core.ids import CountryCode, MessageId
+from broker.meanwhile import Newer, newer_than
 from broker.ports import Clock, Store, Transaction
 from broker.rows import Accepted, DraftState, HeldDraft, Release
 
@@ -31,10 +32,27 @@ class Approve:
         self._clock = clock
         self._release = release
 
-    async def release(self, message: MessageId, who: Who, reason: ReleaseReason) -> Accepted:
-        """Let a held message leave.
+    async def newer(self, draft: HeldDraft) -> tuple[Newer, ...]:
+        """Return what left and came in the case of a held message since it was written, oldest first.
 
         Raises:
+            StoreUnavailable: it cannot be read.
+        """
+        return await self._store.read(lambda reader: newer_than(reader, self._us, draft))
+
+    async def release(
+        self, message: MessageId, who: Who, reason: ReleaseReason, seen: Collection[MessageId] = ()
+    ) -> Accepted:
+        """Let a held message leave.
+
+        Args:
+            message: its id.
+            who: decides.
+            reason: why it may leave.
+            seen: newer messages of its case, which it leaves after all the same.
+
+        Raises:
+            NewerMessages: more than these left or came since it was written.
             NotFound: there is none for that office.
             AlreadySettled: somebody has decided, or nobody did in time.
             Forbidden: its author does not release it.
@@ -43,7 +61,9 @@ class Approve:
         draft = await self._waiting(message, who)
         if draft.author == who.actor:
             raise Forbidden("A second person releases a held message, never its author.")
-        return await self._release(Release(draft=draft, by=who.actor, role=who.role, reason=reason))
+        return await self._release(
+            Release(draft=draft, by=who.actor, role=who.role, reason=reason, seen=frozenset(seen))
+        )
 
     async def reject(self, message: MessageId, who: Who, reason: RejectReason) -> None:
         """Say that a held message does not leave; its content is forgotten. Its author may take it back so.
@@ -73,4 +93,4 @@ class Approve:
                 subject=draft.id, detail=draft.type, peer=draft.peer, reason=reason,
             )
         )  # fmt: skip
-        tx.resolve_attention(AttentionCode.HELD, message_subject(self._us, draft.id), at=now, by=who.actor)
+        tx.resolve_attentions(AttentionCode.about_held(), message_subject(self._us, draft.id), at=now, by=who.actor)

@@ -16,8 +16,15 @@ from broker.core import canonical
 from broker.core.accompanied import asks_about_adult
 from broker.core.content import decode_header
 from broker.core.elsewhere import looks_elsewhere
-from broker.core.errors import NotAllowed, SchemaInvalid, SenderError, TrustListExpired, VersionNotSupported
-from broker.core.ids import CountryCode
+from broker.core.errors import (
+    NewerMessages,
+    NotAllowed,
+    SchemaInvalid,
+    SenderError,
+    TrustListExpired,
+    VersionNotSupported,
+)
+from broker.core.ids import CountryCode, Digest
 from broker.core.messages import Body, ClearedMessage, Draft, Submission, ValidMessage
 from broker.core.procedures import NOT_OPENED
 from broker.core.safeguards import Cleared, Decision, Held, decide, refusal, released
@@ -25,6 +32,7 @@ from broker.core.sides import sides_of
 from broker.core.surge import may_wait, owed
 from broker.core.trust import GRACE
 from broker.ledger import Ledger
+from broker.meanwhile import newer_than
 from broker.ports import Clock, Ids, Reader, Store, TrustSource
 from broker.rows import Accepted, Idempotent, ProcedureRow, Release
 from broker.sealed.checking import check_sent
@@ -39,6 +47,7 @@ from broker.timetable import Timetable
 __all__ = ["Submit"]
 
 EXTENSION_NOTICE = "extension-notice"
+_NAMED = 12  # newer messages
 
 
 class Submit:
@@ -152,7 +161,9 @@ class Submit:
                 surge = await self._store.read(lambda reader: surge_until(reader, self._us, message.header))
                 decision = decide(message, known.earlier, sides, known.elsewhere, surge, known.came)
             warnings = decision.warnings if isinstance(decision, Cleared) else ()
-            cleared = await self._let_pass(decision, message, asked, asking, release)
+            cleared = await self._let_pass(decision, message, asked, known.record, asking, release)
+            if release is not None:
+                await self._check_seen(release)  # the record is read once more; a newer one than judged is decided anew
             accepted = await self._store.run(
                 functools.partial(
                     self._recording.record,
@@ -169,7 +180,13 @@ class Submit:
                 return replace(accepted, warnings=warnings) if warnings else accepted
 
     async def _let_pass(
-        self, decision: Decision, message: ValidMessage, asked: Idempotent, asking: Submission, release: Release | None
+        self,
+        decision: Decision,
+        message: ValidMessage,
+        asked: Idempotent,
+        known: frozenset[Digest],
+        asking: Submission,
+        release: Release | None,
     ) -> ClearedMessage:
         """Return the message cleared, by the rules or by a second person; keep a held one for that person."""
         if isinstance(decision, Cleared):
@@ -178,9 +195,24 @@ class Submit:
             return released(message, decision)
         if isinstance(decision, Held) and release is None:
             await self._store.run(
-                functools.partial(self._holding.keep, asked=asked, message=message, held=decision, asking=asking)
+                functools.partial(
+                    self._holding.keep, asked=asked, message=message, held=decision, known=known, asking=asking
+                )
             )
         raise refusal(decision)
+
+    async def _check_seen(self, release: Release) -> None:
+        """Refuse to say an older word over newer ones, unless the second person names them: nobody else would know."""
+        newer = await self._store.read(lambda reader: newer_than(reader, self._us, release.draft))
+        unseen = [one for one in newer if one.message not in release.seen]
+        if unseen:
+            named = ", ".join(f"{one.author} {one.type} {one.message}" for one in unseen[:_NAMED])
+            more = f" and {len(unseen) - _NAMED} more" if len(unseen) > _NAMED else ""
+            raise NewerMessages(
+                f"Since this message was written there left or came: {named}{more}. Look at them; it is released when "
+                "they are named as seen.",
+                where="/seen",
+            )
 
     async def _casefile(self, row: ProcedureRow, message: ValidMessage) -> Casefile:
         kind = message.header.type

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -21,14 +23,17 @@ from broker.core.delivery import (
     ResendReason,
     resend_due,
 )
+from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.ids import CountryCode
 from broker.ledger import Ledger
+from broker.meanwhile import Newer, newer_than
 from broker.ports import Clock, Store, Transaction
-from broker.rows import AuditRow, DraftState, OutboxState, OverdueEntry
+from broker.rows import AuditRow, DraftState, HeldDraft, OutboxState, OverdueEntry
 
 __all__ = ["Watch"]
 
 _UNSENT = timedelta(hours=UNSENT_HOURS)
+_NAMED = 3  # newer messages, in a call
 _DAY, _MONTH = timedelta(days=1), timedelta(days=31)
 
 
@@ -65,10 +70,12 @@ class Watch:
         self._clock = clock
         self._limits = limits
         self._wake = wake
+        self._cursor: str | None = None  # of the held messages, where the last look ended; None: begin anew
 
     async def __call__(self) -> int:
         """Look once; return how many entries were sent again, or that more of them wait to be told of."""
         await self._store.run(self._settle)
+        await self._tell_newer()
         more = False
         for late in self._late(self._clock.now()):
             more |= await self._call(late)
@@ -132,10 +139,30 @@ class Watch:
                 )
             )  # fmt: skip
             subject = message_subject(self._us, draft.id)
-            tx.resolve_attention(AttentionCode.HELD, subject, at=now, by="node")
+            tx.resolve_attentions(AttentionCode.about_held(), subject, at=now, by="node")
             self._ledger.call(
                 tx, AttentionCode.HOLD_EXPIRED, subject, peer=draft.peer, authority=draft.authority, now=now
             )
+
+    async def _tell_newer(self) -> None:
+        """Call the office of a held message when something left or came in its case: once for each time that more did."""
+        page = await self._store.read(lambda reader: reader.drafts(None, cursor=self._cursor, limit=WATCH_BATCH))
+        self._cursor = page.next
+        for draft in page.items:
+            with suppress(CaseKeyMissing, StoreCorrupt):  # of one; whoever releases it is told of that
+                newer = await self._store.read(functools.partial(newer_than, us=self._us, draft=draft))
+                if newer:
+                    await self._store.run(functools.partial(self._call_overtaken, draft=draft, newer=newer))
+
+    def _call_overtaken(self, tx: Transaction, draft: HeldDraft, newer: Sequence[Newer]) -> None:
+        code, subject, now = AttentionCode.HELD_OVERTAKEN, message_subject(self._us, draft.id), self._clock.now()
+        newest = ", ".join(f"{one.author} {one.type} {one.message}" for one in newer[-_NAMED:])
+        detail = f"Since it was written {len(newer)} left or came, the newest: {newest}. trm held show {draft.id}"
+        last, held = tx.last_call(code, subject), tx.draft(draft.id)
+        if held is None or held.state is not DraftState.HELD or (last is not None and last.detail == detail):
+            return
+        tx.resolve_attention(code, subject, at=now, by="node")
+        self._ledger.call(tx, code, subject, peer=draft.peer, authority=draft.authority, detail=detail, now=now)
 
     def _call_for_many(self, tx: Transaction, now: datetime) -> None:
         """Tell a person early, once a day, who opens procedures as if without end: well-formed, each is taken (P1)."""

@@ -66,6 +66,7 @@ class Release:
     by: str
     role: AuditRole
     reason: str  # of `ReleaseReason`
+    seen: frozenset[MessageId] = frozenset()  # newer messages of the case that the second person knows of
 
 
 NOT_KNOWN = Digest("0" * 64)  # of what was asked: the message came back after a restore

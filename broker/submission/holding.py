@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from broker.core.audit import AuditAction
 from broker.core.content import decode_header, encode
 from broker.core.delivery import HOLD_DAYS
 from broker.core.errors import AlreadySettled
-from broker.core.ids import CountryCode, ProcedureId
+from broker.core.ids import CountryCode, Digest, ProcedureId
 from broker.core.messages import Body, Header, Submission, ValidMessage
 from broker.core.reasons import Level
 from broker.core.roles import AuditRole
@@ -37,9 +38,25 @@ class Holding:
         self._clock = clock
 
     def keep(
-        self, tx: Transaction, *, asked: Idempotent, message: ValidMessage, held: Held, asking: Submission
+        self,
+        tx: Transaction,
+        *,
+        asked: Idempotent,
+        message: ValidMessage,
+        held: Held,
+        known: frozenset[Digest],
+        asking: Submission,
     ) -> None:
-        """Keep a held message under the id that it will have, and call its office for a second person."""
+        """Keep a held message under the id that it will have, and call its office for a second person.
+
+        Args:
+            tx: the transaction.
+            asked: the caller's key and what it stands for.
+            message: what is held.
+            held: why.
+            known: the record that the safeguards knew; its heads stay in the header, and tell what came to it since.
+            asking: what the caller asked for.
+        """
         header, now = message.header, self._clock.now()
         if not tx.add_idempotent(kept(asked, header), now):
             earlier(tx, asked)  # raises what it stands for, where that is no message
@@ -55,7 +72,7 @@ class Holding:
                 route=asking.route,
                 at=now,
                 reasons=tuple(reason for reason in held.reasons if reason.level is Level.HOLD),
-                content=encode(header, message.body),
+                content=encode(replace(header, parents=_heads(tx, header, known)), message.body),
             )
         )
         for attachment in header.attachments:  # the files wait as long as their message may
@@ -78,7 +95,8 @@ class Holding:
         tx.audit(
             _decided(AuditAction.RELEASED, header, by=release.by, role=release.role, reason=release.reason, at=now)
         )
-        tx.resolve_attention(AttentionCode.HELD, message_subject(self._us, draft.id), at=now, by=release.by)
+        subject = message_subject(self._us, draft.id)
+        tx.resolve_attentions(AttentionCode.about_held(), subject, at=now, by=release.by)
 
 
 def _decided(action: AuditAction, header: Header, *, by: str, role: AuditRole, reason: str, at: datetime) -> AuditRow:
@@ -95,6 +113,13 @@ def _decided(action: AuditAction, header: Header, *, by: str, role: AuditRole, r
         peer=header.recipient.country,
         reason=reason,
     )
+
+
+def _heads(tx: Transaction, header: Header, known: frozenset[Digest]) -> tuple[Digest, ...]:
+    """Return what of a known part of its procedure's record no other message of that part names as a parent."""
+    entries = tx.record(header.procedure.id) if header.procedure else ()
+    named = {parent for entry in entries if entry.digest in known for parent in entry.parents}
+    return tuple(sorted(known - named))
 
 
 def attachments_of(draft: HeldDraft) -> tuple[Attachment, ...]:

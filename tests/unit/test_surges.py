@@ -173,10 +173,11 @@ async def test_a_renewal_that_waited_for_a_second_person_comes_after_what_left_m
     with pytest.raises(SafeguardHeld):
         await _register(world, {"procedure": declared.procedure}, days=9, renewals=1)
     world.clock.advance(seconds=60)
-    await _register(world, {"procedure": declared.procedure}, days=3)
+    newer = await _register(world, {"procedure": declared.procedure}, days=3)
     fi = world["FI"]
     (held,) = (await fi.store.read(lambda reader: reader.drafts(None, cursor=None, limit=2))).items
-    await fi.desk.approve.release(held.id, officer(held.authority, "second"), ReleaseReason.CHECKED)
+    second = officer(held.authority, "second")
+    await fi.desk.approve.release(held.id, second, ReleaseReason.CHECKED, [newer.message])
     await world.settle()
     for country in (world["EE"], world["FI"]):
         assert [mode.until for mode in await _seen(country)] == [today + timedelta(days=8)]

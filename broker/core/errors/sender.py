@@ -30,6 +30,7 @@ __all__ = [
     "MessageErased",
     "MessagesOwed",
     "MethodNotAllowed",
+    "NewerMessages",
     "NotAllowed",
     "NotArranged",
     "NotFound",
@@ -161,6 +162,14 @@ class SafeguardHeld(SenderError):
     """A safeguard wants a second person to decide before this is sent."""
 
     code = "safeguard-held"
+    who = Actor.CALLER
+
+
+class NewerMessages(SenderError):
+    """Messages left or came since the held one was written: look at them, and release it naming each as seen."""
+
+    code = "newer-messages"
+    http_status = 409
     who = Actor.CALLER
 
 

@@ -51,7 +51,7 @@ def _drop(tx: Transaction, draft: HeldDraft, erasure: Erasure, who: Who, us: Cou
         tx.drop_upload(upload)
         _owe(tx, DutyKind.BLOB, upload, erasure)
     tx.settle_draft(draft.id, DraftState.REJECTED, by=who.actor, at=at, decision=_ERASED)
-    tx.resolve_attention(AttentionCode.HELD, message_subject(us, draft.id), at=at, by=who.actor)
+    tx.resolve_attentions(AttentionCode.about_held(), message_subject(us, draft.id), at=at, by=who.actor)
 
 
 def _forget(tx: Transaction, message: CaseMessage, erasure: Erasure, who: Who, us: CountryCode) -> None:

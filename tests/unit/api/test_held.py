@@ -5,7 +5,10 @@
 from __future__ import annotations
 
 import copy
+import json
 from typing import Any
+
+from broker.schema_files import read_schema_file
 
 HELD = "/api/v1/held"
 
@@ -55,6 +58,40 @@ async def test_one_is_rejected_and_only_by_its_own_office(desk: Any, document: d
     done = await desk.ask("POST", f"{HELD}/{held}/reject", token=desk.token(), json={"reason": "not-complete"})
     assert done.status == 204
     assert (await desk.ask("GET", HELD, token=desk.token())).json["items"] == []
+
+
+async def test_a_release_names_the_newer_messages_that_were_seen(desk: Any, document: dict[str, Any]) -> None:
+    """They are listed where the held message is read, with ids, types and times; without them it is refused, and waits on."""
+    request = (await desk.submit(document, key="first")).json
+    second = desk.token(subject="officer-2")
+    correction = json.loads(read_schema_file("examples/acts/correction-birth-year.json"))
+    correction |= {name: document[name] for name in ("sender", "recipient", "exercise")}
+    correction["procedure"] = request["procedure"]
+    ids = []
+    for key, pointer, now in (("held", "/child", "Test-Mari"), ("newer", "/approach", "OPEN")):
+        correction["body"] |= {"target": request["digest"], "fields": [{"pointer": pointer, "now": {"value": now}}]}
+        reply = await desk.submit(correction, key=key)
+        ids.append(reply.json.get("message"))
+    (item,) = (await desk.ask("GET", HELD, token=second)).json["items"]
+    read = (await desk.ask("GET", f"{HELD}/{item['id']}", token=second)).json
+    (newer,) = read["since"]
+    assert (newer["id"], newer["type"], newer["direction"]) == (ids[1], "family-tracing.correction", "out")
+    assert newer.keys() == {"id", "direction", "type", "procedure", "at", "state"}
+
+    release = f"{HELD}/{item['id']}/release"
+    for seen, status, code in (
+        ({}, 409, "newer-messages"),
+        ({"seen": []}, 409, "newer-messages"),
+        ({"seen": ids[1]}, 400, "bad-request"),
+        ({"seen": ["x"]}, 400, "bad-request"),
+        ({"seen": [7]}, 400, "bad-request"),
+    ):
+        refused = await desk.ask("POST", release, token=second, json={"reason": "checked", **seen})
+        assert (refused.status, refused.json["code"], refused.json["where"]) == (status, code, "/seen")
+        assert (ids[1] in refused.json["detail"]) == (status == 409)
+    released = await desk.ask("POST", release, token=second, json={"reason": "checked", "seen": [ids[1]]})
+    assert (released.status, released.json["message"]) == (202, item["id"])
+    assert "since" not in (await desk.ask("GET", f"{HELD}/{item['id']}", token=second)).json
 
 
 async def test_what_waits_is_listed_page_by_page(desk: Any, document: dict[str, Any]) -> None:

@@ -8,6 +8,8 @@ import json
 
 import pytest
 
+from broker.schema_files import read_schema_file
+
 
 @pytest.fixture
 def held(trm, home, request_file, office):
@@ -75,3 +77,27 @@ def test_another_person_releases_it(trm, home, held, office, monkeypatch):
         "held", "release", held["id"], "--home", home, "--authority", office, "--reason", "checked", "--json"
     )
     assert (released.code, released.json["message"]) == (0, held["id"])
+
+
+def test_whoever_releases_names_the_newer_messages(trm, home, tmp_path, request_file, office, monkeypatch):
+    """They are shown with the command that names them; without that it is refused."""
+    request = trm("submit", request_file, "--home", home, "--json").json
+    correction = json.loads(read_schema_file("examples/acts/correction-birth-year.json"))
+    correction["procedure"] = request["procedure"]
+    file = tmp_path / "correction.json"
+    for pointer, now in (("/child", "Test-Mari"), ("/child/birth/value/date", "2015-01-01")):
+        correction["body"] |= {"target": request["digest"], "fields": [{"pointer": pointer, "now": {"value": now}}]}
+        file.write_text(json.dumps(correction), "utf-8")
+        newer = trm("submit", file, "--home", home, "--json").json
+    at = ("--home", home, "--authority", office)
+    (item,) = trm("held", "list", *at, "--json").json["items"]
+    shown = trm("held", "show", item["id"], *at).out
+    assert "family-tracing.correction" in shown
+    assert f"--seen {newer['message']}" in " ".join(shown.split())
+
+    monkeypatch.setenv("SUDO_USER", "another")
+    release = ("held", "release", item["id"], *at, "--reason", "checked")
+    refused = trm(*release, "--json").json["error"]
+    assert (refused["code"], newer["message"] in refused["detail"]) == ("newer-messages", True)
+    assert trm(*release, "--seen", "x", "--json").json["error"]["code"] == "bad-request"
+    assert trm(*release, "--seen", newer["message"], "--json").json["message"] == item["id"]

@@ -15,6 +15,7 @@ from broker.core.errors import (
     AlreadySettled,
     Forbidden,
     IdempotencyConflict,
+    NewerMessages,
     NotFound,
     RecipientSuspended,
     SafeguardBlocked,
@@ -171,6 +172,52 @@ async def test_only_the_reasons_that_were_seen_are_released(world: World) -> Non
             await _release(ee, page.items[0].id)
         else:
             await _release(ee, waiting.id)
+
+
+async def _waiting_correction(country: Country, request: Accepted, key: str) -> HeldDraft:
+    held = _corrected(request, ("/child", "Test-Mari"))
+    with pytest.raises(SafeguardHeld):
+        await country.submit(held, procedure=request.procedure, idempotency_key=key)
+    page = await country.store.read(lambda reader: reader.drafts(BOARD, cursor=None, limit=9))
+    row: HeldDraft = page.items[-1]
+    return row
+
+
+async def test_an_older_word_is_said_over_a_newer_one_by_whoever_has_seen_that_one(world: World) -> None:
+    """The refusal names what left since; with that named it leaves. One more that came in between is refused anew."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    held = await _waiting_correction(ee, request, "old")
+    birth = ("/child/birth/value/date", "2015-01-01")
+    newer = [await ee.submit(_corrected(request, birth), procedure=request.procedure)]
+    for _ in range(2):
+        with pytest.raises(NewerMessages, match=newer[-1].message) as caught:
+            await _approve(ee, held, *newer[:-1])
+        assert caught.value.where == "/seen"
+        assert all((one.message in caught.value.detail) == (one is newer[-1]) for one in newer)
+        assert (await _now(ee, held.id)).state is DraftState.HELD
+        newer.append(await ee.submit(_corrected(request, birth), procedure=request.procedure))
+    accepted = await _approve(ee, held, *newer)
+    await world.settle()
+    assert (await world["FI"].view(request.procedure)).entries[-1].message == accepted.message == held.id
+
+
+async def _approve(country: Country, held: HeldDraft, *seen: Accepted) -> Accepted:
+    second, known = officer(BOARD, "second"), [one.message for one in seen]
+    return await country.desk.approve.release(held.id, second, ReleaseReason.CHECKED, known)
+
+
+async def test_what_nobody_may_release_needs_no_look_at_newer_messages(world: World) -> None:
+    """Of what a newer message makes a block that is said at once, and not only to whoever names it."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    held = _corrected(request, ("/child", "Test-Mari"), ("/child/nationalities", "FI"))
+    with pytest.raises(SafeguardHeld):
+        await ee.submit(held, procedure=request.procedure, idempotency_key="held")
+    page = await ee.store.read(lambda reader: reader.drafts(BOARD, cursor=None, limit=9))
+    await ee.submit(_corrected(request, ("/protection_claim/status", "PENDING")), procedure=request.procedure)
+    with pytest.raises(SafeguardBlocked):
+        await _approve(ee, page.items[0])
 
 
 async def test_nobody_decided_in_time(world: World) -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
 from collections.abc import Awaitable, Callable
 from contextlib import closing
@@ -15,12 +16,13 @@ from typing import Any
 import pytest
 
 from broker.core.attention import WAITS_STILL, message_subject
-from broker.core.delivery import LEASE_SECONDS, WATCH_BATCH
+from broker.core.delivery import LEASE_SECONDS, WATCH_BATCH, ReleaseReason
 from broker.core.errors import (
     KeyMissing,
     PublishRefused,
     PublishUnconfirmed,
     RecipientSuspended,
+    SafeguardHeld,
     TransportUnavailable,
     Unroutable,
 )
@@ -30,6 +32,7 @@ from broker.core.receipts import ReceiptKind
 from broker.core.trust import KeyUse, Member, MemberStatus
 from broker.flows import watch
 from broker.ports import Transaction
+from broker.schema_files import read_schema_file
 from broker.storage.healing import begin_healing
 from broker.testing.hostile import Hostile
 from broker.testing.store_rows import EE, SE, digest, message_id, outgoing
@@ -93,6 +96,35 @@ async def test_a_message_that_no_officer_reads_is_overdue(world: World) -> None:
     await world.settle()
     assert await world["EE"].attention() == []
     assert await _looked(world, 100) == []
+
+
+async def test_whoever_is_asked_to_release_is_told_of_newer_messages(world: World) -> None:
+    """Once for each time that more left or came, with their types and ids; a person's word that it is seen holds till then."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    correction = json.loads(read_schema_file("examples/acts/correction-birth-year.json"))
+    correction["body"] |= {"target": request.digest, "fields": [{"pointer": "/child", "now": {"value": "Test-Mari"}}]}
+    with pytest.raises(SafeguardHeld):
+        await ee.submit(correction, procedure=request.procedure)
+    assert await _looked(world, 0.1) == ["held"]
+
+    correction["body"]["fields"] = [{"pointer": "/child/birth/value/date", "now": {"value": "2015-01-01"}}]
+    newer = []
+    for _ in range(2):
+        newer.append(await ee.submit(correction, procedure=request.procedure))
+        assert await _looked(world, 0.1) == ["held", "held-overtaken"]
+        (call,) = await ee.store.read(lambda reader: reader.open_calls(["held-overtaken"]))
+        assert f"EE family-tracing.correction {newer[-1].message}" in call.detail
+        assert call.authority == BOARD
+        await ee.desk.attend.resolve(call.id, officer(BOARD))
+        assert await _looked(world, 0.1) == ["held"]
+
+    newer.append(await ee.submit(correction, procedure=request.procedure))
+    assert await _looked(world, 0.1) == ["held", "held-overtaken"]
+    (held,) = (await ee.store.read(lambda reader: reader.drafts(None, cursor=None, limit=9))).items
+    seen = [one.message for one in newer]
+    await ee.desk.approve.release(held.id, officer(BOARD, "second"), ReleaseReason.CHECKED, seen)
+    assert await _looked(world, 0.1) == []
 
 
 async def test_receipts_are_never_overdue(world: World) -> None:
