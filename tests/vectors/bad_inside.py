@@ -30,7 +30,7 @@ from cases import (
     with_sender,
     without,
 )
-from forge import b64, dump
+from forge import b64, dump, right_with_cofactor, unreduced
 
 SECOND = int(NOW.timestamp())
 DAY = timedelta(days=1)
@@ -128,6 +128,14 @@ def _jws_header() -> Iterator[Case]:
                   jws_header_bytes=lambda i, raw: raw.replace(b":", b": ", 1) if i else raw)  # fmt: skip
     yield refused("jws", "not-canonical", "jws-header-duplicate", "The algorithm is there twice in a signature's header.",
                   jws_header_bytes=lambda i, raw: raw if i else b'{"alg":"none",' + raw[1:])  # fmt: skip
+    yield refused("jws", "not-canonical", "jws-header-before-signature",
+                  "A space in the first header, beside a signature that is no base64url: the header comes first.",
+                  jws_header_bytes=lambda i, raw: raw if i else raw.replace(b":", b": ", 1),
+                  jws=lambda jws: _in_signature(jws, 0, signature="="))  # fmt: skip
+    yield refused("jws", "not-canonical", "jws-header-before-second",
+                  "A space in the first header, and the second signature is no object: the first comes first.",
+                  jws_header_bytes=lambda i, raw: raw if i else raw.replace(b":", b": ", 1),
+                  jws=lambda jws: {**jws, "signatures": [jws["signatures"][0], 1]})  # fmt: skip
     for name in ("alg", "crit", "kid", "trm", "typ"):
         yield case(f"header-no-{name}", f"A signature's header without {name}.", without(name))
     yield case("header-array", "A signature's header is an array.", lambda header: [header], 1)
@@ -239,6 +247,12 @@ def _signature() -> Iterator[Case]:
     yield case("over-decoded-content", "Both signatures are over the decoded content.",
                signing_input=lambda _i, _head, _payload: dump(message()))  # fmt: skip
     yield case("ml-dsa-with-context", "ML-DSA-65 with a context.", context=b"trm")
+    yield case("ed25519-unreduced", "The order of the base point is added to S.",
+               signature=lambda i, raw: raw if i else unreduced(raw))  # fmt: skip
+    signed = list[bytes]()
+    yield case("ed25519-with-cofactor", "The Ed25519 signature is right only where both sides are multiplied by the cofactor.",
+               signing_input=lambda _i, head, payload: signed.append(f"{head}.{payload}".encode()) or signed[-1],
+               signature=lambda i, raw: raw if i else right_with_cofactor(EE[0], signed[-1]))  # fmt: skip
     yield case("payload-changed", "The payload was changed after signing.", jws=plus(payload=other))
     yield case("headers-swapped", "The two signatures' key ids are right, their headers' bytes not those that were signed.",
                jws=lambda jws: _in_signature(jws, 0, protected=_with_kid(jws, EE[0].kid)),
@@ -317,6 +331,8 @@ def _expiry() -> Iterator[Case]:
     yield case("expired", "by-a-millisecond", "Expired a millisecond ago.", profile={"exp": SECOND},
                now=NOW + timedelta(milliseconds=1))  # fmt: skip
     yield case("expired", "in-1970", "Expired at the beginning of time.", profile={"exp": 0})
+    yield case("expired", "of-a-type-like-a-nodes", "What begins like a type of a node's and is no type has a time like all others.",
+               profile={"exp": SECOND}, content=dump(message(type="node.Receipts")))  # fmt: skip
     yield case("expiry-too-far", "too-far", "A second more than 60 days and ten minutes.",
                profile={"exp": SECOND + 60 * 86_400 + 601})  # fmt: skip
     yield case("expiry-too-far", "never", "The largest number.", profile={"exp": 2**53 - 1})

@@ -90,6 +90,34 @@ def encapsulate(content_key: bytes, recipient: Key) -> tuple[bytes, bytes]:
     return sealed[:1120], sealed[1120:]
 
 
+FIELD = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493  # of Ed25519's base point
+
+
+def unreduced(signature: bytes) -> bytes:
+    """Return an Ed25519 signature with the order of the base point added to S (RFC 8032 section 5.1.7 refuses it)."""
+    return signature[:32] + (int.from_bytes(signature[32:], "little") + ORDER).to_bytes(32, "little")
+
+
+def right_with_cofactor(key: Key, signed: bytes) -> bytes:
+    """Return an Ed25519 signature whose R has the point of order two added: 8[S]B = 8R + 8[k]A and no more (PROTOCOL 5.3).
+
+    (x, y) and that point add up to (−x, −y), so that no arithmetic on the curve is needed.
+    """
+    nonce = hashlib.sha256(key.seed + signed).digest()
+    point = int.from_bytes(Ed25519PrivateKey.from_private_bytes(nonce).public_key().public_bytes_raw(), "little")
+    height, sign = point & (2**255 - 1), point >> 255
+    r = (FIELD - height | (1 - sign) << 255).to_bytes(32, "little")
+    k = int.from_bytes(hashlib.sha512(r + key.public_bytes + signed).digest(), "little")
+    return r + ((_scalar(nonce) + k * _scalar(key.seed)) % ORDER).to_bytes(32, "little")
+
+
+def _scalar(seed: bytes) -> int:
+    """Return the number by which a seed multiplies the base point (RFC 8032 section 5.1.5)."""
+    half = int.from_bytes(hashlib.sha512(seed).digest()[:32], "little")
+    return half & (2**254 - 8) | 2**254
+
+
 def pad(signed: bytes) -> bytes:
     """Return the signed object with its padding."""
     return signed.ljust(next(16384 * 2**n for n in range(12) if len(signed) <= 16384 * 2**n))

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519Pr
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 COUNTRY = re.compile(r"(?!EL|UK)[A-Z]{2}")
 KID = re.compile(r"[A-Za-z0-9_-]{43}")
+NODE_TYPE = re.compile(r"node\.[a-z0-9]+(?:-[a-z0-9]+)*")
 TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-9]{2}:[0-9]{2}\.[0-9]{3}Z")
 NUMBER = re.compile(r"-?(0|[1-9][0-9]*)")
 
@@ -264,7 +265,7 @@ def check_content(content: Any, trm: dict[str, Any], now: datetime) -> None:
         and header["exercise"] == trm["exercise"]
     )
     refuse_unless(same, "match", "header-mismatch")
-    if isinstance(header.get("type"), str) and header["type"].startswith("node."):
+    if isinstance(header.get("type"), str) and NODE_TYPE.fullmatch(header["type"]):
         return  # notes of 8: what nodes say to each other is not held against times
     refuse_unless(now.timestamp() < trm["exp"], "expiry", "expired")
     created = made(header.get("created"))
