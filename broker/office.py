@@ -17,7 +17,7 @@ from broker.core.ids import Digest
 from broker.core.retention import RetentionRules, parse_rules
 from broker.desk import Desk
 from broker.settings import Settings
-from broker.storage import AtRest, encrypt_clear, locked, migrate, open_store
+from broker.storage import AtRest, encrypt_clear, last_written, locked, migrate, open_store
 from broker.storage.blobs import DiskBlobs
 from broker.storage.watched import WatchedStore
 from broker.system import SystemClock, SystemIds, ThreadCompute
@@ -61,9 +61,8 @@ def open_office(settings: Settings, vault: FileVault | None, *, wake: Callable[[
         StoreUnavailable, DiskFull, CatalogueInvalid, TrustListInvalid, KeyMissing: with what is wrong and where.
         StoreNeedsMigration: an older program left messages in clear, and there is no vault to encrypt them.
     """
-    clock = SystemClock()
-    ids = SystemIds()
     migrate(settings.store_url)
+    clock, ids = SystemClock(after=last_written(settings.store_url)), SystemIds()
     cipher = _cipher(settings, vault)
     store = WatchedStore(open_store(settings.store_url, us=settings.country, cipher=cipher), clock)
     begun = begin_trust(settings, clock)

@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+import threading
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 import uuid_utils
@@ -24,19 +25,65 @@ T = TypeVar("T")
 CROCKFORD = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # no I, L, O, U: a reference is read out over the telephone
 _CASE_REF_LENGTH = 20  # 100 bits: nobody guesses another case's reference
 _NONCE_BYTES = 16
+# A machine's clock that is set back by no more is waited for. Half of what two countries' clocks may differ by (PROTOCOL
+# 8.16): what is written meanwhile must be believed at once.
+_WAITED_FOR = timedelta(minutes=5)
+
+
+def _machine_time() -> datetime:
+    return datetime.now(UTC)
 
 
 class SystemClock:
-    """The machine's time, cut to the millisecond: what messages and receipts carry is exactly what is stored."""
+    """The machine's time, cut to the millisecond: what messages and receipts carry is exactly what is stored.
+
+    It does not go back with a machine that is set back by minutes, as after a start without a time server: it goes on at
+    half speed until the machine has caught up. Where no message names another, only its time tells which was written first,
+    and a correction must not look older than what was agreed to before it.
+    """
+
+    def __init__(
+        self,
+        *,
+        after: datetime | None = None,
+        machine: Callable[[], datetime] = _machine_time,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Args:
+        after: the last moment that is known to have been, as by what was stored then.
+        machine: the machine's time.
+        monotonic: seconds of a clock that never goes back.
+        """
+        self._machine = machine
+        self._monotonic = monotonic
+        self._last = after or datetime.min.replace(tzinfo=UTC)
+        self._lock = threading.Lock()
+        self._slow: datetime | None = None  # the last moment that was told at half speed
+        self._base, self._since = self._last, 0.0  # where that began, and at which monotonic second
 
     def now(self) -> datetime:
         """Return the current time, aware UTC."""
-        moment = datetime.now(UTC)
+        moment = self._machine()
+        if moment < self._last:
+            moment = self._slower(moment)
+        else:
+            self._last = moment
         return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+
+    def _slower(self, moment: datetime) -> datetime:
+        with self._lock:
+            if self._last - moment > _WAITED_FOR:
+                self._last = moment
+                return moment
+            if self._last is not self._slow:
+                self._base, self._since = self._last, self._monotonic()
+            passed = timedelta(seconds=(self._monotonic() - self._since) / 2)
+            self._last = self._slow = max(moment, self._base + passed)
+            return self._last
 
     def monotonic(self) -> float:
         """Return seconds of a clock that never goes back."""
-        return time.monotonic()
+        return self._monotonic()
 
     async def sleep(self, seconds: float) -> None:
         """Wait that long; other tasks run meanwhile."""

@@ -13,10 +13,10 @@
 
 from broker.storage.at_rest import AtRest, Cipher, locked
 from broker.storage.encrypting import encrypt_clear
-from broker.storage.opening import keep_trust, kept_trust, kept_trust_memory, open_store
+from broker.storage.opening import keep_trust, kept_trust, kept_trust_memory, last_written, open_store
 from broker.storage.schema import check, is_empty, migrate, shown
 
 __all__ = [
-    "AtRest", "Cipher", "check", "encrypt_clear", "is_empty", "keep_trust", "kept_trust", "kept_trust_memory", "locked",
-    "migrate", "open_store", "shown",
+    "AtRest", "Cipher", "check", "encrypt_clear", "is_empty", "keep_trust", "kept_trust", "kept_trust_memory", "last_written",
+    "locked", "migrate", "open_store", "shown",
 ]  # fmt: skip

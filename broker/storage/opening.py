@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from broker.core.ids import CountryCode
 from broker.ports import Store
 from broker.rows import TrustRow
-from broker.storage import trust
+from broker.storage import trail, trust
 from broker.storage.at_rest import Cipher
 from broker.storage.encrypting import refuse_clear
 from broker.storage.execution import Execution
@@ -17,7 +18,7 @@ from broker.storage.postgres import PostgresStore
 from broker.storage.schema import check, checked, exclusive, parse_url, sqlite_path
 from broker.storage.sqlite import SqliteStore
 
-__all__ = ["keep_trust", "kept_trust", "kept_trust_memory", "open_store"]
+__all__ = ["keep_trust", "kept_trust", "kept_trust_memory", "last_written", "open_store"]
 
 
 def open_store(url: str, *, us: CountryCode, cipher: Cipher) -> Store:
@@ -39,6 +40,17 @@ def open_store(url: str, *, us: CountryCode, cipher: Cipher) -> Store:
     parsed = parse_url(url)
     path = sqlite_path(parsed)
     return PostgresStore(parsed, us, cipher) if path is None else SqliteStore(path, us, cipher)
+
+
+def last_written(url: str) -> datetime | None:
+    """Return when the newest entry of the audit trail was written; None: there is none. Blocks for one short query.
+
+    Raises:
+        StoreNeedsMigration, StoreUnavailable, StoreCorrupt: it cannot be read.
+    """
+    with checked(url) as connection:
+        page = trail.page(Execution(connection), cursor=None, limit=1)
+        return page.items[0].at if page.items else None
 
 
 def kept_trust(url: str) -> TrustRow | None:

@@ -296,14 +296,9 @@ def test_a_backup_is_judged_by_its_age_and_its_keys(
 # --- examining ------------------------------------------------------------------------------------------------------
 
 
-class FixedClock(SystemClock):
-    """A clock that is off by a fixed time."""
-
-    def __init__(self, off: timedelta) -> None:
-        self._off = off
-
-    def now(self) -> datetime:
-        return super().now() + self._off
+def off_by(off: timedelta) -> SystemClock:
+    """Return a clock that is off by a fixed time."""
+    return SystemClock(machine=lambda: datetime.now(UTC) + off)
 
 
 @pytest.fixture
@@ -406,7 +401,7 @@ async def test_a_home_of_another_account_is_never_made_anew(home: Path, monkeypa
 
 async def test_a_clock_set_back_is_a_failure(home: Path):
     """It is wrong, or was: that stands before keys and certificates, which a wrong clock makes look ended."""
-    findings = await _found(home, FixedClock(-DAY))
+    findings = await _found(home, off_by(-DAY))
 
     assert findings["clock"].verdict is Verdict.FAILED
     assert "it was fast then" in findings["clock"].advice
@@ -416,7 +411,7 @@ async def test_a_clock_set_back_is_a_failure(home: Path):
 
 async def test_keys_are_judged_by_the_doctors_clock(home: Path):
     """In 360 days the keys of today are about to end."""
-    assert (await _found(home, FixedClock(360 * DAY)))["keys"].verdict is Verdict.WARNING
+    assert (await _found(home, off_by(360 * DAY)))["keys"].verdict is Verdict.WARNING
 
 
 async def test_a_readable_vault_is_a_warning(home: Path):
@@ -473,7 +468,7 @@ async def test_folders_to_make_are_named_as_a_shell_takes_them(home: Path, tmp_p
 
 async def test_a_backup_that_is_old_is_a_warning(home: Path):
     """Two days after the last one somebody must look at the timer."""
-    assert (await _found(home, FixedClock(2 * DAY)))["backup"].verdict is Verdict.WARNING
+    assert (await _found(home, off_by(2 * DAY)))["backup"].verdict is Verdict.WARNING
 
 
 async def test_a_node_that_never_ran_has_no_store_yet(home: Path):

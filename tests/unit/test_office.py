@@ -7,11 +7,13 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from broker.core.audit import AuditAction, AuditRow
 from broker.core.errors import KeyMissing, TrustListInvalid
 from broker.core.ids import AuthorityId
 from broker.core.messages import Submission
@@ -50,6 +52,21 @@ async def test_what_was_accepted_is_there_at_the_next_opening(home: Path) -> Non
     await office.close()
     assert (again.message, again.repeated) == (first.message, True)
     assert counts["outbox.recorded"] == 1
+
+
+async def test_time_does_not_go_back_behind_what_was_stored(home: Path) -> None:
+    """A machine that starts minutes behind writes nothing that looks older than what it wrote before."""
+    settings = Settings.load(home)
+    office = open_office(settings, open_vault(settings))
+    before = office.clock.now() + timedelta(minutes=3)
+    row = AuditRow(at=before, actor="test", action=AuditAction.BACKED_UP, subject="0" * 64)
+    await office.store.run(lambda tx: tx.audit(row))
+    await office.close()
+
+    office = open_office(settings, open_vault(settings))
+    now = office.clock.now()
+    await office.close()
+    assert before <= now < before + timedelta(minutes=1)
 
 
 async def test_a_running_node_is_woken(home: Path) -> None:

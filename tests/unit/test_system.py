@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -38,6 +39,76 @@ async def test_clock_sleeps_and_never_goes_back() -> None:
     await other
     assert ran == ["other"]
     assert clock.monotonic() >= before
+
+
+@dataclass
+class Machine:
+    """A machine's clock that somebody sets, and the seconds that pass."""
+
+    wrong: timedelta = timedelta(0)
+    seconds: float = 0.0
+
+    def now(self) -> datetime:
+        return datetime(2026, 11, 22, 3, 0, tzinfo=UTC) + timedelta(seconds=self.seconds) + self.wrong
+
+    def clock(self, after: datetime | None = None) -> SystemClock:
+        return SystemClock(after=after, machine=self.now, monotonic=lambda: self.seconds)
+
+
+def _each_second(machine: Machine, clock: SystemClock, seconds: int) -> list[datetime]:
+    told = [clock.now()]
+    for _ in range(seconds):
+        machine.seconds += 1
+        told.append(clock.now())
+    return told
+
+
+def test_time_goes_on_while_a_machine_that_was_set_back_catches_up() -> None:
+    """Set back by four minutes, each moment is later than the last, and after eight minutes the machine is right."""
+    machine = Machine()
+    clock = machine.clock()
+    before = clock.now()
+    machine.wrong = -timedelta(minutes=4)
+
+    told = _each_second(machine, clock, 8 * 60)
+
+    assert told[0] == before
+    assert told[:470] == sorted(set(told[:470]))
+    assert told == sorted(told)
+    assert told[-1] == machine.now() == before + timedelta(minutes=4)
+
+
+def test_time_goes_on_where_the_store_knows_a_later_one() -> None:
+    """A machine that starts two minutes behind what was stored writes nothing that looks older."""
+    machine = Machine()
+    stored = machine.now() + timedelta(minutes=2)
+
+    told = _each_second(machine, machine.clock(after=stored), 10)
+
+    assert told[0] == stored
+    assert told == sorted(set(told))
+
+
+def test_a_clock_that_was_hours_ahead_is_set_right_at_once() -> None:
+    """Nobody waits for hours: what was written meanwhile is set right elsewhere, and other countries park what says them."""
+    machine = Machine(wrong=timedelta(minutes=6))
+    clock = machine.clock()
+    clock.now()
+
+    machine.wrong = timedelta(0)
+
+    assert clock.now() == machine.now()
+
+
+def test_a_clock_that_was_behind_is_set_right_at_once() -> None:
+    """Forward it goes as far as it is set."""
+    machine = Machine(wrong=-timedelta(days=9))
+    clock = machine.clock()
+    clock.now()
+
+    machine.wrong = timedelta(0)
+
+    assert clock.now() == machine.now()
 
 
 def test_identifiers_have_their_form_and_never_come_twice() -> None:
