@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from broker.core.audit import Who
 from broker.core.delivery import HOLD_DAYS, RejectReason, ReleaseReason
 from broker.core.errors import (
     AlreadySettled,
@@ -28,6 +30,7 @@ from broker.schema_files import read_schema_file
 from broker.testing.world import Country, World, officer
 
 BOARD = AuthorityId("social-insurance-board")
+Decide = Callable[..., Awaitable[Any]]
 
 
 def _unwilling() -> dict[str, Any]:
@@ -247,3 +250,31 @@ async def test_what_is_blocked_never_waits_for_anybody(world: World) -> None:
     page = await world["EE"].store.read(lambda reader: reader.drafts(None, cursor=None, limit=9))
     assert page.items == ()
     assert await world["EE"].attention() == []
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "left"),
+    [(_reject, _release, 0), (_release, _reject, 1), (_release, _release, 1)],
+    ids=["released after a rejection", "rejected after a release", "released twice"],
+)
+async def test_of_two_who_decide_at_once_the_first_decides(
+    world: World, monkeypatch: pytest.MonkeyPatch, first: Decide, second: Decide, left: int
+) -> None:
+    """Both saw it wait: the second is told so, nothing leaves that was rejected, and nothing leaves twice."""
+    ee = world["EE"]
+    held = await _held(ee)
+    waiting, overtaken = ee.desk.approve._waiting, iter([True])
+
+    async def slow(message: MessageId, who: Who) -> HeldDraft:
+        seen = await waiting(message, who)
+        if next(overtaken, False):
+            await first(ee, message)
+        return seen
+
+    monkeypatch.setattr(ee.desk.approve, "_waiting", slow)
+    with pytest.raises(AlreadySettled):
+        await second(ee, held.id, actor="third")
+    assert (await _now(ee, held.id)).decided_by == "second"
+    await world.settle()
+    assert len(world["FI"].outcomes) == left
+    assert await ee.attention() == []
