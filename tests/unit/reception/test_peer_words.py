@@ -19,10 +19,11 @@ from broker.core.messages import OutboxEntry, OutboxKind, Uploaded
 from broker.core.missing import Missing, to_body
 from broker.core.owed_chunks import OwedChunks
 from broker.core.receipts import Receipt, ReceiptKind
+from broker.core.retention import EraseReason
 from broker.core.roles import AuditRole
 from broker.rows import Accepted
 from broker.testing.hostile import Hostile
-from broker.testing.world import Country, World
+from broker.testing.world import Country, World, officer
 
 EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
 NOWHERE = Digest("0" * 64)
@@ -163,6 +164,40 @@ async def test_a_message_is_sealed_anew_a_few_times_for_a_country_that_calls_all
     assert resends[-3:] == [("recorded", RESENDS_BY_ITSELF), *[("published", RESENDS_BY_ITSELF)] * 2]
 
 
+@pytest.mark.parametrize("code", ["expired", "expiry-too-far"])
+async def test_what_is_refused_for_its_envelope_leaves_in_another_one(world: World, asked: Hostile, code: str) -> None:
+    """The same bytes would be looked up there and never opened: the same message is sealed anew, and that is on record."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    await ee.engine.dispatch()
+    refusal = asked.receipt(request.message, request.digest, ReceiptKind.REFUSED, code=code)
+    assert await asked.send(asked.receipts(refusal)) == "receipts"
+    await ee.engine.dispatch()
+    first, second = world.network.published
+    assert (first.recipient, second.recipient) == (FI, FI)
+    assert first.raw != second.raw
+    rows = (await ee.store.read(lambda reader: reader.audit(cursor=None, limit=20))).items
+    assert [(row.subject, row.procedure, row.peer, row.reason) for row in rows if row.action == "resent"] == [
+        (request.message, request.procedure, FI, code)
+    ]
+    await world.settle()
+    assert await ee.states(request) == ["handed-over"]
+
+
+async def test_what_was_erased_is_not_sealed_anew(world: World, asked: Hostile) -> None:
+    """A refusal of its envelope that comes after the erasure is taken as any other receipt: there is nothing to send."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    await ee.engine.dispatch()
+    world.clock.advance(100 * 24 * 3600)  # nobody waits for the answer any more
+    erasure = await ee.desk.erase.propose(request.procedure, EraseReason.COURT_ORDER, officer(BOARD, "first"))
+    await ee.desk.erase.confirm(erasure.id, officer(BOARD, "second"))
+    refusal = asked.receipt(request.message, request.digest, ReceiptKind.REFUSED, code="expired")
+    assert await asked.send(asked.receipts(refusal)) == "receipts"
+    assert await ee.engine.dispatch() == 0
+    assert await ee.attention() == []
+
+
 async def test_a_different_record_is_an_alert(world: World, asked: Hostile) -> None:
     """A receipt whose record digest differs over heads that we hold calls security; our record stays as it is."""
     request = await world["EE"].submit("request.json")
@@ -271,7 +306,16 @@ async def test_chunks_are_owed_again_to_whom_they_were_sent(world: World, asked:
     await asked.send(_question(asked, **item, chunks=OwedChunks({0})))
     assert await _owed(world["EE"], accepted) == [(handle, "0-1")]
     rows = (await world["EE"].store.read(lambda reader: reader.audit(cursor=None, limit=50))).items
-    assert [(row.actor, row.subject) for row in rows if row.action == "chunks-asked"] == [("FI", accepted.message)] * 2
+    found = [(row.actor, row.subject, row.procedure, row.peer) for row in rows if row.action == "chunks-asked"]
+    assert found == [("FI", accepted.message, accepted.procedure, FI)] * 2
+
+
+async def test_the_same_question_in_the_same_bytes_is_looked_up_and_not_opened(world: World, asked: Hostile) -> None:
+    """A broker that hands it out again and again costs a look into the store each time, and nothing is sent for it."""
+    accepted, handle = await _sent_with_file(world)
+    item = {"message": accepted.message, "digest": accepted.digest, "handle": handle}
+    delivery = asked.seal(_question(asked, **item, chunks=OwedChunks({1})))
+    assert [await world["EE"].engine.receive(delivery) for _ in range(2)] == ["missing", "repeat"]
 
 
 async def test_a_question_that_does_not_fit_makes_nothing_owed(world: World, asked: Hostile) -> None:
