@@ -28,6 +28,11 @@ SEED_LENGTH = 32  # bytes, for each of the three uses
 PUBLIC_LENGTHS = {KeyUse.ED25519: 32, KeyUse.ML_DSA_65: 1952, KeyUse.HPKE: 1216}  # bytes
 _ML_KEM_SEED = 64  # bytes
 _ML_KEM_PUBLIC = 1184  # bytes; the X25519 public key follows
+_FIELD = 2**255 - 19  # of the curve of Ed25519 and X25519
+_EIGHTH = int("05fc536d880238b13933c6d305acdfd5f098eff289f4c345b027b2c28f95e826", 16)
+_SMALL_ORDER = frozenset(
+    {0, 1, _EIGHTH, _FIELD - _EIGHTH, _FIELD - 1}
+)  # y of the eight points of Ed25519 that 8 takes to zero
 _KEPT_KEYS = 256  # of each use: a federation of thirty with two generations of keys, several times over
 
 
@@ -84,13 +89,21 @@ def hpke_public(public: bytes) -> MLKEM768X25519PublicKey:
     )
 
 
-def check_usable(public: bytes) -> None:
-    """Refuse a hybrid public key to which nobody can encrypt: its X25519 part is a point of small order (PROTOCOL 7.3).
+def check_usable(use: KeyUse, public: bytes) -> None:
+    """Refuse a public key whose point is of small order, or in Ed25519 not in its one spelling (PROTOCOL 7.3).
+
+    Under such an Ed25519 key anybody signs, and libraries differ about what verifies: of one message one country would
+    say that it is signed, and another that it is not.
 
     Raises:
-        ValueError: every sealing to it would fail.
+        ValueError: every sealing to it would fail, or a signature under it proves nothing.
     """
-    X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(public[_ML_KEM_PUBLIC:]))
+    if use is KeyUse.HPKE:
+        X25519PrivateKey.generate().exchange(X25519PublicKey.from_public_bytes(public[_ML_KEM_PUBLIC:]))
+    elif use is KeyUse.ED25519:
+        height = int.from_bytes(public, "little") & (2**255 - 1)  # without the sign of x
+        if height >= _FIELD or height in _SMALL_ORDER:
+            raise ValueError("not a key that binds")
 
 
 @lru_cache(maxsize=_KEPT_KEYS)

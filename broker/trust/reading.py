@@ -241,17 +241,19 @@ class Reading:
 
 
 def _check_keys(member: Member, where: str) -> None:
-    """Refuse a new document with a key to which nobody can encrypt; what is in force is read as it was believed.
+    """Refuse a new document with a key that hides or proves nothing; what is in force is read as it was believed.
 
     Raises:
-        TrustListInvalid: the previous document of that member stays, whose keys can be sealed to.
+        TrustListInvalid: the previous document of that member stays, whose keys can be used.
     """
-    own = (key.public for key in member.keys if key.use is KeyUse.HPKE)
-    for public in (*own, *(key.public for office in member.authorities for key in office.keys)):
+    own = ((key.use, key.public) for key in member.keys)
+    for use, public in (*own, *((KeyUse.HPKE, key.public) for office in member.authorities for key in office.keys)):
         try:
-            primitives.check_usable(public)
+            primitives.check_usable(use, public)
         except ValueError:
-            raise TrustListInvalid("Nobody can encrypt to one of its keys.", where=where) from None
+            raise TrustListInvalid(
+                "One of its keys is of no use: nobody can encrypt to it, or anybody sign under it.", where=where
+            ) from None
 
 
 def _federation(raw: bytes) -> FederationDocument:

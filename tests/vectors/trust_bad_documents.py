@@ -383,6 +383,11 @@ def member_key_that_nobody_can_seal_to(forge: Forge) -> None:
     forge.document("members/EE.json", write_member(replace(forge.listed[EE], keys=keys)), role=EE)
 
 
+def member_key_under_which_anybody_signs(forge: Forge) -> None:
+    keys = tuple(replace(key, public=bytes(32)) if key.use is KeyUse.ED25519 else key for key in forge.listed[EE].keys)
+    forge.document("members/EE.json", write_member(replace(forge.listed[EE], keys=keys)), role=EE)
+
+
 def office_key_that_nobody_can_seal_to(forge: Forge) -> None:
     _sign_with_offices(forge, EE, _office_key(forge, _unusable(_encryption_key(forge.listed[EE]))))
 

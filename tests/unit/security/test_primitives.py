@@ -60,9 +60,26 @@ def test_a_hybrid_key_outside_the_field_is_refused() -> None:
 def test_a_hybrid_key_to_which_nobody_can_encrypt_is_told_apart(point: int) -> None:
     """With an X25519 part of small order there is no shared secret; every other key is usable."""
     public = primitives.public_of(KeyUse.HPKE, SEED)
-    primitives.check_usable(public)
+    primitives.check_usable(KeyUse.HPKE, public)
     with pytest.raises(ValueError, match=r".+"):
-        primitives.check_usable(public[:1184] + point.to_bytes(32, "little"))
+        primitives.check_usable(KeyUse.HPKE, public[:1184] + point.to_bytes(32, "little"))
+
+
+@pytest.mark.parametrize("sign", [0, 2**255])
+@pytest.mark.parametrize(
+    "height",
+    [0, 1, 2**255 - 20, 2**255 - 19, 2**255 - 18, 2**255 - 1]
+    + [int.from_bytes(bytes.fromhex(text), "little") for text in (
+        "26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
+        "c7176a703d4dd84fba3c0b760d10670f2a2053fa2c39ccc64ec7fd7792ac037a",
+    )],
+)  # fmt: skip
+def test_an_ed25519_key_under_which_libraries_differ_is_told_apart(height: int, sign: int) -> None:
+    """A point of small order, or another spelling of a point: the libraries of two countries would judge one signature differently."""
+    primitives.check_usable(KeyUse.ED25519, primitives.public_of(KeyUse.ED25519, SEED))
+    primitives.check_usable(KeyUse.ML_DSA_65, primitives.public_of(KeyUse.ML_DSA_65, SEED))
+    with pytest.raises(ValueError, match=r".+"):
+        primitives.check_usable(KeyUse.ED25519, (height | sign).to_bytes(32, "little"))
 
 
 def test_fresh_seeds_differ() -> None:
