@@ -172,7 +172,7 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         name="listActions", method="GET", path="/procedures/{id}/actions", roles=_CASEWORK, answer="Actions",
-        summary="List the acts that this side may do next.", errors=(NotFound,),
+        summary="List the acts that the authority may send next as the record stands; safeguards judge what one would say.", errors=(NotFound,),
     ),
     Route(
         name="readTimeline", method="GET", path="/procedures/{id}/timeline", roles=_CASEWORK, answer="Timeline",

@@ -28,6 +28,7 @@ from broker.core.roles import Role
 
 __all__ = [
     "CLOCKS_DIFFER",
+    "EXTENSION_NOTICE",
     "LONGEST_INTERVAL",
     "LONGEST_JOURNEY",
     "Calendar",
@@ -43,6 +44,7 @@ __all__ = [
     "run",
 ]
 
+EXTENSION_NOTICE = "extension-notice"  # the act by which a side takes the longer time that a source allows it
 LONGEST_JOURNEY = timedelta(days=7)  # IR2055 24: by then an arrival is confirmed, or the child has not appeared
 LONGEST_INTERVAL = timedelta(days=366)  # between two visits after a move: R-14's last default interval is a year
 CLOCKS_DIFFER = timedelta(minutes=10)  # so far two countries' clocks may (PROTOCOL 8.16): what came so late is in time

@@ -10,11 +10,13 @@ from datetime import datetime
 
 from broker.casefile import child_described
 from broker.core.adulthood import ComingOfAge, coming_of_age
+from broker.core.capacity import has_room
+from broker.core.deadlines import EXTENSION_NOTICE
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.ladder import in_order
 from broker.core.messages import RecordEntry
-from broker.core.participants import Participant
+from broker.core.participants import Participant, Roster, may_send
 from broker.core.procedures import allowed
 from broker.core.record import Folded, closure_digest, is_unheld
 from broker.core.surge import SurgeMode
@@ -53,7 +55,7 @@ class ProcedureView:
     digest: Digest | None  # of the whole record; None while something is missing
     heads: tuple[Digest, ...]
     participants: tuple[Participant, ...]  # in the order of joining
-    actions: tuple[str, ...]  # acts that this side may do next
+    actions: tuple[str, ...]  # acts that the office may send next, or this side where none is named
     entries: tuple[RecordLine, ...]
     deadlines: tuple[Standing, ...]
     surge: tuple[SurgeMode, ...]  # in force between the two countries (R-39)
@@ -107,8 +109,8 @@ class Inspect:
         table, entries, receipts = book.table, book.entries, book.receipts
         folded = book.fold()
         role = row.role_of(self._us)
-        ended = row.erased is not None or is_unheld(entries, receipts)  # nothing is added to it any more
-        now = self._clock.now()
+        now, found = self._clock.now(), self._participation.seen(reader, book, folded)
+        standings = self._timetable.standings(reader, book, folded, now=now)
         modes = surge_modes(reader, self._us, now.date())
         return ProcedureView(
             row=row,
@@ -118,12 +120,27 @@ class Inspect:
             role=role,
             digest=closure_digest(table, row.opener, entries, receipts, folded.heads, whole=folded),
             heads=folded.heads,
-            participants=self._participation.seen(reader, book, folded).now,
-            actions=() if ended else allowed(table, folded.state, role),
+            participants=found.now,
+            actions=self._actions(book, folded, found, standings, authority),
             entries=_lines(entries, folded),
-            deadlines=self._timetable.standings(reader, book, folded, now=now),
+            deadlines=standings,
             coming_of_age=self._coming_of_age(reader, book, ended=folded.state.name in table.final),
             surge=tuple(mode for mode in modes if mode.concerns(row.peer, exercise=row.exercise)),
+        )
+
+    def _actions(
+        self, book: Book, folded: Folded, found: Roster, standings: tuple[Standing, ...], authority: AuthorityId | None
+    ) -> tuple[str, ...]:
+        """Return what that office may send as the record stands: what a safeguard says of it depends on what it would say."""
+        if book.row.erased is not None or is_unheld(book.entries, book.receipts):
+            return ()  # nothing is added to it any more
+        extendable = any(item.ours and item.extendable for item in standings)
+        return tuple(
+            act
+            for act in allowed(book.table, folded.state, book.row.role_of(self._us))
+            if (extendable or act != EXTENSION_NOTICE)
+            and has_room(book.table, book.entries, self._us, act)
+            and (authority is None or may_send(book.table.acts.get(act), found, self._us, authority))
         )
 
     def _coming_of_age(self, reader: Reader, book: Book, *, ended: bool) -> ComingOfAge | None:

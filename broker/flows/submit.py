@@ -15,6 +15,7 @@ from broker.catalogue import Catalogue
 from broker.core import canonical
 from broker.core.accompanied import asks_about_adult
 from broker.core.content import decode_header
+from broker.core.deadlines import EXTENSION_NOTICE
 from broker.core.elsewhere import looks_elsewhere
 from broker.core.errors import (
     NewerMessages,
@@ -46,7 +47,6 @@ from broker.timetable import Timetable
 
 __all__ = ["Submit"]
 
-EXTENSION_NOTICE = "extension-notice"
 _NAMED = 12  # newer messages
 
 
@@ -80,13 +80,12 @@ class Submit:
         self._place = Placing(
             us=us, store=store, trust=trust, catalogue=catalogue, clock=clock, ids=ids, trust_grace=trust_grace
         )
-        self._holding = Holding(us=us, ledger=self._ledger, clock=clock)
         self._recording = Recording(
             us=us,
             trust=trust,
             catalogue=catalogue,
             ledger=self._ledger,
-            holding=self._holding,
+            holding=Holding(us=us, ledger=self._ledger, clock=clock),
             timetable=timetable,
             clock=clock,
         )
@@ -161,7 +160,7 @@ class Submit:
                 surge = await self._store.read(lambda reader: surge_until(reader, self._us, message.header))
                 decision = decide(message, known.earlier, sides, known.elsewhere, surge, known.came)
             warnings = decision.warnings if isinstance(decision, Cleared) else ()
-            cleared = await self._let_pass(decision, message, asked, known.record, asking, release)
+            cleared = await self._let_pass(decision, message, asked, row, known.record, asking, release)
             if release is not None:
                 await self._check_seen(release)  # the record is read once more; a newer one than judged is decided anew
             accepted = await self._store.run(
@@ -184,6 +183,7 @@ class Submit:
         decision: Decision,
         message: ValidMessage,
         asked: Idempotent,
+        row: ProcedureRow,
         known: frozenset[Digest],
         asking: Submission,
         release: Release | None,
@@ -196,7 +196,13 @@ class Submit:
         if isinstance(decision, Held) and release is None:
             await self._store.run(
                 functools.partial(
-                    self._holding.keep, asked=asked, message=message, held=decision, known=known, asking=asking
+                    self._recording.hold,
+                    asked=asked,
+                    row=row,
+                    message=message,
+                    held=decision,
+                    known=known,
+                    asking=asking,
                 )
             )
         raise refusal(decision)

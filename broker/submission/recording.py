@@ -24,6 +24,7 @@ from broker.core.participants import may_send, named_offices
 from broker.core.persons import terms_of
 from broker.core.procedures import allowed
 from broker.core.record import Folded, hindrances, is_unheld
+from broker.core.safeguards import Held
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
 from broker.ports import Clock, Transaction, TrustSource
@@ -34,6 +35,17 @@ from broker.submission.repeating import accepted, earlier, kept
 from broker.timetable import Timetable
 
 __all__ = ["Recording"]
+
+_LACKS = {  # what an irreversible act lacks → in words
+    "own-message-not-final": "The other side has not confirmed every message of this side yet.",
+    "gap": "An earlier message is missing here.",
+    "alarm": "An alarm is open, which each side closes (alarm-closed).",
+    "confirmation-missing": "The other side has confirmed nothing of this record yet.",
+    "confirmation-too-old": "Its newest confirmation is more than two hours from now: any message that it receives brings another.",
+    "clearance-missing": "It has agreed to nothing yet.",
+    "clearance-for-another-plan": "It agreed to another message than the newest one: ask it to agree anew.",
+    "clearance-expired": "The last day of what it agreed to has passed.",
+}
 
 
 class Recording:
@@ -118,13 +130,47 @@ class Recording:
             )  # fmt: skip
         return accepted(entry)
 
+    def hold(
+        self,
+        tx: Transaction,
+        *,
+        asked: Idempotent,
+        row: ProcedureRow,
+        message: ValidMessage,
+        held: Held,
+        known: frozenset[Digest],
+        asking: Submission,
+    ) -> None:
+        """Keep a message for a second person, unless nobody could let it leave as its procedure stands.
+
+        What an irreversible act needs of the other side may come while it waits: that is judged when it is released.
+        """
+        opening = asking.procedure is None
+        stored = None if opening else tx.lock_procedure(row.ref.id)
+        book = self._ledger.begin(row) if stored is None else self._ledger.read(tx, stored)
+        self._check_fits(tx, book, book.fold(), message)
+        self._holding.keep(tx, asked=asked, message=message, held=held, known=known, asking=asking)
+
     def _judge(self, tx: Transaction, book: Book, folded: Folded, message: ValidMessage, now: datetime) -> None:
-        """Refuse what the procedure has no room for, from an office that may not send it, or not as it stands now."""
+        """Refuse what does not fit its procedure, and what that is not ready for."""
+        self._check_fits(tx, book, folded, message)
+        self._check_irreversible(tx, book, folded, message.header.type.act, now)
+
+    def _check_fits(self, tx: Transaction, book: Book, folded: Folded, message: ValidMessage) -> None:
+        """Refuse what the procedure has no room for, from an office that may not send it, or not in this state."""
         act = message.header.type.act
         if not has_room(book.table, book.entries, self._us, act):
             raise RecordFull(where="/procedure")
         self._check_taking_part(tx, book, folded, message)
-        self._check_allowed(tx, book, folded, act, now)
+        if is_unheld(book.entries, book.receipts):
+            raise NotAllowed("The other country kept nothing of this procedure: open another one.", where="/procedure")
+        possible = allowed(book.table, folded.state, book.row.role_of(self._us))
+        if act not in possible:
+            alarm = " An alarm is open, which each side closes (alarm-closed)." if folded.state.alarmed else ""
+            raise NotAllowed(
+                f"In the state {folded.state.name} this side may send: {', '.join(possible) or 'nothing'}.{alarm}",
+                where="/type",
+            )
 
     def _write(self, tx: Transaction, book: Book, entry: OutboxEntry, message: ValidMessage, now: datetime) -> None:
         """Enter the message into the record, owe it and its attachments, and let it be found by whom it speaks of."""
@@ -150,14 +196,13 @@ class Recording:
             if country != self._us or us.authority(authority) is None:
                 raise UnknownRecipient("Only listed offices of this country join or take over.", where=f"/body{where}")
 
-    def _check_allowed(self, tx: Transaction, book: Book, folded: Folded, act: str, now: datetime) -> None:
-        if is_unheld(book.entries, book.receipts):
-            raise NotAllowed("The other country kept nothing of this procedure: open another one.", where="/procedure")
-        role = book.row.role_of(self._us)
-        if act not in allowed(book.table, folded.state, role):
-            raise NotAllowed(where="/type")
-        if hindrances(book.table, folded, act, role, now=now):
-            raise NotAllowed("An irreversible act needs a complete, freshly confirmed record.", where="/type")
+    def _check_irreversible(self, tx: Transaction, book: Book, folded: Folded, act: str, now: datetime) -> None:
+        missing = hindrances(book.table, folded, act, book.row.role_of(self._us), now=now)
+        if missing:
+            raise NotAllowed(
+                f"An irreversible act needs a complete, freshly confirmed record: {' '.join(map(_LACKS.__getitem__, missing))}",
+                where="/type",
+            )
 
         def body_of(digest: Digest) -> Mapping[str, Any] | None:
             message = next(entry.message for entry in book.entries if entry.digest == digest)
@@ -166,8 +211,12 @@ class Recording:
             return None if content is None else content["body"]
 
         today = partial(self._timetable.today, book.row.peer, now)  # where the clearance was given
-        if clearance_hindrances(book.table, folded, book.entries, act, body_of, today=today):
-            raise NotAllowed("The other side has not agreed to exactly this, or no longer does.", where="/type")
+        missing = clearance_hindrances(book.table, folded, book.entries, act, body_of, today=today)
+        if missing:
+            raise NotAllowed(
+                f"The other side has not agreed to exactly this, or no longer does: {' '.join(map(_LACKS.__getitem__, missing))}",
+                where="/type",
+            )
 
 
 def _audited(entry: OutboxEntry, asking: Submission, now: datetime) -> AuditRow:

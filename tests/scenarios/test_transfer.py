@@ -172,7 +172,7 @@ async def test_a_withdrawn_consent_lets_nobody_depart(world: World) -> None:
     await _withdraw(world["FI"], plan)
     await world.settle()
     assert await _states(world, plan) == {"CONSENT_WITHDRAWN"}
-    with pytest.raises(NotAllowed):
+    with pytest.raises(NotAllowed, match="In the state CONSENT_WITHDRAWN this side may send: plan, "):
         await _depart(world, plan, acceptance)
     with pytest.raises(NotAllowed):
         await _check(world, plan, acceptance)
@@ -190,8 +190,24 @@ async def test_an_acceptance_ends_on_its_date(world: World) -> None:
     await _check(world, plan, acceptance)
     world.clock.advance(86_400)
     await _check(world, plan, acceptance)  # freshly confirmed: only the date hinders
-    with pytest.raises(NotAllowed, match="or no longer"):
+    with pytest.raises(NotAllowed, match="or no longer does: The last day of what it agreed to has passed"):
         await _depart(world, plan, acceptance)
+
+
+async def test_a_departure_is_refused_with_what_it_lacks(world: World) -> None:
+    """Each thing in words: a message of ours that the other side has not confirmed, and a confirmation of hours ago."""
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    world.clock.advance(3 * 3600)
+    with pytest.raises(NotAllowed, match=r"confirmed record: Its newest confirmation is more than two hours from now"):
+        await _depart(world, plan, acceptance)
+    status = json.loads(read_schema_file("examples/acts/status-not-started.json"))
+    await _send(world["EE"], {**_example(CHECK), "type": "transfer.status", "body": status["body"]}, plan)
+    with pytest.raises(NotAllowed, match="The other side has not confirmed every message of this side yet"):
+        await _depart(world, plan, acceptance)
+    await world.settle()
+    await _depart(world, plan, acceptance)
 
 
 async def test_what_the_sender_suspended_no_acceptance_lifts(world: World) -> None:

@@ -148,6 +148,7 @@ async def test_other_offices_join_and_an_observer_is_silent(world: World) -> Non
         country=FI, authority=MINISTRY, role=ParticipantRole.OBSERVING
     )
     assert sorted(await _seen_by(fi, MINISTRY, request)) == ["participant-change", "request"]
+    assert (await fi.desk.inspect.procedure(request.procedure, authority=MINISTRY)).actions == ()
     with pytest.raises(NotParticipant) as refused:
         await fi.submit("acknowledgement.json", procedure=request.procedure, sender_authority=MINISTRY)
     assert refused.value.where == "/sender/authority"

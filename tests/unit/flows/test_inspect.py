@@ -26,7 +26,7 @@ async def test_each_side_sees_what_it_may_do_next(world: World) -> None:
     ours, theirs = await world["EE"].view(request.procedure), await world["FI"].view(request.procedure)
     assert (ours.role, theirs.role) == ("REQUESTING", "REQUESTED")
     either = {"status", "clarification", "clarification-answer", "participant-change", "correction"}
-    answers = {"acknowledgement", "partial-result", "result", "refusal", "forward-notice", "extension-notice"}
+    answers = {"acknowledgement", "partial-result", "result", "refusal", "forward-notice"}
     assert set(ours.actions) == {"withdrawal"} | either
     assert set(theirs.actions) == answers | either
 

@@ -102,7 +102,9 @@ async def test_a_deadline_is_extended_only_where_its_source_allows_it_and_once(w
             await _extend(world, request, deadline)
         assert refused.value.where == "/body/deadline"
         assert "answer-ir2055-11" in refused.value.detail
+    assert "extension-notice" in (await world["FI"].view(request.procedure)).actions
     await _extend(world, request, "answer-ir2055-11")
+    assert "extension-notice" not in (await world["FI"].view(request.procedure)).actions
     with pytest.raises(NotAllowed) as refused:
         await _extend(world, request, "answer-ir2055-11")
     assert "none" in refused.value.detail

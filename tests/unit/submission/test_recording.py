@@ -30,6 +30,19 @@ async def test_two_callers_cannot_both_take_one_step(world: World) -> None:
     assert len((await world["FI"].view(request.procedure)).entries) == 2
 
 
+async def test_nobody_is_asked_about_what_the_procedure_has_no_place_for(world: World) -> None:
+    """It is refused as one that no safeguard holds would be: a second person could not let it leave either."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    again = json.loads(read_schema_file("examples/demo/request.json"))
+    again["body"]["child_wish"]["heard"]["wants_tracing"] = "NO"
+    with pytest.raises(NotAllowed, match=r"In the state REQUESTED this side may send: .*withdrawal") as refused:
+        await ee.submit(again, procedure=request.procedure)
+    assert refused.value.where == "/type"
+    assert (await ee.store.read(lambda reader: reader.drafts(None, cursor=None, limit=9))).items == ()
+    assert await ee.attention() == []
+
+
 async def test_each_accepted_message_has_its_audit_row(world: World) -> None:
     """The trail says who disclosed what to whom on which basis, under which role; a repetition adds no row."""
     for _ in range(2):
