@@ -27,6 +27,7 @@ from yarl import URL
 from broker.core.errors import BrokerError, SettingsInvalid
 from broker.core.ids import CountryCode
 from broker.ports import Clock
+from broker.transport.rabbit_reaching import Reaching
 from broker.transport.rabbit_reading import read_whatever_comes
 from broker.transport.rabbit_tls import ClientTls, tls_sentence
 
@@ -136,6 +137,7 @@ class RabbitLink(Generic[S]):
         self._ready = asyncio.Event()
         self._tried = asyncio.Event()  # the first attempt has an outcome
         self._trouble: str | None = None
+        self._failures = 0  # attempts since a connection was last served
         self._task: asyncio.Task[None] | None = None
         self._endings: set[asyncio.Task[None]] = set()
 
@@ -167,24 +169,23 @@ class RabbitLink(Generic[S]):
             await self._end(self._successor.connection)
 
     async def _supervise(self) -> None:
-        failures = 0
         while True:
             try:
                 await self._live()
-                failures = 0
+                self._failures = 0
             except Exception as error:  # whatever the library surprises with must not end consuming for good
                 if cancelled():
                     raise asyncio.CancelledError from None
-                failures += 1
+                self._failures += 1
                 self._trouble = _sentence(error)
             except asyncio.CancelledError:
                 # aiormq also ends waits on a dying connection with this error; only a cancelled task stops.
                 if cancelled():
                     raise
-                failures += 1
+                self._failures += 1
                 self._trouble = _LOST
             self._tried.set()
-            await self._clock.sleep(self._pause(failures))
+            await self._clock.sleep(self._pause(self._failures))
 
     async def _live(self) -> None:
         opened: _Opened[S] | None = await self._open()
@@ -204,6 +205,7 @@ class RabbitLink(Generic[S]):
         read_whatever_comes()
         # Not `aio_pika.connect`: what failed to connect must be closed too, or its finalizer closes it from any thread.
         connection = aio_pika.Connection(self._url, ssl_context=context)
+        connection.kwargs["transport_factory"] = Reaching(context, turn=self._failures)
         try:
             async with asyncio.timeout(self._options.connect_timeout_seconds):
                 await connection.connect()

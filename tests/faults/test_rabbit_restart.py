@@ -5,8 +5,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
 
 import aiormq.exceptions
 import pytest
@@ -123,6 +126,59 @@ async def test_a_server_that_never_answers_is_unavailable_in_time(workers) -> No
         assert await sender.health() == "The message broker does not answer in time."
         await sender.close()
         assert time.monotonic() - started < 15
+        for writer in accepted:
+            writer.close()
+            await writer.wait_closed()
+
+
+@contextlib.contextmanager
+def _unanswered() -> Iterator[int]:
+    """Yield a port that leaves whoever calls without any answer, as a machine does whose line is cut."""
+    with socket.socket() as full, contextlib.ExitStack() as callers:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(4):  # Linux drops the greetings of all who find its queue full
+            caller = callers.enter_context(socket.socket())
+            caller.setblocking(False)
+            caller.connect_ex(full.getsockname())
+        yield full.getsockname()[1]
+
+
+@pytest.fixture
+async def named(
+    rabbit: RabbitFederation, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Callable[..., RabbitTransport]]:
+    """Give transports of EE that know the broker by a name with several addresses, closed afterwards."""
+    opened = []
+
+    def opener(*ports: int) -> RabbitTransport:
+        async def found(*_: Any, **__: Any) -> Any:
+            kind = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "")
+            return [(*kind, ("127.0.0.1", port)) for port in ports]
+
+        monkeypatch.setattr(asyncio.BaseEventLoop, "getaddrinfo", found)
+        url = rabbit.url("EE").replace("127.0.0.1", "rabbitmq.example")
+        opened.append(RabbitTransport(RabbitOptions(url=url, us=EE, connect_timeout_seconds=5.0), FastClock()))
+        return opened[-1]
+
+    yield opener
+    for transport in opened:
+        await transport.close()
+
+
+async def test_a_machine_that_does_not_answer_keeps_nobody_from_the_next_one(rabbit: RabbitFederation, named) -> None:
+    """Where the name's first address says nothing, not even no, the first publish goes over its second."""
+    with _unanswered() as silent:
+        await named(silent, rabbit.server.port).publish(sealed())
+
+
+async def test_a_machine_that_hangs_keeps_nobody_from_the_next_one(rabbit: RabbitFederation, named) -> None:
+    """Where the first address takes the connection and says nothing on it, the second attempt begins with the other."""
+    accepted: list[asyncio.StreamWriter] = []
+    hung = await asyncio.start_server(lambda _reader, writer: accepted.append(writer), "127.0.0.1", 0)
+    async with hung:
+        await named(hung.sockets[0].getsockname()[1], rabbit.server.port).publish(sealed())
+        assert accepted
         for writer in accepted:
             writer.close()
             await writer.wait_closed()

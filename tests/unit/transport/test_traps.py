@@ -14,13 +14,14 @@ TRAPS = (ROOT / "deploy/rabbitmq/TRAPS.md").read_text()
 
 
 def test_each_trap_has_its_line_with_an_answer() -> None:
-    """Every number from 1 to 32, 26b, 26c, 26d and 31b stands once, with text behind it."""
-    rows = re.findall(r"^\| (\d+[bcd]?) \| ([^|]+) \| ([^|]+) \|$", TRAPS, re.MULTILINE)
+    """Every number from 1 to 32, 26b to 26e and 31b stands once, with text behind it."""
+    rows = re.findall(r"^\| (\d+[b-e]?) \| ([^|]+) \| ([^|]+) \|$", TRAPS, re.MULTILINE)
     assert [number for number, _, _ in rows] == [
         *map(str, range(1, 27)),
         "26b",
         "26c",
         "26d",
+        "26e",
         *map(str, range(27, 32)),
         "31b",
         "32",
