@@ -317,3 +317,26 @@ async def test_a_machine_without_the_newest_wrapping_key_takes_nothing_from_the_
     await behind.close()
     assert await finland.engine.deliver() == 1
     assert await finland.attention() == []
+
+
+async def test_what_waited_for_an_adapter_that_is_there_no_more_the_officers_have(world: World) -> None:
+    """Its office works in the console now: what its system never took is in the inbox, handed over and told of."""
+    fi = world["FI"]
+
+    async def refuses(_: Any) -> None:
+        raise ConnectionError
+
+    fi.adapters[HELSINKI] = System(refuses)
+    (message,) = await _arrive(world, 1)
+    for _ in range(5):
+        await fi.engine.deliver()
+        world.clock.advance(301)
+    assert await fi.attention() == ["not-handed-over"]
+
+    del fi.adapters[HELSINKI]
+    assert await fi.engine.deliver() == 1
+    receipts = await fi.store.read(lambda reader: reader.receipts_about(CountryCode("EE"), MessageId(message)))
+    assert [receipt.kind for receipt in receipts] == ["delivered", "handed-over"]
+    assert [told.subject for told in fi.notifier.told] == [message]
+    assert await fi.attention() == []
+    assert await fi.engine.deliver() == 0

@@ -23,13 +23,16 @@ from broker.core.errors import (
     Unroutable,
 )
 from broker.core.ids import AuthorityId, CountryCode
-from broker.core.messages import Party
-from broker.core.trust import KeyUse, Member, MemberStatus
+from broker.core.messages import Party, ProfileHeader, SealedEnvelope
+from broker.core.trust import KeyUse, Member, MemberKey, MemberStatus, RevocationReason
+from broker.rows import Accepted
+from broker.security.sealing import seal
 from broker.storage import AtRest, open_store
 from broker.testing.world import Country, World
 from broker.vault import FileVault
 
 T = TypeVar("T")
+DAY = 24 * 3600  # seconds
 EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
 IN_SWEDEN = Party(country=SE, authority=AuthorityId("gender-equality-agency"))
 
@@ -487,3 +490,113 @@ async def test_a_machine_without_the_newest_wrapping_key_takes_nothing_from_the_
     await behind.close()
     assert await estonia.engine.dispatch() == 1
     assert await estonia.attention() == []
+
+
+async def _sealed_and_kept(world: World) -> tuple[Accepted, SealedEnvelope]:
+    """Seal a message that the broker then refuses; return it with the bytes that wait."""
+    ee = world["EE"]
+    accepted = await ee.submit("request.json")
+    world.network.fault = PublishRefused()
+    await ee.engine.dispatch()
+    world.network.fault = None
+    world.clock.advance(301)
+    row = await ee.store.run(lambda tx: tx.outbox(accepted.message))
+    assert row is not None
+    assert row.envelope is not None
+    return accepted, row.envelope
+
+
+async def test_what_is_tried_again_leaves_in_the_bytes_that_were_stored(world: World) -> None:
+    """However often: the other country knows them again by their digest alone."""
+    _, sealed = await _sealed_and_kept(world)
+    world.clock.advance(26 * DAY)
+    await world["EE"].engine.dispatch()
+    assert [one.raw for one in world.network.published] == [sealed.raw]
+
+
+async def test_what_waited_until_its_envelope_is_nearly_over_is_sealed_anew(world: World) -> None:
+    """Under way it would expire: the other country would refuse it, and its sender hear of that a day later."""
+    accepted, sealed = await _sealed_and_kept(world)
+    world.clock.advance(28 * DAY)
+    await world["EE"].engine.dispatch()
+    (left,) = world.network.published
+    assert (left.id, left.raw == sealed.raw) == (accepted.message, False)
+    world.clock.advance(10 * DAY)
+    await world.settle()
+    assert world["FI"].outcomes == ["recorded"]
+
+
+def _revoked(world: World) -> Callable[[MemberKey], list[MemberKey]]:
+    return lambda key: [replace(key, revoked_at=world.clock.now(), revoked_because=RevocationReason.COMPROMISED)]
+
+
+def _over(world: World) -> Callable[[MemberKey], list[MemberKey]]:
+    return lambda key: [replace(key, sign_until=world.clock.now(), accept_until=world.clock.now())]
+
+
+def _listed_no_more(_: World) -> Callable[[MemberKey], list[MemberKey]]:
+    return lambda key: []
+
+
+@pytest.mark.parametrize("change", [_revoked, _over, _listed_no_more])
+@pytest.mark.parametrize(("whose", "use"), [(FI, KeyUse.HPKE), (EE, KeyUse.ED25519), (EE, KeyUse.ML_DSA_65)])
+async def test_stored_bytes_under_a_key_that_counts_no_more_do_not_leave(
+    world: World, whose: CountryCode, use: KeyUse, change: Any
+) -> None:
+    """Whoever stole it could read them, or nobody would believe them; without another key a person is called."""
+    ee = world["EE"]
+    await _sealed_and_kept(world)
+    before, made = ee.trust.current(), change(world)
+    world.set_trust(
+        lambda member: (
+            replace(member, keys=tuple(k for key in member.keys for k in (made(key) if key.use is use else [key])))
+            if member.country == whose
+            else member
+        )
+    )
+    await ee.trust.refresh()
+    await ee.engine.dispatch()
+    assert (world.network.published, await ee.attention()) == ([], ["not-sent"])
+
+    world.set_trust(lambda member: before.members[member.country])
+    await ee.trust.refresh()
+    world.clock.advance(301)
+    await world.settle()
+    assert (world["FI"].outcomes, await ee.attention()) == (["recorded"], [])
+
+
+async def test_a_message_for_a_country_that_is_a_member_no_more_waits_and_is_told_of(world: World) -> None:
+    """It left the federation after the message was accepted: nothing is sealed for it, and it leaves if it comes back."""
+    ee = world["EE"]
+    await ee.submit("request.json")
+    before = ee.trust.current()
+    ee.trust.newest = replace(before, members={name: one for name, one in before.members.items() if name != FI})
+    await ee.trust.refresh()
+    await ee.engine.dispatch()
+    assert (world.network.published, await ee.attention()) == ([], ["not-sent"])
+
+    ee.trust.newest = before
+    await ee.trust.refresh()
+    world.clock.advance(301)
+    await world.settle()
+    assert (world["FI"].outcomes, await ee.attention()) == (["recorded"], [])
+
+
+async def test_a_fault_of_sealing_that_nobody_foresaw_holds_up_no_other(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The others of the batch leave; that one is tried again, and what the fault says is kept nowhere."""
+    first, *others = await _submit(world["EE"], 3)
+
+    def fails_once(content: bytes, *, profile: ProfileHeader, **more: Any) -> SealedEnvelope:
+        if profile.id == first:
+            raise ValueError("Test-Maarika")
+        return seal(content, profile=profile, **more)
+
+    monkeypatch.setattr("broker.flows.dispatch.seal", fails_once)
+    assert await world["EE"].engine.dispatch() == 3
+    assert sorted(_to(world, FI)) == sorted(others)
+    monkeypatch.undo()
+    world.clock.advance(301)
+    await world["EE"].engine.dispatch()
+    assert sorted(_to(world, FI)) == sorted([first, *others])
