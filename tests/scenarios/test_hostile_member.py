@@ -15,12 +15,14 @@ import pytest
 from broker import surges
 from broker.core import capacity
 from broker.core.content import entry_of
+from broker.core.delivery import HEAL_ATTEMPTS
 from broker.core.errors import SafeguardBlocked
 from broker.core.healing import HELD_TYPE, Answer, HeldItem, Place
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.messages import OutboxEntry, OutboxKind
 from broker.core.profiles import CountryProfile, Entry, ProfileVersion, Source, Standing
 from broker.core.receipts import ReceiptKind
+from broker.core.retention import EraseReason
 from broker.doctor.judging import skews
 from broker.flows.heal import HealingStatus
 from broker.reception import healing
@@ -28,7 +30,7 @@ from broker.reception.answering import node_header
 from broker.schema_files import read_schema_file
 from broker.testing.hostile import Hostile
 from broker.testing.lost_disk import keep, lose_disk
-from broker.testing.world import World
+from broker.testing.world import World, officer
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
 FAR = datetime(2190, 1, 1, tzinfo=UTC)
@@ -169,12 +171,12 @@ class Restored:
             for message in sorted(ids.message_id() for _ in range(count))
         ]  # fmt: skip
 
-    async def answer(self, *items: HeldItem, more: Place | None = None) -> str:
+    async def answer(self, *items: HeldItem, more: Place | None = None, sent: tuple[Digest, ...] = ()) -> str:
         """Have the newest question answered so, and return what became of the answer."""
         question = (await self.status()).row.question
         assert question is not None
         header = node_header(self._world["EE"].ids, self._world.clock, HELD_TYPE, us=EE, peer=FI)
-        answer = Answer(question=question, items=items, next=more)
+        answer = Answer(question=question, items=items, next=more, sent=sent)
         return await self._asking.hostile.send(entry_of(header, answer.body(), OutboxKind.RECEIPTS))
 
 
@@ -263,6 +265,43 @@ async def test_a_list_that_begins_anew_is_taken(world: World, restored: Restored
     assert await restored.answer(first, second, third) == "held"
     assert (await restored.status()).row.listed
     assert len((await restored.status()).wanted) == 3
+
+
+async def test_a_country_that_promises_what_never_comes_is_not_waited_for_without_end(
+    world: World, restored: Restored
+) -> None:
+    """After some promises the message counts as lost and is named to a person; sending to that country goes on."""
+    (item,) = (replace(item, code=None, parents=()) for item in restored.refused(1))
+    assert await restored.answer(item) == "held"
+    promises = 0
+    while not (await restored.status()).lost:
+        await restored.ask()
+        assert await restored.answer(sent=(item.digest,)) == "held"
+        promises += 1
+        assert promises <= HEAL_ATTEMPTS + 1
+    assert promises == HEAL_ATTEMPTS + 1
+    (lost,) = (await restored.status()).lost
+    assert (lost.message, lost.code) == (item.message, "never-came")
+    await restored.ask()
+    assert (await restored.status()).row.ended is not None
+    assert "healing-incomplete" in await world["FI"].attention()
+
+
+async def test_nothing_of_an_erased_case_is_asked_for_again(world: World, asking: Asking, restored: Restored) -> None:
+    """P8: a country that still lists its messages is told of nothing; each is named as lost because it was erased."""
+    fi, procedure = world["FI"], asking.request.procedure
+    assert procedure is not None
+    office = (await fi.view(procedure)).row.our_authority
+    made = await fi.desk.erase.propose(procedure, EraseReason.COURT_ORDER, officer(office, "first"))
+    await fi.desk.erase.confirm(made.id, officer(office, "second"))
+    first, second = restored.refused(2)
+    assert await restored.answer(replace(first, code=None, parents=()), second) == "held"
+
+    assert {(item.message, item.code) for item in (await restored.status()).lost} == {
+        (first.message, "case-erased"), (second.message, "case-erased"),
+    }  # fmt: skip
+    assert (await restored.status()).wanted == ()
+    assert len(await fi.store.read(lambda reader: reader.record(procedure))) == 1
 
 
 async def test_a_list_brings_no_receipt_about_another_message_and_no_other_message_of_an_id(

@@ -13,8 +13,10 @@ import pytest
 
 from broker.catalogue import Catalogue
 from broker.core.arrangements import Arrangement, ArrangementRegister
+from broker.core.canonical import parse
+from broker.core.content import entry_of
 from broker.core.ids import ArrangementId, AuthorityId, CaseRef, CountryCode, Digest, SchemaVersion
-from broker.core.messages import Party, ProcedureRef
+from broker.core.messages import OutboxKind, Party, ProcedureRef
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.trust import Authority
 from broker.rows import Accepted, MessageFilter
@@ -249,3 +251,51 @@ async def test_a_third_country_cannot_write_into_a_procedure(world: World, asked
     assert await world["EE"].view(request.procedure) == before
     refusal = await _about(world["EE"], intruder, SE)
     assert [(one.code, one.heads, one.record_digest) for one in refusal] == [("procedure-mismatch", (), None)]
+
+
+async def test_a_later_message_of_another_case_is_refused(world: World, asked: Hostile) -> None:
+    """One procedure is one child's: what names another case of the two countries is not put into its record as if it were."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    view = await world["FI"].view(request.procedure)
+    answer = asked.message(
+        "acknowledgement.json", procedure=view.row.ref, parents=view.heads, case_ref=CaseRef("CR-00000000000000000000")
+    )
+    assert await asked.send(answer) == "procedure-mismatch"
+    ours = await world["EE"].view(request.procedure)
+    assert [(line.mark, line.code) for line in ours.entries] == [("effect", None), ("stub", "procedure-mismatch")]
+    assert ours.state == "REQUESTED"
+
+
+@pytest.mark.parametrize(
+    ("lie", "code"),
+    [
+        ({"version": SchemaVersion("7.0")}, "procedure-mismatch"),
+        ({"name": "placement"}, "header-invalid"),
+    ],
+    ids=["another version of the table", "another procedure than the message's"],
+)
+async def test_a_procedure_that_is_not_what_it_says_is_not_opened(
+    world: World, asking: Hostile, lie: dict[str, Any], code: str
+) -> None:
+    """Name and version are those of the table that its digest names: people read them, and it governs the procedure for good."""
+    table = world["FI"].desk.catalogue.table("family-tracing")
+    ref = ProcedureRef(
+        id=world["EE"].ids.procedure_id(), name=table.procedure, version=table.version, digest=table.digest
+    )
+    entry = asking.message("request.json", procedure=replace(ref, **lie))
+    assert await asking.send(entry) == code
+    assert [(receipt.kind, receipt.code) for receipt in await _about(world["FI"], entry)] == [("refused", code)]
+    procedures = await world["FI"].store.read(lambda reader: reader.procedures(None, cursor=None, limit=9))
+    assert procedures.items == ()
+
+
+async def test_casework_without_a_procedure_is_refused_and_signed_for(world: World, asking: Hostile) -> None:
+    """There is no record that could keep its stub: its author hears why all the same."""
+    made = asking.message("request.json")
+    entry = entry_of(replace(made.header, procedure=None), parse(made.content)["body"], OutboxKind.MESSAGE)
+    assert await asking.send(entry) == "header-invalid"
+    assert [(receipt.kind, receipt.code) for receipt in await _about(world["FI"], entry)] == [
+        ("refused", "header-invalid")
+    ]
+    assert await world["FI"].attention() == []

@@ -13,8 +13,8 @@ import pytest
 
 from broker.core import capacity
 from broker.core.content import entry_of
-from broker.core.ids import AuthorityId, CountryCode, Digest, MessageType
-from broker.core.messages import OutboxKind
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageType, ProcedureId
+from broker.core.messages import OutboxEntry, OutboxKind
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.reception.remembering import Memory
 from broker.rows import Accepted
@@ -222,6 +222,25 @@ async def test_a_refusal_is_answered_again_not_decided_again(world: World, askin
     entry = asking.message("request.json", body={})
     assert [await asking.send(entry), await asking.send(entry)] == ["schema-invalid", "repeat"]
     assert len(await _about(world["FI"], entry)) == 1
+
+
+async def test_one_refused_message_at_two_workers_is_refused_once(
+    world: World, asking: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who comes second finds the refusal and answers it again: one stub, one receipt."""
+    fi, entry = world["FI"], asking.message("request.json", body={})
+    assert await asking.send(entry) == "schema-invalid"
+    before, (refusal,) = await fi.view(_procedure(entry)), await _about(fi, entry)
+    world.clock.advance(1)
+    _look_too_early(monkeypatch)
+    assert await asking.send(entry) == "repeat"
+    assert await fi.view(_procedure(entry)) == before
+    assert await _about(fi, entry) == (refusal,)
+
+
+def _procedure(entry: OutboxEntry) -> ProcedureId:
+    assert entry.procedure is not None
+    return entry.procedure
 
 
 async def test_a_gap_delays_effect_never_sight(world: World) -> None:
