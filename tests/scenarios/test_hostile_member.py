@@ -267,6 +267,24 @@ async def test_a_list_that_begins_anew_is_taken(world: World, restored: Restored
     assert len((await restored.status()).wanted) == 3
 
 
+async def test_a_procedure_that_we_opened_before_the_disk_was_lost_is_ours(
+    world: World, asking: Asking, restored: Restored
+) -> None:
+    """Its answer comes before its opening is back: who asks whom is as before, or both sides would fold another record."""
+    fi, ref = world["FI"], asking.request.header.procedure
+    assert ref is not None
+    lost = replace(ref, id=fi.ids.procedure_id())
+    (item,) = (replace(item, code=None, parents=()) for item in restored.refused(1))
+    opening = replace(item, author=FI, opener=FI, procedure=lost.id)
+    assert await restored.answer(opening) == "held"
+    answer = asking.hostile.message("request.json", procedure=lost, parents=(opening.digest,))
+    assert await asking.hostile.send(answer) == "not-healed"
+    world.clock.advance(3600)
+    await fi.offer_parked()
+    assert fi.outcomes == ["recorded"]
+    assert (await fi.view(lost.id)).row.opener == FI
+
+
 async def test_a_country_that_promises_what_never_comes_is_not_waited_for_without_end(
     world: World, restored: Restored
 ) -> None:

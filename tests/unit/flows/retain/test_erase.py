@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from broker.core.audit import SearchReason, Who
 from broker.core.delivery import ReleaseReason
-from broker.core.erasures import ErasureState, Obstacle
+from broker.core.erasures import Erasure, ErasureState, Obstacle
 from broker.core.errors import (
     AlreadySettled,
     BadRequest,
@@ -27,7 +27,7 @@ from broker.core.errors import (
     NotFound,
     SafeguardHeld,
 )
-from broker.core.ids import AuthorityId, MessageId
+from broker.core.ids import AuthorityId, ErasureId, MessageId
 from broker.core.messages import Party, Uploaded
 from broker.core.persons import PersonQuery
 from broker.core.retention import PROPOSAL_DAYS, EraseReason, HoldReason
@@ -437,3 +437,50 @@ async def test_what_was_begun_anew_under_an_erased_reference_is_erased_whole(
     assert await ee.engine.next_epoch.if_owed() is True
     found = await ee.store.read(lambda reader: reader.retention.erasures(None, limit=9))
     assert all(one.final is not None for one in found)
+
+
+async def test_who_rejects_too_late_has_rejected_nothing(
+    world: World, ended: Accepted, first: Who, second: Who, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both saw it wait, and the other confirmed it first: it is erased, and nobody is told that it is kept."""
+    ee = world["EE"]
+    made = await ee.desk.erase.propose(ended.procedure, OVER, first)
+    waiting, overtaken = ee.desk.erase._waiting, iter([True])
+
+    async def slow(erasure: ErasureId, who: Who) -> Erasure:
+        seen = await waiting(erasure, who)
+        if next(overtaken, False):
+            await ee.desk.erase.confirm(made.id, second)
+        return seen
+
+    monkeypatch.setattr(ee.desk.erase, "_waiting", slow)
+    with pytest.raises(AlreadySettled):
+        await ee.desk.erase.reject(made.id, first)
+    held = await ee.store.read(lambda reader: reader.retention.erasure(made.id))
+    assert held is not None
+    assert (held.state, held.decided_by) == (ErasureState.ERASED, "second")
+    assert await _messages(ee) == 0
+    assert not [line for line in await _trail(ee) if "rejected" in line]
+
+
+async def test_a_reference_that_two_countries_use_names_no_case(
+    world: World, ended: Accepted, first: Who, second: Who
+) -> None:
+    """Another country may choose it: rather than one child's case or the other's, none is erased; a procedure names it."""
+    ee = world["EE"]
+    sweden = Hostile(world["SE"], ee)
+    other = sweden.message(
+        "request.json", case_ref=ended.case_ref, recipient=Party(country=ee.us, authority=BOARD),
+        sender=Party(country=world["SE"].us, authority=AuthorityId("gender-equality-agency")),
+    )  # fmt: skip
+    assert await sweden.send(other) == "recorded"
+    assert ended.case_ref is not None
+    with pytest.raises(BadRequest):
+        await ee.desk.erase.propose(ended.case_ref, OVER, first)
+    with pytest.raises(BadRequest):
+        await ee.desk.keep.hold(ended.case_ref, HoldReason.CRIMINAL_PROCEEDINGS, first)
+
+    made = await ee.desk.erase.propose(ended.procedure, OVER, first)
+    await ee.desk.erase.confirm(made.id, second)
+    page = await ee.store.read(lambda reader: reader.messages(MessageFilter(), cursor=None, limit=9))
+    assert [row.id for row in page.items] == [other.id]
