@@ -240,7 +240,7 @@ def rewrap(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put the vault under another passphrase, or under a key in an HSM.
+    """Put the vault under another passphrase, of at least 15 characters, or under a key in an HSM.
 
     The keys stay the same; what opened the vault before does not open it any more. The new way is tried before the old
     vault is replaced. Afterwards let the setting passphrase_file name the new passphrase or PIN. An HSM needs the
@@ -255,7 +255,7 @@ def rewrap(
     if vault is not None:
         from broker.cli.authority_vault import rewrap as rewrap_of_office
 
-        rewrap_of_office(vault, passphrase_file=passphrase_file, new_passphrase=passphrase, as_json=as_json)
+        rewrap_of_office(vault, passphrase_file=passphrase_file, passphrase=passphrase, as_json=as_json)
         return
     from broker.cli.keys import rewrap as work
 

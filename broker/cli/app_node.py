@@ -24,7 +24,10 @@ def init(
     ] = None,
     passphrase_file: Annotated[
         Path | None,
-        typer.Option("--passphrase-file", help="Where the vault's passphrase is; made if missing. Default: ask."),
+        typer.Option(
+            "--passphrase-file",
+            help="Where the vault's passphrase is, of at least 15 characters; made if missing. Default: ask.",
+        ),
     ] = None,
     spool: Annotated[
         Path | None, typer.Option("--spool", help="Exchange messages through this shared folder. Default: in the home.")

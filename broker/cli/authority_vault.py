@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-import getpass
 import sys
 from pathlib import Path
 from typing import Any
 
 from broker.cli import output
 from broker.cli.input import parsed
+from broker.cli.new_passphrase import new_passphrase
 from broker.core.errors import BadRequest
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import Party
@@ -38,7 +38,8 @@ def generate(vault: Path, authority: str, *, passphrase_file: Path | None, as_js
         held.check_owner(owner)
         made = held.add_key(now)
     else:
-        wrapper = PassphraseWrapper(_new_passphrase(vault, passphrase_file))
+        source = None if passphrase_file is None else str(passphrase_file)
+        wrapper = PassphraseWrapper(new_passphrase(str(vault), source))
         held = AuthorityVault.create(vault, wrapper, country=owner.country, authority=owner.authority, now=now)
         made = held.public_keys()[-1].kid
 
@@ -97,17 +98,18 @@ def export_public(vault: Path, *, passphrase_file: Path | None, out: Path | None
     output.answer(document, as_json=as_json, people=people)
 
 
-def rewrap(vault: Path, *, passphrase_file: Path | None, new_passphrase: str | None, as_json: bool) -> None:
+def rewrap(vault: Path, *, passphrase_file: Path | None, passphrase: str | None, as_json: bool) -> None:
     """Put the office's vault under another passphrase.
 
     Raises:
-        BadRequest: no new passphrase is named.
+        BadRequest: no new passphrase is named, or one that is too short.
         HomeInvalid, VaultLocked: the vault cannot be opened or written.
     """
-    if new_passphrase is None:
+    if passphrase is None:
         raise BadRequest("Say where the new passphrase is.", where="--to-passphrase-file")
     held = open_authority_vault(vault, passphrase_file)
-    held.rewrap(PassphraseWrapper(read_source(new_passphrase, home=Path.cwd())))
+    chosen = new_passphrase(str(vault), passphrase, where="--to-passphrase-file")
+    held.rewrap(PassphraseWrapper(chosen))
     output.answer(
         {"wrapper": "the new passphrase"},
         as_json=as_json,
@@ -137,14 +139,3 @@ def open_authority_vault(vault: Path, passphrase_file: Path | None) -> Authority
     """
     source = "prompt" if passphrase_file is None else str(passphrase_file)
     return AuthorityVault.open(vault, PassphraseWrapper(read_source(source, home=Path.cwd())))
-
-
-def _new_passphrase(vault: Path, passphrase_file: Path | None) -> bytes:
-    if passphrase_file is not None:
-        return read_source(str(passphrase_file), home=Path.cwd())
-    if not sys.stdin.isatty():
-        raise BadRequest("Nobody can be asked for a passphrase here; name a file.", where="--passphrase-file")
-    first = getpass.getpass(f"New passphrase of {vault}: ")
-    if first != getpass.getpass("Once more: "):
-        raise BadRequest("The two passphrases differ.", where="passphrase")
-    return first.encode("utf-8")

@@ -20,6 +20,7 @@ from broker.backup.restoring import restore as restore_home
 from broker.cli import output
 from broker.cli.acting import operator
 from broker.cli.input import parsed
+from broker.cli.new_passphrase import new_passphrase
 from broker.core.content import time_to_text
 from broker.core.errors import BackupInvalid
 from broker.core.ids import CountryCode
@@ -98,11 +99,11 @@ def key(country: str, *, label: str, out: Path, passphrase: str | None, as_json:
     """Make a recovery key.
 
     Raises:
-        BadRequest: that is no country.
+        BadRequest: that is no country, or the passphrase is too short.
         HomeInvalid, VaultLocked, DiskFull: it cannot be written.
     """
     us = parsed(CountryCode, country, "--country")
-    named, public = create_recovery_key(out, us, label, passphrase=_secret(passphrase))
+    named, public = create_recovery_key(out, us, label, passphrase=new_passphrase(str(out), passphrase))
 
     def people() -> None:
         output.console().print(

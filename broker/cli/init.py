@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,6 +12,7 @@ from typing import Any
 
 from broker.cli import output
 from broker.cli.input import parsed
+from broker.cli.new_passphrase import new_passphrase
 from broker.core.errors import BadRequest, HomeInvalid
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.trust import Authority, Member
@@ -125,21 +125,12 @@ def _office(text: str) -> Authority:
 
 
 def _passphrase(file: Path | None) -> bytes:
-    if file is None:
-        return _asked()
-    if not file.exists():
+    if file is not None and not file.exists():
         file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         write_durably(file, secrets.token_urlsafe(_PASSPHRASE_BYTES).encode("ascii") + b"\n")
-    return file.read_bytes().rstrip(b"\r\n")
-
-
-def _asked() -> bytes:
-    if not sys.stdin.isatty():
+    if file is None and not sys.stdin.isatty():
         raise BadRequest(
             "Nobody can be asked for a passphrase here; name a file (it is made if it is missing).",
             where="--passphrase-file",
         )
-    first = getpass.getpass("New passphrase of the vault: ")
-    if first != getpass.getpass("Once more: "):
-        raise BadRequest("The two passphrases differ.", where="passphrase")
-    return first.encode("utf-8")
+    return new_passphrase("the vault", None if file is None else str(file.absolute()))

@@ -13,6 +13,7 @@ from typing import Any
 
 from broker.cli import output
 from broker.cli.input import parsed
+from broker.cli.new_passphrase import new_passphrase
 from broker.core.errors import BadRequest, TrustListInvalid
 from broker.core.ids import KeyId
 from broker.core.rotation import KeyPlace
@@ -176,7 +177,7 @@ def rewrap(
     """Put the vault under another wrapper.
 
     Raises:
-        BadRequest: not exactly one new way is named.
+        BadRequest: not exactly one new way is named, or a passphrase that is too short.
     """
     if (passphrase is None) == (token is None):
         raise BadRequest("Name either --to-passphrase-file or --to-token.")
@@ -188,7 +189,8 @@ def rewrap(
         library, secret = checked_library(settings.hsm_library), read_source(pin, home=Path.cwd())
         wrapper, under = HsmWrapper(library, secret, token=token, label=label), f"key {label} of token {token}"
     else:
-        wrapper, under = PassphraseWrapper(read_source(passphrase or "", home=Path.cwd())), "the new passphrase"
+        chosen = new_passphrase("the vault", passphrase, where="--to-passphrase-file")
+        wrapper, under = PassphraseWrapper(chosen), "the new passphrase"
     OwnKeys(settings, Unlocking(settings), listed=None).rewrap(wrapper)
 
     def people() -> None:

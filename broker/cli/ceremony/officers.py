@@ -11,6 +11,7 @@ from pathlib import Path
 
 from broker.cli import output
 from broker.cli.input import MAX_BYTES, parsed, read_bytes
+from broker.cli.new_passphrase import new_passphrase
 from broker.core.errors import BadRequest
 from broker.core.ids import CountryCode
 from broker.trust.officer_keys import Officer, OfficerKey, create_officer_key, open_officer_key, read_officer
@@ -25,13 +26,13 @@ def create(country: str, files: Sequence[Path], *, passphrase_file: Path | None,
     """Make one officer's key per file, each under a passphrase of its own, and show its fingerprint.
 
     Raises:
-        BadRequest: the country is none, or nobody can be asked for a passphrase.
+        BadRequest: the country is none, nobody can be asked for a passphrase, or it is too short.
         NodeError: a file exists already or cannot be written.
     """
     us = parsed(CountryCode, country, "COUNTRY")
+    source = None if passphrase_file is None else str(passphrase_file)
     made = [
-        (file, create_officer_key(file, us, file.stem, passphrase=_new_passphrase(file, passphrase_file)))
-        for file in files
+        (file, create_officer_key(file, us, file.stem, passphrase=new_passphrase(str(file), source))) for file in files
     ]
     keys = [
         {"file": str(file), "label": item.label, "keyid": item.keyid, "words": words_of(item)} for file, item in made
@@ -96,16 +97,6 @@ def open_key(file: Path, passphrase_file: Path | None) -> OfficerKey:
         return open_officer_key(file, _from(passphrase_file))
     _must_be_asked()
     return open_officer_key(file, getpass.getpass(f"Passphrase of {file}: ").encode("utf-8"))
-
-
-def _new_passphrase(file: Path, passphrase_file: Path | None) -> bytes:
-    if passphrase_file is not None:
-        return _from(passphrase_file)
-    _must_be_asked()
-    first = getpass.getpass(f"New passphrase of {file}: ")
-    if first != getpass.getpass("Once more: "):
-        raise BadRequest("The two passphrases differ.", where="passphrase")
-    return first.encode("utf-8")
 
 
 def _from(passphrase_file: Path) -> bytes:

@@ -71,7 +71,7 @@ def test_a_vault_under_another_passphrase_opens_with_it_alone(trm, office, tmp_p
     """`trm keys rewrap --vault` needs the old and the new one; the public file says nothing secret."""
     name, own = office
     trm("keys", "generate", "--authority", name, *own)
-    (tmp_path / "new.pass").write_text("another one")
+    (tmp_path / "new.pass").write_text("another one than before")
     assert trm("keys", "rewrap", *own).code == 1
     assert trm("keys", "rewrap", *own, "--to-passphrase-file", tmp_path / "new.pass").code == 0
     assert trm("keys", "list", *own).code == 3

@@ -148,12 +148,12 @@ def test_keys_in_use_are_not_destroyed(trm, home):
 
 def test_vault_goes_under_another_passphrase(trm, home, tmp_path):
     """The new passphrase opens it once the setting names it, the old one does not."""
-    (tmp_path / "new").write_bytes(b"new horse\n")
+    (tmp_path / "new").write_bytes(b"a new horse in the field\n")
     ran = trm("keys", "rewrap", "--home", home, "--to-passphrase-file", tmp_path / "new")
     assert "passphrase_file" in ran.out
     assert trm("keys", "list", "--home", home).code == 3
 
-    (home / "passphrase").write_bytes(b"new horse\n")
+    (home / "passphrase").write_bytes(b"a new horse in the field\n")
 
     assert len(listed(trm, home)) == 3
 
