@@ -26,7 +26,8 @@ Rules
 - *Wait by `AdapterContext.clock`* and by the national system, by nothing else: tests move that clock by hand.
 - *Stop promptly.* `Adapter.run` is cancelled when the node stops; whatever it was doing is done again at the next start.
 
-`broker.testing.adapter_contract` proves most of this: subclass it once.
+`broker.testing.adapter_contract` proves most of this: subclass it once. An adapter whose national system puts nothing out has a
+suite of its own there; one that takes nothing in cannot be, for it alone is given what comes for its offices.
 """
 
 from __future__ import annotations

@@ -8,6 +8,9 @@
         @pytest.fixture
         def harness(self, tmp_path):
             return OurHarness(tmp_path)
+
+An adapter whose national system puts nothing out subclasses `ReceivingAdapterContract`, and its harness has less to do. There
+is no suite for one that only sends: what comes for its office would be given to it alone, and be owed for ever.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ from broker.core.errors import SchemaInvalid, StoreUnavailable
 from broker.core.ids import MessageId
 from broker.testing.adapter_node import SimulatedNode, holds_canary, sample_message, sample_submission
 
-__all__ = ["AdapterContract", "AdapterHarness", "Outcome"]
+__all__ = ["AdapterContract", "AdapterHarness", "Outcome", "ReceivingAdapterContract", "ReceivingHarness"]
 
 _LOOKS = 12  # wakings of a polling adapter within which everything must have happened
 _BOUND_SECONDS = 5.0  # real ones: how long a stop may take
@@ -40,8 +43,8 @@ class Outcome:
     problem: Mapping[str, Any] | None = None
 
 
-class AdapterHarness(Protocol):
-    """The national system's side, as a test can see and move it."""
+class ReceivingHarness(Protocol):
+    """The national system's side that takes messages, as a test can see and move it."""
 
     def open(self) -> Adapter:
         """Return an adapter for the same national system, as a freshly started node has it."""
@@ -54,6 +57,10 @@ class AdapterHarness(Protocol):
     def outage(self) -> AbstractContextManager[None]:
         """Keep the national system from taking anything inside the block."""
         ...
+
+
+class AdapterHarness(ReceivingHarness, Protocol):
+    """The national system's side, as a test can see and move it."""
 
     def offer(self, submission: Mapping[str, Any]) -> str:
         """Let the national system put out a piece of work; return its name for `outcome`."""
@@ -68,14 +75,14 @@ class AdapterHarness(Protocol):
         ...
 
 
-class AdapterContract:
-    """The suite; each test says what an adapter does."""
+class _Delivering:
+    """What every adapter does with what comes in."""
 
     @pytest.fixture
     def node(self) -> SimulatedNode:
         return SimulatedNode()
 
-    def test_manifest_tells_what_happens_to_data(self, harness: AdapterHarness) -> None:
+    def test_manifest_tells_what_happens_to_data(self, harness: ReceivingHarness) -> None:
         """The manifest names the adapter, its retention, where personal data lies, and what each option means."""
         manifest = harness.open().manifest
 
@@ -83,7 +90,7 @@ class AdapterContract:
         assert all([manifest.retention, manifest.personal_data_at_rest])
         assert all(option.meaning for option in manifest.options.values())
 
-    async def test_delivered_message_is_there_whole(self, harness: AdapterHarness) -> None:
+    async def test_delivered_message_is_there_whole(self, harness: ReceivingHarness) -> None:
         """When `deliver` returns, the national system holds the message as it was sent."""
         message = sample_message()
 
@@ -91,7 +98,7 @@ class AdapterContract:
 
         assert list(harness.received()) == [message.to_json()]
 
-    async def test_delivered_twice_is_once(self, harness: AdapterHarness) -> None:
+    async def test_delivered_twice_is_once(self, harness: ReceivingHarness) -> None:
         """The same message again, also by a newly started node, changes nothing."""
         adapter, message = harness.open(), sample_message()
         await adapter.deliver(message)
@@ -101,7 +108,7 @@ class AdapterContract:
 
         assert list(harness.received()) == [message.to_json()]
 
-    async def test_messages_delivered_at_the_same_time_are_all_there(self, harness: AdapterHarness) -> None:
+    async def test_messages_delivered_at_the_same_time_are_all_there(self, harness: ReceivingHarness) -> None:
         """Deliveries do not disturb each other."""
         adapter = harness.open()
         messages = [sample_message(f"message {number}") for number in range(8)]
@@ -110,7 +117,7 @@ class AdapterContract:
 
         assert {held["id"] for held in harness.received()} == {message.id for message in messages}
 
-    async def test_failed_delivery_is_adapter_failed_and_leaves_nothing(self, harness: AdapterHarness) -> None:
+    async def test_failed_delivery_is_adapter_failed_and_leaves_nothing(self, harness: ReceivingHarness) -> None:
         """A national system that takes nothing is AdapterFailed without a name in it; later the message gets through."""
         adapter, message = harness.open(), sample_message()
         with harness.outage(), pytest.raises(AdapterFailed) as raised:
@@ -120,6 +127,71 @@ class AdapterContract:
         assert list(harness.received()) == []
         await adapter.deliver(message)
         assert list(harness.received()) == [message.to_json()]
+
+    async def test_what_is_erased_is_gone(self, harness: ReceivingHarness) -> None:
+        """A received message that the node erases is held no more, whatever else is; again, it is still gone."""
+        adapter, message, other = harness.open(), sample_message(), sample_message("another")
+        for one in (message, other):
+            await adapter.deliver(one)
+        erased = ErasedMessage(received=True, country=message.sender.country, id=message.id)
+
+        await adapter.erased(erased)
+        await harness.open().erased(erased)
+
+        assert list(harness.received()) == [other.to_json()]
+
+    async def test_what_cannot_be_erased_is_adapter_failed(self, harness: ReceivingHarness) -> None:
+        """While the national system cannot be reached the node is told so, without a name; later it is gone."""
+        adapter, message = harness.open(), sample_message()
+        await adapter.deliver(message)
+        erased = ErasedMessage(received=True, country=message.sender.country, id=message.id)
+        with harness.outage(), pytest.raises(AdapterFailed) as raised:
+            await adapter.erased(erased)
+
+        assert not holds_canary(str(raised.value))
+        await adapter.erased(erased)
+        assert list(harness.received()) == []
+
+
+class ReceivingAdapterContract(_Delivering):
+    """The suite of an adapter that puts nothing out: its national system only takes what comes in."""
+
+    async def test_it_waits_until_it_is_stopped_and_puts_nothing_out(
+        self, harness: ReceivingHarness, node: SimulatedNode
+    ) -> None:
+        """Its outgoing side neither ends by itself nor submits; cancelled, it ends at once, and `close` does not fail."""
+        adapter = harness.open()
+        task = asyncio.create_task(adapter.run(node.context()))
+        for _ in range(_LOOKS):
+            await adapter.deliver(sample_message())
+            node.clock.advance(3600)
+            await asyncio.sleep(0)
+        assert not task.done()
+
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=_BOUND_SECONDS)
+        await adapter.close()
+
+        assert done == {task}
+        assert task.cancelled()
+        assert (node.offered, node.uploads.sizes) == ([], {})
+
+    async def test_nothing_personal_is_logged(
+        self, harness: ReceivingHarness, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        """No part of a name is logged: neither when delivering, nor when that fails, nor when erasing."""
+        caplog.set_level(logging.DEBUG)
+        adapter, message = harness.open(), sample_message()
+        with harness.outage(), pytest.raises(AdapterFailed):
+            await adapter.deliver(message)
+        await adapter.deliver(message)
+        await adapter.erased(ErasedMessage(received=True, country=message.sender.country, id=message.id))
+
+        assert not holds_canary(caplog.text)
+
+
+class AdapterContract(_Delivering):
+    """The suite of an adapter that carries both ways."""
 
     async def test_offered_work_is_submitted_once_and_answered(
         self, harness: AdapterHarness, node: SimulatedNode
@@ -194,30 +266,6 @@ class AdapterContract:
             await node.looks(task, _LOOKS)
 
         assert len(node.accepted) == 2
-
-    async def test_what_is_erased_is_gone(self, harness: AdapterHarness) -> None:
-        """A received message that the node erases is held no more, whatever else is; again, it is still gone."""
-        adapter, message, other = harness.open(), sample_message(), sample_message("another")
-        for one in (message, other):
-            await adapter.deliver(one)
-        erased = ErasedMessage(received=True, country=message.sender.country, id=message.id)
-
-        await adapter.erased(erased)
-        await harness.open().erased(erased)
-
-        assert list(harness.received()) == [other.to_json()]
-
-    async def test_what_cannot_be_erased_is_adapter_failed(self, harness: AdapterHarness) -> None:
-        """While the national system cannot be reached the node is told so, without a name; later it is gone."""
-        adapter, message = harness.open(), sample_message()
-        await adapter.deliver(message)
-        erased = ErasedMessage(received=True, country=message.sender.country, id=message.id)
-        with harness.outage(), pytest.raises(AdapterFailed) as raised:
-            await adapter.erased(erased)
-
-        assert not holds_canary(str(raised.value))
-        await adapter.erased(erased)
-        assert list(harness.received()) == []
 
     async def test_what_was_put_out_is_erased_too(self, harness: AdapterHarness, node: SimulatedNode) -> None:
         """A copy of a submitted message that the adapter keeps goes as well; one of another message stays."""
