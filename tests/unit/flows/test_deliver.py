@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.delivery import DELIVER_BATCH
+from broker.core.delivery import DELIVER_BATCH, LEASE_SECONDS
 from broker.core.errors import CaseKeyMissing, KeyMissing
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.messages import Party
@@ -331,7 +331,7 @@ async def test_what_waited_for_an_adapter_that_is_there_no_more_the_officers_hav
     for _ in range(5):
         await fi.engine.deliver()
         world.clock.advance(301)
-    assert await fi.attention() == ["not-handed-over"]
+    assert (await fi.attention(), fi.notifier.told) == (["not-handed-over"], [])
 
     del fi.adapters[HELSINKI]
     assert await fi.engine.deliver() == 1
@@ -340,3 +340,20 @@ async def test_what_waited_for_an_adapter_that_is_there_no_more_the_officers_hav
     assert [told.subject for told in fi.notifier.told] == [message]
     assert await fi.attention() == []
     assert await fi.engine.deliver() == 0
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_what_one_worker_hands_over_no_other_takes_until_it_must_have_died(world: World, apart: bool) -> None:
+    """For as long as a hand-over may take the system is offered a message once; afterwards it is nobody's no longer."""
+    world["FI"].adapters[HELSINKI] = system = System(_at_once)
+    (message,) = await _arrive(world, 1)
+    deliver, woken = world["FI"].engine.deliver, list[str]()
+    deliver._wake = lambda: woken.append("receipts wait")
+    deliver._slow = frozenset({HELSINKI}) if apart else frozenset()
+    take, serve = (deliver._take_apart, deliver.apart) if apart else (deliver._take, deliver)
+    assert len(await world["FI"].store.run(lambda tx: take(tx, "dies"))) == 1
+    world.clock.advance(LEASE_SECONDS - 1)
+    assert await serve() == 0
+    world.clock.advance(1)
+    assert (await serve(), system.taken) == (1, {message: 1})
+    assert woken == ["receipts wait"]

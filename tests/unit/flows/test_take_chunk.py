@@ -47,14 +47,17 @@ async def _states(country: Country, accepted: Accepted) -> list[tuple[str, bool]
     return [(row.owed.text, row.complete is not None) for row in rows]
 
 
-async def test_a_chunk_that_is_here_is_a_repeat_and_no_abuse(world: World) -> None:
+async def test_a_chunk_that_is_here_is_a_repeat_and_no_abuse(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """An honest sender's transport may bring it twice, also after the file is whole: it is dropped, and nothing changes."""
     fi = world["FI"]
     accepted, message, (first, second) = await _under_way(world)
     await fi.engine.receive(message)
+    told = list[str]()
+    monkeypatch.setattr(fi.engine.take_chunk, "_whole", lambda: told.append("whole"))
     assert [await fi.engine.take_chunk(one) for one in (first, first)] == ["chunk", "repeat"]
-    assert await _states(fi, accepted) == [("1", False)]
+    assert (await _states(fi, accepted), told) == ([("1", False)], [])
     assert await fi.engine.take_chunk(second) == "chunk"
+    assert told == ["whole"]
     await fi.engine.complete()
     assert await _states(fi, accepted) == [("", True)]
     assert await fi.engine.take_chunk(second) == "repeat"
@@ -112,3 +115,16 @@ async def test_a_chunk_in_another_countrys_name_is_counted_against_its_publisher
     assert fi.blobs.held == {}
     assert await _abuses(fi, "chunk-unknown", user) == 1
     assert await _abuses(fi, "foreign-property", user) == 1
+
+
+async def test_a_chunk_whose_publisher_nobody_knows_waits_for_its_message_as_any_other(world: World) -> None:
+    """A folder tells no broker user: what came early out of it is taken when the message is here."""
+    fi = world["FI"]
+    accepted, message, chunks = await _under_way(world)
+    assert [await fi.engine.take_chunk(replace(one, user=None)) for one in chunks] == ["chunk-parked"] * 2
+    assert await fi.engine.take_chunk.adopt() == 0
+    await fi.engine.receive(message)
+    assert await fi.engine.take_chunk.adopt() == 2
+    assert await _states(fi, accepted) == [("", False)]
+    assert await fi.engine.complete() == 1
+    assert await _states(fi, accepted) == [("", True)]
