@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from broker.core.delivery import RETRY_MAX_SECONDS
-from broker.core.errors import RecipientSuspended, TrustListExpired, Unroutable
+from broker.core.delivery import CARRY_LEASE_SECONDS, RETRY_MAX_SECONDS
+from broker.core.errors import PublishUnconfirmed, RecipientSuspended, TrustListExpired, Unroutable
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import Party, SealedChunk, Uploaded
 from broker.core.retention import EraseReason
@@ -149,3 +149,19 @@ async def test_a_file_that_was_erased_while_it_was_sent_is_owed_no_more(world: W
     assert await _calls(ee) == []
     world.clock.advance(RETRY_MAX_SECONDS)
     assert await carry() == 0
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_a_file_that_one_worker_sends_no_other_takes_until_it_must_have_died(world: World, apart: bool) -> None:
+    """A hundred MiB are not sent by two at once; what a dead worker held is sent by another."""
+    ee = world["EE"]
+    await _published(ee)
+    carry = ee.engine.carry
+    if apart:
+        carry._apart.failed(FI, PublishUnconfirmed(), 60)
+    take, send = (carry._take_apart, carry.apart) if apart else (carry._take, carry)
+    assert await ee.store.run(take) is not None
+    world.clock.advance(CARRY_LEASE_SECONDS - 1)
+    assert [await carry(), await carry.apart()] == [0, 0]
+    world.clock.advance(1)
+    assert (await send(), _chunks(world)) == (1, [FI])

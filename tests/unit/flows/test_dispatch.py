@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 import pytest
 
+from broker.core.delivery import LEASE_SECONDS
 from broker.core.errors import (
     CaseKeyMissing,
     KeyMissing,
@@ -600,3 +601,19 @@ async def test_a_fault_of_sealing_that_nobody_foresaw_holds_up_no_other(
     world.clock.advance(301)
     await world["EE"].engine.dispatch()
     assert sorted(_to(world, FI)) == sorted([first, *others])
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_what_one_worker_sends_no_other_takes_until_it_must_have_died(world: World, apart: bool) -> None:
+    """For as long as sealing and sending may take; afterwards what a dead worker held leaves by another, once."""
+    ee = world["EE"]
+    (message,) = await _submit(ee, 1)
+    dispatch = ee.engine.dispatch
+    if apart:
+        dispatch._apart.failed(FI, PublishUnconfirmed(), 60)
+    take, send = (dispatch._take_apart, dispatch.apart) if apart else (dispatch._take, dispatch)
+    assert len(await ee.store.run(lambda tx: take(tx, "dies"))) == 1
+    world.clock.advance(LEASE_SECONDS - 1)
+    assert [await dispatch(), await dispatch.apart()] == [0, 0]
+    world.clock.advance(1)
+    assert (await send(), _to(world, FI)) == (1, [message])
