@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from broker.core.audit import Who
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.roles import AuditRole
+from broker.ports import Transaction
+from broker.rows import MessageRow
 from broker.testing.world import World, officer
 
 HELSINKI, OTHER = AuthorityId("helsinki-wellbeing-services"), AuthorityId("ministry-of-justice")
@@ -55,3 +59,23 @@ async def test_opening_before_the_hand_over_does_not_go_back(world: World) -> No
     await world["FI"].desk.open_message(request.message, officer(HELSINKI))
     await world.settle()
     assert await world["EE"].states(request) == ["opened"]
+
+
+async def test_of_two_officers_who_open_at_once_the_first_counts(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both saw it unopened: the second is told the first's time, and one of them stands in the trail and the receipt."""
+    fi = world["FI"]
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    opening, mark, first = fi.desk.open_message, fi.desk.open_message._mark, world.clock.now()
+
+    def slow(tx: Transaction, row: MessageRow, who: Who, *, adult_again: bool) -> datetime:
+        mark(tx, row, officer(HELSINKI, "first"), adult_again=adult_again)
+        world.clock.advance(600)
+        return mark(tx, row, who, adult_again=adult_again)
+
+    monkeypatch.setattr(opening, "_mark", slow)
+    assert await opening(request.message, officer(HELSINKI, "second")) == first
+    trail = await fi.store.read(lambda reader: reader.audit(cursor=None, limit=20))
+    assert [row.actor for row in trail.items if row.action == "opened"] == ["first"]
+    receipts = await fi.store.read(lambda reader: reader.receipts_about(CountryCode("EE"), request.message))
+    assert [receipt.at for receipt in receipts if receipt.kind == "opened"] == [first]

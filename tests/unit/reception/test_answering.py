@@ -12,7 +12,7 @@ from broker.core import canonical
 from broker.core.content import entry_of
 from broker.core.delivery import HEAL_PAUSE_SECONDS
 from broker.core.healing import RESTORED_TYPE, Answer, Question
-from broker.core.ids import AuthorityId, CountryCode
+from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.messages import OutboxEntry, OutboxKind
 from broker.reception.answering import node_header
 from broker.security.at_rest import scope_of
@@ -126,3 +126,21 @@ async def test_what_has_not_its_form_has_no_effect(world: World, asking: Hostile
     assert await asking.send(entry_of(header, body, OutboxKind.RECEIPTS)) == "held"
     assert await answers(world) == []
     assert await world["FI"].attention() == []
+
+
+async def test_what_is_too_long_to_be_given_back_is_said(
+    world: World, asking: Hostile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer that no envelope takes would wait here for ever: the restored country hears that it cannot have this one."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    monkeypatch.setattr("broker.reception.answering.MAX_CONTENT", 4096 + len(await _content(world, request.message)))
+    await asking.send(question(world, wanted=(request.digest,)))
+    (said,) = await answers(world)
+    assert (said.sent, said.lacking, said.returned) == ((), (request.digest,), None)
+
+
+async def _content(world: World, message: MessageId) -> bytes:
+    row = await world["EE"].store.run(lambda tx: tx.outbox(message))
+    assert row is not None
+    return row.entry.content
