@@ -66,7 +66,7 @@ def set_stage(
     except NodeError as error:
         if wanted != "auto":
             raise
-        log(f"No RabbitMQ can be had ({error.code}): the nodes exchange messages through a folder instead.")
+        log(f"No RabbitMQ can be had: the nodes exchange messages through a folder instead. ({error.detail})")
         yield _make(place, "spool", {}, filedrop)
         return
     try:

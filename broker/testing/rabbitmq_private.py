@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import re
 import secrets
 import shlex
 import shutil
@@ -258,5 +259,11 @@ class PrivateRabbit:
         part, _ = self._parts[name]
         while not answers(port):
             if part.poll() is not None or time.monotonic() > until:
-                raise RabbitStartFailed(f"The private RabbitMQ's {name} did not start.", where=str(self._folder))
+                raise RabbitStartFailed(f"The private RabbitMQ's {name} did not start: {self._reason(name)}")
             time.sleep(0.1)
+
+    def _reason(self, name: str) -> str:
+        """Return what the part itself said of its failure: its files go with it."""
+        output = (self._folder / f"{name}.out").read_text("utf-8", "replace").strip()
+        told = re.search(r"^error\b.*", output, re.IGNORECASE | re.MULTILINE)
+        return told.group() if told else (output.splitlines() or ["it said nothing"])[-1]

@@ -10,7 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from broker.testing.rabbitmq_private import PrivateRabbit, answers, free_ports, group_lives
+import pytest
+
+from broker.testing.rabbitmq_private import PrivateRabbit, RabbitStartFailed, answers, free_ports, group_lives
 
 _STARTER = """
 import sys
@@ -67,3 +69,33 @@ def test_the_ports_are_free_and_different() -> None:
     ports = free_ports(4)
     assert len(set(ports)) == 4
     assert not any(map(answers, ports))
+
+
+_BOOT = """\
+2026-11-24 [error] <0.153.0> BOOT FAILED
+BOOT FAILED
+===========
+ERROR: epmd error for host localhost: nxdomain (non-existing domain)
+
+Crash dump is being written to: erl_crash.dump...done
+"""
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (_BOOT, "ERROR: epmd error for host localhost: nxdomain (non-existing domain)"),
+        ("first\nerl: not found\n", "erl: not found"),
+        ("", "it said nothing"),
+    ],
+)
+def test_why_it_did_not_start_is_told_in_its_own_words(tmp_path: Path, monkeypatch, said: str, reason: str) -> None:
+    """Its output goes with its files: the one line that says why is in the error."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    (tmp_path / "said").write_text(said)
+    rabbit = PrivateRabbit(Path("/nowhere"))
+    rabbit._spawn("broker", ["/bin/cat", str(tmp_path / "said")])
+    with pytest.raises(RabbitStartFailed) as raised:
+        rabbit._wait(rabbit.port, "broker")
+    rabbit.close()
+    assert raised.value.detail == f"The private RabbitMQ's broker did not start: {reason}"
