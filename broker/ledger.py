@@ -232,6 +232,8 @@ class Ledger:
         self._call_people(tx, row, folded, now)
         if old.gap and not row.gap:
             tx.resolve_attention(AttentionCode.GAP, row.ref.id, at=now, by="node")
+        if old.alarm and not row.alarm:  # both sides have closed it
+            tx.resolve_attention(AttentionCode.ALARM, row.ref.id, at=now, by="node")
         return Book(row=row, table=book.table, entries=entries, receipts=receipts), folded
 
     def _compare(

@@ -95,7 +95,18 @@ class Receiving:
         old = [held for held in waiting if now - held.received >= timedelta(hours=PARKED_ATTENTION_HOURS)]
         if old:
             await self._store.run(lambda tx: self._call(tx, old))
+        elif not waiting:
+            await self._close_if_none()
         return len(due)
+
+    async def _close_if_none(self) -> None:
+        """Close what people were called for once nothing is parked any more."""
+        calls = await self._store.read(lambda reader: reader.open_calls([AttentionCode.PARKED]))
+        if calls and not (await self._store.read(lambda reader: reader.counts()))["parked"]:
+            now = self._clock.now()
+            await self._store.run(
+                lambda tx: [tx.resolve_attention(one.code, one.subject, at=now, by="node") for one in calls]
+            )
 
     async def _offer(self, held: HeldDelivery) -> bool:
         """Offer one parked delivery; return whether it stays parked.

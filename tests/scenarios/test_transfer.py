@@ -252,6 +252,22 @@ async def test_a_stop_that_crosses_the_departure_is_an_alarm_on_both_sides(world
     assert await _states(world, plan) == {"ARRIVED_RECEIVED"}
 
 
+async def test_an_alarm_calls_each_office_until_both_have_closed_it(world: World) -> None:
+    """Whoever closed it first sees that it is open still; with the other side's word the calls of both end by themselves."""
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    await _depart(world, plan, acceptance)
+    await _withdraw(world["FI"], plan)
+    await world.settle()
+    closed = json.loads(read_schema_file("examples/family-tracing/alarm-closed.json"))["body"]
+    for name, shown, left in (("EE", CHECK, ["alarm"]), ("FI", ACCEPTANCE, [])):
+        assert [await world[one].attention() for one in ("EE", "FI")] == [["alarm"], ["alarm"]]
+        await _send(world[name], {**_example(shown), "type": "transfer.alarm-closed", "body": closed}, plan)
+        await world.settle()
+        assert [await world[one].attention() for one in ("EE", "FI")] == [left, left]
+
+
 async def _elsewhere(
     world: World, country: str, example: str, opened: Accepted | None = None, **changes: Any
 ) -> Accepted:

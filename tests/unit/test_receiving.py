@@ -159,6 +159,11 @@ async def test_what_stays_parked_calls_a_person_after_an_hour(world: World) -> N
     page = await world["FI"].store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
     assert {(entry.code, entry.detail.split()[0]) for entry in page.items} == {("clock", "A"), ("parked", "The")}
 
+    world.clock.advance(4 * 3600)
+    await receiving.offer_parked()
+    assert (await world["FI"].counts())["parked"] == 0
+    assert await world["FI"].attention() == ["clock"]  # the call for what waited ended with it
+
 
 async def test_what_becomes_believable_late_calls_nobody(world: World) -> None:
     """A message that waited for two hours and is then taken is no reason to call a person for what still waits."""
