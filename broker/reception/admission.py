@@ -30,6 +30,7 @@ from broker.core.ids import CountryCode
 from broker.core.messages import Header, ProcedureRef, ValidMessage, VerifiedMessage
 from broker.core.participants import may_send
 from broker.core.procedures import NOT_OPENED, ProcedureTable
+from broker.core.record import closure
 from broker.ledger import Book, Ledger
 from broker.participation import Participation
 from broker.ports import Transaction, TrustSource
@@ -50,7 +51,7 @@ class Case:
 
 
 class Admission:
-    """Judges a message under locks; nothing is written here."""
+    """Judges a message under locks; nothing is written here but the offices that an opening names."""
 
     def __init__(
         self,
@@ -105,7 +106,7 @@ class Admission:
             raise ExerciseMismatch(where="/header/exercise")
         if row.case_ref != header.case_ref:
             raise ProcedureMismatch(where="/header/case_ref")
-        book = self._ledger.read(tx, row)
+        book = _seated(tx, self._ledger.read(tx, row), header)
         self._check_taking_part(tx, book, header)
         return book
 
@@ -173,11 +174,12 @@ class Admission:
         """Refuse an office of either country that has no part in a child's procedure.
 
         What was under way when an office handed its role on is still that office's. An office that a message not yet
-        here would bring in is believed: its own node, which holds that message, let it write.
+        here would bring in is believed: its own node, which holds that message, let it write. What stands between the
+        two may be here and has no effect before it either: so all ancestors are asked for.
         """
         found = self._participation.held(tx, book)
         act = book.table.acts.get(header.type.act)
-        complete = {entry.digest for entry in book.entries}.issuperset(header.parents)
+        complete = closure(book.entries, header.parents) is not None
         if complete and not may_send(act, found, header.sender.country, header.sender.authority):
             raise NotParticipant(where="/header/sender/authority")
         if not found.took_part(self._us, header.recipient.authority):
@@ -196,3 +198,15 @@ class Admission:
             opened=now,
             state=NOT_OPENED,
         )
+
+
+def _seated(tx: Transaction, book: Book, header: Header) -> Book:
+    """Let the opening say whose procedure it is, where what overtook it, of another office maybe, had to say so until now."""
+    act = book.table.acts.get(header.type.act)
+    opens = act is not None and act.opens and not header.parents and header.sender.country == book.row.opener
+    if not opens or any(not entry.parents for entry in book.entries):
+        return book
+    row = replace(book.row, our_authority=header.recipient.authority, peer_authority=header.sender.authority)
+    if row != book.row:
+        tx.save_offices(row, ())
+    return replace(book, row=row)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -137,6 +138,52 @@ async def test_an_answer_of_the_new_office_may_overtake_the_notice(world: World)
     assert "not-participant" not in ee.outcomes
     view = await ee.view(request.procedure)
     assert (view.state, view.gap) == ("ACKNOWLEDGED", False)
+
+
+async def test_all_answers_of_the_new_office_may_overtake_the_notice(world: World) -> None:
+    """The second one names the first, which is here and waits itself: nobody knows yet who takes part."""
+    ee, fi = world["EE"], world["FI"]
+    request = await _asked(world)
+    await fi.submit(_forward(), procedure=request.procedure)
+    await fi.submit("acknowledgement.json", procedure=request.procedure, sender_authority=ASSISTANCE)
+    question = _example("acts/clarification-two-questions.json")
+    await fi.submit(question, procedure=request.procedure, sender_authority=ASSISTANCE)
+    await fi.engine.dispatch()
+    notice, first, second = world.network.waiting[EE]
+    world.network.waiting[EE][:] = [first, second, notice]
+    await world.settle()
+    assert "not-participant" not in ee.outcomes
+    views = [await country.view(request.procedure) for country in (ee, fi)]
+    assert [view.gap for view in views] == [False, False]
+    assert views[0].digest == views[1].digest is not None
+
+
+@pytest.mark.parametrize("order", list(permutations(range(3))), ids=str)
+async def test_an_office_that_joined_may_overtake_the_opening(world: World, order: tuple[int, ...]) -> None:
+    """In whatever order request, joining and the new office's withdrawal come: nothing is refused, and all offices are the same."""
+    ee, fi = world["EE"], world["FI"]
+    request = await ee.submit("request.json")
+    joining = _change("JOINS", "EXECUTING") | {
+        "recipient": {"country": "FI", "authority": str(HELSINKI)}, "sender": {"authority": str(BOARD)},
+    }  # fmt: skip
+    joining["body"]["changes"][0]["office"] = _office(MINISTRY, "EE")
+    await ee.submit(joining, procedure=request.procedure)
+    await ee.submit(_withdrawal(), procedure=request.procedure, sender_authority=MINISTRY)
+    await ee.engine.dispatch()
+    sent = world.network.waiting[FI].copy()
+    assert len(sent) == 3
+    world.network.waiting[FI].clear()
+    for place in order:
+        world.network.waiting[FI].append(sent[place])
+        await world.settle()
+
+    assert "not-participant" not in fi.outcomes
+    views = [await country.view(request.procedure) for country in (ee, fi)]
+    assert [view.state for view in views] == ["WITHDRAWN", "WITHDRAWN"]
+    assert views[0].digest == views[1].digest is not None
+    assert await _who(ee, request) == await _who(fi, request)
+    assert (views[1].row.our_authority, views[1].row.peer_authority) == (HELSINKI, BOARD)
+    assert await fi.attention() == []
 
 
 async def test_other_offices_join_and_an_observer_is_silent(world: World) -> None:
