@@ -34,6 +34,10 @@ __all__ = ["Watch"]
 
 _UNSENT = timedelta(hours=UNSENT_HOURS)
 _NAMED = 3  # newer messages, in a call
+_WAS_AHEAD = (
+    "This node's clock was ahead and was set right. Other countries take what left meanwhile when the time has come that it "
+    "names: what is not delivered by then, send again (trm resend)."
+)
 _DAY, _MONTH = timedelta(days=1), timedelta(days=31)
 
 
@@ -86,7 +90,8 @@ class Watch:
 
     def _settle(self, tx: Transaction) -> None:
         now = self._clock.now()
-        tx.set_right(now=now)
+        if tx.set_right(now=now):
+            self._ledger.call(tx, AttentionCode.CLOCK, self._us, now=now, detail=_WAS_AHEAD)
         self._expire(tx, now)
         self._call_for_many(tx, now)
 

@@ -177,11 +177,14 @@ class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
         """
         ...
 
-    def set_right(self, *, now: datetime) -> None:
+    def set_right(self, *, now: datetime) -> bool:
         """Let what happened here at a time that is still hours ahead have happened now: our clock was set right since.
 
         It is of calls that are open, of when something that people are called for began to wait, and of when what came was
         handed over, by which deadlines are counted here; what is signed stays.
+
+        Returns:
+            Whether a message of ours, which its recipient has not opened yet, was recorded or went on at such a time.
         """
         ...
 

@@ -36,8 +36,8 @@ def _set(table: Table, column: Column[Any], *also: Column[Any], where: ColumnEle
 
 
 _OWED = attachment.c.next_at.is_not(None)
+_SENT = _set(outbox, outbox.c.since, where=outbox.c.state.in_(fixed(*_WAITING)))
 _STATEMENTS = (
-    _set(outbox, outbox.c.since, where=outbox.c.state.in_(fixed(*_WAITING))),
     _set(inbox, inbox.c.since, inbox.c.handed_over, where=inbox.c.state.in_(fixed(*_TAKEN))),
     _set(parked, parked.c.received),
     _set(attention, attention.c.at, where=attention.c.resolved.is_(None)),
@@ -46,8 +46,9 @@ _STATEMENTS = (
 )
 
 
-def set_right(db: Execution, *, now: datetime) -> None:
-    """Let what happened here hours ahead of now have happened now."""
+def set_right(db: Execution, *, now: datetime) -> bool:
+    """Let what happened here hours ahead of now have happened now; return whether something of ours waits since then."""
     times = {"now": now, "after": now + timedelta(seconds=FUTURE_SECONDS), "until": now + timedelta(hours=FUTURE_HOURS)}
     for statement in _STATEMENTS:
         db.write(statement, times)
+    return db.changed(_SENT, times) > 0

@@ -116,6 +116,14 @@ class FutureContract:
         await store.run(lambda tx: tx.set_right(now=NOW))
         assert await store.run(read) == {number: later(at) for number, at in _SET_RIGHT.items()}
 
+    async def test_whether_something_of_ours_was_sent_hours_ahead_is_told_once(self, store: Store) -> None:
+        """Somebody is to hear that other countries take it hours later; set right once, it is told no more."""
+        told = []
+        for number, at in enumerate((0, 599, _HOUR)):
+            await store.run(lambda tx, number=number, at=at: _sent(tx, number, later(at)))  # type: ignore[misc]
+            told.append([await store.run(lambda tx: tx.set_right(now=NOW)) for _ in range(2)])
+        assert told == [[False, False], [False, False], [True, False]]
+
     async def test_chunks_that_were_asked_for_hours_ahead_are_asked_for_now(self, store: Store) -> None:
         """The pause after that question would last for those hours too; every other pause goes on."""
         for number, at in _WRITTEN.items():

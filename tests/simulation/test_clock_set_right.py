@@ -64,7 +64,7 @@ def _lose_chunks(world: World) -> None:
 
 @pytest.mark.parametrize("wrong", ["EE", "FI"])
 async def test_what_was_exchanged_goes_on_at_once(world: World, wrong: str) -> None:
-    """Only what the wrong clock wrote waits for its time, of that a person hears at once, and nothing is lost."""
+    """Only what the wrong clock wrote waits for its time, of that people hear on both sides at once, and nothing is lost."""
     other = {"EE": "FI", "FI": "EE"}[wrong]
     request = await world["EE"].submit("request.json")
     await world.settle()
@@ -82,6 +82,7 @@ async def test_what_was_exchanged_goes_on_at_once(world: World, wrong: str) -> N
 
     assert "clock" in await world[other].attention()
     assert await _minutes_until(world, lambda: arrived(other)) <= 2
+    assert "clock" in await world[wrong].attention()
     assert 330 < await _minutes_until(world, lambda: arrived(wrong)) <= 345
 
 
