@@ -13,6 +13,7 @@ from datetime import datetime
 
 import orjson
 
+from broker.archive import TAKEN_BACK
 from broker.core.corrected import targets_of
 from broker.core.ids import Digest, MessageId, ProcedureId
 from broker.core.messages import Header
@@ -49,6 +50,7 @@ class Correction:
     targets: frozenset[Digest]  # messages that it names; empty: it belongs to a procedure of the case itself
     confirmed: datetime | None  # reported back, or seen by an officer there; None: neither yet
     pending: bool  # nobody has reported, refused or withdrawn it
+    stands: bool  # the other node did not refuse it, nor was it taken back: whom it tells is told
 
     @property
     def procedure(self) -> ProcedureId | None:
@@ -84,8 +86,13 @@ def corrections_of(reader: Reader, rows: Sequence[ProcedureRow], digests: frozen
 
 def _within(message: MessageRow) -> Correction:
     """A correction within a procedure is confirmed when it was seen."""
+    refused = message.refusal_code is not None
     return Correction(
-        disclosure=_disclosure(message), targets=frozenset(), confirmed=message.opened, pending=message.opened is None
+        disclosure=_disclosure(message),
+        targets=frozenset(),
+        confirmed=message.opened,
+        pending=message.opened is None and not refused,
+        stands=not refused,
     )
 
 
@@ -102,11 +109,13 @@ def _apart(reader: Reader, message: MessageRow, targets: frozenset[Digest]) -> C
         procedure=procedure.id if procedure else None, direction=answer, type=f"{_CORRECTION}.{_REPORT}"
     )
     reports = [report.at for report in _pages(reader, wanted)] if procedure else []
+    refused = message.refusal_code is not None  # by the other node: it opened nothing there, and nobody answers it
     return Correction(
         disclosure=_disclosure(message),
         targets=targets,
         confirmed=min(reports, default=None),
-        pending=row is not None and row.erased is None and row.state not in _ENDED,
+        pending=row is not None and row.erased is None and row.state not in _ENDED and not refused,
+        stands=not refused and (row is None or row.state != TAKEN_BACK),
     )
 
 

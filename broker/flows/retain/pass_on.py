@@ -24,7 +24,7 @@ from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId
 from broker.core.messages import LegalBasis, Party, Submission, Urgency
 from broker.core.retention import EraseReason
 from broker.core.roles import AuditRole
-from broker.disclosed import Disclosure, corrections_of, disclosures_of
+from broker.disclosed import Correction, Disclosure, corrections_of, disclosures_of
 from broker.flows.retain.list_case import Case, case_named
 from broker.ports import Clock, Reader, Store, TrustSource
 from broker.rows import Accepted, MessageFilter, MessageRow
@@ -78,6 +78,16 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Untold:
+    """An office that had the data, and what it is to be told of."""
+
+    recipient: Party
+    targets: tuple[Digest, ...]
+    language: str
+    tried: tuple[MessageId, ...]  # what told it before, and was refused or taken back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What was done here, in answer to another country's correction."""
 
@@ -109,6 +119,8 @@ class PassOn:
     ) -> tuple[Told, ...]:
         """Tell each office that was sent messages of a case; one that was told of a message is not told again.
 
+        What its node refused, or what was taken back, has told nobody: it is said once more.
+
         Raises:
             Forbidden: no person asks for it.
             NotFound, CaseErased: the office has no such case; what is erased is told of before.
@@ -118,10 +130,10 @@ class PassOn:
             raise Forbidden("A person of the office passes a correction on.")
         case, found = await self._store.read(lambda reader: self._recipients(reader, wanted, passing, who))
         if dry_run:
-            return tuple(Told(recipient=to, targets=targets, message=None, code=None) for to, targets, _ in found)
+            return tuple(Told(recipient=one.recipient, targets=one.targets, message=None, code=None) for one in found)
         us = Party(country=self._us, authority=case.authority)
         office = self._named(us, passing.office_kind or await self.kind_of(case.authority))
-        return tuple([await self._tell(case, passing, office, who, *one) for one in found])
+        return tuple([await self._tell(case, passing, office, who, one) for one in found])
 
     async def answer(self, message: MessageId, answer: Answer, who: Who) -> Accepted:
         """Report to another country what was done with what it corrected.
@@ -187,16 +199,12 @@ class PassOn:
 
     def _recipients(
         self, reader: Reader, wanted: CaseRef | ProcedureId, passing: Passing, who: Who
-    ) -> tuple[Case, list[tuple[Party, tuple[Digest, ...], str]]]:
+    ) -> tuple[Case, list[_Untold]]:
         case = case_named(reader, wanted, who.authority)
         items = disclosures_of(reader, case.rows)
         known = corrections_of(reader, case.rows, frozenset(item.digest for item in items))
-        told = {
-            (item.disclosure.header.recipient.authority, target)
-            for item in known
-            for target in item.targets
-            if item.disclosure.direction == "out" and item.disclosure.header.type.act == passing.kind
-        }
+        before = [item for item in known if _says(item, passing.kind)]
+        told = {(_office(item), target) for item in before if item.stands for target in item.targets}
         offices: dict[Party, list[Disclosure]] = {}
         for item in items:
             chosen = not passing.messages or item.message in passing.messages
@@ -204,7 +212,14 @@ class PassOn:
             if item.direction == "out" and item.refusal_code is None and chosen and not again:
                 offices.setdefault(item.header.recipient, []).append(item)
         return case, [
-            (to, tuple(one.digest for one in some), some[-1].header.language or "en")
+            _Untold(
+                recipient=to,
+                targets=tuple(one.digest for one in some),
+                language=some[-1].header.language or "en",
+                tried=tuple(
+                    item.disclosure.message for item in before if not item.stands and _office(item) == to.authority
+                ),
+            )
             for to, sent in offices.items()
             for some in _portions(sent)
         ]
@@ -225,12 +240,14 @@ class PassOn:
         passing: Passing,
         office: Mapping[str, Any],
         who: Who,
-        recipient: Party,
-        targets: tuple[Digest, ...],
-        language: str,
+        untold: _Untold,
     ) -> Told:
+        recipient, targets = untold.recipient, untold.targets
         body = self._body(passing, office, targets)
-        key = canonical.digest(canonical.dump({"to": [recipient.country, recipient.authority], "body": body}))
+        asked: dict[str, Any] = {"to": [recipient.country, recipient.authority], "body": body}
+        if untold.tried:  # on the same day the same words would be answered by the message that told nobody
+            asked["tried"] = list(untold.tried)
+        key = canonical.digest(canonical.dump(asked))
         submission = Submission(
             type=MessageType(f"correction.{passing.kind}"),
             version=None,
@@ -240,7 +257,7 @@ class PassOn:
             legal_basis=LegalBasis(code="GDPR_19"),
             purpose=_PURPOSE,
             urgency=Urgency.PRIORITY,
-            language=language,
+            language=untold.language,
             exercise=case.rows[0].exercise,
             body=body,
             actor=who.actor,
@@ -279,6 +296,15 @@ class PassOn:
         listed = None if member is None else member.authority(us.authority)
         name = us.authority if listed is None else listed.name
         return {"name": str(name), "kind": kind, "country": str(us.country), "authority": str(us.authority)}
+
+
+def _says(item: Correction, kind: PassingKind) -> bool:
+    """Whether we passed on that kind of correction by it."""
+    return item.disclosure.direction == "out" and item.disclosure.header.type.act == kind
+
+
+def _office(item: Correction) -> AuthorityId:
+    return item.disclosure.header.recipient.authority
 
 
 def _bodies(rows: Iterable[MessageRow]) -> Iterator[Any]:

@@ -20,6 +20,8 @@ from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.testing.world import Country, World
 
+from .conftest import BOARD
+
 UNLAWFUL = EraseReason.UNLAWFUL
 ERASE = Passing(kind=PassingKind.ERASE, reason=UNLAWFUL)
 HELSINKI = AuthorityId("helsinki-wellbeing-services")
@@ -250,3 +252,58 @@ async def test_what_is_passed_on_after_the_proposal_is_waited_for(
     with pytest.raises(NotFound):
         await ee.desk.erase.reject(proposed.id, replace(second, authority=AuthorityId("ministry-of-justice")))
     assert await ee.store.run(lambda tx: tx.outbox(ended.message)) is not None
+
+
+async def test_what_the_other_node_refused_has_told_nobody(world: World, ended: Accepted, first: Who) -> None:
+    """Its office was not listed there: nobody waits for an answer, and once it can be told, it is, on the same day too."""
+    ee, fi = world["EE"], world["FI"]
+    before = fi.trust.current()
+    fi.trust.newest = replace(
+        before,
+        members={
+            name: replace(one, authorities=tuple(office for office in one.authorities if office.id != HELSINKI))
+            for name, one in before.members.items()
+        },
+    )
+    await fi.trust.refresh()
+    (lost,) = await ee.desk.pass_on(ended.procedure, ERASE, first)
+    await world.settle()
+    assert await ee.attention() == ["refused"]
+    assert await _pending(ee, ended, first) == [False]
+    await ee.desk.erase.propose(ended.procedure, EraseReason.NO_LONGER_NEEDED, first)
+
+    fi.trust.newest = before
+    await fi.trust.refresh()
+    (told,) = await ee.desk.pass_on(ended.procedure, ERASE, first)
+    assert (told.targets, told.code) == (lost.targets, None)
+    assert told.message not in {None, lost.message}
+    assert await ee.desk.pass_on(ended.procedure, ERASE, first) == ()
+    await world.settle()
+    row = await fi.store.run(lambda tx: tx.inbox(ee.us, told.message or ended.message))
+    assert row is not None
+    assert row.entry.header.type == "correction.erase"
+    assert sorted(await _pending(ee, ended, first)) == [False, True]
+
+
+async def test_who_was_told_and_told_that_it_does_not_hold_is_told_again(
+    world: World, ended: Accepted, first: Who
+) -> None:
+    """A correction that was taken back has told nobody: made anew, it reaches the office that has the data."""
+    ee = world["EE"]
+    (told,) = await ee.desk.pass_on(ended.procedure, ERASE, first)
+    assert told.message is not None
+    await world.settle()
+    row = await ee.store.run(lambda tx: tx.outbox(told.message))
+    assert row is not None
+    assert row.entry.procedure is not None
+    withdrawal = json.loads(read_schema_file("examples/correction/erase-wrong-child.json")) | {
+        "type": "correction.withdrawal", "sender": {"authority": str(BOARD)}, "body": {"reason": "SENT_IN_ERROR"},
+        "recipient": {"country": "FI", "authority": str(HELSINKI)},
+    }  # fmt: skip
+    await ee.submit(withdrawal, procedure=row.entry.procedure)
+    await world.settle()
+    assert (await ee.view(row.entry.procedure)).state == "WITHDRAWN"
+
+    (again,) = await ee.desk.pass_on(ended.procedure, ERASE, first)
+    assert (again.targets, again.code) == (told.targets, None)
+    assert again.message not in {None, told.message}
