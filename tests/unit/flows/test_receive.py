@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from broker.core.canonical import b64url_decode, b64url_encode, dump, parse
-from broker.core.errors import StoreUnavailable
+from broker.core.errors import CaseKeyMissing, DiskFull, KeyMissing, NodeError, StoreCorrupt, StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.core.messages import Delivery
 from broker.core.receipts import ReceiptKind
@@ -305,3 +305,36 @@ async def test_a_type_that_is_no_type_is_refused_and_answered(world: World, host
     (receipt,) = await world["FI"].store.read(lambda reader: reader.receipts_about(EE, entry.id))
     assert (receipt.kind, receipt.code) == ("refused", "header-invalid")
     assert await world["FI"].attention() == []
+
+
+@pytest.mark.parametrize("fault", [StoreCorrupt(), KeyMissing(), CaseKeyMissing(), DiskFull()])
+async def test_a_fault_of_ours_over_one_message_puts_it_nowhere_aside(
+    world: World, hostile: Hostile, monkeypatch: pytest.MonkeyPatch, fault: NodeError
+) -> None:
+    """However well the store works otherwise: nothing is quarantined or parked, the transport keeps it, and it is taken later."""
+    fi, delivery = world["FI"], hostile.seal(hostile.message("request.json"))
+    reception = fi.engine.receive._reception
+
+    def fails(*_: Any, **__: Any) -> str:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reception, "record", fails)
+        with pytest.raises(type(fault)):
+            await fi.engine.receive(delivery)
+    counts = await fi.counts()
+    assert (counts["quarantine"], counts["parked"], await fi.attention()) == (0, 0, [])
+    assert await fi.engine.receive(delivery) == "recorded"
+
+
+async def test_what_was_parked_and_came_once_more_meanwhile_waits_no_longer(world: World, hostile: Hostile) -> None:
+    """The second copy was decided; the one that waits here is found to be the same, and is not offered for ever."""
+    fi, entry = world["FI"], hostile.message("request.json", created=world.clock.now() + timedelta(hours=1))
+    delivery = hostile.seal(entry)
+    assert await fi.engine.receive(delivery) == "clock-ahead"
+    world.clock.advance(3600)
+    assert await fi.engine.receive(delivery) == "recorded"
+    assert (await fi.counts())["parked"] == 1
+    await fi.offer_parked()
+    assert fi.outcomes == ["repeat"]
+    assert (await fi.counts())["parked"] == 0
