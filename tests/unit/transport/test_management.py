@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -25,16 +27,17 @@ def _api(url: str) -> Management:
 
 @pytest.fixture
 def answers() -> Iterator[dict[str, Any]]:
-    """Serve one answer to everything."""
+    """Serve one answer to everything, but where a path has its own."""
     given: dict[str, Any] = {"status": 200, "body": b"[]", "asked": []}
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             given["asked"].append((self.command, self.path))
+            body = given.get(self.path, given["body"])
             self.send_response(given["status"])
-            self.send_header("Content-Length", str(len(given["body"])))
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(given["body"])
+            self.wfile.write(body)
 
         do_DELETE = do_POST = do_GET  # noqa: N815
 
@@ -84,6 +87,25 @@ def test_an_empty_list_deletes_nobody(answers: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         apply(_api(answers["url"]), Membership(active=(), suspended=(CountryCode("EE"),)), vhost="trm")
     assert answers["asked"] == []
+
+
+@pytest.mark.parametrize(
+    ("partitions", "told"),
+    [(([], []), None), ((["rabbit@b"], []), "rabbit@b"), (([], ["rabbit@a"]), "rabbit@b")],
+)
+def test_what_does_not_hold_in_the_whole_cluster_is_told(
+    answers: dict[str, Any], partitions: tuple[list[str], list[str]], told: str | None
+) -> None:
+    """All is done where it can be; a node that merely does not run learns it when it comes, one cut off lets others in."""
+    names = ("rabbit@a", "rabbit@b")
+    nodes = [
+        {"name": name, "running": name == "rabbit@a", "partitions": cut}
+        for name, cut in zip(names, partitions, strict=True)
+    ]
+    answers["/api/nodes"] = json.dumps(nodes).encode()
+    with nullcontext() if told is None else pytest.raises(TransportUnavailable, match=f"cut in two.*{told}: restart"):
+        apply(_api(answers["url"]), Membership(active=(CountryCode("EE"),)), vhost="trm")
+    assert ("POST", "/api/definitions") in answers["asked"]
 
 
 @pytest.mark.parametrize("raw", [None, b"no certificate"])
