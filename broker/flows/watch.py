@@ -79,13 +79,14 @@ class Watch:
     async def __call__(self) -> int:
         """Look once; return how many entries were sent again, or that more of them wait to be told of."""
         await self._store.run(self._settle)
-        await self._tell_newer()
         more = False
         for late in self._late(self._clock.now()):
             more |= await self._call(late)
         resent = await self._resend()
         if resent:
             self._wake()
+        with suppress(CaseKeyMissing, StoreCorrupt):  # a held message does not open: whoever lists them is told so
+            await self._tell_newer()
         return resent or more
 
     def _settle(self, tx: Transaction) -> None:
@@ -151,7 +152,8 @@ class Watch:
 
     async def _tell_newer(self) -> None:
         """Call the office of a held message when something left or came in its case: once for each time that more did."""
-        page = await self._store.read(lambda reader: reader.drafts(None, cursor=self._cursor, limit=WATCH_BATCH))
+        cursor, self._cursor = self._cursor, None
+        page = await self._store.read(lambda reader: reader.drafts(None, cursor=cursor, limit=WATCH_BATCH))
         self._cursor = page.next
         for draft in page.items:
             with suppress(CaseKeyMissing, StoreCorrupt):  # of one; whoever releases it is told of that

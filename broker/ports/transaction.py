@@ -199,7 +199,7 @@ class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
         ...
 
     def lapsed_drafts(self, *, before: datetime, limit: int) -> tuple[HeldDraft, ...]:
-        """Return what has waited since before that time, oldest first."""
+        """Return what has waited since before that time, oldest first, without content."""
         ...
 
     # inbox

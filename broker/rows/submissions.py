@@ -51,7 +51,7 @@ class HeldDraft:
     route: str
     at: datetime
     reasons: tuple[Reason, ...]
-    content: bytes | None  # canonical {"header", "body"}; None: settled
+    content: bytes | None  # canonical {"header", "body"}; None: settled, or not asked for
     state: DraftState = DraftState.HELD
     decided_by: str | None = None
     decided: datetime | None = None

@@ -88,8 +88,8 @@ def drafts(
 
 
 def lapsed_drafts(db: Execution, *, before: datetime, limit: int) -> tuple[HeldDraft, ...]:
-    """Return what has waited since before that time, oldest first."""
-    return tuple(draft_row(db, row) for row in db.all(_LAPSED, {"before": before, "most": limit}))
+    """Return what has waited since before that time, oldest first, without content: what does not open ends too."""
+    return tuple(draft_row(db, row, opening=False) for row in db.all(_LAPSED, {"before": before, "most": limit}))
 
 
 def drafts_within(db: Execution, scope: Scope) -> Sequence[Row[Any]]:
@@ -105,8 +105,8 @@ def settle_draft(db: Execution, message: MessageId, state: DraftState, *, by: st
     return True
 
 
-def draft_row(db: Execution, row: Row[Any]) -> HeldDraft:
-    """Return the value of a stored row."""
+def draft_row(db: Execution, row: Row[Any], *, opening: bool = True) -> HeldDraft:
+    """Return the value of a stored row; unless its content is to be opened, without it."""
     found = (
         Reason(rule=rule, code=code, level=Level(level), where=where, text=text)
         for rule, code, level, where, text in orjson.loads(row.reasons)
@@ -121,7 +121,7 @@ def draft_row(db: Execution, row: Row[Any]) -> HeldDraft:
         route=row.route,
         at=row.at,
         reasons=tuple(found),
-        content=None if row.content is None else opened(db, row, draft_content, "content", row.id),
+        content=opened(db, row, draft_content, "content", row.id) if opening and row.content is not None else None,
         state=row.state,
         decided_by=row.decided_by,
         decided=row.decided,

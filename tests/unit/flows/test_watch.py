@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from broker.core.attention import WAITS_STILL, message_subject
-from broker.core.delivery import LEASE_SECONDS, WATCH_BATCH, ReleaseReason
+from broker.core.delivery import HOLD_DAYS, LEASE_SECONDS, WATCH_BATCH, ReleaseReason
 from broker.core.errors import (
     KeyMissing,
     PublishRefused,
@@ -381,3 +381,18 @@ async def test_a_country_that_opens_procedures_without_end_is_told_of_once_a_day
     monkeypatch.setattr(watch, "FAR_OVER_USUAL", 31)
     await fi.engine.watch()
     assert "many-procedures" not in await fi.attention()
+
+
+async def test_a_held_message_that_does_not_open_hides_nothing(world: World) -> None:
+    """What is overdue is told all the same, and after seven days that nobody decided about it."""
+    ee = world["EE"]
+    request = await ee.submit("request.json")
+    correction = json.loads(read_schema_file("examples/acts/correction-birth-year.json"))
+    correction["body"] |= {"target": request.digest, "fields": [{"pointer": "/child", "now": {"value": "Test-Mari"}}]}
+    with pytest.raises(SafeguardHeld):
+        await ee.submit(correction, procedure=request.procedure)
+    with closing(sqlite3.connect(ee.url.removeprefix("sqlite:///"))) as db, db:
+        db.execute("UPDATE draft_content SET content = zeroblob(200)")
+    await ee.step()
+    assert await _looked(world, 2) == ["held", "overdue-delivered"]
+    assert await _looked(world, 24 * HOLD_DAYS) == ["failed-delivered", "hold-expired", "overdue-delivered"]
