@@ -29,7 +29,6 @@ from broker.core.errors import (
     Fate,
     IdReused,
     Internal,
-    NodeError,
     OwnKeyMissing,
     SenderError,
     TooLarge,
@@ -147,7 +146,7 @@ class Receive:
                 await self._announce(verified)
             return outcome
         except BrokerError as error:
-            if error.fate is Fate.RETRY or isinstance(error, NodeError):
+            if error.fate is Fate.RETRY:
                 raise
             await self._keep(delivery, raw_sha256, error)
             return error.code

@@ -186,6 +186,20 @@ class OutboxContract:
         assert await lease(store, now=29.999) == ()
         assert len(await lease(store, now=30)) == 1
 
+    async def test_what_failed_is_given_back_alone(self, store: Store) -> None:
+        """The others of its batch stay leased, with no failure counted: they are being sent."""
+        await owe(store, 1, 2)
+        await lease(store)
+        for number, message in ((1, message_id(1)), (2, message_id(2))):
+            assert await store.run(
+                lambda tx, message=message: tx.retry_outbox(  # type: ignore[misc]
+                    message, next_at=later(30), error="unroutable", token=TOKEN
+                )
+            )
+            found = [await row(store, one) for one in (1, 2)]
+            assert [one.attempts for one in found] == [1, number - 1]
+            assert [one.lease for one in found] == [None, TOKEN if number == 1 else None]
+
     async def test_reopening_publishes_again(self, store: Store) -> None:
         """A published entry goes back to RECORDED, with or without its sealed bytes, and resends are counted."""
         await owe(store, 1)

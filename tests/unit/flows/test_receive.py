@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.canonical import b64url_decode, b64url_encode, dump, parse
+from broker.core.canonical import b64url_decode, b64url_encode, digest, dump, parse
 from broker.core.errors import CaseKeyMissing, DiskFull, KeyMissing, NodeError, StoreCorrupt, StoreUnavailable
 from broker.core.ids import CountryCode
 from broker.core.messages import Delivery
@@ -56,7 +56,10 @@ async def test_a_message_from_the_future_is_parked_and_a_person_told_at_once(wor
     entry = hostile.message("request.json", created=world.clock.now() + timedelta(hours=1))
     assert await hostile.send(entry) == "clock-ahead"
     assert (await world["FI"].counts())["parked"] == 1
-    world.clock.advance(61)
+    world.clock.advance(59)
+    await world["FI"].offer_parked()
+    assert world["FI"].outcomes == []
+    world.clock.advance(2)
     await world["FI"].offer_parked()
     page = await world["FI"].store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
     assert [(entry.code, entry.who, "clock" in entry.detail) for entry in page.items] == [("clock", "operator", True)]
@@ -115,6 +118,10 @@ async def test_too_many_bytes_are_refused_before_anything_is_read(world: World) 
     assert await world["FI"].engine.receive(flood) == "repeat"
     assert (await world["FI"].counts())["quarantine"] == 1
     assert await world["FI"].attention() == ["quarantined"]
+    rows = (await world["FI"].store.read(lambda reader: reader.audit(cursor=None, limit=9))).items
+    assert [(row.subject, row.detail) for row in rows if row.action == "quarantined"] == [
+        (digest(flood.raw), "too-large")
+    ]
 
 
 async def test_broken_publishing_rules_are_counted_and_the_message_is_read_all_the_same(
