@@ -140,19 +140,25 @@ def read_json(raw: bytes, *, where: str) -> Any:
     """Return the value of a document's bytes.
 
     Raises:
-        TrustListInvalid: it is not JSON, or an object in it has a name twice: two readers would believe two things.
+        TrustListInvalid: it is not JSON in UTF-8, or an object in it has a name twice: two readers would believe two things.
     """
-    try:
-        return json.loads(raw, object_pairs_hook=_once)
+    try:  # Left to itself json guesses UTF-16 and UTF-32, and takes halves of surrogates and NaN: no other reader does.
+        return json.loads(raw.decode("utf-8-sig"), object_pairs_hook=_once, parse_constant=_no_json)
     except (ValueError, RecursionError):
         raise TrustListInvalid(
-            "The document is not JSON, or an object in it has a name twice.", where=where, rule=TrustRule.MALFORMED
+            "The document is not JSON in UTF-8, or an object in it has a name twice.",
+            where=where,
+            rule=TrustRule.MALFORMED,
         ) from None
 
 
 def write_json(data: Any) -> bytes:
     """Return a document's bytes, for people and machines alike."""
     return json.dumps(data, indent=2, ensure_ascii=False, sort_keys=True).encode("utf-8") + b"\n"
+
+
+def _no_json(constant: str) -> Any:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

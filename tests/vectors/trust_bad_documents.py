@@ -301,6 +301,10 @@ def member_document_not_utf8(forge: Forge) -> None:
     forge.document("members/EE.json", b'{"country": "\xff"}', role="EE")
 
 
+def member_document_in_utf16(forge: Forge) -> None:
+    forge.document("members/EE.json", write_member(forge.listed[EE]).decode().encode("utf-16-le"), role="EE")
+
+
 def member_document_with_an_unknown_member(forge: Forge) -> None:
     raw = json.dumps({**encode_member(forge.listed[EE]), "trusted": True}).encode()
     forge.document("members/EE.json", raw, role="EE")

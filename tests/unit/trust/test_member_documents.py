@@ -19,6 +19,7 @@ from broker.core.ids import CountryCode, MessageType, SchemaVersion
 from broker.core.trust import AuthorityKey, KeyUse, Member, RevocationReason
 from broker.security import jwk
 from broker.trust.member_documents import encode_member, parse_member, read_member, write_member
+from broker.trust.strict import read_json
 
 EE = CountryCode("EE")
 REMOVED = object()
@@ -141,6 +142,25 @@ def test_nothing_is_listed_twice(ee: Member, name: str) -> None:
     data[name] = [*data[name], data[name][0]]
     with pytest.raises(TrustListInvalid, match="twice"):
         parse_member(EE, data)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16", "utf-32-be"])
+def test_another_encoding_is_refused(ee: Member, encoding: str) -> None:
+    """UTF-8 alone: a node of another country that guesses no encoding would keep the previous document."""
+    with pytest.raises(TrustListInvalid, match="UTF-8"):
+        read_member(write_member(ee).decode().encode(encoding), EE, where="here")
+
+
+@pytest.mark.parametrize("raw", [b'"\xed\xa0\x80"', b"NaN", b"-Infinity"])
+def test_what_no_other_reader_of_json_takes_is_refused(raw: bytes) -> None:
+    """Half of a surrogate pair in UTF-8, and numbers that are none."""
+    with pytest.raises(TrustListInvalid, match="UTF-8"):
+        read_json(raw, where="here")
+
+
+def test_a_byte_order_mark_is_read_over(ee: Member) -> None:
+    """Some editors write one."""
+    assert read_member(b"\xef\xbb\xbf" + write_member(ee), EE, where="here") == ee
 
 
 def test_a_name_twice_in_an_object_is_refused(ee: Member) -> None:
