@@ -162,12 +162,19 @@ def hindrances(
     kept = store.retention.retained(case.scope)
     if kept is not None and kept.hold is not None:
         yield Hindrance(obstacle=Obstacle.LEGAL_HOLD, subjects=(kept.hold,))
-    going_on = tuple(row.ref.id for row in case.rows if row.state not in ledger.table(row).final)
+    going_on = tuple(row.ref.id for row in case.rows if _goes_on(store, ledger, row))
     if going_on and not (reason.ordered or reason is EraseReason.EXERCISE):
         yield Hindrance(obstacle=Obstacle.CASE_OPEN, subjects=going_on)
     waiting = tuple(message.id for message in owed(listed.messages, now))
     if waiting and reason is not EraseReason.EXERCISE:
         yield Hindrance(obstacle=Obstacle.MESSAGES_OWED, subjects=waiting)
+
+
+def _goes_on(store: Reader | Transaction, ledger: Ledger, row: ProcedureRow) -> bool:
+    """Whether it has not come to its end; one whose every message was refused never began, and nobody can end it."""
+    if row.state in ledger.table(row).final:
+        return False
+    return any(entry.code is None for entry in store.record(row.ref.id))
 
 
 def corrections_pending(reader: Reader, case: Case, listed: Listed, reason: EraseReason) -> Iterator[Hindrance]:
@@ -195,7 +202,7 @@ def corrects_open(
     for message in listed.messages:
         if message.type.procedure == CORRECTION and message.type.act in CORRECTING:
             for of in _corrected_by(reader, case, message):
-                if of.erased is None and of.ref.id not in case.procedures and of.state not in ledger.table(of).final:
+                if of.erased is None and of.ref.id not in case.procedures and _goes_on(reader, ledger, of):
                     found[of.ref.id] = None
     if found:
         yield Hindrance(obstacle=Obstacle.CASE_OPEN, subjects=tuple(found))

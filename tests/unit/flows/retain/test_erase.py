@@ -293,6 +293,40 @@ async def test_an_open_procedure_is_erased_by_an_order_alone(world: World, first
     assert await ee.attention() == []  # nobody is reminded of what is erased
 
 
+async def test_a_case_that_the_other_country_refused_can_be_erased(world: World, first: Who, second: Who) -> None:
+    """It was never opened, so nobody can bring it to an end: its contents would have to stay for ever."""
+    ee, fi = world["EE"], world["FI"]
+    listed = fi.trust.current()
+    closed = {name: replace(one, authorities=one.authorities[-1:]) for name, one in listed.members.items()}
+    fi.trust.newest = replace(listed, members=closed)
+    await fi.trust.refresh()
+    request = await ee.submit("request.json")
+    await world.settle()
+    assert (await ee.states(request), (await ee.view(request.procedure)).state) == (["refused"], "NEW")
+
+    made = await ee.desk.erase.propose(request.procedure, OVER, first)
+    await ee.desk.erase.confirm(made.id, second)
+    assert (await _messages(ee), await ee.attention()) == (0, [])
+
+
+async def test_a_case_whose_opening_has_not_come_yet_goes_on(world: World, first: Who, second: Who) -> None:
+    """Its withdrawal overtook it: what stands in the record waits for the opening, and is not erased before."""
+    ee, fi = world["EE"], world["FI"]
+    request = await ee.submit("request.json")
+    await ee.engine.dispatch()
+    world.network.waiting[fi.us].clear()
+    withdrawal = json.loads(read_schema_file("examples/family-tracing/withdrawal-no-reason.json"))
+    await ee.submit(withdrawal, procedure=request.procedure)
+    await ee.engine.dispatch()
+    (early,) = world.network.waiting[fi.us]
+    assert await fi.engine.receive(early) == "recorded"
+    view = await fi.view(request.procedure)
+    assert view.state == "NEW"
+    office = replace(first, authority=view.row.our_authority)
+    with pytest.raises(CaseOpen):
+        await fi.desk.erase.propose(request.procedure, OVER, office)
+
+
 async def test_a_message_that_comes_later_is_refused(world: World, ended: Accepted, first: Who, second: Who) -> None:
     """Its author learns by a signed refusal; nothing of it is kept but its digest. A new case begins anew."""
     ee, fi = world["EE"], world["FI"]
