@@ -158,6 +158,13 @@ def test_what_no_other_reader_of_json_takes_is_refused(raw: bytes) -> None:
         read_json(raw, where="here")
 
 
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "0999-12-31T23:59:59Z", "9999-12-31T23:59:59Z"])
+def test_a_key_may_be_revoked_since_ever(ee: Member, at: str) -> None:
+    """Every year has four digits, on every machine: a revocation must not depend on how one writes the year 1."""
+    data = changed(ee, "keys/0/revoked", {"at": at, "reason": "key-compromise"})
+    assert encode_member(parse_member(EE, data)) == data
+
+
 def test_a_byte_order_mark_is_read_over(ee: Member) -> None:
     """Some editors write one."""
     assert read_member(b"\xef\xbb\xbf" + write_member(ee), EE, where="here") == ee
