@@ -152,7 +152,7 @@ class InboxContract:
         assert await store.run(lambda tx: tx.mark_handed_over(FI, message_id(1), at=later(6), token=_TOKEN)) is False
         assert await row(store, 1) == handed
 
-    async def test_a_lost_lease_writes_nothing(self, store: Store) -> None:
+    async def test_who_lost_the_lease_hands_nothing_over(self, store: Store) -> None:
         """The worker that was too slow learns it, and the entry is as the second one has it."""
         await believe(store, 1)
         await take(store, token="first")
@@ -165,7 +165,7 @@ class InboxContract:
         )
         assert await row(store, 1) == before
 
-    async def test_a_retry_counts_and_waits(self, store: Store) -> None:
+    async def test_a_failed_hand_over_counts_and_waits(self, store: Store) -> None:
         """The attempt and its code are kept; it is leased again when its time has come."""
         await believe(store, 1)
         await take(store)
@@ -200,7 +200,7 @@ class InboxContract:
         assert (both.state, both.handed_over, both.opened) == (InboxState.OPENED, later(5), later(3))
         assert await take(store, now=1000) == ()
 
-    async def test_overdue_is_measured_from_the_step_into_the_state(self, store: Store) -> None:
+    async def test_unread_is_measured_from_the_step_into_the_state(self, store: Store) -> None:
         """Recorded since reception, handed over since then; latest first, and with office and step, not content."""
         await believe(store, 2, 1)
 
@@ -229,7 +229,7 @@ class InboxContract:
         assert await overdue(InboxState.HANDED_OVER, 49) == []
         assert await overdue(InboxState.HANDED_OVER, 50) == [message_id(1)]
 
-    async def test_what_a_person_is_called_for_is_not_found_overdue_again(self, store: Store) -> None:
+    async def test_what_an_office_is_called_for_is_not_found_unread_again(self, store: Store) -> None:
         """While the call is open, and by its own code; another country's message of one id has a call of its own."""
         await believe(store, 1)
         code = AttentionCode.UNREAD
@@ -252,7 +252,7 @@ class InboxContract:
         await store.run(lambda tx: tx.resolve_attention(code, subject, at=NOW, by="officer"))
         assert await overdue(code) == 1
 
-    async def test_what_was_read_as_waiting_may_be_settled_since(self, store: Store) -> None:
+    async def test_what_was_read_as_unread_may_be_opened_since(self, store: Store) -> None:
         """Nobody is called for what went on meanwhile, nor for what waits in that state since another time."""
         await believe(store, 1)
 
