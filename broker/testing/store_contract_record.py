@@ -245,6 +245,22 @@ class RecordContract:
         await keep(store, bare, issued=False)
         assert await store.run(lambda tx: tx.receipt(FI, EE, message_id(1), ReceiptKind.OPENED)) == bare
 
+    async def test_answers_are_those_of_one_country_about_one_message(self, store: Store) -> None:
+        """Another's answer, or one about another message of that id, would make a first message a repeat or an attack."""
+        ours = [receipt(1, kind, issuer=EE, author=FI) for kind in (ReceiptKind.DELIVERED, ReceiptKind.HANDED_OVER)]
+        await keep(store, *ours, issued=True)
+        others = (receipt(2, issuer=EE, author=FI), receipt(1, issuer=EE, author=SE), receipt(1, ReceiptKind.OPENED))
+        await keep(store, *others, issued=True)
+
+        async def answered(author: CountryCode, number: int) -> tuple[bool, tuple[Receipt, ...]]:
+            message = message_id(number)
+            return await store.run(lambda tx: (tx.heard_of(EE, author, message), tx.answers(EE, author, message)))
+
+        assert await answered(FI, 1) == (True, (ours[0],))
+        assert await answered(SE, 1) == (True, (others[1],))
+        assert await answered(SE, 2) == (False, ())
+        assert await answered(EE, 1) == (False, ())
+
     async def test_a_procedures_receipts_are_those_about_its_messages(self, store: Store) -> None:
         """Delivered and refused ones of both directions, no other kinds, no other procedure's."""
         await store.run(lambda tx: tx.add_procedure(procedure(1)))
