@@ -13,6 +13,7 @@ from broker.core.messages import OutboxKind
 from broker.core.receipts import ReceiptKind
 from broker.ports import Store
 from broker.rows import OutboxRow, OutboxState
+from broker.security.at_rest import scope_of
 from broker.testing.store_contract_outbox import TOKEN, lease, owe, publish, row
 from broker.testing.store_rows import EE, FI, NOW, SE, attention, kid, later, message_id, outgoing, receipt, sealed
 
@@ -209,6 +210,25 @@ class LadderContract:
         await publish(store, 1, at=3)
         assert not await waits(OutboxState.RECORDED, 1)
         assert await waits(OutboxState.PUBLISHED, 3)
+
+    async def test_nobody_is_called_for_what_was_erased_and_nothing_of_it_looks_lost(self, store: Store) -> None:
+        """From the moment on at which its key is destroyed, whatever else of it is still there."""
+        entry = outgoing(1)
+        await owe(store, 1, 2)
+        await lease(store)
+        await publish(store, 1, at=100)
+        await publish(store, 2, at=200)
+        await store.run(lambda tx: tx.settle_outbox([receipt(2, at=300)]))
+
+        async def found() -> tuple[list[str], list[str]]:
+            late = await overdue(store, OutboxState.PUBLISHED, 999)
+            lost = await store.read(lambda reader: reader.lost_outbox(now=later(999), limit=9))
+            return late, [row.id for row in lost]
+
+        assert await found() == ([message_id(1)], [message_id(1)])
+        scope = scope_of(entry.recipient, entry.header.case_ref, entry.procedure)
+        await store.run(lambda tx: tx.destroy_case(scope, later(400)))
+        assert await found() == ([], [])
 
     async def test_a_receipt_for_something_published_well_after_it_is_a_sign_of_loss(self, store: Store) -> None:
         """Of the same country, and not from the future; what was sent again often enough is left to a person."""
