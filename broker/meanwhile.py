@@ -22,6 +22,7 @@ import orjson
 from broker.core.content import decode_header
 from broker.core.ids import CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.messages import RecordEntry
+from broker.core.record import reached
 from broker.ports import Reader
 from broker.rows import HeldDraft, MessageFilter, MessageRow
 
@@ -74,23 +75,10 @@ def _in_its_procedure(
     if not entries:
         return
     heads = tuple(parents)  # none: it was held by a release that noted none
-    known = _reached(entries, heads)
+    known = reached(entries, heads)
     for row in _all(reader, MessageFilter(procedure=own)):
         if row.at > at or (heads and row.digest not in known):
             yield row
-
-
-def _reached(entries: Iterable[RecordEntry], heads: Iterable[Digest]) -> frozenset[Digest]:
-    """Return the heads and their ancestors, as far as they are held."""
-    parents = {entry.digest: entry.parents for entry in entries}
-    found: set[Digest] = set()
-    waiting = list(heads)
-    while waiting:
-        digest = waiting.pop()
-        if digest not in found:
-            found.add(digest)
-            waiting.extend(parents.get(digest, ()))
-    return frozenset(found)
 
 
 def _named(reader: Reader, peer: CountryCode, body: Any) -> set[ProcedureId | None]:

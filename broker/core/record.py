@@ -67,6 +67,7 @@ __all__ = [
     "hindrances",
     "is_unheld",
     "moments",
+    "reached",
     "statement",
 ]
 
@@ -163,20 +164,24 @@ def moments(entries: Iterable[RecordEntry], written: Mapping[Digest, MessageId])
     return {digest: (reached[place], place) for place, digest in enumerate(ancestry.order) if digest in written}
 
 
-def closure(entries: Iterable[RecordEntry], heads: Iterable[Digest]) -> frozenset[Digest] | None:
-    """Return the heads and all their ancestors; None where one of them is not held."""
-    held = {entry.digest: entry.parents for entry in entries}
+def reached(entries: Iterable[RecordEntry], heads: Iterable[Digest]) -> frozenset[Digest]:
+    """Return the heads and all their ancestors, as far as what is held names them; the last ones may not be held."""
+    parents = {entry.digest: entry.parents for entry in entries}
     found: set[Digest] = set()
     waiting = list(heads)
     while waiting:
         digest = waiting.pop()
-        if digest in found:
-            continue
-        if digest not in held:
-            return None
-        found.add(digest)
-        waiting.extend(held[digest])
+        if digest not in found:
+            found.add(digest)
+            waiting.extend(parents.get(digest, ()))
     return frozenset(found)
+
+
+def closure(entries: Iterable[RecordEntry], heads: Iterable[Digest]) -> frozenset[Digest] | None:
+    """Return the heads and all their ancestors; None where one of them is not held."""
+    held = tuple(entries)
+    found = reached(held, heads)
+    return found if found <= {entry.digest for entry in held} else None
 
 
 def closure_digest(

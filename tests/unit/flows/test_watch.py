@@ -32,6 +32,7 @@ from broker.core.receipts import ReceiptKind
 from broker.core.trust import KeyUse, Member, MemberStatus
 from broker.flows import watch
 from broker.ports import Transaction
+from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.storage.healing import begin_healing
 from broker.testing.hostile import Hostile
@@ -56,6 +57,16 @@ class _System:
     async def run(self, context: Any) -> None: ...
 
     async def close(self) -> None: ...
+
+
+async def _held(country: Country) -> tuple[Accepted, dict[str, Any]]:
+    """Open a procedure and let a correction in it wait for a second person."""
+    request = await country.submit("request.json")
+    correction = json.loads(read_schema_file("examples/acts/correction-birth-year.json"))
+    correction["body"] |= {"target": request.digest, "fields": [{"pointer": "/child", "now": {"value": "Test-Mari"}}]}
+    with pytest.raises(SafeguardHeld):
+        await country.submit(correction, procedure=request.procedure)
+    return request, correction
 
 
 async def _looked(world: World, hours: float) -> list[str]:
@@ -101,11 +112,7 @@ async def test_a_message_that_no_officer_reads_is_overdue(world: World) -> None:
 async def test_whoever_is_asked_to_release_is_told_of_newer_messages(world: World) -> None:
     """Once for each time that more left or came, with their types and ids; a person's word that it is seen holds till then."""
     ee = world["EE"]
-    request = await ee.submit("request.json")
-    correction = json.loads(read_schema_file("examples/acts/correction-birth-year.json"))
-    correction["body"] |= {"target": request.digest, "fields": [{"pointer": "/child", "now": {"value": "Test-Mari"}}]}
-    with pytest.raises(SafeguardHeld):
-        await ee.submit(correction, procedure=request.procedure)
+    request, correction = await _held(ee)
     assert await _looked(world, 0.1) == ["held"]
 
     correction["body"]["fields"] = [{"pointer": "/child/birth/value/date", "now": {"value": "2015-01-01"}}]
@@ -386,11 +393,7 @@ async def test_a_country_that_opens_procedures_without_end_is_told_of_once_a_day
 async def test_a_held_message_that_does_not_open_hides_nothing(world: World) -> None:
     """What is overdue is told all the same, and after seven days that nobody decided about it."""
     ee = world["EE"]
-    request = await ee.submit("request.json")
-    correction = json.loads(read_schema_file("examples/acts/correction-birth-year.json"))
-    correction["body"] |= {"target": request.digest, "fields": [{"pointer": "/child", "now": {"value": "Test-Mari"}}]}
-    with pytest.raises(SafeguardHeld):
-        await ee.submit(correction, procedure=request.procedure)
+    await _held(ee)
     with closing(sqlite3.connect(ee.url.removeprefix("sqlite:///"))) as db, db:
         db.execute("UPDATE draft_content SET content = zeroblob(200)")
     await ee.step()
