@@ -148,6 +148,15 @@ def test_an_interruption_is_exit_code_130(trm, monkeypatch):
     assert (ran.code, ran.err) == (130, "trm: interrupted\n")
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C reach this process, also where the tests were started in the background, with it ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("command", ["inbox --authority social-insurance-board", "doctor", "keys rotate"])
 def test_the_first_interruption_ends_a_question(trm, home, monkeypatch, command):
     """Ctrl-C at the prompt for the passphrase needs no second one, and nothing goes on behind it."""
