@@ -58,7 +58,7 @@ def _each_public_key_is_worked_out_once() -> Iterator[None]:
     primitives.public_of = working_out
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="module", autouse=True)  # of the session it would hold for other rooms in the same run
 def _no_disk_is_waited_for() -> Iterator[None]:
     """Let no commit wait until it is on the disk: no test of this room cuts the power, others do (tests/faults)."""
     lasting = sqlite._WRITER_PRAGMAS
