@@ -122,7 +122,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         name="readHeld", method="GET", path="/held/{id}", roles=frozenset({Role.OFFICER}), answer="Held",
-        summary="Read a held message, its reasons, and what left and came in its case since; or what became of it.", errors=(NotFound,),
+        summary="Read a held message, its reasons, and what left and came in its case since; or what became of it.",
+        errors=(NotFound,),
     ),
     Route(
         name="releaseHeld", method="POST", path="/held/{id}/release", status=202, answer="Accepted", body="Release",
@@ -172,7 +173,8 @@ ROUTES: tuple[Route, ...] = (
     ),
     Route(
         name="listActions", method="GET", path="/procedures/{id}/actions", roles=_CASEWORK, answer="Actions",
-        summary="List the acts that the authority may send next as the record stands; safeguards judge what one would say.", errors=(NotFound,),
+        summary="List the acts that the authority may send next as the record stands; safeguards judge what one would say.",
+        errors=(NotFound,),
     ),
     Route(
         name="readTimeline", method="GET", path="/procedures/{id}/timeline", roles=_CASEWORK, answer="Timeline",

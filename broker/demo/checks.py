@@ -34,8 +34,12 @@ def judge(evidence: Evidence) -> tuple[Outcome, ...]:
 
     Over a folder nobody has an account, so nothing is claimed of one.
     """
-    checks = CHECKS if evidence.onlooker.reading != "not-applicable" else CHECKS[:-1]
-    return tuple(Outcome(claim=claim, problem=check(evidence)) for claim, check in checks)
+    accounts = evidence.onlooker.reading != "not-applicable"
+    return tuple(
+        Outcome(claim=claim, problem=check(evidence))
+        for claim, check in CHECKS
+        if accounts or check is not _cannot_fetch
+    )
 
 
 def _all_sent(evidence: Evidence) -> str | None:
@@ -174,5 +178,5 @@ CHECKS: tuple[tuple[str, Callable[[Evidence], str | None]], ...] = (
     ("the third country saw nothing", _saw_nothing),
     ("the third country's API knows nothing of the procedure", _asks_in_vain),
     ("the third country's keys open none of the sealed messages", _cannot_open),
-    ("the third country's account cannot fetch from another's queue", _cannot_fetch),  # the last: see judge
+    ("the third country's account cannot fetch from another's queue", _cannot_fetch),
 )

@@ -94,6 +94,16 @@ async def _depart(world: World, plan: Accepted, acceptance: Accepted) -> Accepte
     return await _send(world["EE"], data, plan)
 
 
+async def _departed(world: World) -> tuple[Accepted, Accepted]:
+    """Let a child depart with everything in order; return the plan and the departure."""
+    plan = await _planned(world)
+    acceptance = await _accept(world, plan)
+    await _check(world, plan, acceptance)
+    departure = await _depart(world, plan, acceptance)
+    await world.settle()
+    return plan, departure
+
+
 async def _states(world: World, plan: Accepted) -> set[str]:
     views = [await world[name].view(plan.procedure) for name in ("EE", "FI")]
     assert views[0].digest == views[1].digest
@@ -613,11 +623,7 @@ async def test_an_arrival_that_was_corrected_is_waited_for_no_longer(
     world: World, way: str, now: str, due: str
 ) -> None:
     """R-13: an earlier moment counts on both sides; a later one is a delay, which both sides tell and count."""
-    plan = await _planned(world)
-    acceptance = await _accept(world, plan)
-    await _check(world, plan, acceptance)
-    departure = await _depart(world, plan, acceptance)
-    await world.settle()
+    plan, departure = await _departed(world)
     await _correct(world, way, "EE", departure, "/eta/at", now)
     for country in ("EE", "FI"):
         view = await world[country].view(plan.procedure)
@@ -629,11 +635,7 @@ async def test_who_waits_for_an_arrival_that_was_moved_earlier_is_called_when_it
     world: World, way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """R-13: at the next look on both sides, wherever it was corrected, however many newer procedures are open."""
-    plan = await _planned(world)
-    acceptance = await _accept(world, plan)
-    await _check(world, plan, acceptance)
-    departure = await _depart(world, plan, acceptance)
-    await world.settle()
+    plan, departure = await _departed(world)
     for country in ("EE", "FI"):
         while await world[country].engine.remind() or await world[country].engine.link_audit():
             pass
