@@ -30,8 +30,8 @@ from broker.ports import Reader, Transaction
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 
 __all__ = [
-    "CORRECTION", "TAKEN_BACK", "Archive", "Read", "body_of", "corrected_out_of_turn", "in_order", "oldest_first", "said_by",
-    "whole",
+    "CORRECTION", "TAKEN_BACK", "Archive", "Read", "body_of", "corrected_out_of_turn", "in_order", "listed", "oldest_first",
+    "procedure_of", "procedures_named", "said_by", "whole", "with_content",
 ]  # fmt: skip
 
 CORRECTION = "correction"  # the procedure whose messages name those of other procedures
@@ -130,8 +130,8 @@ class Archive:
         wanted = "out" if entry.author == self._us else "in"
         return [
             Read(row=message, said=said_by(message, withdrawn=withdrawn))
-            for message in self.reader.messages_of(entry.message, None)
-            if (message.direction, message.digest) == (wanted, entry.digest) and message.content is not None
+            for message in with_content(self.reader, entry.message, entry.digest)
+            if message.direction == wanted
         ]
 
     @staticmethod
@@ -186,8 +186,7 @@ def _ordered(reader: Reader | Transaction, messages: Iterable[W], at: Callable[[
     every = list(messages)
     written: dict[ProcedureId | None, dict[Digest, MessageId]] = {}
     for one in every:
-        procedure = None if one.header.procedure is None else one.header.procedure.id
-        written.setdefault(procedure, {})[one.digest] = MessageId.first_of(at(one))
+        written.setdefault(one.header.procedure_id, {})[one.digest] = MessageId.first_of(at(one))
     found: dict[Digest, tuple[str, int]] = {
         digest: (time, 0) for times in written.values() for digest, time in times.items()
     }
@@ -197,18 +196,47 @@ def _ordered(reader: Reader | Transaction, messages: Iterable[W], at: Callable[[
     return sorted(every, key=lambda one: (*found[one.digest], one.id))
 
 
-def whole(reader: Reader, wanted: MessageFilter) -> Iterator[MessageRow]:
-    """Yield the messages that a filter finds, with their content; what was erased has none and decides nothing."""
+def listed(reader: Reader, wanted: MessageFilter, *, readable_only: bool = False) -> Iterator[MessageRow]:
+    """Yield the messages that a filter finds, without their content, newest first."""
     cursor = None
     while True:
-        page = reader.messages(wanted, cursor=cursor, limit=_PAGE)
-        for brief in page.items:
-            for one in reader.messages_of(brief.id, None):
-                if one.digest == brief.digest and one.content is not None:
-                    yield one
+        page = reader.messages(wanted, cursor=cursor, limit=_PAGE, readable_only=readable_only)
+        yield from page.items
         cursor = page.next
         if cursor is None:
             return
+
+
+def whole(reader: Reader, wanted: MessageFilter) -> Iterator[MessageRow]:
+    """Yield the messages that a filter finds, with their content; what was erased has none and decides nothing."""
+    for brief in listed(reader, wanted):
+        yield from with_content(reader, brief.id, brief.digest)
+
+
+def with_content(reader: Reader, message: MessageId, digest: Digest) -> tuple[MessageRow, ...]:
+    """Return the messages of that id and digest with their content."""
+    found = reader.messages_of(message, None)
+    return tuple(one for one in found if one.digest == digest and one.content is not None)
+
+
+def procedure_of(reader: Reader, message: MessageRow) -> ProcedureRow | None:
+    """Return the procedure that a message belongs to."""
+    named = message.header.procedure_id
+    return None if named is None else reader.procedure(named, None)
+
+
+def procedures_named(
+    reader: Reader, peer: CountryCode, message: MessageId, digest: Digest, *, readable_only: bool = False
+) -> Iterator[ProcedureRow]:
+    """Yield the procedures with what a correction names; none where it does not open, for then it corrects nothing."""
+    try:
+        corrections = with_content(reader, message, digest)
+    except (CaseKeyMissing, StoreCorrupt):
+        return
+    for target in (target for one in corrections for target in targets_of(body_of(one))):
+        wanted = MessageFilter(peer=peer, digest=Digest(target))
+        found = reader.messages(wanted, cursor=None, limit=2, readable_only=readable_only)
+        yield from (row for brief in found.items if (row := procedure_of(reader, brief)) is not None)
 
 
 def body_of(message: MessageRow) -> Body:

@@ -14,7 +14,17 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from broker.archive import CORRECTION, Archive, Read, body_of, corrected_out_of_turn, in_order, oldest_first, whole
+from broker.archive import (
+    CORRECTION,
+    Archive,
+    Read,
+    body_of,
+    corrected_out_of_turn,
+    in_order,
+    oldest_first,
+    procedure_of,
+    whole,
+)
 from broker.catalogue import Catalogue
 from broker.core.accompanied import adult_asked_about, asks_about_adult, with_another_child
 from broker.core.adulthood import Told
@@ -33,11 +43,10 @@ from broker.core.safeguards import weighs, weighs_for_good
 from broker.core.undisclosed import determines
 from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
-from broker.speaking import anybody
+from broker.speaking import anybody, possible
 
 __all__ = ["CORRECTION", "Casefile", "adult_came_before", "child_described", "read_casefile"]
 
-_PROCEDURES = 50  # in one read: each goes through the whole table of buckets
 _ORDERED = "ORDERED"
 _IN_EFFECT = frozenset({"CONSENTED", _ORDERED})  # states of a placement in which its consent holds
 _OVER = frozenset({"CLOSED", "WITHDRAWN"})  # states of a notice that tells of nothing any more
@@ -121,20 +130,16 @@ def _adult_again(reader: Reader, procedure: ProcedureId, header: Header, body: B
     """Whether the adult of this message came with another child in a case of this node, of whichever office, or may have."""
     own = (body, *earlier)
     adult = adult_asked_about(header.type, body, earlier)
-    cursor = None
-    while adult is not None:
-        page = reader.possible_procedures(adult.terms, None, cursor=cursor, limit=_PROCEDURES)
-        for other in page.items:
-            if other.ref.id != procedure and other.exercise == header.exercise:
-                try:
-                    told = map(body_of, whole(reader, MessageFilter(procedure=other.ref.id)))
-                    if any(with_another_child(adult, own, one) for one in told):
-                        return True
-                except (CaseKeyMissing, StoreCorrupt):  # it may, for what anybody here knows; it stops no other case
+    if adult is None:
+        return False
+    for other in possible(reader, adult.terms):
+        if other.ref.id != procedure and other.exercise == header.exercise:
+            try:
+                told = map(body_of, whole(reader, MessageFilter(procedure=other.ref.id)))
+                if any(with_another_child(adult, own, one) for one in told):
                     return True
-        cursor = page.next
-        if cursor is None:
-            break
+            except (CaseKeyMissing, StoreCorrupt):  # it may, for what anybody here knows; it stops no other case
+                return True
     return False
 
 
@@ -159,7 +164,7 @@ def _names(reader: Reader, catalogue: Catalogue, header: Header, body: Body) -> 
 def _consents(catalogue: Catalogue, row: ProcedureRow, archive: Archive, named: Digest) -> dict[Digest, Consent]:
     reader = archive.reader
     for message in whole(reader, MessageFilter(peer=row.peer, digest=named)):
-        placing = None if message.header.procedure is None else reader.procedure(message.header.procedure.id, None)
+        placing = procedure_of(reader, message)
         if message.header.type == CONSENT and placing is not None and placing.exercise == row.exercise:
             given = named == _newest_decision(reader, catalogue, placing)
             in_effect = given and placing.state in _IN_EFFECT and not placing.alarm
@@ -276,6 +281,6 @@ def _corrected_elsewhere(reader: Reader, row: ProcedureRow, archive: Archive, bo
     for digest in targets_of(body):
         wanted = MessageFilter(peer=row.peer, authority=row.our_authority, digest=Digest(digest))
         for brief in reader.messages(wanted, cursor=None, limit=2).items:
-            of = None if brief.header.procedure is None else reader.procedure(brief.header.procedure.id, None)
+            of = procedure_of(reader, brief)
             if of is not None:
                 yield from archive.read(of, [brief.digest], alone=True)

@@ -7,13 +7,11 @@ A correction names messages by their digests and is a procedure of its own (GDPR
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-import orjson
-
-from broker.archive import TAKEN_BACK
+from broker.archive import TAKEN_BACK, body_of, listed, procedure_of, with_content
 from broker.core.corrected import targets_of
 from broker.core.ids import Digest, MessageId, ProcedureId
 from broker.core.messages import Header
@@ -22,7 +20,6 @@ from broker.rows import MessageFilter, MessageRow, ProcedureRow
 
 __all__ = ["Correction", "Disclosure", "corrections_of", "disclosures_of"]
 
-_PAGE = 200
 _CORRECTION = "correction"  # a procedure of its own, and an act that every procedure has
 _PASSED_ON = ("rectify", "restrict", "erase", "access-forward")
 _REPORT = "report"
@@ -55,12 +52,12 @@ class Correction:
     @property
     def procedure(self) -> ProcedureId | None:
         """The procedure that it is told and answered in."""
-        return self.disclosure.header.procedure.id if self.disclosure.header.procedure else None
+        return self.disclosure.header.procedure_id
 
 
 def disclosures_of(reader: Reader, rows: Iterable[ProcedureRow]) -> tuple[Disclosure, ...]:
     """Return every message of these procedures, oldest first."""
-    found = [_disclosure(message) for row in rows for message in _messages(reader, row.ref.id)]
+    found = [_disclosure(message) for row in rows for message in listed(reader, MessageFilter(procedure=row.ref.id))]
     return tuple(sorted(found, key=lambda item: (item.at, item.message)))
 
 
@@ -73,11 +70,11 @@ def corrections_of(reader: Reader, rows: Sequence[ProcedureRow], digests: frozen
         digests: of its messages; they outlive an erasure.
     """
     peers = sorted({row.peer for row in rows})
-    found = [_within(message) for row in rows for message in _pages(reader, _corrections_in(row))]
+    found = [_within(message) for row in rows for message in listed(reader, _corrections_in(row))]
     for peer in peers:
         for act in _PASSED_ON:
             wanted = MessageFilter(peer=peer, type=f"{_CORRECTION}.{act}")
-            for message in _pages(reader, wanted):
+            for message in listed(reader, wanted):
                 targets = _targets(reader, message)
                 if targets & digests or _names(message, rows):
                     found.append(_apart(reader, message, targets))
@@ -102,13 +99,10 @@ def _corrections_in(row: ProcedureRow) -> MessageFilter:
 
 
 def _apart(reader: Reader, message: MessageRow, targets: frozenset[Digest]) -> Correction:
-    procedure = message.header.procedure
-    row = None if procedure is None else reader.procedure(procedure.id, None)
+    procedure, row = message.header.procedure_id, procedure_of(reader, message)
     answer = "in" if message.direction == "out" else "out"
-    wanted = MessageFilter(
-        procedure=procedure.id if procedure else None, direction=answer, type=f"{_CORRECTION}.{_REPORT}"
-    )
-    reports = [report.at for report in _pages(reader, wanted)] if procedure else []
+    wanted = MessageFilter(procedure=procedure, direction=answer, type=f"{_CORRECTION}.{_REPORT}")
+    reports = [report.at for report in listed(reader, wanted)] if procedure else []
     refused = message.refusal_code is not None  # by the other node: it opened nothing there, and nobody answers it
     return Correction(
         disclosure=_disclosure(message),
@@ -120,30 +114,15 @@ def _apart(reader: Reader, message: MessageRow, targets: frozenset[Digest]) -> C
 
 
 def _targets(reader: Reader, message: MessageRow) -> frozenset[Digest]:
-    for one in reader.messages_of(message.id, None):
-        if (one.direction, one.digest) == (message.direction, message.digest) and one.content is not None:
-            return frozenset(Digest(target) for target in targets_of(orjson.loads(one.content)["body"]))
+    for one in with_content(reader, message.id, message.digest):
+        if one.direction == message.direction:
+            return frozenset(Digest(target) for target in targets_of(body_of(one)))
     return frozenset()
 
 
 def _names(message: MessageRow, rows: Sequence[ProcedureRow]) -> bool:
     """Whether the message belongs to one of the procedures itself: the case that is looked at is a correction."""
-    procedure = message.header.procedure
-    return procedure is not None and procedure.id in {row.ref.id for row in rows}
-
-
-def _messages(reader: Reader, procedure: ProcedureId) -> Iterator[MessageRow]:
-    yield from _pages(reader, MessageFilter(procedure=procedure))
-
-
-def _pages(reader: Reader, wanted: MessageFilter) -> Iterator[MessageRow]:
-    cursor = None
-    while True:
-        page = reader.messages(wanted, cursor=cursor, limit=_PAGE)
-        yield from page.items
-        if page.next is None:
-            return
-        cursor = page.next
+    return message.header.procedure_id in {row.ref.id for row in rows}
 
 
 def _disclosure(row: MessageRow) -> Disclosure:

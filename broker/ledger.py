@@ -3,7 +3,7 @@
 """Steps inside a transaction that several flows share: fold a record, keep what it adds up to, testify to it.
 
 - A `Book` is one procedure's record as the transaction holds it: read once, changed in memory and store together.
-- Every function takes the Transaction of the flow that calls it and does nothing else to the world.
+- Every method takes the Transaction of the flow that calls it and does nothing else to the world.
 - The record is the truth; state, alarm and gap in the procedure's row are copies for lists.
 """
 
@@ -17,15 +17,18 @@ from broker.catalogue import Catalogue
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
 from broker.core.errors import CatalogueInvalid
-from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, ProcedureId
-from broker.core.messages import InboxEntry, RecordEntry
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, ProcedureId, SchemaVersion
+from broker.core.messages import Header, InboxEntry, Party, RecordEntry
 from broker.core.procedures import ProcedureTable
 from broker.core.receipts import Receipt, ReceiptKind, contradicts
 from broker.core.record import Folded, Mark, agrees, fold, statement
-from broker.ports import Reader, Transaction
+from broker.ports import Ids, Reader, Transaction
 from broker.rows import Attention, AuditRow, ProcedureRow, about_received
 
-__all__ = ["Book", "Ledger"]
+__all__ = ["Book", "Ledger", "node_header"]
+
+_NODE = AuthorityId("node")
+_FIRST_VERSION = SchemaVersion("1.0")
 
 _COMPARED = 4  # at least so many of the peer's newest statements are held against our record at each change
 
@@ -47,6 +50,28 @@ class Book:
     def fold(self) -> Folded:
         """Return what the record adds up to."""
         return fold(self.table, self.row.opener, self.entries, self.receipts)
+
+
+def node_header(
+    ids: Ids,
+    kind: str,
+    *,
+    us: CountryCode,
+    peer: CountryCode,
+    created: datetime,
+    version: SchemaVersion = _FIRST_VERSION,
+) -> Header:
+    """Return the header of a message between two nodes."""
+    return Header(
+        id=ids.message_id(),
+        type=MessageType(kind),
+        version=version,
+        sender=Party(country=us, authority=_NODE),
+        recipient=Party(country=peer, authority=_NODE),
+        created=created,
+        exercise=False,
+        nonce=ids.nonce(),
+    )
 
 
 class Ledger:

@@ -19,6 +19,7 @@ from typing import Any
 
 import orjson
 
+from broker.archive import body_of, listed, with_content
 from broker.core.content import decode_header
 from broker.core.ids import CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.messages import RecordEntry
@@ -28,7 +29,6 @@ from broker.rows import HeldDraft, MessageFilter, MessageRow
 
 __all__ = ["Newer", "newer_than"]
 
-_PAGE = 200
 # Types that open a procedure of their own and name messages of another one.
 _ABOUT_OTHERS = ("correction.rectify", "correction.restrict", "correction.erase", "notice.remedy", "guardian.objection")
 
@@ -56,13 +56,13 @@ def newer_than(reader: Reader, us: CountryCode, draft: HeldDraft) -> tuple[Newer
         return ()
     content: Any = orjson.loads(draft.content)
     header = decode_header(content["header"])
-    own = None if header.procedure is None else header.procedure.id
+    own = header.procedure_id
     entries = () if own is None else reader.record(own)
     found = list(_in_its_procedure(reader, own, entries, header.parents, draft.at))
     for procedure in _named(reader, draft.peer, content["body"]) - {own}:
         found += _stored_after(reader, MessageFilter(procedure=procedure), draft.at)
     digests = frozenset(entry.digest for entry in entries)
-    found += (one for one in _about(reader, draft, digests) if _procedure_of(one) != own)
+    found += (one for one in _about(reader, draft, digests) if one.header.procedure_id != own)
     once = {(one.direction, one.id, one.digest): one for one in found}
     made = (_newer(one, us) for one in once.values() if one.header.procedure is not None)
     return tuple(sorted(made, key=lambda one: (one.at, one.message)))
@@ -76,7 +76,7 @@ def _in_its_procedure(
         return
     heads = tuple(parents)  # none: it was held by a release that noted none
     known = reached(entries, heads)
-    for row in _all(reader, MessageFilter(procedure=own)):
+    for row in listed(reader, MessageFilter(procedure=own)):
         if row.at > at or (heads and row.digest not in known):
             yield row
 
@@ -90,35 +90,23 @@ def _named(reader: Reader, peer: CountryCode, body: Any) -> set[ProcedureId | No
             MessageFilter(peer=peer, digest=text), cursor=None, limit=2, readable_only=True
         ).items
     )
-    return {_procedure_of(row) for row in rows} - {None}
+    return {row.header.procedure_id for row in rows} - {None}
 
 
 def _about(reader: Reader, draft: HeldDraft, digests: frozenset[Digest]) -> Iterator[MessageRow]:
     """Yield what names one of these messages."""
     for kind in _ABOUT_OTHERS if digests else ():
         for brief in _stored_after(reader, MessageFilter(peer=draft.peer, type=kind), draft.at):
-            for row in reader.messages_of(brief.id, None):
-                named = _digests(orjson.loads(row.content)["body"]) if row.content is not None else ()
-                if row.digest == brief.digest and not digests.isdisjoint(named):
+            for row in with_content(reader, brief.id, brief.digest):
+                if not digests.isdisjoint(_digests(body_of(row))):
                     yield brief
 
 
 def _stored_after(reader: Reader, wanted: MessageFilter, at: datetime) -> Iterator[MessageRow]:
-    for row in _all(reader, wanted, readable_only=True):
+    for row in listed(reader, wanted, readable_only=True):
         if row.at <= at:
             return
         yield row
-
-
-def _all(reader: Reader, wanted: MessageFilter, *, readable_only: bool = False) -> Iterator[MessageRow]:
-    """Yield what a filter finds, newest first."""
-    cursor = None
-    while True:
-        page = reader.messages(wanted, cursor=cursor, limit=_PAGE, readable_only=readable_only)
-        yield from page.items
-        cursor = page.next
-        if cursor is None:
-            return
 
 
 def _digests(value: Any) -> Iterator[Digest]:
@@ -129,12 +117,8 @@ def _digests(value: Any) -> Iterator[Digest]:
             yield from _digests(item)
 
 
-def _procedure_of(row: MessageRow) -> ProcedureId | None:
-    return None if row.header.procedure is None else row.header.procedure.id
-
-
 def _newer(row: MessageRow, us: CountryCode) -> Newer:
-    procedure = _procedure_of(row)
+    procedure = row.header.procedure_id
     if procedure is None:
         raise RuntimeError("casework always has a procedure")
     return Newer(

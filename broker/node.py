@@ -10,7 +10,6 @@ from datetime import timedelta
 
 from prometheus_client import CollectorRegistry
 
-from broker.adapters_running import Adapters, place_adapters
 from broker.api.app import create_app
 from broker.api.remote_issuer import IssuerSettings, RemoteIssuer
 from broker.api.services import ApiLimits, ApiServices
@@ -21,16 +20,17 @@ from broker.core.delivery import LadderLimits, StepLimit
 from broker.core.errors import BrokerError, Internal
 from broker.flows.announce import Announce
 from broker.logs import Event, Log
-from broker.loops import Bells, Loop
 from broker.metrics import Metrics
 from broker.notify import LogNotifier
 from broker.office import Office, local_issuer, open_office
 from broker.ports import Transport
-from broker.receiving import Receiving
+from broker.running.adapters import Adapters, place_adapters
+from broker.running.loops import Bells, Loop
+from broker.running.receiving import Receiving
+from broker.running.vitals import Vitals, room_on_disk
 from broker.settings import TOKEN_KEY_FILE, Settings
 from broker.storage.presence import Presence, announce_presence
 from broker.vault import FileVault
-from broker.vitals import Vitals, room_on_disk
 from broker.wiring import Engine, Keys, Rings, wire_engine
 
 __all__ = ["TOKEN_KEY_FILE", "Node", "Office", "build", "local_issuer", "open_office"]

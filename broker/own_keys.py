@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
-from broker.core.authority_keys import keeping_authority_keys
+from broker.core.authority_keys import keeping_authority_keys, with_revocation
 from broker.core.errors import BadRequest
 from broker.core.ids import KeyId
 from broker.core.rotation import KeyPlace, KeyStep, PublicKey, may_destroy, next_step, rotated
@@ -213,7 +213,7 @@ class OwnKeys:
         if listed is None:
             return member
         in_force = {key.kid: key for key in listed.keys}
-        keys = [_with_revocation(key, in_force.pop(key.kid, None)) for key in member.keys]
+        keys = [with_revocation(key, in_force.pop(key.kid, None)) for key in member.keys]
         return keeping_authority_keys(replace(member, keys=(*keys, *in_force.values())), listed)
 
     def _standing(self, entries: Iterable[Entry], now: datetime) -> tuple[Standing, ...]:
@@ -281,13 +281,6 @@ def _later(document: MemberKey | None, in_force: MemberKey | None) -> MemberKey:
         sign_until=max(document.sign_until, in_force.sign_until),
         accept_until=max(document.accept_until, in_force.accept_until),
     )
-
-
-def _with_revocation(key: MemberKey, in_force: MemberKey | None) -> MemberKey:
-    """Return the document's key, revoked where the trust list has it so: a rotation never takes that back."""
-    if in_force is None or in_force.revoked_at is None:
-        return key
-    return replace(key, revoked_at=in_force.revoked_at, revoked_because=in_force.revoked_because)
 
 
 def _whole(moment: datetime) -> datetime:

@@ -14,6 +14,7 @@ from datetime import datetime
 
 import orjson
 
+from broker.archive import body_of, with_content
 from broker.core.attention import AttentionCode
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import Body, Header, Party, RecordEntry
@@ -39,9 +40,9 @@ class Participation:
         """Return who takes part, for people."""
 
         def said(entry: RecordEntry) -> tuple[Header, Body] | None:
-            for row in reader.messages_of(entry.message, None):
-                if row.digest == entry.digest and row.header.sender.country == entry.author and row.content is not None:
-                    return row.header, orjson.loads(row.content)["body"]
+            for row in with_content(reader, entry.message, entry.digest):
+                if row.header.sender.country == entry.author:
+                    return row.header, body_of(row)
             return None
 
         return self._roster(book, folded, said)

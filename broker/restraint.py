@@ -18,7 +18,7 @@ from datetime import datetime, timedelta
 from broker.core.attention import AttentionCode
 from broker.core.errors import TooManyCases
 from broker.core.ids import ProcedureId
-from broker.core.roles import AuditRole
+from broker.core.roles import PEOPLE
 from broker.ledger import Ledger
 from broker.ports import Store, Transaction
 from broker.rows import AuditRow
@@ -27,7 +27,6 @@ __all__ = ["MOST_AN_HOUR", "Restraint"]
 
 MOST_AN_HOUR = 60  # procedures: one in a minute for an hour is nobody's casework
 _HOUR = timedelta(hours=1)
-_PERSONS = frozenset({AuditRole.OFFICER, AuditRole.OPERATOR})
 
 
 class Restraint:
@@ -48,7 +47,7 @@ class Restraint:
             raise TooManyCases
 
     def _record(self, tx: Transaction, look: AuditRow) -> bool:
-        procedure = look.procedure if look.role in _PERSONS else None
+        procedure = look.procedure if look.role in PEOPLE else None
         if procedure is not None and self._too_many(tx, look.actor, procedure, look.at):
             self._ledger.call(tx, AttentionCode.BULK_READING, look.actor, now=look.at)
             return False  # not an exception: the call is to stay

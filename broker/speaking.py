@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-import orjson
-
-from broker.archive import oldest_first, said_by
+from broker.archive import body_of, oldest_first, said_by, whole
 from broker.catalogue import Catalogue
 from broker.core.corrected import as_corrected, is_correction
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
@@ -17,9 +15,8 @@ from broker.core.persons import Person, PersonQuery
 from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 
-__all__ = ["anybody", "speaks_of"]
+__all__ = ["anybody", "possible", "speaks_of"]
 
-_MESSAGES = 50  # in one page
 _PROCEDURES = 50  # in one read: each read goes through the whole table of buckets
 
 
@@ -29,20 +26,12 @@ def speaks_of(reader: Reader, catalogue: Catalogue, row: ProcedureRow, query: Pe
     Raises:
         CaseKeyMissing, StoreCorrupt: one that is looked at does not open.
     """
-    wanted, cursor = MessageFilter(procedure=row.ref.id), None
     seen: list[MessageRow] = []
-    while True:
-        page = reader.messages(wanted, cursor=cursor, limit=_MESSAGES)
-        for brief in page.items:
-            for message in reader.messages_of(brief.id, None):
-                if message.digest == brief.digest and message.content is not None:
-                    body = orjson.loads(message.content)["body"]
-                    if any(map(query.fits, catalogue.people(message.header, body))):
-                        return True
-                    seen.append(message)
-        cursor = page.next
-        if cursor is None:
-            return _as_corrected(reader, catalogue, seen, query)
+    for message in whole(reader, MessageFilter(procedure=row.ref.id)):
+        if any(map(query.fits, catalogue.people(message.header, body_of(message)))):
+            return True
+        seen.append(message)
+    return _as_corrected(reader, catalogue, seen, query)
 
 
 def _as_corrected(reader: Reader, catalogue: Catalogue, seen: Sequence[MessageRow], query: PersonQuery) -> bool:
@@ -67,14 +56,18 @@ def _people(catalogue: Catalogue, header: Header, body: Body) -> tuple[Person, .
 
 def anybody(reader: Reader, catalogue: Catalogue, query: PersonQuery) -> bool:
     """Whether any procedure of this node, of whichever office, names that person, or may and does not open."""
+    return any(_may_speak_of(reader, catalogue, row, query) for row in possible(reader, query.terms))
+
+
+def possible(reader: Reader, terms: frozenset[str]) -> Iterator[ProcedureRow]:
+    """Yield the procedures that may speak of all of the terms, of whichever office: open them and compare."""
     cursor = None
     while True:
-        page = reader.possible_procedures(query.terms, None, cursor=cursor, limit=_PROCEDURES)
-        if any(_may_speak_of(reader, catalogue, row, query) for row in page.items):
-            return True
+        page = reader.possible_procedures(terms, None, cursor=cursor, limit=_PROCEDURES)
+        yield from page.items
         cursor = page.next
         if cursor is None:
-            return False
+            return
 
 
 def _may_speak_of(reader: Reader, catalogue: Catalogue, row: ProcedureRow, query: PersonQuery) -> bool:

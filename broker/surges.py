@@ -74,8 +74,7 @@ def _as_it_reads(reader: Reader, us: CountryCode, said: Declaration) -> Iterator
     if row is None:
         return
     for message in reader.messages_of(said.message, None):
-        of = message.header.procedure
-        if message.direction == way and of is not None and of.id == said.procedure:
+        if message.direction == way and message.header.procedure_id == said.procedure:
             yield Archive(reader, us, row).as_it_reads(row, message).body
 
 

@@ -81,7 +81,7 @@ class Retention:
         """
         body = await self._body(request, {"case", "reason"}, {"dry_run"})
         case, reason, who = _case(body), _code(EraseReason, body, "reason"), request[PRINCIPAL].who
-        only = _flag(body, "dry_run")
+        only = _dry_run(body)
         found, listed = await self._desk.erase.look(case, reason, authority=who.authority)
         document = {"reason": reason.value, "law": reason.law, "listed": retention_views.listed(found, listed)}
         if not only:
@@ -144,7 +144,7 @@ class Retention:
             messages=_messages(body),
             office_kind=_text(body, "office_kind"),
         )
-        only = _flag(body, "dry_run")
+        only = _dry_run(body)
         found = await self._desk.pass_on(_case(body), passing, request[PRINCIPAL].who, dry_run=only)
         return answer({"items": [retention_views.told(one) for one in found]})
 
@@ -196,10 +196,10 @@ def _day(body: Mapping[str, Any]) -> date:
         raise BadRequest("This is not a day like 2027-06-30.", where="/keep_until") from None
 
 
-def _flag(body: Mapping[str, Any], name: str) -> bool:
-    value = body.get(name, False)
+def _dry_run(body: Mapping[str, Any]) -> bool:
+    value = body.get("dry_run", False)
     if not isinstance(value, bool):
-        raise BadRequest("This is true or false.", where=f"/{name}")
+        raise BadRequest("This is true or false.", where="/dry_run")
     return value
 
 

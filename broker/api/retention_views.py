@@ -81,7 +81,7 @@ def standing(item: Standing) -> dict[str, Any]:
 def told(one: Told) -> dict[str, Any]:
     """Return one office that had the data, and the message that tells it."""
     return present(
-        recipient={"country": str(one.recipient.country), "authority": str(one.recipient.authority)},
+        recipient=one.recipient.to_json(),
         targets=[str(target) for target in one.targets],
         message=one.message,
         code=one.code,

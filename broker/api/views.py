@@ -142,7 +142,7 @@ def message_item(row: MessageRow) -> dict[str, Any]:
         version=header.version,
         peer=row.peer,
         authority=row.authority,
-        procedure=header.procedure.id if header.procedure else None,
+        procedure=header.procedure_id,
         case_ref=header.case_ref,
         urgency=header.urgency,
         exercise=header.exercise,

@@ -16,11 +16,10 @@ from broker.core.persons import MAX_NAME, Person, name_words
 __all__ = ["People", "corrected_in", "people_in", "spoken_of"]
 
 Schema = Mapping[str, Any]
-_NAMING = frozenset({"name", "label", "aliases"})  # in a place, of what names somebody
+_NAMING = frozenset({"name", "label", "aliases"})  # members that name somebody: in a place as in a part about a person
 _NAME = "/parts/name.json"
 _BIRTH = "/parts/birth.json"
 _LINE = "/parts/line.json"
-_ONE_LINE = frozenset({"name", "label", "aliases"})
 
 
 class People:
@@ -109,7 +108,7 @@ def _found(documents: Mapping[str, Schema], schema: Any, above: tuple[str, ...],
             found.names.add(name)
         elif inner.get("$ref") == _BIRTH:
             found.births.add(name)
-        elif about and name in _ONE_LINE and _LINE in {given, sub.get("items", {}).get("$ref")}:
+        elif about and name in _NAMING and _LINE in {given, sub.get("items", {}).get("$ref")}:
             found.lines.add(name)
         else:
             _merge(found.members, name, _found(documents, sub, above, about=about))

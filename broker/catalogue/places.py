@@ -13,7 +13,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
 
-from broker.nations import is_country, is_language, is_nationality
+from broker.catalogue.nations import is_country, is_language, is_nationality
 
 __all__ = ["Places", "places_in", "unknown_language", "unknown_place"]
 

@@ -39,7 +39,6 @@ REVOKED_FOLDER = "crl"
 _MAX_BYTES = 16 * 1024 * 1024  # of the register; a certificate is a line of it
 _LIFE = timedelta(days=3650)
 _BACK = timedelta(hours=1)  # valid a little before it is made: clocks differ
-_MIN_PASSPHRASE_BYTES = 16
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*", re.ASCII)
 _COMMON_NAME_DER = bytes.fromhex("0603550403")  # OBJECT IDENTIFIER 2.5.4.3
 _USES = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement",
@@ -76,17 +75,18 @@ class BrokerAuthority:
     def create(cls, folder: Path, passphrase: bytes, *, name: str, now: datetime) -> BrokerAuthority:
         """Make the authority's key and certificate in a new folder.
 
+        Args:
+            folder: for both.
+            passphrase: of the key; whoever chose it was held to a length.
+            name: of the authority, in every certificate.
+            now: when its life begins.
+
         Raises:
             HomeInvalid: there is one already (it is never written over).
-            VaultLocked: the passphrase is too short.
             BadRequest: the name is empty, too long or not printable ASCII.
         """
         if re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9 .,()-]{0,62}", name, re.ASCII) is None:
             raise BadRequest("The name takes up to 63 letters, digits, spaces and .,()- and begins with a letter.")
-        if len(passphrase) < _MIN_PASSPHRASE_BYTES:
-            raise VaultLocked(
-                f"The passphrase of the certificate authority has at least {_MIN_PASSPHRASE_BYTES} characters."
-            )
         if (folder / KEY_FILE).exists() or (folder / AUTHORITY_FILE).exists():
             raise HomeInvalid("There is a certificate authority already; it is never written over.", where=str(folder))
         key = new_key()

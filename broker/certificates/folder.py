@@ -35,7 +35,7 @@ from broker.durable import write_durably
 from broker.plain_files import read_plain
 
 __all__ = [
-    "AUTHORITY_FILE",
+    "BELIEVED_FILE",
     "END_FAILURE",
     "END_WARNING",
     "IDENTITY_FILE",
@@ -44,7 +44,7 @@ __all__ = [
     "Shown",
 ]
 
-AUTHORITY_FILE = "ca.pem"
+BELIEVED_FILE = "ca.pem"
 IDENTITY_FILE = "node.pem"
 PENDING_FILE = "pending.pem"
 END_WARNING = timedelta(days=30)
@@ -90,7 +90,7 @@ class CertificateFolder:
 
     def stamp(self) -> Stamp:
         """Return a value that changes with every change of the files."""
-        return tuple(_stamp(self.path / name) for name in (AUTHORITY_FILE, IDENTITY_FILE))
+        return tuple(_stamp(self.path / name) for name in (BELIEVED_FILE, IDENTITY_FILE))
 
     def read(self, now: datetime) -> Shown:
         """Return what is installed, when it can be used now.
@@ -122,7 +122,7 @@ class CertificateFolder:
         Raises:
             CertificateInvalid: the file is missing or damaged.
         """
-        return parse_certificates(self._bytes(AUTHORITY_FILE))
+        return parse_certificates(self._bytes(BELIEVED_FILE))
 
     def request_key(self) -> IdentityKey:
         """Return the key of the request under way, made now if there is none; it never leaves the folder.
@@ -153,7 +153,7 @@ class CertificateFolder:
             CertificateInvalid: something does not fit; everything is as it was.
             OSError: it cannot be written.
         """
-        authorities = self.authorities() if (self.path / AUTHORITY_FILE).exists() else ()
+        authorities = self.authorities() if (self.path / BELIEVED_FILE).exists() else ()
         if believed is not None:
             authorities = (_believed(chain, believed), *(one for one in authorities if one not in chain))
         elif not authorities:
@@ -169,7 +169,7 @@ class CertificateFolder:
         still = tuple(one for one in authorities if now < one.not_valid_after_utc)
         self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
         pem = b"".join(one.public_bytes(serialization.Encoding.PEM) for one in still)
-        write_durably(self.path / AUTHORITY_FILE, pem, mode=0o644)  # first: it believes the new and the old
+        write_durably(self.path / BELIEVED_FILE, pem, mode=0o644)  # first: it believes the new and the old
         write_durably(self.path / IDENTITY_FILE, identity.pem())
         (self.path / PENDING_FILE).unlink(missing_ok=True)
         return Shown(identity=identity, authorities=still)

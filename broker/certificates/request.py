@@ -4,6 +4,7 @@
 
 So nobody has to recognise a voice on the telephone: who may ask for a country is what the federation already decided.
 An old request that somebody keeps asks for the same key again, whose private part only that node has.
+The form of the file stands in PROTOCOL 11.1a.
 """
 
 from __future__ import annotations

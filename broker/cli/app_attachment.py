@@ -11,19 +11,9 @@ from typing import Annotated
 import typer
 
 from broker.cli.app_sealed import HomeBeside, Root, TrustSource, Vault, VaultPassphrase
-from broker.cli.options import AsJson
+from broker.cli.options import AsJson, AsOffice, Home
 
 __all__ = ["attachment_commands"]
-
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home", envvar="TRM_HOME", readable=False, help="The node's home folder (settings, vault, database)."
-    ),
-]
-AsOffice = Annotated[
-    str | None, typer.Option("--authority", help="Act for this office; not needed where the node has only one.")
-]
 
 
 def attachment_commands() -> typer.Typer:

@@ -12,7 +12,7 @@ from typing import Any
 
 from broker.cli import output
 from broker.cli.forms import read_written
-from broker.cli.input import parsed, read_bytes, read_day
+from broker.cli.input import parsed, read_day
 from broker.core.arrangements import (
     ALWAYS,
     Arrangement,
@@ -260,9 +260,7 @@ def _told(item: Arrangement, sentence: str, as_json: bool) -> None:
 
 
 def _read(file: Path) -> ArrangementRegister:
-    return read_written(
-        read_bytes(file, most=MAX_BYTES), lambda raw: read_arrangements(raw, where=str(file)), ARRANGEMENTS_SCHEMA
-    )
+    return read_written(file, read_arrangements, ARRANGEMENTS_SCHEMA, most=MAX_BYTES)
 
 
 def _signed(home: Path) -> ArrangementRegister:

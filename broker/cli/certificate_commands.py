@@ -4,9 +4,7 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -16,13 +14,13 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from broker.certificates.authority import AUTHORITY_FILE, REVOKED_FOLDER, BrokerAuthority
-from broker.certificates.folder import AUTHORITY_FILE as BELIEVED_FILE
-from broker.certificates.folder import IDENTITY_FILE, PENDING_FILE, CertificateFolder, Shown
+from broker.certificates.folder import BELIEVED_FILE, IDENTITY_FILE, PENDING_FILE, CertificateFolder, Shown
 from broker.certificates.identity import fingerprint, key_bytes, parse_certificates, parse_key
 from broker.certificates.request import read_request, write_request
 from broker.cli import output
 from broker.cli.broker_commands import trust_of
 from broker.cli.input import read_bytes
+from broker.cli.new_passphrase import new_passphrase
 from broker.core.errors import BadRequest
 from broker.durable import write_durably
 from broker.settings import Settings
@@ -263,14 +261,9 @@ def _copy_revoked(ca: Path, out: Path) -> None:
 
 
 def _new_passphrase(source: str | None) -> bytes:
-    if source in {None, "prompt"} and sys.stdin.isatty():
-        first = getpass.getpass("New passphrase of the certificate authority: ")
-        if first != getpass.getpass("Once more: "):
-            raise BadRequest("The two passphrases differ.", where="passphrase")
-        return first.encode("utf-8")
     if source is not None and source != "prompt" and ":" not in source and not Path(source).exists():
         write_durably(Path(source), secrets.token_urlsafe(_PASSPHRASE_BYTES).encode("ascii") + b"\n")
-    return _passphrase(source)
+    return new_passphrase("the certificate authority", source)
 
 
 def _passphrase(source: str | None) -> bytes:

@@ -5,32 +5,42 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from typing import TypeVar
+from pathlib import Path
+from typing import Protocol, TypeVar
 
+from broker.cli.input import read_bytes
 from broker.core.errors import TrustListInvalid
 from broker.schema_files import read_schema_file
 
 __all__ = ["read_written"]
 
-T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 _TOLD = 20  # places
 
 
-def read_written(raw: bytes, read: Callable[[bytes], T], schema: str) -> T:
+class Reading(Protocol[T_co]):
+    """Reads a document strictly, and says where it was read from when it refuses it."""
+
+    def __call__(self, raw: bytes, *, where: str) -> T_co: ...
+
+
+def read_written(file: Path, read: Reading[T_co], schema: str, *, most: int) -> T_co:
     """Return what the strict reader gives.
 
     Args:
-        raw: the document.
+        file: the document.
         read: the reader, which decides.
         schema: path below ``schemas/`` of the document's schema, which finds further places.
+        most: bytes that it may have.
 
     Raises:
+        BadRequest, RequestTooLarge: the file cannot be read.
         TrustListInvalid: the document does not have its form; the sentence names every place that a schema finds.
     """
+    raw = read_bytes(file, most=most)
     try:
-        return read(raw)
+        return read(raw, where=str(file))
     except TrustListInvalid as error:
         places = _places(raw, schema)
         if not places:

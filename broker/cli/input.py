@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -28,7 +28,9 @@ from broker.core.ids import (
     SchemaVersion,
 )
 
-__all__ = ["MAX_BYTES", "named_case", "new_file", "one_of", "parsed", "read_bytes", "read_day", "read_json"]
+__all__ = [
+    "MAX_BYTES", "named_case", "new_file", "one_of", "parsed", "read_bytes", "read_day", "read_json", "read_time",
+]  # fmt: skip
 
 T = TypeVar("T")
 Code = TypeVar("Code", bound=str)
@@ -110,6 +112,18 @@ def read_day(text: str, where: str) -> date:
     raise BadRequest("This is not a day like 2026-11-22.", where=where)
 
 
+def read_time(text: str, where: str) -> datetime:
+    """Return the moment of a text like ``2027-01-31T08:00:00Z``.
+
+    Raises:
+        BadRequest: it is not one in UTC.
+    """
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        raise BadRequest("This is not a UTC time as 2027-01-31T08:00:00Z.", where=where) from None
+
+
 def read_bytes(file: Path, *, most: int) -> bytes:
     """Return what a file holds.
 
@@ -136,7 +150,7 @@ def read_json(file: Path) -> Any:
     """
     where = str(file)
     try:
-        raw = sys.stdin.buffer.read(MAX_BYTES + 1) if where == "-" else _read(file)
+        raw = sys.stdin.buffer.read(MAX_BYTES + 1) if where == "-" else read_bytes(file, most=MAX_BYTES)
     except OSError as error:
         raise BadRequest(f"The file cannot be read ({type(error).__name__}).", where=where) from None
     if len(raw) > MAX_BYTES:
@@ -173,11 +187,6 @@ def new_file(file: Path) -> Iterator[BinaryIO]:
         with suppress(OSError):
             file.unlink()
         raise
-
-
-def _read(file: Path) -> bytes:
-    with file.open("rb") as stream:
-        return stream.read(MAX_BYTES + 1)
 
 
 def _once(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:

@@ -7,12 +7,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from broker.cli import output
-from broker.cli.input import parsed
+from broker.cli.input import parsed, read_time
 from broker.cli.new_passphrase import new_passphrase
 from broker.core.errors import BadRequest, TrustListInvalid
 from broker.core.ids import KeyId
@@ -25,6 +25,7 @@ from broker.security import jwk
 from broker.settings import Settings
 from broker.system import SystemClock
 from broker.trust.opening import trust_in_force
+from broker.trust.strict import time_text
 from broker.vault import Entry, PassphraseWrapper, Unlocking, Wrapper
 from broker.vault.hsm import HsmWrapper, checked_library
 from broker.vault.passphrase import read_source
@@ -34,7 +35,6 @@ __all__ = ["WRAPPING", "export_public", "generate", "list_keys", "retire", "rewr
 _WHICH = {"signing": SIGNING, "encryption": ENCRYPTION, "all": (*SIGNING, *ENCRYPTION)}
 WRAPPING = "wrapping"  # the key for data at rest: this node's alone, listed nowhere
 _DEFAULT_LEAD = timedelta(days=1)
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def list_keys(home: Path, *, as_json: bool) -> None:
@@ -97,14 +97,14 @@ def rotate(home: Path, *, which: str, start: str | None, overlap_hours: int, as_
     def people() -> None:
         _table(found)
         output.console().print(
-            f"The new keys begin at {begin.strftime(_TIME)}; the old ones are used for {overlap_hours} hours beside them.\n"
+            f"The new keys begin at {time_text(begin)}; the old ones are used for {overlap_hours} hours beside them.\n"
             f"Nothing changes for other countries yet. Next:\n"
             f"  1. Let the member's officers sign {file} (public), and have it published.\n"
             f"  2. Back up the vault: the old backup does not hold the new keys.\n"
             f"  3. trm keys list --home {output.word(home)}"
         )
 
-    document = {"begins": begin.strftime(_TIME), "document": str(file), "keys": [_document(item) for item in found]}
+    document = {"begins": time_text(begin), "document": str(file), "keys": [_document(item) for item in found]}
     output.answer(document, as_json=as_json, people=people)
 
 
@@ -232,10 +232,7 @@ def _start(text: str | None, now: datetime) -> datetime:
         return now + _DEFAULT_LEAD
     if text == "now":
         return now
-    try:
-        begin = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
-    except ValueError:
-        raise BadRequest("This is not a UTC time as 2027-01-31T08:00:00Z.", where="--from") from None
+    begin = read_time(text, "--from")
     if begin < now:
         raise BadRequest("A key does not begin in the past; say now.", where="--from")
     return begin
@@ -296,7 +293,7 @@ def _at_rest_table(found: Sequence[Entry]) -> None:
 
 
 def _text(moment: datetime | None) -> str | None:
-    return None if moment is None else moment.astimezone(UTC).strftime(_TIME)
+    return None if moment is None else time_text(moment)
 
 
 def _day(moment: datetime | None) -> str:

@@ -303,7 +303,7 @@ def _named(reader: Reader, named: ProcedureId, us: AuthorityId, peer: CountryCod
     """Return the procedure of that id, else that of the message: no message's id may stand for a procedure's."""
     if reader.procedure(named, us) is not None:
         return named
-    found = _procedure(find_message(reader, MessageId(named), us, peer=peer))
+    found = find_message(reader, MessageId(named), us, peer=peer).header.procedure_id
     if found is None:
         raise NotFound
     return found
@@ -317,10 +317,6 @@ def _way(direction: str) -> str | None:
     if direction not in _DIRECTIONS:
         raise BadRequest("The direction is in, out or all.", where="--direction")
     return _DIRECTIONS[direction]
-
-
-def _procedure(row: MessageRow) -> ProcedureId | None:
-    return row.header.procedure.id if row.header.procedure else None
 
 
 def _arrow(row: MessageRow) -> str:

@@ -177,9 +177,7 @@ def _question(read: _Read, kind: str) -> dict[str, Any]:
     content = read.document.get("content", read.document)
     header = content.get("header", content)
     office = read.around.recipient
-    asked_by = {
-        "name": str(office.authority), "kind": kind, "authority": str(office.authority), "country": str(office.country),
-    }  # fmt: skip
+    asked_by = {"name": str(office.authority), "kind": kind, **office.to_json()}
     digest = read.document.get("digest")
     return clarification(read.around, header, read.opened.faults, asked_by=asked_by, digest=digest)
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from broker.cli import output
 from broker.cli.forms import read_written
-from broker.cli.input import parsed, read_bytes, read_day
+from broker.cli.input import parsed, read_day
 from broker.core.errors import BadRequest, NotFound
 from broker.core.ids import CountryCode
 from broker.core.profile_questions import QUESTIONS, SECTIONS
@@ -163,9 +163,7 @@ def _signed(country: CountryCode, home: Path) -> CountryProfile:
 
 
 def _from_file(file: Path) -> CountryProfile:
-    return read_written(
-        read_bytes(file, most=MAX_BYTES), lambda raw: read_profile(raw, where=str(file)), PROFILE_SCHEMA
-    )
+    return read_written(file, read_profile, PROFILE_SCHEMA, most=MAX_BYTES)
 
 
 # --- in words --------------------------------------------------------------------------------------------------------

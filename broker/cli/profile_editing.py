@@ -13,7 +13,7 @@ from typing import Any
 
 from broker.cli import output
 from broker.cli.forms import read_written
-from broker.cli.input import read_bytes, read_day
+from broker.cli.input import read_day
 from broker.core.errors import BadRequest
 from broker.core.profile_questions import QUESTIONS, Kind
 from broker.core.profiles import CountryProfile, Entry, ProfileVersion
@@ -58,9 +58,7 @@ def set_value(
         raise BadRequest(
             "There is no such question; 'trm profile show COUNTRY --all --json' lists them.", where="QUESTION"
         )
-    profile = read_written(
-        read_bytes(file, most=MAX_BYTES), lambda raw: read_profile(raw, where=str(file)), PROFILE_SCHEMA
-    )
+    profile = read_written(file, read_profile, PROFILE_SCHEMA, most=MAX_BYTES)
     today = SystemClock().now().date()
     begin = today if begins is None else read_day(begins, "--from")
     entry = parse_entry(question, _stated(question, answer, today))

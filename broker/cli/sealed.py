@@ -156,15 +156,10 @@ def _federation(
         return (*federation(trust, read_bytes(root, most=MAX_BYTES)), None)
     if home is None or trust is not None or root is not None:
         raise BadRequest("Name the trust list and its pinned root, or a node's home.", where="--trust, --root")
-    from broker.core.errors import StoreCorrupt, StoreNeedsMigration, StoreUnavailable
-    from broker.schema_files import load_catalogue
-    from broker.trust.opening import open_catalogue, trust_in_force
+    from broker.trust.opening import catalogue_in_force, trust_in_force
 
     settings = Settings.load(home)
-    try:
-        catalogue, _ = open_catalogue(settings)
-    except (StoreNeedsMigration, StoreUnavailable, StoreCorrupt):  # no node has started here yet
-        catalogue = load_catalogue(settings.catalogue_folder)
+    catalogue = catalogue_in_force(settings)
     return trust_in_force(settings), catalogue, settings.country
 
 

@@ -11,13 +11,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 from broker.core.errors import BadRequest
 from broker.core.ids import AuthorityId, KeyId
 from broker.core.rotation import SIGN_DAYS, PublicKey
-from broker.core.trust import LONGEST_ENVELOPE_LIFE, Authority, AuthorityKey, KeyUse, Member, RevocationReason
+from broker.core.trust import (
+    LONGEST_ENVELOPE_LIFE,
+    Authority,
+    AuthorityKey,
+    KeyUse,
+    Member,
+    MemberKey,
+    RevocationReason,
+)
 
-__all__ = ["keeping_authority_keys", "listed_for", "revoked"]
+__all__ = ["keeping_authority_keys", "listed_for", "revoked", "with_revocation"]
+
+Key = TypeVar("Key", MemberKey, AuthorityKey)
 
 
 def listed_for(
@@ -87,11 +98,12 @@ def _kept(office: Authority, in_force: Member) -> Authority:
     if listed is None or not listed.keys:
         return office
     known = {key.kid: key for key in listed.keys}
-    keys = [_with_revocation(key, known.pop(key.kid, None)) for key in office.keys]
+    keys = [with_revocation(key, known.pop(key.kid, None)) for key in office.keys]
     return replace(office, keys=(*keys, *known.values()))
 
 
-def _with_revocation(key: AuthorityKey, in_force: AuthorityKey | None) -> AuthorityKey:
+def with_revocation(key: Key, in_force: Key | None) -> Key:
+    """Return a document's key, revoked where the trust list has it so: what is written anew never takes that back."""
     if in_force is None or in_force.revoked_at is None:
         return key
     return replace(key, revoked_at=in_force.revoked_at, revoked_because=in_force.revoked_because)

@@ -70,8 +70,8 @@ def encode_header(header: Header) -> dict[str, Any]:
         "id": str(header.id),
         "type": str(header.type),
         "version": str(header.version),
-        "sender": _encode_party(header.sender),
-        "recipient": _encode_party(header.recipient),
+        "sender": header.sender.to_json(),
+        "recipient": header.recipient.to_json(),
         "created": time_to_text(header.created),
         "exercise": header.exercise,
         "nonce": header.nonce,
@@ -99,10 +99,6 @@ def encode_header(header: Header) -> dict[str, Any]:
     if header.attachments:
         data["attachments"] = [encode_attachment(item) for item in header.attachments]
     return data
-
-
-def _encode_party(party: Party) -> dict[str, Any]:
-    return {"country": str(party.country), "authority": str(party.authority)}
 
 
 def encode(header: Header, body: Mapping[str, Any]) -> bytes:
@@ -142,7 +138,7 @@ def entry_of(header: Header, body: Mapping[str, Any], kind: OutboxKind) -> Outbo
         digest=canonical.digest(content),
         created=header.created,
         header=header,
-        procedure=header.procedure.id if header.procedure else None,
+        procedure=header.procedure_id,
     )
 
 

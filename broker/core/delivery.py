@@ -88,7 +88,6 @@ __all__ = [
     "StepLimit",
     "is_due",
     "is_recent",
-    "resend_due",
     "retry",
 ]
 
@@ -215,20 +214,6 @@ def retry(
         next_at=now + timedelta(seconds=wait),
         call_person=hopeless or attempts + 1 >= ATTENTION_AFTER_ATTEMPTS,
     )
-
-
-def resend_due(*, published: datetime | None, receipted: bool, resends: int, newest_receipted: datetime | None) -> bool:
-    """Whether there is a sign of loss and we may still send again by ourselves.
-
-    Args:
-        published: when this entry was last published.
-        receipted: whether the peer answered it.
-        resends: how often we sent it again by ourselves.
-        newest_receipted: publishing time of the latest entry to the same peer that it has answered.
-    """
-    if published is None or receipted or resends >= RESENDS_BY_ITSELF or newest_receipted is None:
-        return False
-    return newest_receipted > published + timedelta(seconds=SIGN_OF_LOSS_SECONDS)
 
 
 # --- the evidence ladder --------------------------------------------------------------------------------------------

@@ -28,6 +28,7 @@ __all__ = [
     "HELD_TYPE",
     "MAX_LISTED",
     "MAX_WANTED",
+    "REFUSED",
     "RESTORED_TYPE",
     "Answer",
     "HealingRow",
@@ -48,6 +49,7 @@ RESTORED_TYPE, HELD_TYPE = "node.restored", "node.held"
 HEAL_TYPES = (RESTORED_TYPE, HELD_TYPE, "node.missing")  # what is sent although nothing else is yet
 MAX_LISTED = 100  # messages in one answer
 MAX_WANTED = 20  # in one question: each may come back as an envelope of its own
+REFUSED = "refused"  # code of a missed message that was refused: its place in the record is all that comes back of it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

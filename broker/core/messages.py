@@ -74,6 +74,10 @@ class Party:
     country: CountryCode
     authority: AuthorityId
 
+    def to_json(self) -> dict[str, str]:
+        """Return the form that it has in headers."""
+        return {"country": str(self.country), "authority": str(self.authority)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegalBasis:
@@ -113,6 +117,11 @@ class Header:
     procedure: ProcedureRef | None = None  # None only for node messages (receipts)
     parents: tuple[Digest, ...] = ()  # heads of the author's record, sorted
     attachments: tuple[Attachment, ...] = ()  # with their keys: a header is as secret as its body
+
+    @property
+    def procedure_id(self) -> ProcedureId | None:
+        """The procedure's id alone."""
+        return None if self.procedure is None else self.procedure.id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,7 @@ from enum import StrEnum
 
 from broker.core import canonical
 from broker.core.ancestry import build
+from broker.core.errors import RecordFull
 from broker.core.evidence import Evidence
 from broker.core.ids import CountryCode, Digest, MessageId
 from broker.core.messages import RecordEntry
@@ -289,12 +290,24 @@ def hindrances(table: ProcedureTable, folded: Folded, act: str, role: Role, *, n
 
 
 def is_unheld(entries: Iterable[RecordEntry], receipts: Iterable[Receipt]) -> bool:
-    """Whether the other side kept nothing of what opened the procedure: what descends from it would wait there for ever.
+    """Whether the other side kept nothing of a message that it refused: what descends from it would wait there for ever.
 
-    The stub of a message without parents is placed at once, so that a refusal which keeps one states heads (PROTOCOL 10.2).
+    A refusal that keeps a stub states heads as soon as anything is placed there (PROTOCOL 10.2): at once where the message has
+    no parents, and always after an answer that stated some. Before that, what the stub descends from may be on its way.
     """
-    refused = {entry.digest for entry in entries if entry.code is not None and not entry.parents}
-    return any(receipt.digest in refused and receipt.answers and not receipt.heads for receipt in receipts)
+    answers = [receipt for receipt in receipts if receipt.answers]
+    placed: dict[CountryCode, datetime] = {}  # by issuer, when its record began
+    for receipt in answers:
+        if receipt.heads:
+            placed[receipt.issuer] = min(receipt.at, placed.get(receipt.issuer, receipt.at))
+    refused = {entry.digest: entry for entry in entries if entry.code is not None}
+    silent = [receipt for receipt in answers if receipt.digest in refused and not receipt.heads]
+    return any(
+        not refused[receipt.digest].parents
+        or receipt.code == RecordFull.code
+        or (receipt.issuer in placed and placed[receipt.issuer] < receipt.at)
+        for receipt in silent
+    )
 
 
 def _answered(

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["AuditRole", "Role"]
+__all__ = ["PEOPLE", "AuditRole", "Role"]
 
 
 class Role(StrEnum):
@@ -29,3 +29,6 @@ class AuditRole(StrEnum):
     ADAPTER = "adapter"  # the translation to a national system
     PEER = "peer"  # another country's node
     NODE = "node"  # this node by itself
+
+
+PEOPLE = frozenset({AuditRole.OFFICER, AuditRole.OPERATOR})  # are shown content and decide about cases; no program does

@@ -41,7 +41,7 @@ class PartPlace:
             recipient=header.recipient,
             type=header.type,
             version=header.version,
-            procedure=None if opens or header.procedure is None else header.procedure.id,
+            procedure=None if opens else header.procedure_id,
             exercise=header.exercise,
             rest=rest,
             place=place,
@@ -51,11 +51,11 @@ class PartPlace:
         """Return the profile header's form (PROTOCOL 16.3)."""
         return {
             "exercise": self.exercise,
-            "from": _party(self.sender),
+            "from": self.sender.to_json(),
             "place": self.place,
             **({} if self.procedure is None else {"procedure": str(self.procedure)}),
             "rest": str(self.rest),
-            "to": _party(self.recipient),
+            "to": self.recipient.to_json(),
             "type": str(self.type),
             "v": 1,
             "version": str(self.version),
@@ -146,7 +146,3 @@ def _child(node: Any, step: str) -> Any:
 
 def _unescaped(step: str) -> str:
     return step.replace("~1", "/").replace("~0", "~")
-
-
-def _party(party: Party) -> dict[str, str]:
-    return {"authority": str(party.authority), "country": str(party.country)}

@@ -16,7 +16,7 @@ from broker.certificates.folder import END_FAILURE, END_WARNING
 from broker.core.ids import AuthorityId, CountryCode, KeyId
 from broker.core.trust import WARN_DAYS, KeyUse, Member, MemberKind, MemberStatus, TrustList
 from broker.rows import MessageTimes
-from broker.vitals import DISK_FAILURE
+from broker.running.vitals import DISK_FAILURE
 
 __all__ = [
     "BACKUP_WARNING", "Finding", "Verdict", "failed", "judge_adapters", "judge_attention", "judge_backup", "judge_certificate", "judge_clock", "judge_disk", "judge_keys", "judge_offices", "judge_peers", "judge_trust", "ok",

@@ -72,11 +72,11 @@ class Approve:
             NotFound: there is none for that office.
             AlreadySettled: somebody has decided, or nobody did in time.
         """
-        draft = await self._waiting(message, who)
+        draft = await self._waiting(message, who, opening=False)  # what does not open would call its office for days
         await self._store.run(lambda tx: self._settle(tx, draft, who, reason))
 
-    async def _waiting(self, message: MessageId, who: Who) -> HeldDraft:
-        draft = await self._store.read(lambda reader: reader.draft(message, who.authority))
+    async def _waiting(self, message: MessageId, who: Who, *, opening: bool = True) -> HeldDraft:
+        draft = await self._store.read(lambda reader: reader.draft(message, who.authority, opening=opening))
         if draft is None:
             raise NotFound
         if draft.state is not DraftState.HELD:

@@ -7,15 +7,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from broker.core.attachments import Attachment
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.delivery import CARRY_BATCH, CARRY_LEASE_SECONDS, retry
 from broker.core.errors import (
     BrokerError,
+    CaseKeyMissing,
     Internal,
     RecipientSuspended,
+    StoreCorrupt,
     TrustListExpired,
     UnknownRecipient,
 )
@@ -108,8 +110,13 @@ class Carry:
     ) -> _Load | None:
         now = self._clock.now()
         until = now + timedelta(seconds=CARRY_LEASE_SECONDS)
-        for row in tx.lease_leaving(now=now, until=until, limit=1, only=only, but=but):
-            entry = tx.outbox(row.message)
+        while rows := tx.lease_leaving(now=now, until=until, limit=1, only=only, but=but):
+            (row,) = rows
+            try:
+                entry = tx.outbox(row.message)
+            except (CaseKeyMissing, StoreCorrupt) as error:  # raised from here it would hold up every other file
+                self._put_off(tx, row, error, None, now)
+                continue
             if entry is not None:
                 header = entry.entry.header
                 return _Load(row=row, attachment=header.attachments[row.place], office=header.sender.authority)
@@ -164,10 +171,16 @@ class Carry:
             done = {"complete": held.complete or now, "next_at": None} if not owed else {"next_at": now}
             tx.save_attachment(replace(held, attempts=0, **done))
             return
-        decision = retry(held.attempts, error, now=now, jitter=self._ids.jitter())
-        tx.save_attachment(replace(held, attempts=held.attempts + 1, next_at=decision.next_at))
+        self._put_off(tx, held, error, load.office, now)
+
+    def _put_off(
+        self, tx: Transaction, row: AttachmentRow, error: BrokerError, office: AuthorityId | None, now: datetime
+    ) -> None:
+        """Try it again later; `office` is None where the message does not say whose it is."""
+        decision = retry(row.attempts, error, now=now, jitter=self._ids.jitter())
+        tx.save_attachment(replace(row, attempts=row.attempts + 1, next_at=decision.next_at))
         if decision.call_person:
             self._ledger.call(
                 tx, AttentionCode.NOT_SENT, message_subject(self._us, row.message),
-                peer=row.peer, authority=load.office, now=now, detail=error.detail,
+                peer=row.peer, authority=office, now=now, detail=error.detail,
             )  # fmt: skip

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from broker.core.attachments import SEALED_TYPE, Attachment
 from broker.core.attention import AttentionCode, message_subject
@@ -19,14 +19,21 @@ from broker.core.delivery import (
     COMPLETE_BATCH,
     COMPLETE_LEASE_SECONDS,
 )
-from broker.core.errors import AttachmentRefused, AttachmentSpoiled, StoreCorrupt, UntrustedError
+from broker.core.errors import (
+    AttachmentRefused,
+    AttachmentSpoiled,
+    BrokerError,
+    CaseKeyMissing,
+    StoreCorrupt,
+    UntrustedError,
+)
 from broker.core.file_types import FileInspector
-from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
-from broker.core.messages import Header, InboxEntry, OutboxKind, Party
+from broker.core.ids import CountryCode
+from broker.core.messages import InboxEntry, OutboxKind
 from broker.core.missing import Missing, to_body
 from broker.core.owed_chunks import OwedChunks
 from broker.core.receipts import ReceiptKind
-from broker.ledger import Ledger
+from broker.ledger import Ledger, node_header
 from broker.ports import Blobs, Clock, Compute, Ids, Store, Transaction, TrustSource
 from broker.reception import MISSING_TYPE, Reception
 from broker.rows import AttachmentRow, about_received
@@ -36,8 +43,6 @@ from broker.security.sealed_files import LONGEST_HEAD
 
 __all__ = ["Complete"]
 
-_NODE = AuthorityId("node")
-_VERSION = SchemaVersion("1.0")
 
 Described = tuple[AttachmentRow, Attachment, InboxEntry]
 
@@ -97,11 +102,25 @@ class Complete:
         until = now + timedelta(seconds=COMPLETE_LEASE_SECONDS)
         taken: list[Described] = []
         for row in tx.lease_arriving(now=now, until=until, limit=COMPLETE_BATCH):
-            held = tx.inbox(row.author, row.message)
+            try:
+                held = tx.inbox(row.author, row.message)
+            except (CaseKeyMissing, StoreCorrupt) as error:
+                self._put_off(tx, row, error)
+                continue
             if held is not None:
                 taken.append((row, held.entry.header.attachments[row.place], held.entry))
         self._ask(tx, [described for described in taken if described[0].owed])
         return taken
+
+    def _put_off(self, tx: Transaction, row: AttachmentRow, error: BrokerError) -> None:
+        """Look again later for what belongs to something that does not open: it holds up the files of no other message."""
+        now = self._clock.now()
+        tx.save_attachment(replace(row, attempts=row.attempts + 1, next_at=now + _pause(row)))
+        if _is_late(row, now):
+            self._ledger.call(
+                tx, AttentionCode.ATTACHMENT_LATE, message_subject(row.author, row.message),
+                peer=row.author, now=now, detail=error.detail,
+            )  # fmt: skip
 
     # --- what lacks -------------------------------------------------------------------------------------------------
 
@@ -111,11 +130,9 @@ class Complete:
         for row, _, entry in lacking:
             missing = Missing(message=row.message, digest=entry.digest, handle=row.handle, chunks=row.owed)
             by_peer.setdefault(row.author, []).append(missing)
-            pause = min(CHUNK_QUIET_SECONDS * 2.0 ** min(row.attempts, 10), ASK_MAX_SECONDS)
-            next_at = now + timedelta(seconds=pause)
-            tx.save_attachment(replace(row, attempts=row.attempts + 1, next_at=next_at, asked=now))
+            tx.save_attachment(replace(row, attempts=row.attempts + 1, next_at=now + _pause(row), asked=now))
             tx.audit(about_received(entry, at=now, action=AuditAction.CHUNKS_ASKED))
-            if now - row.at >= timedelta(hours=ATTACHMENT_ATTENTION_HOURS):
+            if _is_late(row, now):
                 office = entry.header.recipient.authority
                 self._ledger.call(
                     tx,
@@ -126,20 +143,8 @@ class Complete:
                     now=now,
                 )
         for peer, missing_there in by_peer.items():
-            question = entry_of(self._header(peer), to_body(missing_there), OutboxKind.RECEIPTS)
-            tx.add_outbox(question, next_at=now)
-
-    def _header(self, peer: CountryCode) -> Header:
-        return Header(
-            id=self._ids.message_id(),
-            type=MessageType(MISSING_TYPE),
-            version=_VERSION,
-            sender=Party(country=self._us, authority=_NODE),
-            recipient=Party(country=peer, authority=_NODE),
-            created=self._clock.now(),
-            exercise=False,
-            nonce=self._ids.nonce(),
-        )
+            header = node_header(self._ids, MISSING_TYPE, us=self._us, peer=peer, created=self._clock.now())
+            tx.add_outbox(entry_of(header, to_body(missing_there), OutboxKind.RECEIPTS), next_at=now)
 
     def _lost(self, tx: Transaction, described: Described, lacking: OwedChunks) -> None:
         """A chunk that was here is not any more: ask for it like for one that never came.
@@ -215,6 +220,14 @@ class Complete:
             tx, AttentionCode.ATTACHMENT_SPOILED, message_subject(row.author, row.message),
             peer=row.author, authority=entry.header.recipient.authority, now=now,
         )  # fmt: skip
+
+
+def _pause(row: AttachmentRow) -> timedelta:
+    return timedelta(seconds=min(CHUNK_QUIET_SECONDS * 2.0 ** min(row.attempts, 10), ASK_MAX_SECONDS))
+
+
+def _is_late(row: AttachmentRow, now: datetime) -> bool:
+    return now - row.at >= timedelta(hours=ATTACHMENT_ATTENTION_HOURS)
 
 
 def _fed(inspector: FileInspector, plain: bytes) -> bytes:

@@ -20,11 +20,11 @@ from broker.core.errors import (
     TrustListExpired,
     UnknownRecipient,
 )
-from broker.core.ids import AuthorityId, CountryCode, MessageType, SchemaVersion
-from broker.core.messages import Header, OutboxKind, Party, ProfileHeader, SealedEnvelope
+from broker.core.ids import CountryCode, MessageType, SchemaVersion
+from broker.core.messages import OutboxKind, ProfileHeader, SealedEnvelope
 from broker.core.receipts import MAX_RECEIPTS, MAX_RECEIPTS_WITH_CHECKPOINT, ReceiptKind, to_body
 from broker.core.trust import KeyUse, MemberStatus, TrustList
-from broker.ledger import Ledger
+from broker.ledger import Ledger, node_header
 from broker.ports import Clock, Compute, Ids, Store, Tally, Transaction, Transport, TrustSource, Vault
 from broker.rows import OwedEntry
 from broker.security.sealing import seal
@@ -33,7 +33,6 @@ from broker.sent_apart import SentApart
 
 __all__ = ["Dispatch", "Outcome"]
 
-_NODE = AuthorityId("node")
 _RECEIPTS = MessageType("node.receipts")
 _WITHOUT_CHECKPOINT = SchemaVersion("1.0")
 _WITH_CHECKPOINT = SchemaVersion("1.1")
@@ -155,7 +154,8 @@ class Dispatch:
         if not receipts:
             return False
         body = to_body(receipts, checkpoint.raw if checkpoint else None)
-        entry = entry_of(self._receipts_header(peer, version, now), body, OutboxKind.RECEIPTS)
+        header = node_header(self._ids, _RECEIPTS, us=self._us, peer=peer, created=now, version=version)
+        entry = entry_of(header, body, OutboxKind.RECEIPTS)
         tx.add_outbox(entry, next_at=now)
         tx.assign_receipts(receipts, entry.id)
         if checkpoint is not None:
@@ -167,18 +167,6 @@ class Dispatch:
         members = self._trust.current().members
         lists = [members[country].messages.get(_RECEIPTS, ()) for country in (self._us, peer) if country in members]
         return _WITH_CHECKPOINT if lists and all(_WITH_CHECKPOINT in known for known in lists) else _WITHOUT_CHECKPOINT
-
-    def _receipts_header(self, peer: CountryCode, version: SchemaVersion, now: datetime) -> Header:
-        return Header(
-            id=self._ids.message_id(),
-            type=_RECEIPTS,
-            version=version,
-            sender=Party(country=self._us, authority=_NODE),
-            recipient=Party(country=peer, authority=_NODE),
-            created=now,
-            exercise=False,
-            nonce=self._ids.nonce(),
-        )
 
     async def _seal_all(self, entries: tuple[OwedEntry, ...], token: str, *, ahead: bool) -> list[Outcome]:
         """Seal what is not sealed yet, and store the bytes before publishing: a retry sends identical bytes."""

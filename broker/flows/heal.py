@@ -17,15 +17,15 @@ from broker.core.healing import MAX_WANTED, RESTORED_TYPE, HealingRow, Missed, M
 from broker.core.ids import CountryCode, MessageType, SchemaVersion
 from broker.core.messages import OutboxKind
 from broker.core.trust import Member, MemberKind
-from broker.ledger import Ledger
+from broker.ledger import Ledger, node_header
 from broker.ports import Clock, Ids, Reader, Store, Transaction, TrustSource
-from broker.reception.answering import node_header
 from broker.rows import AuditRow
 
 __all__ = ["Heal", "HealingStatus"]
 
 _LISTED = 10_000  # messages that a status names
 _VERSION = SchemaVersion("1.0")
+_TOO_OLD = "Its program cannot answer yet: telephone it, then end the asking by trm healing end."
 
 
 class HealingStatus:
@@ -113,16 +113,23 @@ class Heal:
                 tx.hasten_parked(now=now)  # what waited for them
             wanted = ours or wanted
             if not wanted:
-                self._finish(tx, row, now)
-                return
+                if not tx.healing.misplaced(row.peer):
+                    self._finish(tx, row, now)
+                    return
+                # The list alone says where they belong, and named them before their procedures were back.
+                row = replace(row, listed=False)
         pause = min(3 * HEAL_PAUSE_SECONDS * 2.0 ** min(row.attempts, 10), HEAL_ASK_MAX_SECONDS)
         row = replace(row, attempts=row.attempts + 1, next_at=now + timedelta(seconds=pause))
         if not _answers(self._trust.current().members.get(row.peer)):
-            detail = "Its program cannot answer yet: telephone it, then end the asking by trm healing end."
             tx.resolve_attention(AttentionCode.HEALING, row.peer, at=now, by="node")
-            self._ledger.call(tx, AttentionCode.HEALING_INCOMPLETE, row.peer, peer=row.peer, now=now, detail=detail)
+            self._ledger.call(tx, AttentionCode.HEALING_INCOMPLETE, row.peer, peer=row.peer, now=now, detail=_TOO_OLD)
             tx.healing.save(row)
             return
+        told = tx.last_call(AttentionCode.HEALING_INCOMPLETE, row.peer)
+        if told is not None and told.resolved is None and told.detail == _TOO_OLD:
+            # It can by now. Left open, this call would keep the operator from hearing in the end what is lost.
+            tx.resolve_attention(AttentionCode.HEALING_INCOMPLETE, row.peer, at=now, by="node")
+            self._ledger.call(tx, AttentionCode.HEALING, row.peer, peer=row.peer, now=now)
         if row.question is not None and tx.healing.send_again(row.question, now=now):
             tx.healing.save(row)  # the same question: whichever of its copies is answered counts
             return
@@ -134,14 +141,14 @@ class Heal:
             after=row.after,
             wanted=tuple(item.digest for item in wanted),
         )
-        header = node_header(self._ids, self._clock, RESTORED_TYPE, us=self._us, peer=row.peer)
+        header = node_header(self._ids, RESTORED_TYPE, us=self._us, peer=row.peer, created=self._clock.now())
         tx.add_outbox(entry_of(header, question.body(), OutboxKind.RECEIPTS), next_at=now)
         tx.healing.save(replace(row, question=header.id))
 
     def _finish(self, tx: Transaction, row: HealingRow, now: datetime) -> None:
         tx.healing.save(replace(row, ended=now))
         tx.resolve_attention(AttentionCode.HEALING, row.peer, at=now, by="node")
-        lost = tx.healing.missed(row.peer, (MissedState.LOST,), _LISTED)
+        lost = _lost(tx, row.peer)
         if lost:
             detail = f"{len(lost)} messages: trm healing show."
             self._ledger.call(tx, AttentionCode.HEALING_INCOMPLETE, row.peer, peer=row.peer, now=now, detail=detail)
@@ -188,11 +195,13 @@ def _status(reader: Reader) -> tuple[HealingStatus, ...]:
         HealingStatus(
             row,
             reader.healing.missed(row.peer, (MissedState.WANTED,), _LISTED),
-            tuple(
-                item
-                for item in reader.healing.missed(row.peer, (MissedState.LOST, MissedState.FOUND), _LISTED)
-                if item.state is MissedState.LOST or item.code is not None
-            ),
+            _lost(reader, row.peer),
         )
         for row in reader.healing.rows()
     )
+
+
+def _lost(store: Reader | Transaction, peer: CountryCode) -> tuple[Missed, ...]:
+    """Return what could not be got of that country, also of what is here again: its files."""
+    found = store.healing.missed(peer, (MissedState.LOST, MissedState.FOUND), _LISTED)
+    return tuple(item for item in found if item.state is MissedState.LOST or item.code is not None)

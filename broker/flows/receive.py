@@ -42,13 +42,13 @@ from broker.core.rotation import may_destroy
 from broker.core.trust import KeyUse, TrustList
 from broker.ports import Clock, Compute, Notifier, Store, Tally, Transaction, TrustSource, Vault
 from broker.reception import Reception
-from broker.returned import ReturnedMessage, read_returned
+from broker.reception.returned import ReturnedMessage, read_returned
+from broker.reception.witness import Witnessed, read_witnessed
 from broker.rows import AuditRow, HeldDelivery, SeenRaw, arrival
 from broker.security.envelope import MAX_ENVELOPE, parse
 from broker.security.sealing import open_envelope, verify
 from broker.security.suite import Opener
 from broker.together import Together
-from broker.witness import Witnessed, read_witnessed
 
 __all__ = ["PARKED", "Receive"]
 

@@ -9,19 +9,15 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import orjson
-
-from broker.archive import CORRECTION
+from broker.archive import CORRECTION, procedures_named
 from broker.core.attention import AttentionCode
-from broker.core.corrected import targets_of
 from broker.core.deadlines import Phase
 from broker.core.delivery import REMIND_BATCH
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
-from broker.core.ids import Digest, ProcedureId
-from broker.core.messages import RecordEntry
+from broker.core.ids import ProcedureId
 from broker.ledger import Book, Ledger
 from broker.ports import Clock, Reader, Store, Transaction
-from broker.rows import Attention, MessageFilter, MessageRow, ProcedureRow
+from broker.rows import Attention, ProcedureRow
 from broker.timetable import Standing, Timetable
 
 __all__ = ["Remind"]
@@ -173,22 +169,7 @@ def _rows(reader: Reader, page: Sequence[ProcedureRow], wanted: Iterable[Procedu
 def _corrected(reader: Reader, correction: ProcedureRow) -> Iterator[ProcedureRow]:
     """Yield the procedures with what a correction names; nothing of it need be theirs."""
     for entry in reader.record(correction.ref.id):
-        for message in _readable(reader, entry):
-            for target in targets_of(orjson.loads(message.content or b"{}").get("body", {})):
-                hits = reader.messages(
-                    MessageFilter(peer=correction.peer, digest=Digest(target)), cursor=None, limit=2, readable_only=True
-                )
-                for hit in hits.items:
-                    row = reader.procedure(hit.header.procedure.id, None) if hit.header.procedure else None
-                    if row is not None:
-                        yield row
-
-
-def _readable(reader: Reader, entry: RecordEntry) -> tuple[MessageRow, ...]:
-    try:
-        return tuple(row for row in reader.messages_of(entry.message, None) if row.digest == entry.digest)
-    except (CaseKeyMissing, StoreCorrupt):
-        return ()
+        yield from procedures_named(reader, correction.peer, entry.message, entry.digest, readable_only=True)
 
 
 def _receipts_due(book: Book, now: datetime) -> Iterator[datetime]:

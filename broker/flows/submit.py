@@ -118,7 +118,7 @@ class Submit:
         """
         content: Any = canonical.parse(release.draft.content or b"{}")
         header = decode_header(content["header"])
-        held = None if header.procedure is None else header.procedure.id
+        held = header.procedure_id
         known = await self._store.read(lambda reader: None if held is None else reader.procedure(held, None))
         submission = submission_of(header, content["body"], release.draft, None if known is None else held)
         accepted = await self._take(submission, fingerprint(submission, self._ids.message_id()), release)

@@ -9,12 +9,13 @@ not open is dropped and counted against its broker user. Nothing here ever waits
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
 from broker.core.attachments import Attachment
 from broker.core.delivery import CHUNK_QUIET_SECONDS, PARKED_MAX_CHUNKS
-from broker.core.errors import ChunkUnknown, NotForUs, StoreCorrupt, UntrustedError
+from broker.core.errors import CaseKeyMissing, ChunkUnknown, NotForUs, StoreCorrupt, UntrustedError
 from broker.core.ids import CountryCode
 from broker.core.messages import Delivery
 from broker.ports import Blobs, Clock, Compute, Ids, Reader, Store, Transaction
@@ -74,7 +75,8 @@ class TakeChunk:
         for parked in found:
             raw = await self._parked_bytes(parked)
             if raw is not None:
-                await self(Delivery(raw=raw, queue="parked", user=parked.publisher or None))
+                with suppress(CaseKeyMissing, StoreCorrupt):  # its message: once it opens, the chunk is asked for again
+                    await self(Delivery(raw=raw, queue="parked", user=parked.publisher or None))
             await self._forget(parked)
         return len(found)
 

@@ -37,7 +37,7 @@ class Tidy:
 
     def _forget_uploads(self, tx: Transaction) -> list[str]:
         before = self._clock.now() - timedelta(hours=UPLOAD_HOURS)
-        old = [row.id for row in tx.old_uploads(before=before, limit=_BATCH)]
+        old = list(tx.old_uploads(before=before, limit=_BATCH))
         for upload in old:
             tx.drop_upload(upload)
         return old

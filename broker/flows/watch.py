@@ -21,13 +21,12 @@ from broker.core.delivery import (
     LadderLimits,
     LadderStep,
     ResendReason,
-    resend_due,
 )
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
-from broker.core.ids import CountryCode
+from broker.core.ids import CountryCode, MessageId
 from broker.ledger import Ledger
 from broker.meanwhile import Newer, newer_than
-from broker.ports import Clock, Store, Transaction
+from broker.ports import Clock, Reader, Store, Transaction
 from broker.rows import AuditRow, DraftState, HeldDraft, OutboxState, OverdueEntry
 
 __all__ = ["Watch"]
@@ -85,8 +84,7 @@ class Watch:
         resent = await self._resend()
         if resent:
             self._wake()
-        with suppress(CaseKeyMissing, StoreCorrupt):  # a held message does not open: whoever lists them is told so
-            await self._tell_newer()
+        await self._tell_newer()
         return resent or more
 
     def _settle(self, tx: Transaction) -> None:
@@ -157,9 +155,13 @@ class Watch:
         self._cursor = page.next
         for draft in page.items:
             with suppress(CaseKeyMissing, StoreCorrupt):  # of one; whoever releases it is told of that
-                newer = await self._store.read(functools.partial(newer_than, us=self._us, draft=draft))
+                newer = await self._store.read(functools.partial(self._newer, message=draft.id))
                 if newer:
                     await self._store.run(functools.partial(self._call_overtaken, draft=draft, newer=newer))
+
+    def _newer(self, reader: Reader, message: MessageId) -> tuple[Newer, ...]:
+        draft = reader.draft(message, None)
+        return () if draft is None else newer_than(reader, self._us, draft)
 
     def _call_overtaken(self, tx: Transaction, draft: HeldDraft, newer: Sequence[Newer]) -> None:
         code, subject, now = AttentionCode.HELD_OVERTAKEN, message_subject(self._us, draft.id), self._clock.now()
@@ -183,11 +185,8 @@ class Watch:
                 self._ledger.call(tx, AttentionCode.MANY_PROCEDURES, subject, peer=peer, detail=detail, now=now)
 
     def _resend_lost(self, tx: Transaction, row: OverdueEntry, now: datetime) -> bool:
-        """A receipt for something published well after an entry, while that one has none, is a sign of loss."""
+        """Send it again, unless it was answered or sent again since it was seen to be lost."""
         if not tx.outbox_waits(row.id, state=OutboxState.PUBLISHED, since=row.since):
-            return False
-        newest = tx.newest_receipted(row.recipient, now=now)
-        if not resend_due(published=row.since, receipted=False, resends=row.resends, newest_receipted=newest):
             return False
         if not tx.reopen_outbox(row.id, now=now, reseal=False, count_resend=True):
             return False

@@ -68,8 +68,12 @@ class HealingWriter(HealingReader, Protocol):
         """Note those that are in a record again; return how many."""
         ...
 
-    def opener(self, procedure: ProcedureId) -> CountryCode | None:
-        """Return who opened a procedure, as the other country says."""
+    def misplaced(self, peer: CountryCode) -> int:
+        """Note that the refused ones of procedures that are here now are looked for once more; return how many, the first time."""
+        ...
+
+    def opener(self, peer: CountryCode, procedure: ProcedureId) -> CountryCode | None:
+        """Return who opened a procedure with that country, as it says itself: no third one is asked."""
         ...
 
     def recorded(self, procedure: ProcedureId, digest: Digest) -> tuple[CountryCode, MessageId] | None:

@@ -56,6 +56,10 @@ class RetentionReader(Protocol):
         """Return an office's erasures, newest first."""
         ...
 
+    def asked_for(self, peer: CountryCode, message: MessageId) -> tuple[Erasure, ...]:
+        """Return every erasure that a message of another country asked for, one for each case that it names."""
+        ...
+
     def duties_of(self, erasure: ErasureId) -> int:
         """Return how much of an erasure is still to be removed outside of the database."""
         ...

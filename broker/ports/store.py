@@ -66,7 +66,10 @@ class Reader(Protocol):
         ...
 
     def lost_outbox(self, *, now: datetime, limit: int) -> tuple[OverdueEntry, ...]:
-        """Return published casework for which there is a sign of loss, and that was not sent again too often, latest first."""
+        """Return published casework for which there is a sign of loss, and that was not sent again too often, latest first.
+
+        It is one that its country has answered something which was published well after it; nothing later than now counts.
+        """
         ...
 
     def overdue_inbox(
@@ -108,11 +111,20 @@ class Reader(Protocol):
         ...
 
     def drafts(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page:
-        """Return what waits for a second person, oldest first."""
+        """Return what waits for a second person, oldest first, without content."""
         ...
 
-    def draft(self, message: MessageId, authority: AuthorityId | None) -> HeldDraft | None:
-        """Return one, also when it waits no more; None also where it is another authority's."""
+    def draft(self, message: MessageId, authority: AuthorityId | None, *, opening: bool = True) -> HeldDraft | None:
+        """Return one, also when it waits no more; None also where it is another authority's.
+
+        Args:
+            message: its id.
+            authority: whose it is; None: of any.
+            opening: False leaves its content out, and asks for no key.
+
+        Raises:
+            CaseKeyMissing, StoreCorrupt: its content is to be opened, and does not open.
+        """
         ...
 
     def message_times(self, limit: int) -> tuple[MessageTimes, ...]:

@@ -170,13 +170,6 @@ class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
         """Whether an entry is still in the state that it stepped into at that time: what was read before may be settled."""
         ...
 
-    def newest_receipted(self, peer: CountryCode, *, now: datetime) -> datetime | None:
-        """Return when the newest entry to that peer which has a receipt was published: what is older and has none is lost.
-
-        None that was published later than now.
-        """
-        ...
-
     def set_right(self, *, now: datetime) -> bool:
         """Let what happened here at a time that is still hours ahead have happened now: our clock was set right since.
 

@@ -7,7 +7,9 @@
 - `calling.py` calls a person of the office for what a recorded message asks of it.
 - `peer_words.py` takes what the other node says of ours: receipts, and chunks that it lacks.
 - `remembering.py` keeps one decision per message: what comes again is answered again.
-- `answering.py` tells a country that was restored what passed; `healing.py` takes that where this node was.
+- `answering.py` tells a country that was restored what passed; `healing.py` takes that where this node was, and
+  `returned.py` believes of it what we had signed.
+- `witness.py` keeps the heads of audit trails that other countries sign.
 """
 
 from broker.reception.deciding import MISSING_TYPE, Reception

@@ -99,7 +99,7 @@ class Admission:
         if row is None:
             row = self._opened_by(header, case.ref, now)
             # After a restore the opening may be ours, and not back yet.
-            return self._ledger.begin(replace(row, opener=tx.healing.opener(case.ref.id) or row.opener))
+            return self._ledger.begin(replace(row, opener=tx.healing.opener(row.peer, case.ref.id) or row.opener))
         if row.peer != header.sender.country or row.ref != case.ref:
             raise ProcedureMismatch(where="/header/procedure")
         if row.exercise != header.exercise:

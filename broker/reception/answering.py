@@ -13,6 +13,7 @@ from broker.core.attention import AttentionCode
 from broker.core.audit import AuditAction
 from broker.core.content import entry_of
 from broker.core.delivery import HEAL_MARGIN_SECONDS, HEAL_PAUSE_SECONDS
+from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.healing import (
     HELD_TYPE,
     MAX_LISTED,
@@ -24,32 +25,17 @@ from broker.core.healing import (
     RestoredMark,
     Returned,
 )
-from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, SchemaVersion
-from broker.core.messages import Header, OutboxKind, Party, VerifiedMessage
+from broker.core.ids import CountryCode, Digest, MessageId
+from broker.core.messages import OutboxKind, VerifiedMessage
 from broker.core.receipts import Receipt, ReceiptKind
-from broker.ledger import Ledger
+from broker.ledger import Ledger, node_header
 from broker.ports import Clock, Ids, Reader, Transaction
 from broker.reception.remembering import Memory
 from broker.security.envelope import MAX_CONTENT
 
-__all__ = ["NODE", "Answering", "node_header"]
+__all__ = ["Answering"]
 
-NODE = AuthorityId("node")
 _ROOM = 4096  # bytes of an answer beside the message that it brings back
-
-
-def node_header(ids: Ids, clock: Clock, kind: str, *, us: CountryCode, peer: CountryCode) -> Header:
-    """Return the header of a message between two nodes, version 1.0."""
-    return Header(
-        id=ids.message_id(),
-        type=MessageType(kind),
-        version=SchemaVersion("1.0"),
-        sender=Party(country=us, authority=NODE),
-        recipient=Party(country=peer, authority=NODE),
-        created=clock.now(),
-        exercise=False,
-        nonce=ids.nonce(),
-    )
 
 
 class Answering:
@@ -118,7 +104,7 @@ class Answering:
             return
         asked = verified.profile.id
         for answer in self._wanted(tx, peer, asked, question) if question.wanted else [self._list(tx, asked, passed)]:
-            header = node_header(self._ids, self._clock, HELD_TYPE, us=self._us, peer=peer)
+            header = node_header(self._ids, HELD_TYPE, us=self._us, peer=peer, created=self._clock.now())
             tx.add_outbox(entry_of(header, answer.body(), OutboxKind.RECEIPTS), next_at=now)
 
     def _list(self, tx: Transaction, asked: MessageId, found: tuple[Passed, ...]) -> Answer:
@@ -153,12 +139,15 @@ class Answering:
         returned: list[Answer] = []
         for digest in question.wanted:
             one = tx.healing.passed_one(peer, digest)
-            if one is not None and one.author == self._us and one.code is None:
-                readable = tx.outbox(one.message) is not None  # not erased meanwhile
-                done = readable and tx.healing.send_again(one.message, now=self._clock.now())
-                (sent if done else lacking).append(digest)
-                continue
-            back = None if one is None or one.code is not None else self._returned(tx, one)
+            try:
+                if one is not None and one.author == self._us and one.code is None:
+                    readable = tx.outbox(one.message) is not None  # not erased meanwhile
+                    done = readable and tx.healing.send_again(one.message, now=self._clock.now())
+                    (sent if done else lacking).append(digest)
+                    continue
+                back = None if one is None or one.code is not None else self._returned(tx, one)
+            except (CaseKeyMissing, StoreCorrupt):  # unanswered for it, that country would send nothing here any more
+                back = None
             if back is None:
                 lacking.append(digest)
             else:

@@ -30,11 +30,11 @@ from broker.reception.calling import Calling
 from broker.reception.healing import Healing
 from broker.reception.peer_words import PeerWords
 from broker.reception.remembering import Memory
-from broker.returned import ReturnedMessage
+from broker.reception.returned import ReturnedMessage
+from broker.reception.witness import Witnessed
 from broker.rows import AttachmentRow
 from broker.security.chunks import handle_of
 from broker.security.sealing import Content, check_times
-from broker.witness import Witnessed
 
 __all__ = ["MISSING_TYPE", "Reception"]
 
@@ -238,6 +238,8 @@ class Reception:
         now = self._clock.now()
         if MessageType.is_of_nodes(verified.header.get("type")):
             # Receipts get no receipts: their sender answers again when our message comes again.
+            if verified.header["type"] == RECEIPTS_TYPE:
+                self._words.call_unread(tx, verified.sender, error, now=now)
             self._memory.remember(tx, verified, raw_sha256, AuditAction.REFUSED, error.code, now=now)
             return error.code
         if self._memory.known(tx, verified, raw_sha256, now):

@@ -18,8 +18,8 @@ from broker.core.audit import AuditAction
 from broker.core.capacity import has_room
 from broker.core.content import entry_of
 from broker.core.delivery import HEAL_ATTEMPTS, HEAL_MOST, HEAL_PATIENCE_HOURS, HEAL_PAUSE_SECONDS
-from broker.core.errors import CaseErased, NotHealed, SchemaInvalid
-from broker.core.healing import Answer, HeldItem, Missed, MissedState
+from broker.core.errors import CaseErased, NotHealed, ProcedureMismatch, SchemaInvalid
+from broker.core.healing import REFUSED, Answer, HeldItem, Missed, MissedState
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import Header, OutboxKind, RecordEntry, VerifiedMessage
 from broker.core.persons import terms_of
@@ -31,7 +31,7 @@ from broker.participation import Participation
 from broker.ports import Transaction
 from broker.reception.peer_words import PeerWords
 from broker.reception.remembering import Memory
-from broker.returned import ReturnedMessage
+from broker.reception.returned import ReturnedMessage
 from broker.rows import AuditRow, ProcedureRow
 from broker.security.at_rest import scopes_of
 
@@ -155,12 +155,15 @@ class Healing:
             ours = procedure if procedure is not None and procedure.peer == peer else None
             kept = ours is not None and self._keep_stub(tx, ours, item, now)
             # A refused message has no effect on either side: its place in the record is all that is needed of it.
-            state = MissedState.FOUND if kept and item.author == peer else MissedState.LOST
-            missed = replace(missed, state=state, code="refused")
+            whole = kept and item.author == peer
+            state, code = (MissedState.FOUND, None) if whole else (MissedState.LOST, REFUSED)
+            missed = replace(missed, state=state, code=code)
         if not tx.healing.note_missed(missed):
             known = tx.healing.missed_one(peer, item.digest)
             if known is None or (known.author, known.message) != (item.author, item.message):
                 raise _otherwise()
+            if known.code == REFUSED:  # its procedure was not back when a list named it first
+                tx.healing.save_missed(replace(known, state=missed.state, code=missed.code))
 
     def _keep_stub(self, tx: Transaction, procedure: ProcedureRow, item: HeldItem, now: datetime) -> bool:
         """Put a refused message in its place, if the record has room: neither side ever kept a stub beyond it."""
@@ -217,6 +220,10 @@ class Healing:
         if header is None or header.procedure is None or header.id != item.message:
             tx.healing.save_missed(replace(item, state=MissedState.LOST, code=returned.code or "header-mismatch"))
             return
+        row = tx.lock_procedure(header.procedure.id)
+        if row is not None and (row.peer, row.ref) != (peer, header.procedure):  # opened since by a third country
+            tx.healing.save_missed(replace(item, state=MissedState.LOST, code=ProcedureMismatch.code))
+            return
         body = canonical.parse(returned.content)["body"]
         entry = entry_of(header, body, OutboxKind.MESSAGE)
         try:
@@ -226,7 +233,6 @@ class Healing:
         except CaseErased as error:
             tx.healing.save_missed(replace(item, state=MissedState.LOST, code=error.code))
             return
-        row = tx.lock_procedure(header.procedure.id)
         book = self._ledger.begin(self._opened(header, item, now)) if row is None else self._ledger.read(tx, row)
         book, folded = self._ledger.enter(tx, book, RecordEntry.of(header, entry.digest), now=now)
         self._participation.keep(tx, book, folded, now=now)

@@ -13,7 +13,7 @@ from broker.core import missing
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
 from broker.core.delivery import CHUNKS_ASKED_SECONDS, RESENDS_BY_ITSELF, is_recent
-from broker.core.errors import SchemaInvalid
+from broker.core.errors import SchemaInvalid, SenderError
 from broker.core.ids import CountryCode, Digest, ProcedureId
 from broker.core.messages import VerifiedMessage
 from broker.core.owed_chunks import OwedChunks
@@ -23,12 +23,13 @@ from broker.ledger import Ledger
 from broker.participation import Participation
 from broker.ports import Transaction
 from broker.reception.remembering import Memory
+from broker.reception.witness import Witnessed, witness
 from broker.rows import AuditRow
-from broker.witness import Witnessed, witness
 
 __all__ = ["PeerWords"]
 
 _LEFT_OUT = "Receipts came of which one had not its form: it was left out, and the others count. Tell the other node's operator."
+_NONE_COUNTS = "Receipts came that cannot be read ({}): none of them counts. Tell the other node's operator."
 
 
 class PeerWords:
@@ -80,6 +81,11 @@ class PeerWords:
             subject, code = verified.sender, AttentionCode.STRANGE_RECEIPT
             self._ledger.call(tx, code, subject, peer=verified.sender, now=now, detail=_LEFT_OUT)
             return found
+
+    def call_unread(self, tx: Transaction, peer: CountryCode, error: SenderError, *, now: datetime) -> None:
+        """Call a person where none of a peer's receipts counts: there they believe that they confirmed what is overdue here."""
+        detail = _NONE_COUNTS.format(error.code)
+        self._ledger.call(tx, AttentionCode.STRANGE_RECEIPT, peer, peer=peer, now=now, detail=detail)
 
     def take(self, tx: Transaction, receipts: Sequence[Receipt], *, now: datetime) -> None:
         """Take receipts; one for what was never sent so has no effect and calls a person."""

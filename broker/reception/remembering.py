@@ -70,7 +70,7 @@ class Memory:
                 action=action,
                 subject=verified.profile.id,
                 detail=detail,
-                procedure=header.procedure.id if header and header.procedure else None,
+                procedure=header.procedure_id if header else None,
                 peer=verified.sender,
                 reason=header.legal_basis.code if header and header.legal_basis else "",
             )

@@ -88,7 +88,7 @@ def about(row: MessageRow, who: Who, *, at: datetime, action: str, detail: str =
         action=action,
         subject=row.id,
         detail=detail,
-        procedure=row.header.procedure.id if row.header.procedure else None,
+        procedure=row.header.procedure_id,
         peer=row.peer,
         reason=reason,
     )

@@ -56,7 +56,7 @@ def clarification(
         **{name: header[name] for name in taken},
         "type": f"{around.type.procedure}.clarification",
         "sender": {"authority": str(around.recipient.authority)},
-        "recipient": {"country": str(around.sender.country), "authority": str(around.sender.authority)},
+        "recipient": around.sender.to_json(),
         "procedure": str(around.procedure),
         "exercise": around.exercise,
         "body": {"asked_by": dict(asked_by), "questions": questions, "answer_wished_by": {"unknown": True}},

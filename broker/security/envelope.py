@@ -34,7 +34,7 @@ from broker.security import suite
 
 __all__ = [
     "MAX_CONTENT", "MAX_ENVELOPE", "PADDED_LENGTHS", "Envelope", "Members", "Signature", "Signed", "check_lengths",
-    "check_same_profile", "check_size", "pad", "parse", "parse_header", "parse_jws", "parse_outer", "profile_bytes",
+    "check_same_profile", "check_size", "pad", "parse", "parse_header", "parse_jws", "profile_bytes",
     "protected_jwe", "protected_jws", "signatures_of", "signing_input", "take_members", "unpad", "write_jwe", "write_jws",
 ]  # fmt: skip
 
@@ -113,7 +113,7 @@ def parse(raw: bytes) -> Envelope:
         TooLarge, NotCanonical, EnvelopeMembers, UnsupportedEnvelopeVersion, EnvelopeHeader: in this order.
     """
     check_size(raw)
-    return parse_header(take_members(parse_outer(raw)))
+    return parse_header(take_members(canonical.parse(raw)))
 
 
 def check_size(raw: bytes) -> None:
@@ -124,15 +124,6 @@ def check_size(raw: bytes) -> None:
     """
     if len(raw) > MAX_ENVELOPE:
         raise TooLarge
-
-
-def parse_outer(raw: bytes) -> Any:
-    """Return the outer JSON value (PROTOCOL 8.2).
-
-    Raises:
-        NotCanonical: not canonical JSON.
-    """
-    return canonical.parse(raw)
 
 
 def take_members(outer: Any) -> Members:

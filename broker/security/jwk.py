@@ -15,6 +15,7 @@ from broker.core import canonical
 from broker.core.ids import KeyId
 from broker.core.trust import KeyUse
 from broker.security import primitives
+from broker.security.primitives import public_of
 
 __all__ = [
     "generate", "private_jwk", "public_from_jwk", "public_jwk", "public_of", "seed_from_jwk", "thumbprint",
@@ -24,16 +25,7 @@ __all__ = [
 def generate(use: KeyUse) -> tuple[bytes, bytes]:
     """Return the private seed and the raw public key of a new key."""
     seed = primitives.fresh_seed()
-    return seed, primitives.public_of(use, seed)
-
-
-def public_of(use: KeyUse, seed: bytes) -> bytes:
-    """Return the raw public key that belongs to a private seed.
-
-    Raises:
-        ValueError: the seed does not have its length.
-    """
-    return primitives.public_of(use, seed)
+    return seed, public_of(use, seed)
 
 
 def public_jwk(use: KeyUse, public: bytes) -> dict[str, str]:

@@ -65,11 +65,7 @@ class Head:
 
 def file_profile(sender: Party, recipient: Party) -> dict[str, Any]:
     """Return what the head of a file is bound to: between which offices it travels."""
-    return {"from": _party(sender), "to": _party(recipient), "v": 1}
-
-
-def _party(party: Party) -> dict[str, str]:
-    return {"authority": str(party.authority), "country": str(party.country)}
+    return {"from": sender.to_json(), "to": recipient.to_json(), "v": 1}
 
 
 def padded_size(size: int) -> int:

@@ -39,7 +39,9 @@ _SAVE_UPLOAD = (
 _COUNT_UPLOADS = select(func.count().label("number")).where(upload.c.authority == bindparam("office"))
 _KEEP_UPLOAD = update(upload).where(upload.c.id == bindparam("id_")).values(at=bindparam("begun"))
 _DROP_UPLOAD = delete(upload).where(upload.c.id == bindparam("id_"))
-_OLD_UPLOADS = _UPLOADS.where(upload.c.at < bindparam("before")).order_by(upload.c.at).limit(bindparam("most"))
+_OLD_UPLOADS = (
+    select(upload.c.id).where(upload.c.at < bindparam("before")).order_by(upload.c.at).limit(bindparam("most"))
+)
 
 _OF = and_(attachment.c.author == bindparam("author_"), attachment.c.message == bindparam("message_"))
 _ONE = and_(_OF, attachment.c.handle == bindparam("handle_"))
@@ -169,9 +171,9 @@ def drop_upload(db: Execution, upload_id: str) -> None:
     drop_key(db, _scope(upload_id))
 
 
-def old_uploads(db: Execution, *, before: datetime, limit: int) -> tuple[UploadRow, ...]:
-    """Return uploads that were begun before that time."""
-    return tuple(_upload(db, row) for row in db.all(_OLD_UPLOADS, {"before": before, "most": limit}))
+def old_uploads(db: Execution, *, before: datetime, limit: int) -> tuple[str, ...]:
+    """Return the ids of uploads that were begun before that time, also of those whose key does not open."""
+    return tuple(row.id for row in db.all(_OLD_UPLOADS, {"before": before, "most": limit}))
 
 
 # --- attachments ----------------------------------------------------------------------------------------------------

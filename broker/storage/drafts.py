@@ -65,26 +65,26 @@ def add_draft(db: Execution, row: HeldDraft) -> None:
         },
     )  # fmt: skip
     header = decode_header(orjson.loads(row.content or b"{}")["header"])
-    procedure = header.procedure.id if header.procedure else None
+    procedure = header.procedure_id
     key = key_for_writing(db, scope_of(row.peer, header.case_ref, procedure), procedure, row.at)
     content = encrypted(db, key, draft_content, "content", row.content or b"", row.id)
     db.changed(_INSERT_CONTENT, {"id": row.id, "content": content, "scope": key.scope})
 
 
-def find_draft(db: Execution, message: MessageId) -> HeldDraft | None:
-    """Return one, whatever became of it."""
+def find_draft(db: Execution, message: MessageId, *, opening: bool = True) -> HeldDraft | None:
+    """Return one, whatever became of it; unless its content is to be opened, without it."""
     row = db.first(_ONE, {"message": message})
-    return None if row is None else draft_row(db, row)
+    return None if row is None else draft_row(db, row, opening=opening)
 
 
 def drafts(
     db: Execution, authority: AuthorityId | None, *, after: tuple[int, str] | None, limit: int
 ) -> tuple[HeldDraft, ...]:
-    """Return what still waits, oldest first."""
+    """Return what still waits, oldest first, without content: one that does not open hides no other."""
     statement = _LIST if authority is None else _LIST.where(draft.c.authority == authority)
     since, last = after or (-1, "")
     rows = db.listed(statement, {"since": since, "after": last, "most": limit})
-    return tuple(draft_row(db, row) for row in rows)
+    return tuple(draft_row(db, row, opening=False) for row in rows)
 
 
 def lapsed_drafts(db: Execution, *, before: datetime, limit: int) -> tuple[HeldDraft, ...]:

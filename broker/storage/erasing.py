@@ -91,6 +91,11 @@ _LOCKED = _ERASURE.with_for_update()
 _UNDECIDED = select(erasure).where(erasure.c.scope == bindparam("scope_"), erasure.c.decided.is_(None))
 _ERASURES = select(erasure).order_by(erasure.c.proposed.desc(), erasure.c.id.desc()).limit(bindparam("most"))
 _ERASURES_OF = _ERASURES.where(erasure.c.authority == bindparam("office"))
+_ASKED_FOR = (
+    select(erasure)
+    .where(erasure.c.peer == bindparam("from_"), erasure.c.asked_by == bindparam("message"))
+    .order_by(erasure.c.id)
+)
 _CARRIED_OUT = (
     select(erasure)
     .where(erasure.c.scope.in_(bindparam("scopes", expanding=True)), erasure.c.state == ErasureState.ERASED)
@@ -280,6 +285,9 @@ class SqlRetention:
     def erasures(self, authority: AuthorityId | None, *, limit: int) -> tuple[Erasure, ...]:
         statement, more = (_ERASURES, {}) if authority is None else (_ERASURES_OF, {"office": authority})
         return tuple(_known(row) for row in self._db.all(statement, {"most": limit, **more}))
+
+    def asked_for(self, peer: CountryCode, message: MessageId) -> tuple[Erasure, ...]:
+        return tuple(_known(row) for row in self._db.all(_ASKED_FOR, {"from_": peer, "message": message}))
 
     def add_erasure(self, row: Erasure) -> bool:
         values = {

@@ -24,13 +24,13 @@ from sqlalchemy import (
     update,
 )
 
-from broker.core.healing import HealingRow, Missed, MissedState, Passed, Place, RestoredMark
+from broker.core.healing import REFUSED, HealingRow, Missed, MissedState, Passed, Place, RestoredMark
 from broker.core.ids import CountryCode, Digest, MessageId, ProcedureId
 from broker.core.messages import OutboxEntry
 from broker.core.receipts import ReceiptKind
 from broker.rows import OutboxState
 from broker.security.at_rest import Scope
-from broker.storage.columns import fixed
+from broker.storage.columns import fixed, unindexed
 from broker.storage.execution import Execution, insert_new
 from broker.storage.outbox import add_outbox
 from broker.storage.tables import (
@@ -86,7 +86,23 @@ _FOUND = (
     .where(missed.c.peer == bindparam("peer_"), missed.c.state == MissedState.WANTED, _IN_RECORD)
     .values(state=MissedState.FOUND)
 )
-_OPENER = select(missed.c.opener).where(missed.c.procedure == bindparam("procedure_")).limit(1)
+_MISPLACED = (
+    update(missed)
+    .where(
+        missed.c.peer == bindparam("peer_"),
+        missed.c.state == MissedState.LOST,
+        missed.c.code == REFUSED,
+        missed.c.attempts == 0,
+        exists().where(procedure.c.id == missed.c.procedure, procedure.c.peer == missed.c.peer),
+        ~_IN_RECORD,
+    )
+    .values(attempts=1)
+)
+_OPENER = (
+    select(missed.c.opener)
+    .where(missed.c.procedure == bindparam("procedure_"), unindexed(missed.c.peer) == bindparam("peer_"))
+    .limit(1)
+)
 _RECORDED = select(record_entry.c.author, record_entry.c.message).where(
     record_entry.c.procedure == bindparam("procedure_"), record_entry.c.digest == bindparam("digest_")
 )
@@ -236,8 +252,11 @@ class SqlHealing:
     def settle_found(self, peer: CountryCode) -> int:
         return self._db.changed(_FOUND, {"peer_": peer})
 
-    def opener(self, procedure: ProcedureId) -> CountryCode | None:
-        row = self._db.first(_OPENER, {"procedure_": procedure})
+    def misplaced(self, peer: CountryCode) -> int:
+        return self._db.changed(_MISPLACED, {"peer_": peer})
+
+    def opener(self, peer: CountryCode, procedure: ProcedureId) -> CountryCode | None:
+        row = self._db.first(_OPENER, {"procedure_": procedure, "peer_": peer})
         return None if row is None else row.opener
 
     def recorded(self, procedure: ProcedureId, digest: Digest) -> tuple[CountryCode, MessageId] | None:

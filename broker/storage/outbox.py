@@ -41,10 +41,10 @@ from broker.storage.case_keys import KEY_COLUMNS, READABLE, encrypted, key_for_w
 from broker.storage.columns import fixed, from_milliseconds
 from broker.storage.execution import Execution
 from broker.storage.search import add_terms
-from broker.storage.tables import RECEIPTED, attention, healing, outbox, outbox_content, outbox_envelope, receipted
+from broker.storage.tables import attention, healing, outbox, outbox_content, outbox_envelope, receipted
 
 __all__ = [
-    "add_outbox", "find_outbox", "lease_outbox", "lost_outbox", "newest_receipted", "outbox_briefs", "outbox_waits",
+    "add_outbox", "find_outbox", "lease_outbox", "lost_outbox", "outbox_briefs", "outbox_waits",
     "overdue_outbox",
 ]  # fmt: skip
 
@@ -173,13 +173,6 @@ _BRIEFS = Batched(
     ).where,
 )
 
-_RECEIPTED = (
-    select(outbox.c.published)
-    .where(RECEIPTED, outbox.c.recipient == bindparam("peer"), outbox.c.published <= _NOW)
-    .order_by(outbox.c.published.desc())
-    .limit(1)
-)
-
 
 def add_outbox(db: Execution, entry: OutboxEntry, *, next_at: datetime, terms: frozenset[str] = frozenset()) -> None:
     """Owe a message, in state RECORDED."""
@@ -275,15 +268,6 @@ def lost_outbox(db: Execution, *, now: datetime, limit: int) -> tuple[OverdueEnt
 def outbox_waits(db: Execution, message: MessageId, *, state: OutboxState, since: datetime) -> bool:
     """Return whether an entry is still in the state that it stepped into at that time."""
     return db.first(_WAITS, {"message": message, "in_state": state, "at": since}) is not None
-
-
-def newest_receipted(db: Execution, peer: CountryCode, *, now: datetime) -> datetime | None:
-    """Return the publishing time of the latest entry that the peer answered.
-
-    A later time than now was written before our clock was set right, and would make each message look lost until then.
-    """
-    row = db.first(_RECEIPTED, {"peer": peer, "now": now})
-    return None if row is None else row.published
 
 
 def _overdue(row: Row[Any]) -> OverdueEntry:

@@ -167,8 +167,8 @@ class SqlReader(Execution):
         end = (to_milliseconds(items[-1].at), str(items[-1].id)) if items and len(rows) > limit else None
         return Page(items=items, next=None if end is None else to_cursor(end))
 
-    def draft(self, message: MessageId, authority: AuthorityId | None) -> HeldDraft | None:
-        row = drafts.find_draft(self, message)
+    def draft(self, message: MessageId, authority: AuthorityId | None, *, opening: bool = True) -> HeldDraft | None:
+        row = drafts.find_draft(self, message, opening=opening)
         return row if row is not None and authority in {None, row.authority} else None
 
     def procedures(self, authority: AuthorityId | None, *, cursor: str | None, limit: int) -> Page:

@@ -102,7 +102,6 @@ class SqlTransaction(Execution):
     outbox_sealed_with = steps.outbox_sealed_with
     unseal_receipts = steps.unseal_receipts
     outbox_waits = sent.outbox_waits
-    newest_receipted = sent.newest_receipted
     set_right = future.set_right
 
     # inbox

@@ -109,7 +109,7 @@ def _decided(action: AuditAction, header: Header, *, by: str, role: AuditRole, r
         action=action,
         subject=header.id,
         detail=header.type,
-        procedure=header.procedure.id if header.procedure else None,
+        procedure=header.procedure_id,
         peer=header.recipient.country,
         reason=reason,
     )

@@ -7,7 +7,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from broker.attaching import described
 from broker.catalogue import Catalogue
 from broker.core.arrangements import check_message
 from broker.core.attachments import Attachment
@@ -28,6 +27,7 @@ from broker.core.procedures import NOT_OPENED, ProcedureTable
 from broker.core.trust import Member, MemberStatus
 from broker.ports import Clock, Ids, Store, TrustSource
 from broker.rows import HeldDraft, ProcedureRow
+from broker.submission.attaching import described
 from broker.submission.holding import attachments_of
 from broker.submission.repeating import nonce_of
 

@@ -9,7 +9,6 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
-from broker.attaching import attach
 from broker.catalogue import Catalogue
 from broker.core import canonical
 from broker.core.attention import AttentionCode, message_subject
@@ -30,6 +29,7 @@ from broker.participation import Participation
 from broker.ports import Clock, Transaction, TrustSource
 from broker.rows import Accepted, AuditRow, Idempotent, ProcedureRow, Release
 from broker.security.envelope import MAX_CONTENT
+from broker.submission.attaching import attach
 from broker.submission.holding import Holding
 from broker.submission.repeating import accepted, earlier, kept
 from broker.timetable import Timetable
@@ -163,7 +163,11 @@ class Recording:
             raise RecordFull(where="/procedure")
         self._check_taking_part(tx, book, folded, message)
         if is_unheld(book.entries, book.receipts):
-            raise NotAllowed("The other country kept nothing of this procedure: open another one.", where="/procedure")
+            raise NotAllowed(
+                "The other country kept nothing of a message of this procedure that it refused, and what follows would wait there "
+                "for ever: open another one, and telephone about this one.",
+                where="/procedure",
+            )
         possible = allowed(book.table, folded.state, book.row.role_of(self._us))
         if act not in possible:
             alarm = " An alarm is open, which each side closes (alarm-closed)." if folded.state.alarmed else ""

@@ -4,16 +4,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from broker.core import canonical
 from broker.core.content import entry_of
-from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, SchemaVersion
+from broker.core.errors import NotCanonical
+from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, SchemaVersion
 from broker.core.messages import Delivery, Header, OutboxEntry, OutboxKind, Party, ProcedureRef, ProfileHeader
 from broker.core.receipts import Receipt, ReceiptKind, to_body
 from broker.core.trust import KeyUse
+from broker.ledger import node_header
 from broker.security.sealing import seal
 from broker.security.suite import Signer
 from broker.testing.world import Country
@@ -21,7 +25,6 @@ from broker.vault import FileVault
 
 __all__ = ["Hostile"]
 
-_NODE = AuthorityId("node")
 _LIFE = timedelta(days=30)
 
 
@@ -95,17 +98,8 @@ class Hostile:
 
     def receipts(self, *receipts: Receipt) -> OutboxEntry:
         """Return the message that carries them."""
-        ids = self._country.ids
-        header = Header(
-            id=ids.message_id(),
-            type=MessageType("node.receipts"),
-            version=SchemaVersion("1.0"),
-            sender=Party(country=self._country.us, authority=_NODE),
-            recipient=Party(country=self._victim.us, authority=_NODE),
-            created=self._country.clock.now(),
-            exercise=False,
-            nonce=ids.nonce(),
-        )
+        own, created = self._country, self._country.clock.now()
+        header = node_header(own.ids, "node.receipts", us=own.us, peer=self._victim.us, created=created)
         return entry_of(header, to_body(receipts), OutboxKind.RECEIPTS)
 
     def seal(
@@ -140,6 +134,26 @@ class Hostile:
         envelope = seal(entry.content, profile=profile, signer=signer, recipient=key, trust_version=trust.version)
         return Delivery(raw=envelope.raw, queue="in", user=self._country.us)
 
+    async def say(self, made: Any) -> str:
+        """Sign and seal any JSON value as a message's content, hand it to the victim and return what became of it."""
+        return await self.send(replace(self.receipts(), content=_bytes(made), **_of_profile(made)))
+
     async def send(self, entry: OutboxEntry) -> str:
         """Hand the entry to the victim's node and return what became of it."""
         return await self._victim.engine.receive(self.seal(entry))
+
+
+def _bytes(made: Any) -> bytes:
+    try:
+        return canonical.dump(made)
+    except NotCanonical:
+        return json.dumps(made).encode()
+
+
+def _of_profile(made: Any) -> dict[str, Any]:
+    """Return what the profile repeats of the header, as far as there is any."""
+    try:
+        header = made["header"]
+        return {"id": MessageId(header["id"]), "exercise": header["exercise"] is True}
+    except (LookupError, TypeError, ValueError):
+        return {}

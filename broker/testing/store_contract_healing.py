@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from broker.core.healing import Missed, MissedState, Place, RestoredMark
+from broker.core.healing import REFUSED, Missed, MissedState, Place, RestoredMark
 from broker.core.messages import RecordEntry
 from broker.core.receipts import ReceiptKind
 from broker.ports import Store, Transaction
@@ -89,7 +89,7 @@ class HealingContract:
         assert await store.run(lambda tx: (tx.healing.waits(FI), tx.healing.waits(SE))) == (True, False)
 
     async def test_what_is_missed_is_wanted_until_it_is_in_the_record(self, store: Store) -> None:
-        """Our own comes first; noting it again changes nothing; who opened the procedure is known by it."""
+        """Our own comes first; noting it again changes nothing; who opened the procedure with that peer is known by it."""
 
         def note(tx: Transaction) -> None:
             for item in (missed(1), missed(2, EE), missed(3)):
@@ -101,8 +101,9 @@ class HealingContract:
         wanted = await store.read(lambda reader: reader.healing.missed(FI, (MissedState.WANTED,), 10))
         assert wanted == (missed(2, EE), missed(1))
         assert await store.run(lambda tx: (tx.healing.count_missed(FI), tx.healing.count_missed(SE))) == (3, 0)
-        assert await store.run(lambda tx: tx.healing.opener(procedure_id(1))) == EE
-        assert await store.run(lambda tx: tx.healing.opener(procedure_id(9))) is None
+        assert await store.run(lambda tx: tx.healing.opener(FI, procedure_id(1))) == EE
+        assert await store.run(lambda tx: tx.healing.opener(FI, procedure_id(9))) is None
+        assert await store.run(lambda tx: tx.healing.opener(SE, procedure_id(1))) is None
         await store.run(lambda tx: tx.add_procedure(procedure(1)))
         await store.run(lambda tx: tx.add_record_entry(procedure_id(1), noted(1, FI)))
         assert await store.run(lambda tx: tx.healing.recorded(procedure_id(1), digest(1))) == (FI, message_id(1))
@@ -112,6 +113,24 @@ class HealingContract:
         assert [one and (one.state, one.code, one.attempts) for one in states] == [
             (MissedState.FOUND, None, 0), (MissedState.WANTED, None, 0), (MissedState.LOST, "not-held", 1), None
         ]  # fmt: skip
+
+    async def test_what_was_refused_is_looked_for_once_more_when_its_procedure_is_here(self, store: Store) -> None:
+        """One that is in the record, or of a procedure that is not here or with another country, is not."""
+
+        def note(tx: Transaction) -> None:
+            tx.add_procedure(procedure(1))
+            tx.add_procedure(procedure(2, peer=SE))
+            tx.add_record_entry(procedure_id(1), replace(noted(1, FI), code="schema-invalid"))
+            for number, of in ((1, 1), (2, 1), (3, 2), (4, 3)):
+                item = replace(missed(number), procedure=procedure_id(of), state=MissedState.LOST, code=REFUSED)
+                tx.healing.note_missed(item)
+            tx.healing.note_missed(replace(missed(5), state=MissedState.LOST, code="not-held"))
+
+        await store.run(note)
+        assert await store.run(lambda tx: [tx.healing.misplaced(FI), tx.healing.misplaced(FI)]) == [1, 0]
+        again = await store.run(lambda tx: tx.healing.missed_one(FI, digest(2)))
+        assert again is not None
+        assert (again.state, again.code, again.attempts) == (MissedState.LOST, REFUSED, 1)
 
     async def test_what_passed_since_is_listed_page_by_page(self, store: Store) -> None:
         """Of either side, in the order of ids; not what was answered before, nor another country's."""

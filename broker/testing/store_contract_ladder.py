@@ -252,19 +252,6 @@ class LadderContract:
         await publish(store, 1, at=100)
         assert await lost(999) == []
 
-    async def test_the_newest_answered_entry_of_a_peer_is_known(self, store: Store) -> None:
-        """Only what was published and answered counts, and only of that peer."""
-        await owe(store, 1, 2, 3)
-        await lease(store)
-        for number in (1, 2, 3):
-            await publish(store, number, at=10 * number)
-        assert await store.run(lambda tx: tx.newest_receipted(FI, now=later(99))) is None
-        for number in (2, 1):
-            await store.run(lambda tx, n=number: tx.settle_outbox([receipt(n, at=100)]))  # type: ignore[misc]
-        assert await store.run(lambda tx: tx.newest_receipted(FI, now=later(99))) == later(20)
-        assert await store.run(lambda tx: tx.newest_receipted(FI, now=later(19))) == later(10)
-        assert await store.run(lambda tx: tx.newest_receipted(SE, now=later(99))) is None
-
     async def test_a_brief_says_whether_somebody_is_called_about_the_message(self, store: Store) -> None:
         """By the id that our message has; a closed call, one about another message or by another country's id are none.
 

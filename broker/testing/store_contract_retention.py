@@ -115,6 +115,19 @@ class RetentionContract:
         late = await store.run(lambda tx: tx.retention.lapsed_erasures(before=later(3), limit=9))
         assert late == (two,)
 
+    async def test_what_one_message_asked_to_erase_is_found_together(self, store: Store) -> None:
+        """Case by case, whatever became of each; another country may have used the same id."""
+        asked = erasure(1, state=ErasureState.ASKED, asked_by=message_id(7))
+        other = replace(asked, id=ErasureId(message_id(2)), scope=Scope("FI:other"), state=ErasureState.REJECTED)
+        foreign = replace(asked, id=ErasureId(message_id(3)), scope=Scope("SE:other"), peer=SE)
+        for row in (asked, other, foreign, erasure(4, scope=Scope("FI:third"))):
+            assert await store.run(lambda tx, row=row: tx.retention.add_erasure(row)) is True  # type: ignore[misc]
+        for found in (
+            await store.read(lambda reader: reader.retention.asked_for(FI, message_id(7))),
+            await store.run(lambda tx: tx.retention.asked_for(FI, message_id(7))),
+        ):
+            assert found == (asked, other)
+
     async def test_an_erasure_is_final_when_its_epoch_is_over(self, store: Store) -> None:
         """Not before: keys that were destroyed in the epoch that goes on may still stand in a copy."""
         await store.run(lambda tx: tx.add_procedure(procedure(1)))

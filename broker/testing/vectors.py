@@ -174,7 +174,7 @@ def _by_layer(vector: Vector) -> tuple[str, str | None]:
 def _check_by_check(vector: Vector, ask: Callable[[str, Callable[[], Any]], Any]) -> bytes:
     now, opener = vector.now, vector.opener
     ask("size", lambda: wire.check_size(vector.raw))
-    outer = ask("outer", lambda: wire.parse_outer(vector.raw))
+    outer = ask("outer", lambda: canonical.parse(vector.raw))
     members = ask("members", lambda: wire.take_members(outer))
     envelope = ask("header", lambda: wire.parse_header(members))
     ask("recipient", lambda: sealing.check_for_us(envelope, vector.us))

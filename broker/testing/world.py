@@ -14,7 +14,7 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -26,7 +26,7 @@ from broker.core.arrangements import ArrangementRegister
 from broker.core.audit import Who
 from broker.core.delivery import LadderLimits
 from broker.core.ids import AuthorityId, CountryCode, ProcedureId
-from broker.core.messages import Delivery, Submission
+from broker.core.messages import Delivery, Submission, Uploaded
 from broker.core.roles import AuditRole
 from broker.core.trust import Member, TrustList
 from broker.desk import Desk
@@ -121,6 +121,19 @@ class Country:
             data, country=self.us, trust=self.trust.current(), catalogue=self.desk.catalogue, now=self.clock.now()
         )
         return dict(made.data)
+
+    async def upload(
+        self, plain: bytes = b"synthetic", name: str = "note.txt", *, office: AuthorityId | None = None
+    ) -> Uploaded:
+        """Upload a file for an office, or the one that asks in `schemas/examples/demo`; return what a message takes it by."""
+        office = office or self.submission("request.json").sender_authority
+
+        async def parts() -> AsyncIterator[bytes]:
+            yield plain
+
+        begun = await self.desk.upload.begin(len(plain), authority=office, actor="test", role=AuditRole.OFFICER)
+        await self.desk.upload.append(begun.id, authority=office, offset=0, parts=parts())
+        return Uploaded(upload=begun.id, name=name, kind="REPORT")
 
     async def submit(self, example: str | Mapping[str, Any], **changes: Any) -> Accepted:
         """Submit an example; `changes` replace fields of the submission."""

@@ -32,7 +32,7 @@ from broker.trust.source import StoredTrust, row_of
 if TYPE_CHECKING:
     from broker.trust.client import TrustClient
 
-__all__ = ["Begun", "begin_trust", "client_for", "open_catalogue", "open_trust", "trust_in_force"]
+__all__ = ["Begun", "begin_trust", "catalogue_in_force", "client_for", "open_catalogue", "open_trust", "trust_in_force"]
 
 _RESTARTED = frozenset(layout.ONLINE_ROLES)  # a new root may begin their versions anew
 
@@ -154,6 +154,18 @@ def open_catalogue(settings: Settings) -> tuple[Catalogue, Digest | None]:
     row, memory = kept_trust_memory(settings.store_url)
     signed = None if row is None else read_list(row.raw).catalogue
     return _catalogue_of(settings, signed, memory), signed
+
+
+def catalogue_in_force(settings: Settings) -> Catalogue:
+    """Return the catalogue that a node of these settings works by, or would start with; blocks.
+
+    Raises:
+        CatalogueInvalid, TrustListInvalid: it cannot be used.
+    """
+    try:
+        return open_catalogue(settings)[0]
+    except (StoreNeedsMigration, StoreUnavailable, StoreCorrupt):  # no node has started here yet
+        return load_catalogue(settings.catalogue_folder)
 
 
 def _catalogue_of(settings: Settings, signed: Digest | None, memory: Mapping[str, bytes]) -> Catalogue:

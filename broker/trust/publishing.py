@@ -21,6 +21,7 @@ from broker.trust import layout
 from broker.trust.believing import believed_roots, follows, verified_by
 from broker.trust.folder import Signed, TrustFolder
 from broker.trust.officer_keys import OfficerKey
+from broker.trust.signers import end_of
 from broker.trust.staging import Spoiled
 
 __all__ = ["Published", "publish"]
@@ -177,7 +178,9 @@ def _publish_lists(folder: TrustFolder, versions: Mapping[str, _Version], online
         raw = folder.publish(role, version.metadata)
         named[f"{role}.json"] = _named(version.metadata.signed.version, raw)
     snapshot = Metadata(
-        Snapshot(version=1 if held is None else held.signed.version + 1, expires=_end(layout.SNAPSHOT, now), meta=named)
+        Snapshot(
+            version=1 if held is None else held.signed.version + 1, expires=end_of(layout.SNAPSHOT, now), meta=named
+        )
     )
     snapshot.sign(online.signer)
     raw = folder.publish(layout.SNAPSHOT, snapshot)
@@ -185,7 +188,7 @@ def _publish_lists(folder: TrustFolder, versions: Mapping[str, _Version], online
     timestamp = Metadata(
         Timestamp(
             version=1 if previous is None else previous.signed.version + 1,
-            expires=_end(layout.TIMESTAMP, now),
+            expires=end_of(layout.TIMESTAMP, now),
             snapshot_meta=_named(snapshot.signed.version, raw),
         )
     )
@@ -204,7 +207,3 @@ def _unstage(folder: TrustFolder, versions: Mapping[str, _Version]) -> None:
 
 def _named(version: int, raw: bytes) -> MetaFile:
     return MetaFile.from_data(version, raw, ["sha256"])
-
-
-def _end(role: str, now: datetime) -> datetime:
-    return now.replace(microsecond=0) + layout.lifetime(role)

@@ -82,7 +82,6 @@ def ways(parted: Parted) -> tuple[Executable, ...]:
         outbox._BRIEFS.sized(32),
         outbox_steps._HELD.sized(32),
         outbox_steps._PUBLISHED.sized(32),
-        outbox._RECEIPTED,
         *ways(inbox._LEASE),
         *ways(inbox._LEASE_NEW),
         *ways(attachments._LEAVING),

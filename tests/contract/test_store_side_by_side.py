@@ -229,7 +229,6 @@ _STEPS: st.SearchStrategy[Step] = st.one_of(
                 tx.assign_receipts(tx.waiting_receipts(peer, limit), message_id(n)),
                 tx.queue_receipts(peer, message_id(n), now=later(n)),
                 tx.waiting_receipts(peer, 10),
-                tx.newest_receipted(peer, now=later(n)),
             )
         ),
         _PEER,

@@ -17,7 +17,7 @@ from broker.core.ids import CountryCode
 from broker.core.messages import Delivery
 from broker.core.receipts import ReceiptKind
 from broker.metrics import Metrics
-from broker.receiving import Receiving
+from broker.running.receiving import Receiving
 from broker.testing.canaries import texts
 from broker.testing.hostile import Hostile
 from broker.testing.network import Endpoint

@@ -32,8 +32,8 @@ from broker.core.ids import CountryCode, ProcedureId
 from broker.core.messages import Uploaded
 from broker.core.retention import EraseReason
 from broker.core.roles import AuditRole
-from broker.loops import Bells
 from broker.node import LOOPS, Node, open_office
+from broker.running.loops import Bells
 from broker.schema_files import load_catalogue, read_schema_file
 from broker.sealed.sealing import seal_submission
 from broker.settings import TOKEN_KEY_FILE, Settings

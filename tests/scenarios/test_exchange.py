@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -27,6 +28,7 @@ from broker.core.receipts import ReceiptKind
 from broker.core.trust import KeyUse, Member, MemberStatus
 from broker.home import generate_keys, member_of
 from broker.rows import Accepted
+from broker.schema_files import read_schema_file
 from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World, officer
 
@@ -355,6 +357,28 @@ async def test_nothing_more_is_sent_in_a_procedure_that_the_other_side_does_not_
     again = await world["EE"].submit("request.json")
     await world.settle()
     assert await _same_record(world, again) == "REQUESTED"
+
+
+async def test_nothing_more_is_sent_behind_a_message_of_which_the_other_side_kept_nothing(world: World) -> None:
+    """A withdrawal that was to follow would be confirmed, look done here, and never take effect there."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    acts = (await world["EE"].view(request.procedure)).actions
+    refused = await world["EE"].submit(_withdrawal(), procedure=request.procedure)
+    await world["EE"].engine.dispatch()
+    world.clock.advance(1)
+    finland = Hostile(world["FI"], world["EE"])
+    refusal = finland.receipt(refused.message, refused.digest, ReceiptKind.REFUSED, code="header-invalid")
+    assert await finland.send(finland.receipts(refusal)) == "receipts"
+
+    assert "withdrawal" in acts
+    assert (await world["EE"].view(request.procedure)).actions == ()
+    with pytest.raises(NotAllowed, match="open another one, and telephone about this one"):
+        await world["EE"].submit(_withdrawal(), procedure=request.procedure)
+
+
+def _withdrawal() -> dict[str, Any]:
+    return dict(json.loads(read_schema_file("examples/family-tracing/withdrawal-no-reason.json")))
 
 
 async def test_a_country_whose_clock_is_wrong_does_not_make_us_send_for_ever(world: World) -> None:

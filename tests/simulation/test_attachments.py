@@ -4,7 +4,6 @@
 
 import io
 import random
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,8 +22,7 @@ from broker.core.errors import (
     StoreUnavailable,
 )
 from broker.core.ids import AuthorityId, CountryCode, MessageId
-from broker.core.messages import Delivery, Party, SealedChunk, Uploaded
-from broker.core.roles import AuditRole
+from broker.core.messages import Delivery, Party, SealedChunk
 from broker.rows import Accepted
 from broker.sealed.files import open_file, seal_file
 from broker.security.chunks import is_chunk, seal_stored
@@ -36,25 +34,9 @@ FI_OFFICE = AuthorityId("migri")
 THREE = b"A synthetic text of a synthetic case.\n" * 60_000  # bytes; three chunks
 
 
-async def once(*parts: bytes) -> AsyncIterator[bytes]:
-    """Parts as a caller sends them."""
-    for part in parts:
-        yield part
-
-
-async def uploaded(
-    country: Country, plain: bytes, name: str = "note.txt", *, office: AuthorityId | None = None
-) -> Uploaded:
-    """Upload a file for the country's office."""
-    office = office or country.submission("request.json").sender_authority
-    row = await country.desk.upload.begin(len(plain), authority=office, actor="test", role=AuditRole.OFFICER)
-    await country.desk.upload.append(row.id, authority=office, offset=0, parts=once(plain))
-    return Uploaded(upload=row.id, name=name, kind="REPORT")
-
-
 async def send(country: Country, *plains: bytes) -> Accepted:
     """Submit the opening request with these files."""
-    files = [await uploaded(country, plain, f"note {number}.txt") for number, plain in enumerate(plains)]
+    files = [await country.upload(plain, f"note {number}.txt") for number, plain in enumerate(plains)]
     return await country.submit("request.json", attachments=tuple(files))
 
 
@@ -109,7 +91,7 @@ async def test_a_sealed_file_walks_as_any_other_and_only_its_office_opens_it(tmp
         key=authority_key(recipient),
     )
     async with World.create(tmp_path, ("EE", "FI")) as world:
-        file = await uploaded(world["EE"], sealed.getvalue(), "1.sealed")
+        file = await world["EE"].upload(sealed.getvalue(), "1.sealed")
         accepted = await world["EE"].submit("request.json", attachments=(file,))
         await world.settle()
         (raw,) = await received(world["FI"], "EE", accepted)
@@ -134,7 +116,7 @@ async def test_a_file_that_its_office_cannot_open_is_told_at_both_ends(
     listed = authority_key(office(key))
     seal_file(io.BytesIO(b"short"), sealed, name="Test-Mari.txt", sender=sender, recipient=office(to), key=listed)
     async with World.create(tmp_path, ("EE", "FI")) as world:
-        file = await uploaded(world["EE"], sealed.getvalue(), "1.sealed")
+        file = await world["EE"].upload(sealed.getvalue(), "1.sealed")
         with pytest.raises(AttachmentRefused) as refused:
             await world["EE"].submit("request.json", attachments=(file,))
         assert refused.value.where == "/attachments/0/upload"
@@ -161,7 +143,7 @@ async def test_a_file_that_only_says_that_it_is_sealed_is_not_taken(tmp_path: Pa
     async with World.create(tmp_path, ("EE", "FI")) as world:
         for raw in (b"TRMS\x01", b"TRMS\x01\x00\x00\x00\x02{}MZ", b"TRMS\x01" + THREE):
             with pytest.raises(AttachmentRefused):
-                await uploaded(world["EE"], raw, "1.sealed")
+                await world["EE"].upload(raw, "1.sealed")
         assert world["EE"].blobs.held == {}
 
 
@@ -195,7 +177,7 @@ async def test_both_sides_date_an_answer_with_files_by_its_last_chunk(tmp_path: 
         request = await ee.submit("request.json")
         await world.settle()
         answer = fi.submission("acknowledgement.json", procedure=request.procedure)
-        file = await uploaded(fi, THREE, office=answer.sender_authority)
+        file = await fi.upload(THREE, office=answer.sender_authority)
         await fi.submit("acknowledgement.json", procedure=request.procedure, attachments=(file,))
         await fi.step()
         last = world.network.waiting[CountryCode("EE")].pop()
@@ -500,11 +482,14 @@ async def test_another_country_cannot_ask_for_chunks_that_were_not_sent_to_it(tm
         from broker.core.messages import OutboxKind
         from broker.core.missing import Missing, to_body
         from broker.core.owed_chunks import OwedChunks
+        from broker.ledger import node_header
+        from broker.reception.deciding import MISSING_TYPE
 
         for name, digest in (("SE", accepted.digest), ("FI", "ab" * 32)):
             asker = world[name]
             question = Missing(message=message, digest=digest, handle=row.handle, chunks=OwedChunks([0]))
-            header = asker.engine.complete._header(CountryCode("EE"))
+            now, to = world.clock.now(), CountryCode("EE")
+            header = node_header(asker.ids, MISSING_TYPE, us=asker.us, peer=to, created=now)
             entry = entry_of(header, to_body([question]), OutboxKind.RECEIPTS)
             await asker.store.run(lambda tx, entry=entry: tx.add_outbox(entry, next_at=world.clock.now()))
         await world.settle()
@@ -528,7 +513,7 @@ async def test_files_for_a_silent_queue_hold_up_no_other_countrys(tmp_path: Path
 
         carry._transport = cast("Any", SilentQueue())
         held_up = [await send(ee, THREE) for _ in range(5)]
-        file = await uploaded(ee, THREE)
+        file = await ee.upload(THREE)
         in_sweden = Party(country=CountryCode("SE"), authority=AuthorityId("gender-equality-agency"))
         quick = await ee.submit("request.json", recipient=in_sweden, attachments=(file,))
         await ee.engine.dispatch()
@@ -560,7 +545,7 @@ async def test_files_for_a_queue_that_is_back_do_not_wait_behind_all_those_for_a
         carry._transport = cast("Any", SilentQueues())
         in_sweden = Party(country=CountryCode("SE"), authority=AuthorityId("gender-equality-agency"))
         await send(ee, b"A synthetic text.")
-        await ee.submit("request.json", recipient=in_sweden, attachments=(await uploaded(ee, b"A synthetic text."),))
+        await ee.submit("request.json", recipient=in_sweden, attachments=(await ee.upload(b"A synthetic text."),))
         await ee.engine.dispatch()
         assert [await carry() for _ in range(3)] == [1, 1, 0]
         for _ in range(8):

@@ -19,22 +19,23 @@ import pytest
 
 from broker.core.audit import GENESIS
 from broker.core.errors import Healing as StillHealing
+from broker.core.errors import SchemaInvalid
 from broker.core.healing import MissedState
 from broker.core.ids import AuthorityId, CountryCode
-from broker.core.messages import Party, Uploaded
+from broker.core.messages import Party
 from broker.core.record import Mark
-from broker.core.roles import AuditRole
 from broker.flows.verify_audit import VerifyAudit, WitnessStatement
 from broker.reception.healing import Healing
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.storage import migrate
 from broker.testing.crashes import Crash
+from broker.testing.hostile import Hostile
 from broker.testing.lost_disk import Kept, keep, lose_disk
 from broker.testing.postgres import PostgresServer, waits_for_lock
 from broker.testing.world import Country, World, officer
 
-EE, FI = CountryCode("EE"), CountryCode("FI")
+EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
 BOARD = AuthorityId("social-insurance-board")
 OFFICE = AuthorityId("helsinki-wellbeing-services")
 POSTGRES = (pytest.mark.postgres, pytest.mark.xdist_group("postgres"))  # one server for all of them
@@ -276,6 +277,25 @@ async def test_what_we_never_signed_is_refused_and_named(exchange: Exchange, tmp
     assert "healing-incomplete" in await world["EE"].attention()
 
 
+@pytest.mark.parametrize("box", ["inbox", "outbox"])
+async def test_what_does_not_open_there_is_named_and_holds_up_nothing_else(exchange: Exchange, box: str) -> None:
+    """One damaged message in the other country, of either side: the rest comes back, and the two speak again."""
+    world = exchange.world
+    await lose_disk(world, "EE", exchange.kept)
+    with sqlite3.connect(world["FI"].url.removeprefix("sqlite:///")) as database:
+        (message,) = database.execute(f"SELECT max(id) FROM {box}_content WHERE scope != 'node'").fetchone()
+        database.execute(f"UPDATE {box}_content SET header = x'00', content = x'00' WHERE id = ?", (message,))
+    database.close()
+    await heal(world)
+    (status,) = await world["EE"].engine.heal.status()
+    assert [(item.message, item.code) for item in status.lost] == [(message, "not-held")]
+    assert status.row.ended is not None
+    assert "healing-incomplete" in await world["EE"].attention()
+    again = await world["EE"].submit("request.json")
+    await world.settle()
+    assert await world["EE"].states(again) == ["handed-over"]
+
+
 async def test_a_later_receipt_for_what_could_not_be_got_back_is_nothing_strange(
     exchange: Exchange, tmp_path: Path
 ) -> None:
@@ -295,6 +315,73 @@ async def test_a_later_receipt_for_what_could_not_be_got_back_is_nothing_strange
     assert [(item.message, item.code) for item in status.lost] == [(exchange.new.message, "not-held")]
     assert status.row.ended is not None
     assert "strange-receipt" not in await world["EE"].attention()
+
+
+@pytest.mark.parametrize("opener", ["EE", "FI"])
+async def test_what_was_refused_in_a_procedure_that_began_since_has_its_place_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, opener: str
+) -> None:
+    """The list names the refusal before its procedure is back; what was written after it must not wait for it for ever."""
+    offices = {"EE": BOARD, "FI": OFFICE}
+    answerer = "FI" if opener == "EE" else "EE"
+
+    def changes(author: str) -> dict[str, Any]:
+        other = "FI" if author == "EE" else "EE"
+        recipient = Party(country=CountryCode(other), authority=offices[other])
+        return {"sender_authority": offices[author], "recipient": recipient}
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise SchemaInvalid(where="/body")
+
+    async with World.create(tmp_path, ("EE", "FI")) as world:
+        kept = keep(world, "EE")
+        world.clock.advance(60)
+        asked = await world[opener].submit("request.json", **changes(opener))
+        await world.settle()
+        with monkeypatch.context() as patch:
+            patch.setattr(world[opener].engine.receive._reception._admission, "judge", refuse)
+            await world[answerer].submit("acknowledgement.json", procedure=asked.procedure, **changes(answerer))
+            await world.settle()
+        await world[answerer].submit("result.json", procedure=asked.procedure, **changes(answerer))
+        await world.settle()
+        before = await world["FI"].view(asked.procedure)
+        assert [line.mark for line in before.entries] == [Mark.EFFECT, Mark.STUB, Mark.EFFECT]
+
+        await lose_disk(world, "EE", kept)
+        await heal(world)
+        ours, theirs = [await world[name].view(asked.procedure) for name in ("EE", "FI")]
+        assert (ours.state, ours.digest, ours.gap) == (theirs.state, theirs.digest, False)
+        assert [(line.digest, line.mark) for line in ours.entries] == [
+            (line.digest, line.mark) for line in before.entries
+        ]
+        (status,) = await world["EE"].engine.heal.status()
+        assert status.row.ended is not None
+        # Of Finland's refused message nothing lacks; the words of Estonia's own are lost.
+        assert [(item.author, item.code) for item in status.lost] == ([] if opener == "EE" else [("EE", "refused")])
+        assert ("healing-incomplete" in await world["EE"].attention()) is (opener == "FI")
+        assert "gap" not in await world["EE"].attention()
+
+
+async def test_our_messages_never_come_back_into_a_third_countrys_procedure(tmp_path: Path) -> None:
+    """It opened one of that id in the minute after the restore: whoever answers in it would tell it what is another's."""
+    async with World.create(tmp_path, ("EE", "FI", "SE")) as world:
+        kept = keep(world, "EE")
+        world.clock.advance(60)
+        asked = await world["EE"].submit("request.json")
+        await world.settle()
+        before = await world["FI"].view(asked.procedure)
+        await lose_disk(world, "EE", kept)
+        liar, ours = Hostile(world["SE"], world["EE"]), Party(country=EE, authority=BOARD)
+        said = liar.message("request.json", procedure=before.row.ref, recipient=ours)
+        assert await liar.send(said) == "recorded"
+
+        await heal(world)
+        view = await world["EE"].view(asked.procedure)
+        assert [(view.row.peer, line.author) for line in view.entries] == [(SE, SE)]
+        assert await world["FI"].view(asked.procedure) == before
+        found = {status.row.peer: status for status in await world["EE"].engine.heal.status()}
+        assert [(item.message, item.code) for item in found[FI].lost] == [(asked.message, "procedure-mismatch")]
+        assert "healing-incomplete" in await world["EE"].attention()
 
 
 async def test_what_a_national_system_repeats_is_not_sent_twice(tmp_path: Path) -> None:
@@ -339,20 +426,14 @@ async def test_files_come_again_and_own_ones_are_named(tmp_path: Path) -> None:
         assert [(item.message, item.state, item.code) for item in status.lost] == [
             (ours.message, MissedState.FOUND, "attachments")
         ]
+        assert "healing-incomplete" in await world["EE"].attention()
         assert await world["EE"].states(ours) == ["handed-over"]
 
 
 async def with_file(country: Country, example: str, **changes: Any) -> Accepted:
     """Submit an example with one small file."""
     office = country.submission(example, **changes).sender_authority
-    row = await country.desk.upload.begin(5, authority=office, actor="test", role=AuditRole.OFFICER)
-
-    async def parts() -> AsyncIterator[bytes]:
-        yield b"plain"
-
-    await country.desk.upload.append(row.id, authority=office, offset=0, parts=parts())
-    file = Uploaded(upload=row.id, name="note.txt", kind="REPORT")
-    return await country.submit(example, attachments=(file,), **changes)
+    return await country.submit(example, attachments=(await country.upload(office=office),), **changes)
 
 
 STRIDE = int(os.environ.get("TRM_TEST_CRASH_STRIDE", "7"))

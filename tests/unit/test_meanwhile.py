@@ -45,7 +45,8 @@ async def _held(country: Country, request: Accepted, path: str = WITHIN) -> Held
     with pytest.raises(SafeguardHeld):
         await country.submit(_corrects(path, request.digest, held=True), **procedure)
     page = await country.store.read(lambda reader: reader.drafts(None, cursor=None, limit=9))
-    draft: HeldDraft = page.items[-1]
+    draft = await country.store.read(lambda reader: reader.draft(page.items[-1].id, None))
+    assert draft is not None
     return draft
 
 

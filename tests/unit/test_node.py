@@ -113,7 +113,7 @@ async def test_a_disk_that_fills_up_shows_in_health(
 ) -> None:
     """A person is called before there is no room left to call one."""
     node = _built(homes[CountryCode("EE")])
-    monkeypatch.setattr("broker.vitals.DISK_FAILURE", 2**62)
+    monkeypatch.setattr("broker.running.vitals.DISK_FAILURE", 2**62)
     assert (await node.checks["disk"]() or "").endswith("MiB are free on the disk of the home folder.")
     await node._close()
 

@@ -4,12 +4,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from broker.cli import output
 from broker.cli.ceremony.comparing import compare
-from broker.cli.input import MAX_BYTES, read_bytes
+from broker.cli.input import MAX_BYTES, read_bytes, read_time
 from broker.core.authority_keys import listed_for
 from broker.core.errors import BadRequest
 from broker.core.trust import AuthorityKey
@@ -17,10 +17,9 @@ from broker.durable import write_durably
 from broker.system import SystemClock
 from broker.trust.authority_key_documents import read_offered
 from broker.trust.member_documents import read_member, write_member
+from broker.trust.strict import time_text
 
 __all__ = ["list_authority_key"]
-
-_TIME = "%Y-%m-%dT%H:%M:%SZ"
 
 
 def list_authority_key(
@@ -56,7 +55,7 @@ def list_authority_key(
         "country": owner.country,
         "authority": owner.authority,
         "document": str(member_file.absolute()),
-        "begins": begin.strftime(_TIME),
+        "begins": time_text(begin),
         "keys": [str(key.kid) for key in keys],
     }
     output.answer(document, as_json=as_json, people=people)
@@ -69,10 +68,7 @@ def _until(key: AuthorityKey) -> str:
 def _start(text: str | None, now: datetime) -> datetime:
     if text is None:
         return now.replace(microsecond=0)
-    try:
-        begin = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
-    except ValueError:
-        raise BadRequest("This is not a UTC time as 2027-01-31T08:00:00Z.", where="--from") from None
+    begin = read_time(text, "--from")
     if begin < now:
         raise BadRequest("A key does not begin in the past; leave the option out for now.", where="--from")
     return begin

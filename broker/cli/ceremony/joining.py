@@ -15,17 +15,16 @@ from broker.cli.acting import with_office
 from broker.cli.ceremony.comparing import compare
 from broker.cli.ceremony.officers import opened, signers_of, warn_of_one, words_of
 from broker.cli.input import MAX_BYTES, read_bytes
-from broker.core.errors import HomeInvalid, StoreCorrupt, StoreNeedsMigration, StoreUnavailable
+from broker.core.errors import HomeInvalid
 from broker.durable import write_durably
 from broker.home import MEMBER_FILE, read_own_member, write_own_member
-from broker.schema_files import load_catalogue
 from broker.settings import Settings
 from broker.system import SystemClock
 from broker.trust import layout
 from broker.trust.client import TrustClient
 from broker.trust.fetching import source_of
 from broker.trust.joining import prepare_joining, write_joining
-from broker.trust.opening import open_catalogue
+from broker.trust.opening import catalogue_in_force
 from broker.trust.words import fingerprint_words
 
 if TYPE_CHECKING:
@@ -86,11 +85,7 @@ def versions(home: Path, *, as_json: bool) -> None:
         CatalogueInvalid, TrustListInvalid: the node's catalogue cannot be used.
     """
     settings = Settings.load(home)
-    try:
-        catalogue, _ = open_catalogue(settings)
-    except (StoreNeedsMigration, StoreUnavailable, StoreCorrupt):  # no node has started here yet
-        catalogue = load_catalogue(settings.catalogue_folder)
-    messages, procedures = catalogue.speaks()
+    messages, procedures = catalogue_in_force(settings).speaks()
     before = read_own_member(settings.home, settings.country)
     after = replace(before, messages=messages, procedures=procedures)
     file, us = settings.home / MEMBER_FILE, settings.country

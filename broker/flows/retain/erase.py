@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -12,9 +13,9 @@ from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction, AuditRow, Who
 from broker.core.erasures import Erasure, ErasureState, Listed
 from broker.core.errors import AlreadySettled, BadRequest, ErasureChanged, Forbidden, NotFound, SenderError
-from broker.core.ids import AuthorityId, CaseRef, CountryCode, ErasureId, ProcedureId
+from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, ErasureId, ProcedureId
 from broker.core.retention import PROPOSAL_DAYS, EraseReason, KeepReason
-from broker.core.roles import AuditRole
+from broker.core.roles import PEOPLE
 from broker.flows.retain.destroy import destroy
 from broker.flows.retain.list_case import (
     Case,
@@ -32,7 +33,6 @@ from broker.security.at_rest import Scope
 
 __all__ = ["Erase"]
 
-_PEOPLE = frozenset({AuditRole.OFFICER, AuditRole.OPERATOR})  # no system and no adapter decides that a case is erased
 _UNDECIDED = frozenset({ErasureState.ASKED, ErasureState.PROPOSED})
 
 
@@ -125,11 +125,16 @@ class Erase:
         return settled
 
     async def _report(self, erasure: Erasure, answer: Answer, who: Who) -> None:
-        """Answer the country that asked; what does not leave now is owed by the deadline of its message."""
+        """Answer the country that asked, when all cases that its message names are decided about.
+
+        What does not leave now is owed by the deadline of its message.
+        """
         if erasure.asked_by is None:
             return
-        with suppress(SenderError):
-            await self._pass_on.answer(erasure.asked_by, answer, who)
+        each = await self._store.read(lambda reader: _outcomes(reader, erasure))
+        if each is not None:
+            with suppress(SenderError):
+                await self._pass_on.answer(erasure.asked_by, replace(answer, each=each), who)
 
     def _look(
         self, reader: Reader, wanted: CaseRef | ProcedureId, reason: EraseReason, authority: AuthorityId | None
@@ -192,7 +197,7 @@ class Erase:
     def _close_calls(self, tx: Transaction, erasure: Erasure, who: Who) -> None:
         now = self._clock.now()
         tx.resolve_attention(AttentionCode.ERASURE_WAITS, erasure.id, at=now, by=who.actor)
-        if erasure.asked_by is not None:
+        if erasure.asked_by is not None and not _others_wait(tx, erasure):
             asked = message_subject(erasure.peer, erasure.asked_by)
             tx.resolve_attention(AttentionCode.ERASURE_ASKED, asked, at=now, by=who.actor)
 
@@ -205,6 +210,27 @@ class Erase:
         )  # fmt: skip
 
 
+def _others_wait(store: Reader | Transaction, erasure: Erasure) -> bool:
+    """Whether the message that asked for an erasure names a case that nobody has decided about."""
+    if erasure.asked_by is None:
+        return False
+    return any(one.state in _UNDECIDED for one in store.retention.asked_for(erasure.peer, erasure.asked_by))
+
+
+def _outcomes(reader: Reader, erasure: Erasure) -> Mapping[Digest, Outcome] | None:
+    """Return what became of each message whose erasure was asked for together; None: it is not decided about all of them."""
+    if erasure.asked_by is None or _others_wait(reader, erasure):
+        return None
+    became = {ErasureState.ERASED: Outcome.DONE, ErasureState.REJECTED: Outcome.KEPT}
+    return {
+        entry.digest: became[one.state]
+        for one in reader.retention.asked_for(erasure.peer, erasure.asked_by)
+        if one.state in became
+        for procedure in one.procedures
+        for entry in reader.record(procedure)
+    }
+
+
 def _check(listed: Listed, found: Erasure) -> None:
     if listed.digest != found.listed or listed.procedures != found.procedures:
         raise ErasureChanged
@@ -213,5 +239,5 @@ def _check(listed: Listed, found: Erasure) -> None:
 
 
 def _check_person(who: Who) -> None:
-    if who.role not in _PEOPLE:
+    if who.role not in PEOPLE:
         raise Forbidden("A person of the office decides about erasing a case.")

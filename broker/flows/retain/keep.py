@@ -14,7 +14,7 @@ from broker.core.erasures import Retained
 from broker.core.errors import AlreadySettled, BadRequest, Forbidden
 from broker.core.ids import AuthorityId, CaseRef, ProcedureId
 from broker.core.retention import LONGEST_KEEP_DAYS, HoldReason, KeepReason
-from broker.core.roles import AuditRole
+from broker.core.roles import PEOPLE
 from broker.flows.retain.list_case import Case, case_named
 from broker.flows.retain.standing import ReviewDates, Standing
 from broker.ports import Clock, Reader, Store, Transaction
@@ -25,7 +25,6 @@ _MOST = 5_000  # procedures that one list looks at
 
 _Decide = Callable[[Retained], Retained]  # what was decided before → what is now
 
-_PEOPLE = frozenset({AuditRole.OFFICER, AuditRole.OPERATOR})
 _PAGE = 200
 
 
@@ -113,7 +112,7 @@ class Keep:
     async def _change(
         self, wanted: CaseRef | ProcedureId, who: Who, decide: _Decide, action: AuditAction, why: str, detail: str = ""
     ) -> Standing:
-        if who.role not in _PEOPLE:
+        if who.role not in PEOPLE:
             raise Forbidden("A person of the office decides how long a case is kept.")
         case = await self._store.read(lambda reader: case_named(reader, wanted, who.authority))
         await self._store.run(lambda tx: self._save(tx, case, decide, who, action, why, detail))

@@ -11,18 +11,18 @@ from typing import Any
 
 import orjson
 
-from broker.archive import CORRECTION, body_of
+from broker.archive import CORRECTION, procedures_named
 from broker.core.audit import Who
 from broker.core.content import decode_header
-from broker.core.corrected import CORRECTING, targets_of
+from broker.core.corrected import CORRECTING
 from broker.core.erasures import CaseMessage, Erasure, ErasureState, Hindrance, Listed, Obstacle, owed
-from broker.core.errors import BadRequest, CaseErased, CaseKeyMissing, Forbidden, NotFound, StoreCorrupt
+from broker.core.errors import BadRequest, CaseErased, Forbidden, NotFound
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, ErasureId, MessageId, ProcedureId
 from broker.core.retention import EraseReason
 from broker.disclosed import corrections_of
 from broker.ledger import Ledger
 from broker.ports import Reader, Transaction
-from broker.rows import HeldDraft, MessageFilter, ProcedureRow
+from broker.rows import HeldDraft, ProcedureRow
 from broker.security.at_rest import Scope, scope_of, scopes_of
 from broker.security.chunks import blob_of
 
@@ -201,25 +201,11 @@ def corrects_open(
     found: dict[ProcedureId, None] = {}
     for message in listed.messages:
         if message.type.procedure == CORRECTION and message.type.act in CORRECTING:
-            for of in _corrected_by(reader, case, message):
+            for of in procedures_named(reader, case.peer, message.id, message.digest):
                 if of.erased is None and of.ref.id not in case.procedures and _goes_on(reader, ledger, of):
                     found[of.ref.id] = None
     if found:
         yield Hindrance(obstacle=Obstacle.CASE_OPEN, subjects=tuple(found))
-
-
-def _corrected_by(reader: Reader, case: Case, message: CaseMessage) -> Iterator[ProcedureRow]:
-    try:
-        rows = [row for row in reader.messages_of(message.id, None) if row.digest == message.digest]
-    except (CaseKeyMissing, StoreCorrupt):  # it corrects nothing any more
-        return
-    for row in rows:
-        for target in targets_of(body_of(row)) if row.content is not None else ():
-            wanted = MessageFilter(peer=case.peer, digest=Digest(target))
-            for brief in reader.messages(wanted, cursor=None, limit=2).items:
-                of = None if brief.header.procedure is None else reader.procedure(brief.header.procedure.id, None)
-                if of is not None:
-                    yield of
 
 
 def author_of(message: CaseMessage, us: CountryCode) -> CountryCode:

@@ -23,7 +23,7 @@ from broker.core.errors import BadRequest, CaseKeyMissing, Forbidden, NotFound, 
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.messages import LegalBasis, Party, Submission, Urgency
 from broker.core.retention import EraseReason
-from broker.core.roles import AuditRole
+from broker.core.roles import PEOPLE
 from broker.disclosed import Correction, Disclosure, corrections_of, disclosures_of
 from broker.flows.retain.list_case import Case, case_named
 from broker.ports import Clock, Reader, Store, TrustSource
@@ -35,7 +35,7 @@ _NEWEST = 50  # messages that are looked through for what an office calls itself
 _MOST_TARGETS = 20  # of one message, by its schema
 _PURPOSE = "Correct what was sent"
 _ROUTE = "retention"
-_PEOPLE = frozenset({AuditRole.OFFICER, AuditRole.OPERATOR})
+_ASK_WHY = "It was decided about by itself, and is kept; this office says why."
 _KEPT_HERE = "Digests, signed receipts, the record and the audit trail; they tell nothing of what was said."
 
 
@@ -94,6 +94,7 @@ class Answer:
     outcome: Outcome
     why: str = ""  # for its officers; needed where not all was done
     office_kind: str | None = None
+    each: Mapping[Digest, Outcome] | None = None  # of messages decided about one by one; None: as above for all
 
 
 class PassOn:
@@ -126,7 +127,7 @@ class PassOn:
             NotFound, CaseErased: the office has no such case; what is erased is told of before.
             BadRequest: the kind of this office is not known from the case.
         """
-        if who.role not in _PEOPLE:
+        if who.role not in PEOPLE:
             raise Forbidden("A person of the office passes a correction on.")
         case, found = await self._store.read(lambda reader: self._recipients(reader, wanted, passing, who))
         if dry_run:
@@ -142,14 +143,16 @@ class PassOn:
             NotFound: the office was sent no such correction.
             SenderError: the report may not leave now.
         """
-        row, targets = await self._store.read(lambda reader: self._correction(reader, message, who))
+        row, outcomes = await self._store.read(lambda reader: self._correction(reader, message, answer, who))
         header = row.header
         if header.procedure is None or header.legal_basis is None:
             raise NotFound
-        reason = {"reason": answer.why} if answer.why else {}
         on = self._clock.now().date().isoformat()
         body = {
-            "outcomes": [{"target": one, "outcome": answer.outcome.value, "on": on, **reason} for one in targets],
+            "outcomes": [
+                {"target": str(target), "outcome": outcome.value, "on": on, **_reason(outcome, answer)}
+                for target, outcome in outcomes.items()
+            ],
             "told": [],
             "person_told_on": {"unknown": True},
             "done_by": self._named(
@@ -224,12 +227,15 @@ class PassOn:
             for some in _portions(sent)
         ]
 
-    def _correction(self, reader: Reader, message: MessageId, who: Who) -> tuple[MessageRow, tuple[str, ...]]:
+    def _correction(
+        self, reader: Reader, message: MessageId, answer: Answer, who: Who
+    ) -> tuple[MessageRow, Mapping[Digest, Outcome]]:
+        """Return another country's correction, and what is answered about each message that it names."""
         for row in reader.messages_of(message, who.authority):
             if row.direction == "in" and row.header.type.procedure == "correction" and row.content is not None:
                 targets = targets_of(orjson.loads(row.content)["body"])
                 if targets:
-                    return row, targets
+                    return row, {one: _outcome(reader, row.peer, one, answer) for one in map(Digest, targets)}
         raise NotFound
 
     # --- writing ----------------------------------------------------------------------------------------------------
@@ -295,7 +301,7 @@ class PassOn:
         member = self._trust.current().members.get(us.country)
         listed = None if member is None else member.authority(us.authority)
         name = us.authority if listed is None else listed.name
-        return {"name": str(name), "kind": kind, "country": str(us.country), "authority": str(us.authority)}
+        return {"name": str(name), "kind": kind, **us.to_json()}
 
 
 def _says(item: Correction, kind: PassingKind) -> bool:
@@ -305,6 +311,24 @@ def _says(item: Correction, kind: PassingKind) -> bool:
 
 def _office(item: Correction) -> AuthorityId:
     return item.disclosure.header.recipient.authority
+
+
+def _outcome(reader: Reader, peer: CountryCode, target: Digest, answer: Answer) -> Outcome:
+    """Return what is answered about one message; of what nobody decided about, whether it is held: nothing of it was done."""
+    if answer.each is None:
+        return answer.outcome
+    if target in answer.each:
+        return answer.each[target]
+    page = reader.messages(MessageFilter(peer=peer, digest=target), cursor=None, limit=1, readable_only=True)
+    return Outcome.KEPT if page.items or page.unreadable else Outcome.NOT_HELD
+
+
+def _reason(outcome: Outcome, answer: Answer) -> dict[str, str]:
+    """Return why; each message that is kept needs a reason, also where the last decision was about another one."""
+    why = answer.why if outcome is answer.outcome else ""
+    if outcome is Outcome.KEPT and not why:
+        why = _ASK_WHY
+    return {"reason": why} if why else {}
 
 
 def _bodies(rows: Iterable[MessageRow]) -> Iterator[Any]:

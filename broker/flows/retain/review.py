@@ -8,18 +8,17 @@ The one thing that this erases by itself are exercises, a fixed time after the d
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-import orjson
-
+from broker.archive import procedures_named
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction, AuditRow, Who
-from broker.core.corrected import targets_of
 from broker.core.delivery import REMIND_BATCH, WATCH_BATCH
 from broker.core.erasures import Erasure, ErasureState
-from broker.core.errors import CaseErased
-from broker.core.ids import CountryCode, Digest, ErasureId, ProcedureId
+from broker.core.errors import CaseErased, CaseKeyMissing, StoreCorrupt
+from broker.core.ids import CountryCode, ErasureId, ProcedureId
 from broker.core.retention import EXERCISE_KEPT, PROPOSAL_DAYS, EraseReason
 from broker.core.roles import AuditRole
 from broker.flows.retain.destroy import destroy
@@ -103,7 +102,9 @@ class Review:
         )
 
     def _asked(self, reader: Reader) -> list[tuple[MessageRow, tuple[Case, ...]]]:
-        page = reader.messages(MessageFilter(direction="in", type=_ASKS), cursor=None, limit=WATCH_BATCH)
+        wanted = MessageFilter(direction="in", type=_ASKS)
+        # For what does not open `Remind` calls the operator; it is told here once it is restored, and holds up no other case.
+        page = reader.messages(wanted, cursor=None, limit=WATCH_BATCH, readable_only=True)
         found = []
         for brief in page.items:
             subject = message_subject(brief.peer, brief.id)
@@ -114,16 +115,10 @@ class Review:
     def _cases(self, reader: Reader, brief: MessageRow) -> tuple[Case, ...]:
         """Return the cases with what the sender itself had sent, or was sent, and wants erased."""
         cases: dict[ProcedureId, Case] = {}
-        for message in reader.messages_of(brief.id, None):
-            if message.digest != brief.digest or message.content is None:
-                continue
-            for target in targets_of(orjson.loads(message.content)["body"]):
-                wanted = MessageFilter(peer=brief.peer, digest=Digest(target))
-                for hit in reader.messages(wanted, cursor=None, limit=2).items:
-                    row = reader.procedure(hit.header.procedure.id, None) if hit.header.procedure else None
-                    if row is not None and row.erased is None:
-                        case = case_of(reader, row)
-                        cases.setdefault(case.rows[0].ref.id, case)
+        for row in procedures_named(reader, brief.peer, brief.id, brief.digest, readable_only=True):
+            if row.erased is None:
+                case = case_of(reader, row)
+                cases.setdefault(case.rows[0].ref.id, case)
         return tuple(cases.values())
 
     # --- acting -----------------------------------------------------------------------------------------------------
@@ -140,7 +135,8 @@ class Review:
                 authority=message.authority, now=now,
             )  # fmt: skip
             for case in cases:
-                tx.retention.add_erasure(self._asked_erasure(tx, case, message))
+                with suppress(CaseKeyMissing, StoreCorrupt):  # a held message of it: a person lists it, and is told so
+                    tx.retention.add_erasure(self._asked_erasure(tx, case, message))
         for subject in seen.settled:
             tx.resolve_attention(AttentionCode.REVIEW_DUE, subject, at=now, by=_NODE.actor)
         return len(seen.due) + len(seen.asked) + len(seen.settled)
@@ -192,6 +188,13 @@ class Review:
             )  # fmt: skip
             tx.resolve_attention(AttentionCode.ERASURE_WAITS, one.id, at=now, by=_NODE.actor)
             self._ledger.call(tx, AttentionCode.ERASURE_LAPSED, one.id, peer=one.peer, authority=one.authority, now=now)
+            if one.asked_by is not None:  # that country waits for its answer all the same
+                tx.retention.add_erasure(
+                    replace(
+                        one, id=ErasureId(self._ids.message_id()), state=ErasureState.ASKED, proposed=now,
+                        proposed_by=str(one.peer), role=AuditRole.PEER,
+                    )
+                )  # fmt: skip
         return len(late)
 
 

@@ -24,7 +24,6 @@ from broker.storage.tables.at_rest import case_key, key_epoch, search_owed, sear
 from broker.storage.tables.attachments import attachment, parked_chunk, upload
 from broker.storage.tables.boxes import (
     OWED_RECEIPTS,
-    RECEIPTED,
     draft,
     draft_content,
     inbox,
@@ -44,7 +43,6 @@ from broker.storage.tables.trail import audit, audit_checkpoint, audit_told, aud
 __all__ = [
     "LEFT_OUT",
     "OWED_RECEIPTS",
-    "RECEIPTED",
     "abuse",
     "attachment",
     "attention",

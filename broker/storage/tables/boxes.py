@@ -28,7 +28,6 @@ from broker.storage.tables.metadata import LEFT_OUT, metadata
 
 __all__ = [
     "OWED_RECEIPTS",
-    "RECEIPTED",
     "draft",
     "draft_content",
     "inbox",
@@ -89,7 +88,7 @@ def receipted(box: FromClause) -> ColumnElement[bool]:
 
 
 RECEIPTED = receipted(outbox)
-# What peers_with_waiting_receipts and newest_receipted ask.
+# What peers_with_waiting_receipts and lost_outbox ask.
 Index("ix_outbox_owed_receipts", outbox.c.recipient, sqlite_where=OWED_RECEIPTS)
 Index("ix_outbox_receipted", outbox.c.recipient, outbox.c.published, sqlite_where=RECEIPTED)
 

@@ -16,7 +16,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from broker.certificates.authority import AUTHORITY_FILE, KEY_FILE, REGISTER_FILE, BrokerAuthority, name_hash
 from broker.certificates.identity import common_name
-from broker.core.errors import BadRequest, BrokerError, CertificateInvalid, HomeInvalid, VaultLocked
+from broker.core.errors import BadRequest, CertificateInvalid, HomeInvalid, VaultLocked
 from broker.core.ids import CountryCode
 
 PASSPHRASE = b"sixteen letters and more"
@@ -41,17 +41,11 @@ def test_an_authority_is_never_written_over(authority: BrokerAuthority, now: dat
     assert {file: file.read_bytes() for file in authority.folder.rglob("*") if file.is_file()} == before
 
 
-@pytest.mark.parametrize(
-    ("name", "passphrase", "error"),
-    [("", PASSPHRASE, BadRequest), ("é", PASSPHRASE, BadRequest), ("x" * 64, PASSPHRASE, BadRequest),
-     ("Good", b"too short", VaultLocked)],
-)  # fmt: skip
-def test_a_bad_name_or_passphrase_makes_nothing(
-    tmp_path: Path, now: datetime, name: str, passphrase: bytes, error: type[BrokerError]
-) -> None:
+@pytest.mark.parametrize("name", ["", "é", "x" * 64])
+def test_a_bad_name_makes_nothing(tmp_path: Path, now: datetime, name: str) -> None:
     """Nothing is left behind."""
-    with pytest.raises(error):
-        BrokerAuthority.create(tmp_path / "new", passphrase, name=name, now=now)
+    with pytest.raises(BadRequest):
+        BrokerAuthority.create(tmp_path / "new", PASSPHRASE, name=name, now=now)
     assert not (tmp_path / "new").exists()
 
 

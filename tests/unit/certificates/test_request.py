@@ -5,12 +5,17 @@
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import NameOID
 
 from broker.certificates.identity import new_key, public_bytes
 from broker.certificates.request import read_request, write_request
@@ -52,6 +57,31 @@ def test_a_members_request_is_believed(federation: Federation, now: datetime) ->
     asked = read_request(raw, federation.trust(), now)
     assert (asked.country, public_bytes(asked.public)) == (EE, public_bytes(key.public_key()))
     assert b"PRIVATE" not in raw
+
+
+def test_a_request_that_another_program_wrote_is_believed(federation: Federation, now: datetime) -> None:
+    """PROTOCOL 11.1a says all that it takes: no country depends on this program to reach the message broker."""
+    key, signer = new_key(), federation.signer(EE)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "EE")])
+    raw = (
+        x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256()).public_bytes(Encoding.DER)
+    )
+    said = b"trm-certificate-request 1\nEE\n" + raw
+    data = {
+        "format": "trm-certificate-request",
+        "version": 1,
+        "country": "EE",
+        "request": urlsafe_b64encode(raw).rstrip(b"=").decode(),
+        "signatures": [
+            {"kid": kid, "signature": urlsafe_b64encode(signature).rstrip(b"=").decode()}
+            for kid, signature in (
+                (signer.ed25519_kid, signer.sign_ed25519(said)),
+                (signer.ml_dsa_kid, signer.sign_ml_dsa(said)),
+            )
+        ],
+    }
+    asked = read_request(json.dumps(data).encode(), federation.trust(), now)
+    assert (asked.country, public_bytes(asked.public)) == (EE, public_bytes(key.public_key()))
 
 
 CHANGES: dict[str, Callable[[Member, datetime], Member]] = {

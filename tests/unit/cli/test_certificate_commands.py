@@ -50,6 +50,14 @@ def test_a_country_gets_renews_and_loses_its_certificate(trm, home: Path, ca: tu
     assert len(list((tmp_path / "crl").glob("*.r0"))) == 1
 
 
+def test_the_authoritys_passphrase_is_as_long_as_any_other_new_one(trm, tmp_path: Path):
+    """Fourteen characters are refused and make nothing; fifteen do."""
+    for characters, code in ((14, 1), (15, 0)):
+        (tmp_path / "pass").write_text("x" * characters)
+        ran = trm("broker", "ca", "init", tmp_path / "ca", "--passphrase-file", tmp_path / "pass", "--json")
+        assert (ran.code, (tmp_path / "ca").exists()) == (code, code == 0), ran.err
+
+
 def test_a_revocation_list_that_cannot_be_read_is_not_taken_for_an_empty_one(
     trm, ca: tuple[object, ...], tmp_path: Path, unreadable: Callable[[Path], None]
 ):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from broker.core.errors import TransportUnavailable
-from broker.receiving import Receiving
+from broker.running.receiving import Receiving
 
 
 @pytest.fixture(autouse=True)

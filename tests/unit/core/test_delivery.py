@@ -15,13 +15,11 @@ from broker.core.attention import AttentionCode
 from broker.core.delivery import (
     ATTENTION_AFTER_ATTEMPTS,
     RESENDS_BY_ITSELF,
-    SIGN_OF_LOSS_SECONDS,
     LadderLimits,
     LadderStep,
     StepLimit,
     is_due,
     is_recent,
-    resend_due,
     retry,
 )
 from broker.core.errors import (
@@ -129,28 +127,6 @@ def test_impossible_limits_are_refused(warn: int, fail: int) -> None:
     """A limit warns after some time and not later than it fails."""
     with pytest.raises(ValueError, match="warn"):
         StepLimit(warn=timedelta(hours=warn), fail=timedelta(hours=fail))
-
-
-def test_silence_is_no_sign_of_loss() -> None:
-    """Without a receipt for something later nothing is sent again, however long it takes."""
-    long_ago = NOW - timedelta(days=30)
-    assert not resend_due(published=long_ago, receipted=False, resends=0, newest_receipted=None)
-    assert not resend_due(published=long_ago, receipted=False, resends=0, newest_receipted=long_ago)
-
-
-def test_a_receipt_for_something_later_is_a_sign_of_loss() -> None:
-    """A later entry was answered and this one was not: it is sent again, at most three times."""
-    earlier = NOW - timedelta(hours=1)
-    due = [
-        resend_due(published=earlier, receipted=False, resends=resends, newest_receipted=NOW)
-        for resends in range(RESENDS_BY_ITSELF + 1)
-    ]
-    assert due == [True, True, True, False]
-    assert not resend_due(published=earlier, receipted=True, resends=0, newest_receipted=NOW)
-    assert not resend_due(published=None, receipted=False, resends=0, newest_receipted=NOW)
-    for seconds, due_now in ((SIGN_OF_LOSS_SECONDS, False), (SIGN_OF_LOSS_SECONDS + 1, True)):
-        later = earlier + timedelta(seconds=seconds)
-        assert resend_due(published=earlier, receipted=False, resends=0, newest_receipted=later) is due_now
 
 
 def test_the_limits_are_the_designs() -> None:

@@ -581,15 +581,34 @@ def test_a_thousand_messages_fold_in_no_more_than_linear_time(history: _History)
 def test_an_opening_refused_without_heads_is_nowhere_else(
     history: _History, code: str, stated: bool, unheld: bool
 ) -> None:
-    """Where its stub is held there, the refusal states it; one about the envelope says nothing yet; nor does a later message's."""
+    """Where its stub is held there, the refusal states it; one about the envelope says nothing yet."""
     first = history.say(EE, "ask")
     answered = history.answer(first, *([first] if stated else []), code=code)
     history.entries[first] = replace(history.entries[first], code=code if answered.answers else None)
     assert is_unheld(history.entries.values(), history.receipts) is unheld
 
+
+@pytest.mark.parametrize(
+    ("code", "minutes", "stated", "unheld"),
+    [
+        ("schema-invalid", 1, True, False),
+        ("header-invalid", 1, False, True),
+        ("header-invalid", -1, False, False),
+        ("record-full", -1, False, True),
+        ("expired", 1, False, False),
+    ],
+    ids=["a stub", "no stub", "perhaps a stub: it overtook the opening", "never with a stub", "sealed anew"],
+)
+def test_a_later_message_refused_without_heads_is_nowhere_else(
+    history: _History, code: str, minutes: int, stated: bool, unheld: bool
+) -> None:
+    """A record in which something is placed has heads: a refusal that states none then has kept no stub."""
+    first = history.say(EE, "ask")
+    history.answer(first, first)
     second = history.say(EE, "cancel", first)
-    history.answer(second, code="schema-invalid")
-    history.entries[second] = replace(history.entries[second], code="schema-invalid")
+    heads = [second] if stated else []
+    answered = history.answer(second, *heads, at=NOW + timedelta(minutes=minutes), code=code)
+    history.entries[second] = replace(history.entries[second], code=code if answered.answers else None)
     assert is_unheld(history.entries.values(), history.receipts) is unheld
 
 

@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -22,6 +24,7 @@ from broker.core.errors import (
     RecipientSuspended,
     SafeguardBlocked,
     SafeguardHeld,
+    StoreCorrupt,
 )
 from broker.core.ids import AuthorityId, MessageId
 from broker.core.trust import MemberStatus
@@ -122,6 +125,9 @@ async def test_a_decision_is_made_once(world: World) -> None:
         await _reject(ee, held.id)
     rejected = await _held(ee, "l")
     await _reject(ee, rejected.id)
+    trail = await ee.store.read(lambda reader: reader.audit(cursor=None, limit=9))
+    traced = {(one.action, one.actor, one.authority, one.reason) for one in trail.items if one.subject == rejected.id}
+    assert ("rejected", "second", BOARD, "not-safe") in traced
     with pytest.raises(AlreadySettled):
         await _release(ee, rejected.id)
     await world.settle()
@@ -224,7 +230,7 @@ async def test_what_nobody_may_release_needs_no_look_at_newer_messages(world: Wo
 
 
 async def test_nobody_decided_in_time(world: World) -> None:
-    """After seven days it is not sent any more, a person is called, and its content is gone."""
+    """After seven days it is not sent any more, its office is called, and its content is gone."""
     ee = world["EE"]
     held = await _held(ee)
     world.clock.advance(HOLD_DAYS * 86400 - 1)
@@ -232,7 +238,12 @@ async def test_nobody_decided_in_time(world: World) -> None:
     assert await ee.attention() == ["held"]
     world.clock.advance(1)
     await ee.engine.watch()
-    assert await ee.attention() == ["hold-expired"]
+    (call,) = (await ee.store.read(lambda reader: reader.attention(BOARD, open_only=True, cursor=None, limit=9))).items
+    assert (call.code, call.peer) == ("hold-expired", "FI")
+    trail = await ee.store.read(lambda reader: reader.audit(cursor=None, limit=9))
+    assert ("hold-expired", "node", BOARD, "FI") in {
+        (one.action, one.actor, one.authority, one.peer) for one in trail.items if one.subject == held.id
+    }
     row = await _now(ee, held.id)
     assert (row.state, row.content, row.decided_by) == (DraftState.EXPIRED, None, "node")
     with pytest.raises(AlreadySettled):
@@ -265,8 +276,8 @@ async def test_of_two_who_decide_at_once_the_first_decides(
     held = await _held(ee)
     waiting, overtaken = ee.desk.approve._waiting, iter([True])
 
-    async def slow(message: MessageId, who: Who) -> HeldDraft:
-        seen = await waiting(message, who)
+    async def slow(message: MessageId, who: Who, **how: Any) -> HeldDraft:
+        seen = await waiting(message, who, **how)
         if next(overtaken, False):
             await first(ee, message)
         return seen
@@ -278,3 +289,19 @@ async def test_of_two_who_decide_at_once_the_first_decides(
     await world.settle()
     assert len(world["FI"].outcomes) == left
     assert await ee.attention() == []
+
+
+async def test_a_held_message_that_does_not_open_is_listed_and_can_be_rejected(world: World) -> None:
+    """It hides no other that waits, and calls its office no longer than until somebody decides; it is not released."""
+    ee = world["EE"]
+    damaged, other = await _held(ee), await _held(ee, "another")
+    with closing(sqlite3.connect(ee.url.removeprefix("sqlite:///"))) as db, db:
+        db.execute("UPDATE draft_content SET content = zeroblob(200) WHERE id = ?", (damaged.id,))
+
+    page = await ee.store.read(lambda reader: reader.drafts(BOARD, cursor=None, limit=9))
+    assert [(row.id, row.content) for row in page.items] == [(damaged.id, None), (other.id, None)]
+    with pytest.raises(StoreCorrupt):
+        await _release(ee, damaged.id)
+    await _reject(ee, damaged.id)
+    assert await ee.attention() == ["held"]
+    assert await _release(ee, other.id)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -12,11 +14,10 @@ from typing import Any
 import pytest
 
 from broker.core.delivery import CARRY_LEASE_SECONDS, RETRY_MAX_SECONDS
-from broker.core.errors import PublishUnconfirmed, RecipientSuspended, TrustListExpired, Unroutable
+from broker.core.errors import PublishUnconfirmed, RecipientSuspended, StoreCorrupt, TrustListExpired, Unroutable
 from broker.core.ids import AuthorityId, CountryCode
-from broker.core.messages import Party, SealedChunk, Uploaded
+from broker.core.messages import Party, SealedChunk
 from broker.core.retention import EraseReason
-from broker.core.roles import AuditRole
 from broker.core.trust import Member, MemberStatus
 from broker.rows import Accepted
 from broker.testing.world import Country, World, officer
@@ -26,16 +27,9 @@ BOARD = AuthorityId("social-insurance-board")
 IN_SWEDEN = Party(country=SE, authority=AuthorityId("gender-equality-agency"))
 
 
-async def _once(raw: bytes) -> AsyncIterator[bytes]:
-    yield raw
-
-
 async def _published(country: Country, **changes: Any) -> Accepted:
     """Submit a request with a file and publish it, but none of its chunks."""
-    row = await country.desk.upload.begin(9, authority=BOARD, actor="test", role=AuditRole.OFFICER)
-    await country.desk.upload.append(row.id, authority=BOARD, offset=0, parts=_once(b"synthetic"))
-    file = Uploaded(upload=row.id, name="note.txt", kind="REPORT")
-    accepted = await country.submit("request.json", attachments=(file,), **changes)
+    accepted = await country.submit("request.json", attachments=(await country.upload(),), **changes)
     await country.engine.dispatch()
     return accepted
 
@@ -128,6 +122,35 @@ async def test_a_fault_that_nobody_foresaw_in_one_file_holds_up_no_other(world: 
     broken = False
     await carry()
     assert _chunks(world) == [SE, FI]
+    assert await _calls(ee) == []
+
+
+@pytest.mark.parametrize("apart", [False, True])
+async def test_a_message_that_does_not_open_holds_up_the_files_of_no_other(world: World, apart: bool) -> None:
+    """Nobody can say what its file is: it is tried on, the node's people are called, and every other file leaves."""
+    ee = world["EE"]
+    bad, good = await _published(ee), await _published(ee)
+    path = ee.url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as db, db:
+        ((whole,),) = db.execute("SELECT header FROM outbox_content WHERE id = ?", (bad.message,))
+        db.execute("UPDATE outbox_content SET header = x'00' WHERE id = ?", (bad.message,))
+        db.execute("UPDATE attachment SET next_at = next_at - 1 WHERE message = ?", (bad.message,))
+    if apart:
+        ee.engine.carry._apart.failed(FI, PublishUnconfirmed(), 60)
+    carry = ee.engine.carry.apart if apart else ee.engine.carry
+    assert await carry() == 1
+    assert _chunks(world) == [FI]
+    row = await ee.store.read(lambda reader: reader.attachments_of(EE, good.message)[0])
+    assert row.complete is not None
+    for _ in range(9):
+        world.clock.advance(RETRY_MAX_SECONDS)
+        assert await ee.engine.carry() == 0
+    assert await _calls(ee) == [("not-sent", f"EE/{bad.message}", None, StoreCorrupt().detail)]
+
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE outbox_content SET header = ? WHERE id = ?", (whole, bad.message))
+    world.clock.advance(RETRY_MAX_SECONDS)
+    assert await ee.engine.carry() == 1
     assert await _calls(ee) == []
 
 

@@ -4,15 +4,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import sqlite3
+from contextlib import closing
 
 import pytest
 
 from broker.core.delivery import ATTACHMENT_ATTENTION_HOURS, CHUNK_QUIET_SECONDS, COMPLETE_LEASE_SECONDS
+from broker.core.errors import StoreCorrupt
 from broker.core.ids import AuthorityId, CountryCode
-from broker.core.messages import Delivery, Uploaded
+from broker.core.messages import Delivery
 from broker.core.receipts import ReceiptKind
-from broker.core.roles import AuditRole
 from broker.rows import Accepted
 from broker.testing.world import Country, World
 
@@ -20,17 +21,10 @@ EE, FI = CountryCode("EE"), CountryCode("FI")
 BOARD, HELSINKI = AuthorityId("social-insurance-board"), AuthorityId("helsinki-wellbeing-services")
 
 
-async def _once(raw: bytes) -> AsyncIterator[bytes]:
-    yield raw
-
-
 async def _recorded(world: World, *plains: bytes) -> tuple[Accepted, list[Delivery]]:
     """Let Finland record a request with files; return it, and their chunks, which are still on their way."""
-    ee, files = world["EE"], list[Uploaded]()
-    for number, plain in enumerate(plains):
-        row = await ee.desk.upload.begin(len(plain), authority=BOARD, actor="test", role=AuditRole.OFFICER)
-        await ee.desk.upload.append(row.id, authority=BOARD, offset=0, parts=_once(plain))
-        files.append(Uploaded(upload=row.id, name=f"note {number}.txt", kind="REPORT"))
+    ee = world["EE"]
+    files = [await ee.upload(plain, f"note {number}.txt") for number, plain in enumerate(plains)]
     accepted = await ee.submit("request.json", attachments=tuple(files))
     await ee.engine.dispatch()
     while await ee.engine.carry():
@@ -65,6 +59,37 @@ async def test_a_message_counts_as_delivered_with_its_last_file(world: World) ->
     assert await _receipts(fi, accepted) == ["delivered", "handed-over"]
     assert await _trail(fi, "attachment-complete") == [(accepted.message, accepted.procedure)] * 2
     assert await fi.engine.complete() == 0
+
+
+async def test_a_message_that_does_not_open_holds_up_the_files_of_no_other(world: World) -> None:
+    """The others are asked for, verified and confirmed; for its own a person is called after half a day, and it heals."""
+    fi = world["FI"]
+    bad, bad_chunks = await _recorded(world, b"synthetic")
+    good, chunks = await _recorded(world, b"another")
+    late, _ = await _recorded(world, b"a third")
+    path = fi.url.removeprefix("sqlite:///")
+    with closing(sqlite3.connect(path)) as db, db:
+        ((whole,),) = db.execute("SELECT header FROM inbox_content WHERE id = ?", (bad.message,))
+        db.execute("UPDATE inbox_content SET header = x'00' WHERE id = ?", (bad.message,))
+        db.execute("UPDATE attachment SET next_at = next_at - 1 WHERE message = ?", (bad.message,))
+    await fi.engine.take_chunk(chunks[0])
+    world.clock.advance(CHUNK_QUIET_SECONDS)
+    assert await fi.engine.complete() == 2
+    assert await _receipts(fi, good) == ["delivered", "handed-over"]
+    assert [subject for subject, _ in await _trail(fi, "chunks-asked")] == [late.message]
+    assert await fi.attention() == []
+    world.clock.advance(ATTACHMENT_ATTENTION_HOURS * 3600)
+    await fi.engine.complete()
+    calls = await fi.store.read(lambda reader: reader.open_calls(["attachment-late"]))
+    assert (f"EE/{bad.message}", StoreCorrupt().detail) in {(call.subject, call.detail) for call in calls}
+
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE inbox_content SET header = ? WHERE id = ?", (whole, bad.message))
+    await fi.engine.take_chunk(bad_chunks[0])
+    await fi.engine.complete()
+    assert await _receipts(fi, bad) == ["delivered", "handed-over"]
+    calls = await fi.store.read(lambda reader: reader.open_calls(["attachment-late"]))
+    assert f"EE/{bad.message}" not in {call.subject for call in calls}
 
 
 async def test_a_person_is_called_for_a_file_after_half_a_day_and_not_at_the_first_question(world: World) -> None:

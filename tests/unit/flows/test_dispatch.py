@@ -10,17 +10,19 @@ import sqlite3
 from collections.abc import AsyncIterator, Callable
 from contextlib import closing
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any, TypeVar
 
 import pytest
 
-from broker.core.delivery import LEASE_SECONDS
+from broker.core.delivery import ATTENTION_AFTER_ATTEMPTS, LEASE_SECONDS, RETRY_TRANSPORT_MAX_SECONDS
 from broker.core.errors import (
     CaseKeyMissing,
     KeyMissing,
     PublishRefused,
     PublishUnconfirmed,
     TransportUnavailable,
+    TrustListExpired,
     Unroutable,
 )
 from broker.core.ids import AuthorityId, CountryCode
@@ -220,6 +222,26 @@ async def test_a_message_waits_for_a_suspension_to_end(world: World) -> None:
     assert (await world["EE"].attention(), len(_to(world, FI))) == ([], 1)
 
 
+@pytest.mark.parametrize("whose", [FI, EE], ids=["the recipient's", "ours"])
+async def test_nothing_leaves_when_an_entry_of_the_trust_list_ran_out(world: World, whose: CountryCode) -> None:
+    """Nobody vouches for its keys any more: its office is called at once, and the message leaves when the entry is renewed."""
+    ee = world["EE"]
+    await _submit(ee, 1)
+    before, long_ago = ee.trust.current().members[whose], world.clock.now() - timedelta(days=100)
+    world.set_trust(lambda member: replace(member, expires=long_ago) if member.country == whose else member)
+    await ee.trust.refresh()
+    await ee.engine.dispatch()
+    assert _to(world, FI) == []
+    calls = await ee.store.read(lambda reader: reader.open_calls(["not-sent"]))
+    assert [(call.authority, call.detail) for call in calls] == [("social-insurance-board", TrustListExpired().detail)]
+
+    world.set_trust(lambda member: before if member.country == whose else member)
+    await ee.trust.refresh()
+    world.clock.advance(301)
+    await ee.engine.dispatch()
+    assert (len(_to(world, FI)), await ee.attention()) == (1, [])
+
+
 async def test_a_recipient_without_a_usable_key_is_told_of(world: World) -> None:
     """With the recipient's encryption key past its time nothing is sealed under it."""
     await _submit(world["EE"], 1)
@@ -235,11 +257,21 @@ async def test_a_recipient_without_a_usable_key_is_told_of(world: World) -> None
 
 async def test_a_country_without_a_queue_calls_a_person_at_once(world: World) -> None:
     """An unroutable message is kept and told of at the first attempt, a broker that is away only after several."""
-    await _submit(world["EE"], 1)
+    ee = world["EE"]
+    await _submit(ee, 1)
+    world.network.fault = TransportUnavailable()
+    for _ in range(ATTENTION_AFTER_ATTEMPTS):
+        assert await ee.attention() == []
+        assert await ee.engine.dispatch() == 1
+        world.clock.advance(RETRY_TRANSPORT_MAX_SECONDS)
+    assert await ee.attention() == ["not-sent"]
+
     world.network.fault = Unroutable()
-    await world["EE"].engine.dispatch()
-    assert await world["EE"].attention() == ["not-sent"]
-    assert ("publish-failed", "FI", "unroutable") in world["EE"].tally.counted
+    await _submit(ee, 1)
+    await ee.engine.dispatch()
+    calls = await ee.store.read(lambda reader: reader.open_calls(["not-sent"]))
+    assert [(call.peer, call.detail) for call in calls][1:] == [("FI", Unroutable().detail)]
+    assert ("publish-failed", "FI", "unroutable") in ee.tally.counted
 
 
 async def test_a_publish_that_fails_does_not_hold_up_the_others(world: World) -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,19 @@ async def test_an_erasure_ends_the_epoch(world: World) -> None:
     await ee.submit("request.json")
     await world.settle()
     assert await trail(ee) == ["epoch-begun 2", "epoch-ended 2"]
+
+
+async def test_while_one_worker_moves_the_keys_another_begins_no_epoch(world: World) -> None:
+    """Nor for ever: what a worker that died had begun another one ends."""
+    ee, now = world["EE"], world.clock.now()
+    await erase(ee, await ee.submit("request.json"))
+    until = now + timedelta(minutes=10)
+    assert await ee.store.run(lambda tx: tx.take_lease("epochs", token="another", now=now, until=until))
+    assert await ee.engine.next_epoch.if_owed() is False
+    assert ee.epochs.ring().epochs == (1,)
+    world.clock.advance(601)
+    assert await ee.engine.next_epoch.if_owed() is True
+    assert ee.epochs.ring().epochs == (2,)
 
 
 async def test_a_peer_is_told_that_the_case_is_erased(world: World) -> None:
@@ -188,6 +202,7 @@ async def test_a_key_that_does_not_unwrap_holds_up_no_other(world: World, monkey
     }
     assert await ee.engine.next_epoch.if_owed() is False
     assert await trail(ee) == ["epoch-begun 2"]
+    assert await ee.store.read(lambda reader: reader.open_calls(["key-stuck"])) == calls
 
     for case, (_, wrapped) in zip(cases[:1], good, strict=False):
         spoil(ee, case, f"x'{wrapped.hex()}'")

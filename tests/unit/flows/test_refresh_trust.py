@@ -227,6 +227,9 @@ async def test_a_members_refused_entry_calls_a_person(world: World) -> None:
 async def test_a_silent_source_is_told_after_a_day(world: World) -> None:
     """A night without a connection is no news; a day is."""
     ee, source = world["EE"], world["EE"].trust
+    world.clock.advance(30 * 24 * 3600)
+    await ee.engine.refresh_trust()  # the source answers; the day begins here
+    world.clock.advance(61)
 
     class Silent:
         current = source.current

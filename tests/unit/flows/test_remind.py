@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -18,6 +19,7 @@ from broker.core.ids import ProcedureId
 from broker.core.messages import RecordEntry
 from broker.ports import Transaction
 from broker.rows import Accepted, Attention
+from broker.schema_files import read_schema_file
 from broker.storage.reader import SqlReader
 from broker.testing.store_rows import procedure_id
 from broker.testing.world import Country, World, officer
@@ -73,7 +75,7 @@ async def test_overdue_is_told_to_both_sides_and_says_what_silence_means(world: 
     [ours], [theirs] = await _calls(world["EE"]), await _calls(world["FI"])
     assert (ours.code, theirs.code) == ("answer-overdue", "deadline-overdue")
     assert "Silence is never an answer" in ours.detail
-    assert ours.authority == "social-insurance-board"
+    assert (ours.authority, ours.peer) == ("social-insurance-board", "FI")
 
 
 async def test_what_is_over_keeps_no_deadline_waiting(world: World) -> None:
@@ -193,6 +195,23 @@ async def test_what_settles_a_call_closes_it_at_the_next_look(world: World, monk
     await fi.submit("acknowledgement.json", procedure=request.procedure)
     await world.settle()
     assert await _calls(ee) == await _calls(fi) == []
+
+
+async def test_a_call_about_what_ended_while_nobody_looked_is_closed(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More happened since than a node that was started anew looks through, and what is over has no turn."""
+    request = await _asked(world)
+    fi = world["FI"]
+    _go_to(world, 2026, 11, 30)
+    assert await _codes(fi) == ["deadline-overdue"]
+    await world["EE"].submit("../family-tracing/withdrawal-no-reason.json", procedure=request.procedure)
+    await world.settle()
+    while await fi.engine.link_audit():
+        pass
+    await world.restart("FI")
+    monkeypatch.setattr("broker.storage.trail._TOUCHED_FIRST", 0)
+    assert await _codes(world["FI"]) == []
 
 
 async def test_what_could_not_be_told_is_looked_at_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -346,6 +365,24 @@ async def test_a_procedure_that_does_not_open_hides_the_deadlines_of_no_other(
             db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
     assert len(await _calls(estonia)) == 2
     assert "unreadable" not in await estonia.attention()
+
+
+@pytest.mark.parametrize("damaged", ["the correction", "what it corrects"])
+async def test_a_correction_that_does_not_open_hides_no_deadline(world: World, damaged: str) -> None:
+    """Nor one of a message that does not open: what it corrects is looked at anew with it, as far as it is known."""
+    ee, fi = world["EE"], world["FI"]
+    request, other = await _asked(world), await _asked(world)
+    correction = json.loads(read_schema_file("examples/correction/restrict-accuracy-contested.json"))
+    correction["sender"]["authority"] = "social-insurance-board"
+    correction["recipient"] = {"country": "FI", "authority": "helsinki-wellbeing-services"}
+    correction["body"]["targets"] = [request.digest]
+    made = await ee.submit(correction)
+    await world.settle()
+    spoilt = made if damaged == "the correction" else request
+    with closing(sqlite3.connect(fi.url.removeprefix("sqlite:///"))) as db, db:
+        db.execute("UPDATE inbox_content SET header = x'00' WHERE id = ?", (spoilt.message,))
+    _go_to(world, 2026, 11, 30)
+    assert other.procedure in {call.subject.partition("/")[0] for call in await _calls(fi)}
 
 
 async def test_a_case_whose_key_is_lost_takes_what_comes_and_is_told_on(world: World) -> None:

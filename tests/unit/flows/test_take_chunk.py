@@ -4,15 +4,15 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
 from broker.core.attachments import CHUNK_BYTES
 from broker.core.ids import AuthorityId, CountryCode
-from broker.core.messages import Delivery, Uploaded
-from broker.core.roles import AuditRole
+from broker.core.messages import Delivery
 from broker.rows import Accepted
 from broker.testing.world import Country, World
 
@@ -21,16 +21,10 @@ BOARD = AuthorityId("social-insurance-board")
 TWO = b"synthetic " * (CHUNK_BYTES // 10 + 1)  # bytes; two chunks
 
 
-async def _once(raw: bytes) -> AsyncIterator[bytes]:
-    yield raw
-
-
 async def _under_way(world: World, plain: bytes = TWO) -> tuple[Accepted, Delivery, list[Delivery]]:
     """Send a request with a file; return it with what is on its way to Finland: the message, and the chunks."""
     ee = world["EE"]
-    row = await ee.desk.upload.begin(len(plain), authority=BOARD, actor="test", role=AuditRole.OFFICER)
-    await ee.desk.upload.append(row.id, authority=BOARD, offset=0, parts=_once(plain))
-    accepted = await ee.submit("request.json", attachments=(Uploaded(upload=row.id, name="note.txt", kind="REPORT"),))
+    accepted = await ee.submit("request.json", attachments=(await ee.upload(plain),))
     await ee.step()
     message, *chunks = world.network.waiting[FI]
     world.network.waiting[FI].clear()
@@ -104,6 +98,29 @@ async def test_a_parked_chunk_whose_bytes_are_gone_holds_up_no_other(world: Worl
     await world.settle()
     assert await _states(fi, accepted) == [("", True)]
     assert await world["EE"].states(accepted) == ["handed-over"]
+
+
+async def test_a_parked_chunk_whose_message_does_not_open_holds_up_no_other(world: World) -> None:
+    """It is dropped, for it is asked for again once its message opens; the file of another message is whole at once."""
+    fi = world["FI"]
+    bad, bad_message, bad_chunks = await _under_way(world, b"synthetic")
+    world.clock.advance(1)
+    good, message, chunks = await _under_way(world, b"another")
+    assert [await fi.engine.take_chunk(one) for one in (*bad_chunks, *chunks)] == ["chunk-parked"] * 2
+    for one in (bad_message, message):
+        await fi.engine.receive(one)
+    with closing(sqlite3.connect(fi.url.removeprefix("sqlite:///"))) as db, db:
+        ((whole,),) = db.execute("SELECT header FROM inbox_content WHERE id = ?", (bad.message,))
+        db.execute("UPDATE inbox_content SET header = x'00' WHERE id = ?", (bad.message,))
+    assert await fi.engine.take_chunk.adopt() == 2
+    await fi.engine.complete()
+    assert (await _states(fi, good), await _states(fi, bad)) == ([("", True)], [("0", False)])
+
+    with closing(sqlite3.connect(fi.url.removeprefix("sqlite:///"))) as db, db:
+        db.execute("UPDATE inbox_content SET header = ? WHERE id = ?", (whole, bad.message))
+    world.clock.advance(600)
+    await world.settle()
+    assert await _states(fi, bad) == [("", True)]
 
 
 @pytest.mark.parametrize("user", [SE, "unknown"])

@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from broker.core.ids import AuthorityId, CountryCode
 from broker.core.messages import Party
+from broker.ports import Transaction
 from broker.testing.hostile import Hostile
 from broker.testing.world import World, officer
 
@@ -35,6 +39,26 @@ async def test_a_message_that_our_officers_leave_unopened_calls_their_office(wor
 
     await world["FI"].desk.open_message(request.message, officer(HELSINKI))
     assert await _looked(world, 100) == []
+
+
+async def test_what_was_opened_while_it_was_looked_at_calls_nobody(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the call: nothing would ever close that call."""
+    request = await world["EE"].submit("request.json")
+    await world.settle()
+    world.clock.advance(25 * HOUR)
+    fi = world["FI"]
+    run = fi.store.run
+
+    async def opened(fn: Callable[[Transaction], Any], *, ahead: bool = False) -> Any:
+        monkeypatch.undo()
+        await fi.desk.open_message(request.message, officer(HELSINKI))
+        return await run(fn, ahead=ahead)
+
+    monkeypatch.setattr(fi.engine.urge._store, "run", opened)
+    await fi.engine.urge()
+    assert await fi.attention() == []
 
 
 async def test_two_countries_may_use_one_id(world: World) -> None:

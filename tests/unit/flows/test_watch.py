@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from broker.core.attention import WAITS_STILL, message_subject
+from broker.core.attention import WAITS_STILL, AttentionCode, message_subject
 from broker.core.delivery import HOLD_DAYS, LEASE_SECONDS, WATCH_BATCH, ReleaseReason
 from broker.core.errors import (
     KeyMissing,
@@ -134,6 +134,45 @@ async def test_whoever_is_asked_to_release_is_told_of_newer_messages(world: Worl
     assert await _looked(world, 0.1) == []
 
 
+async def test_a_call_about_newer_messages_that_nobody_closed_names_what_came_since(world: World) -> None:
+    """It would hide the newest ones from whoever releases the message: the list of calls shows it as it was."""
+    ee = world["EE"]
+    request, correction = await _held(ee)
+    correction["body"]["fields"] = [{"pointer": "/child/birth/value/date", "now": {"value": "2015-01-01"}}]
+    for number in (1, 2):
+        newest = await ee.submit(correction, procedure=request.procedure)
+        await ee.engine.watch()
+        (call,) = await ee.store.read(lambda reader: reader.open_calls(["held-overtaken"]))
+        assert call.detail.startswith(f"Since it was written {number} left or came, the newest: ")
+        assert newest.message in call.detail
+        assert call.peer == FI
+
+
+async def test_nobody_is_called_about_a_held_message_that_was_released_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the look and the call: nothing would ever close that call."""
+    ee = world["EE"]
+    request, correction = await _held(ee)
+    correction["body"]["fields"] = [{"pointer": "/child/birth/value/date", "now": {"value": "2015-01-01"}}]
+    newer = await ee.submit(correction, procedure=request.procedure)
+    (held,) = (await ee.store.read(lambda reader: reader.drafts(None, cursor=None, limit=9))).items
+    run = ee.store.run
+
+    async def released(fn: Callable[[Transaction], Any], *, ahead: bool = False) -> Any:
+        if "_call_overtaken" in repr(fn):
+            monkeypatch.undo()
+            await ee.desk.approve.release(
+                held.id, officer(BOARD, "second"), ReleaseReason.CHECKED, [newer.message, request.message]
+            )
+        return await run(fn, ahead=ahead)
+
+    monkeypatch.setattr(ee.engine.watch._store, "run", released)
+    await ee.engine.watch()
+    assert ee.engine.watch._store.run != released
+    assert await ee.attention() == []
+
+
 async def test_receipts_are_never_overdue(world: World) -> None:
     """The side that only sent receipts waits for nothing, however long."""
     await world["EE"].submit("request.json")
@@ -144,19 +183,19 @@ async def test_receipts_are_never_overdue(world: World) -> None:
 
 
 async def test_the_call_goes_to_the_office_that_wrote_the_message(world: World) -> None:
-    """The officers who must telephone see it in their own list; another office does not."""
+    """The officers who must telephone see it in their own list, with the country; another office does not."""
     await world["EE"].submit("request.json")
     await world["EE"].step()
     await _looked(world, 13)
 
-    async def seen(office: str) -> int:
+    async def seen(office: str) -> list[tuple[CountryCode | None, str]]:
         listed = await world["EE"].store.read(
             lambda reader: reader.attention(AuthorityId(office), open_only=True, cursor=None, limit=9)
         )
-        return len(listed.items)
+        return [(item.peer, item.detail) for item in listed.items]
 
-    assert await seen("social-insurance-board") == 1
-    assert await seen("ministry-of-justice") == 0
+    assert await seen("social-insurance-board") == [(FI, AttentionCode.FAILED_DELIVERED.meaning)]
+    assert await seen("ministry-of-justice") == []
 
 
 async def _long_published(country: Country, count: int) -> None:
@@ -215,6 +254,36 @@ async def test_what_was_answered_while_it_was_looked_at_calls_nobody(
     monkeypatch.setattr(ee.engine.watch._store, "run", answered)
     await ee.engine.watch()
     assert await ee.attention() == []
+
+
+async def test_what_two_workers_see_to_be_lost_is_sent_again_once(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else three workers would use up at once what a message is sent again by itself."""
+    ee, other = world["EE"], world.colleague("EE")
+    late = await ee.submit("request.json")
+    await ee.engine.dispatch()
+    world.network.waiting[FI].clear()
+    world.clock.advance(2 * 60)
+    await ee.submit("request.json")
+    await world.settle()
+    world.clock.advance(2 * 60)
+    run = ee.store.run
+
+    async def behind(fn: Callable[[Transaction], Any], *, ahead: bool = False) -> Any:
+        if fn.__name__ != "_settle":
+            monkeypatch.undo()
+            assert await other.engine.watch() == 1
+        return await run(fn, ahead=ahead)
+
+    monkeypatch.setattr(ee.engine.watch._store, "run", behind)
+    assert await ee.engine.watch() == 0
+    row = await ee.store.run(lambda tx: tx.outbox(late.message))
+    assert row is not None
+    assert row.resends == 1
+    await world.settle()
+    assert await ee.states(late) == ["handed-over"]
+    await other.store.close()
 
 
 async def test_one_silent_country_does_not_hide_what_the_others_owe(
@@ -372,6 +441,7 @@ async def test_a_country_that_opens_procedures_without_end_is_told_of_once_a_day
         assert await fi.attention() == []
         await ee.submit("request.json")
         await world.settle()
+        world.clock.advance(7 * HOUR)
         await fi.engine.watch()
     assert await fi.attention() == ["many-procedures"]
     assert await ee.attention() == []
@@ -391,11 +461,16 @@ async def test_a_country_that_opens_procedures_without_end_is_told_of_once_a_day
 
 
 async def test_a_held_message_that_does_not_open_hides_nothing(world: World) -> None:
-    """What is overdue is told all the same, and after seven days that nobody decided about it."""
+    """What is overdue is told all the same, what is newer than another held one too; after seven days nobody decided."""
     ee = world["EE"]
     await _held(ee)
     with closing(sqlite3.connect(ee.url.removeprefix("sqlite:///"))) as db, db:
         db.execute("UPDATE draft_content SET content = zeroblob(200)")
     await ee.step()
     assert await _looked(world, 2) == ["held", "overdue-delivered"]
-    assert await _looked(world, 24 * HOLD_DAYS) == ["failed-delivered", "hold-expired", "overdue-delivered"]
+
+    request, correction = await _held(ee)
+    correction["body"]["fields"] = [{"pointer": "/child/birth/value/date", "now": {"value": "2015-01-01"}}]
+    await ee.submit(correction, procedure=request.procedure)
+    assert await _looked(world, 0.1) == ["held", "held", "held-overtaken", "overdue-delivered"]
+    assert (await _looked(world, 24 * HOLD_DAYS)).count("hold-expired") == 2

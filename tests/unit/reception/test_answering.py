@@ -14,7 +14,7 @@ from broker.core.delivery import HEAL_PAUSE_SECONDS
 from broker.core.healing import RESTORED_TYPE, Answer, Question
 from broker.core.ids import AuthorityId, CountryCode, MessageId
 from broker.core.messages import OutboxEntry, OutboxKind
-from broker.reception.answering import node_header
+from broker.ledger import node_header
 from broker.security.at_rest import scope_of
 from broker.storage.execution import Execution
 from broker.storage.healing import SqlHealing
@@ -29,7 +29,7 @@ EE, FI, SE = CountryCode("EE"), CountryCode("FI"), CountryCode("SE")
 def question(world: World, **asked: Any) -> OutboxEntry:
     """Return EE's question; it says that it was restored now, from a backup of a day ago."""
     ee, now = world["EE"], world.clock.now()
-    header = node_header(ee.ids, ee.clock, RESTORED_TYPE, us=EE, peer=FI)
+    header = node_header(ee.ids, RESTORED_TYPE, us=EE, peer=FI, created=now)
     made = Question(since=now.replace(hour=0), restored=now, position=0, head=digest("0"), **asked)
     return entry_of(header, made.body(), OutboxKind.RECEIPTS)
 
@@ -119,9 +119,10 @@ async def test_a_message_comes_back_with_both_signatures_and_its_own_again(world
 
 async def test_what_has_not_its_form_has_no_effect(world: World, asking: Hostile) -> None:
     """Neither a malformed question nor an answer that nobody asked for."""
-    header = node_header(world["EE"].ids, world["EE"].clock, RESTORED_TYPE, us=EE, peer=FI)
+    ids, now = world["EE"].ids, world.clock.now()
+    header = node_header(ids, RESTORED_TYPE, us=EE, peer=FI, created=now)
     assert await asking.send(entry_of(header, {"since": "yesterday"}, OutboxKind.RECEIPTS)) == "schema-invalid"
-    header = node_header(world["EE"].ids, world["EE"].clock, "node.held", us=EE, peer=FI)
+    header = node_header(ids, "node.held", us=EE, peer=FI, created=now)
     body = Answer(question=header.id, lacking=(digest("x"),)).body()
     assert await asking.send(entry_of(header, body, OutboxKind.RECEIPTS)) == "held"
     assert await answers(world) == []

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -15,12 +14,11 @@ from broker.core import canonical
 from broker.core.content import entry_of
 from broker.core.delivery import RESENDS_BY_ITSELF
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageType, SchemaVersion
-from broker.core.messages import OutboxEntry, OutboxKind, Uploaded
+from broker.core.messages import OutboxEntry, OutboxKind
 from broker.core.missing import Missing, to_body
 from broker.core.owed_chunks import OwedChunks
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.retention import EraseReason
-from broker.core.roles import AuditRole
 from broker.rows import Accepted
 from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World, officer
@@ -93,6 +91,32 @@ async def test_a_receipt_without_its_form_takes_none_with_it(
     page = await world["EE"].store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
     assert [(entry.code, entry.subject) for entry in page.items] == [("strange-receipt", "FI")]
     assert "the others count" in page.items[0].detail
+
+
+@pytest.mark.parametrize(
+    ("header", "receipt", "code"),
+    [
+        ({}, {"kind": "seen"}, "schema-invalid"),
+        ({"version": SchemaVersion("0.9")}, {}, "version-not-supported"),
+        ({"purpose": "A purpose"}, {}, "header-invalid"),
+    ],
+    ids=["of no kind", "of a version that never was", "with a purpose"],
+)
+async def test_receipts_of_which_none_counts_are_an_alert(
+    world: World, asked: Hostile, header: dict[str, Any], receipt: dict[str, str], code: str
+) -> None:
+    """A node that writes all of its receipts wrongly believes to have confirmed what is overdue here: both hear why."""
+    request = await world["EE"].submit("request.json")
+    await world["EE"].engine.dispatch()
+    entry = asked.receipts(asked.receipt(request.message, request.digest, ReceiptKind.DELIVERED))
+    (only,) = canonical.parse(entry.content)["body"]["receipts"]
+    wrong = entry_of(replace(entry.header, **header), {"receipts": [only | receipt]}, OutboxKind.RECEIPTS)
+    assert [await asked.send(wrong), await asked.send(wrong)] == [code, code]
+
+    assert await world["EE"].states(request) == ["published"]
+    page = await world["EE"].store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
+    assert [(entry.code, entry.subject) for entry in page.items] == [("strange-receipt", "FI")]
+    assert f"({code}): none of them counts" in page.items[0].detail
 
 
 async def test_taking_receipts_is_on_record_and_the_same_bytes_are_a_repeat(world: World, asked: Hostile) -> None:
@@ -265,18 +289,10 @@ async def test_receipts_for_several_messages_come_in_one_envelope(world: World, 
 # --- chunks that a peer lacks ---------------------------------------------------------------------------------------
 
 
-async def _once(raw: bytes) -> AsyncIterator[bytes]:
-    yield raw
-
-
 async def _sent_with_file(world: World) -> tuple[Accepted, Digest]:
     """Send a request with a file of two chunks, none of which is owed any more; return it with the file's handle."""
     ee = world["EE"]
-    plain = b"synthetic " * 150_000
-    row = await ee.desk.upload.begin(len(plain), authority=BOARD, actor="test", role=AuditRole.OFFICER)
-    await ee.desk.upload.append(row.id, authority=BOARD, offset=0, parts=_once(plain))
-    file = Uploaded(upload=row.id, name="note.txt", kind="REPORT")
-    accepted = await ee.submit("request.json", attachments=(file,))
+    accepted = await ee.submit("request.json", attachments=(await ee.upload(b"synthetic " * 150_000),))
     await world.settle()
     ((handle, owed),) = await _owed(ee, accepted)
     assert owed == ""

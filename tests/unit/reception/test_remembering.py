@@ -4,14 +4,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-
 import pytest
 
 from broker.core.delivery import REANSWER_SECONDS
 from broker.core.ids import AuthorityId, CountryCode, ProcedureId
-from broker.core.messages import Delivery, OutboxEntry, Uploaded
-from broker.core.roles import AuditRole
+from broker.core.messages import Delivery, OutboxEntry
 from broker.security.chunks import is_chunk
 from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World
@@ -52,18 +49,11 @@ async def _repeated(country: Country) -> list[tuple[str, str]]:
 # --- before its files are here --------------------------------------------------------------------------------------
 
 
-async def _once(raw: bytes) -> AsyncIterator[bytes]:
-    yield raw
-
-
 @pytest.fixture
 async def waiting(world: World) -> tuple[OutboxEntry, list[Delivery]]:
     """A request from Estonia that Finland has recorded, and the chunks of its file, which are still on their way."""
     ee = world["EE"]
-    upload = await ee.desk.upload.begin(9, authority=BOARD, actor="test", role=AuditRole.OFFICER)
-    await ee.desk.upload.append(upload.id, authority=BOARD, offset=0, parts=_once(b"synthetic"))
-    file = Uploaded(upload=upload.id, name="note.txt", kind="REPORT")
-    accepted = await ee.submit("request.json", attachments=(file,))
+    accepted = await ee.submit("request.json", attachments=(await ee.upload(),))
     await ee.step()
     message, *chunks = world.network.waiting[FI]
     world.network.waiting[FI].clear()

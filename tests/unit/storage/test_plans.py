@@ -74,7 +74,6 @@ def ways(parted: Parted) -> tuple[Executable, ...]:
         (outbox._BRIEFS.sized(32), "ux_attention_open (code=? AND subject=?)"),
         (outbox_steps._HELD.sized(32), "PRIMARY KEY"),
         (outbox_steps._PUBLISHED.sized(32), "PRIMARY KEY"),
-        (outbox._RECEIPTED, "ix_outbox_receipted"),
         *((lease, "ix_inbox_owed") for each in (inbox._LEASE, inbox._LEASE_NEW) for lease in ways(each)),
         *((lease, "ix_attachment_owed") for lease in ways(attachments._LEAVING)),
         (attachments._ARRIVING, "ix_attachment_owed"),

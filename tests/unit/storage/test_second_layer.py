@@ -80,7 +80,6 @@ async def test_no_sealed_bytes_stand_in_the_files_as_they_are(store: Store, tmp_
     (parked,) = await store.run(lambda tx: tx.due_parked(now=later(9), limit=9))
     assert parked.raw == BYTES
     assert (await store.read(lambda reader: reader.upload(upload(4).id))) == upload(4)
-    assert (await store.run(lambda tx: tx.old_uploads(before=later(99), limit=9))) == (upload(4),)
 
 
 async def test_an_erasure_reaches_what_was_sealed_for_others(store: Store, url: str, epochs: UnsafeEpochs) -> None:

@@ -5,11 +5,14 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
+from hashlib import sha256
 from pathlib import Path
 
 import pytest
 from securesystemslib.signer import CryptoSigner, SSlibKey
 
+from broker.core.canonical import b64url_decode
 from broker.core.errors import DiskFull, HomeInvalid, TrustListInvalid, VaultLocked
 from broker.core.ids import CountryCode
 from broker.home import generate_keys
@@ -41,6 +44,16 @@ def test_a_key_comes_back_from_its_file_and_signs(tmp_path: Path) -> None:
     assert opened.officer == made
     assert read_officer((tmp_path / "key.public.json").read_bytes(), where="here") == made
     tuf_key(made).verify_signature(opened.signer.sign(b"the list"), b"the list")
+
+
+def test_a_key_is_named_by_its_pem_to_the_last_line_feed(officer: Officer) -> None:
+    """As PROTOCOL 13.2 says it: whoever ends the text otherwise, or breaks its lines elsewhere, names another key."""
+    public = b64url_decode(json.loads(write_officer(officer))["jwk"]["pub"])
+    text = b64encode(bytes.fromhex("308207b2300b0609608648016503040312038207a100") + public).decode()
+    lines = [text[place : place + 64] for place in range(0, len(text), 64)]
+    pem = "".join(f"{line}\n" for line in ("-----BEGIN PUBLIC KEY-----", *lines, "-----END PUBLIC KEY-----"))
+    named = f'{{"keytype":"ml-dsa","keyval":{{"public":"{pem}"}},"scheme":"ml-dsa-65/1"}}'
+    assert officer.keyid == sha256(named.encode()).hexdigest()
 
 
 def test_the_file_tells_nothing_of_the_private_part(tmp_path: Path) -> None:

@@ -83,6 +83,7 @@ async def test_what_an_adapter_does_not_remove_is_asked_for_again(
     assert await ee.attention() == ["not-erased"]
     page = await ee.store.read(lambda reader: reader.attention(None, open_only=True, cursor=None, limit=9))
     assert "Maarika" not in page.items[0].detail
+    assert page.items[0].authority == BOARD
     assert await _left(ee, erased) == 3
 
     system.broken = None

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
 
@@ -28,7 +28,7 @@ from broker.core.errors import (
     SafeguardHeld,
 )
 from broker.core.ids import AuthorityId, ErasureId, MessageId
-from broker.core.messages import Party, Uploaded
+from broker.core.messages import Party
 from broker.core.persons import PersonQuery
 from broker.core.retention import PROPOSAL_DAYS, EraseReason, HoldReason
 from broker.core.roles import AuditRole
@@ -46,10 +46,6 @@ OVER = EraseReason.NO_LONGER_NEEDED
 async def _trail(country: Country) -> list[str]:
     page = await country.store.read(lambda reader: reader.audit(cursor=None, limit=200))
     return [f"{row.action} {row.actor} {row.reason}".strip() for row in reversed(page.items) if "eras" in row.action]
-
-
-async def _once(raw: bytes) -> AsyncIterator[bytes]:
-    yield raw
 
 
 def _act(name: str) -> dict[str, Any]:
@@ -85,7 +81,8 @@ async def test_two_persons_erase_a_case(world: World, ended: Accepted, first: Wh
     ee = world["EE"]
     before = await ee.view(ended.procedure)
     proposed = await ee.desk.erase.propose(ended.procedure, OVER, first)
-    assert await ee.attention() == ["erasure-waits"]
+    page = await ee.store.read(lambda reader: reader.attention(BOARD, open_only=True, cursor=None, limit=9))
+    assert [(call.code, call.peer) for call in page.items] == [("erasure-waits", "FI")]
     assert await _messages(ee) == 3
     done = await ee.desk.erase.confirm(proposed.id, second)
 
@@ -391,12 +388,10 @@ async def test_what_still_waits_for_a_second_person_is_erased_with_its_case(
     ee = world["EE"]
     asked = await ee.submit("request.json")
     await world.settle()
-    upload = await ee.desk.upload.begin(4, authority=BOARD, actor="first", role=AuditRole.OFFICER)
-    await ee.desk.upload.append(upload.id, authority=BOARD, offset=0, parts=_once(b"note"))
+    file = await ee.upload()
     act = _act("correction-birth-year")
     field = {"pointer": "/child_wish/heard/wants_tracing", "now": {"value": "NO"}}
     body = {**act["body"], "target": asked.digest, "fields": [field]}
-    file = Uploaded(upload=upload.id, name="note.txt", kind="REPORT")
     with pytest.raises(SafeguardHeld):
         await ee.submit(
             {**act, "sender": {"authority": str(BOARD)}, "body": body}, procedure=asked.procedure, attachments=(file,)
@@ -408,12 +403,28 @@ async def test_what_still_waits_for_a_second_person_is_erased_with_its_case(
     proposed = await ee.desk.erase.propose(asked.procedure, EraseReason.COURT_ORDER, first)
     await ee.desk.erase.confirm(proposed.id, second)
     assert await ee.attention() == []
-    assert await ee.store.run(lambda tx: tx.upload(upload.id)) is None
+    assert await ee.store.run(lambda tx: tx.upload(file.upload)) is None
     with pytest.raises(AlreadySettled):
         await ee.desk.approve.release(draft.id, second, ReleaseReason.CHECKED)
     assert await ee.store.read(lambda reader: reader.retention.duties_of(proposed.id)) == 2
     await ee.engine.clear()
     assert ee.blobs.held == {}
+
+
+async def test_the_files_of_an_erased_case_are_removed_at_once(world: World, first: Who, second: Who) -> None:
+    """Sealed as they lie there, on both sides; a file of another case stays."""
+    ee, fi = world["EE"], world["FI"]
+    cases = [await ee.submit("request.json", attachments=(await ee.upload(),)) for _ in range(2)]
+    await world.settle()
+    for country, office in ((ee, BOARD), (fi, AuthorityId("helsinki-wellbeing-services"))):
+        assert len(country.blobs.held) == 2
+        one, two = (replace(who, authority=office) for who in (first, second))
+        proposed = await country.desk.erase.propose(cases[0].procedure, EraseReason.COURT_ORDER, one)
+        await country.desk.erase.confirm(proposed.id, two)
+        await country.engine.clear()
+        author, kept = ee.us, cases[1].message
+        (left,) = await country.store.read(lambda reader, author=author, kept=kept: reader.attachments_of(author, kept))
+        assert set(country.blobs.held) == {left.blob}
 
 
 async def test_two_offices_in_one_case_decide_neither_alone(
@@ -432,6 +443,10 @@ async def test_two_offices_in_one_case_decide_neither_alone(
         with pytest.raises(Forbidden):
             await ee.desk.keep.hold(ended.case_ref or ended.procedure, HoldReason.COMPLAINT, who)
     assert await _messages(ee) == 4
+    for_both = Who(actor="cli:both", role=AuditRole.OPERATOR)  # who speaks for the whole node decides
+    _, listed = await ee.desk.erase.look(ended.case_ref or ended.procedure, OVER, authority=None)
+    assert len(listed.procedures) == 2
+    assert (await ee.desk.erase.reject(proposed.id, for_both)).state is ErasureState.REJECTED
 
 
 async def test_whoever_was_called_about_an_erased_case_is_called_no_more(

@@ -11,12 +11,13 @@ from datetime import timedelta
 import pytest
 
 from broker.core.audit import AuditReason, Who
+from broker.core.erasures import Erasure
 from broker.core.errors import AlreadySettled, BadRequest, CorrectionPending, Forbidden, NotFound
 from broker.core.ids import AuthorityId, MessageId
 from broker.core.retention import PROPOSAL_DAYS, EraseReason, KeepReason
 from broker.core.roles import AuditRole
 from broker.flows.retain.pass_on import Answer, Outcome, Passing, PassingKind
-from broker.rows import Accepted
+from broker.rows import Accepted, MessageFilter
 from broker.schema_files import read_schema_file
 from broker.testing.world import Country, World
 
@@ -307,3 +308,76 @@ async def test_who_was_told_and_told_that_it_does_not_hold_is_told_again(
     (again,) = await ee.desk.pass_on(ended.procedure, ERASE, first)
     assert (again.targets, again.code) == (told.targets, None)
     assert again.message not in {None, told.message}
+
+
+async def test_what_lapsed_after_another_country_asked_for_it_is_still_asked_for(
+    world: World, ended: Accepted, told: MessageId, first: Who, second: Who
+) -> None:
+    """Nobody confirmed it within the week: proposed once more and erased, the country that asked is told, and the call ends."""
+    ee, fi = world["EE"], world["FI"]
+    one, two = (replace(who, authority=HELSINKI) for who in (first, second))
+    await fi.desk.erase.propose(ended.procedure, UNLAWFUL, one)
+    world.clock.advance(timedelta(days=PROPOSAL_DAYS + 1).total_seconds())
+    await fi.engine.review()
+    assert {"erasure-asked", "erasure-lapsed"} <= set(await fi.attention())
+
+    proposed = await fi.desk.erase.propose(ended.procedure, UNLAWFUL, one)
+    await fi.desk.erase.confirm(proposed.id, two)
+    await world.settle()
+    assert await _pending(ee, ended, first) == [False]
+    assert "erasure-asked" not in await fi.attention()
+
+
+@pytest.mark.parametrize("erased_first", [True, False])
+async def test_of_several_cases_that_one_request_names_each_is_answered_as_it_was_decided(
+    world: World, ended: Accepted, first: Who, second: Who, *, erased_first: bool
+) -> None:
+    """No country hears that a child's data is erased which is kept; and until all are decided, the office stays called."""
+    ee, fi = world["EE"], world["FI"]
+    other = await ee.submit("request.json")
+    await world.settle()
+    await fi.submit("acknowledgement.json", procedure=other.procedure)
+    await world.settle()
+    asked = json.loads(read_schema_file("examples/correction/erase-wrong-child.json"))
+    asked["sender"]["authority"] = str(BOARD)
+    asked["recipient"] = {"country": "FI", "authority": str(HELSINKI)}
+    asked["body"]["targets"] = [ended.digest, other.digest, "0" * 64]
+    await ee.submit(asked)
+    await world.settle()
+    await fi.engine.review()
+    one, two = (replace(who, authority=HELSINKI) for who in (first, second))
+
+    async def erase() -> None:
+        proposed = await fi.desk.erase.propose(ended.procedure, UNLAWFUL, one)
+        await fi.desk.erase.confirm(proposed.id, two)
+
+    async def keep() -> None:
+        (kept,) = [item for item in await _erasures(fi) if item.procedures == (other.procedure,)]
+        await fi.desk.erase.reject(kept.id, two, KeepReason.CLAIMS_POSSIBLE)
+
+    steps = (erase, keep) if erased_first else (keep, erase)
+    await steps[0]()
+    await world.settle()
+    assert (await _outcomes(ee), "erasure-asked" in await fi.attention()) == ([], True)
+    await steps[1]()
+    await world.settle()
+    assert "erasure-asked" not in await fi.attention()
+    found = await _outcomes(ee)
+    assert [(item["target"], item["outcome"]) for item in found] == [
+        (ended.digest, "DONE"), (other.digest, "KEPT"), ("0" * 64, "NOT_HELD"),
+    ]  # fmt: skip
+    assert [bool(item.get("reason")) for item in found] == [False, True, False]
+
+
+async def _erasures(country: Country) -> tuple[Erasure, ...]:
+    return await country.store.read(lambda reader: reader.retention.erasures(None, limit=9))
+
+
+async def _outcomes(country: Country) -> list[dict[str, str]]:
+    """Return what a country was told of the messages that it wanted erased."""
+    wanted = MessageFilter(direction="in", type="correction.report")
+    page = await country.store.read(lambda reader: reader.messages(wanted, cursor=None, limit=9))
+    rows = [
+        row for brief in page.items for row in await country.store.read(lambda r, b=brief: r.messages_of(b.id, None))
+    ]
+    return [item for row in rows for item in json.loads(row.content or b"")["body"]["outcomes"]]

@@ -5,13 +5,17 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from broker.core.audit import Who
 from broker.core.erasures import ErasureState
+from broker.core.errors import SafeguardHeld
 from broker.core.ids import AuthorityId
 from broker.core.messages import Party
 from broker.core.retention import EXERCISE_KEPT, PROPOSAL_DAYS, EraseReason, HoldReason, KeepReason
@@ -33,12 +37,25 @@ async def test_a_due_review_calls_a_person_once(world: World, ended: Accepted, f
     assert await ee.engine.review() == 1
     assert await ee.engine.review() == 0
     assert await ee.attention() == ["review-due"]
+    assert await _called(ee, first.authority) == [("review-due", "FI")]
     assert await ee.store.run(lambda tx: tx.outbox(ended.message)) is not None
 
     until = world.clock.now().date().replace(year=world.clock.now().year + 1)
     await ee.desk.keep.review(ended.procedure, until, KeepReason.CHILD_MAY_ASK, first)
     assert await ee.attention() == []
     assert await ee.engine.review() == 0
+
+
+async def test_a_case_is_reviewed_after_the_newest_of_its_procedures(world: World, ended: Accepted, first: Who) -> None:
+    """What another country began in it since keeps all of it: nobody is asked to erase a case that goes on."""
+    ee, finland = world["EE"], Hostile(world["FI"], world["EE"])
+    before = await ee.desk.keep.standing(ended.procedure, first.authority)
+    world.clock.advance(100 * 86_400)
+    board = Party(country=ee.us, authority=AuthorityId("social-insurance-board"))
+    await finland.send(finland.message("request.json", recipient=board, case_ref=ended.case_ref))
+    after = await ee.desk.keep.standing(ended.procedure, first.authority)
+    assert after.last == world.clock.now()
+    assert after.review - before.review >= timedelta(days=99)
 
 
 async def test_something_new_closes_the_call(world: World, ended: Accepted, first: Who) -> None:
@@ -119,6 +136,15 @@ async def test_an_exercise_is_erased_after_the_drill(world: World, ended: Accept
     assert await ee.engine.review() == 0
 
 
+async def test_an_exercise_that_never_arrived_is_erased_like_any_other(world: World) -> None:
+    """Nobody waits for an answer to a drill: its data are not kept for what its envelope may still travel."""
+    ee = world["EE"]
+    drill = await ee.submit("request.json", exercise=True)
+    world.clock.advance(EXERCISE_KEPT.total_seconds() + 60)
+    await ee.engine.review()
+    assert await ee.store.run(lambda tx: tx.outbox(drill.message)) is None
+
+
 async def test_an_exercise_under_a_legal_hold_stays(world: World, first: Who) -> None:
     """Somebody complained about the drill itself; a hold that nobody thinks of any more is reviewed as any case is."""
     ee = world["EE"]
@@ -143,6 +169,7 @@ async def test_what_comes_into_an_exercise_at_the_last_moment_is_not_erased_unse
     (case,) = (await ee.store.read(review._look)).drilled
     await fi.submit("acknowledgement.json", procedure=drill.procedure, exercise=True)
     await world.settle()
+    world.clock.advance(60)
     assert await ee.store.run(lambda tx: review._erase(tx, case)) == 0
     assert await ee.store.run(lambda tx: tx.outbox(drill.message)) is not None
 
@@ -174,12 +201,18 @@ async def test_a_case_whose_erasure_is_decided_about_is_not_reviewed_beside(
     ee = world["EE"]
     world.clock.advance(YEAR)
     await ee.desk.erase.propose(ended.procedure, EraseReason.NO_LONGER_NEEDED, first)
+    for seconds in (0, PROPOSAL_DAYS * 86_400 - 1):  # a second person has the whole week
+        world.clock.advance(seconds)
+        await ee.engine.review()
+        assert await ee.attention() == ["erasure-waits"]
+    world.clock.advance(86_400)
     await ee.engine.review()
-    assert await ee.attention() == ["erasure-waits"]
-    world.clock.advance((PROPOSAL_DAYS + 1) * 86_400)
     await ee.engine.review()
-    await ee.engine.review()
-    assert sorted(await ee.attention()) == ["erasure-lapsed", "review-due"]
+    assert sorted(await _called(ee, first.authority)) == [("erasure-lapsed", "FI"), ("review-due", "FI")]
+    trail = await ee.store.read(lambda reader: reader.audit(cursor=None, limit=9))
+    assert [(row.actor, row.authority, row.reason) for row in trail.items if row.action == "erasure-lapsed"] == [
+        ("node", first.authority, "no-longer-needed")
+    ]
 
 
 async def test_a_review_is_due_on_its_day_and_a_hold_is_none(world: World, ended: Accepted, first: Who) -> None:
@@ -194,6 +227,12 @@ async def test_a_review_is_due_on_its_day_and_a_hold_is_none(world: World, ended
     await ee.engine.review()
     await ee.desk.keep.hold(ended.procedure, HoldReason.LEGAL_CLAIM, first)
     assert await ee.attention() == ["review-due"]
+
+
+async def _called(country: Country, office: AuthorityId | None) -> list[tuple[str, str | None]]:
+    """Return what an office is called for, and about which country."""
+    page = await country.store.read(lambda reader: reader.attention(office, open_only=True, cursor=None, limit=9))
+    return [(entry.code, entry.peer) for entry in page.items]
 
 
 async def _ask(country: Country, request: Accepted) -> Accepted:
@@ -214,7 +253,7 @@ async def test_an_erasure_that_is_asked_for_waits_for_two_persons(
     await world.settle()
     assert await fi.engine.review() == 1
     assert await fi.engine.review() == 0
-    assert "erasure-asked" in await fi.attention()
+    assert ("erasure-asked", "EE") in await _called(fi, AuthorityId("helsinki-wellbeing-services"))
     (asked,) = await fi.store.read(lambda reader: reader.retention.erasures(None, limit=9))
     assert (asked.state, asked.asked_by, asked.procedures) == (ErasureState.ASKED, sent.message, (ended.procedure,))
     assert await fi.store.run(lambda tx: tx.inbox(world["EE"].us, ended.message)) is not None
@@ -229,6 +268,62 @@ async def test_an_erasure_that_is_asked_for_waits_for_two_persons(
     assert await fi.store.run(lambda tx: tx.inbox(world["EE"].us, sent.message)) is not None
 
 
+DAMAGES = {
+    "the request itself": (
+        "UPDATE inbox_content SET content = x'00', header = x'00' WHERE id = :asked",
+        ["unreadable"],
+    ),
+    "what the request says": (
+        "UPDATE inbox_content SET content = x'00' WHERE id = :asked",
+        ["erasure-asked", "unreadable"],
+    ),
+    "what it wants erased": (
+        "UPDATE outbox_content SET header = x'00' WHERE id = :wanted",
+        ["erasure-asked", "unreadable"],
+    ),
+    "what waits for a second person in that case": (
+        "UPDATE draft_content SET content = zeroblob(200)",
+        ["erasure-asked"],
+    ),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+async def test_an_erasure_request_that_does_not_open_holds_up_no_other_review(world: World, damage: str) -> None:
+    """One damaged message in years, and nobody would be called for any case any more, nor an exercise be erased."""
+    ee, fi = world["EE"], world["FI"]
+    request = await fi.submit(_from_finland("demo/request.json"))
+    correction = _from_finland("acts/correction-birth-year.json")
+    correction["body"] |= {"target": request.digest, "fields": [{"pointer": "/child", "now": {"value": "Test-Mari"}}]}
+    with pytest.raises(SafeguardHeld):
+        await fi.submit(correction, procedure=request.procedure)
+    drill = await fi.submit(_from_finland("demo/request.json"), exercise=True)
+    await world.settle()
+    asked = await _ask(ee, request)
+    await world.settle()
+    spoil, called = DAMAGES[damage]
+    with closing(sqlite3.connect(fi.url.removeprefix("sqlite:///"))) as db, db:
+        names = {"asked": asked.message, "wanted": request.message}
+        assert db.execute(spoil, {name: value for name, value in names.items() if f":{name}" in spoil}).rowcount == 1
+
+    for look in (fi.engine.review, fi.engine.remind):
+        await look()
+    assert [code for code in await fi.attention() if code != "held"] == called
+    world.clock.advance(EXERCISE_KEPT.total_seconds() + 60)
+    await fi.engine.review()
+    assert await fi.store.run(lambda tx: tx.outbox(drill.message)) is None
+    world.clock.advance(4 * YEAR)
+    await fi.engine.review()
+    assert "review-due" in await fi.attention()
+
+
+def _from_finland(example: str) -> dict[str, Any]:
+    message: dict[str, Any] = json.loads(read_schema_file(f"examples/{example}"))
+    message["sender"]["authority"] = "helsinki-wellbeing-services"
+    message["recipient"] = {"country": "EE", "authority": "social-insurance-board"}
+    return message
+
+
 async def test_no_country_asks_to_erase_what_another_one_sent(world: World, ended: Accepted) -> None:
     """A digest that Sweden learnt somewhere gets nothing of Estonia's case prepared for erasure."""
     fi, sweden = world["FI"], Hostile(world["SE"], world["FI"])
@@ -241,3 +336,21 @@ async def test_no_country_asks_to_erase_what_another_one_sent(world: World, ende
     await fi.engine.review()
     assert "erasure-asked" in await fi.attention()
     assert await fi.store.read(lambda reader: reader.retention.erasures(None, limit=9)) == ()
+
+
+async def test_no_country_adds_to_what_another_one_asks_to_erase(world: World, ended: Accepted) -> None:
+    """Sweden uses the id of Estonia's request, and names another of Estonia's cases: nothing of that is prepared."""
+    ee, fi, sweden = world["EE"], world["FI"], Hostile(world["SE"], world["FI"])
+    other = await ee.submit("request.json")
+    await world.settle()
+    sent = await _ask(ee, ended)
+    await world.settle()
+    asked = json.loads(read_schema_file("examples/correction/erase-wrong-child.json"))
+    helsinki = Party(country=fi.us, authority=AuthorityId("helsinki-wellbeing-services"))
+    asked["sender"]["authority"] = str(OFFICES["SE"][0].id)
+    asked["recipient"] = {"country": "FI", "authority": str(helsinki.authority)}
+    asked["body"]["targets"] = [other.digest]
+    assert await sweden.send(sweden.message(asked, recipient=helsinki, id=sent.message)) == "recorded"
+    await fi.engine.review()
+    (made,) = await fi.store.read(lambda reader: reader.retention.erasures(None, limit=9))
+    assert made.procedures == (ended.procedure,)

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from broker import loops
 from broker.core.errors import StoreUnavailable
-from broker.loops import Bell, Bells, Loop
+from broker.running import loops
+from broker.running.loops import Bell, Bells, Loop
 
 CANARY = "Test-Maarika"
 BOUND_SECONDS = 20  # reached only when something hangs

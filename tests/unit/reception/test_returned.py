@@ -15,7 +15,7 @@ from broker.core.healing import Answer, Returned
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import ProfileHeader, VerifiedMessage
 from broker.core.trust import KeyUse, Member, TrustList
-from broker.returned import ReturnedMessage, read_returned
+from broker.reception.returned import ReturnedMessage, read_returned
 from broker.security import envelope as wire
 from broker.security.suite import Signer
 from broker.testing.store_rows import message_id

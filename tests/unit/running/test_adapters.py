@@ -16,11 +16,11 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from broker.adapter_api import Adapter, AdapterContext, AdapterEvent, NotFound, UploadState
-from broker.adapters_running import AdapterPlace, Adapters, place_adapters
 from broker.core.errors import AdapterFailed, Forbidden, SettingsInvalid
 from broker.core.ids import AuthorityId, CountryCode
 from broker.home import create_home
 from broker.metrics import Metrics
+from broker.running.adapters import AdapterPlace, Adapters, place_adapters
 from broker.schema_files import read_schema_file
 from broker.settings import Settings
 from broker.testing.world import World
@@ -245,7 +245,7 @@ async def test_an_adapter_that_cannot_be_loaded_stops_nobody_else(
             raise tries.pop()
         return late
 
-    monkeypatch.setattr("broker.adapters_running.discover", lambda: {"late": load, "steady": lambda _: steady})
+    monkeypatch.setattr("broker.running.adapters.discover", lambda: {"late": load, "steady": lambda _: steady})
     stated = {"late": {"authorities": [BOARD]}, "steady": {"authorities": [MINISTRY]}}
     places = place_adapters(_settings(tmp_path / "EE", stated))
     adapters = Adapters(places, desk=world["EE"].desk, metrics=Metrics(CollectorRegistry()))

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from broker.nations import is_country, is_language, is_nationality
+from broker.catalogue.nations import is_country, is_language, is_nationality
 
 
 @pytest.mark.parametrize("code", ["EE", "FI", "GR", "GB", "UA", "XK"])
@@ -47,6 +47,6 @@ def test_any_text_is_judged_without_a_library_error(text):
 
 def test_an_idle_node_imports_none_of_the_libraries():
     """Importing the module loads no list."""
-    code = "import sys, broker.nations; print([m for m in ('pycountry', 'langcodes') if m in sys.modules])"
+    code = "import sys, broker.catalogue.nations; print([m for m in ('pycountry', 'langcodes') if m in sys.modules])"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "[]"

@@ -18,7 +18,7 @@ from broker.core.ids import CountryCode
 from broker.core.messages import Delivery
 from broker.flows import take_chunk
 from broker.metrics import Metrics
-from broker.receiving import Receiving
+from broker.running.receiving import Receiving
 from broker.testing.hostile import Hostile
 from broker.testing.network import Endpoint
 from broker.testing.world import World, officer

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from broker.core.attention import AttentionCode
 from broker.core.errors import StoreUnavailable
+from broker.running.vitals import Vitals
 from broker.testing.world import World
-from broker.vitals import Vitals
 
 
 class Check:

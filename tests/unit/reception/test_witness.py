@@ -14,10 +14,10 @@ from broker.core.healing import RestoredMark
 from broker.core.ids import CountryCode, Digest, MessageType, SchemaVersion
 from broker.core.receipts import MAX_RECEIPTS_WITH_CHECKPOINT
 from broker.core.trust import Member
+from broker.reception.witness import Witnessed, witness
 from broker.security.checkpoints import read_checkpoint, sign_checkpoint
 from broker.security.envelope import PADDED_LENGTHS
 from broker.testing.world import Country, World
-from broker.witness import Witnessed, witness
 
 EE, FI = CountryCode("EE"), CountryCode("FI")
 
