@@ -26,7 +26,6 @@ class RabbitHarness:
             url=self.federation.url(country, port=self.proxy.port),
             us=country,
             prefetch=10,
-            publish_timeout_seconds=2.0,
             watchdog_seconds=3_600.0,
         )
         self.opened.append(RabbitTransport(options, FastClock()))

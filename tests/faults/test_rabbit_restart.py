@@ -28,17 +28,25 @@ pytestmark = pytest.mark.rabbitmq
 
 @pytest.fixture
 async def workers(rabbit: RabbitFederation) -> AsyncIterator[Callable[..., RabbitTransport]]:
-    """Give transports of EE and FI with short bounds, closed afterwards."""
+    """Give transports of EE and FI, closed afterwards.
+
+    They are patient where a test is not about a bound: RabbitMQ confirms nothing while its disk, which others use too, is slow.
+    """
     opened = []
 
     def opener(
-        country: str, *, port: int | None = None, watchdog_seconds: float = 3_600, renew_seconds: float = 36_000
+        country: str,
+        *,
+        port: int | None = None,
+        patience_seconds: float = 30.0,
+        watchdog_seconds: float = 3_600,
+        renew_seconds: float = 36_000,
     ) -> RabbitTransport:
         options = RabbitOptions(
             url=rabbit.url(country, port=port),
             us={"EE": EE, "FI": FI}[country],
-            publish_timeout_seconds=2.0,
-            connect_timeout_seconds=2.0,
+            publish_timeout_seconds=patience_seconds,
+            connect_timeout_seconds=patience_seconds,
             watchdog_seconds=watchdog_seconds,
             renew_seconds=renew_seconds,
         )
@@ -52,7 +60,7 @@ async def workers(rabbit: RabbitFederation) -> AsyncIterator[Callable[..., Rabbi
 
 async def test_a_killed_broker_loses_nothing_that_it_confirmed(rabbit: RabbitFederation, workers) -> None:
     """SIGKILL and restart in the middle of 300 messages: all arrive, and both directions resume by themselves."""
-    traffic = Traffic(workers("EE"), workers("FI"))
+    traffic = Traffic(workers("EE", patience_seconds=2), workers("FI", patience_seconds=2))
 
     async def power_cut() -> None:
         await asyncio.to_thread(rabbit.server.kill)
@@ -78,7 +86,8 @@ async def test_dead_letter_workers_that_crash_take_no_queue_with_them(rabbit: Ra
 async def test_a_connection_cut_again_and_again_loses_nothing(rabbit: RabbitFederation, workers) -> None:
     """Eight cuts in the middle of frames: everything confirmed arrives."""
     async with TcpProxy(rabbit.server.host, rabbit.server.port) as proxy:
-        traffic = Traffic(workers("EE", port=proxy.port), workers("FI", port=proxy.port))
+        sender, recipient = (workers(country, port=proxy.port, patience_seconds=2) for country in ("EE", "FI"))
+        traffic = Traffic(sender, recipient)
 
         async def cuts() -> None:
             for _ in range(8):
@@ -95,9 +104,10 @@ async def test_a_connection_cut_again_and_again_loses_nothing(rabbit: RabbitFede
 async def test_a_hung_broker_fails_a_publish_within_its_bound(rabbit: RabbitFederation, workers) -> None:
     """When nothing is forwarded any more the publish is unconfirmed in time, and a new connection works afterwards."""
     async with TcpProxy(rabbit.server.host, rabbit.server.port) as proxy:
-        sender, recipient = workers("EE", port=proxy.port), workers("FI")
-        await sender.publish(sealed())
-        await take(recipient)
+        sender, recipient = workers("EE", port=proxy.port, patience_seconds=2), workers("FI")
+        for each in (workers("EE"), sender):
+            await each.publish(sealed())
+        await take(recipient, 2)
         envelope = sealed()
         async with proxy.hanging():
             started = time.monotonic()
@@ -119,7 +129,7 @@ async def test_a_server_that_never_answers_is_unavailable_in_time(workers) -> No
     accepted: list[asyncio.StreamWriter] = []
     silent = await asyncio.start_server(lambda _reader, writer: accepted.append(writer), "127.0.0.1", 0)
     async with silent:
-        sender = workers("EE", port=silent.sockets[0].getsockname()[1])
+        sender = workers("EE", port=silent.sockets[0].getsockname()[1], patience_seconds=2)
         started = time.monotonic()
         with pytest.raises(TransportUnavailable):
             await sender.publish(sealed())
@@ -310,8 +320,9 @@ async def test_closing_while_a_connection_is_given_up_leaves_none_open(workers, 
 
 async def test_a_broker_short_of_memory_is_told_so_and_nothing_is_lost(rabbit: RabbitFederation, workers) -> None:
     """One connection waits through the whole alarm: health says why, nothing piles up on it, and then all arrive."""
-    sender, recipient = workers("EE"), workers("FI")
-    await sender.publish(sealed())
+    sender, recipient = workers("EE", patience_seconds=2), workers("FI")
+    for each in (workers("EE"), sender):
+        await each.publish(sealed())
     first = await sender._publisher.session()
     envelopes = [sealed() for _ in range(3)]
     with rabbit.server.short_of_memory():
@@ -326,7 +337,7 @@ async def test_a_broker_short_of_memory_is_told_so_and_nothing_is_lost(rabbit: R
         await sender.publish(envelope)
     assert said is not None
     assert "memory or disk" in said
-    came = {delivery.raw for delivery in await take(recipient, 5)}  # one of them twice: its outcome was unknown
+    came = {delivery.raw for delivery in await take(recipient, 6)}  # one of them twice: its outcome was unknown
     assert came >= {envelope.raw for envelope in envelopes}
     assert await sender._publisher.session() is first
 
