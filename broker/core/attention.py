@@ -78,6 +78,10 @@ class AttentionCode(StrEnum):
         "key-stuck", Actor.OPERATOR,
         "The key of a case does not open: restore it from the newest backup, or erase the case; until then no erasure may be final.",
     )  # fmt: skip
+    NODE_KEY_RENEWED = (
+        "node-key-renewed", Actor.OPERATOR,
+        "The key of what nodes tell each other did not open, and another took its place: look at the disk, then close this.",
+    )  # fmt: skip
     REFUSED = "refused", Actor.CALLER, "The other country refused a message; its author must change it or withdraw."
     SURGE_OWED = (
         "surge-owed", Actor.CALLER, "Surge mode let something wait that is still owed: do it, and close this.",

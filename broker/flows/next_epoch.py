@@ -15,7 +15,7 @@ from broker.core.roles import AuditRole
 from broker.ledger import Ledger
 from broker.ports import Clock, Compute, Ids, Store, Transaction
 from broker.rows import Attention, AuditRow, ProcedureRow
-from broker.security.at_rest import EpochVault, Scope, WrappedKey, covered
+from broker.security.at_rest import NO_PROCEDURE, EpochVault, Scope, WrappedKey, covered
 
 __all__ = ["NextEpoch", "Rotation"]
 
@@ -65,11 +65,13 @@ class NextEpoch:
     async def if_owed(self) -> bool:
         """Do so if a case was erased in the epoch that goes on, or go on where an earlier attempt ended.
 
+        A key of messages between nodes that does not open is replaced whatever is owed.
+
         Raises:
             NodeError: it could not be finished.
         """
         ring, now = self._vault.ring(), self._clock.now()
-        await self._store.run(lambda tx: self._finished(tx, ring.oldest))
+        await self._store.run(lambda tx: self._look(tx, ring.oldest))
         owed = await self._store.read(lambda reader: reader.epoch_owed())  # looks through the keys of all cases
         if not (owed or len(ring.epochs) > 1):
             return False
@@ -113,6 +115,12 @@ class NextEpoch:
             if sum(left.values()) <= len(stuck):
                 return moved, stuck
             await self._clock.sleep(_PAUSE_SECONDS)
+
+    def _look(self, tx: Transaction, oldest: int) -> None:
+        """Note what became final, and let no damaged key of its own keep the node from sending and receiving."""
+        self._finished(tx, oldest)
+        if tx.renew_node_key():
+            Ledger.call(tx, AttentionCode.NODE_KEY_RENEWED, NO_PROCEDURE, now=self._clock.now())
 
     def _call(self, tx: Transaction, stuck: Sequence[WrappedKey], calls: Sequence[Attention]) -> None:
         now = self._clock.now()

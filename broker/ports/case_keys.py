@@ -39,3 +39,10 @@ class CaseKeys(Protocol):
     def keys_before(self, number: int) -> Mapping[int, int]:
         """Return for each earlier epoch how many keys are still wrapped under it, if any: its own key is needed for them."""
         ...
+
+    def renew_node_key(self) -> bool:
+        """Put another key in the place of the one of messages between nodes, if that does not open. False: all is well.
+
+        What was stored under it does not open then either; it holds nothing of a case, and other nodes ask again.
+        """
+        ...

@@ -21,13 +21,13 @@ from sqlalchemy import ColumnElement, FromClause, Row, Table, and_, bindparam, d
 
 from broker.core.errors import CaseErased, CaseKeyMissing, StoreCorrupt
 from broker.core.ids import ProcedureId
-from broker.security.at_rest import Rewrapped, Scope, WrappedKey, place
+from broker.security.at_rest import NO_PROCEDURE, Rewrapped, Scope, WrappedKey, place
 from broker.storage.execution import Execution, PerDialect, insert_new
 from broker.storage.tables import case_key, key_epoch, procedure, search_term
 
 __all__ = [
     "KEY_COLUMNS", "READABLE", "begin_epoch", "destroy_case", "drop_key", "encrypted", "epoch_owed", "hold_case", "key_for_writing", "keyed",
-    "left_before", "opened", "own_key", "rewrap",
+    "left_before", "opened", "own_key", "renew_node_key", "rewrap",
 ]  # fmt: skip
 
 _ONE = 1  # the only row of key_epoch
@@ -83,6 +83,8 @@ _MOVE = (
     .where(case_key.c.scope == bindparam("scope_"))
     .values(epoch=bindparam("number"), wrapped=bindparam("fresh"))
 )
+_NODE_KEY = select(case_key.c.epoch, case_key.c.wrapped).where(case_key.c.scope == NO_PROCEDURE)
+_RENEW = _MOVE.where(case_key.c.wrapped == bindparam("spoilt"))
 _LEFT = (
     select(case_key.c.epoch, func.count().label("number"))
     .where(case_key.c.epoch < bindparam("number"), case_key.c.destroyed.is_(None))
@@ -227,6 +229,24 @@ def rewrap(db: Execution, number: int, limit: int, after: WrappedKey | None = No
         else:
             db.changed(_MOVE, {"scope_": key.scope, "number": number, "fresh": fresh.wrapped})
     return Rewrapped(moved=len(keys) - len(stuck), stuck=tuple(stuck), last=keys[-1] if keys else None)
+
+
+def renew_node_key(db: Execution) -> bool:
+    """Put another key in the place of the one of messages between nodes, if that does not unwrap. False: all is well.
+
+    Raises:
+        KeyMissing, VaultLocked: the vault gives no key.
+    """
+    row = db.first(_NODE_KEY)  # not locked: two workers that then change it would wait for each other
+    if row is None:
+        return False
+    try:
+        db.cipher.rewrap(_wrapped(NO_PROCEDURE, row.epoch, row.wrapped), row.epoch)
+    except (CaseKeyMissing, StoreCorrupt):
+        fresh = db.cipher.new_key(NO_PROCEDURE, _epoch(db))
+        renewed = {"scope_": NO_PROCEDURE, "number": fresh.epoch, "fresh": fresh.wrapped, "spoilt": row.wrapped}
+        return db.changed(_RENEW, renewed) == 1  # else another worker was first, and may have written under its own
+    return False
 
 
 def left_before(db: Execution, number: int) -> Mapping[int, int]:

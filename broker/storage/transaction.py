@@ -172,6 +172,7 @@ class SqlTransaction(Execution):
     begin_epoch = case_keys.begin_epoch
     rewrap_keys = case_keys.rewrap
     keys_before = case_keys.left_before
+    renew_node_key = case_keys.renew_node_key
 
     # after a restore, how long cases are kept, searching by people
 

@@ -17,6 +17,7 @@ from sqlalchemy import make_url
 
 from broker.core.erasures import Duty, DutyKind
 from broker.core.errors import NodeRunning, StoreUnavailable
+from broker.core.messages import OutboxKind
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.ports import Store, Transaction
 from broker.security.at_rest import Scope
@@ -257,6 +258,19 @@ async def test_a_receipt_that_changes_while_it_is_put_into_an_envelope_waits_for
     )
     assert (found.waited, found.given, waiting[0]) == (True, True, expired)
     assert await workers.store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (answer,)
+
+
+async def test_a_key_between_nodes_that_does_not_open_is_replaced_by_one_of_two(workers: Workers) -> None:
+    """The other waits and leaves it: the first may have written under its own by then."""
+    of_nodes = replace(outgoing(8), kind=OutboxKind.RECEIPTS, procedure=None)
+    await workers.store.run(lambda tx: tx.add_outbox(of_nodes, next_at=NOW))
+    with psycopg.connect(workers.url) as connection:
+        changed = connection.execute("UPDATE case_key SET wrapped = '\\x00' WHERE scope = 'node'")
+        assert changed.rowcount == 1
+    given: list[bool] = []
+    found = await workers.beside(lambda tx: given.append(tx.renew_node_key()), lambda tx: tx.renew_node_key())
+    assert (found.waited, given, found.given, found.runs) == (True, [True], False, 2)
+    assert await workers.store.run(lambda tx: tx.renew_node_key()) is False
 
 
 def test_processes_change_the_schema_one_after_the_other(workers: Workers, postgres_store_url: str) -> None:

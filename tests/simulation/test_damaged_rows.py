@@ -4,7 +4,7 @@
 
 Two countries are in the middle of everything that a node keeps sealed: messages at every step, files, uploads, held
 messages, an erasure that was asked for. The newest rows of each kind are damaged, one a run; ``TRM_TEST_DAMAGED_ROWS`` says
-how many of each. Only the key of what a node says itself is left out: without it the node sends nothing, and says so.
+how many of each.
 """
 
 from __future__ import annotations
@@ -47,12 +47,9 @@ MINUTE, HOUR, DAY = 61, 3_600, 86_400  # seconds
 
 def _damage(url: str, table: str, column: str, number: int) -> None:
     """Flip some bits of a value, counted from the newest row."""
-    which = "scope <> 'node'" if table == "case_key" else "true"
     with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as db, db:
         names = [row[1] for row in db.execute(f"PRAGMA table_info({table})") if row[5]]
-        rows = db.execute(
-            f"SELECT {column}, {', '.join(names)} FROM {table} WHERE {which} ORDER BY {names[-1]} DESC"
-        ).fetchall()
+        rows = db.execute(f"SELECT {column}, {', '.join(names)} FROM {table} ORDER BY {names[-1]} DESC").fetchall()
         value, *key = rows[min(number, len(rows) - 1)]
         spoilt = bytearray(value)
         spoilt[len(spoilt) // 2] ^= 0x55
@@ -88,15 +85,16 @@ async def _talk(world: World) -> None:
 async def _pass_time(world: World, *seconds: int) -> None:
     """Let everything that a node repeats run, and time pass."""
     for pause in seconds:
-        await world.settle()
         for country in world.countries.values():
-            await country.offer_parked()
             engine = country.engine
             for loop in (
                 engine.watch, engine.remind, engine.urge, engine.next_epoch.if_owed, engine.catch_up,
                 engine.link_audit, engine.tidy, engine.review, engine.clear,
             ):  # fmt: skip
                 await loop()
+        await world.settle()
+        for country in world.countries.values():
+            await country.offer_parked()
         world.clock.advance(pause)
 
 

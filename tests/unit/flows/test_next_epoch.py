@@ -227,3 +227,39 @@ async def test_a_key_whose_epoch_has_ended_keeps_no_other_epoch(world: World) ->
     assert ee.epochs.ring().epochs == (2,)
     (call,) = await ee.store.read(lambda reader: reader.open_calls(["key-stuck"]))
     assert (call.subject, call.who) == (lost.procedure, "operator")
+
+
+async def test_a_key_between_nodes_that_does_not_open_is_replaced_once(world: World) -> None:
+    """Of two workers one does so and an operator is called once; what comes is confirmed from then on by both."""
+    ee, fi, other = world["EE"], world["FI"], world.colleague("FI")
+    await ee.submit("request.json")
+    await world.settle()
+    with exclusive(fi.url) as connection:
+        connection.execute(text("UPDATE case_key SET wrapped = zeroblob(61) WHERE scope = 'node'"))
+    for worker in (fi, other, fi):
+        await worker.engine.next_epoch.if_owed()
+
+    (call,) = await fi.store.read(lambda reader: reader.open_calls(["node-key-renewed"]))
+    assert (call.subject, call.who, call.authority) == ("node", "operator", None)
+    for worker in (fi, other):
+        asked = await ee.submit("request.json")
+        await world.settle()
+        answer = await worker.submit("acknowledgement.json", procedure=asked.procedure)
+        await world.settle()
+        assert await ee.states(asked) == ["handed-over"]
+        assert await fi.states(answer) == ["handed-over"]
+    await other.store.close()
+
+
+async def test_a_sound_key_between_nodes_stays(world: World) -> None:
+    """Looking changes nothing: what was told under it opens as before, and nobody is called."""
+    fi = world["FI"]
+    await world["EE"].submit("request.json")
+    await world.settle()
+    words = text("SELECT wrapped FROM case_key WHERE scope = 'node'")
+    with exclusive(fi.url) as connection:
+        before = connection.execute(words).scalar_one()
+    await fi.engine.next_epoch.if_owed()
+    with exclusive(fi.url) as connection:
+        assert connection.execute(words).scalar_one() == before
+    assert await fi.store.read(lambda reader: reader.open_calls(["node-key-renewed"])) == ()
