@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The trm-broker authors
 # SPDX-License-Identifier: Apache-2.0
-"""What the doctor looks at: settings, trust list, keys, adapters, schemas, tokens, disk, store, backup, clock, peers, transport."""
+"""What the doctor looks at: settings, trust list, keys, contents, adapters, schemas, tokens, disk, store, backup, clock, peers, transport."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ from broker.settings import FILE_NAME, Settings
 
 if TYPE_CHECKING:
     from aiormq.abc import AbstractChannel
+
+    from broker.security.at_rest import EpochRing
 
 __all__ = ["examine"]
 
@@ -84,6 +86,7 @@ class _Patient:
         self._clock = clock
         self._trust: TrustList | None = None
         self._seen: _Seen | None = None
+        self._ring: Callable[[], EpochRing] | None = None
         self._certified = False  # whether the broker can be asked: no certificate is needed, or it can be read
 
     def checks(self) -> tuple[Callable[[], Awaitable[Finding]], ...]:
@@ -98,6 +101,7 @@ class _Patient:
             self._guarded("clock", self._clock_right),
             self._guarded("trust", self._trust_list),
             self._guarded("keys", self._keys),
+            self._guarded("contents", self._contents),
             self._guarded("offices", self._offices),
             self._guarded("adapters", self._adapters),
             self._guarded("catalogue", self._catalogue),
@@ -142,8 +146,20 @@ class _Patient:
             return skipped("keys", "the trust list cannot be read")
         vault = open_vault(self._settings)  # not in a thread: it may ask for the passphrase, and Ctrl-C must end that
         _ = vault.ring().newest  # without a key for data at rest no node starts
+        self._ring = vault.ring
         held = [kid for kid, _, _ in vault.public_keys()]
         return judging.judge_keys(self._trust.members.get(self._settings.country), held, self._clock.now())
+
+    async def _contents(self) -> Finding:
+        from broker.storage import AtRest, open_store
+
+        if self._ring is None or self._seen is None:
+            return skipped("contents", "the vault or the store cannot be read")
+        store = open_store(self._settings.store_url, us=self._settings.country, cipher=AtRest(self._ring))
+        try:
+            return judging.judge_contents(*await store.read(lambda reader: reader.count_keys()))
+        finally:
+            await store.close()
 
     async def _offices(self) -> Finding:
         if self._trust is None:
@@ -244,7 +260,7 @@ class _Patient:
 
 
 _AFTER_SETTINGS = (
-    "disk", "store", "clock", "trust", "keys", "offices", "adapters", "catalogue", "tokens", "backup", "certificate", "broker", "peers",
+    "disk", "store", "clock", "trust", "keys", "contents", "offices", "adapters", "catalogue", "tokens", "backup", "certificate", "broker", "peers",
     "attention",
 )  # fmt: skip
 

@@ -19,7 +19,7 @@ from broker.rows import MessageTimes
 from broker.running.vitals import DISK_FAILURE
 
 __all__ = [
-    "BACKUP_WARNING", "Finding", "Verdict", "failed", "judge_adapters", "judge_attention", "judge_backup", "judge_certificate", "judge_clock", "judge_disk", "judge_keys", "judge_offices", "judge_peers", "judge_trust", "ok",
+    "BACKUP_WARNING", "Finding", "Verdict", "failed", "judge_adapters", "judge_attention", "judge_backup", "judge_certificate", "judge_clock", "judge_contents", "judge_disk", "judge_keys", "judge_offices", "judge_peers", "judge_trust", "ok",
     "skews", "skipped", "warning",
 ]  # fmt: skip
 
@@ -83,6 +83,14 @@ def judge_keys(member: Member | None, held: Iterable[KeyId], now: datetime) -> F
     if shortest < KEY_WARNING:
         return warning("keys", sentence, "Make new keys and have them entered in the trust list.")
     return ok("keys", sentence)
+
+
+def judge_contents(number: int, spoilt: int) -> Finding:
+    """Judge whether the keys open that contents are stored under."""
+    if spoilt:
+        sentence = f"{spoilt} of the {number} keys that contents are stored under do not open."
+        return failed("contents", sentence, "Look at the disk, and restore the database from its newest backup.")
+    return ok("contents", f"All {number} keys that contents are stored under open.")
 
 
 def judge_offices(member: Member | None, now: datetime) -> Finding:

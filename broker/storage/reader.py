@@ -152,6 +152,7 @@ class SqlReader(Execution):
     adoptable_chunks = attachments.adoptable_chunks
     known_blobs = attachments.known_blobs
     epoch_owed = case_keys.epoch_owed
+    count_keys = case_keys.count_keys
 
     def messages(self, wanted: MessageFilter, *, cursor: str | None, limit: int, readable_only: bool = False) -> Page:
         whole = wanted.procedure is not None and self.procedure(wanted.procedure, wanted.authority) is not None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from broker.api.local_issuer import LocalIssuer
 from broker.backup.noting import LastBackup
@@ -22,9 +23,11 @@ from broker.rows import MessageTimes
 from broker.security.backup_file import RecoveryKey
 from broker.security.jwk import public_of
 from broker.settings import TOKEN_KEY_FILE, Settings
+from broker.storage.schema import exclusive
 from broker.system import SystemClock
 from broker.testing.federation import Federation
 from broker.testing.offices import with_office_keys
+from broker.testing.store_rows import outgoing
 from broker.transport.spool import create
 from broker.vault import open_vault
 
@@ -336,8 +339,8 @@ async def test_a_complete_home_is_well(home: Path):
     after = _files(home)
     assert {finding.verdict for finding in findings.values()} == {Verdict.OK}, findings
     assert list(findings) == [
-        "settings", "disk", "store", "clock", "trust", "keys", "offices", "adapters", "catalogue", "tokens", "backup", "certificate",
-        "broker", "peers", "attention",
+        "settings", "disk", "store", "clock", "trust", "keys", "contents", "offices", "adapters", "catalogue", "tokens", "backup",
+        "certificate", "broker", "peers", "attention",
     ]  # fmt: skip
     assert before == after
 
@@ -365,7 +368,8 @@ async def test_one_broken_thing_is_one_failure_with_advice(home: Path, name: str
     assert failed == {name}
     assert findings[name].sentence
     assert findings[name].advice
-    assert skipped == {"store": {"backup", "peers", "attention"}}.get(name, set())
+    hidden = {"keys": {"contents"}, "store": {"contents", "backup", "peers", "attention"}}
+    assert skipped == hidden.get(name, set())
 
 
 async def test_unreadable_settings_skip_all_else(home: Path):
@@ -375,7 +379,26 @@ async def test_unreadable_settings_skip_all_else(home: Path):
 
     assert findings.pop("settings").verdict is Verdict.FAILED
     assert {finding.verdict for finding in findings.values()} == {Verdict.SKIPPED}
-    assert len(findings) == 14
+    assert len(findings) == 15
+
+
+async def test_a_key_of_a_case_that_does_not_open_is_counted(home: Path):
+    """Whatever else is stored opens: the doctor says how many do not, and names no case."""
+    settings = Settings.load(home)
+    office = open_office(settings, open_vault(settings))
+    for number, country in enumerate((FI, SE)):
+        entry = outgoing(number, recipient=country)
+        await office.store.run(lambda tx, entry=entry: tx.add_outbox(entry, next_at=SystemClock().now()))
+    await office.close()
+    assert (await _found(home))["contents"].sentence == "All 2 keys that contents are stored under open."
+
+    with exclusive(settings.store_url) as connection:
+        scope = connection.execute(text("SELECT min(scope) FROM case_key")).scalar_one()
+        connection.execute(text("UPDATE case_key SET wrapped = zeroblob(61) WHERE scope = :scope"), {"scope": scope})
+    found = await _found(home)
+    assert found["contents"].verdict is Verdict.FAILED
+    assert found["contents"].sentence == "1 of the 2 keys that contents are stored under do not open."
+    assert {name for name, one in found.items() if one.verdict is Verdict.FAILED} == {"contents"}
 
 
 async def test_a_home_that_is_not_there_is_a_sentence(tmp_path: Path):
