@@ -8,13 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from broker.core import canonical
 from broker.core.attention import AttentionCode
 from broker.core.audit import AuditAction
-from broker.core.delivery import REANSWER_SECONDS, TRUST_REFRESH_SECONDS
+from broker.core.delivery import TRUST_REFRESH_SECONDS
 from broker.core.errors import TrustListInvalid
 from broker.core.ids import CountryCode, KeyId
-from broker.core.receipts import from_body
 from broker.core.trust import LONGEST_ENVELOPE_LIFE, WARN_DAYS, TrustList, TrustRule
 from broker.ledger import Ledger
 from broker.ports import Clock, Store, Transaction, TrustSource
@@ -154,14 +152,8 @@ class RefreshTrust:
         """Send again receipts that went out under such a key: nobody answers them, so nobody would miss them."""
         now = self._clock.now()
         envelopes = tx.unseal_receipts(gone, since=now - LONGEST_ENVELOPE_LIFE, limit=_RECEIPTS_BATCH)
+        tx.requeue_receipts(envelopes)  # however young they are: whoever holds one does not believe it any more
         for envelope in envelopes:
-            row = tx.outbox(envelope)
-            if row is None:
-                continue
-            body = canonical.parse(row.entry.content)["body"]
-            for receipt in from_body(body, row.entry.header.sender.country):
-                # However young the envelope is: whoever holds it does not believe it any more.
-                tx.queue_receipts(receipt.author, receipt.message, now=now + timedelta(seconds=REANSWER_SECONDS + 1))
             tx.audit(AuditRow(at=now, actor="node", action=AuditAction.RECEIPTS_QUEUED, subject=envelope))
         return len(envelopes) == _RECEIPTS_BATCH
 

@@ -287,6 +287,10 @@ class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
         """Let the stored receipts about that message be sent again, each at most once a minute."""
         ...
 
+    def requeue_receipts(self, envelopes: Sequence[MessageId]) -> None:
+        """Let the receipts that last travelled in these envelopes be sent again, however lately those left."""
+        ...
+
     def waiting_receipts(self, peer: CountryCode, limit: int) -> tuple[Receipt, ...]: ...
     def peers_with_waiting_receipts(self) -> tuple[CountryCode, ...]:
         """Return peers that are owed receipts and have no receipts envelope in state RECORDED."""

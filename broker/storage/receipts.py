@@ -21,7 +21,8 @@ from broker.storage.tables import OWED_RECEIPTS, attachment, outbox, receipt, re
 
 __all__ = [
     "add_receipt", "add_receipts", "answers", "assign_receipts", "find_receipt", "heard_of", "issue_receipt", "peers_with_waiting_receipts",
-    "procedure_evidence", "procedure_receipts", "queue_receipts", "receipts_about", "receipts_of_procedures", "waiting_receipts",
+    "procedure_evidence", "procedure_receipts", "queue_receipts", "receipts_about", "receipts_of_procedures",
+    "requeue_receipts", "waiting_receipts",
 ]  # fmt: skip
 
 _SAID = ("author", "message", "kind", "issuer", "digest", "at", "code", "heads", "record_digest")
@@ -83,6 +84,10 @@ _QUEUE = (
         ),
     )
     .values(queued=receipt.c.at)
+)
+# Without an index, which every receipt would pay for: it is asked when a key counts no longer, for many envelopes at once.
+_REQUEUE = (
+    update(receipt).where(receipt.c.envelope.in_(bindparam("envelopes", expanding=True))).values(queued=receipt.c.at)
 )
 # Locked: what takes a receipt's place before it is assigned would be taken for sent. What another worker is at is passed by.
 _WAITING = (
@@ -196,6 +201,12 @@ def queue_receipts(db: Execution, author: CountryCode, message: MessageId, *, no
     before = MessageId.first_of(now - timedelta(seconds=REANSWER_SECONDS))
     ahead = MessageId.first_of(now + timedelta(seconds=FUTURE_SECONDS))
     db.write(_QUEUE, {"author_": author, "message_": message, "sent_before": before, "sent_ahead": ahead})
+
+
+def requeue_receipts(db: Execution, envelopes: Sequence[MessageId]) -> None:
+    """Let receipts wait again that last travelled in one of these envelopes, whenever that was; looks at every receipt."""
+    if envelopes:
+        db.write(_REQUEUE, {"envelopes": list(envelopes)})
 
 
 def waiting_receipts(db: Execution, peer: CountryCode, limit: int) -> tuple[Receipt, ...]:

@@ -124,6 +124,7 @@ class SqlTransaction(Execution):
     answers = evidence.answers
     receipt = evidence.find_receipt
     queue_receipts = evidence.queue_receipts
+    requeue_receipts = evidence.requeue_receipts
     waiting_receipts = evidence.waiting_receipts
     peers_with_waiting_receipts = evidence.peers_with_waiting_receipts
     assign_receipts = evidence.assign_receipts

@@ -13,7 +13,7 @@ import pytest
 from broker.core.ids import AuthorityId, CountryCode, MessageId, MessageType
 from broker.core.messages import OutboxKind
 from broker.core.receipts import Receipt, ReceiptKind
-from broker.ports import Store
+from broker.ports import Store, Transaction
 from broker.rows import Idempotent, MessageFilter
 from broker.testing.store_rows import (
     EE,
@@ -324,6 +324,21 @@ class RecordContract:
             await store.run(lambda tx, r=row, e=envelope: tx.assign_receipts([r], e))  # type: ignore[misc]
         await store.run(lambda tx: tx.queue_receipts(FI, message_id(1), now=NOW))
         assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (hours,)
+
+    async def test_receipts_of_an_envelope_are_sent_again_however_lately_it_left(self, store: Store) -> None:
+        """What travelled in another one since, or still waits for its first, does not; nor does anything by no envelope."""
+        rows = [receipt(number, issuer=EE, author=FI, at=number) for number in range(1, 5)]
+        await keep(store, *rows, issued=True)
+
+        def travel(tx: Transaction) -> None:
+            tx.assign_receipts(rows[:3], message_id(50))
+            tx.assign_receipts(rows[2:3], message_id(51))
+
+        await store.run(travel)
+        await store.run(lambda tx: tx.requeue_receipts([]))
+        assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (rows[3],)
+        await store.run(lambda tx: tx.requeue_receipts([message_id(50), message_id(52)]))
+        assert await store.run(lambda tx: tx.waiting_receipts(FI, 10)) == (rows[0], rows[1], rows[3])
 
     async def test_stored_receipts_are_sent_again(self, store: Store) -> None:
         """Ours about that message wait again; those of others and about others do not."""

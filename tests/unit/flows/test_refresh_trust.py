@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar
 
 import pytest
+from sqlalchemy import text
 
 from broker.core.canonical import digest
 from broker.core.errors import TrustListExpired, TrustListInvalid
@@ -17,6 +18,7 @@ from broker.core.trust import KeyUse, Member, TrustRule
 from broker.flows.receive import _Arrived, _Believed
 from broker.home import generate_keys, member_of
 from broker.ports import TrustLook
+from broker.storage.schema import exclusive
 from broker.testing.world import World
 
 FI = CountryCode("FI")
@@ -322,13 +324,21 @@ async def test_a_revocation_that_begins_later_takes_effect_at_its_moment(world: 
     assert await ee.states(request) == ["recorded"]
 
 
-async def test_receipts_that_nobody_believes_any_more_are_sent_again(world: World) -> None:
-    """Receipts under way when their signing key was revoked come again under the next one, and settle the message."""
+@pytest.mark.parametrize("damaged", [False, True])
+async def test_receipts_that_nobody_believes_any_more_are_sent_again(world: World, *, damaged: bool) -> None:
+    """Receipts under way when their signing key was revoked come again under the next one, and settle the message.
+
+    Also those whose envelope no longer opens here.
+    """
     ee, fi = world["EE"], world["FI"]
     request = await ee.submit("request.json")
     await ee.engine.dispatch()
     await fi.step()
     await fi.engine.dispatch()  # the receipts are under way
+    if damaged:
+        with exclusive(fi.url) as connection:
+            connection.execute(text("UPDATE case_key SET wrapped = zeroblob(61) WHERE scope = 'node'"))
+        await fi.engine.next_epoch.if_owed()
     await _revoke(world, "FI", KeyUse.ML_DSA_65, world.clock.now())
     await ee.engine.refresh_trust()
     await ee.step()
