@@ -55,7 +55,9 @@ class AuditAction(StrEnum):
     LISTED = "listed"  # a page of messages or procedures was shown
     RESENT = "resent"  # sent again, by itself or by a person
     RESEALED = "resealed"  # sealed and sent anew, because a key of its seal counts no longer
-    RECEIPTS_QUEUED = "receipts-queued"  # receipts are sent anew for the same reason
+    RECEIPTS_QUEUED = (
+        "receipts-queued"  # receipts are sent anew for the same reason, or because their envelope does not open
+    )
     UPLOADED = "uploaded"  # somebody began to upload a file
     ATTACHMENT_COMPLETE = "attachment-complete"  # a received attachment is whole and verified
     ATTACHMENT_READ = "attachment-read"  # somebody was given an attachment; its place in the message

@@ -11,12 +11,16 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 
 from broker.core.attention import AttentionCode, message_subject
+from broker.core.audit import AuditAction
 from broker.core.content import entry_of
 from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, UNSENT_HOURS, retry
 from broker.core.errors import (
     BrokerError,
+    CaseKeyMissing,
     Internal,
+    NodeError,
     RecipientSuspended,
+    StoreCorrupt,
     TrustListExpired,
     UnknownRecipient,
 )
@@ -26,7 +30,7 @@ from broker.core.receipts import MAX_RECEIPTS, MAX_RECEIPTS_WITH_CHECKPOINT, Rec
 from broker.core.trust import KeyUse, MemberStatus, TrustList
 from broker.ledger import Ledger, node_header
 from broker.ports import Clock, Compute, Ids, Store, Tally, Transaction, Transport, TrustSource, Vault
-from broker.rows import OwedEntry
+from broker.rows import AuditRow, OwedEntry
 from broker.security.sealing import seal
 from broker.security.suite import Signer
 from broker.sent_apart import SentApart
@@ -267,6 +271,9 @@ class Dispatch:
                 if entry.error is not None or now - entry.created >= _UNSENT:  # for so long `Watch` calls too
                     tx.resolve_attention(AttentionCode.NOT_SENT, message_subject(self._us, entry.id), at=now, by="node")
                 continue
+            if entry.kind is OutboxKind.RECEIPTS and isinstance(entry.fault, (CaseKeyMissing, StoreCorrupt)):
+                self._give_up(tx, entry, entry.fault, token, now)
+                continue
             decision = retry(entry.attempts, error, now=now, jitter=self._ids.jitter(), before=entry.error)
             tx.retry_outbox(entry.id, next_at=decision.next_at, error=error.code, token=token)
             if decision.call_person:
@@ -275,6 +282,15 @@ class Dispatch:
                     tx, AttentionCode.NOT_SENT, message_subject(self._us, entry.id),
                     peer=entry.recipient, authority=office, now=now, detail=error.detail,
                 )  # fmt: skip
+
+    def _give_up(self, tx: Transaction, entry: OwedEntry, fault: NodeError, token: str, now: datetime) -> None:
+        """Let what does not open make way: while it waits, that country gets no other receipt."""
+        if not tx.give_up_receipts(entry.id, at=now, error=fault.code, token=token):
+            return
+        tx.requeue_receipts([entry.id])
+        tx.audit(AuditRow(at=now, actor="node", action=AuditAction.RECEIPTS_QUEUED, subject=entry.id))
+        subject = message_subject(self._us, entry.id)
+        self._ledger.call(tx, AttentionCode.NOT_SENT, subject, peer=entry.recipient, now=now, detail=fault.detail)
 
     def _count(self, entry: OwedEntry, error: BrokerError | None) -> None:
         if error is not None:

@@ -9,7 +9,6 @@ not open is dropped and counted against its broker user. Nothing here ever waits
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -26,6 +25,7 @@ __all__ = ["TakeChunk"]
 
 _ADOPT_BATCH = 32
 _REPEAT = "repeat"
+_LATER = "chunk-later"  # its message does not open: given back, a few would keep out the chunks of all other files
 
 
 class TakeChunk:
@@ -57,7 +57,7 @@ class TakeChunk:
         """Decide about one chunk; when this returns, the transport may forget it.
 
         Returns:
-            "chunk", "repeat", "chunk-parked", or the code for which it was dropped.
+            "chunk", "repeat", "chunk-parked", "chunk-later", or the code for which it was dropped.
 
         Raises:
             NodeError: nothing was decided; the transport offers it again.
@@ -75,8 +75,7 @@ class TakeChunk:
         for parked in found:
             raw = await self._parked_bytes(parked)
             if raw is not None:
-                with suppress(CaseKeyMissing, StoreCorrupt):  # its message: once it opens, the chunk is asked for again
-                    await self(Delivery(raw=raw, queue="parked", user=parked.publisher or None))
+                await self(Delivery(raw=raw, queue="parked", user=parked.publisher or None))
             await self._forget(parked)
         return len(found)
 
@@ -86,7 +85,10 @@ class TakeChunk:
             raise NotForUs
         if delivery.user not in {None, name.sender}:
             raise ChunkUnknown("Another country's user published it.")
-        known = await self._store.read(lambda reader: _known(reader, name))
+        try:
+            known = await self._store.read(lambda reader: _known(reader, name))
+        except (CaseKeyMissing, StoreCorrupt):
+            return _LATER
         if known is None:
             return await self._park(delivery, name)
         row, attachment = known

@@ -136,6 +136,10 @@ class Transaction(TrailWriter, CaseKeys, AttachmentWriter, Protocol):
         """Count an attempt, set the next one, release the lease."""
         ...
 
+    def give_up_receipts(self, message: MessageId, *, at: datetime, error: str, token: str) -> bool:
+        """Let what a node itself says never leave, and release the lease: it does not open. False: the lease is lost."""
+        ...
+
     def reopen_outbox(
         self, message: MessageId, *, now: datetime, reseal: bool, count_resend: bool, delivered_too: bool = False
     ) -> bool:

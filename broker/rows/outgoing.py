@@ -24,7 +24,7 @@ class OutboxState(StrEnum):
     HANDED_OVER = "handed-over"
     OPENED = "opened"
     REFUSED = "refused"
-    DONE = "done"  # a receipts envelope after publishing: it gets no receipt
+    DONE = "done"  # a receipts envelope after publishing, or given up: it gets no receipt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -149,7 +149,14 @@ _AGAIN = (
     )
 )  # fmt: skip
 _UNSEAL = delete(outbox_envelope).where(outbox_envelope.c.id == bindparam("message"))
-_EXISTS = select(func.count().label("number")).select_from(outbox).where(outbox.c.id == bindparam("message"))
+_EXISTS = (
+    select(func.count().label("number"))
+    .select_from(outbox)
+    .where(
+        outbox.c.id == bindparam("message"),
+        or_(outbox.c.state != OutboxState.DONE, outbox.c.error.is_(None)),  # else it was given up: it does not open
+    )
+)
 _MARKS = select(restored_mark).where(restored_mark.c.country == bindparam("country_")).order_by(restored_mark.c.at)
 _ADD_MARK = insert_new(restored_mark)
 _FIRST = insert(healing)

@@ -24,7 +24,7 @@ from broker.storage.execution import Execution, PerDialect
 from broker.storage.tables import outbox, outbox_content, outbox_envelope
 
 __all__ = [
-    "mark_published", "outbox_sealed_with", "reopen_outbox", "retry_outbox", "save_sealed", "settle_outbox",
+    "give_up_receipts", "mark_published", "outbox_sealed_with", "reopen_outbox", "retry_outbox", "save_sealed", "settle_outbox",
     "unseal_receipts",
 ]  # fmt: skip
 
@@ -72,6 +72,11 @@ _RETRY = (
     update(outbox)
     .where(outbox.c.id == bindparam("message"), _LEASED)
     .values(attempts=outbox.c.attempts + 1, next_at=bindparam("again_at"), error=bindparam("why"), **_FREE)
+)
+_GIVE_UP = (
+    update(outbox)
+    .where(outbox.c.id == bindparam("message"), outbox.c.kind == OutboxKind.RECEIPTS, _LEASED)
+    .values(state=OutboxState.DONE, since=_AT, error=bindparam("why"), **_NEVER_AGAIN)
 )
 
 
@@ -217,6 +222,11 @@ def mark_published(db: Execution, messages: Sequence[MessageId], *, at: datetime
 def retry_outbox(db: Execution, message: MessageId, *, next_at: datetime, error: str, token: str) -> bool:
     """Count an attempt and give the lease back while it is held."""
     return db.changed(_RETRY, {"message": message, "again_at": next_at, "why": error, "token": token}) == 1
+
+
+def give_up_receipts(db: Execution, message: MessageId, *, at: datetime, error: str, token: str) -> bool:
+    """RECORDED → DONE without having left, while the lease is held: the error stays noted, and tells it apart."""
+    return db.changed(_GIVE_UP, {"message": message, "at": at, "why": error, "token": token}) == 1
 
 
 def reopen_outbox(

@@ -97,6 +97,7 @@ class SqlTransaction(Execution):
     save_sealed = steps.save_sealed
     mark_published = steps.mark_published
     retry_outbox = steps.retry_outbox
+    give_up_receipts = steps.give_up_receipts
     reopen_outbox = steps.reopen_outbox
     settle_outbox = steps.settle_outbox
     outbox_sealed_with = steps.outbox_sealed_with

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from broker.core.healing import REFUSED, Missed, MissedState, Place, RestoredMark
-from broker.core.messages import RecordEntry
+from broker.core.messages import OutboxKind, RecordEntry
 from broker.core.receipts import ReceiptKind
 from broker.ports import Store, Transaction
 from broker.rows import Idempotent, OutboxState
@@ -179,6 +179,17 @@ class HealingContract:
         assert before is not None
         assert after == replace(before, envelope=None)
         assert not await store.run(lambda tx: tx.healing.send_again(message_id(2), now=NOW))
+
+    async def test_what_was_given_up_is_not_sent_again(self, store: Store) -> None:
+        """It does not open: who wants to say it says it anew."""
+
+        def given_up(tx: Transaction) -> None:
+            tx.add_outbox(outgoing(1, kind=OutboxKind.RECEIPTS), next_at=NOW)
+            tx.lease_outbox(now=later(0), until=later(9), token="t", limit=1)
+            assert tx.give_up_receipts(message_id(1), at=later(1), error="store-corrupt", token="t")
+
+        await store.run(given_up)
+        assert not await store.run(lambda tx: tx.healing.send_again(message_id(1), now=later(20)))
 
     async def test_a_message_that_came_back_was_sent_and_its_key_is_known(self, store: Store) -> None:
         """It is owed nothing; the caller's key, from which its nonce followed, stands for it."""

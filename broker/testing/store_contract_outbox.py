@@ -160,6 +160,23 @@ class OutboxContract:
         (leased,) = await lease(store, now=60)
         assert leased.envelope == newer
 
+    async def test_an_envelope_of_receipts_is_given_up_under_its_lease(self, store: Store) -> None:
+        """It is DONE without having left, and never leased again; casework is never given up."""
+        await owe(store, 1)
+        await owe(store, 2, kind=OutboxKind.RECEIPTS)
+        await lease(store)
+
+        def give_up(number: int, token: str = TOKEN) -> Callable[[Transaction], bool]:
+            return lambda tx: tx.give_up_receipts(message_id(number), at=later(10), error="store-corrupt", token=token)
+
+        assert not await store.run(give_up(1))
+        assert not await store.run(give_up(2, token="another"))
+        assert await store.run(give_up(2))
+        assert not await store.run(give_up(2))
+        gone = await row(store, 2)
+        assert (gone.state, gone.published, gone.error, gone.lease) == (OutboxState.DONE, None, "store-corrupt", None)
+        assert [one.id for one in await lease(store, now=1000)] == [message_id(1)]
+
     async def test_publishing_ends_the_lease(self, store: Store) -> None:
         """A message is PUBLISHED, an envelope of receipts DONE; neither is leased again."""
         await owe(store, 1)

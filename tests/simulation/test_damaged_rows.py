@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from broker.core.errors import SafeguardHeld
+from broker.core.errors import SafeguardHeld, TransportUnavailable
 from broker.core.ids import AuthorityId
 from broker.core.roles import AuditRole
 from broker.schema_files import read_schema_file
@@ -58,7 +58,10 @@ def _damage(url: str, table: str, column: str, number: int) -> None:
 
 
 async def _talk(world: World) -> None:
-    """Leave something at every step: answered, asked to be erased, held, with a file, on its way, owed, being uploaded."""
+    """Leave something at every step: answered, asked to be erased, held, with a file, on its way, owed, being uploaded.
+
+    And receipts that are written and could not leave.
+    """
     ee, fi = world["EE"], world["FI"]
     answered = await ee.submit("request.json")
     await world.settle()
@@ -78,6 +81,10 @@ async def _talk(world: World) -> None:
     await ee.submit("request.json", attachments=(await ee.upload(),))
     await ee.engine.dispatch()
     await ee.submit("request.json")
+    world.network.fault = TransportUnavailable()
+    await fi.step()
+    await fi.engine.dispatch()
+    world.network.fault = None
     for _ in range(2):
         await ee.desk.upload.begin(5, authority=BOARD, actor="test", role=AuditRole.OFFICER)
 

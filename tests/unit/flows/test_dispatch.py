@@ -649,3 +649,29 @@ async def test_what_one_worker_sends_no_other_takes_until_it_must_have_died(worl
     assert [await dispatch(), await dispatch.apart()] == [0, 0]
     world.clock.advance(1)
     assert (await send(), _to(world, FI)) == (1, [message])
+
+
+@pytest.mark.parametrize("damage", ["case_key SET wrapped", "outbox_content SET content"])
+async def test_receipts_that_do_not_open_make_way_for_others(world: World, damage: str) -> None:
+    """Written and not yet sent when the disk damages them, they travel in another envelope; the operator hears of it."""
+    ee, fi = world["EE"], world["FI"]
+    asked = await ee.submit("request.json")
+    await ee.engine.dispatch()
+    await fi.step()
+    world.network.fault = TransportUnavailable()
+    await fi.engine.dispatch()
+    world.network.fault = None
+    with closing(sqlite3.connect(fi.url.removeprefix("sqlite:///"))) as db, db:
+        db.execute(f"UPDATE {damage} = zeroblob(61) WHERE scope = 'node'")
+    await world.restart("FI")
+    fi = world["FI"]
+    await fi.engine.next_epoch.if_owed()
+    world.clock.advance(RETRY_TRANSPORT_MAX_SECONDS)
+    await world.settle()
+
+    assert await ee.states(asked) == ["handed-over"]
+    calls = await fi.store.read(lambda reader: reader.open_calls(["not-sent"]))
+    assert [(call.who, call.peer, call.authority) for call in calls] == [("operator", EE, None)]
+    later_one = await ee.submit("request.json")
+    await world.settle()
+    assert await ee.states(later_one) == ["handed-over"]
