@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
@@ -13,7 +14,7 @@ from broker.core import missing
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
 from broker.core.delivery import CHUNKS_ASKED_SECONDS, RESENDS_BY_ITSELF, is_recent
-from broker.core.errors import SchemaInvalid, SenderError
+from broker.core.errors import CaseKeyMissing, SchemaInvalid, SenderError, StoreCorrupt
 from broker.core.ids import CountryCode, Digest, ProcedureId
 from broker.core.messages import VerifiedMessage
 from broker.core.owed_chunks import OwedChunks
@@ -109,10 +110,11 @@ class PeerWords:
             ended = AttentionCode.ended_by_receipt()
             tx.resolve_attentions(ended, message_subject(self._us, message), at=now, by="node")
         for refusal in (receipt for receipt in new if receipt.kind is ReceiptKind.REFUSED):
-            if refusal.answers:
-                self._reseat(tx, briefs[refusal.message].procedure, now)
-            else:
-                self._seal_anew(tx, refusal, now)
+            with suppress(CaseKeyMissing, StoreCorrupt):  # of its message: what else came with it counts all the same
+                if refusal.answers:
+                    self._reseat(tx, briefs[refusal.message].procedure, now)
+                else:
+                    self._seal_anew(tx, refusal, now)
 
     def take_question(self, tx: Transaction, verified: VerifiedMessage, raw_sha256: Digest, *, now: datetime) -> None:
         """Owe a peer the chunks that it lacks, of what was sent to it; asking often does not make them come often.

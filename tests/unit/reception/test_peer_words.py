@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from broker.core import canonical
 from broker.core.content import entry_of
@@ -20,6 +22,8 @@ from broker.core.owed_chunks import OwedChunks
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.retention import EraseReason
 from broker.rows import Accepted
+from broker.schema_files import read_schema_file
+from broker.storage.schema import exclusive
 from broker.testing.hostile import Hostile
 from broker.testing.world import Country, World, officer
 
@@ -220,6 +224,29 @@ async def test_what_was_erased_is_not_sealed_anew(world: World, asked: Hostile) 
     assert await asked.send(asked.receipts(refusal)) == "receipts"
     assert await ee.engine.dispatch() == 0
     assert await ee.attention() == []
+
+
+@pytest.mark.parametrize("code", ["expired", "schema-invalid"])
+async def test_a_refused_message_that_does_not_open_keeps_no_other_receipt_away(
+    world: World, asked: Hostile, code: str
+) -> None:
+    """Sealed anew it cannot be, nor can who takes part be read again; what came in the same envelope counts."""
+    ee = world["EE"]
+    other = await ee.submit("request.json")
+    request = await ee.submit("request.json")
+    world.clock.advance(1)
+    joins = json.loads(read_schema_file("examples/acts/participant-change-guardianship-joins.json"))
+    joins["body"]["changes"][0]["office"] |= {"country": EE, "authority": "ministry-of-justice"}
+    handed = await ee.submit(joins, procedure=request.procedure)
+    await ee.engine.dispatch()
+    with exclusive(ee.url) as connection:
+        damaged = {"one": request.message, "two": handed.message}
+        connection.execute(text("UPDATE outbox_content SET content = zeroblob(61) WHERE id IN (:one, :two)"), damaged)
+    refusal = asked.receipt(handed.message, handed.digest, ReceiptKind.REFUSED, code=code)
+    delivered = asked.receipt(other.message, other.digest, ReceiptKind.DELIVERED)
+    assert await asked.send(asked.receipts(refusal, delivered)) == "receipts"
+    assert await ee.states(other) == ["delivered"]
+    assert refusal in await _about(ee, handed)
 
 
 async def test_a_different_record_is_an_alert(world: World, asked: Hostile) -> None:
