@@ -11,16 +11,17 @@ from __future__ import annotations
 
 import json
 import os
-import sqlite3
-from contextlib import closing, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy import inspect, text
 
 from broker.core.errors import SafeguardHeld, TransportUnavailable
 from broker.core.ids import AuthorityId
 from broker.core.roles import AuditRole
 from broker.schema_files import read_schema_file
+from broker.storage.schema import exclusive
 from broker.testing.world import World
 
 BOARD = AuthorityId("social-insurance-board")
@@ -47,14 +48,15 @@ MINUTE, HOUR, DAY = 61, 3_600, 86_400  # seconds
 
 def _damage(url: str, table: str, column: str, number: int) -> None:
     """Flip some bits of a value, counted from the newest row."""
-    with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as db, db:
-        names = [row[1] for row in db.execute(f"PRAGMA table_info({table})") if row[5]]
-        rows = db.execute(f"SELECT {column}, {', '.join(names)} FROM {table} ORDER BY {names[-1]} DESC").fetchall()
-        value, *key = rows[min(number, len(rows) - 1)]
+    with exclusive(url) as connection:
+        *others, newest = names = inspect(connection).get_pk_constraint(table)["constrained_columns"]
+        found = text(f"SELECT {', '.join([column, *names])} FROM {table} ORDER BY {', '.join([newest, *others])}")
+        value, *key = connection.execute(found).all()[::-1][: number + 1][-1]
         spoilt = bytearray(value)
         spoilt[len(spoilt) // 2] ^= 0x55
-        where = " AND ".join(f"{name} = ?" for name in names)
-        db.execute(f"UPDATE {table} SET {column} = ? WHERE {where}", (bytes(spoilt), *key))
+        where = " AND ".join(f"{name} = :{name}" for name in names)
+        damage = text(f"UPDATE {table} SET {column} = :spoilt WHERE {where}")
+        connection.execute(damage, {"spoilt": bytes(spoilt), **dict(zip(names, key, strict=True))})
 
 
 async def _talk(world: World) -> None:
@@ -111,15 +113,29 @@ async def test_a_damaged_row_holds_up_nothing_else(
 ) -> None:
     """The loops go on, and a new message with a file arrives, is handed over whole, and is answered."""
     async with World.create(tmp_path, ("EE", "FI")) as world:
-        await _talk(world)
-        _damage(world[country].url, table, column, number)
-        await world.restart(country)
-        ee = world["EE"]
-        await _pass_time(world, MINUTE, MINUTE, HOUR, HOUR, DAY, DAY)
-        asked = await ee.submit("request.json", attachments=(await ee.upload(),))
-        await _pass_time(world, MINUTE, MINUTE, MINUTE)
-        assert await ee.states(asked) == ["handed-over"]
-        with suppress(SafeguardHeld):  # what does not open may be a correction of it: a second person looks
-            answer = await world["FI"].submit("acknowledgement.json", procedure=asked.procedure)
-            await _pass_time(world, MINUTE, MINUTE)
-            assert await world["FI"].states(answer) == ["handed-over"]
+        await _go_on(world, country, table, column, number)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize(("table", "column"), SEALED)
+async def test_a_damaged_row_of_postgres_holds_up_nothing_else(
+    tmp_path: Path, postgres_store_url: str, table: str, column: str
+) -> None:
+    """The newest of each kind, in the database of the country that asks."""
+    async with World.create(tmp_path, ("EE", "FI"), urls={"EE": postgres_store_url}) as world:
+        await _go_on(world, "EE", table, column, 0)
+
+
+async def _go_on(world: World, country: str, table: str, column: str, number: int) -> None:
+    await _talk(world)
+    _damage(world[country].url, table, column, number)
+    await world.restart(country)
+    ee = world["EE"]
+    await _pass_time(world, MINUTE, MINUTE, HOUR, HOUR, DAY, DAY)
+    asked = await ee.submit("request.json", attachments=(await ee.upload(),))
+    await _pass_time(world, MINUTE, MINUTE, MINUTE)
+    assert await ee.states(asked) == ["handed-over"]
+    with suppress(SafeguardHeld):  # what does not open may be a correction of it: a second person looks
+        answer = await world["FI"].submit("acknowledgement.json", procedure=asked.procedure)
+        await _pass_time(world, MINUTE, MINUTE)
+        assert await world["FI"].states(answer) == ["handed-over"]
