@@ -16,11 +16,9 @@ from broker.core.content import entry_of
 from broker.core.delivery import DISPATCH_BATCH, LEASE_SECONDS, UNSENT_HOURS, retry
 from broker.core.errors import (
     BrokerError,
-    CaseKeyMissing,
     Internal,
     NodeError,
     RecipientSuspended,
-    StoreCorrupt,
     TrustListExpired,
     UnknownRecipient,
 )
@@ -271,7 +269,7 @@ class Dispatch:
                 if entry.error is not None or now - entry.created >= _UNSENT:  # for so long `Watch` calls too
                     tx.resolve_attention(AttentionCode.NOT_SENT, message_subject(self._us, entry.id), at=now, by="node")
                 continue
-            if entry.kind is OutboxKind.RECEIPTS and isinstance(entry.fault, (CaseKeyMissing, StoreCorrupt)):
+            if entry.kind is OutboxKind.RECEIPTS and entry.fault is not None:
                 self._give_up(tx, entry, entry.fault, token, now)
                 continue
             decision = retry(entry.attempts, error, now=now, jitter=self._ids.jitter(), before=entry.error)
