@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Row, Table, bindparam, delete, func, insert, or_, select, update
 
 from broker.core.delivery import AHEAD_SECONDS
+from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.ids import Digest
 from broker.rows import HeldDelivery, SeenRaw
 from broker.security.at_rest import Scope
@@ -146,9 +147,16 @@ def park(db: Execution, held: HeldDelivery, *, max_items: int, max_bytes: int) -
 
 
 def due_parked(db: Execution, *, now: datetime, limit: int) -> tuple[HeldDelivery, ...]:
-    """Return what is to be offered again, longest due first."""
+    """Return what is to be offered again, longest due first; what does not open makes way: its sender was not answered."""
     beyond = now + timedelta(seconds=AHEAD_SECONDS)  # for the reason see outbox.py
-    return tuple(_parked(db, row) for row in db.all(_DUE, {"now": now, "beyond": beyond, "most": limit}))
+    found = []
+    for row in db.all(_DUE, {"now": now, "beyond": beyond, "most": limit}):
+        try:
+            found.append(_parked(db, row))
+        except (CaseKeyMissing, StoreCorrupt):
+            unpark(db, row.sha256)
+            _drop(db, _PARKED_ROOM, 1)
+    return tuple(found)
 
 
 def hasten_parked(db: Execution, *, now: datetime) -> None:

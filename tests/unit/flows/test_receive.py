@@ -13,6 +13,7 @@ from functools import partial
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from broker.core.canonical import b64url_decode, b64url_encode, digest, dump, parse
 from broker.core.errors import CaseKeyMissing, DiskFull, KeyMissing, NodeError, StoreCorrupt, StoreUnavailable
@@ -21,6 +22,7 @@ from broker.core.messages import Delivery
 from broker.core.receipts import ReceiptKind
 from broker.core.trust import KeyUse
 from broker.security.envelope import MAX_ENVELOPE
+from broker.storage.schema import exclusive
 from broker.testing.hostile import Hostile
 from broker.testing.world import World
 from broker.vault import FileVault
@@ -332,6 +334,27 @@ async def test_a_fault_of_ours_over_one_message_puts_it_nowhere_aside(
     counts = await fi.counts()
     assert (counts["quarantine"], counts["parked"], await fi.attention()) == (0, 0, [])
     assert await fi.engine.receive(delivery) == "recorded"
+
+
+@pytest.mark.parametrize("damage", ["parked SET raw = zeroblob(99)", "case_key SET wrapped = zeroblob(61)"])
+async def test_what_is_parked_and_does_not_open_keeps_no_other_waiting(
+    world: World, hostile: Hostile, damage: str
+) -> None:
+    """It is dropped and counted; the other one is taken, and so is the first when its sender sends it again."""
+    fi, ahead = world["FI"], world.clock.now() + timedelta(hours=1)
+    lost, kept = (hostile.seal(hostile.message("request.json", created=ahead)) for _ in range(2))
+    for delivery in (lost, kept):
+        assert await fi.engine.receive(delivery) == "clock-ahead"
+    column = "scope" if damage.startswith("case_key") else "'parked:' || sha256"
+    with exclusive(fi.url) as connection:
+        words = text(f"UPDATE {damage} WHERE {column} = :scope")
+        assert connection.execute(words, {"scope": f"parked:{digest(lost.raw)}"}).rowcount == 1
+    world.clock.advance(3600)
+    await fi.offer_parked()
+    assert fi.outcomes == ["recorded"]
+    counts = await fi.counts()
+    assert (counts["parked"], counts["parked.dropped"]) == (0, 1)
+    assert await fi.engine.receive(lost) == "recorded"
 
 
 async def test_what_was_parked_and_came_once_more_meanwhile_waits_no_longer(world: World, hostile: Hostile) -> None:
