@@ -12,6 +12,8 @@ from typing import TypeVar
 from broker.catalogue import Catalogue
 from broker.core.ids import CountryCode
 from broker.core.surge import SurgeMode
+from broker.derived.surges import with_surge
+from broker.derived.timetable import Timetable
 from broker.flows.approve import Approve
 from broker.flows.attend import Attend
 from broker.flows.consult import Consult
@@ -29,8 +31,6 @@ from broker.flows.submit import Submit
 from broker.flows.upload import Upload
 from broker.ledger import Ledger
 from broker.ports import Blobs, Clock, Compute, Ids, Reader, Store, TrustSource
-from broker.surges import with_surge
-from broker.timetable import Timetable
 
 __all__ = ["Desk"]
 

@@ -19,6 +19,8 @@ from broker.core.messages import InboxEntry
 from broker.core.retention import RetentionRules, parse_rules
 from broker.core.roles import AuditRole
 from broker.core.trust import GRACE
+from broker.derived.restraint import Restraint
+from broker.derived.timetable import Timetable
 from broker.desk import Desk
 from broker.flows.approve import Approve
 from broker.flows.attend import Attend
@@ -55,11 +57,9 @@ from broker.flows.watch import Watch
 from broker.ledger import Ledger
 from broker.ports import Blobs, Clock, Compute, Ids, Notifier, Store, Tally, Transport, TrustSource, Vault
 from broker.reception import Reception
-from broker.restraint import Restraint
 from broker.schema_files import RETENTION_RULES, read_schema_file
 from broker.security.at_rest import EpochVault
 from broker.submission.sealed_files import SealedFiles
-from broker.timetable import Timetable
 
 __all__ = ["Engine", "Keys", "Rings", "wire_desk", "wire_engine"]
 

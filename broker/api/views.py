@@ -19,9 +19,10 @@ from broker.core.participants import Participant
 from broker.core.reasons import Reason
 from broker.core.receipts import Receipt
 from broker.core.surge import SurgeMode
+from broker.derived.meanwhile import Newer
+from broker.derived.timetable import Standing
 from broker.flows.inspect import ProcedureView, RecordLine, TimelineLine
 from broker.flows.search import Found
-from broker.meanwhile import Newer
 from broker.rows import (
     Accepted,
     AttachmentRow,
@@ -33,7 +34,6 @@ from broker.rows import (
     ProcedureRow,
     UploadRow,
 )
-from broker.timetable import Standing
 
 __all__ = [
     "accepted",

@@ -15,7 +15,7 @@ from broker.core.audit import AuditReason
 from broker.core.content import time_to_text
 
 if TYPE_CHECKING:
-    from broker.disclosed import Correction, Disclosure
+    from broker.derived.disclosed import Correction, Disclosure
     from broker.flows.disclosures import CaseDisclosures
     from broker.office import Office
 

@@ -6,7 +6,7 @@ A correction says what a place is to hold as text. What cannot be put there as a
 told as a trouble and left as it was: nobody could judge it.
 
 - Only its own author corrects a message; a correction too may be corrected: what it says then is what it corrects by.
-- Who reads corrections for a decision gives all that is at hand, those of procedures of their own too (`archive.py`).
+- Who reads corrections for a decision gives all at hand, those of procedures of their own too (`derived/archive.py`).
 """
 
 from __future__ import annotations

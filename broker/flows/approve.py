@@ -11,7 +11,7 @@ from broker.core.audit import AuditAction, AuditRow, Who
 from broker.core.delivery import RejectReason, ReleaseReason
 from broker.core.errors import AlreadySettled, Forbidden, NotFound
 from broker.core.ids import CountryCode, MessageId
-from broker.meanwhile import Newer, newer_than
+from broker.derived.meanwhile import Newer, newer_than
 from broker.ports import Clock, Store, Transaction
 from broker.rows import Accepted, DraftState, HeldDraft, Release
 

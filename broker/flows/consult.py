@@ -15,8 +15,8 @@ from collections.abc import Awaitable, Callable
 
 from broker.core.audit import AuditAction, AuditRow, Who
 from broker.core.ids import MessageId, ProcedureId
+from broker.derived.restraint import Restraint
 from broker.ports import Clock, Store
-from broker.restraint import Restraint
 from broker.rows import HeldDraft, MessageFilter, MessageRow, Page, ProcedureRow, about
 
 __all__ = ["LOOK_SECONDS", "Consult"]

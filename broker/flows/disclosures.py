@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from broker.core.audit import AuditAction, AuditReason, AuditRow, Who
 from broker.core.errors import NotFound
 from broker.core.ids import AuthorityId, CaseRef, ProcedureId
-from broker.disclosed import Correction, Disclosure, corrections_of, disclosures_of
+from broker.derived.disclosed import Correction, Disclosure, corrections_of, disclosures_of
 from broker.ports import Clock, Reader, Store, Transaction
 from broker.rows import ProcedureRow
 

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from broker.casefile import child_described
 from broker.core.adulthood import ComingOfAge, coming_of_age
 from broker.core.capacity import has_room
 from broker.core.deadlines import EXTENSION_NOTICE
@@ -20,12 +19,13 @@ from broker.core.participants import Participant, Roster, may_send
 from broker.core.procedures import allowed
 from broker.core.record import Folded, closure_digest, is_unheld
 from broker.core.surge import SurgeMode
+from broker.derived.casefile import child_described
+from broker.derived.participation import Participation
+from broker.derived.surges import surge_modes
+from broker.derived.timetable import Standing, Timetable
 from broker.ledger import Book, Ledger
-from broker.participation import Participation
 from broker.ports import Clock, Reader, Store
 from broker.rows import ProcedureRow
-from broker.surges import surge_modes
-from broker.timetable import Standing, Timetable
 
 __all__ = ["Inspect", "ProcedureView", "RecordLine", "TimelineLine"]
 

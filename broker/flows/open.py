@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 
-from broker.casefile import adult_came_before
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction, Who
 from broker.core.errors import AttachmentIncomplete
 from broker.core.ids import CountryCode, MessageId
 from broker.core.receipts import Receipt, ReceiptKind
+from broker.derived.casefile import adult_came_before
 from broker.finding import find_message
 from broker.ledger import Ledger
 from broker.ports import Clock, Store, Transaction

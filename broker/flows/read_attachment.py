@@ -11,9 +11,9 @@ from broker.core.attachments import Attachment
 from broker.core.audit import AuditAction, Who
 from broker.core.errors import AttachmentIncomplete, NotFound, StoreCorrupt, UntrustedError
 from broker.core.ids import CountryCode, Digest, MessageId
+from broker.derived.restraint import Restraint
 from broker.finding import find_message
 from broker.ports import Blobs, Clock, Compute, Reader, Store, Transaction
-from broker.restraint import Restraint
 from broker.rows import AttachmentRow, MessageRow, about
 from broker.security.chunks import handle_of, open_chunk, open_stored
 

@@ -9,16 +9,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from broker.archive import CORRECTION, procedures_named
 from broker.core.attention import AttentionCode
 from broker.core.deadlines import Phase
 from broker.core.delivery import REMIND_BATCH
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.ids import ProcedureId
+from broker.derived.archive import CORRECTION, procedures_named
+from broker.derived.timetable import Standing, Timetable
 from broker.ledger import Book, Ledger
 from broker.ports import Clock, Reader, Store, Transaction
 from broker.rows import Attention, ProcedureRow
-from broker.timetable import Standing, Timetable
 
 __all__ = ["Remind"]
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from broker.archive import Archive, in_order
 from broker.catalogue import Catalogue
 from broker.core.audit import AuditAction, AuditRow, SearchReason, Who
 from broker.core.corrected import as_corrected
@@ -20,9 +19,10 @@ from broker.core.errors import BadRequest, CaseKeyMissing, NotFound, StoreCorrup
 from broker.core.ids import CountryCode, ProcedureId
 from broker.core.persons import PersonQuery
 from broker.core.same_child import child_query
+from broker.derived.archive import Archive, in_order
+from broker.derived.speaking import speaks_of
 from broker.ports import Clock, Reader, Store
 from broker.rows import Page, ProcedureRow
-from broker.speaking import speaks_of
 
 __all__ = ["MOST_FOUND", "Found", "Search"]
 

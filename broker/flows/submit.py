@@ -10,7 +10,6 @@ from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
-from broker.casefile import CORRECTION, Casefile, read_casefile
 from broker.catalogue import Catalogue
 from broker.core import canonical
 from broker.core.accompanied import asks_about_adult
@@ -32,8 +31,11 @@ from broker.core.safeguards import Cleared, Decision, Held, decide, refusal, rel
 from broker.core.sides import sides_of
 from broker.core.surge import may_wait, owed
 from broker.core.trust import GRACE
+from broker.derived.casefile import CORRECTION, Casefile, read_casefile
+from broker.derived.meanwhile import newer_than
+from broker.derived.surges import surge_until
+from broker.derived.timetable import Timetable
 from broker.ledger import Ledger
-from broker.meanwhile import newer_than
 from broker.ports import Clock, Ids, Reader, Store, TrustSource
 from broker.rows import Accepted, Idempotent, ProcedureRow, Release
 from broker.sealed.checking import check_sent
@@ -42,8 +44,6 @@ from broker.submission.placing import Placing
 from broker.submission.recording import Recording
 from broker.submission.repeating import earlier, fingerprint
 from broker.submission.sealed_files import SealedFiles
-from broker.surges import surge_until
-from broker.timetable import Timetable
 
 __all__ = ["Submit"]
 

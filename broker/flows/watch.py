@@ -24,8 +24,8 @@ from broker.core.delivery import (
 )
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.ids import CountryCode, MessageId
+from broker.derived.meanwhile import Newer, newer_than
 from broker.ledger import Ledger
-from broker.meanwhile import Newer, newer_than
 from broker.ports import Clock, Reader, Store, Transaction
 from broker.rows import AuditRow, DraftState, HeldDraft, OutboxState, OverdueEntry
 

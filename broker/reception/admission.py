@@ -31,8 +31,8 @@ from broker.core.messages import Header, ProcedureRef, ValidMessage, VerifiedMes
 from broker.core.participants import may_send
 from broker.core.procedures import NOT_OPENED, ProcedureTable
 from broker.core.record import closure
+from broker.derived.participation import Participation
 from broker.ledger import Book, Ledger
-from broker.participation import Participation
 from broker.ports import Transaction, TrustSource
 from broker.rows import ProcedureRow
 from broker.sealed.checking import check_received

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from broker.archive import CORRECTION, TAKEN_BACK, oldest_first
 from broker.core import canonical
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.corrected import CORRECTING, as_corrected
@@ -26,6 +25,7 @@ from broker.core.reasons import Earlier, Level
 from broker.core.safeguards import weighs_for_good
 from broker.core.sides import sides_of
 from broker.core.trust import LONGEST_ENVELOPE_LIFE
+from broker.derived.archive import CORRECTION, TAKEN_BACK, oldest_first
 from broker.ledger import Book, Ledger
 from broker.ports import Transaction, TrustSource
 

@@ -21,8 +21,8 @@ from broker.core.owed_chunks import OwedChunks
 from broker.core.persons import terms_of
 from broker.core.receipts import MAX_HEADS, RECEIPTS_TYPE, SEALED_ANEW_CODES, Receipt, ReceiptKind
 from broker.core.record import Folded, Mark
+from broker.derived.participation import Participation
 from broker.ledger import Book, Ledger
-from broker.participation import Participation
 from broker.ports import Clock, Ids, Reader, Transaction, TrustSource
 from broker.reception.admission import Admission, Case
 from broker.reception.answering import Answering

@@ -26,8 +26,8 @@ from broker.core.persons import terms_of
 from broker.core.procedures import NOT_OPENED
 from broker.core.receipts import Receipt, ReceiptKind
 from broker.core.roles import AuditRole
+from broker.derived.participation import Participation
 from broker.ledger import Ledger
-from broker.participation import Participation
 from broker.ports import Transaction
 from broker.reception.peer_words import PeerWords
 from broker.reception.remembering import Memory

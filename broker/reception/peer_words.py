@@ -20,8 +20,8 @@ from broker.core.messages import VerifiedMessage
 from broker.core.owed_chunks import OwedChunks
 from broker.core.receipts import SEALED_ANEW_CODES, Receipt, ReceiptKind, from_body, well_formed
 from broker.core.roles import AuditRole
+from broker.derived.participation import Participation
 from broker.ledger import Ledger
-from broker.participation import Participation
 from broker.ports import Transaction
 from broker.reception.remembering import Memory
 from broker.reception.witness import Witnessed, witness

@@ -24,15 +24,15 @@ from broker.core.persons import terms_of
 from broker.core.procedures import allowed
 from broker.core.record import Folded, hindrances, is_unheld
 from broker.core.safeguards import Held
+from broker.derived.participation import Participation
+from broker.derived.timetable import Timetable
 from broker.ledger import Book, Ledger
-from broker.participation import Participation
 from broker.ports import Clock, Transaction, TrustSource
 from broker.rows import Accepted, AuditRow, Idempotent, ProcedureRow, Release
 from broker.security.envelope import MAX_CONTENT
 from broker.submission.attaching import attach
 from broker.submission.holding import Holding
 from broker.submission.repeating import accepted, earlier, kept
-from broker.timetable import Timetable
 
 __all__ = ["Recording"]
 

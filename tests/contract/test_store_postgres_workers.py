@@ -13,9 +13,9 @@ import pytest
 from broker.core.audit import AuditAction, AuditRow
 from broker.core.errors import StoreUnavailable, TooManyCases
 from broker.core.roles import AuditRole
+from broker.derived.restraint import MOST_AN_HOUR, Restraint
 from broker.ledger import Ledger
 from broker.ports import Store, Transaction
-from broker.restraint import MOST_AN_HOUR, Restraint
 from broker.schema_files import load_catalogue
 from broker.storage import migrate, open_store, pipeline, postgres
 from broker.testing.at_rest import unsafe_at_rest

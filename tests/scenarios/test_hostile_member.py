@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from broker import surges
 from broker.core import capacity
 from broker.core.content import entry_of
 from broker.core.delivery import HEAL_ATTEMPTS
@@ -23,6 +22,7 @@ from broker.core.messages import OutboxEntry, OutboxKind
 from broker.core.profiles import CountryProfile, Entry, ProfileVersion, Source, Standing
 from broker.core.receipts import ReceiptKind
 from broker.core.retention import EraseReason
+from broker.derived import surges
 from broker.doctor.judging import skews
 from broker.flows.heal import HealingStatus
 from broker.ledger import node_header

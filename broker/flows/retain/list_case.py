@@ -11,7 +11,6 @@ from typing import Any
 
 import orjson
 
-from broker.archive import CORRECTION, procedures_named
 from broker.core.audit import Who
 from broker.core.content import decode_header
 from broker.core.corrected import CORRECTING
@@ -19,7 +18,8 @@ from broker.core.erasures import CaseMessage, Erasure, ErasureState, Hindrance, 
 from broker.core.errors import BadRequest, CaseErased, Forbidden, NotFound
 from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, ErasureId, MessageId, ProcedureId
 from broker.core.retention import EraseReason
-from broker.disclosed import corrections_of
+from broker.derived.archive import CORRECTION, procedures_named
+from broker.derived.disclosed import corrections_of
 from broker.ledger import Ledger
 from broker.ports import Reader, Transaction
 from broker.rows import HeldDraft, ProcedureRow

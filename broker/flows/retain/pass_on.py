@@ -24,7 +24,7 @@ from broker.core.ids import AuthorityId, CaseRef, CountryCode, Digest, MessageId
 from broker.core.messages import LegalBasis, Party, Submission, Urgency
 from broker.core.retention import EraseReason
 from broker.core.roles import PEOPLE
-from broker.disclosed import Correction, Disclosure, corrections_of, disclosures_of
+from broker.derived.disclosed import Correction, Disclosure, corrections_of, disclosures_of
 from broker.flows.retain.list_case import Case, case_named
 from broker.ports import Clock, Reader, Store, TrustSource
 from broker.rows import Accepted, MessageFilter, MessageRow

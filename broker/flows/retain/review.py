@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
-from broker.archive import procedures_named
 from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction, AuditRow, Who
 from broker.core.delivery import REMIND_BATCH, WATCH_BATCH
@@ -21,6 +20,7 @@ from broker.core.errors import CaseErased, CaseKeyMissing, StoreCorrupt
 from broker.core.ids import CountryCode, ErasureId, ProcedureId
 from broker.core.retention import EXERCISE_KEPT, PROPOSAL_DAYS, EraseReason
 from broker.core.roles import AuditRole
+from broker.derived.archive import procedures_named
 from broker.flows.retain.destroy import destroy
 from broker.flows.retain.list_case import Case, case_of, hindrances, list_case, locked_case
 from broker.flows.retain.standing import ReviewDates, Standing

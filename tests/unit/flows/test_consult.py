@@ -12,9 +12,9 @@ from broker.core.audit import AuditReason, Who
 from broker.core.errors import SafeguardHeld, StoreUnavailable
 from broker.core.ids import AuthorityId, CountryCode, MessageType
 from broker.core.roles import AuditRole
+from broker.derived.restraint import Restraint
 from broker.finding import find_message
 from broker.flows.consult import LOOK_SECONDS, Consult
-from broker.restraint import Restraint
 from broker.rows import AuditRow, HeldDraft, MessageFilter, MessageRow, Page
 from broker.schema_files import read_schema_file
 from broker.testing.store_rows import NOW, message_id

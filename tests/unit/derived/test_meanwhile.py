@@ -11,7 +11,7 @@ import pytest
 
 from broker.core.errors import SafeguardHeld
 from broker.core.ids import Digest
-from broker.meanwhile import Newer
+from broker.derived.meanwhile import Newer
 from broker.rows import Accepted, HeldDraft
 from broker.schema_files import read_schema_file
 from broker.testing.world import Country, World

@@ -14,12 +14,12 @@ from datetime import datetime
 
 import orjson
 
-from broker.archive import body_of, with_content
 from broker.core.attention import AttentionCode
 from broker.core.ids import CountryCode, Digest
 from broker.core.messages import Body, Header, Party, RecordEntry
 from broker.core.participants import SEATING, Roster, roster
 from broker.core.record import Folded, Mark
+from broker.derived.archive import body_of, with_content
 from broker.ledger import Book, Ledger
 from broker.ports import Reader, Transaction
 from broker.rows import ProcedureRow

@@ -15,7 +15,6 @@ from typing import Any, Protocol, TypeVar
 
 import orjson
 
-from broker.archive import Archive, in_order
 from broker.core.corrected import as_corrected
 from broker.core.deadlines import Calendar, Deadline, Event, Moment, Phase, Running, Unit, run
 from broker.core.ids import CountryCode, Digest
@@ -23,6 +22,7 @@ from broker.core.messages import Body, RecordEntry
 from broker.core.procedures import ActKind, ProcedureTable, Role
 from broker.core.receipts import ReceiptKind
 from broker.core.record import Folded, Mark
+from broker.derived.archive import Archive, in_order
 from broker.ledger import Book
 from broker.ports import Reader
 from broker.rows import MessageRow

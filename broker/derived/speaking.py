@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from broker.archive import body_of, oldest_first, said_by, whole
 from broker.catalogue import Catalogue
 from broker.core.corrected import as_corrected, is_correction
 from broker.core.errors import CaseKeyMissing, StoreCorrupt
 from broker.core.messages import Body, Header
 from broker.core.persons import Person, PersonQuery
+from broker.derived.archive import body_of, oldest_first, said_by, whole
 from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 

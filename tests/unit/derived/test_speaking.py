@@ -11,8 +11,8 @@ from contextlib import closing
 import pytest
 
 from broker.core.persons import PersonQuery
+from broker.derived.speaking import anybody, speaks_of
 from broker.schema_files import read_schema_file
-from broker.speaking import anybody, speaks_of
 from broker.testing.hostile import Hostile
 from broker.testing.world import World
 

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from broker.archive import TAKEN_BACK, body_of, listed, procedure_of, with_content
 from broker.core.corrected import targets_of
 from broker.core.ids import Digest, MessageId, ProcedureId
 from broker.core.messages import Header
+from broker.derived.archive import TAKEN_BACK, body_of, listed, procedure_of, with_content
 from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
 

@@ -14,17 +14,6 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from broker.archive import (
-    CORRECTION,
-    Archive,
-    Read,
-    body_of,
-    corrected_out_of_turn,
-    in_order,
-    oldest_first,
-    procedure_of,
-    whole,
-)
 from broker.catalogue import Catalogue
 from broker.core.accompanied import adult_asked_about, asks_about_adult, with_another_child
 from broker.core.adulthood import Told
@@ -41,9 +30,20 @@ from broker.core.reasons import Earlier
 from broker.core.record import Mark, closure, fold, moments
 from broker.core.safeguards import weighs, weighs_for_good
 from broker.core.undisclosed import determines
+from broker.derived.archive import (
+    CORRECTION,
+    Archive,
+    Read,
+    body_of,
+    corrected_out_of_turn,
+    in_order,
+    oldest_first,
+    procedure_of,
+    whole,
+)
+from broker.derived.speaking import anybody, possible
 from broker.ports import Reader
 from broker.rows import MessageFilter, MessageRow, ProcedureRow
-from broker.speaking import anybody, possible
 
 __all__ = ["CORRECTION", "Casefile", "adult_came_before", "child_described", "read_casefile"]
 

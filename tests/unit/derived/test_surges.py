@@ -15,10 +15,10 @@ from broker.core.delivery import ReleaseReason
 from broker.core.errors import SafeguardHeld
 from broker.core.ids import CountryCode
 from broker.core.surge import SurgeMode
+from broker.derived.surges import surge_modes
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.storage import locked, open_store
-from broker.surges import surge_modes
 from broker.testing.world import Country, World, officer
 
 EE, FI = CountryCode("EE"), CountryCode("FI")

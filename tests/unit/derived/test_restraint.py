@@ -13,8 +13,8 @@ from broker.core.audit import AuditAction, AuditRow
 from broker.core.errors import TooManyCases
 from broker.core.ids import AuthorityId, ProcedureId
 from broker.core.roles import AuditRole
+from broker.derived.restraint import MOST_AN_HOUR, Restraint
 from broker.finding import find_message
-from broker.restraint import MOST_AN_HOUR, Restraint
 from broker.rows import AuditFilter
 from broker.testing.world import Country, World, officer
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from broker.casefile import Casefile, read_casefile
 from broker.core.errors import SafeguardBlocked, SafeguardHeld
 from broker.core.ids import AuthorityId, Digest
+from broker.derived.casefile import Casefile, read_casefile
 from broker.rows import Accepted
 from broker.schema_files import read_schema_file
 from broker.testing.hostile import Hostile

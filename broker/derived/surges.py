@@ -15,11 +15,11 @@ from typing import TypeVar
 
 import orjson
 
-from broker.archive import Archive
 from broker.core.errors import CaseKeyMissing, KeyMissing, StoreCorrupt, VaultLocked
 from broker.core.ids import CountryCode
 from broker.core.messages import Body, Header
 from broker.core.surge import OVER, REGISTRATION, SurgeMode, in_force_until
+from broker.derived.archive import Archive
 from broker.ports import Clock, Reader, Store
 from broker.rows import Declaration
 

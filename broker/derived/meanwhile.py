@@ -19,11 +19,11 @@ from typing import Any
 
 import orjson
 
-from broker.archive import body_of, listed, with_content
 from broker.core.content import decode_header
 from broker.core.ids import CountryCode, Digest, MessageId, MessageType, ProcedureId
 from broker.core.messages import RecordEntry
 from broker.core.record import reached
+from broker.derived.archive import body_of, listed, with_content
 from broker.ports import Reader
 from broker.rows import HeldDraft, MessageFilter, MessageRow
 
