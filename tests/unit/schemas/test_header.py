@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -82,7 +83,7 @@ CASEWORK = st.builds(
     case_ref=st.none() | _ids(CaseRef),
     procedure=REF,
 )
-NODE = st.builds(Header, **COMMON, type=st.just(MessageType("node.receipts")))
+NODE = st.builds(Header, **COMMON | {"parents": st.just(())}, type=st.just(MessageType("node.receipts")))
 
 
 @settings(max_examples=60, deadline=None)
@@ -95,6 +96,13 @@ def test_what_is_encoded_fits_the_schema_and_reads_back(header):
     assert decode_header(data) == header
 
 
+@settings(max_examples=20, deadline=None)
+@given(header=NODE)
+def test_what_a_node_itself_says_names_no_parents(header):
+    """It is no part of a record (PROTOCOL 4.2)."""
+    assert not validator().is_valid(encode_header(replace(header, parents=(Digest("0" * 64),))))
+
+
 ODD = st.sampled_from(
     [None, True, 1, 1.0, "", " ", "x", "EE", "EL", "ee", "1.0", "01.0", "1", "2026-02-30T00:00:00.000Z", "2026-02-03T24:00:00.000Z",
      "2026-02-03T00:00:00Z", "2026-02-03T00:00:00.000+00:00", "A" * 22, "A" * 21 + "B", "A" * 21 + "=", "CR-" + "0" * 20, "EX-CR-" + "0" * 20,
@@ -102,7 +110,17 @@ ODD = st.sampled_from(
      "node", "-a", "a" * 63, "a" * 64, "URGENT", "urgent", "a.b", "a..b", "node.receipts", "١", "x\n"]
 )  # fmt: skip
 # Where the schema says more than the types do: bounds of texts, codes, and what casework and receipts each need.
-NARROWER = ("/language", "/purpose", "/legal_basis", "/urgency", "/procedure", "/case_ref", "/created", "/type")
+NARROWER = (
+    "/parents",
+    "/language",
+    "/purpose",
+    "/legal_basis",
+    "/urgency",
+    "/procedure",
+    "/case_ref",
+    "/created",
+    "/type",
+)
 
 
 @settings(max_examples=100, deadline=None)
