@@ -228,7 +228,7 @@ def _inside() -> Iterator[Case]:
         )),
         "header-not-bound": ("The header is not in the AAD.", Part(aad=lambda _: b"")),
         "short-content-key": ("A content key of 16 bytes, in a longer encrypted key.", Part(
-            encapsulate=lambda key, to: encapsulate(key[:31] + b"\x00", to)
+            encapsulate=lambda key, to: encapsulate(key[:31] + bytes([key[31] ^ 1]), to)
         )),
     }  # fmt: skip
     for name, (comment, part) in decrypt.items():

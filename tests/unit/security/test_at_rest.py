@@ -50,7 +50,12 @@ def test_what_is_encrypted_opens_at_its_place_alone() -> None:
     assert key.decrypt(stored, where) == b"plain"
     assert b"plain" not in stored
     assert key.encrypt(b"plain", where) != stored
-    wrong = [stored[:-1], b"", bytes([2]) + stored[1:], *(stored[:n] + b"\0" + stored[n + 1 :] for n in (1, 14, 20))]
+    wrong = [
+        stored[:-1],
+        b"",
+        bytes([2]) + stored[1:],
+        *(stored[:n] + bytes([stored[n] ^ 1]) + stored[n + 1 :] for n in (1, 14, 20)),
+    ]
     for changed in wrong:
         with pytest.raises(StoreCorrupt):
             key.decrypt(changed, where)
