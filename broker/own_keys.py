@@ -16,7 +16,7 @@ from datetime import UTC, datetime, timedelta
 from broker.core.authority_keys import keeping_authority_keys, with_revocation
 from broker.core.errors import BadRequest
 from broker.core.ids import KeyId
-from broker.core.rotation import KeyPlace, KeyStep, PublicKey, may_destroy, next_step, rotated
+from broker.core.rotation import KeyPlace, KeyStep, PublicKey, may_destroy, next_step, replaced, rotated
 from broker.core.trust import LONGEST_ENVELOPE_LIFE, KeyUse, Member, MemberKey
 from broker.home import new_key, read_own_member, write_own_member
 from broker.settings import Settings
@@ -119,9 +119,33 @@ class OwnKeys:
         found = self._standing(self._vault.read().entries, now)
         ready = {item.use: item for item in found if item.places == {KeyPlace.VAULT} and item.use in uses}
         made = self.generate([use for use in uses if use not in ready], now)
-        fresh = [PublicKey(kid=item.kid, use=item.use, public=item.public or b"") for item in ready.values()]
+        fresh = [_public(item) for item in ready.values()]
         fresh += [PublicKey(kid=entry.kid, use=entry.use, public=entry.key.public) for entry in made]
         changed = rotated(member, fresh, start=_whole(start), overlap=overlap, life=LONGEST_ENVELOPE_LIFE)
+        write_own_member(self._settings.home, changed)
+        return changed
+
+    def replace_stolen(self, uses: Collection[KeyUse], *, since: datetime, now: datetime) -> Member:
+        """List a new key of each use from now on and revoke all others of it; return the document as written.
+
+        For a vault that somebody else may have had: nothing that it holds is used again, not even keys that it has ready,
+        and no earlier rotation has to be published before.
+
+        Args:
+            uses: the uses whose keys are replaced.
+            since: from when the others count no more.
+            now: the current time; the new keys begin.
+
+        Raises:
+            NodeError: vault or document cannot be read or written.
+        """
+        member = self._current_document()
+        ready = [item for item in self._standing(self._vault.read().entries, now) if item.places == {KeyPlace.VAULT}]
+        stolen = [_public(item) for item in ready if item.use in uses]
+        fresh = [PublicKey(kid=entry.kid, use=entry.use, public=entry.key.public) for entry in self.generate(uses, now)]
+        changed = replaced(
+            member, fresh, stolen=stolen, start=_whole(now), since=_whole(since), life=LONGEST_ENVELOPE_LIFE
+        )
         write_own_member(self._settings.home, changed)
         return changed
 
@@ -234,7 +258,8 @@ class OwnKeys:
                 )
                 if here
             )
-            found.append(_standing_of(kid, entry, key, places, validity.values(), now))
+            unpublished = _unpublished(document.get(kid), in_force.get(kid))
+            found.append(_standing_of(kid, entry, key, places, validity.values(), now, unpublished=unpublished))
         return tuple(sorted(found, key=_order))
 
 
@@ -245,6 +270,8 @@ def _standing_of(
     places: frozenset[KeyPlace],
     all_keys: Collection[MemberKey],
     now: datetime,
+    *,
+    unpublished: bool,
 ) -> Standing:
     use = key.use if key is not None else entry.use if entry is not None else None
     if use is None:
@@ -260,8 +287,14 @@ def _standing_of(
         destroyed=destroyed,
         listed=key,
         places=places,
-        step=next_step(key, places, destroyed=destroyed is not None, followed=followed, now=now),
+        step=next_step(
+            key, places, destroyed=destroyed is not None, followed=followed, now=now, unpublished=unpublished
+        ),
     )
+
+
+def _public(item: Standing) -> PublicKey:
+    return PublicKey(kid=item.kid, use=item.use, public=item.public or b"")
 
 
 def _order(item: Standing) -> tuple[int, datetime]:
@@ -281,6 +314,13 @@ def _later(document: MemberKey | None, in_force: MemberKey | None) -> MemberKey:
         sign_until=max(document.sign_until, in_force.sign_until),
         accept_until=max(document.accept_until, in_force.accept_until),
     )
+
+
+def _unpublished(document: MemberKey | None, in_force: MemberKey | None) -> bool:
+    """Whether the document revokes a key that the trust list does not revoke, or only later."""
+    if document is None or in_force is None or document.revoked_at is None:
+        return False
+    return in_force.revoked_at is None or document.revoked_at < in_force.revoked_at
 
 
 def _whole(moment: datetime) -> datetime:

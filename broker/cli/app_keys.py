@@ -136,9 +136,21 @@ def rotate(
         ),
     ] = None,
     overlap_hours: Annotated[
-        int,
-        typer.Option("--overlap-hours", min=0, max=24 * 60, help="How long the old keys are still used beside them."),
-    ] = 24 * 7,
+        int | None,
+        typer.Option(
+            "--overlap-hours",
+            min=0,
+            max=24 * 60,
+            help="How long the old keys are still used beside them. Default: a week.",
+        ),
+    ] = None,
+    stolen_since: Annotated[
+        str | None,
+        typer.Option(
+            "--stolen-since",
+            help="Somebody else may have had the vault since then: now, or a UTC time. All its keys are revoked.",
+        ),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the next keys, and write them into member.json.
@@ -146,8 +158,10 @@ def rotate(
     The new keys go into the vault and, public parts alone, into the document; the old ones end after an overlap, and are
     accepted for 60 days more. Nothing changes for other countries until the member's officers have signed the document
     and it is published. Start in the future, so that every country has the new list when the first message comes; a
-    message under a key that a country does not know yet waits there. After a compromise use --from now and
-    --overlap-hours 0, and have the old key revoked.
+    message under a key that a country does not know yet waits there.
+
+    Where somebody else may have had the vault, --stolen-since begins new keys now and revokes every other one in the
+    document: also those that were to begin later, that are not published yet, or that the vault had ready.
 
     'wrapping' is this node's own affair and listed nowhere: it begins the next epoch of the data at rest. The keys of all
     cases are wrapped anew while the node runs, and the old wrapping key is destroyed, so that old copies of the key table
@@ -157,11 +171,12 @@ def rotate(
     Examples:
       trm keys rotate --home ./ee
       trm keys rotate --home ./ee --which signing --from now --overlap-hours 0
+      trm keys rotate --home ./ee --stolen-since 2027-01-31T08:00:00Z
       trm keys rotate --home ./ee --which wrapping
     """
     from broker.cli.keys import rotate as work
 
-    work(home, which=which, start=start, overlap_hours=overlap_hours, as_json=as_json)
+    work(home, which=which, start=start, overlap_hours=overlap_hours, stolen_since=stolen_since, as_json=as_json)
 
 
 def export_public(

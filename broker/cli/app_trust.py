@@ -26,7 +26,7 @@ from broker.cli.app_trust_staging import (
     update_member,
 )
 from broker.cli.options import AsJson
-from broker.cli.trust_options import Folder, KeyFiles, PassphraseFile
+from broker.cli.trust_options import Country, Folder, KeyFiles, PassphraseFile
 
 __all__ = ["trust_commands"]
 
@@ -49,9 +49,11 @@ def trust_commands() -> typer.Typer:
     app = typer.Typer(help=_ABOUT, no_args_is_help=True, rich_markup_mode=None)
     for command in (
         officer_key, init, request, versions, add_member, add_paper_member, update_member, authority_key, suspend, resume, remove_member, revoke_key,
-        rotate_root, stage, renew, discard, show, diff, sign, collect, publish, bundle, verify, join, refresh,
+        rotate_root, stage, renew, discard, show, keys, diff, sign, collect, publish, bundle, verify, join, refresh,
     ):  # fmt: skip
-        app.command(command.__name__.replace("_", "-"))(command)
+        # One key's id in 64 begins with a dash: taken for an option, it could not be revoked.
+        settings = {"ignore_unknown_options": True} if command is revoke_key else None
+        app.command(command.__name__.replace("_", "-"), context_settings=settings)(command)
     return app
 
 
@@ -65,6 +67,18 @@ def show(folder: Folder, as_json: AsJson = False) -> None:
     from broker.cli.ceremony.showing import show as work
 
     work(folder, as_json=as_json)
+
+
+def keys(folder: Folder, country: Country, as_json: AsJson = False) -> None:
+    """Show the message keys of a country's node and of its offices, with the ids by which they are revoked.
+
+    \b
+    Example:
+      trm trust keys ./trust FI
+    """
+    from broker.cli.ceremony.showing import keys as work
+
+    work(folder, country, as_json=as_json)
 
 
 def diff(folder: Folder, as_json: AsJson = False) -> None:

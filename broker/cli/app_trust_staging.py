@@ -148,7 +148,7 @@ def remove_member(folder: Folder, country: Country, as_json: AsJson = False) -> 
 def revoke_key(
     folder: Folder,
     country: Country,
-    key: Annotated[str, typer.Argument(help="The key's id, as 'trm keys list' shows it.")],
+    key: Annotated[str, typer.Argument(help="The key's id, as 'trm trust keys' shows it.")],
     reason: Annotated[
         str, typer.Option("--reason", help="key-compromise, superseded or cessation-of-operation.")
     ] = "key-compromise",

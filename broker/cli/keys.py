@@ -35,6 +35,7 @@ __all__ = ["WRAPPING", "export_public", "generate", "list_keys", "retire", "rewr
 _WHICH = {"signing": SIGNING, "encryption": ENCRYPTION, "all": (*SIGNING, *ENCRYPTION)}
 WRAPPING = "wrapping"  # the key for data at rest: this node's alone, listed nowhere
 _DEFAULT_LEAD = timedelta(days=1)
+_DEFAULT_OVERLAP_HOURS = 24 * 7
 
 
 def list_keys(home: Path, *, as_json: bool) -> None:
@@ -77,27 +78,59 @@ def _generate_at_rest(home: Path, *, as_json: bool) -> None:
     output.answer({"generated": [_at_rest_document(entry) for entry in made]}, as_json=as_json, people=people)
 
 
-def rotate(home: Path, *, which: str, start: str | None, overlap_hours: int, as_json: bool) -> None:
+def rotate(
+    home: Path, *, which: str, start: str | None, overlap_hours: int | None, stolen_since: str | None, as_json: bool
+) -> None:
     """List the next keys in the document and print what becomes of each key.
 
     Raises:
-        BadRequest: the time is not one, or an earlier rotation was not published yet.
+        BadRequest: a time is not one, or an earlier rotation was not published yet.
     """
+    if stolen_since is not None:
+        if start is not None or overlap_hours is not None or which == WRAPPING:
+            raise BadRequest(
+                "Stolen keys are replaced at once and without an overlap; 'wrapping' is rotated by itself.",
+                where="--stolen-since",
+            )
+        _replace(home, which=which, since=stolen_since, as_json=as_json)
+        return
     if which == WRAPPING:
         from broker.cli.epochs import next_epoch
 
         next_epoch(home, as_json=as_json)
         return
     now, own = _now(), _own(home)
-    begin = _start(start, now)
-    own.rotate(_uses(which), start=begin, overlap=timedelta(hours=overlap_hours), now=now)
+    begin, hours = _start(start, now), _DEFAULT_OVERLAP_HOURS if overlap_hours is None else overlap_hours
+    own.rotate(_uses(which), start=begin, overlap=timedelta(hours=hours), now=now)
+    _tell_next(
+        home, own, begin, now,
+        f"The new keys begin at {time_text(begin)}; the old ones are used for {hours} hours beside them.",
+        as_json=as_json,
+    )  # fmt: skip
+
+
+def _replace(home: Path, *, which: str, since: str, as_json: bool) -> None:
+    now, own = _now(), _own(home)
+    moment = now if since == "now" else read_time(since, "--stolen-since")
+    if moment > now:
+        raise BadRequest("Nobody has stolen it in the future; say now.", where="--stolen-since")
+    own.replace_stolen(_uses(which), since=moment, now=now)
+    _tell_next(
+        home, own, now, now,
+        f"The new keys begin now; all others of their use are revoked from {time_text(moment)} on, "
+        f"those too that were to begin later.",
+        as_json=as_json,
+    )  # fmt: skip
+
+
+def _tell_next(home: Path, own: OwnKeys, begin: datetime, now: datetime, said: str, *, as_json: bool) -> None:
     file = home.absolute() / MEMBER_FILE
     found = [item for item in own.standing(now) if KeyPlace.DOCUMENT in item.places]
 
     def people() -> None:
         _table(found)
         output.console().print(
-            f"The new keys begin at {time_text(begin)}; the old ones are used for {overlap_hours} hours beside them.\n"
+            f"{said}\n"
             f"Nothing changes for other countries yet. Next:\n"
             f"  1. Let the member's officers sign {file} (public), and have it published.\n"
             f"  2. Back up the vault: the old backup does not hold the new keys.\n"

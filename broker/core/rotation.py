@@ -10,6 +10,7 @@
   lost: nobody answers it, so its sender's copy stays owed and is sealed anew with the next list, and until then its people
   are called, about the silent source after a day and the overdue answer after an hour. Keeping the key for longer would
   serve that sender only, and let whoever steals the vault read more of what everybody sent.
+- Of a stolen vault nothing overlaps: every key that was in it is revoked, also one that begins later or that nobody knows yet.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from enum import StrEnum
 
 from broker.core.errors import BadRequest
 from broker.core.ids import KeyId
-from broker.core.trust import KeyUse, Member, MemberKey
+from broker.core.trust import KeyUse, Member, MemberKey, RevocationReason
 
-__all__ = ["SIGN_DAYS", "KeyPlace", "KeyStep", "PublicKey", "may_destroy", "next_step", "rotated"]
+__all__ = ["SIGN_DAYS", "KeyPlace", "KeyStep", "PublicKey", "may_destroy", "next_step", "replaced", "rotated"]
 
 SIGN_DAYS = 365  # a key is meant to be rotated once a year
 
@@ -56,19 +57,51 @@ def rotated(
     if any(key.kid in listed for key in keys):
         raise BadRequest("A key is listed in the member's document already.")
     ended = tuple(_ended(key, {fresh.use for fresh in keys}, end=start + overlap, life=life) for key in member.keys)
-    sign_until = start + timedelta(days=SIGN_DAYS)
-    begun = tuple(
-        MemberKey(
-            kid=key.kid,
-            use=key.use,
-            public=key.public,
-            not_before=start,
-            sign_until=sign_until,
-            accept_until=sign_until + life,
-        )
-        for key in keys
+    return replace(member, keys=(*ended, *(_begun(key, start, life) for key in keys)))
+
+
+def replaced(
+    member: Member,
+    fresh: Iterable[PublicKey],
+    *,
+    stolen: Iterable[PublicKey],
+    start: datetime,
+    since: datetime,
+    life: timedelta,
+) -> Member:
+    """Return the member with fresh keys listed from `start` on and every other key of their uses revoked.
+
+    Args:
+        member: as its document is now.
+        fresh: one key of each use that is replaced; nobody else has them.
+        stolen: keys of these uses that the vault held ready and no document lists: listed as revoked, so that no later
+            rotation takes them.
+        start: when the fresh keys begin, whole seconds.
+        since: from when the others count no more, whole seconds; one that was revoked before stays so.
+        life: the longest life of an envelope; how long a key is accepted after it ends.
+    """
+    keys, end = tuple(fresh), RevocationReason.COMPROMISED
+    uses = {key.use for key in keys}
+    others = (*member.keys, *(_begun(key, start, life) for key in stolen))
+    ended = tuple(
+        replace(key, revoked_at=since, revoked_because=end)
+        if key.use in uses and (key.revoked_at is None or key.revoked_at > since)
+        else key
+        for key in others
     )
-    return replace(member, keys=(*ended, *begun))
+    return replace(member, keys=(*ended, *(_begun(key, start, life) for key in keys)))
+
+
+def _begun(key: PublicKey, start: datetime, life: timedelta) -> MemberKey:
+    sign_until = start + timedelta(days=SIGN_DAYS)
+    return MemberKey(
+        kid=key.kid,
+        use=key.use,
+        public=key.public,
+        not_before=start,
+        sign_until=sign_until,
+        accept_until=sign_until + life,
+    )
 
 
 def _ended(key: MemberKey, uses: set[KeyUse], *, end: datetime, life: timedelta) -> MemberKey:
@@ -113,7 +146,13 @@ _ENDS_SOON = timedelta(days=30)
 
 
 def next_step(
-    key: MemberKey | None, places: frozenset[KeyPlace], *, destroyed: bool, followed: bool, now: datetime
+    key: MemberKey | None,
+    places: frozenset[KeyPlace],
+    *,
+    destroyed: bool,
+    followed: bool,
+    unpublished: bool,
+    now: datetime,
 ) -> KeyStep:
     """Return what a person does next.
 
@@ -122,6 +161,7 @@ def next_step(
         places: where it stands.
         destroyed: its private part was destroyed here.
         followed: another key of its use is listed that ends later.
+        unpublished: the document revokes it, and the trust list does not yet.
         now: the current time.
     """
     if destroyed:
@@ -130,6 +170,8 @@ def next_step(
         return KeyStep.LIST
     if key.revoked_at is not None and key.revoked_at <= now:
         return KeyStep.REVOKED if KeyPlace.VAULT in places else KeyStep.GONE
+    if unpublished:
+        return KeyStep.PUBLISH
     if KeyPlace.VAULT not in places:
         return KeyStep.GONE if may_destroy(key, now) else KeyStep.MISSING
     if may_destroy(key, now):

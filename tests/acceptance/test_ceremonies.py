@@ -24,7 +24,8 @@ from broker.schema_files import read_schema_file
 from broker.trust.words import fingerprint_words
 from broker.vault import UNSAFE_DEV_KDF
 
-MANUAL = (Path(__file__).parents[2] / "keys" / "README.md").read_text("utf-8")
+MANUAL_FILE = Path(__file__).parents[2] / "keys" / "README.md"
+MANUAL = MANUAL_FILE.read_text("utf-8")
 PASSPHRASE = "only for this test"
 WAIT_SECONDS = 60.0
 
@@ -111,6 +112,17 @@ def serving(home: Path) -> Iterator[None]:
         finally:
             process.stdin.close()
             process.wait(WAIT_SECONDS)
+
+
+def do(*arguments: str) -> None:
+    """Run a command that must work."""
+    assert main([*arguments]) == 0, arguments
+
+
+def agreed(role: str, *officers: int) -> None:
+    """Let these officers of the federation (``federation``) or of a country sign all that waits, and publish it."""
+    do("trust", "sign", "trust", *(part for number in officers for part in ("--key", f"{role}-{number}.key")))
+    do("trust", "publish", "trust", "--key", "publisher.key")
 
 
 def read(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
@@ -223,3 +235,89 @@ def test_an_offices_key_is_listed_as_the_manual_says(
     assert sum("fifteen words of the public keys" in prompt for prompt in people) == 1
     assert not list((tmp_path / "fi").rglob("*office*"))
     assert read(capsys, "trust", "show", "trust")["waiting"] == []
+
+
+def test_stolen_keys_are_replaced_as_the_manual_says(people: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """In the middle of a rotation: all that the vault held is revoked, the next keys too, and new ones are in use."""
+    follow("A country joins")
+    do("keys", "rotate", "--home", "fi")
+    do("keys", "generate", "--home", "fi")
+    stolen = {key["id"] for key in read(capsys, "keys", "list", "--home", "fi")["keys"]}
+    follow("A theft from beginning to end")
+    keys = read(capsys, "keys", "list", "--home", "fi")["keys"]
+    assert {key["id"] for key in keys if key["step"] == "revoked"} == stolen
+    assert [key["step"] for key in keys if key["id"] not in stolen] == ["nothing"] * 3
+    assert (
+        read(capsys, "trust", "verify", "trust", "--root", "trust/metadata/1.root.json")["members"]["FI"]["keys"] == 12
+    )
+
+
+def test_officers_revoke_the_keys_of_a_node_out_of_reach(people: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Its own country's alone, and no file of the node is needed."""
+    follow("A country joins")
+    for key in read(capsys, "trust", "keys", "trust", "FI")["keys"]:
+        do("trust", "revoke-key", "trust", "FI", key["id"], "--reason", "key-compromise")
+    agreed("fi", 1, 2)
+    do("trust", "refresh", "--home", "fi")
+    assert {key["step"] for key in read(capsys, "keys", "list", "--home", "fi")["keys"]} == {"revoked"}
+
+
+def test_another_officer_signs_for_one_who_left(people: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Who left signs nothing more; nodes that pinned the first root follow."""
+    follow("A country joins")
+    do("trust", "officer-key", "SE", "federation-4.key")
+    stay = (part for number in (1, 2, 4) for part in ("--officer", f"federation-{number}.key.public.json"))
+    do("trust", "rotate-root", "trust", *stay, "--threshold", "2")
+    agreed("federation", 1, 2)
+    do("trust", "suspend", "trust", "FI", "--reason", "A drill.")
+    assert main(["trust", "sign", "trust", "--key", "federation-3.key"]) != 0
+    agreed("federation", 2, 4)
+    after = read(capsys, "trust", "verify", "trust", "--root", "trust/metadata/1.root.json")
+    assert after["members"]["FI"]["status"] == "SUSPENDED"
+
+
+def test_another_key_publishes_for_a_stolen_one(people: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The federation's officers name it; the old one publishes nothing more."""
+    follow("A country joins")
+    do("trust", "officer-key", "EE", "new.key")
+    do("trust", "rotate-root", "trust", "--online", "new.key.public.json")
+    do("trust", "sign", "trust", "--key", "federation-1.key", "--key", "federation-3.key")
+    assert main(["trust", "publish", "trust", "--key", "publisher.key"]) != 0
+    do("trust", "publish", "trust", "--key", "new.key")
+    assert read(capsys, "trust", "verify", "trust", "--root", "trust/metadata/1.root.json")["members"].keys() == {"FI"}
+
+
+def test_arrangements_catalogue_and_lifetimes_are_the_federations(
+    people: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Each is staged, signed by two officers, published, and found by who verifies a bundle of it."""
+    follow("A country joins")
+    shutil.copy(MANUAL_FILE.parent / "demo" / "arrangements.json", tmp_path / "register.json")
+    do("trust", "stage", "trust", "arrangements", "register.json")
+    do("trust", "stage", "trust", "catalogue")
+    agreed("federation", 1, 3)
+    do("trust", "renew", "trust", "targets")
+    agreed("federation", 2, 3)
+    do("trust", "renew", "trust", "FI")
+    agreed("fi", 2, 3)
+    do("trust", "bundle", "trust", "--out", "list.zip")
+    folder = read(capsys, "trust", "verify", "trust", "--root", "trust/metadata/1.root.json")
+    assert read(capsys, "trust", "verify", "list.zip", "--root", "trust/metadata/1.root.json") == folder
+    assert {file.name.split(".", 1)[1] for file in (tmp_path / "trust" / "targets").iterdir() if file.is_file()} >= {
+        "arrangements.json",
+        "catalogue.json",
+    }
+
+
+def test_a_country_leaves(people: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """What was staged by mistake is forgotten; what two officers signed, one of them in a copy, is in force."""
+    follow("A country joins")
+    do("trust", "remove-member", "trust", "FI")
+    do("trust", "discard", "trust", "targets")
+    assert read(capsys, "trust", "show", "trust")["waiting"] == []
+    do("trust", "remove-member", "trust", "FI")
+    shutil.copytree("trust", "stick")
+    do("trust", "sign", "stick", "--key", "federation-2.key")
+    do("trust", "collect", "trust", "stick")
+    agreed("federation", 1)
+    assert read(capsys, "trust", "verify", "trust", "--root", "trust/metadata/1.root.json")["members"] == {}

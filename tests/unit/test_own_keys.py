@@ -190,6 +190,55 @@ def test_second_rotation_waits_for_the_first_to_be_published(home: Path) -> None
     rotate(home, SIGNING, now=NOW + 9 * DAY)
 
 
+@pytest.mark.parametrize("published", [True, False])
+def test_nothing_of_a_stolen_vault_is_used_again(home: Path, published: bool) -> None:
+    """In the middle of a rotation, and with keys made ahead: all are revoked, and no later rotation takes them."""
+    rotate(home)
+    if published:
+        publish(home)
+    own(home).generate(SIGNING, NOW)
+    stolen = {item.kid for item in own(home).standing(NOW)}
+    assert len(stolen) == 8
+    own(home).replace_stolen((*SIGNING, *ENCRYPTION), since=NOW - DAY, now=NOW)
+    publish(home)
+
+    keys = read_own_member(home, EE).keys
+    assert {key.kid: (key.revoked_at, key.revoked_because) for key in keys if key.kid in stolen} == dict.fromkeys(
+        stolen, (NOW - DAY, LOST)
+    )
+    assert [key.use for key in keys if key.usable(NOW)] == list(KeyUse)
+    rotate(home)
+    assert {key.kid for key in read_own_member(home, EE).keys if key.usable(NOW + 2 * DAY)}.isdisjoint(stolen)
+
+
+def test_what_was_revoked_before_a_theft_stays_so(home: Path) -> None:
+    """Another reason and an earlier moment hold; one that was to come does not wait; keys of another use stay."""
+    member = read_own_member(home, EE)
+    gone, late, sealing = member.keys
+    gone = replace(gone, revoked_at=NOW - 9 * DAY, revoked_because=RevocationReason.SUPERSEDED)
+    late = replace(late, revoked_at=NOW + 9 * DAY, revoked_because=RevocationReason.SUPERSEDED)
+    publish(home, replace(member, keys=(gone, late, sealing)))
+    own(home).replace_stolen(SIGNING, since=NOW, now=NOW)
+
+    assert read_own_member(home, EE).keys[:3] == (
+        gone,
+        replace(late, revoked_at=NOW, revoked_because=LOST),
+        sealing,
+    )
+    assert len(read_own_member(home, EE).keys) == 5
+
+
+def test_a_revocation_that_is_to_come_needs_no_publishing(home: Path) -> None:
+    """It stands in document and list alike; where the document has it earlier, that is to be published."""
+    first, *others = read_own_member(home, EE).keys
+    ahead = replace(first, revoked_at=NOW + DAY, revoked_because=LOST)
+    for document, step in ((ahead, KeyStep.NOTHING), (replace(ahead, revoked_at=NOW), KeyStep.PUBLISH)):
+        member = replace(read_own_member(home, EE), keys=(ahead, *others))
+        publish(home, member)
+        write_own_member(home, replace(member, keys=(document, *others)))
+        assert own(home).standing(NOW)[0].step is step
+
+
 def test_machine_without_a_trust_list_rotates(home: Path) -> None:
     """On a machine that is never connected, vault and document are enough."""
     (home / "listed" / "member.json").rename(home / "away")

@@ -5,22 +5,29 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from broker.cli import output
 from broker.cli.ceremony.officers import words_of
-from broker.cli.input import MAX_BYTES, read_bytes
+from broker.cli.input import MAX_BYTES, parsed, read_bytes
+from broker.core.errors import CeremonyRefused
+from broker.core.ids import CountryCode
+from broker.core.trust import AuthorityKey, KeyUse, MemberKey
+from broker.trust import layout
 from broker.trust.changes import sentences
 from broker.trust.client import Fetched, TrustClient
 from broker.trust.fetching import source_of
+from broker.trust.member_documents import read_member
 from broker.trust.officer_keys import Officer
 from broker.trust.repository import Repository
 from broker.trust.staging import StagedRole
+from broker.trust.strict import time_text
 from broker.trust.words import fingerprint_words
 
 __all__ = [
-    "diff", "digest_words", "discard_hint", "show", "sifted", "staged_document", "tell_root", "tell_staged", "verify",
+    "diff", "digest_words", "discard_hint", "keys", "show", "sifted", "staged_document", "tell_root", "tell_staged", "verify",
 ]  # fmt: skip
 
 
@@ -73,6 +80,46 @@ def show(folder: Path, *, as_json: bool) -> None:
             console.print("'trm trust diff' shows every change; 'trm trust sign' shows it too before it signs.")
 
     output.answer(document, as_json=as_json, people=people)
+
+
+def keys(folder: Path, country: str, *, as_json: bool) -> None:
+    """Show the keys of a country's node and of its offices as its newest document lists them, staged before published.
+
+    Raises:
+        BadRequest: the country is none.
+        CeremonyRefused: there is no document of it.
+    """
+    name = parsed(CountryCode, country, "COUNTRY")
+    path = layout.member_path(name)
+    raw = Repository(folder).document(path)
+    if raw is None:
+        raise CeremonyRefused("There is no document of this country.", where=country)
+    member = read_member(raw, name, where=path)
+    listed = [_key("node", key, key.use, key.sign_until) for key in member.keys]
+    listed += [
+        _key(office.id, key, KeyUse.HPKE, key.seal_until) for office in member.authorities for key in office.keys
+    ]
+
+    def people() -> None:
+        output.table(
+            ("whose", "use", "id", "from (UTC)", "used until", "revoked"),
+            [[*(item[part] for part in ("whose", "use", "id", "not_before", "used_until", "revoked_at"))] for item in listed],
+            wide=("id",),
+        )  # fmt: skip
+
+    output.answer({"country": name, "keys": listed}, as_json=as_json, people=people)
+
+
+def _key(whose: str, key: MemberKey | AuthorityKey, use: KeyUse, used_until: datetime) -> dict[str, Any]:
+    return {
+        "whose": whose,
+        "use": use.value,
+        "id": key.kid,
+        "not_before": time_text(key.not_before),
+        "used_until": time_text(used_until),
+        "accept_until": time_text(key.accept_until),
+        "revoked_at": None if key.revoked_at is None else time_text(key.revoked_at),
+    }
 
 
 def diff(folder: Path, *, as_json: bool) -> None:

@@ -33,7 +33,7 @@ COMMANDS = (
     "broker certificate revoke",
     "trust officer-key", "trust init", "trust request", "trust refresh", "trust versions", "trust add-member", "trust add-paper-member",
     "trust update-member", "trust authority-key", "trust suspend", "trust resume", "trust remove-member", "trust revoke-key",
-    "trust rotate-root", "trust stage", "trust renew", "trust discard", "trust show", "trust diff", "trust sign",
+    "trust rotate-root", "trust stage", "trust renew", "trust discard", "trust show", "trust keys", "trust diff", "trust sign",
     "audit verify", "audit list", "audit show", "audit export", "audit witness export", "case search", "case disclosures",
     "backup make", "backup verify", "backup key", "backup accept", "restore", "healing show", "healing end",
     "case retention", "case hold", "case review", "case erase", "case erasures", "case confirm", "case reject",

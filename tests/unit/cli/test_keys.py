@@ -66,12 +66,31 @@ def test_rotation_of_one_kind_from_now(trm, home):
     assert ran.json["begins"] in {item["not_before"] for item in ran.json["keys"]}
 
 
+def test_stolen_keys_are_revoked_from_when_they_were_stolen(trm, home):
+    """The document says so of every key, the answer that nobody else knows yet and officers must sign."""
+    since = "2026-01-02T03:04:05Z"
+    stolen = set(listed(trm, home))
+    ran = trm("keys", "rotate", "--home", home, "--stolen-since", since)
+
+    assert f"revoked from {since} on" in ran.out
+    assert "Nothing changes for other countries yet." in ran.out
+    assert {item["step"] for item in listed(trm, home).values()} == {"publish"}
+    keys = json.loads((home / MEMBER_FILE).read_bytes())["keys"]
+    assert [key["revoked"] for key in keys] == [{"at": since, "reason": "key-compromise"}] * 3 + [None] * 3
+    assert len(listed(trm, home).keys() - stolen) == 3
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("rotate", "--which", "both"),
         ("rotate", "--from", "yesterday"),
         ("rotate", "--from", "2020-01-01T00:00:00Z"),
+        ("rotate", "--stolen-since", "yesterday"),
+        ("rotate", "--stolen-since", "2999-01-01T00:00:00Z"),
+        ("rotate", "--stolen-since", "now", "--from", "now"),
+        ("rotate", "--stolen-since", "now", "--overlap-hours", "0"),
+        ("rotate", "--stolen-since", "now", "--which", "wrapping"),
         ("retire", "--key", "no-key"),
         ("retire", "--key", "A" * 43),
         ("retire", "--key", "-" * 43),

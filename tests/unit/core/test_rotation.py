@@ -99,6 +99,7 @@ _STEPS = {
     "in use": (key(), ALL, {}, KeyStep.NOTHING),
     "begins later": (key(begun=1), ALL, {}, KeyStep.WAIT),
     "not published": (key(), ALL - {KeyPlace.TRUST_LIST}, {}, KeyStep.PUBLISH),
+    "revoked here alone": (key(), ALL, {"unpublished": True}, KeyStep.PUBLISH),
     "listed nowhere": (None, frozenset({KeyPlace.VAULT}), {}, KeyStep.LIST),
     "ends soon": (key(ends=20), ALL, {}, KeyStep.ROTATE),
     "ends soon, followed": (key(ends=20), ALL, {"followed": True}, KeyStep.NOTHING),
@@ -112,9 +113,12 @@ _STEPS = {
 }
 
 
+_PLAIN = {"destroyed": False, "followed": False, "unpublished": False}
+
+
 @pytest.mark.parametrize("case", _STEPS)
 def test_every_standing_has_its_next_step(case: str) -> None:
     """What a person does next follows from validity and places alone."""
     listed, places, more, step = _STEPS[case]
 
-    assert next_step(listed, places, **{"destroyed": False, "followed": False, "now": NOW, **more}) is step
+    assert next_step(listed, places, now=NOW, **_PLAIN | more) is step
