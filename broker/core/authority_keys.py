@@ -26,7 +26,7 @@ from broker.core.trust import (
     RevocationReason,
 )
 
-__all__ = ["keeping_authority_keys", "listed_for", "revoked", "with_revocation"]
+__all__ = ["keeping_authority_keys", "keeping_revocations", "listed_for", "revoked", "with_revocation"]
 
 Key = TypeVar("Key", MemberKey, AuthorityKey)
 
@@ -85,6 +85,20 @@ def revoked(member: Member, kid: KeyId, *, at: datetime, reason: RevocationReaso
     return replace(member, keys=keys, authorities=offices)
 
 
+def keeping_revocations(member: Member, in_force: Member) -> Member:
+    """Return the document with each of its keys revoked that is revoked in force, the node's and its offices'."""
+    known = {key.kid: key for key in in_force.keys}
+    of_offices = {key.kid: key for office in in_force.authorities for key in office.keys}
+    return replace(
+        member,
+        keys=tuple(with_revocation(key, known.get(key.kid)) for key in member.keys),
+        authorities=tuple(
+            replace(office, keys=tuple(with_revocation(key, of_offices.get(key.kid)) for key in office.keys))
+            for office in member.authorities
+        ),
+    )
+
+
 def keeping_authority_keys(member: Member, in_force: Member) -> Member:
     """Return the member's document with what the list in force knows of its offices' keys: further ones, and revocations.
 
@@ -103,8 +117,10 @@ def _kept(office: Authority, in_force: Member) -> Authority:
 
 
 def with_revocation(key: Key, in_force: Key | None) -> Key:
-    """Return a document's key, revoked where the trust list has it so: what is written anew never takes that back."""
+    """Return a document's key, revoked where the trust list has it so, or earlier: what is written anew never takes that back."""
     if in_force is None or in_force.revoked_at is None:
+        return key
+    if key.revoked_at is not None and key.revoked_at <= in_force.revoked_at:
         return key
     return replace(key, revoked_at=in_force.revoked_at, revoked_because=in_force.revoked_because)
 

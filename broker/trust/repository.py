@@ -24,7 +24,7 @@ from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import MemberKind, MemberStatus, RevocationReason
 from broker.trust import layout
 from broker.trust.believing import believed_roots, verified_by
-from broker.trust.checking import check_document
+from broker.trust.checking import check_document, check_revocations
 from broker.trust.federation_documents import FederationDocument, Membership, read_federation, write_federation
 from broker.trust.folder import TrustFolder
 from broker.trust.member_documents import read_member, write_member
@@ -137,13 +137,14 @@ class Repository:
 
         Raises:
             TrustListInvalid: it does not have its form; nothing is put before officers that a node would refuse.
-            CeremonyRefused: nobody signs documents of that path.
+            CeremonyRefused: nobody signs documents of that path, or a revoked key would be good again.
         """
         try:
             role = layout.owner_of(path)
         except ValueError:
             raise CeremonyRefused("The trust list has no document of that path.", where=path) from None
         check_document(path, raw)
+        check_revocations(path, self.published_document(path), raw)
         if role != layout.TARGETS:
             self.signers(role)  # it must be delegated
         current = self._current(role)
@@ -172,13 +173,15 @@ class Repository:
         """Stage a joining member's first list as its own officers signed it elsewhere.
 
         Raises:
-            CeremonyRefused: it is not the next list of a member that is staged, or not what its officers signed.
+            CeremonyRefused: it is not the next list of a member that is staged, or not what its officers signed, or a key
+                that was revoked when the country was a member would be good again.
         """
         role = str(country)
         self.check_first(country, metadata)
         if not verified_by(self._delegator(role), role, metadata):
             raise CeremonyRefused("Not enough of the country's officers have signed its documents.", where=role)
         for path, raw in documents.items():
+            check_revocations(path, self.published_document(path), raw)
             self._folder.stage_document(path, raw)
         self._folder.stage(role, metadata)
 

@@ -14,6 +14,7 @@ from broker.cli.ceremony.comparing import compare
 from broker.cli.ceremony.officers import public_officers, signers_of, warn_of_one, words_of
 from broker.cli.ceremony.showing import sifted, staged_document, tell_staged
 from broker.cli.input import MAX_BYTES, one_of, parsed, read_bytes
+from broker.core.authority_keys import keeping_revocations
 from broker.core.errors import BadRequest, CeremonyRefused
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import MemberKind, RevocationReason
@@ -22,6 +23,7 @@ from broker.system import SystemClock
 from broker.trust import layout
 from broker.trust.catalogue_documents import read_bundle_files, write_bundle
 from broker.trust.joining import JoiningRequest, admit, read_joining
+from broker.trust.member_documents import read_member, write_member
 from broker.trust.repository import Repository
 from broker.trust.words import fingerprint_words
 
@@ -81,6 +83,8 @@ def add_paper_member(folder: Path, country: str, *, as_json: bool) -> None:
 def update_member(folder: Path, country: str, *, member: Path | None, profile: Path | None, as_json: bool) -> None:
     """Stage a member's new document or profile: its own officers sign it.
 
+    A file that was written before a key was revoked does not take that back: what is revoked stays so, and is told.
+
     Raises:
         BadRequest: nothing is given, or a file cannot be read.
         CeremonyRefused, TrustListInvalid: it is not such a document, or the country is no member.
@@ -92,8 +96,26 @@ def update_member(folder: Path, country: str, *, member: Path | None, profile: P
         raise BadRequest("Name the new document, the new profile, or both.", where="--member, --profile")
     repository = Repository(folder)
     for path, file in files.items():
-        repository.set_document(path, read_bytes(file, most=MAX_BYTES), now=now)
+        raw = read_bytes(file, most=MAX_BYTES)
+        repository.set_document(path, _kept(repository, name, raw) if file is member else raw, now=now)
     _tell(repository, as_json=as_json)
+
+
+def _kept(repository: Repository, country: CountryCode, raw: bytes) -> bytes:
+    """Return the document with what is revoked in the newest list."""
+    path = layout.member_path(country)
+    newest = repository.document(path)
+    if newest is None:
+        return raw
+    member = read_member(raw, country, where=path)
+    kept = keeping_revocations(member, read_member(newest, country, where=path))
+    if kept == member:
+        return raw
+    output.console(stderr=True).print(
+        "The file was written before a key of it was revoked. The key stays revoked: have the node take the newest list "
+        "(trm trust refresh) before its next document."
+    )
+    return write_member(kept)
 
 
 def stage(folder: Path, document: str, file: Path | None, *, as_json: bool) -> None:

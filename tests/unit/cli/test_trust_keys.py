@@ -2,10 +2,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """`trm trust keys` and `revoke-key`: what officers need where a node is out of reach."""
 
+from dataclasses import replace
+
 import pytest
 
 from broker.core.ids import CountryCode
-from broker.home import read_own_member
+from broker.home import MEMBER_FILE, read_own_member, write_own_member
+from broker.system import SystemClock
 
 
 def test_every_key_of_a_country_is_shown_with_its_id(trm, federation, home):
@@ -34,3 +37,25 @@ def test_a_key_whose_id_begins_with_a_dash_is_no_option(trm, federation, begins)
     ran = trm("trust", "revoke-key", federation.office.folder, "EE", kid, "--reason", "key-compromise", "--json")
 
     assert (ran.code, ran.json["error"]["code"], ran.json["error"]["where"]) == (3, "ceremony-refused", kid)
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_a_file_from_before_takes_no_revocation_back(trm, federation, home, published):
+    """Neither of the published list nor of what waits for signatures; the file's other news are staged, and it is told."""
+    folder = federation.office.folder
+    member = read_own_member(home, CountryCode("EE"))
+    stolen = member.keys[0].kid
+    assert trm("trust", "revoke-key", folder, "EE", stolen).code == 0
+    if published:
+        federation.office.publish(now=SystemClock().now())
+    write_own_member(home, replace(member, authorities=member.authorities[:1]))
+    ran = trm("trust", "update-member", folder, "EE", "--member", home / MEMBER_FILE, "--json")
+
+    assert ran.code == 0
+    assert "The key stays revoked" in ran.err
+    (waiting,) = ran.json["waiting"]
+    assert waiting["role"] == "EE"
+    keys = trm("trust", "keys", folder, "EE", "--json").json["keys"]
+    assert {item["id"] for item in keys if item["revoked_at"] is not None} == {stolen}
+    again = trm("trust", "update-member", folder, "EE", "--member", home / MEMBER_FILE, "--json")
+    assert again.json["waiting"] == ran.json["waiting"]

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from broker.core.authority_keys import keeping_authority_keys, listed_for, revoked
+from broker.core.authority_keys import keeping_authority_keys, keeping_revocations, listed_for, revoked
 from broker.core.errors import BadRequest
 from broker.core.ids import AuthorityId, CountryCode, KeyId
 from broker.core.rotation import PublicKey
@@ -121,3 +121,21 @@ def test_a_document_written_anew_keeps_what_is_in_force() -> None:
     newer = listed_for(in_force, DESK, [key(2)], start=NOW, overlap=WEEK)
     assert keeping_authority_keys(newer, in_force) == newer
     assert keeping_authority_keys(in_force, replace(FINLAND, authorities=())) == in_force
+
+
+def test_nothing_written_before_makes_a_revoked_key_good_again() -> None:
+    """The node's keys and its offices'; what the document has changed besides stays, and the earlier moment counts."""
+    before = listed_for(FINLAND, DESK, [key(1)], start=NOW, overlap=WEEK)
+    both = (before.keys[0].kid, key(1).kid)
+    in_force = before
+    for kid in both:
+        in_force = revoked(in_force, kid, at=NOW, reason=RevocationReason.COMPROMISED)
+    assert keeping_revocations(before, in_force) == in_force
+    assert keeping_revocations(in_force, before) == in_force
+    newer = listed_for(before, DESK, [key(2)], start=NOW, overlap=WEEK)
+    kept = keeping_revocations(newer, in_force)
+    assert [item.revoked_at for item in desk(kept).keys] == [NOW, None]
+    assert kept.keys == in_force.keys
+    earlier = revoked(before, both[0], at=NOW - WEEK, reason=RevocationReason.SUPERSEDED)
+    assert keeping_revocations(earlier, in_force).keys == earlier.keys
+    assert keeping_revocations(in_force, earlier).keys == earlier.keys

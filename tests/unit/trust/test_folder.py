@@ -77,7 +77,8 @@ def test_what_no_ceremony_would_stage_is_not_put_before_officers(
     """A document that nodes would refuse is refused before it is shown, signed or published, and told by its place."""
     raw = write_member(ee).replace(b'"authorities"', b'"trusted": true, "authorities"')
     with monkeypatch.context() as hostile:
-        hostile.setattr("broker.trust.repository.check_document", lambda *_: None)
+        for check in ("check_document", "check_revocations"):
+            hostile.setattr(f"broker.trust.repository.{check}", lambda *_: None)
         office.repository.set_document(layout.member_path(EE), raw, now=now)
     (spoiled,) = (left for left in office.repository.spoiled() if left.role == "EE")
     assert spoiled.error.where == "members/EE.json: /trusted"

@@ -163,6 +163,18 @@ def test_an_unknown_key_is_not_revoked(office: TrustOffice, now: datetime) -> No
     assert office.repository.staged() == ()
 
 
+def test_no_document_makes_a_revoked_key_good_again(office: TrustOffice, ee: Member, now: datetime) -> None:
+    """The file from before the revocation is refused, and so is a later moment; nothing is staged, a profile is free."""
+    office.repository.revoke_key(EE, ee.keys[0].kid, at=now, reason=RevocationReason.COMPROMISED, now=now)
+    office.publish(now=now)
+    for later in (None, now + timedelta(days=1)):
+        member = replace(ee, keys=(replace(ee.keys[0], revoked_at=later), *ee.keys[1:]))
+        with pytest.raises(CeremonyRefused, match="takes the revocation of a key back"):
+            office.set(member, now=now)
+    assert office.repository.staged() == ()
+    office.set(replace(ee, keys=ee.keys[1:]), now=now)
+
+
 def test_words_say_everything_that_changes(office: TrustOffice, ee: Member, now: datetime) -> None:
     """A renamed office and a suspension are told with what was before."""
     renamed = replace(ee, authorities=(replace(ee.authorities[0], name="Laste kaitse"),))
