@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from broker.cli.options import AsJson
+from broker.cli.options import AsJson, OverlapHours, StolenSince
 
 __all__ = ["key_commands"]
 
@@ -135,22 +135,8 @@ def rotate(
             "--from", help="When the new keys begin: now, or a UTC time as 2027-01-31T08:00:00Z. Default: in a day."
         ),
     ] = None,
-    overlap_hours: Annotated[
-        int | None,
-        typer.Option(
-            "--overlap-hours",
-            min=0,
-            max=24 * 60,
-            help="How long the old keys are still used beside them. Default: a week.",
-        ),
-    ] = None,
-    stolen_since: Annotated[
-        str | None,
-        typer.Option(
-            "--stolen-since",
-            help="Somebody else may have had the vault since then: now, or a UTC time. All its keys are revoked.",
-        ),
-    ] = None,
+    overlap_hours: OverlapHours = None,
+    stolen_since: StolenSince = None,
     as_json: AsJson = False,
 ) -> None:
     """Make the next keys, and write them into member.json.

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from broker.cli.options import AsJson, Home
+from broker.cli.options import AsJson, Home, OverlapHours, StolenSince
 from broker.cli.trust_options import Country, KeyFiles, Officers, PassphraseFile, Threshold
 
 __all__ = ["authority_key", "join", "officer_key", "refresh", "request", "versions"]
@@ -119,10 +119,8 @@ def authority_key(
         str | None,
         typer.Option("--from", help="When the key begins, a UTC time as 2027-01-31T08:00:00Z. Default: now."),
     ] = None,
-    overlap_hours: Annotated[
-        int,
-        typer.Option("--overlap-hours", min=0, max=24 * 60, help="How long an older key is sealed to beside it."),
-    ] = 24 * 7,
+    overlap_hours: OverlapHours = None,
+    stolen_since: StolenSince = None,
     as_json: AsJson = False,
 ) -> None:
     """Take an office's new public key into its country's document, or rotate the office's key.
@@ -130,13 +128,18 @@ def authority_key(
     Offices of other countries seal to it what no node may read. The words are compared first: whoever could put in a key
     of his own would read all of it. Then 'trm trust update-member' stages the document for the country's officers.
 
+    Where somebody else may have had the office's vault, --stolen-since revokes the older keys beside.
+
     \b
-    Example:
+    Examples:
       trm trust authority-key ./fi/member.json tracing-office-keys.json
+      trm trust authority-key ./fi/member.json tracing-office-keys.json --stolen-since now
     """
     from broker.cli.ceremony.authorities import list_authority_key as work
 
-    work(member, file, words=words, start=start, overlap_hours=overlap_hours, as_json=as_json)
+    work(
+        member, file, words=words, start=start, overlap_hours=overlap_hours, stolen_since=stolen_since, as_json=as_json
+    )
 
 
 def join(

@@ -9,7 +9,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -29,7 +29,7 @@ from broker.core.ids import (
 )
 
 __all__ = [
-    "MAX_BYTES", "named_case", "new_file", "one_of", "parsed", "read_bytes", "read_day", "read_json", "read_time",
+    "MAX_BYTES", "named_case", "new_file", "one_of", "overlap_of", "parsed", "read_bytes", "read_day", "read_json", "read_theft", "read_time",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -122,6 +122,33 @@ def read_time(text: str, where: str) -> datetime:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
         raise BadRequest("This is not a UTC time as 2027-01-31T08:00:00Z.", where=where) from None
+
+
+def read_theft(text: str, now: datetime, *, alone: bool) -> datetime:
+    """Return from when keys that somebody else may have count no more: ``now``, or a moment that has been.
+
+    Args:
+        text: what ``--stolen-since`` was given.
+        now: the current time.
+        alone: nothing else was said about when keys begin or end.
+
+    Raises:
+        BadRequest: it is not one, it is still to come, or something else was said.
+    """
+    if not alone:
+        raise BadRequest(
+            "Stolen keys are replaced at once and without an overlap: leave the other times out.",
+            where="--stolen-since",
+        )
+    moment = now if text == "now" else read_time(text, "--stolen-since")
+    if moment > now:
+        raise BadRequest("Nobody has stolen a key in the future; say now.", where="--stolen-since")
+    return moment
+
+
+def overlap_of(hours: int | None) -> timedelta:
+    """Return how long old keys are used beside new ones: a week where nobody said."""
+    return timedelta(weeks=1) if hours is None else timedelta(hours=hours)
 
 
 def read_bytes(file: Path, *, most: int) -> bytes:

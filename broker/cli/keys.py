@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from broker.cli import output
-from broker.cli.input import parsed, read_time
+from broker.cli.input import overlap_of, parsed, read_theft, read_time
 from broker.cli.new_passphrase import new_passphrase
 from broker.core.errors import BadRequest, TrustListInvalid
 from broker.core.ids import KeyId
@@ -35,7 +35,7 @@ __all__ = ["WRAPPING", "export_public", "generate", "list_keys", "retire", "rewr
 _WHICH = {"signing": SIGNING, "encryption": ENCRYPTION, "all": (*SIGNING, *ENCRYPTION)}
 WRAPPING = "wrapping"  # the key for data at rest: this node's alone, listed nowhere
 _DEFAULT_LEAD = timedelta(days=1)
-_DEFAULT_OVERLAP_HOURS = 24 * 7
+_HOUR = timedelta(hours=1)
 
 
 def list_keys(home: Path, *, as_json: bool) -> None:
@@ -87,12 +87,8 @@ def rotate(
         BadRequest: a time is not one, or an earlier rotation was not published yet.
     """
     if stolen_since is not None:
-        if start is not None or overlap_hours is not None or which == WRAPPING:
-            raise BadRequest(
-                "Stolen keys are replaced at once and without an overlap; 'wrapping' is rotated by itself.",
-                where="--stolen-since",
-            )
-        _replace(home, which=which, since=stolen_since, as_json=as_json)
+        alone = start is None and overlap_hours is None and which != WRAPPING
+        _replace(home, which=which, since=read_theft(stolen_since, _now(), alone=alone), as_json=as_json)
         return
     if which == WRAPPING:
         from broker.cli.epochs import next_epoch
@@ -100,24 +96,21 @@ def rotate(
         next_epoch(home, as_json=as_json)
         return
     now, own = _now(), _own(home)
-    begin, hours = _start(start, now), _DEFAULT_OVERLAP_HOURS if overlap_hours is None else overlap_hours
-    own.rotate(_uses(which), start=begin, overlap=timedelta(hours=hours), now=now)
+    begin, overlap = _start(start, now), overlap_of(overlap_hours)
+    own.rotate(_uses(which), start=begin, overlap=overlap, now=now)
     _tell_next(
         home, own, begin, now,
-        f"The new keys begin at {time_text(begin)}; the old ones are used for {hours} hours beside them.",
+        f"The new keys begin at {time_text(begin)}; the old ones are used for {overlap // _HOUR} hours beside them.",
         as_json=as_json,
     )  # fmt: skip
 
 
-def _replace(home: Path, *, which: str, since: str, as_json: bool) -> None:
+def _replace(home: Path, *, which: str, since: datetime, as_json: bool) -> None:
     now, own = _now(), _own(home)
-    moment = now if since == "now" else read_time(since, "--stolen-since")
-    if moment > now:
-        raise BadRequest("Nobody has stolen it in the future; say now.", where="--stolen-since")
-    own.replace_stolen(_uses(which), since=moment, now=now)
+    own.replace_stolen(_uses(which), since=since, now=now)
     _tell_next(
         home, own, now, now,
-        f"The new keys begin now; all others of their use are revoked from {time_text(moment)} on, "
+        f"The new keys begin now; all others of their use are revoked from {time_text(since)} on, "
         f"those too that were to begin later.",
         as_json=as_json,
     )  # fmt: skip

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsJson", "AsOffice", "Cursor", "Home", "OnDay"]
+__all__ = ["AsJson", "AsOffice", "Cursor", "Home", "OnDay", "OverlapHours", "StolenSince"]
 
 AsJson = Annotated[
     bool,
@@ -31,4 +31,17 @@ Home = Annotated[
 ]
 AsOffice = Annotated[
     str | None, typer.Option("--authority", help="Act for this office; not needed where the node has only one.")
+]
+OverlapHours = Annotated[
+    int | None,
+    typer.Option(
+        "--overlap-hours", min=0, max=24 * 60, help="How long old keys are used beside new ones. Default: a week."
+    ),
+]
+StolenSince = Annotated[
+    str | None,
+    typer.Option(
+        "--stolen-since",
+        help="Somebody else may have had the vault since then: now, or a UTC time. All older keys are revoked.",
+    ),
 ]

@@ -11,24 +11,20 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import TypeVar
 
 from broker.core.errors import BadRequest
 from broker.core.ids import AuthorityId, KeyId
-from broker.core.rotation import SIGN_DAYS, PublicKey
+from broker.core.rotation import SIGN_DAYS, Key, PublicKey, with_theft
 from broker.core.trust import (
     LONGEST_ENVELOPE_LIFE,
     Authority,
     AuthorityKey,
     KeyUse,
     Member,
-    MemberKey,
     RevocationReason,
 )
 
-__all__ = ["keeping_authority_keys", "keeping_revocations", "listed_for", "revoked", "with_revocation"]
-
-Key = TypeVar("Key", MemberKey, AuthorityKey)
+__all__ = ["keeping_authority_keys", "keeping_revocations", "listed_for", "replaced_for", "revoked", "with_revocation"]
 
 
 def listed_for(
@@ -47,6 +43,35 @@ def listed_for(
         BadRequest: the member has no such office, none of the keys is new or several are, one is no encryption key or
             another's, or an older one would begin only after its end.
     """
+    office, begun = _begun(member, authority, fresh, start)
+    ended = tuple(_ended(key, start + overlap) for key in office.keys)
+    return _with_office(member, replace(office, keys=(*ended, begun)))
+
+
+def replaced_for(
+    member: Member, authority: AuthorityId, fresh: Iterable[PublicKey], *, start: datetime, since: datetime
+) -> Member:
+    """Return the member with the office's newest key listed from `start` on, and all its older ones revoked as stolen.
+
+    Args:
+        member: as its document is now.
+        authority: whose keys they are.
+        fresh: every public key that the office handed over; one of them is new.
+        start: when the new one begins, whole seconds.
+        since: from when the older ones count no more, whole seconds; one that was revoked before stays so.
+
+    Raises:
+        BadRequest: the member has no such office, none of the keys is new or several are, one is no encryption key or
+            another's.
+    """
+    office, begun = _begun(member, authority, fresh, start)
+    ended = tuple(with_theft(key, since) for key in office.keys)
+    return _with_office(member, replace(office, keys=(*ended, begun)))
+
+
+def _begun(
+    member: Member, authority: AuthorityId, fresh: Iterable[PublicKey], start: datetime
+) -> tuple[Authority, AuthorityKey]:
     office = member.authority(authority)
     if office is None:
         raise BadRequest("The member's document has no office of this id.", where=authority)
@@ -66,8 +91,7 @@ def listed_for(
         seal_until=until,
         accept_until=until + LONGEST_ENVELOPE_LIFE,
     )
-    ended = tuple(_ended(key, start + overlap) for key in office.keys)
-    return _with_office(member, replace(office, keys=(*ended, begun)))
+    return office, begun
 
 
 def revoked(member: Member, kid: KeyId, *, at: datetime, reason: RevocationReason) -> Member:

@@ -19,12 +19,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import TypeVar
 
 from broker.core.errors import BadRequest
 from broker.core.ids import KeyId
-from broker.core.trust import KeyUse, Member, MemberKey, RevocationReason
+from broker.core.trust import AuthorityKey, KeyUse, Member, MemberKey, RevocationReason
 
-__all__ = ["SIGN_DAYS", "KeyPlace", "KeyStep", "PublicKey", "may_destroy", "next_step", "replaced", "rotated"]
+__all__ = [
+    "SIGN_DAYS", "Key", "KeyPlace", "KeyStep", "PublicKey", "may_destroy", "next_step", "replaced", "rotated", "with_theft",
+]  # fmt: skip
+
+Key = TypeVar("Key", MemberKey, AuthorityKey)
 
 SIGN_DAYS = 365  # a key is meant to be rotated once a year
 
@@ -80,16 +85,18 @@ def replaced(
         since: from when the others count no more, whole seconds; one that was revoked before stays so.
         life: the longest life of an envelope; how long a key is accepted after it ends.
     """
-    keys, end = tuple(fresh), RevocationReason.COMPROMISED
+    keys = tuple(fresh)
     uses = {key.use for key in keys}
     others = (*member.keys, *(_begun(key, start, life) for key in stolen))
-    ended = tuple(
-        replace(key, revoked_at=since, revoked_because=end)
-        if key.use in uses and (key.revoked_at is None or key.revoked_at > since)
-        else key
-        for key in others
-    )
+    ended = tuple(with_theft(key, since) if key.use in uses else key for key in others)
     return replace(member, keys=(*ended, *(_begun(key, start, life) for key in keys)))
+
+
+def with_theft(key: Key, since: datetime) -> Key:
+    """Return the key revoked as stolen from that moment on; one that was revoked before stays so."""
+    if key.revoked_at is not None and key.revoked_at <= since:
+        return key
+    return replace(key, revoked_at=since, revoked_because=RevocationReason.COMPROMISED)
 
 
 def _begun(key: PublicKey, start: datetime, life: timedelta) -> MemberKey:

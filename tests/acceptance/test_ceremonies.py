@@ -252,6 +252,23 @@ def test_stolen_keys_are_replaced_as_the_manual_says(people: list[str], capsys: 
     )
 
 
+def test_an_offices_stolen_key_is_replaced_as_the_manual_says(
+    people: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From a new vault, by its country's officers; the old key is revoked, and the old vault still opens."""
+    follow("A country joins")
+    follow("An office's own key")
+    generate, export, take, *rest = commands("An office's own key")
+    for command in (generate, export, [*take, "--stolen-since", "now"], *rest):
+        do(*(part.replace("tracing-office.vault", "new.vault") for part in command[1:]))
+    keys = [key for key in read(capsys, "trust", "keys", "trust", "FI")["keys"] if key["whose"] == "tracing-office"]
+    held = [read(capsys, "keys", "list", "--vault", vault)["keys"] for vault in ("tracing-office.vault", "new.vault")]
+    assert [(key["id"], key["revoked_at"] is None) for key in keys] == [
+        (held[0][0], False),
+        (held[1][0], True),
+    ]
+
+
 def test_officers_revoke_the_keys_of_a_node_out_of_reach(people: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Its own country's alone, and no file of the node is needed."""
     follow("A country joins")

@@ -4,13 +4,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from broker.cli import output
 from broker.cli.ceremony.comparing import compare
-from broker.cli.input import MAX_BYTES, read_bytes, read_time
-from broker.core.authority_keys import listed_for
+from broker.cli.input import MAX_BYTES, overlap_of, read_bytes, read_theft, read_time
+from broker.core.authority_keys import listed_for, replaced_for
 from broker.core.errors import BadRequest
 from broker.core.trust import AuthorityKey
 from broker.durable import write_durably
@@ -23,12 +23,19 @@ __all__ = ["list_authority_key"]
 
 
 def list_authority_key(
-    member_file: Path, offered_file: Path, *, words: str | None, start: str | None, overlap_hours: int, as_json: bool
+    member_file: Path,
+    offered_file: Path,
+    *,
+    words: str | None,
+    start: str | None,
+    overlap_hours: int | None,
+    stolen_since: str | None,
+    as_json: bool,
 ) -> None:
     """Write an office's new key into the country's document.
 
     Raises:
-        BadRequest: the words are others, the office is another country's or not in the document, or no key is new.
+        BadRequest: a time is not one, the words are others, the office is another country's or not in the document, or no key is new.
         TrustListInvalid: a file does not have its form.
     """
     raw = read_bytes(offered_file, most=MAX_BYTES)
@@ -36,9 +43,14 @@ def list_authority_key(
     owner = offered.owner
     member = read_member(read_bytes(member_file, most=MAX_BYTES), owner.country, where=str(member_file))
     compare(raw, words, what="public keys", reader=f"somebody of {owner.country}/{owner.authority}")
-    begin = _start(start, SystemClock().now())
-    overlap = timedelta(hours=overlap_hours)
-    changed = listed_for(member, owner.authority, offered.keys, start=begin, overlap=overlap)
+    now = SystemClock().now().replace(microsecond=0)
+    begin = _start(start, now)
+    if stolen_since is not None:
+        since = read_theft(stolen_since, now, alone=start is None and overlap_hours is None)
+        changed = replaced_for(member, owner.authority, offered.keys, start=begin, since=since)
+    else:
+        overlap = overlap_of(overlap_hours)
+        changed = listed_for(member, owner.authority, offered.keys, start=begin, overlap=overlap)
     write_durably(member_file, write_member(changed), mode=0o644)
     office = changed.authority(owner.authority)
     keys = office.keys if office is not None else ()
@@ -67,7 +79,7 @@ def _until(key: AuthorityKey) -> str:
 
 def _start(text: str | None, now: datetime) -> datetime:
     if text is None:
-        return now.replace(microsecond=0)
+        return now
     begin = read_time(text, "--from")
     if begin < now:
         raise BadRequest("A key does not begin in the past; leave the option out for now.", where="--from")

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from broker.core.authority_keys import keeping_authority_keys, keeping_revocations, listed_for, revoked
+from broker.core.authority_keys import keeping_authority_keys, keeping_revocations, listed_for, replaced_for, revoked
 from broker.core.errors import BadRequest
 from broker.core.ids import AuthorityId, CountryCode, KeyId
 from broker.core.rotation import PublicKey
@@ -139,3 +139,20 @@ def test_nothing_written_before_makes_a_revoked_key_good_again() -> None:
     earlier = revoked(before, both[0], at=NOW - WEEK, reason=RevocationReason.SUPERSEDED)
     assert keeping_revocations(earlier, in_force).keys == earlier.keys
     assert keeping_revocations(in_force, earlier).keys == earlier.keys
+
+
+def test_all_older_keys_of_an_office_are_revoked_as_stolen() -> None:
+    """Also one that was to begin later, which an ordinary rotation cannot get past; an earlier revocation stays."""
+    listed = listed_for(FINLAND, DESK, [key(1)], start=NOW - WEEK, overlap=WEEK)
+    gone = revoked(listed, key(1).kid, at=NOW - WEEK, reason=RevocationReason.SUPERSEDED)
+    later = listed_for(gone, DESK, [key(2)], start=NOW + WEEK, overlap=WEEK)
+    with pytest.raises(BadRequest, match="begins later"):
+        listed_for(later, DESK, [key(3)], start=NOW, overlap=timedelta(0))
+    replaced = replaced_for(later, DESK, [key(3)], start=NOW, since=NOW - timedelta(hours=1))
+    assert [(item.kid, item.revoked_at) for item in desk(replaced).keys] == [
+        (key(1).kid, NOW - WEEK),
+        (key(2).kid, NOW - timedelta(hours=1)),
+        (key(3).kid, None),
+    ]
+    assert desk(replaced).key_for_sealing(NOW).kid == key(3).kid
+    assert replaced.keys == FINLAND.keys
