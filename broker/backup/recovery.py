@@ -14,7 +14,7 @@ from typing import Any
 
 from broker.core import canonical
 from broker.core.characters import is_hidden
-from broker.core.errors import BackupInvalid, HomeInvalid
+from broker.core.errors import BackupInvalid, BadRequest, HomeInvalid
 from broker.core.ids import CountryCode, KeyId
 from broker.core.trust import KeyUse
 from broker.durable import not_written, write_durably
@@ -32,7 +32,16 @@ from broker.vault import (
     write_offline_key,
 )
 
-__all__ = ["RECOVERY_FILE", "NamedKey", "accept", "accepted", "create_recovery_key", "open_recovery_key", "read_public"]
+__all__ = [
+    "RECOVERY_FILE",
+    "NamedKey",
+    "accept",
+    "accepted",
+    "create_recovery_key",
+    "end",
+    "open_recovery_key",
+    "read_public",
+]
 
 RECOVERY_FILE = "recovery-keys.json"  # in the home: public halves alone
 _FORMAT = "trm-recovery-key/1"
@@ -106,6 +115,23 @@ def accept(home: Path, named: NamedKey) -> tuple[NamedKey, ...]:
     if len(keys) > _MAX_KEYS:
         raise BackupInvalid(f"More than {_MAX_KEYS} recovery keys are more than anybody can look after.")
     return _write(home, tuple(keys.values()))
+
+
+def end(home: Path, kid: KeyId) -> tuple[NamedKey, ...]:
+    """Let the node encrypt no further backup to this key; return those that are left.
+
+    Raises:
+        BadRequest: it encrypts to no such key, or to no other.
+        BackupInvalid: the file of those that were accepted is damaged.
+        HomeInvalid, DiskFull: it could not be read or written.
+    """
+    keys = accepted(home)
+    left = tuple(named for named in keys if named.kid != kid)
+    if left == keys:
+        raise BadRequest("Backups of this node are encrypted to no recovery key of this id.", where=kid)
+    if not left:
+        raise BadRequest("It is the only recovery key: accept the next one first.", where=kid)
+    return _write(home, left)
 
 
 def accepted(home: Path) -> tuple[NamedKey, ...]:

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from broker.cli.options import AsJson, Home
+from broker.cli.options import ID_FIRST, AsJson, Home
 
 __all__ = ["backup_commands", "restore"]
 
@@ -43,6 +43,8 @@ def backup_commands() -> typer.Typer:
     app = typer.Typer(help=_ABOUT, no_args_is_help=True, rich_markup_mode=None)
     for command in (make, verify, key, accept):
         app.command()(command)
+    app.command("keys")(list_keys)
+    app.command(context_settings=ID_FIRST)(end)
     return app
 
 
@@ -129,6 +131,36 @@ def accept(
     from broker.cli.backup import accept as work
 
     work(public, home, as_json=as_json)
+
+
+def list_keys(home: Home, as_json: AsJson = False) -> None:
+    """Show the recovery keys that the node encrypts its backups to.
+
+    \b
+    Example:
+      trm backup keys --home ./ee
+    """
+    from broker.cli.backup import list_keys as work
+
+    work(home, as_json=as_json)
+
+
+def end(
+    key: Annotated[str, typer.Argument(help="The recovery key's id, as 'trm backup keys' shows it.")],
+    home: Home,
+    as_json: AsJson = False,
+) -> None:
+    """Let the node encrypt no further backup to a recovery key: it was stolen or lost, or its officer leaves.
+
+    The last one stays: accept the next one first.
+
+    \b
+    Example:
+      trm backup end KEY --home ./ee
+    """
+    from broker.cli.backup import end as work
+
+    work(key, home, as_json=as_json)
 
 
 def restore(

@@ -25,7 +25,7 @@ from broker.cli.app_trust_staging import (
     suspend,
     update_member,
 )
-from broker.cli.options import AsJson
+from broker.cli.options import ID_FIRST, AsJson
 from broker.cli.trust_options import Country, Folder, KeyFiles, PassphraseFile
 
 __all__ = ["trust_commands"]
@@ -51,8 +51,7 @@ def trust_commands() -> typer.Typer:
         officer_key, init, request, versions, add_member, add_paper_member, update_member, authority_key, suspend, resume, remove_member, revoke_key,
         rotate_root, stage, renew, discard, show, keys, diff, sign, collect, publish, bundle, verify, join, refresh,
     ):  # fmt: skip
-        # One key's id in 64 begins with a dash: taken for an option, it could not be revoked.
-        settings = {"ignore_unknown_options": True} if command is revoke_key else None
+        settings = ID_FIRST if command is revoke_key else None
         app.command(command.__name__.replace("_", "-"), context_settings=settings)(command)
     return app
 

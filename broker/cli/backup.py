@@ -13,8 +13,9 @@ from broker.backup.container import look
 from broker.backup.contents import Manifest
 from broker.backup.making import Made, back_up
 from broker.backup.noting import note
+from broker.backup.recovery import NamedKey, accepted, create_recovery_key, open_recovery_key, read_public
 from broker.backup.recovery import accept as accept_key
-from broker.backup.recovery import create_recovery_key, open_recovery_key, read_public
+from broker.backup.recovery import end as end_key
 from broker.backup.restoring import Restored, open_backup
 from broker.backup.restoring import restore as restore_home
 from broker.cli import output
@@ -23,7 +24,7 @@ from broker.cli.input import parsed
 from broker.cli.new_passphrase import new_passphrase
 from broker.core.content import time_to_text
 from broker.core.errors import BackupInvalid
-from broker.core.ids import CountryCode
+from broker.core.ids import CountryCode, KeyId
 from broker.plain_files import open_plain
 from broker.security.backup_file import BackupHead
 from broker.settings import Settings
@@ -124,10 +125,38 @@ def accept(public: Path, home: Path, *, as_json: bool) -> None:
     settings, named = Settings.load(home), read_public(public)
     if named.country != settings.country:
         raise BackupInvalid(f"The recovery key is for {named.country}, the node is {settings.country}'s.")
-    keys = accept_key(settings.home, named)
+    _tell_recovery_keys(accept_key(settings.home, named), "", as_json=as_json)
 
+
+def list_keys(home: Path, *, as_json: bool) -> None:
+    """Show the recovery keys that the node encrypts its backups to.
+
+    Raises:
+        BackupInvalid, HomeInvalid: their file cannot be read.
+    """
+    _tell_recovery_keys(accepted(Settings.load(home).home), "", as_json=as_json)
+
+
+def end(key: str, home: Path, *, as_json: bool) -> None:
+    """Take a recovery key from the node's.
+
+    Raises:
+        BadRequest: the node has no such key, or no other.
+        BackupInvalid, HomeInvalid, DiskFull: their file cannot be read or written.
+    """
+    kid = parsed(KeyId, key, "KEY")
+    said = (
+        "Backups that were made before still open with it. Next: trm backup make, which overwrites the backup of keys; "
+        "destroy every other copy of that one."
+    )
+    _tell_recovery_keys(end_key(Settings.load(home).home, kid), said, as_json=as_json)
+
+
+def _tell_recovery_keys(keys: Sequence[NamedKey], said: str, *, as_json: bool) -> None:
     def people() -> None:
         output.table(("kept by", "id"), [(item.label, item.kid) for item in keys], wide=("id",))
+        if said:
+            output.console().print(said)
 
     output.answer({"keys": [{"id": item.kid, "label": item.label} for item in keys]}, as_json=as_json, people=people)
 

@@ -9,7 +9,10 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["AsJson", "AsOffice", "Cursor", "Home", "OnDay", "OverlapHours", "StolenSince"]
+__all__ = ["ID_FIRST", "AsJson", "AsOffice", "Cursor", "Home", "OnDay", "OverlapHours", "StolenSince"]
+
+# Of a command that takes a key's id: one id in 64 begins with a dash, and would be taken for an option.
+ID_FIRST = {"ignore_unknown_options": True}
 
 AsJson = Annotated[
     bool,

@@ -143,6 +143,12 @@ def judge_backup(last: LastBackup | None, accepted: Sequence[NamedKey], now: dat
     closed = ", ".join(named.label for named in accepted if named.kid not in last.kids)
     if closed:
         return warning("backup", f"{sentence} It does not open for: {closed}.", "Run 'trm backup make' once more.")
+    if not last.kids <= {named.kid for named in accepted}:
+        return warning(
+            "backup",
+            f"{sentence} It still opens with a recovery key that was ended.",
+            "Run 'trm backup make' once more.",
+        )
     if len(accepted) == 1:
         advice = "Have a second officer make a recovery key: trm backup key, then trm backup accept."
         return warning("backup", f"{sentence} One recovery key alone opens it: with it every backup is lost.", advice)

@@ -281,6 +281,7 @@ FIRST, SECOND = (
         (7, [FIRST], [], "no recovery key", "backup accept"),
         (7, [FIRST], [FIRST, SECOND], "does not open for: officer 2", "backup make"),
         (7, [FIRST], [FIRST], "One recovery key alone", "backup key"),
+        (7, [FIRST, SECOND], [FIRST], "still opens with a recovery key that was ended", "backup make"),
     ],
 )
 def test_a_backup_is_judged_by_its_age_and_its_keys(

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from broker.backup.recovery import accept, accepted, create_recovery_key, open_recovery_key, read_public
-from broker.core.errors import BackupInvalid, HomeInvalid, VaultLocked
+from broker.backup.recovery import accept, accepted, create_recovery_key, end, open_recovery_key, read_public
+from broker.core.errors import BackupInvalid, BadRequest, HomeInvalid, VaultLocked
 from broker.core.ids import CountryCode
 from broker.home import create_home
 from broker.testing.store_rows import NOW
@@ -44,6 +44,19 @@ def test_a_node_encrypts_to_each_accepted_key_once(tmp_path: Path) -> None:
     for named in (first, second, first):
         accept(tmp_path, named)
     assert {named.kid for named in accepted(tmp_path)} == {first.kid, second.kid}
+
+
+def test_an_ended_key_opens_no_further_backup(tmp_path: Path) -> None:
+    """The last one stays, and a key that the node does not have cannot be ended."""
+    first, second = read_public(make(tmp_path, "a")), read_public(make(tmp_path, "b"))
+    for named in (first, second):
+        accept(tmp_path, named)
+    assert end(tmp_path, first.kid) == accepted(tmp_path) == (second,)
+    with pytest.raises(BadRequest, match="no recovery key of this id"):
+        end(tmp_path, first.kid)
+    with pytest.raises(BadRequest, match="the only recovery key"):
+        end(tmp_path, second.kid)
+    assert accepted(tmp_path) == (second,)
 
 
 def test_what_is_no_public_half_is_refused(tmp_path: Path) -> None:

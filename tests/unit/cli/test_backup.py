@@ -124,3 +124,28 @@ def test_another_countrys_recovery_key_is_not_accepted(trm, ready, home, tmp_pat
     ).json  # fmt: skip
     ran = trm("backup", "accept", other["public"], "--home", home)
     assert (ran.code, "is for FI" in ran.err) == (3, True)
+
+
+def test_the_key_of_an_officer_who_leaves_opens_no_later_backup(trm, backed_up, home, tmp_path):
+    """The next key is accepted, the old one ended; the backup of keys that it opens is overwritten."""
+    (old,) = trm("backup", "keys", "--home", home, "--json").json["keys"]
+    secret = ("--passphrase-file", tmp_path / "pass", "--json")
+    made = trm("backup", "key", "--country", "EE", "--label", "officer 2", "--out", tmp_path / "next.key", *secret).json
+    assert trm("backup", "end", old["id"], "--home", home, "--json").json["error"]["where"] == old["id"]
+    assert trm("backup", "accept", made["public"], "--home", home).code == 0
+    ended = trm("backup", "end", old["id"], "--home", home)
+    assert (ended.code, "trm backup make" in ended.out, old["id"] in ended.out) == (0, True, False)
+    folders = ("--to", tmp_path / "data", "--keys-to", tmp_path / "keys")
+    again = trm("backup", "make", "--home", home, *folders, "--json").json
+    assert again["keys"]["file"] == backed_up["keys"]
+    opened = {
+        key: trm("backup", "verify", backed_up["keys"], "--recovery", tmp_path / key, *secret).code
+        for key in ("officer-1.key", "next.key")
+    }
+    assert opened == {"officer-1.key": 3, "next.key": 0}
+
+
+def test_a_recovery_key_whose_id_begins_with_a_dash_is_no_option(trm, ready, home):
+    """As one in 64 does."""
+    ran = trm("backup", "end", "-" + "A" * 42, "--home", home, "--json")
+    assert (ran.code, ran.json["error"]["where"]) == (1, "-" + "A" * 42)

@@ -35,7 +35,7 @@ COMMANDS = (
     "trust update-member", "trust authority-key", "trust suspend", "trust resume", "trust remove-member", "trust revoke-key",
     "trust rotate-root", "trust stage", "trust renew", "trust discard", "trust show", "trust keys", "trust diff", "trust sign",
     "audit verify", "audit list", "audit show", "audit export", "audit witness export", "case search", "case disclosures",
-    "backup make", "backup verify", "backup key", "backup accept", "restore", "healing show", "healing end",
+    "backup make", "backup verify", "backup key", "backup accept", "backup keys", "backup end", "restore", "healing show", "healing end",
     "case retention", "case hold", "case review", "case erase", "case erasures", "case confirm", "case reject",
     "case pass-on", "case answer",
     "trust collect", "trust publish", "trust bundle", "trust verify", "trust join",
