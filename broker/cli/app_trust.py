@@ -16,6 +16,7 @@ from broker.cli.app_trust_staging import (
     add_paper_member,
     discard,
     init,
+    member_officers,
     remove_member,
     renew,
     resume,
@@ -48,7 +49,7 @@ def trust_commands() -> typer.Typer:
     """Return the group of commands."""
     app = typer.Typer(help=_ABOUT, no_args_is_help=True, rich_markup_mode=None)
     for command in (
-        officer_key, init, request, versions, add_member, add_paper_member, update_member, authority_key, suspend, resume, remove_member, revoke_key,
+        officer_key, init, request, versions, add_member, add_paper_member, update_member, authority_key, suspend, resume, remove_member, revoke_key, member_officers,
         rotate_root, stage, renew, discard, show, keys, diff, sign, collect, publish, bundle, verify, join, refresh,
     ):  # fmt: skip
         settings = ID_FIRST if command is revoke_key else None

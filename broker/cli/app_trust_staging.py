@@ -18,6 +18,7 @@ __all__ = [
     "add_paper_member",
     "discard",
     "init",
+    "member_officers",
     "remove_member",
     "renew",
     "resume",
@@ -164,6 +165,23 @@ def revoke_key(
     from broker.cli.ceremony.changing import revoke_key as work
 
     work(folder, country, key, reason=reason, at=at, as_json=as_json)
+
+
+def member_officers(
+    folder: Folder, country: Country, officer: Officers = None, threshold: Threshold = None, as_json: AsJson = False
+) -> None:
+    """Stage other officers of a member: one left, or an officer's key was lost or stolen. Name those too who stay.
+
+    The new officers sign their country's documents anew, and the federation's officers that it is they; until both
+    have signed nothing is published.
+
+    \b
+    Example:
+      trm trust member-officers ./trust FI --officer fi-1.key.public.json --officer fi-4.key.public.json --threshold 2
+    """
+    from broker.cli.ceremony.changing import member_officers as work
+
+    work(folder, country, officers=officer or [], threshold=threshold, as_json=as_json)
 
 
 def rotate_root(

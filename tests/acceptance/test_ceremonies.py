@@ -279,6 +279,37 @@ def test_officers_revoke_the_keys_of_a_node_out_of_reach(people: list[str], caps
     assert {key["step"] for key in read(capsys, "keys", "list", "--home", "fi")["keys"]} == {"revoked"}
 
 
+def test_another_officer_of_a_country_signs_for_one_who_left(
+    people: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The federation's officers say who it is; the country's documents stay, and who left signs nothing more."""
+    follow("A country joins")
+    do("trust", "officer-key", "FI", "fi-4.key")
+    stay = [part for number in (1, 2, 4) for part in ("--officer", f"fi-{number}.key.public.json")]
+    assert main(["trust", "member-officers", "trust", "EE", *stay]) == 1
+    do("trust", "member-officers", "trust", "FI", *stay, "--threshold", "2")
+    do("trust", "sign", "trust", "--key", "fi-2.key", "--key", "fi-4.key")
+    agreed("federation", 1, 3)
+    (member,) = read(capsys, "trust", "show", "trust")["members"]
+    assert (member["kind"], member["threshold"]) == ("STATE", 2)
+    assert [officer["label"] for officer in member["officers"]] == ["fi-1", "fi-2", "fi-4"]
+    do("trust", "revoke-key", "trust", "FI", read(capsys, "trust", "keys", "trust", "FI")["keys"][0]["id"])
+    assert main(["trust", "sign", "trust", "--key", "fi-3.key"]) != 0
+    agreed("fi", 1, 4)
+    do("trust", "refresh", "--home", "fi")
+    steps = [key["step"] for key in read(capsys, "keys", "list", "--home", "fi")["keys"]]
+    assert steps == ["revoked", "nothing", "nothing"]
+
+
+def test_only_a_country_with_a_node_has_officers_of_its_own(people: list[str]) -> None:
+    """For one on paper the federation's officers sign, and a stranger has none."""
+    do("trust", "add-paper-member", "trust", "NO")
+    do("trust", "officer-key", "NO", "no.key")
+    do("trust", "officer-key", "PT", "pt.key")
+    assert main(["trust", "member-officers", "trust", "NO", "--officer", "no.key.public.json"]) == 3
+    assert main(["trust", "member-officers", "trust", "PT", "--officer", "pt.key.public.json"]) == 3
+
+
 def test_another_officer_signs_for_one_who_left(people: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Who left signs nothing more; nodes that pinned the first root follow."""
     follow("A country joins")

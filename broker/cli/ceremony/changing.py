@@ -28,7 +28,7 @@ from broker.trust.repository import Repository
 from broker.trust.words import fingerprint_words
 
 __all__ = [
-    "add_member", "add_paper_member", "discard", "init", "remove_member", "renew", "resume", "revoke_key", "rotate_root", "stage",
+    "add_member", "add_paper_member", "discard", "init", "member_officers", "remove_member", "renew", "resume", "revoke_key", "rotate_root", "stage",
     "suspend", "update_member",
 ]  # fmt: skip
 
@@ -116,6 +116,28 @@ def _kept(repository: Repository, country: CountryCode, raw: bytes) -> bytes:
         "(trm trust refresh) before its next document."
     )
     return write_member(kept)
+
+
+def member_officers(
+    folder: Path, country: str, *, officers: Sequence[Path], threshold: int | None, as_json: bool
+) -> None:
+    """Stage other officers of a member: the federation's officers sign that, and the new ones their country's documents.
+
+    Raises:
+        BadRequest: the country is none, or an officer of another one is named.
+        CeremonyRefused: it is no member with officers of its own, or the threshold does not fit.
+        TrustListInvalid: a file is not an officer's public document.
+    """
+    name = parsed(CountryCode, country, "COUNTRY")
+    signers = signers_of(officers, threshold)
+    if any(officer.country != name for officer in signers.officers):
+        raise BadRequest("A country's officers are its own; name each of them, those who stay too.", where="--officer")
+    repository = Repository(folder)
+    held = repository.federation().members.get(name)
+    if held is None or held.kind is not MemberKind.STATE:
+        raise CeremonyRefused("It is no member with officers of its own.", where=name)
+    repository.set_member(name, signers, now=SystemClock().now())
+    _tell(repository, as_json=as_json, first=lambda: warn_of_one(signers))
 
 
 def stage(folder: Path, document: str, file: Path | None, *, as_json: bool) -> None:

@@ -33,6 +33,7 @@ COMMANDS = (
     "broker certificate revoke",
     "trust officer-key", "trust init", "trust request", "trust refresh", "trust versions", "trust add-member", "trust add-paper-member",
     "trust update-member", "trust authority-key", "trust suspend", "trust resume", "trust remove-member", "trust revoke-key",
+    "trust member-officers",
     "trust rotate-root", "trust stage", "trust renew", "trust discard", "trust show", "trust keys", "trust diff", "trust sign",
     "audit verify", "audit list", "audit show", "audit export", "audit witness export", "case search", "case disclosures",
     "backup make", "backup verify", "backup key", "backup accept", "backup keys", "backup end", "restore", "healing show", "healing end",
