@@ -18,7 +18,7 @@ from broker.core.attention import AttentionCode, message_subject
 from broker.core.audit import AuditAction
 from broker.core.errors import CatalogueInvalid
 from broker.core.ids import AuthorityId, CountryCode, Digest, MessageId, MessageType, ProcedureId, SchemaVersion
-from broker.core.messages import Header, InboxEntry, Party, RecordEntry
+from broker.core.messages import NODE, Header, InboxEntry, Party, RecordEntry
 from broker.core.procedures import ProcedureTable
 from broker.core.receipts import Receipt, ReceiptKind, contradicts
 from broker.core.record import Folded, Mark, agrees, fold, statement
@@ -27,7 +27,6 @@ from broker.rows import Attention, AuditRow, ProcedureRow, about_received
 
 __all__ = ["Book", "Ledger", "node_header"]
 
-_NODE = AuthorityId("node")
 _FIRST_VERSION = SchemaVersion("1.0")
 
 _COMPARED = 4  # at least so many of the peer's newest statements are held against our record at each change
@@ -66,8 +65,8 @@ def node_header(
         id=ids.message_id(),
         type=MessageType(kind),
         version=version,
-        sender=Party(country=us, authority=_NODE),
-        recipient=Party(country=peer, authority=_NODE),
+        sender=Party(country=us, authority=NODE),
+        recipient=Party(country=peer, authority=NODE),
         created=created,
         exercise=False,
         nonce=ids.nonce(),

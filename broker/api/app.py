@@ -14,6 +14,7 @@ from aiohttp.typedefs import Handler
 from broker.api.attachments import Attachments
 from broker.api.attention import AttentionList, AuditTrail
 from broker.api.cases import Cases
+from broker.api.directory import Directory
 from broker.api.gate import Gate
 from broker.api.health import Health
 from broker.api.held import HeldMessages
@@ -82,6 +83,7 @@ def _handlers(services: ApiServices) -> dict[str, Handler]:
         "reportCorrection": retention.report,
         "listAttention": attention.list,
         "resolveAttention": attention.resolve,
+        "listMembers": Directory(services).list,
         "listAudit": AuditTrail(services).list,
         "readHealth": health.read,
         "readMetrics": health.metrics,

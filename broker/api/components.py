@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from broker.api.directory import directory_schemas
 from broker.api.messages import STATES, Direction
 from broker.api.procedure_schemas import procedure_schemas
 from broker.api.retention_schemas import retention_schemas
@@ -84,6 +85,7 @@ def components(catalogue: Catalogue) -> dict[str, Schema]:
             {"live": TRUTH, "ready": TRUTH, "checks": array_of(reference("HealthCheck"))}, optional=("checks",)
         ),
         "Description": {"type": "object", "description": "An OpenAPI 3.1 document.", "required": ["openapi"]},
+        **directory_schemas(),
         **retention_schemas(),
     }
 

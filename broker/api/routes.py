@@ -243,6 +243,10 @@ ROUTES: tuple[Route, ...] = (
         summary="State that a person has looked after an entry.", errors=(NotFound,),
     ),
     Route(
+        name="listMembers", method="GET", path="/members", roles=_EVERYONE, answer="MemberList",
+        summary="List the countries of the federation, their offices, and how each is reached otherwise.",
+    ),
+    Route(
         name="listAudit", method="GET", path="/audit", roles=frozenset({Role.AUDITOR}), answer="AuditList",
         summary="List who did what; for an auditor of the whole node.", query=_PAGE, errors=(BadCursor,),
     ),

@@ -27,6 +27,7 @@ from jwt.algorithms import OKPAlgorithm
 from broker.core.audit import Who
 from broker.core.errors import Unauthenticated
 from broker.core.ids import AuthorityId
+from broker.core.messages import NODE
 from broker.core.roles import AuditRole
 from broker.ports import Clock
 
@@ -63,7 +64,7 @@ class Role(StrEnum):
     ADMIN = "admin"  # attention, health, metrics, never content
 
 
-WHOLE_NODE = AuthorityId("node")  # the authority of a token that speaks for the installation itself
+WHOLE_NODE = NODE  # the authority of a token that speaks for the installation itself
 NODE_ROLES = frozenset({Role.ADMIN, Role.AUDITOR})  # whose tokens may: neither reads any content
 
 

@@ -14,6 +14,7 @@ from broker.cli.app_arrangement import arrangement_commands
 from broker.cli.app_attachment import attachment_commands
 from broker.cli.app_attention import attention_commands
 from broker.cli.app_audit import audit_commands
+from broker.cli.app_authority import authority_commands
 from broker.cli.app_backup import backup_commands, restore
 from broker.cli.app_broker import broker_commands
 from broker.cli.app_case import case_commands
@@ -51,6 +52,7 @@ _COMMANDS: dict[str, Callable[..., int | None]] = {
 _GROUPS: dict[str, Callable[[], typer.Typer]] = {
     "keys": key_commands,
     "attention": attention_commands,
+    "authority": authority_commands,
     "held": held_commands,
     "broker": broker_commands,
     "attachment": attachment_commands,

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from broker.cli import output
-from broker.cli.input import parsed
+from broker.cli.input import office_id, parsed
 from broker.cli.new_passphrase import new_passphrase
 from broker.core.errors import BadRequest, HomeInvalid
-from broker.core.ids import AuthorityId, CountryCode
+from broker.core.ids import CountryCode
 from broker.core.trust import Authority, Member
 from broker.durable import write_durably
 from broker.home import MEMBER_FILE, create_home
@@ -121,7 +121,7 @@ def _settings(
 
 def _office(text: str) -> Authority:
     name, _, title = text.partition("=")
-    return Authority(id=parsed(AuthorityId, name, "--authority"), name=title.strip() or name)
+    return Authority(id=office_id(name, "--authority"), name=title.strip() or name)
 
 
 def _passphrase(file: Path | None) -> bytes:

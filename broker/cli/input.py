@@ -27,9 +27,10 @@ from broker.core.ids import (
     ProcedureId,
     SchemaVersion,
 )
+from broker.core.messages import NODE
 
 __all__ = [
-    "MAX_BYTES", "named_case", "new_file", "one_of", "overlap_of", "parsed", "read_bytes", "read_day", "read_json", "read_theft", "read_time",
+    "MAX_BYTES", "named_case", "new_file", "office_id", "one_of", "overlap_of", "parsed", "read_bytes", "read_day", "read_json", "read_theft", "read_time",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -122,6 +123,18 @@ def read_time(text: str, where: str) -> datetime:
         return datetime.strptime(text, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC)
     except ValueError:
         raise BadRequest("This is not a UTC time as 2027-01-31T08:00:00Z.", where=where) from None
+
+
+def office_id(text: str, where: str) -> AuthorityId:
+    """Return the id of an office that our country names: ``node`` is the node itself (PROTOCOL 2).
+
+    Raises:
+        BadRequest: it is no id, or that one.
+    """
+    office = parsed(AuthorityId, text, where)
+    if office == NODE:
+        raise BadRequest("'node' is the node itself: an office has another id.", where=where)
+    return office
 
 
 def read_theft(text: str, now: datetime, *, alone: bool) -> datetime:

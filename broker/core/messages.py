@@ -32,6 +32,7 @@ from broker.core.ids import (
 from broker.core.roles import AuditRole
 
 __all__ = [
+    "NODE",
     "Body",
     "ClearedMessage",
     "Delivery",
@@ -65,6 +66,9 @@ class Urgency(StrEnum):
     URGENT = "URGENT"
     PRIORITY = "PRIORITY"
     ROUTINE = "ROUTINE"
+
+
+NODE = AuthorityId("node")  # which says what a node itself says; no office has this name (PROTOCOL 2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,7 @@ EXPECTED = {
     "reportCorrection": {"officer": 415, "system": 403, "auditor": 403, "admin": 403},
     "listAttention": {"officer": 200, "system": 200, "auditor": 200, "admin": 200},
     "resolveAttention": {"officer": 404, "system": 403, "auditor": 403, "admin": 404},
+    "listMembers": {"officer": 200, "system": 200, "auditor": 200, "admin": 200},
     "listAudit": {"officer": 403, "system": 403, "auditor": 200, "admin": 403},
     "readHealth": {"officer": 200, "system": 200, "auditor": 200, "admin": 200},
     "readMetrics": {"officer": 403, "system": 200, "auditor": 403, "admin": 200},

@@ -24,7 +24,7 @@ from broker.schema_files import read_schema_file
 COMMANDS = (
     "keys list", "keys generate", "keys rotate", "keys export-public", "keys retire", "keys rewrap",
     "init", "serve", "demo", "submit", "inbox", "show", "resend", "timeline", "validate", "doctor", "token", "vectors",
-    "attention list", "attention resolve", "held list", "held show", "held release", "held reject",
+    "attention list", "attention resolve", "authority list", "authority set", "held list", "held show", "held release", "held reject",
     "broker definitions", "profile show", "profile diff", "profile check", "profile set", "arrangement list", "arrangement show",
     "arrangement check", "arrangement add", "arrangement end", "arrangement suspend", "labels show", "labels check", "labels export",
     "labels import", "attachment add", "attachment save", "attachment seal", "attachment unseal", "seal", "open",

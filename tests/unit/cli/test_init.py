@@ -102,6 +102,7 @@ def test_a_home_is_never_written_over(make, tmp_path):
         ("UK", OFFICE, "COUNTRY"),
         ("EE", (), "--authority"),
         ("EE", ("--authority", "Desk of Tests"), "--authority"),
+        ("EE", ("--authority", "node=Node"), "--authority"),
     ],
 )
 def test_what_is_no_country_or_office_is_refused(make, tmp_path, country, more, where):
