@@ -60,14 +60,8 @@ def _authority(office: Authority, now: datetime) -> dict[str, Any]:
         "languages": list(office.languages),
         "competences": list(office.competences),
         "time_zone": office.time_zone,
-        "opening_hours": [
-            {"days": [day.value for day in hours.days], "opens": hours.opens, "closes": hours.closes}
-            for hours in office.opening_hours
-        ],
-        "contact_points": [
-            {"kind": point.kind.value, "value": point.value, "languages": list(point.languages)}
-            for point in office.contact_points
-        ],
+        "opening_hours": [hours.to_json() for hours in office.opening_hours],
+        "contact_points": [point.to_json() for point in office.contact_points],
         "sealable": office.key_for_sealing(now) is not None,
     }
 

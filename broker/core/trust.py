@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 from broker.core.arrangements import ArrangementRegister
 from broker.core.ids import AuthorityId, CountryCode, Digest, KeyId, MessageType, SchemaVersion
@@ -148,6 +149,10 @@ class OpeningHours:
     opens: str  # HH:MM
     closes: str  # HH:MM, later than it opens
 
+    def to_json(self) -> dict[str, Any]:
+        """Return the form that it has in documents and answers."""
+        return {"days": [day.value for day in self.days], "opens": self.opens, "closes": self.closes}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContactPoint:
@@ -156,6 +161,10 @@ class ContactPoint:
     kind: ContactKind
     value: str
     languages: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the form that it has in documents and answers."""
+        return {"kind": self.kind.value, "value": self.value, "languages": list(self.languages)}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

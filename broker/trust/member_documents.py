@@ -131,14 +131,8 @@ def _encode_authority(office: Authority) -> dict[str, Any]:
         "languages": list(office.languages),
         "competences": list(office.competences),
         "time_zone": office.time_zone,
-        "opening_hours": [
-            {"days": [day.value for day in hours.days], "opens": hours.opens, "closes": hours.closes}
-            for hours in office.opening_hours
-        ],
-        "contact_points": [
-            {"kind": point.kind.value, "value": point.value, "languages": list(point.languages)}
-            for point in office.contact_points
-        ],
+        "opening_hours": [hours.to_json() for hours in office.opening_hours],
+        "contact_points": [point.to_json() for point in office.contact_points],
         **({"keys": keys} if keys else {}),  # a program without this member still reads what has none
     }
 
